@@ -1,0 +1,1 @@
+"""The experiment as validated, immutable data."""

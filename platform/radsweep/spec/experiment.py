@@ -1,0 +1,48 @@
+"""The experiment file: one trial as base, and either a search or an ablation around it."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from radsweep.spec.ablation import Ablation
+from radsweep.spec.search import Search
+from radsweep.spec.trial import Settings, Trial
+
+
+class Run(Settings):
+    """Where a sweep runs; never part of what its numbers depend on."""
+
+    store: str | None = Field(
+        default=None, description="Folder of records, checkpoints and reports; else RADSWEEP_STORE, else ~/radsweep"
+    )
+    tracking_uri: str | None = Field(
+        default=None, description="MLflow tracking server or database; else MLFLOW_TRACKING_URI, else the store's"
+    )
+    slots: int | None = Field(
+        default=None, ge=1, description="Trials at once; else as many as the cluster has room for"
+    )
+    cpus_per_worker: float = Field(default=1, gt=0, description="CPUs a Ray Train worker reserves")
+    gpus_per_worker: float | None = Field(
+        default=None, ge=0, description="GPUs a worker reserves; else 1 where the cluster has GPUs"
+    )
+
+
+class Experiment(Trial):
+    experiment: str = Field(
+        description="Name of the sweep, in MLflow and the report", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+    )
+    search: Search | None = Field(default=None, description="Suggest trials")
+    ablation: Ablation | None = Field(default=None, description="Compare arms")
+    run: Run = Run()
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        if self.search is not None and self.ablation is not None:
+            raise ValueError("`search` and `ablation` both set: one file is one sweep, give one of them")
+        return self
+
+    def trial(self) -> Trial:
+        """The base trial alone."""
+        return Trial.model_validate(self.model_dump(include=set(Trial.model_fields)))

@@ -1,0 +1,55 @@
+"""Dotted keys: `objective.local.weight` read from, and set in, nested settings."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+
+def field_model(annotation: Any) -> type[BaseModel] | None:
+    """The settings class that a field's annotation holds, also inside `X | None`; None for a plain value."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def leaf_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every dotted key of `model` that holds a value."""
+    for name, field in model.model_fields.items():
+        inner = field_model(field.annotation)
+        if inner is None:
+            yield prefix + name
+        else:
+            yield from leaf_keys(inner, f"{prefix}{name}.")
+
+
+def flatten(settings: BaseModel) -> dict[str, Any]:
+    """{dotted key: JSON value} of all fields, defaults included."""
+    tree = settings.model_dump(mode="json")
+    return {key: get(tree, key) for key in leaf_keys(type(settings))}
+
+
+def get(tree: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted key; None where a part of the way is missing."""
+    value: Any = tree
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def with_values(tree: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A deep copy of `tree` with the dotted keys of `values` set, and mappings made on the way."""
+    result = copy.deepcopy(dict(tree))
+    for key, value in values.items():
+        *parents, last = key.split(".")
+        node = result
+        for part in parents:
+            child = node.get(part)
+            node[part] = child = dict(child) if isinstance(child, Mapping) else {}
+            node = child
+        node[last] = value
+    return result

@@ -1,0 +1,182 @@
+"""Experiment files read, changed with `--set`, checked, and explained where they are wrong."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from radsweep.errors import InputError
+from radsweep.spec import keys, metrics
+from radsweep.spec.experiment import Experiment
+from radsweep.spec.trial import Trial
+
+Checked = TypeVar("Checked", bound=BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe, refuses repeated keys, and reads 5e-5 as the number it is (YAML 1.1 would read text)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is repeated", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def load_experiment(path: str | Path, changes: Iterable[str] = ()) -> Experiment:
+    """The experiment in a YAML file, after `--set KEY=VALUE` changes.
+
+    Raises:
+        InputError: names the file, each wrong key, what was expected and the nearest right key.
+    """
+    path = Path(path)
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give the path of an experiment file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is no UTF-8 text; an experiment file is YAML in UTF-8") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is no valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise InputError(f"{path}: expected keys such as `experiment:` and `data:`, found {type(tree).__name__}")
+    return parse_experiment(keys.with_values(tree, _parse_changes(changes)), str(path))
+
+
+def parse_experiment(tree: Mapping[str, Any], where: str) -> Experiment:
+    """A checked experiment from nested values; `where` names their origin in messages."""
+    experiment = _validated(Experiment, tree, where)
+    problems = list(_ablation_problems(experiment)) + list(_search_problems(experiment))
+    if problems:
+        raise InputError("\n".join(f"{where}: {problem}" for problem in problems))
+    return experiment
+
+
+def trial_with(base: Trial, values: Mapping[str, Any]) -> Trial:
+    """`base` with dotted keys set.
+
+    Raises:
+        InputError: an unknown key or a value out of bounds.
+    """
+    return _validated(Trial, keys.with_values(base.model_dump(mode="json"), values), "trial")
+
+
+def _parse_changes(changes: Iterable[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals or not key:
+            raise InputError(f"--set {change}: expected KEY=VALUE, such as --set train.batch_size=32")
+        try:
+            values[key.strip()] = yaml.load(text, _Loader)
+        except yaml.YAMLError:
+            raise InputError(f"--set {change}: the value is no valid YAML; quote it") from None
+    return values
+
+
+def _validated(model: type[Checked], tree: Mapping[str, Any], where: str) -> Checked:
+    try:  # JSON mode: lists pass for tuples, but text never passes for a number
+        return model.model_validate_json(json.dumps(tree, default=str), strict=True)
+    except ValidationError as error:
+        lines = dict.fromkeys(f"{where}: {_explain(model, detail)}" for detail in error.errors())
+        raise InputError("\n".join(lines)) from None
+
+
+def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
+    """One line: key, what is wrong, what was expected or the nearest right key."""
+    location = [str(part) for part in detail["loc"]]
+    key = ".".join(location)
+    if detail["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_nearest(location, model)}"
+    if detail["type"] == "missing":
+        return f"{key}: is missing"
+    if detail["type"] == "too_short":
+        return f"{key}: is empty; expected at least one entry"
+    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    if key == "evaluate.select":
+        message += _suggestion(str(detail["input"]), metrics.selectable())
+        return f"{key}: {message}"
+    given = detail["input"]
+    shown = f", found {json.dumps(given, default=str)}" if not isinstance(given, dict | list) else ""
+    return f"{key or 'file'}: {message}{shown}"
+
+
+def _nearest(location: list[str], model: type[BaseModel]) -> str:
+    """A hint: a close key beside the wrong one, else the same word elsewhere, else what stands beside it."""
+    *parents, word = location
+    inner: type[BaseModel] | None = model
+    for part in parents:
+        field = inner.model_fields.get(part) if inner else None
+        inner = keys.field_model(field.annotation) if field else inner  # a mapping's own key keeps the model
+    siblings = [".".join([*parents, name]) for name in inner.model_fields] if inner else []
+    elsewhere = [key for key in keys.leaf_keys(model) if key.rsplit(".", 1)[-1] == word]
+    if elsewhere and not difflib.get_close_matches(".".join(location), siblings, 1, 0.8):
+        return f"; did you mean {elsewhere[0]}?"
+    return _suggestion(".".join(location), siblings)
+
+
+def _suggestion(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, 1, 0.5)
+    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"
+
+
+def _value_problem(base: Trial, key: str, value: Any) -> str | None:
+    known = list(keys.leaf_keys(Trial))
+    if key not in known:
+        return f"unknown key{_suggestion(key, known)}"
+    try:
+        trial_with(base, {key: value})
+    except InputError as error:
+        return str(error).splitlines()[0].removeprefix("trial: ").removeprefix(f"{key}: ")
+    return None
+
+
+def _ablation_problems(experiment: Experiment) -> Iterator[str]:
+    if experiment.ablation is None:
+        return
+    base = experiment.trial()
+    sound = True
+    for arm, changes in experiment.ablation.arms.items():
+        for key, value in changes.items():
+            if problem := _value_problem(base, key, value):
+                sound = False
+                yield f"ablation.arms.{arm}.{key}: {problem}"
+    if not sound:
+        return
+    for arm, changes in experiment.ablation.designed_arms().items():
+        sizes: list[dict[str, Any]] = [{"data.pairs": n} for n in experiment.ablation.pairs] or [{}]
+        for size in sizes:
+            try:
+                trial_with(base, changes | size)
+            except InputError as error:
+                yield f"ablation.arms.{arm}: {str(error).removeprefix('trial: ')}"
+
+
+def _search_problems(experiment: Experiment) -> Iterator[str]:
+    if experiment.search is None:
+        return
+    base = experiment.trial()
+    known = list(keys.leaf_keys(Trial))
+    for key, dimension in experiment.search.space.items():
+        for value in dimension.extremes():
+            if problem := _value_problem(base, key, value):
+                yield f"search.space.{key}: {problem}"
+                break
+        if (condition := dimension.condition) and condition.key not in known:
+            yield f"search.space.{key}.only_if: unknown key {condition.key}{_suggestion(condition.key, known)}"

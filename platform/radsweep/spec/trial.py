@@ -1,0 +1,208 @@
+"""What one trial is: data, model, objective, augmentation, training, evaluation.
+
+Every field has its default, bounds, unit and help here and nowhere else: YAML, `--set`, search spaces, MLflow
+parameters, the JSON schema and the docs are derived from these classes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from radsweep.spec import metrics
+
+
+class Settings(BaseModel):
+    """Immutable; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Data(Settings):
+    shards: str = Field(description="Folder of a packed data set, or phantom:NAME for the built-in one", min_length=1)
+    pairs: int | None = Field(
+        default=None, ge=2, description="Number of training studies used; the first n of a seeded order"
+    )
+    fraction: float | None = Field(
+        default=None, gt=0, le=1, description="Part of the training studies used, instead of `pairs`"
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the order of patients that subsets are taken from")
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if self.pairs is not None and self.fraction is not None:
+            raise ValueError("`pairs` and `fraction` both set: give one of them")
+        return self
+
+
+class ImageTower(Settings):
+    backbone: str = Field(
+        default="tiny-cnn",
+        description="tiny-cnn, a torchvision name (resnet50, convnext_tiny, vit_b_16), a hub id or a local folder",
+    )
+    weights: Literal["scratch", "imagenet", "pretrained"] = Field(
+        default="scratch",
+        description="scratch; imagenet (torchvision's); pretrained (hub id, or a folder or file of weights)",
+    )
+    size: int = Field(default=64, ge=16, le=1024, description="Side of the square image, pixels")
+    channels: Literal[1, 3] = Field(
+        default=1, description="1 grey or 3 colour, as cached; grey is repeated for towers that want 3"
+    )
+
+
+class TextTower(Settings):
+    backbone: str = Field(
+        default="tiny-bert", description="tiny-bert, a hub id or a local folder of a transformers text model"
+    )
+    weights: Literal["scratch", "pretrained"] = Field(
+        default="scratch",
+        description="scratch also trains a WordPiece tokenizer on the reports of the training split",
+    )
+    pooling: Literal["mean", "cls"] = Field(default="mean", description="How token features become one vector")
+    max_tokens: int = Field(default=128, ge=8, le=512, description="Longer reports are cut, tokens")
+    vocabulary: int = Field(
+        default=8000, ge=100, le=100_000, description="Most word pieces of a tokenizer trained here"
+    )
+
+
+class Model(Settings):
+    image: ImageTower = ImageTower()
+    text: TextTower = TextTower()
+    dim: int = Field(default=128, ge=2, le=4096, description="Width of the shared embedding space")
+
+
+class Contrast(Settings):
+    kind: Literal["infonce", "sigmoid"] = Field(default="infonce", description="infonce (CLIP) or sigmoid (SigLIP)")
+    weight: float = Field(default=1.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+
+
+class Local(Settings):
+    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+    attention: float = Field(default=4.0, gt=0, description="Factor on attention over regions (temp1)")
+    context: float = Field(default=5.0, gt=0, description="Factor on word-context cosines (temp2)")
+    logits: float = Field(default=10.0, gt=0, description="Factor on the logits over the batch (temp3)")
+
+
+class Views(Settings):
+    image: int = Field(default=1, ge=1, le=4, description="Augmented image views a study and step")
+    text: int = Field(default=1, ge=1, le=4, description="Augmented text views a study and step")
+
+
+class Objective(Settings):
+    contrast: Contrast = Contrast()
+    local: Local = Local()
+    views: Views = Views()
+
+    @model_validator(mode="after")
+    def _some_term(self) -> Self:
+        if not any(getattr(self, name).weight > 0 for name in ("contrast", "local")):
+            raise ValueError("every weight is 0: nothing would be trained")
+        return self
+
+
+class ImageAugmentation(Settings):
+    crop: tuple[float, float] = Field(
+        default=(0.6, 1.0), description="Smallest and largest part of the picture's area a random crop keeps"
+    )
+    affine: float = Field(
+        default=0.1, ge=0, le=1, description="Rotation and shear up to this, radians; shift up to half of it, sides"
+    )
+    brightness: float = Field(default=0.2, ge=0, le=1, description="Largest change of brightness, 1 = full range")
+    contrast: float = Field(default=0.2, ge=0, le=1, description="Largest relative change of contrast")
+    blur: float = Field(default=0.0, ge=0, le=10, description="Largest Gaussian blur, standard deviation, pixels")
+    noise: float = Field(default=0.02, ge=0, le=1, description="Largest pixel noise, standard deviation")
+    flip: float = Field(
+        default=0.0, ge=0, le=1, description="Probability of a horizontal flip; off since it swaps left and right"
+    )
+
+    @field_validator("crop")
+    @classmethod
+    def _range(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < value[0] <= value[1] <= 1:
+            raise ValueError("expected two numbers with 0 < smallest <= largest <= 1")
+        return value
+
+
+class TextAugmentation(Settings):
+    sentences: Literal["all", "sample", "one", "shuffle"] = Field(
+        default="all", description="all as written; sample (keep some); one at random; shuffle their order"
+    )
+    keep: float = Field(
+        default=0.6, gt=0, le=1, description="Probability that `sentences: sample` keeps a sentence; one always stays"
+    )
+
+
+class Augment(Settings):
+    image: ImageAugmentation = ImageAugmentation()
+    text: TextAugmentation = TextAugmentation()
+
+
+class Train(Settings):
+    until: Literal["plateau", "epochs", "steps"] = Field(
+        default="plateau", description="plateau of the selection metric (then a cool-down), or a fixed length"
+    )
+    epochs: int = Field(default=30, ge=1, description="Length with `until: epochs`")
+    steps: int = Field(default=1000, ge=1, description="Length with `until: steps`, optimiser steps")
+    max_epochs: int = Field(default=60, ge=1, description="Ceiling of `until: plateau`, epochs")
+    max_steps: int | None = Field(
+        default=None, ge=1, description="Ceiling of `until: plateau` in optimiser steps, instead of max_epochs"
+    )
+    patience: int = Field(default=8, ge=1, description="Validations without a new best until the metric counts as flat")
+    cooldown: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="Length of the final cosine decay after a plateau, part of the steps so far",
+    )
+    batch_size: int = Field(default=64, ge=2, description="Studies a step, over all workers")
+    accumulate: int = Field(
+        default=1, ge=1, description="Parts a batch is computed in; all its negatives are kept (GradCache)"
+    )
+    learning_rate: float = Field(default=5e-5, gt=0, description="Peak learning rate of AdamW")
+    weight_decay: float = Field(default=1e-4, ge=0, description="AdamW, on matrices alone")
+    warmup: float = Field(default=0.1, ge=0, lt=1, description="Part of the longest possible run warmed up in")
+    clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient")
+    workers: int = Field(default=1, ge=1, description="Ray Train workers of a trial")
+    threads: int = Field(default=1, ge=1, description="CPU threads of a worker")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="auto is bf16 on a GPU and fp32 on a CPU"
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of initialisation, order, augmentation and dropout")
+
+    @model_validator(mode="after")
+    def _whole_parts(self) -> Self:
+        if self.batch_size % self.workers:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of workers {self.workers}")
+        if self.accumulate > self.batch_size // self.workers:
+            raise ValueError(f"accumulate {self.accumulate} is more than a worker's share of the batch")
+        return self
+
+
+class Evaluate(Settings):
+    select: str = Field(
+        default="val/text_to_image/recall_at_10",
+        description="Validation metric that picks the best checkpoint, the plateau and a search's winner",
+    )
+    tasks: tuple[Literal["retrieval"], ...] = Field(default=("retrieval",), description="What is measured")
+    every_steps: int = Field(
+        default=20, ge=1, description="Validate at the end of an epoch, at least this many steps after the last"
+    )
+
+    @field_validator("select")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in metrics.selectable():
+            raise ValueError(f"unknown metric {value!r}")
+        return value
+
+
+class Trial(Settings):
+    """Everything that decides a trial's numbers, and nothing else: its canonical JSON is part of a cell's key."""
+
+    data: Data
+    model: Model = Model()
+    objective: Objective = Objective()
+    augment: Augment = Augment()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()

@@ -1,0 +1,84 @@
+"""What a trial leaves behind: the store's truth, from which MLflow and the report are made."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Status = Literal["finished", "stopped", "failed"]
+
+
+class Validation(BaseModel):
+    """One look at the validation split during training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    epoch: int  # epochs completed
+    step: int  # optimiser steps completed
+    seconds: float  # of this trial so far, evaluation included
+    metrics: dict[str, float]  # train/loss, train/loss/<term>, train/samples_per_second, val/...
+
+
+class CellRecord(BaseModel):
+    """A trial that ended. `best` holds val/ of the selected checkpoint, `final` what the design lets it see of test/."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    key: str  # hash of trial, data, code and device type
+    trial: dict[str, Any]  # canonical Trial
+    status: Status
+    error: str | None = None  # one line for people, when failed
+    pairs: int = 0  # studies it truly trained on
+    subset_sha256: str = ""  # of their sorted ids
+    history: tuple[Validation, ...] = ()
+    best: dict[str, float] = {}  # metric names without prefix: val/text_to_image/recall_at_10, ...
+    best_step: int = 0
+    final: dict[str, float] = {}  # test/text_to_image/recall_at_10, ...; empty where the test split stays unread
+    pool: dict[str, int] = {}  # val/queries, val/candidates, test/queries, ...
+    chance: dict[str, float] = {}  # metric name -> its value for random embeddings
+    converged: bool = False  # the validation metric had stopped rising before the ceiling
+    epochs: int = 0
+    steps: int = 0
+    seconds: dict[str, float] = {}  # training, evaluation, checkpoint, total
+    device: str = "cpu"
+    workers: int = 1
+    code: str = ""  # fingerprint of the code that decides numbers
+    data: str = ""  # fingerprint of the data set
+    versions: dict[str, str] = {}  # torch, torchvision, transformers, ray, radsweep
+    notes: tuple[str, ...] = ()  # warnings for people: collapse, cut reports, ...
+    started: str = ""  # ISO 8601, UTC
+    ended: str = ""
+
+
+class PlannedCell(BaseModel):
+    """A place in a sweep's design, and the cell that fills it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    key: str
+    arm: str = ""  # of an ablation; empty in a search
+    changes: dict[str, Any] = {}  # dotted keys that differ from the base trial
+    pairs: int | None = None  # requested; None means all
+    subset_seed: int = 0
+    init_seed: int = 0
+    number: int = 0  # order in the plan
+
+
+class SweepRecord(BaseModel):
+    """One sweep: its question, its data, its plan. Written to STORE/sweeps/ID/sweep.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str
+    name: str
+    kind: Literal["ablation", "search", "train"]
+    experiment: dict[str, Any]  # the whole validated experiment
+    select: str  # metric of evaluate.select
+    cells: tuple[PlannedCell, ...]
+    baseline: str = ""  # arm that the others are compared with
+    status: Literal["running", "finished", "failed", "interrupted"] = "running"
+    data: dict[str, Any] = {}  # manifest without shards: name, fingerprint, counts, dropped, notes, source
+    code: str = ""
+    git_commit: str = ""
+    versions: dict[str, str] = {}
+    cost: dict[str, float] = {}  # wall_seconds, trials_run, trials_reused, images_decoded, slots, ...
+    notes: tuple[str, ...] = ()
+    created: str = ""
+    ended: str = ""
