@@ -20,7 +20,7 @@ class Validation(BaseModel):
 
 
 class CellRecord(BaseModel):
-    """A trial that ended. `best` holds val/ of the selected checkpoint, `final` what the design lets it see of test/."""
+    """A trial that ended. `best` holds val/ of the selected checkpoint, `final` the test/ that its design may see."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     key: str  # hash of trial, data, code and device type
@@ -30,7 +30,7 @@ class CellRecord(BaseModel):
     pairs: int = 0  # studies it truly trained on
     subset_sha256: str = ""  # of their sorted ids
     history: tuple[Validation, ...] = ()
-    best: dict[str, float] = {}  # metric names without prefix: val/text_to_image/recall_at_10, ...
+    best: dict[str, float] = {}  # val/text_to_image/recall_at_10, ...
     best_step: int = 0
     final: dict[str, float] = {}  # test/text_to_image/recall_at_10, ...; empty where the test split stays unread
     pool: dict[str, int] = {}  # val/queries, val/candidates, test/queries, ...

@@ -1,0 +1,102 @@
+"""Shards to arrays: which studies are in a data set, and their images decoded in this process."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from radsweep.data.index import SplitIndex, read_split
+from radsweep.data.pictures import PictureError, prepare
+from radsweep.data.prepared import Block, PreparedData, assemble
+from radsweep.data.schema import SPLITS, Manifest, Split
+from radsweep.data.shards import read_manifest, shard_paths
+from radsweep.data.tokenizer import load_tokenizer
+from radsweep.errors import InputError
+
+DECODED_AT_ONCE = 128  # studies
+
+
+@dataclass(frozen=True)
+class ShardIndex:
+    """The pair splits of a packed data set, without pixels."""
+
+    folder: Path
+    manifest: Manifest
+    splits: Mapping[Split, SplitIndex]
+    reports: Mapping[Split, list[str]]
+
+    def paths(self, split: Split) -> list[str]:
+        return shard_paths(self.folder, self.manifest, "pairs", split)
+
+
+def read_index(folder: str | Path) -> ShardIndex:
+    """Index of the pairs at `folder`.
+
+    Raises:
+        InputError: no such data set, a damaged one, or one without pairs to train and validate on.
+    """
+    manifest = read_manifest(folder)
+    splits, reports = {}, {}
+    for split in SPLITS:
+        splits[split], reports[split] = read_split(shard_paths(folder, manifest, "pairs", split))
+        if len(splits[split]) < 2:
+            raise InputError(
+                f"{folder}: the {split} split has {len(splits[split])} pairs and needs at least 2; pack with other splits"
+            )
+    return ShardIndex(Path(folder), manifest, splits, reports)
+
+
+class Decoder:
+    """Turns studies of a shard into rows of one image each: its row in the index, and its pixels."""
+
+    def __init__(self, index: SplitIndex, rows: np.ndarray, size: int, channels: int) -> None:
+        self.first_image = {index.study_ids[row]: int(index.first_image_S1[row]) for row in rows}
+        self.size, self.channels = size, channels
+
+    def __call__(self, studies: pa.Table) -> Block:
+        rows, pixels = [], []
+        for study, images in zip(studies["study_id"].to_pylist(), studies["images"], strict=True):
+            if study not in self.first_image:
+                continue
+            for row, image in zip(itertools.count(self.first_image[study]), images.as_py(), strict=False):
+                rows.append(row)
+                pixels.append(decode_image(image["data"], self.size, self.channels))
+        shape = (len(pixels), self.channels, self.size, self.size)
+        stacked = np.stack(pixels) if pixels else np.empty(shape, dtype=np.uint8)
+        return {"image": np.array(rows, dtype=np.int64), "pixels": stacked}
+
+
+def decode_image(data: bytes, size: int, channels: int) -> np.ndarray:
+    """uint8 [channels, size, size].
+
+    Raises:
+        InputError: bytes of a shard that are no picture; a packed data set holds none unless it was damaged.
+    """
+    try:
+        return prepare(data, size, channels)
+    except PictureError:
+        raise InputError(
+            "a shard holds an image that cannot be decoded; run `radsweep inspect` and pack again"
+        ) from None
+
+
+def prepare_in_process(shards: ShardIndex, tokenizer: str, size: int, channels: int) -> PreparedData:
+    """Everything decoded and tokenised here and now: for one evaluation, or a test without a cluster."""
+    loaded = load_tokenizer(tokenizer)
+    splits, decoded = {}, 0
+    for name, index in shards.splits.items():
+        decoder = Decoder(index, np.arange(len(index)), size, channels)
+        tables = itertools.chain.from_iterable(
+            pq.ParquetFile(path).iter_batches(DECODED_AT_ONCE, columns=["study_id", "images"])
+            for path in shards.paths(name)
+        )
+        blocks = [decoder(pa.Table.from_batches([batch])) for batch in tables]
+        splits[name] = assemble(index, loaded.tokenise(shards.reports[name]), [b["image"] for b in blocks], blocks)
+        decoded += index.images
+    return PreparedData(splits, tokenizer, shards.manifest.fingerprint, decoded)

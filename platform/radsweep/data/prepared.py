@@ -1,0 +1,72 @@
+"""Decoded and tokenised studies of one split, read by row without a copy: what every trial shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from radsweep.data.index import SplitIndex
+from radsweep.data.tokenizer import TokenisedReports
+
+Block = Any  # {"image": rows of the index [n], "pixels": uint8 [n, C, size, size]}, or a reference to one
+
+
+@dataclass(frozen=True)
+class PreparedSplit:
+    """M images in blocks, S reports as tokens. An image that no trial needs has block -1 and was not decoded."""
+
+    index: SplitIndex
+    reports: TokenisedReports
+    blocks: tuple[Block, ...]
+    block_M: np.ndarray
+    row_M: np.ndarray
+
+    def opened(self, fetch: Callable[[Sequence[Block]], list[Block]]) -> PreparedSplit:
+        """The same with every block at hand; `fetch` is `ray.get` for references."""
+        return PreparedSplit(self.index, self.reports, tuple(fetch(list(self.blocks))), self.block_M, self.row_M)
+
+    def pixels(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [len(images), C, size, size] of image rows of an opened split.
+
+        Raises:
+            LookupError: an image that was not prepared.
+        """
+        blocks, rows = self.block_M[images], self.row_M[images]
+        if (blocks < 0).any():
+            raise LookupError(f"{int((blocks < 0).sum())} images were left out when the data set was prepared")
+        if len(self.blocks) == 1:
+            return self.blocks[0]["pixels"][rows]
+        result = np.empty((len(images), *self.blocks[0]["pixels"].shape[1:]), dtype=np.uint8)
+        for block in np.unique(blocks):
+            chosen = blocks == block
+            result[chosen] = self.blocks[block]["pixels"][rows[chosen]]
+        return result
+
+
+def assemble(
+    index: SplitIndex, reports: TokenisedReports, places: Sequence[np.ndarray], blocks: Sequence[Block]
+) -> PreparedSplit:
+    """A split from blocks in any order; `places[b]` gives the image row of each row of block b."""
+    block_M = np.full(index.images, -1, dtype=np.int32)
+    row_M = np.zeros(index.images, dtype=np.int64)
+    for number, place in enumerate(places):
+        block_M[place] = number
+        row_M[place] = np.arange(len(place))
+    return PreparedSplit(index, reports, tuple(blocks), block_M, row_M)
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """The pair splits of a data set for one image size, channel count and tokenizer."""
+
+    splits: Mapping[str, PreparedSplit]
+    tokenizer: str  # its JSON, or the hub id or folder it is loaded from
+    fingerprint: str  # of the data set
+    decoded: int  # images decoded to make this
+
+    def opened(self, fetch: Callable[[Sequence[Block]], list[Block]]) -> PreparedData:
+        splits = {name: split.opened(fetch) for name, split in self.splits.items()}
+        return PreparedData(splits, self.tokenizer, self.fingerprint, self.decoded)

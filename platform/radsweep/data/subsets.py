@@ -1,0 +1,42 @@
+"""Which training studies a trial uses: nested, by patient, seeded, exact."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+
+def seeded_order(study_ids: Sequence[str], patient_ids: Sequence[str], seed: int) -> list[int]:
+    """Row numbers of all studies, patient by patient, in an order that depends on the seed and the ids alone.
+
+    Every subset is a prefix of it, so smaller ones lie within larger ones.
+    """
+
+    def place(row: int) -> tuple[bytes, bytes]:
+        return _hash(seed, patient_ids[row]), _hash(seed, study_ids[row])
+
+    return sorted(range(len(study_ids)), key=place)
+
+
+def subset_size(available: int, pairs: int | None, fraction: float | None) -> int:
+    """Number of studies that `data.pairs` or `data.fraction` asks for, of `available` training studies.
+
+    Raises:
+        ValueError: more studies asked for than there are.
+    """
+    if pairs is not None:
+        if pairs > available:
+            raise ValueError(f"{pairs} training studies asked for, the data set has {available}")
+        return pairs
+    if fraction is not None:
+        return min(available, max(2, round(fraction * available)))
+    return available
+
+
+def subset_fingerprint(study_ids: Sequence[str]) -> str:
+    """SHA-256 of the sorted ids: equal for equal subsets, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(study_ids)).encode()).hexdigest()
+
+
+def _hash(seed: int, identifier: str) -> bytes:
+    return hashlib.sha256(f"{seed}\n{identifier}".encode()).digest()

@@ -1,0 +1,78 @@
+"""Local contrast: words attend to image regions (GLoRIA, Huang et al. 2021)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from radsweep.objectives.views import TermOutput, Views, Words, mean
+from radsweep.spec.trial import Local
+
+CHUNK_ELEMENTS = 16_000_000  # of the attention held at once: 64 MB in float32
+
+
+def local(views: Views, settings: Local) -> TermOutput:
+    """Row and column cross-entropy over temp3 * Z(image, text), as eq. 9 to 11 of the paper; targets on the diagonal.
+
+    A worker scores its own images against all texts; the scores, not the regions, are gathered.
+    """
+    losses = []
+    for regions_bRD in views.own_regions_bRD:
+        for words in views.words:
+            scores_BB = settings.logits * views.gather(local_scores(regions_bRD, words, settings))
+            target_B = torch.arange(len(scores_BB), device=scores_BB.device)
+            losses.append(
+                functional.cross_entropy(scores_BB, target_B) + functional.cross_entropy(scores_BB.T, target_B)
+            )
+    return TermOutput(mean(losses), {})
+
+
+def local_scores(regions_bRD: Tensor, words: Words, settings: Local) -> Tensor:
+    """Z [b, B] of b images and B texts: the one scorer of training and evaluation.
+
+    a = v_r . t_l without normalisation; softmax over words, then over regions of temp1 * a, gives alpha; the context
+    of a word is c_l = sum_r alpha_rl v_r; Z = log sum_l exp(temp2 cos(t_l, c_l)). Computed in chunks of images that
+    are computed again in the backward pass, so memory does not grow with b.
+    """
+    words_BWD, mask_BW = sum_pieces(words)
+    per_image = words_BWD.shape[0] * words_BWD.shape[1] * regions_bRD.shape[1]
+    size = max(1, CHUNK_ELEMENTS // per_image)
+    chunks = [
+        checkpoint(_scores, part, words_BWD, mask_BW, settings.attention, settings.context, use_reentrant=False)
+        for part in regions_bRD.split(size)
+    ]
+    return torch.cat(chunks)
+
+
+def sum_pieces(words: Words) -> tuple[Tensor, Tensor]:
+    """Word features [B, W, D], each the sum of its pieces, and which of them are words [B, W]."""
+    tokens_BLD, word_BL = words
+    count = int(word_BL.max()) + 1
+    real_BL1 = (word_BL >= 0).unsqueeze(-1)
+    index_BLD = word_BL.clamp(min=0).unsqueeze(-1).expand_as(tokens_BLD)
+    empty = tokens_BLD.new_zeros(len(tokens_BLD), count, tokens_BLD.shape[-1])
+    words_BWD = empty.scatter_add(1, index_BLD, tokens_BLD * real_BL1)
+    mask_BW = torch.arange(count, device=word_BL.device) <= word_BL.amax(dim=1, keepdim=True)
+    return words_BWD, mask_BW
+
+
+def _scores(regions_cRD: Tensor, words_BWD: Tensor, mask_BW: Tensor, attention: float, context: float) -> Tensor:
+    """Scores [c, B]. The cosine of word and context is expanded to dot products through alpha, so no c is built:
+    t.c = sum_r alpha_r a_r and |c|^2 = alpha' V V' alpha; it pays where regions are fewer than dimensions."""
+    a_cBWR = torch.einsum("crd,bwd->cbwr", regions_cRD, words_BWD)
+    over_words = a_cBWR.masked_fill(~mask_BW[None, :, :, None], -torch.inf).softmax(dim=2)
+    alpha_cBWR = (attention * over_words).softmax(dim=3)
+    if regions_cRD.shape[1] <= regions_cRD.shape[2]:
+        dot_cBW = (alpha_cBWR * a_cBWR).sum(-1)
+        gram_cRR = regions_cRD @ regions_cRD.transpose(1, 2)
+        flat = alpha_cBWR.flatten(1, 2)
+        square_cBW = ((flat @ gram_cRR) * flat).sum(-1).view_as(dot_cBW)
+    else:
+        context_cBWD = torch.einsum("cbwr,crd->cbwd", alpha_cBWR, regions_cRD)
+        dot_cBW = (context_cBWD * words_BWD).sum(-1)
+        square_cBW = context_cBWD.square().sum(-1)
+    norms = words_BWD.norm(dim=-1).clamp(min=1e-8) * square_cBW.clamp(min=1e-16).sqrt()
+    cosine_cBW = (dot_cBW / norms).masked_fill(~mask_BW, -torch.inf)
+    return torch.logsumexp(context * cosine_cBW, dim=-1)

@@ -1,0 +1,88 @@
+"""What makes two trials the same: their spec, their data, the code that decides numbers, the kind of device."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import radsweep
+from radsweep.spec.trial import Trial
+
+PACKAGE = Path(radsweep.__file__).parent
+DECIDES_NUMBERS = (
+    "data/index.py",
+    "data/subsets.py",
+    "data/epochs.py",
+    "data/pictures.py",
+    "data/decode.py",
+    "data/prepared.py",
+    "data/tokenizer.py",
+    "data/sentences.py",
+    "data/wordpieces.py",
+    "augment",
+    "models",
+    "objectives",
+    "evaluation",
+    "training",
+)
+LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "numpy")
+
+
+def cell_key(trial: Trial, data: str, device: str) -> str:
+    """The key of a trial's record.
+
+    Args:
+        data: fingerprint of the data set.
+        device: cpu or cuda.
+    """
+    # Where a copy of the data lies does not change what is learnt from it.
+    spec = trial.model_dump(mode="json") | {"data": trial.data.model_dump(mode="json", exclude={"shards"})}
+    parts = [spec, data, code_fingerprint(), device]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+@cache
+def code_fingerprint() -> str:
+    """Hash of the code behind a trial's numbers, comments and docstrings apart, and of the libraries' versions."""
+    digest = hashlib.sha256(json.dumps({name: versions()[name] for name in LIBRARIES}).encode())
+    for entry in DECIDES_NUMBERS:
+        path = PACKAGE / entry
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n{_meaning(file)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _meaning(file: Path) -> str:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of radsweep and of the libraries that matter to results."""
+    return {"radsweep": radsweep.__version__} | {
+        name: importlib.metadata.version(name) for name in (*LIBRARIES, "ray", "optuna", "mlflow", "faiss-cpu")
+    }
+
+
+def git_commit() -> str:
+    """Commit of the checkout that the package runs from, with `+changes` where it differs; empty outside of one."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(PACKAGE), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+    try:
+        if git("ls-files", "__init__.py") == "":
+            return ""
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""

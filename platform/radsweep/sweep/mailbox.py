@@ -1,0 +1,94 @@
+"""Between a slot and its workers: tasks one way, validations and records the other."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import ray
+
+MOST_ATTEMPTS = 3
+
+
+class Letter(dict[str, Any]):
+    """What a slot gets: {"validation": ...} or {"record": ...} or {"lost": reason}."""
+
+
+@ray.remote(num_cpus=0, max_concurrency=64)
+class Mailbox:
+    """One task at a time, numbered. A task stays until its record is in, so restarted workers find it again."""
+
+    def __init__(self, wait_for_reply: bool) -> None:
+        self.wait_for_reply = wait_for_reply  # a scheduler decides after each validation
+        self.number = -1
+        self.task: Any = None
+        self.over = False
+        self.attempts = 0
+        self.read = 0  # letters the slot has taken
+        self.letters: list[Letter] = []
+        self.handed: dict[str, list[tuple[int, Any]]] = {}  # by worker group, one after another
+        self.changed = asyncio.Condition()
+
+    async def post(self, number: int, task: Any) -> None:
+        """From the slot: the next task; the one before, if it still runs, is told to stop."""
+        async with self.changed:
+            self.number, self.task, self.attempts = number, task, 0
+            self.read, self.letters = 0, []
+            self.changed.notify_all()
+
+    async def close(self) -> None:
+        """From the slot: there are no more tasks."""
+        async with self.changed:
+            self.over = True
+            self.changed.notify_all()
+
+    async def letter(self, number: int) -> Letter:
+        """From the slot: the next letter about a task. Asking for it says that the task may go on."""
+        async with self.changed:
+            wanted = self.read
+            self.read += 1
+            self.changed.notify_all()
+            await self.changed.wait_for(lambda: len(self.letters) > wanted)
+            return self.letters[wanted]
+
+    async def next(self, finished: int, group: str) -> tuple[int, Any]:
+        """From worker 0 of a group: a task other than the one it finished; (-1, None) when there are no more."""
+        async with self.changed:
+            while True:
+                await self.changed.wait_for(lambda: self.over or self.number > finished)
+                self.attempts += 1
+                if self.over or self.attempts <= MOST_ATTEMPTS:
+                    break
+                self._deliver(Letter(lost=f"its workers died {MOST_ATTEMPTS} times"))
+                finished = self.number
+            handed = (-1, None) if self.over else (self.number, self.task)
+            self.handed.setdefault(group, []).append(handed)
+            self.changed.notify_all()
+            return handed
+
+    async def same(self, place: int, group: str) -> tuple[int, Any]:
+        """From the other workers: what worker 0 of their group got when it asked for the place-th time."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: len(self.handed.get(group, [])) > place)
+            return self.handed[group][place]
+
+    async def validated(self, number: int, validation: dict[str, Any]) -> bool:
+        """From worker 0: a validation. Returns whether the task goes on."""
+        async with self.changed:
+            if number != self.number or self.over:
+                return False
+            self._deliver(Letter(validation=validation))
+            if self.wait_for_reply:
+                sent = len(self.letters)
+                await self.changed.wait_for(lambda: self.over or number != self.number or self.read > sent)
+            return number == self.number and not self.over
+
+    async def finished(self, number: int, record: str) -> None:
+        """From worker 0: the task's record."""
+        async with self.changed:
+            if number == self.number:
+                self._deliver(Letter(record=record))
+
+    def _deliver(self, letter: Letter) -> None:
+        self.letters.append(letter)
+        self.changed.notify_all()

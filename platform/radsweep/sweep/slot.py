@@ -1,0 +1,137 @@
+"""A warm trial slot: one Tune actor that keeps one Ray Train worker group alive and feeds it trial after trial.
+
+Starting a trial of its own for each configuration costs 20 s and more; handing the next one to a running group costs
+some hundredths of a second, and imports, process group, pretrained weights and data stay.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+from ray import tune
+
+from radsweep.data.prepared import PreparedData
+from radsweep.spec import metrics
+from radsweep.sweep.mailbox import Mailbox
+from radsweep.sweep.store import Store
+from radsweep.training.cell import Task, run_cell
+from radsweep.training.collectives import Workers
+from radsweep.training.record import CellRecord, Validation
+
+MOST_RESTARTS = 20  # of a slot's worker group
+SCORE = "score"  # of a validation, higher is better: what schedulers and searchers see
+
+
+class Slot(tune.Trainable):
+    """A Tune trainable whose configuration is {"task": Task fields}; each result is one validation."""
+
+    def setup(self, config: dict[str, Any], settings: dict[str, Any] | None = None) -> None:
+        """settings: store, data {name: reference}, select, workers, resources, use_gpu, wait_for_reply."""
+        assert settings is not None
+        self.settings = settings
+        self.mailbox = Mailbox.remote(settings["wait_for_reply"])
+        self.number = -1
+        self.died: str | None = None
+        self.group = threading.Thread(target=self._run_group, daemon=True)
+        self.group.start()
+        self._post(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Hand the next trial to the running group."""
+        self._post(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Wait for the trial's next validation, or its end."""
+        waiting = self.mailbox.letter.remote(self.number)
+        while not ray.wait([waiting], timeout=1.0)[0]:
+            if not self.group.is_alive():
+                raise RuntimeError(f"the slot's worker group ended: {self.died}")
+        letter = ray.get(waiting)
+        if "validation" in letter:
+            return self._result(letter["validation"], done=False)
+        if "lost" in letter:
+            record = CellRecord(key=self.task.key, trial=self.task.trial, status="failed", error=letter["lost"])
+            Store(Path(self.settings["store"])).write_cell(record)
+        else:
+            record = CellRecord.model_validate_json(letter["record"])
+        last = record.history[-1].model_dump() if record.history else {"metrics": {}}
+        return self._result(last, done=True) | {"status": record.status, "error": record.error}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: a trial's own folder in the store is what it resumes from."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: see `save_checkpoint`."""
+
+    def cleanup(self) -> None:
+        """Let the group end by itself, so that its last record is written."""
+        ray.get(self.mailbox.close.remote())
+        self.group.join(timeout=60)
+
+    def _post(self, config: dict[str, Any]) -> None:
+        self.task = Task(**config["task"])
+        self.number += 1
+        ray.get(self.mailbox.post.remote(self.number, self.task))
+
+    def _result(self, validation: dict[str, Any], done: bool) -> dict[str, Any]:
+        values = validation["metrics"]
+        result: dict[str, Any] = {"done": done, "key": self.task.key, "validation": validation}
+        select = self.settings["select"]
+        if select in values:
+            result[SCORE] = values[select] if metrics.higher_is_better(select) else -values[select]
+        return result
+
+    def _run_group(self) -> None:
+        settings = self.settings
+        trainer = ray.train.torch.TorchTrainer(
+            serve_tasks,
+            train_loop_config={"mailbox": self.mailbox, "data": settings["data"], "store": settings["store"]},
+            scaling_config=ray.train.ScalingConfig(
+                num_workers=settings["workers"],
+                use_gpu=settings["use_gpu"],
+                resources_per_worker=settings["resources"],
+            ),
+            run_config=ray.train.RunConfig(
+                storage_path=settings["scratch"],
+                name=f"slot-{self.trial_id}",
+                failure_config=ray.train.FailureConfig(max_failures=MOST_RESTARTS),  # the mailbox counts a task's attempts
+            ),
+        )
+        try:
+            trainer.fit()
+        except Exception as error:
+            self.died = f"{type(error).__name__}: {error}"
+
+
+def serve_tasks(config: dict[str, Any]) -> None:
+    """The loop of every worker of a group: take a task, run it, leave its record, until there are no more."""
+    mailbox, store = config["mailbox"], Store(Path(config["store"]))
+    context = ray.train.get_context()
+    workers = Workers(context.get_world_rank(), context.get_world_size())
+    device = ray.train.torch.get_device()
+    group = f"{workers.first(random.SystemRandom().getrandbits(30))}"
+    opened: dict[str, PreparedData] = {}
+    number = -1
+    for place in itertools.count():
+        asked = mailbox.next.remote(number, group) if workers.rank == 0 else mailbox.same.remote(place, group)
+        number, task = ray.get(asked)
+        if task is None:
+            return
+        if task.data not in opened:
+            opened[task.data] = ray.get(config["data"][task.data][0]).opened(ray.get)
+
+        def report(validation: Validation, number: int = number) -> bool:
+            return ray.get(mailbox.validated.remote(number, validation.model_dump()))
+
+        record = run_cell(task, opened[task.data], workers, device, report)
+        if workers.rank == 0:
+            store.write_cell(record)
+            ray.get(mailbox.finished.remote(number, record.model_dump_json()))

@@ -1,0 +1,94 @@
+"""The store: a folder whose records are the truth of every sweep. Each is written whole, by one writer.
+
+    STORE/cells/KEY/record.json, checkpoint/   a finished trial, found again by every later sweep
+    STORE/sweeps/ID/sweep.json, report.html    a sweep: its question, its plan, its report
+    STORE/tokenizers/, data/, mlflow.db        tokenizers trained here, phantom data sets, the default MLflow
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from radsweep.errors import InputError
+from radsweep.training.record import CellRecord, SweepRecord
+
+
+def store_folder(setting: str | None) -> Path:
+    """`run.store`, else RADSWEEP_STORE, else ~/radsweep; absolute."""
+    return Path(setting or os.environ.get("RADSWEEP_STORE") or "~/radsweep").expanduser().resolve()
+
+
+class Store:
+    """Paths and records below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def cell_folder(self, key: str) -> Path:
+        return self.root / "cells" / key
+
+    def sweep_folder(self, sweep: str) -> Path:
+        return self.root / "sweeps" / sweep
+
+    def tokenizer_file(self, data: str, vocabulary: int) -> Path:
+        return self.root / "tokenizers" / f"{data[:16]}-{vocabulary}.json"
+
+    def read_cell(self, key: str) -> CellRecord | None:
+        """A trial that ended, in whatever way; None where it never did or its record cannot be read."""
+        try:
+            return CellRecord.model_validate_json((self.cell_folder(key) / "record.json").read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def write_cell(self, record: CellRecord) -> None:
+        write_atomically(self.cell_folder(record.key) / "record.json", record.model_dump_json())
+
+    def read_cells(self, keys: Iterable[str]) -> dict[str, CellRecord]:
+        records = {key: self.read_cell(key) for key in keys}
+        return {key: record for key, record in records.items() if record is not None}
+
+    def forget_checkpoint(self, key: str) -> None:
+        shutil.rmtree(self.cell_folder(key) / "checkpoint", ignore_errors=True)
+
+    def write_sweep(self, sweep: SweepRecord) -> None:
+        write_atomically(self.sweep_folder(sweep.id) / "sweep.json", sweep.model_dump_json())
+
+    def read_sweep(self, sweep: str) -> SweepRecord:
+        """The sweep of an id, or the latest whose name or id starts with `sweep`.
+
+        Raises:
+            InputError: none does.
+        """
+        found = [record for record in self.sweeps() if record.id == sweep or record.name == sweep]
+        found = found or [record for record in self.sweeps() if record.id.startswith(sweep)]
+        if not found:
+            known = ", ".join(record.id for record in self.sweeps()[-5:]) or "none"
+            raise InputError(f"{self.root}: no sweep {sweep!r} in this store; the latest are: {known}")
+        return found[-1]
+
+    def sweeps(self) -> list[SweepRecord]:
+        """All sweeps, the latest last."""
+        files = (self.root / "sweeps").glob("*/sweep.json")
+        records = [SweepRecord.model_validate_json(file.read_bytes()) for file in files]
+        return sorted(records, key=lambda record: record.created)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace the file at once: a reader, or a kill, sees the old content or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,83 @@
+"""Checkpoints: safetensors and JSON, written whole or not at all, never a pickle.
+
+A trial's folder holds `model.safetensors`, `tokenizer.json` and `trial.json` (the selected weights, what `evaluate`
+loads) once it ended, and `resume/` while it runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+WEIGHTS, STATE = "model.safetensors", "state.json"
+
+
+def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:
+    """Replace `folder` by one with a safetensors file for each group of tensors and `state.json`.
+
+    A kill at any moment leaves the old folder, the new one, or (between two renames) the new one beside its place,
+    where `read_folder` finds it.
+    """
+    fresh, old = _beside(folder, "new"), _beside(folder, "old")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name, group in tensors.items():
+        save_file({key: value.detach().cpu().contiguous() for key, value in group.items()}, fresh / name)
+    with open(fresh / STATE, "w", encoding="utf-8") as file:  # last: a folder with it is complete
+        json.dump(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def read_folder(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
+    """What `write_folder` wrote; None where nothing complete is there."""
+    for place in (folder, _beside(folder, "new"), _beside(folder, "old")):
+        if (place / STATE).exists():
+            try:
+                state = json.loads((place / STATE).read_text(encoding="utf-8"))
+            except ValueError:
+                continue
+            return {file.name: load_file(file) for file in sorted(place.glob("*.safetensors"))}, state
+    return None
+
+
+def remove_folder(folder: Path) -> None:
+    for place in (folder, _beside(folder, "new"), _beside(folder, "old")):
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def model_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the state on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Per-parameter state as flat names: `3.exp_avg`."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"{number}.{key}": torch.as_tensor(value) for number, values in state.items() for key, value in values.items()
+    }
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, key = name.partition(".")
+        state.setdefault(int(number), {})[key] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _beside(folder: Path, suffix: str) -> Path:
+    return folder.with_name(f"{folder.name}.{suffix}")

@@ -1,0 +1,56 @@
+"""Dropout seeded by sample and epoch: the same masks for any batch order, batch size and number of workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
+
+from radsweep.augment.random import keep_mask, subkeys, uniform
+
+
+class SampleDropout(nn.Module):
+    """Dropout of x [B, ...] by the keys of its samples; StochasticDepth drops whole samples."""
+
+    def __init__(self, p: float, number: int, whole: bool) -> None:
+        super().__init__()
+        self.p, self.number, self.whole = p, number, whole
+        self.keys_B: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        if self.keys_B is None or len(self.keys_B) != len(x):
+            raise RuntimeError("dropout needs `seeded(...)` with one key a sample of the batch")
+        keys_B = subkeys(self.keys_B, f"dropout {self.number}")
+        if self.whole:
+            keep = (uniform(keys_B, 1) >= self.p).view([-1] + [1] * (x.dim() - 1))
+        else:
+            keep = keep_mask(keys_B, x[0].numel(), self.p).view_as(x)
+        return x * keep / (1 - self.p)
+
+
+def seed_by_sample(model: nn.Module) -> None:
+    """Replace every dropout of `model` by one that takes its masks from the samples' keys."""
+    number = 0
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Dropout | StochasticDepth):
+                whole = isinstance(child, StochasticDepth)
+                setattr(parent, name, SampleDropout(child.p, number, whole))
+                number += 1
+
+
+@contextmanager
+def seeded(model: nn.Module, keys_B: Tensor) -> Iterator[None]:
+    """Within, dropout layers of `model` draw from these keys, int64 [B]."""
+    layers = [module for module in model.modules() if isinstance(module, SampleDropout)]
+    for layer in layers:
+        layer.keys_B = keys_B
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.keys_B = None
