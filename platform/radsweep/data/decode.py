@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from radsweep.data.index import SplitIndex, read_split
 from radsweep.data.pictures import PictureError, prepare
-from radsweep.data.prepared import Block, PreparedData, assemble
+from radsweep.data.prepared import Block, PreparedData, assemble, first_images
 from radsweep.data.schema import SPLITS, Manifest, Split
 from radsweep.data.shards import read_manifest, shard_paths
 from radsweep.data.tokenizer import load_tokenizer
@@ -31,8 +31,9 @@ class ShardIndex:
     splits: Mapping[Split, SplitIndex]
     reports: Mapping[Split, list[str]]
 
-    def paths(self, split: Split) -> list[str]:
-        return shard_paths(self.folder, self.manifest, "pairs", split)
+    def paths(self) -> list[str]:
+        """Of all shards of pairs."""
+        return [path for split in self.splits for path in shard_paths(self.folder, self.manifest, "pairs", split)]
 
 
 def read_index(folder: str | Path) -> ShardIndex:
@@ -47,7 +48,7 @@ def read_index(folder: str | Path) -> ShardIndex:
         splits[split], reports[split] = read_split(shard_paths(folder, manifest, "pairs", split))
         if len(splits[split]) < 2:
             raise InputError(
-                f"{folder}: the {split} split has {len(splits[split])} pairs and needs at least 2; pack with other splits"
+                f"{folder}: the {split} split has {len(splits[split])} pairs, it needs 2 or more; pack with other splits"
             )
     return ShardIndex(Path(folder), manifest, splits, reports)
 
@@ -55,9 +56,8 @@ def read_index(folder: str | Path) -> ShardIndex:
 class Decoder:
     """Turns studies of a shard into rows of one image each: its row in the index, and its pixels."""
 
-    def __init__(self, index: SplitIndex, rows: np.ndarray, size: int, channels: int) -> None:
-        self.first_image = {index.study_ids[row]: int(index.first_image_S1[row]) for row in rows}
-        self.size, self.channels = size, channels
+    def __init__(self, first_image: Mapping[str, int], size: int, channels: int) -> None:
+        self.first_image, self.size, self.channels = first_image, size, channels
 
     def __call__(self, studies: pa.Table) -> Block:
         rows, pixels = [], []
@@ -89,14 +89,12 @@ def decode_image(data: bytes, size: int, channels: int) -> np.ndarray:
 def prepare_in_process(shards: ShardIndex, tokenizer: str, size: int, channels: int) -> PreparedData:
     """Everything decoded and tokenised here and now: for one evaluation, or a test without a cluster."""
     loaded = load_tokenizer(tokenizer)
-    splits, decoded = {}, 0
-    for name, index in shards.splits.items():
-        decoder = Decoder(index, np.arange(len(index)), size, channels)
-        tables = itertools.chain.from_iterable(
-            pq.ParquetFile(path).iter_batches(DECODED_AT_ONCE, columns=["study_id", "images"])
-            for path in shards.paths(name)
-        )
-        blocks = [decoder(pa.Table.from_batches([batch])) for batch in tables]
-        splits[name] = assemble(index, loaded.tokenise(shards.reports[name]), [b["image"] for b in blocks], blocks)
-        decoded += index.images
-    return PreparedData(splits, tokenizer, shards.manifest.fingerprint, decoded)
+    decoder = Decoder(first_images(shards.splits, {}), size, channels)
+    blocks = [
+        decoder(pa.Table.from_batches([batch]))
+        for path in shards.paths()
+        for batch in pq.ParquetFile(path).iter_batches(DECODED_AT_ONCE, columns=["study_id", "images"])
+    ]
+    reports = {split: loaded.tokenise(texts) for split, texts in shards.reports.items()}
+    splits = assemble(shards.splits, reports, [block["image"] for block in blocks], blocks)
+    return PreparedData(splits, tokenizer, shards.manifest.fingerprint, sum(len(block["image"]) for block in blocks))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from radsweep.data.index import SplitIndex
+from radsweep.data.schema import Split
 from radsweep.data.tokenizer import TokenisedReports
 
 Block = Any  # {"image": rows of the index [n], "pixels": uint8 [n, C, size, size]}, or a reference to one
@@ -47,22 +48,45 @@ class PreparedSplit:
 
 
 def assemble(
-    index: SplitIndex, reports: TokenisedReports, places: Sequence[np.ndarray], blocks: Sequence[Block]
-) -> PreparedSplit:
-    """A split from blocks in any order; `places[b]` gives the image row of each row of block b."""
-    block_M = np.full(index.images, -1, dtype=np.int32)
-    row_M = np.zeros(index.images, dtype=np.int64)
+    splits: Mapping[Split, SplitIndex],
+    reports: Mapping[Split, TokenisedReports],
+    places: Sequence[np.ndarray],
+    blocks: Sequence[Block],
+) -> dict[Split, PreparedSplit]:
+    """The splits from blocks in any order. `places[b]` gives the image of each row of block b, images being numbered
+    through all splits: see `first_images`."""
+    total = sum(index.images for index in splits.values())
+    block_M = np.full(total, -1, dtype=np.int32)
+    row_M = np.zeros(total, dtype=np.int64)
     for number, place in enumerate(places):
         block_M[place] = number
         row_M[place] = np.arange(len(place))
-    return PreparedSplit(index, reports, tuple(blocks), block_M, row_M)
+    result: dict[Split, PreparedSplit] = {}
+    first = 0
+    for name, index in splits.items():
+        own = slice(first, first + index.images)
+        result[name] = PreparedSplit(index, reports[name], tuple(blocks), block_M[own], row_M[own])
+        first += index.images
+    return result
+
+
+def first_images(splits: Mapping[Split, SplitIndex], wanted: Mapping[Split, np.ndarray]) -> dict[str, int]:
+    """{study id: number of its first image, counted through all splits} of the studies at the rows in `wanted`; of
+    all studies of a split that is not named there."""
+    result: dict[str, int] = {}
+    before = 0
+    for name, index in splits.items():
+        for row in wanted.get(name, np.arange(len(index))):
+            result[index.study_ids[row]] = before + int(index.first_image_S1[row])
+        before += index.images
+    return result
 
 
 @dataclass(frozen=True)
 class PreparedData:
     """The pair splits of a data set for one image size, channel count and tokenizer."""
 
-    splits: Mapping[str, PreparedSplit]
+    splits: Mapping[Split, PreparedSplit]
     tokenizer: str  # its JSON, or the hub id or folder it is loaded from
     fingerprint: str  # of the data set
     decoded: int  # images decoded to make this

@@ -8,7 +8,8 @@ import numpy as np
 import ray
 
 from radsweep.data.decode import DECODED_AT_ONCE, Decoder, ShardIndex
-from radsweep.data.prepared import Block, PreparedData, assemble
+from radsweep.data.prepared import Block, PreparedData, assemble, first_images
+from radsweep.data.schema import Split
 from radsweep.data.tokenizer import load_tokenizer
 
 
@@ -17,7 +18,7 @@ def prepare_data(
     tokenizer: str,
     size: int,
     channels: int,
-    wanted: Mapping[str, np.ndarray],
+    wanted: Mapping[Split, np.ndarray],
     progress: Callable[[int], None] = lambda images: None,
 ) -> PreparedData:
     """Decode and tokenise once; the images stay in Ray's object store, owned by this process.
@@ -29,25 +30,23 @@ def prepare_data(
         progress: is told how many images have been decoded so far.
     """
     ray.data.DataContext.get_current().enable_progress_bars = False
+    decoder = Decoder(first_images(shards.splits, wanted), size, channels)
+    dataset = ray.data.read_parquet(shards.paths()).select_columns(["study_id", "images"])
+    dataset = dataset.map_batches(decoder, batch_size=DECODED_AT_ONCE, batch_format="pyarrow")
+    blocks, places = [], []
+    for block in dataset.to_numpy_refs():
+        place = ray.get(_image_numbers.remote(block))
+        if len(place):
+            blocks.append(block)
+            places.append(place)
+            progress(sum(map(len, places)))
     loaded = load_tokenizer(tokenizer)
-    splits, decoded = {}, 0
-    for name, index in shards.splits.items():
-        decoder = Decoder(index, wanted.get(name, np.arange(len(index))), size, channels)
-        dataset = ray.data.read_parquet(shards.paths(name)).select_columns(["study_id", "images"])
-        dataset = dataset.map_batches(decoder, batch_size=DECODED_AT_ONCE, batch_format="pyarrow")
-        blocks, places = [], []
-        for block in dataset.to_numpy_refs():
-            place = ray.get(_image_rows.remote(block))
-            if len(place):
-                blocks.append(block)
-                places.append(place)
-                decoded += len(place)
-                progress(decoded)
-        splits[name] = assemble(index, loaded.tokenise(shards.reports[name]), places, blocks)
-    return PreparedData(splits, tokenizer, shards.manifest.fingerprint, decoded)
+    reports = {split: loaded.tokenise(texts) for split, texts in shards.reports.items()}
+    splits = assemble(shards.splits, reports, places, blocks)
+    return PreparedData(splits, tokenizer, shards.manifest.fingerprint, sum(map(len, places)))
 
 
 @ray.remote(num_cpus=0)
-def _image_rows(block: Block) -> np.ndarray:
-    """Where the block's images stand in the index; its pixels stay on their node."""
+def _image_numbers(block: Block) -> np.ndarray:
+    """The numbers of the block's images; its pixels stay on their node."""
     return block["image"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import ray
-
 MOST_ATTEMPTS = 3
 
 
@@ -14,9 +12,8 @@ class Letter(dict[str, Any]):
     """What a slot gets: {"validation": ...} or {"record": ...} or {"lost": reason}."""
 
 
-@ray.remote(num_cpus=0, max_concurrency=64)
 class Mailbox:
-    """One task at a time, numbered. A task stays until its record is in, so restarted workers find it again."""
+    """An actor. One numbered task at a time; it stays until its record is in, so that restarted workers find it."""
 
     def __init__(self, wait_for_reply: bool) -> None:
         self.wait_for_reply = wait_for_reply  # a scheduler decides after each validation
@@ -55,7 +52,7 @@ class Mailbox:
         """From worker 0 of a group: a task other than the one it finished; (-1, None) when there are no more."""
         async with self.changed:
             while True:
-                await self.changed.wait_for(lambda: self.over or self.number > finished)
+                await self._until_after(finished)
                 self.attempts += 1
                 if self.over or self.attempts <= MOST_ATTEMPTS:
                     break
@@ -88,6 +85,9 @@ class Mailbox:
         async with self.changed:
             if number == self.number:
                 self._deliver(Letter(record=record))
+
+    async def _until_after(self, number: int) -> None:
+        await self.changed.wait_for(lambda: self.over or self.number > number)
 
     def _deliver(self, letter: Letter) -> None:
         self.letters.append(letter)

@@ -51,7 +51,7 @@ def ablation_cells(base: Trial, ablation: Ablation, key_of: KeyOf) -> list[Plann
     """
     sizes = ablation.pairs or (None,)
     replicates = itertools.product(range(ablation.seeds.subset), range(ablation.seeds.init))
-    cells = []
+    cells: list[PlannedCell] = []
     for size, (subset, start) in itertools.product(sizes, list(replicates)):
         seeds = {
             "data.seed": base.data.seed + subset,

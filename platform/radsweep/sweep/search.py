@@ -19,6 +19,8 @@ from radsweep.spec.search import Dimension, Search, ordered
 from radsweep.spec.trial import Trial
 from radsweep.sweep.slot import SCORE
 
+INTERRUPTED = "interrupted"
+
 
 class StudySearch(Searcher):
     """Suggests configurations of a space; `config_of` makes a slot's configuration of dotted values."""
@@ -32,8 +34,12 @@ class StudySearch(Searcher):
         self.study = open_study(search, name, file)
         self.asked: dict[str, optuna.Trial] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles what it is given for a restore that we never ask for."""
+        return {}
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if len(self.study.trials) >= self.search.trials:
+        if self.counted() >= self.search.trials:
             return Searcher.FINISHED
         trial = self.study.ask()
         self.asked[trial_id] = trial
@@ -45,13 +51,18 @@ class StudySearch(Searcher):
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         trial = self.asked.pop(trial_id)
-        best = [value for value in self.study.trials[trial.number].intermediate_values.values()]
-        if error or not result or result.get("status") == "failed" or not best:
+        scores = list(self.study.trials[trial.number].intermediate_values.values())
+        if error or not result or result.get("status") == "failed" or not scores:
             self.study.tell(trial, state=TrialState.FAIL)
         elif result.get("done") and result.get("status") == "finished":
-            self.study.tell(trial, max(best))  # the selected checkpoint's
+            self.study.tell(trial, max(scores))  # the selected checkpoint's
         else:
             self.study.tell(trial, state=TrialState.PRUNED)
+
+    def counted(self) -> int:
+        """Trials asked for so far, without those that an interruption cut short and that wait to be asked again."""
+        trials = self.study.get_trials(deepcopy=False)
+        return sum(t.state != TrialState.WAITING and INTERRUPTED not in t.user_attrs for t in trials)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study is on disk."""
@@ -73,9 +84,14 @@ def open_study(search: Search, name: str, file: Path) -> optuna.Study:
     else:
         sampler = optuna.samplers.RandomSampler(seed=search.seed)
     storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
-    return optuna.create_study(
+    study = optuna.create_study(
         study_name=name, storage=storage, sampler=sampler, direction="maximize", load_if_exists=True
     )
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):  # of a driver that died
+        study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
+        study.tell(trial.number, state=TrialState.FAIL)
+        study.enqueue_trial(trial.params)
+    return study
 
 
 def suggest_values(search: Search, base: dict[str, Any], trial: optuna.Trial) -> dict[str, Any]:

@@ -30,13 +30,13 @@ SCORE = "score"  # of a validation, higher is better: what schedulers and search
 
 
 class Slot(tune.Trainable):
-    """A Tune trainable whose configuration is {"task": Task fields}; each result is one validation."""
+    """A Tune trainable whose configuration is {"work": {"task": Task fields, ...}}; each result is one validation."""
 
     def setup(self, config: dict[str, Any], settings: dict[str, Any] | None = None) -> None:
         """settings: store, data {name: reference}, select, workers, resources, use_gpu, wait_for_reply."""
         assert settings is not None
         self.settings = settings
-        self.mailbox = Mailbox.remote(settings["wait_for_reply"])
+        self.mailbox = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64).remote(settings["wait_for_reply"])
         self.number = -1
         self.died: str | None = None
         self.group = threading.Thread(target=self._run_group, daemon=True)
@@ -77,13 +77,16 @@ class Slot(tune.Trainable):
         self.group.join(timeout=60)
 
     def _post(self, config: dict[str, Any]) -> None:
-        self.task = Task(**config["task"])
+        self.task = Task(**config["work"]["task"])
+        self.validations = 0
         self.number += 1
         ray.get(self.mailbox.post.remote(self.number, self.task))
 
     def _result(self, validation: dict[str, Any], done: bool) -> dict[str, Any]:
         values = validation["metrics"]
+        self.validations += not done
         result: dict[str, Any] = {"done": done, "key": self.task.key, "validation": validation}
+        result["validations"] = self.validations
         select = self.settings["select"]
         if select in values:
             result[SCORE] = values[select] if metrics.higher_is_better(select) else -values[select]
@@ -102,7 +105,9 @@ class Slot(tune.Trainable):
             run_config=ray.train.RunConfig(
                 storage_path=settings["scratch"],
                 name=f"slot-{self.trial_id}",
-                failure_config=ray.train.FailureConfig(max_failures=MOST_RESTARTS),  # the mailbox counts a task's attempts
+                failure_config=ray.train.FailureConfig(
+                    max_failures=MOST_RESTARTS
+                ),  # the mailbox counts a task's attempts
             ),
         )
         try:

@@ -1,8 +1,8 @@
 """The store: a folder whose records are the truth of every sweep. Each is written whole, by one writer.
 
-    STORE/cells/KEY/record.json, checkpoint/   a finished trial, found again by every later sweep
-    STORE/sweeps/ID/sweep.json, report.html    a sweep: its question, its plan, its report
-    STORE/tokenizers/, data/, mlflow.db        tokenizers trained here, phantom data sets, the default MLflow
+STORE/cells/KEY/record.json, checkpoint/   a finished trial, found again by every later sweep
+STORE/sweeps/ID/sweep.json, report.html    a sweep: its question, its plan, its report
+STORE/tokenizers/, data/, mlflow.db        tokenizers trained here, phantom data sets, the default MLflow
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from radsweep.data.prepared import PreparedData
+from radsweep.data.schema import Split
 from radsweep.data.subsets import seeded_order, subset_fingerprint, subset_size
 from radsweep.data.tokenizer import load_tokenizer
 from radsweep.models.vlm import build_model
@@ -98,10 +99,9 @@ def train(
     source = TrainingData(data.splits["train"], rows, tokenizer, trial, workers)
     schedule = schedule_for(trial.train, source.steps_per_epoch)
     select = trial.evaluate.select
-    autocast = (device.type == "cuda" and trial.train.precision in ("auto", "bf16")) or trial.train.precision == "bf16"
 
-    def evaluate(split: str) -> dict[str, float]:
-        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+    def evaluate(split: Split) -> dict[str, float]:
+        with mixed_precision(trial, device):
             return evaluate_retrieval(
                 model, data.splits[split], tokenizer, trial.model.text.max_tokens, device, workers
             )
@@ -128,7 +128,7 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = trial.train.learning_rate * schedule.rate(step)
             optimiser.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            with mixed_precision(trial, device):
                 loss, values = backward(model, batch, trial.objective, workers, trial.train.accumulate)
             if not math.isfinite(loss):
                 raise TrialFailed(
@@ -196,6 +196,12 @@ def train(
         )
         checkpoint.remove_folder(folder / "resume")
     return outcome
+
+
+def mixed_precision(trial: Trial, device: torch.device) -> torch.autocast:
+    """bf16 where `train.precision` says so, or by itself on a GPU."""
+    bf16 = trial.train.precision == "bf16" or (trial.train.precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
 
 
 def subset_rows(trial: Trial, data: PreparedData) -> np.ndarray:

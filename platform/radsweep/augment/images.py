@@ -1,0 +1,92 @@
+"""Image augmentation of whole batches, each image with parameters of its own."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchvision.transforms.v2 import functional as v2
+
+from radsweep.augment.random import normal, subkeys, uniform
+from radsweep.spec.trial import ImageAugmentation
+
+_ASPECT = math.log(4 / 3)  # a crop is between 3:4 and 4:3
+
+
+def plain_images(images_BCHW: Tensor) -> Tensor:
+    """uint8 -> float32 in [0, 1], for evaluation."""
+    return v2.to_dtype(images_BCHW, torch.float32, scale=True)
+
+
+def augment_images(images_BCHW: Tensor, settings: ImageAugmentation, keys_B: Tensor) -> Tensor:
+    """float32 [B, C, H, W] in [0, 1]: cropped, moved, and changed in intensity. What is set to 0 does not run.
+
+    Args:
+        images_BCHW: uint8.
+        keys_B: int64, see `radsweep.augment.random.sample_keys`; an image's key alone decides its augmentation.
+    """
+    images = plain_images(images_BCHW)
+    draws = uniform(keys_B, 13)  # a column each, so that switching one change on leaves the draws of the others
+    if settings.crop != (1.0, 1.0) or settings.affine > 0 or settings.flip > 0:
+        # No random transform of v2: they draw one set of parameters a call, for the batch as a whole, from global state.
+        grid = _grid_BHW2(_geometry_B23(settings, draws), images.shape[2], images.shape[3])
+        images = functional.grid_sample(images, grid, align_corners=False)
+    if settings.blur > 0:
+        images = _blurred(images, settings.blur, draws[:, 9])
+    if settings.brightness > 0 or settings.contrast > 0:
+        factor = (1 + settings.contrast * _symmetric(draws[:, 10])).view(-1, 1, 1, 1)
+        shift = (settings.brightness * _symmetric(draws[:, 11])).view(-1, 1, 1, 1)
+        mean = images.mean(dim=(1, 2, 3), keepdim=True)
+        images = torch.addcmul(mean + shift - mean * factor, images, factor).clamp_(0, 1)
+    if settings.noise > 0:
+        deviation = (settings.noise * draws[:, 12]).view(-1, 1, 1, 1)
+        noise = normal(subkeys(keys_B, "noise"), images[0].numel()).view(images.shape)
+        images = torch.addcmul(images, noise, deviation).clamp_(0, 1)
+    return images
+
+
+def _symmetric(draws: Tensor) -> Tensor:
+    """[0, 1) -> [-1, 1)."""
+    return 2 * draws - 1
+
+
+def _geometry_B23(settings: ImageAugmentation, draws: Tensor) -> Tensor:
+    """Where in the source (sides at -1 and 1) a pixel of the result lies: flip, shear and rotation, crop and shift."""
+    area = settings.crop[0] + (settings.crop[1] - settings.crop[0]) * draws[:, 0]
+    widest = (-area.log()).clamp(max=_ASPECT)  # a crop that fits into the picture
+    stretch = (0.5 * widest * _symmetric(draws[:, 1])).exp()
+    width, height = area.sqrt() * stretch, area.sqrt() / stretch
+    angle, shear = (settings.affine * _symmetric(draws[:, column]) for column in (2, 3))
+    flip = torch.where(draws[:, 4] < settings.flip, -1.0, 1.0)
+    cosine, sine, slope = angle.cos(), angle.sin(), shear.tan()
+    # rotation @ shear @ flip, before the crop scales and moves it
+    rows = [
+        [width * cosine * flip, width * (cosine * slope - sine), (1 - width) * _symmetric(draws[:, 5])],
+        [height * sine * flip, height * (sine * slope + cosine), (1 - height) * _symmetric(draws[:, 6])],
+    ]
+    theta_B23 = torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
+    if settings.affine > 0:
+        theta_B23[:, :, 2] += settings.affine * _symmetric(draws[:, 7:9])  # half of `affine` sides, a side being 2 long
+    return theta_B23
+
+
+def _grid_BHW2(theta_B23: Tensor, height: int, width: int) -> Tensor:
+    """What functional.affine_grid gives, to rounding; x and y as planes, which takes a third of its time on a CPU."""
+    x_W, y_H = (((2 * torch.arange(side, device=theta_B23.device) + 1) / side - 1) for side in (width, height))
+    by_x, by_y, shift = (column[:, :, None, None] for column in theta_B23.unbind(dim=2))
+    return (by_x * x_W + (by_y * y_H[:, None] + shift)).permute(0, 2, 3, 1)
+
+
+def _blurred(images_BCHW: Tensor, largest: float, draws_B: Tensor) -> Tensor:
+    """Gaussian blur of each image by its own deviation, up to `largest` pixels, edges repeated."""
+    batch, channels, height, width = images_BCHW.shape
+    radius = min(math.ceil(3 * largest), height - 1, width - 1)
+    distance_K = torch.arange(-radius, radius + 1, device=images_BCHW.device)
+    deviation_B1 = (largest * draws_B).clamp(min=1e-3)[:, None]
+    kernel_BK = (-0.5 * (distance_K / deviation_B1) ** 2).exp()
+    kernel_BK = (kernel_BK / kernel_BK.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
+    planes = functional.pad(images_BCHW, [radius] * 4, mode="replicate").flatten(0, 1)[None]  # a group each
+    planes = functional.conv2d(planes, kernel_BK[:, None, None, :], groups=batch * channels)
+    return functional.conv2d(planes, kernel_BK[:, None, :, None], groups=batch * channels).view(images_BCHW.shape)

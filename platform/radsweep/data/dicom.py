@@ -1,0 +1,91 @@
+"""A DICOM file's picture as a viewer shows it. Nothing of the header is returned or named in an error.
+
+Source: DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT and windows), C.7.6.3.1.2 (photometric interpretation).
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+from radsweep.data.pictures import MAX_PIXELS, PictureError, to_8_bit
+
+# Nothing else of the header is parsed, so nothing else can reach an output, a warning or a log.
+_PALETTE = [
+    f"{colour}PaletteColorLookupTable{part}" for colour in ("Red", "Green", "Blue") for part in ("Descriptor", "Data")
+]
+_LAYOUT = ["SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns"]
+_BITS = ["BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"]
+_VALUES = ["RescaleIntercept", "RescaleSlope", "ModalityLUTSequence"]
+_WINDOW = ["WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"]
+_DATA = ["ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelData"]
+_NEEDED = [*_LAYOUT, *_BITS, *_VALUES, *_WINDOW, *_PALETTE, *_DATA]
+
+
+def decode_dicom(data: bytes) -> np.ndarray:
+    """uint8 [H, W] or [H, W, 3]: the first frame, rescaled, windowed, MONOCHROME1 inverted. Raises PictureError.
+
+    The first window of the header counts. Without a window or VOI LUT, values from 0 are scaled as
+    `pictures.to_8_bit` does, and signed ones (CT) from their minimum to their maximum.
+    """
+    import pydicom
+    from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
+
+    try:
+        header = pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=_NEEDED)
+        if "TransferSyntaxUID" not in header.file_meta:  # a bare data set, as some archives export
+            header.file_meta.TransferSyntaxUID = _plain_syntax(header)
+        if header.Rows * header.Columns > MAX_PIXELS:
+            raise PictureError(f"larger than {MAX_PIXELS:,} pixels")
+        pixels = pixel_array(header, index=0)
+        photometric = header.PhotometricInterpretation
+        if photometric == "PALETTE COLOR":
+            return to_8_bit(apply_color_lut(pixels, header))
+        if pixels.ndim == 3:
+            return to_8_bit(pixels)
+        grey = _windowed(apply_modality_lut(pixels, header), header)
+        return 255 - grey if photometric == "MONOCHROME1" else grey
+    except PictureError:
+        raise
+    except Exception as error:  # pydicom and its plugins raise many kinds; their messages may quote the header
+        raise PictureError("DICOM without a picture that can be decoded") from error
+
+
+def _plain_syntax(header: Any) -> str:
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    implicit, _ = header.original_encoding
+    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+
+
+def _windowed(values: np.ndarray, header: Any) -> np.ndarray:
+    from pydicom.pixels import apply_voi, apply_windowing
+
+    if header.get("VOILUTSequence"):
+        return _from_zero(apply_voi(np.round(values).astype(np.int32), header))
+    if _has_window(header):
+        with np.errstate(over="ignore"):  # of a sigmoid, at the extremes
+            low, high = apply_windowing(np.array([-1e9, 1e9]), header)
+            return _scale(apply_windowing(values, header), float(low), float(high))
+    if values.min(initial=0) < 0:
+        return _scale(values, float(values.min()), float(values.max()))
+    return _from_zero(values)
+
+
+def _has_window(header: Any) -> bool:
+    center, width = header.get("WindowCenter"), header.get("WindowWidth")
+    if center is None or width is None:
+        return False
+    first = width if np.isscalar(width) or not hasattr(width, "__len__") else (list(width) or [0])[0]
+    return float(first) > 0
+
+
+def _from_zero(values: np.ndarray) -> np.ndarray:
+    return to_8_bit(np.clip(np.round(values), 0, 65535).astype(np.uint16))
+
+
+def _scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    share = (values.astype(np.float32) - low) / max(high - low, 1e-6)
+    return np.round(255 * np.clip(share, 0, 1)).astype(np.uint8)

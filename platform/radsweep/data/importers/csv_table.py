@@ -1,0 +1,172 @@
+"""A folder of images and a table of reports (CSV or Parquet), whose columns the user names."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from radsweep.data.files import ImageFinder, OutsideRootError
+from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.labels import Labels, label_reader
+from radsweep.data.pack import Packed, pack
+from radsweep.data.rows import NO_PATIENT, NO_SPLIT, OUTSIDE_ROOT, SourceRow
+from radsweep.data.schema import Split
+from radsweep.data.splits import split_of_name
+from radsweep.data.spool import Progress
+from radsweep.data.studies import Needs
+from radsweep.data.tables import Row, Table, columns_of, read_table, require_columns
+from radsweep.errors import InputError
+
+
+def pack_csv(
+    settings: CsvSettings, root: Path, out: Path, progress: Progress = lambda what, done, total: None
+) -> Packed:
+    """Pack the table and the images under `root` into a new data set at `out`. Raises InputError."""
+    if settings.image is None and settings.report is None:
+        raise InputError("name the image column or pattern (--image), the report column (--report), or both")
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder")
+    in_root = root / settings.table
+    table = read_table(in_root if in_root.exists() else settings.table, settings.encoding)
+    _check_columns(table, settings)
+    numbered = [(number, row) for number, row in enumerate(table.rows, 1) if _is_kept(row, settings.keep)]
+    if not numbered:
+        raise InputError(f"{table.path}: no row has {' and '.join(settings.keep)}; {_values(table, settings)}")
+    left_out = len(table.rows) - len(numbered)
+    labels = label_reader(replace(table, rows=tuple(row for _, row in numbered)), settings.labels)
+    rows = _source_rows(table, numbered, settings, root, labels)
+    notes = [f"the table was read as {table.encoding}"] if settings.encoding == "auto" and table.encoding else []
+    if left_out:
+        notes.append(f"{left_out} rows were left out by --keep {' '.join(settings.keep)}")
+    named = [column for column in settings.labels if column not in labels(numbered[0][1])]
+    if named:
+        notes.append(
+            f"a class named in {', '.join(named)} is 0 in rows that name others, unknown in rows that name none"
+        )
+    if settings.patient is None:
+        notes.append("no patient column was named: each study counts as a patient of its own")
+    needs = Needs(
+        report=settings.report is not None,
+        image=settings.image is not None,
+        without_report=settings.without_reports,
+        without_image=settings.without_images,
+    )
+    source = _recorded(settings) | {"rows_left_out_by_keep": left_out}
+    return pack(rows, root, out, settings, needs, source=source, notes=notes, progress=progress)
+
+
+def _source_rows(
+    table: Table,
+    numbered: Sequence[tuple[int, Row]],
+    settings: CsvSettings,
+    root: Path,
+    labels: Callable[[Row], Labels],
+) -> list[SourceRow]:
+    finder = ImageFinder(root, settings.image) if settings.image else None
+    pattern = re.compile(settings.patient_pattern) if settings.patient_pattern else None
+    rows = []
+    for number, row in numbered:
+        patient, study = _patient(row, settings.patient, pattern), row[settings.study] if settings.study else None
+        if settings.patient is None:
+            patient = f"row {number}" if study is None else f"study {study}"
+        split = _split(table, number, row[settings.split]) if settings.split else None
+        fault, files = "", list[str]()
+        if not patient:
+            fault = NO_PATIENT
+        elif settings.split and split is None:
+            fault = NO_SPLIT
+        elif finder:
+            try:
+                files = finder.find(row)
+            except OutsideRootError:
+                fault = OUTSIDE_ROOT
+        rows.append(
+            SourceRow(
+                number=number,
+                patient=patient,
+                report=row[settings.report] if settings.report else "",
+                files=tuple(files),
+                study=study or None,
+                view=row[settings.view] if settings.view else "",
+                split=split,
+                labels=labels(row),
+                fault=fault,
+            )
+        )
+    if finder and finder.wild:
+        _check_width(table, rows, settings)
+    return rows
+
+
+def _patient(row: Row, column: str | None, pattern: re.Pattern[str] | None) -> str:
+    if column is None or not pattern:
+        return row[column] if column else ""
+    match = pattern.search(row[column])
+    return (match[1] or "") if match else ""
+
+
+def _split(table: Table, number: int, text: str) -> Split | None:
+    split = split_of_name(text)
+    if text and split is None:
+        raise InputError(
+            f"{table.path}: row {number}: the split column holds another word than train, validation or test "
+            "(valid, val and dev are known too): is it the right column?"
+        )
+    return split
+
+
+def _check_columns(table: Table, settings: CsvSettings) -> None:
+    image = settings.image or ""
+    named = {
+        "--image": columns_of(image) or ([image] if image and "*" not in image else []),
+        "--labels": settings.labels,
+        "--keep": [condition.split("=", 1)[0] for condition in settings.keep],
+    }
+    for option in ("report", "patient", "study", "split", "view"):
+        column = getattr(settings, option)
+        named[f"--{option}"] = [column] if column else []
+    require_columns(table, named)
+
+
+def _check_width(table: Table, rows: Sequence[SourceRow], settings: CsvSettings) -> None:
+    """A wildcard must not reach another patient's files: `{id}*` would give patient 1 the files of patient 10."""
+    owner: dict[str, SourceRow] = {}
+    for row in sorted(rows, key=lambda row: len(row.files)):
+        for path in row.files:
+            first = owner.setdefault(path, row)
+            if first.patient != row.patient and len(row.files) > 1:
+                raise InputError(
+                    f"{table.path}: --image {settings.image} gives rows {first.number} and {row.number}, two patients, "
+                    "the same file: put a dot or slash between the column and the wildcard"
+                )
+
+
+def _is_kept(row: Row, keep: Sequence[str]) -> bool:
+    wanted: dict[str, set[str]] = {}
+    for condition in keep:
+        column, value = condition.split("=", 1)
+        wanted.setdefault(column, set()).add(value.strip())
+    return all(row[column] in values for column, values in wanted.items())
+
+
+def _values(table: Table, settings: CsvSettings) -> str:
+    """The values to choose from, unless they may name or describe a patient."""
+    column = settings.keep[0].split("=", 1)[0]
+    counts = Counter(row[column] for row in table.rows)
+    if len(counts) > 20 or column in (settings.patient, settings.study, settings.report):
+        return f"{column} has {len(counts)} different values"
+    return f"{column} has: {', '.join(value or 'nothing' for value, _ in counts.most_common())}"
+
+
+def _recorded(settings: CsvSettings) -> dict[str, str | int | float | bool]:
+    """Names of columns and patterns; an absolute pattern would tell a path of the source, so it is left out."""
+    chosen = {
+        option: getattr(settings, option)
+        for option in ("image", "report", "patient", "patient_pattern", "study", "split", "view")
+        if getattr(settings, option) and not str(getattr(settings, option)).startswith("/")
+    }
+    lists = {"labels": ", ".join(settings.labels), "keep": ", ".join(settings.keep)}
+    return {"importer": "csv", **chosen, **{name: text for name, text in lists.items() if text}}

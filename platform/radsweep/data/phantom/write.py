@@ -1,0 +1,49 @@
+"""The phantom as a packed data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from radsweep.data.phantom.difficulty import VERSION
+from radsweep.data.phantom.generate import generate
+from radsweep.data.schema import Manifest
+from radsweep.data.shards import write_dataset
+
+# Phantoms have no privacy to protect: one key for all makes ids, subsets and fingerprints the same on every machine.
+KEY = b"radsweep phantoms are nobody's  "
+
+
+def write_phantom(
+    out: Path,
+    *,
+    difficulty: str = "standard",
+    pairs: int = 3000,
+    seed: int = 0,
+    size: int = 64,
+    validation: int = 400,
+    test: int = 400,
+    unpaired_images: int = 10_000,
+    unpaired_reports: int = 10_000,
+    progress: Callable[[int], None] | None = None,
+) -> Manifest:
+    """Pack a phantom into a new data set at `out`; its source says how to make it again.
+
+    Args: as `generate`; `progress` is called with the number of studies made since the last call, of
+    pairs + validation + test + unpaired_images + unpaired_reports in all.
+
+    Raises:
+        InputError: `out` exists, an unknown difficulty, or a number out of range.
+    """
+    settings = {
+        "pairs": pairs,
+        "seed": seed,
+        "size": size,
+        "validation": validation,
+        "test": test,
+        "unpaired_images": unpaired_images,
+        "unpaired_reports": unpaired_reports,
+    }
+    studies = generate(difficulty, **settings, progress=progress)
+    source: dict[str, str | int] = {"importer": "phantom", "version": VERSION, "difficulty": difficulty, **settings}
+    return write_dataset(out, studies, name=f"phantom-{difficulty}", source=source, key=KEY)

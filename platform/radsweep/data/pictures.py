@@ -1,0 +1,124 @@
+"""Encoded pictures (PNG, JPEG) to arrays, and to the square a model takes.
+
+Policies, the same at pack time and in training:
+
+- EXIF orientation is applied; transparency is laid on black; palettes and CMYK become RGB; of an animation, the
+  first frame counts.
+- 16 bit becomes 8 by `to_8_bit`: the scale is the smallest power of two that holds the brightest value, so a
+  12-bit picture in a 16-bit file is not left black, and no contrast is stretched.
+- A square keeps the whole picture, since findings lie at its borders: the longest side becomes `size`
+  (antialiased bilinear), the rest is black, the picture in the middle.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image, ImageOps
+
+MAX_PIXELS = 80_000_000  # a radiograph has 5 to 25 million; more is a decompression bomb
+FORMATS = ("PNG", "JPEG")
+_ORIENTATION = 0x0112
+_WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+
+
+class PictureError(Exception):
+    """Not a picture that can be read: broken, cut off, of another format, or too large."""
+
+
+class BlankError(PictureError):
+    """A picture of one value throughout."""
+
+
+def decode(data: bytes) -> np.ndarray:
+    """The picture as stored: [H, W] or [H, W, 3], uint8 or (grey alone) uint16. Raises PictureError."""
+    return _array(_open(data))
+
+
+def prepare(data: bytes, size: int, channels: int) -> np.ndarray:
+    """Encoded picture to uint8 [channels, size, size]; channels is 1 (luma) or 3. Raises PictureError.
+
+    A JPEG much larger than `size` is decoded at a half, quarter or eighth (at least twice `size`): faster, and
+    within a few grey levels of the full decoding.
+    """
+    return to_square(_array(_open(data, size, channels)), size, channels)
+
+
+def to_square(image: np.ndarray, size: int, channels: int) -> np.ndarray:
+    """[H, W] or [H, W, 3], uint8 or uint16, to uint8 [channels, size, size]; the module says how."""
+    if channels not in (1, 3):
+        raise ValueError(f"channels is {channels}; expected 1 or 3")
+    picture = Image.fromarray(to_8_bit(image)).convert("L" if channels == 1 else "RGB")
+    picture = shrink(picture, size) if max(picture.size) >= size else _resize(picture, size)
+    square = Image.new(picture.mode, (size, size))
+    square.paste(picture, ((size - picture.width) // 2, (size - picture.height) // 2))
+    array = np.asarray(square)
+    return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def to_8_bit(image: np.ndarray) -> np.ndarray:
+    """uint8 as it is; uint16 scaled from 0 .. 2^n - 1, n the fewest bits (8 or more) that hold its maximum."""
+    if image.dtype == np.uint8:
+        return image
+    bits = max(8, int(image.max(initial=0)).bit_length())
+    return np.round(image.astype(np.float32) * (255 / (2**bits - 1))).astype(np.uint8)
+
+
+def shrink(picture: Image.Image, longest: int) -> Image.Image:
+    """A picture whose longest side is at most `longest`."""
+    return _resize(picture, longest) if max(picture.size) > longest else picture
+
+
+def encode(image: np.ndarray, *, lossless: bool) -> bytes:
+    """PNG, or JPEG at quality 92 without colour subsampling."""
+    file = io.BytesIO()
+    if lossless:
+        Image.fromarray(image).save(file, "PNG", compress_level=4)
+    else:
+        Image.fromarray(image).save(file, "JPEG", quality=92, subsampling=0)
+    return file.getvalue()
+
+
+def shape_and_turn(data: bytes) -> tuple[int, int, bool]:
+    """Height and width as `decode` gives them, and whether EXIF turns the picture; the header alone is read."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            orientation = picture.getexif().get(_ORIENTATION, 1)
+            height, width = picture.height, picture.width
+    except Exception as error:
+        raise PictureError("neither PNG nor JPEG") from error
+    return (width, height, True) if orientation >= 5 else (height, width, orientation != 1)
+
+
+def _open(data: bytes, size: int | None = None, channels: int = 3) -> Image.Image:
+    try:
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        if picture.width * picture.height > MAX_PIXELS:
+            raise PictureError(f"larger than {MAX_PIXELS:,} pixels")
+        if size and picture.mode in ("L", "RGB"):
+            picture.draft("L" if channels == 1 else picture.mode, (2 * size, 2 * size))
+        picture.load()
+        return ImageOps.exif_transpose(picture)
+    except PictureError:
+        raise
+    except Exception as error:  # decoders raise whatever broken bytes lead them to
+        raise PictureError("broken, cut off, or neither PNG nor JPEG") from error
+
+
+def _array(picture: Image.Image) -> np.ndarray:
+    if picture.mode in _WIDE:
+        return np.clip(np.asarray(picture), 0, 65535).astype(np.uint16)
+    if picture.has_transparency_data:
+        grey = picture.mode in ("L", "LA", "La")
+        black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
+        picture = Image.alpha_composite(black, picture.convert("RGBA")).convert("L" if grey else "RGB")
+    elif picture.mode not in ("L", "RGB"):
+        picture = picture.convert("L" if picture.mode == "1" else "RGB")
+    return np.asarray(picture)
+
+
+def _resize(picture: Image.Image, longest: int) -> Image.Image:
+    scale = longest / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.BILINEAR)

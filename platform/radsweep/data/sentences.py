@@ -1,0 +1,58 @@
+"""Where the sentences of a radiology report begin.
+
+Reports are not prose: section headers, numbered lists, wrapped lines, de-identification marks (XXXX, ___) and measurements
+carry the full stops and line breaks that a general splitter trips over. A header stays with the sentence after it, so that a
+sentence drawn alone still says something.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_ABBREVIATIONS = frozenset("dr drs mr mrs ms prof vs approx fig st cf resp incl e.g i.e".split())
+_TIMES = frozenset(("a.m", "p.m"))  # end a sentence before a capital
+_STOP = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)|(?<=[A-Za-z]{3})\.(?=[A-Z][a-z])")
+_BLANK_LINE = re.compile(r"\n[ \t\r]*(?=\n)")
+_ITEM_LINE = re.compile(r"\n[ \t]*(?=(?:\(?\d{1,2}[.)]|[-*•])[ \t]+\S)")
+_HEADER = re.compile(r"(?:^|(?<=\n)|(?<=\s))(?=[A-Z][A-Z/&() -]{2,40}:)|(?<=\n)(?=[A-Z][A-Za-z ]{2,30}:)")
+_WORD_BEFORE = re.compile(r"[\w.]*\w$")
+_ITEM_NUMBER = re.compile(r"(?:^|[:;\n]|[.!?]\s)\s*\(?\d{1,2}$")
+_SAYS_SOMETHING = re.compile(r"[^\W_]")
+_HEADER_ALONE = re.compile(r"[^.!?]{2,45}:\s*(?:\(?\d{1,2}[.)])?\s*")
+
+
+def sentence_starts(report: str) -> list[int]:
+    """Ascending positions in `report` (characters) at which a sentence begins; the first is 0, also of an empty report."""
+    cuts = sorted(
+        {match.end() for match in _STOP.finditer(report) if _ends_sentence(report, match)} | set(_breaks(report))
+    )
+    starts = [0]
+    for cut in cuts:
+        before, after = report[starts[-1] : cut], report[cut:]
+        if _HEADER_ALONE.fullmatch(before) or not _SAYS_SOMETHING.search(before) or not _SAYS_SOMETHING.search(after):
+            continue
+        starts.append(cut)
+    return starts
+
+
+def _breaks(report: str) -> Iterator[int]:
+    for pattern in (_BLANK_LINE, _ITEM_LINE, _HEADER):
+        yield from (match.end() for match in pattern.finditer(report))
+
+
+def _ends_sentence(report: str, stop: re.Match[str]) -> bool:
+    """Whether a full stop is neither an abbreviation's, nor an initial's, nor a list number's."""
+    if stop.group()[0] != ".":
+        return True
+    before = report[max(0, stop.start() - 24) : stop.start()]
+    if _ITEM_NUMBER.search(before):
+        return False
+    word = _WORD_BEFORE.search(before)
+    if word is None:
+        return True
+    name = word.group().lower()
+    if name in _TIMES:
+        following = report[stop.end() :].lstrip()
+        return not following or following[0].isupper()
+    return name not in _ABBREVIATIONS and not (len(name) == 1 and word.group().isupper() and name != "i")

@@ -1,0 +1,142 @@
+"""Reads a table (CSV, TSV, Parquet) as rows of text, and finds its columns."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import difflib
+import gzip
+import io
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from radsweep.errors import InputError
+
+Row = dict[str, str]
+_FIELD = re.compile(r"\{([^{}]+)\}")
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of stripped text ("" for a missing value), the encoding they were read with ("" for Parquet)."""
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    encoding: str
+
+
+def read_table(path: Path, encoding: str = "auto") -> Table:
+    """Read `path`: .parquet, or else CSV with comma, semicolon or tab, .gz too. Raises InputError."""
+    try:
+        if path.suffix == ".parquet":
+            return _from_parquet(path)
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, pa.ArrowException) as error:
+        detail = error.strerror if isinstance(error, OSError) and error.strerror else "broken or of another format"
+        raise InputError(f"{path}: the table cannot be read: {detail}") from error
+    used = detect_encoding(data) if encoding == "auto" else encoding
+    try:
+        text = data.decode(used)
+    except LookupError as error:
+        raise InputError(f"{path}: encoding {encoding!r} is unknown; for example utf-8, cp1252, latin-1") from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}: line {line} is not {used}; try --encoding auto, cp1252 or latin-1") from error
+    return _from_csv(path, text, used)
+
+
+def detect_encoding(data: bytes) -> str:
+    """A byte order mark, else UTF-8 where valid, else cp1252 for text that is nearly all ASCII (Western records
+    with a degree sign or a curly quote), else what charset-normalizer finds."""
+    for mark, name in _BOMS:
+        if data.startswith(mark):
+            return name
+    try:
+        data.decode("utf-8")
+        return "utf-8"
+    except UnicodeDecodeError:
+        pass
+    if sum(byte > 127 for byte in data) > 0.05 * len(data):
+        from charset_normalizer import from_bytes
+
+        best = from_bytes(data[:1_000_000]).best()
+        if best:
+            return best.encoding
+    try:
+        data.decode("cp1252")
+        return "cp1252"
+    except UnicodeDecodeError:
+        return "latin-1"
+
+
+def require_columns(table: Table, named: Mapping[str, Iterable[str]]) -> None:
+    """Check that each option's columns are there. named: option to columns. Raises InputError."""
+    for option, columns in named.items():
+        for column in columns:
+            if column not in table.columns:
+                near = difflib.get_close_matches(column, table.columns, n=1, cutoff=0.5)
+                hint = f" (did you mean {near[0]}?)" if near else ""
+                raise InputError(
+                    f"{table.path}: {option}: no column {column}{hint}; columns: {', '.join(table.columns)}"
+                )
+
+
+def columns_of(pattern: str) -> list[str]:
+    """Names in braces: `images/{patientid}.*` gives `patientid`."""
+    return _FIELD.findall(pattern)
+
+
+def fill(pattern: str, row: Row, quote: Callable[[str], str] = str) -> str:
+    return _FIELD.sub(lambda match: quote(row[match[1]]), pattern)
+
+
+def _from_csv(path: Path, text: str, encoding: str) -> Table:
+    csv.field_size_limit(2**31 - 1)
+    header_line = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=header_line.count)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows = []
+    try:
+        header = [name.strip() for name in next(lines, [])]
+        for number, fields in enumerate(lines, 1):
+            if not any(field.strip() for field in fields):
+                continue
+            if any(field.strip() for field in fields[len(header) :]):
+                raise InputError(
+                    f"{path}: row {number} (line {lines.line_num}) has {len(fields)} fields, the header {len(header)}: "
+                    "quote the fields that contain the delimiter"
+                )
+            values = [field.strip() for field in fields[: len(header)]]
+            rows.append(dict(zip(header, values + [""] * (len(header) - len(values)), strict=True)))
+    except csv.Error as error:
+        raise InputError(f"{path}: line {lines.line_num}: {error}") from error
+    twice = {name for name in header if header.count(name) > 1}
+    if not rows or twice:
+        problem = f"the header names {', '.join(sorted(twice))} twice" if twice else "no rows"
+        raise InputError(f"{path}: {problem}; expected a header line and a row for each image or study")
+    return Table(path, tuple(header), tuple(rows), encoding)
+
+
+def _from_parquet(path: Path) -> Table:
+    table = pq.read_table(path)
+    columns = [[_text(value) for value in column.to_pylist()] for column in table.columns]
+    names = tuple(table.column_names)
+    rows = tuple(dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
+    if not rows:
+        raise InputError(f"{path}: no rows; expected a row for each image or study")
+    return Table(path, names, rows, "")
+
+
+def _text(value: object) -> str:
+    if value is None or value != value:  # null, or NaN
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))  # whole numbers that a missing value turned into floats
+    return str(value).strip()

@@ -1,0 +1,81 @@
+"""A WordPiece vocabulary made from word counts: the same counts give the same pieces, in every process.
+
+Pieces are joined as byte-pair encoding does (Sennrich, Haddow and Birch 2016), the most frequent pair first. The `tokenizers`
+library's trainer does the same, but breaks ties by hash order, which differs from process to process.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+
+CONTINUES = "##"  # marks a piece that does not begin a word
+_ALWAYS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+Pair = tuple[str, str]
+
+
+def wordpieces(counts: Mapping[str, int], size: int) -> list[str]:
+    """At most `size` pieces, sorted: the characters of the words in `counts` (and a-z, 0-9), then joined ones.
+
+    A piece of two characters or more occurs in one of the words. Fewer than `size` come where each word is one piece.
+    """
+    words = [(_characters(word), counts[word]) for word in sorted(counts)]
+    singles: Counter[str] = Counter({prefix + character: 0 for prefix in ("", CONTINUES) for character in _ALWAYS})
+    for symbols, count in words:
+        for symbol in symbols:
+            singles[symbol] += count
+    kept = sorted(singles, key=lambda symbol: (-singles[symbol], symbol))[:size]
+    return sorted({*kept, *_joined(words, size - len(kept))})
+
+
+def _characters(word: str) -> list[str]:
+    return [word[0], *(CONTINUES + character for character in word[1:])]
+
+
+def _joined(words: list[tuple[list[str], int]], room: int) -> set[str]:
+    """Up to `room` pieces, joined most frequent pair first; of equal pairs, the alphabetically first."""
+    frequency: Counter[Pair] = Counter()
+    places: defaultdict[Pair, set[int]] = defaultdict(set)
+    for index, (symbols, count) in enumerate(words):
+        for pair in zip(symbols, symbols[1:], strict=False):
+            frequency[pair] += count
+            places[pair].add(index)
+    heap = [(-count, pair) for pair, count in frequency.items()]
+    heapq.heapify(heap)
+    made: set[str] = set()
+    while heap and len(made) < room:
+        negative, pair = heapq.heappop(heap)
+        if -negative != frequency[pair] or negative == 0:
+            continue  # counted anew since it was pushed
+        made.add(_join(pair))
+        changed: set[Pair] = set()
+        for index in sorted(places.pop(pair)):
+            symbols, count = words[index]
+            for old in zip(symbols, symbols[1:], strict=False):
+                frequency[old] -= count
+                changed.add(old)
+            symbols[:] = _replaced(symbols, pair)
+            for new in zip(symbols, symbols[1:], strict=False):
+                frequency[new] += count
+                places[new].add(index)
+                changed.add(new)
+        for other in changed:
+            if frequency[other] > 0:
+                heapq.heappush(heap, (-frequency[other], other))
+    return made
+
+
+def _join(pair: Pair) -> str:
+    return pair[0] + pair[1].removeprefix(CONTINUES)
+
+
+def _replaced(symbols: list[str], pair: Pair) -> list[str]:
+    result: list[str] = []
+    for symbol in symbols:
+        if result and (result[-1], symbol) == pair:
+            result[-1] = _join(pair)
+        else:
+            result.append(symbol)
+    return result

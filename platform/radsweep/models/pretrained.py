@@ -1,0 +1,64 @@
+"""Weights of the transformers library, loaded whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import transformers
+from torch import nn
+
+from radsweep.errors import InputError
+
+_ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
+
+
+def without_attention_dropout(config: Any) -> Any:
+    """The same transformers configuration, changed in place."""
+    for name in _ATTENTION_DROPOUT:
+        if hasattr(config, name):
+            setattr(config, name, 0.0)
+    return config
+
+
+def load_pretrained(model_class: Any, name: str, config: Any, key: str, **extra: Any) -> nn.Module:
+    """A model in float32 from a hub id or local folder: safetensors, else `torch.load(weights_only=True)`.
+
+    Args:
+        key: key of the experiment file, for messages.
+
+    Raises:
+        InputError: the weights cannot be read, or lack a part of the model.
+    """
+    try:
+        with _quiet():
+            model, report = model_class.from_pretrained(
+                name, config=config, dtype=torch.float32, output_loading_info=True, **extra
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{key}: the weights of {name} cannot be loaded ({str(error).strip().splitlines()[0]}); "
+            "give a local folder with model.safetensors, or a hub id that can be reached from here"
+        ) from None
+    if missing := sorted(report["missing_keys"]):
+        raise InputError(
+            f"{key}: {name} lacks {len(missing)} weights of {model_class.__name__}, such as {missing[0]}; "
+            "give a folder whose weights belong to its config.json"
+        )
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bar and no table of the heads that are left out, for every trial anew."""
+    verbosity, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(verbosity)
+        if bars:
+            transformers.logging.enable_progress_bar()

@@ -1,0 +1,69 @@
+"""Image towers of the transformers library, by hub id or local folder."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import transformers
+from torch import Tensor, nn
+
+from radsweep.errors import InputError
+from radsweep.models.features import ImageFeatures
+from radsweep.models.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
+from radsweep.models.pretrained import load_pretrained, without_attention_dropout
+from radsweep.models.sources import IMAGE_CLASSES, check_patches, model_config
+from radsweep.spec.trial import ImageTower
+
+_KEY = "model.image.backbone"
+_POOLED_BY_MODEL = ("clip", "siglip")  # others: the class token
+_WITHOUT_POOLER = ("vit", "deit")
+
+
+class TransformersImage(nn.Module):
+    """Regions: the patches. Pooled: what the model itself calls so."""
+
+    def __init__(self, encoder: nn.Module, pixels: Pixels, pooled_by_model: bool, size: int) -> None:
+        super().__init__()
+        self.encoder, self.pixels, self.pooled_by_model = encoder, pixels, pooled_by_model
+        config: Any = encoder.config
+        self.patches = (size // config.patch_size) ** 2
+        self.width = self.region_width = int(config.hidden_size)
+        takes_any_size = "interpolate_pos_encoding" in inspect.signature(encoder.forward).parameters
+        self.options = {"interpolate_pos_encoding": True} if takes_any_size and size != config.image_size else {}
+
+    def forward(self, pixels_BCHW: Tensor) -> ImageFeatures:
+        output = self.encoder(pixel_values=self.pixels(pixels_BCHW), **self.options)
+        tokens_BLC = output.last_hidden_state  # class, distillation and register tokens come before the patches
+        pooled_BP = output.pooler_output if self.pooled_by_model else tokens_BLC[:, 0]
+        return ImageFeatures(pooled_BP, tokens_BLC[:, -self.patches :])
+
+
+def transformers_tower(settings: ImageTower) -> nn.Module:
+    """See `radsweep.models.image.build_image_tower`."""
+    kind = model_config(settings.backbone, _KEY, IMAGE_CLASSES)["model_type"]
+    model_class = getattr(transformers, IMAGE_CLASSES[kind])
+    config = without_attention_dropout(model_class.config_class.from_pretrained(settings.backbone))
+    check_patches(settings, config.patch_size, config.image_size)
+    extra: dict[str, Any] = {"add_pooling_layer": False} if kind in _WITHOUT_POOLER else {}
+    mean, std = IMAGENET_MEAN, IMAGENET_STD
+    if settings.weights == "pretrained":
+        encoder = load_pretrained(model_class, settings.backbone, config, _KEY, **extra)
+        mean, std = _normalisation(settings.backbone)
+    else:
+        config.image_size = settings.size
+        encoder = model_class(config, **extra)
+    pixels = Pixels(settings.channels, config.num_channels, mean, std)
+    return TransformersImage(encoder, pixels, kind.startswith(_POOLED_BY_MODEL), settings.size)
+
+
+def _normalisation(name: str) -> tuple[Any, Any]:
+    """Mean and deviation of the pixels that the weights were trained with."""
+    try:
+        processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{_KEY}: {name} does not say how its pixels are normalised ({str(error).strip().splitlines()[0]}); "
+            "save its image processor (preprocessor_config.json) beside the weights"
+        ) from None
+    return (processor.image_mean, processor.image_std) if processor.do_normalize else ((0.0,), (1.0,))

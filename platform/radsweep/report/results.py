@@ -1,0 +1,161 @@
+"""The sweep's plan joined with what came of it: one Result a cell, one Group an arm and size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from radsweep.evaluation.chance import chance
+from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
+from radsweep.spec.metrics import higher_is_better
+from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+
+
+@dataclass(frozen=True)
+class Result:
+    """A place in the design and the record that fills it; None while it has not run."""
+
+    planned: PlannedCell
+    record: CellRecord | None
+
+    @property
+    def replicate(self) -> Replicate:
+        return self.planned.subset_seed, self.planned.init_seed
+
+    @property
+    def status(self) -> str:
+        return self.record.status if self.record else "missing"
+
+    def value(self, metric: str) -> float | None:
+        """`val/...` of the selected checkpoint or `test/...`; None where it failed, was not read or is not finite."""
+        if self.record is None or self.record.status == "failed":
+            return None
+        found = (self.record.final if metric.startswith("test/") else self.record.best).get(metric)
+        return found if found is not None and math.isfinite(found) else None
+
+
+@dataclass(frozen=True)
+class Group:
+    """All replicates of an arm at a size (None: all pairs, or the base trial's own number)."""
+
+    arm: str
+    size: int | None
+    results: tuple[Result, ...]
+
+    def values(self, metric: str) -> dict[Replicate, float]:
+        return {r.replicate: value for r in self.results if (value := r.value(metric)) is not None}
+
+    def spread(self, metric: str) -> Spread | None:
+        values = self.values(metric)
+        return spread(list(values.values())) if values else None
+
+    def measured(self, metric: str) -> list[Result]:
+        return [r for r in self.results if r.value(metric) is not None]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A sweep with its cells, and the one metric that the report speaks of."""
+
+    sweep: SweepRecord
+    all: tuple[Result, ...]
+    groups: tuple[Group, ...]
+    metric: str
+
+    @property
+    def arms(self) -> list[str]:
+        return list(dict.fromkeys(g.arm for g in self.groups))
+
+    @property
+    def sizes(self) -> list[int | None]:
+        found = {g.size for g in self.groups}
+        return [*sorted(s for s in found if s is not None), *([None] if None in found else [])]
+
+    @property
+    def higher(self) -> bool:
+        return higher_is_better(self.metric)
+
+    @cached_property
+    def measured(self) -> list[Result]:
+        return [r for r in self.all if r.value(self.metric) is not None]
+
+    def replicate_number(self, replicate: Replicate) -> int:
+        """1, 2, ...: the same number is the same subset and start in every arm."""
+        return self._replicates.index(replicate) + 1
+
+    @cached_property
+    def _replicates(self) -> list[Replicate]:
+        return sorted({r.replicate for r in self.all})
+
+    def group(self, arm: str, size: int | None) -> Group | None:
+        return next((g for g in self.groups if (g.arm, g.size) == (arm, size)), None)
+
+    def comparison(self, group: Group, metric: str | None = None) -> Comparison | None:
+        """`group` against the baseline at the same size; None for the baseline itself or where nothing is shared."""
+        baseline = self.group(self.sweep.baseline, group.size)
+        if baseline is None or group.arm == self.sweep.baseline:
+            return None
+        return compare(group.values(metric or self.metric), baseline.values(metric or self.metric))
+
+    def pool(self, metric: str | None = None) -> int | None:
+        """Studies that a query is compared with."""
+        split = (metric or self.metric).split("/")[0]
+        sizes = (r.record.pool.get(f"{split}/candidates") for r in self.measured if r.record)
+        return next((size for size in sizes if size), None)
+
+    def chance(self, metric: str | None = None) -> float | None:
+        metric = metric or self.metric
+        recorded = (r.record.chance.get(metric) for r in self.measured if r.record)
+        if (value := next((c for c in recorded if c is not None), None)) is not None:
+            return value
+        pool = self.pool(metric)
+        return chance(metric, pool) if pool and "_same_text" not in metric else None
+
+
+def join(sweep: SweepRecord, cells: Mapping[str, CellRecord]) -> Results:
+    """The sweep's cells in the order of the plan.
+
+    The metric shown is that of the test split where every cell that was measured has it (never in a search, where the
+    winner alone may have it), else that of the validation split that also selected.
+    """
+    results = tuple(
+        Result(planned, cells.get(planned.key)) for planned in sorted(sweep.cells, key=lambda cell: cell.number)
+    )
+    members: dict[tuple[str, int | None], list[Result]] = {}
+    for result in results:
+        members.setdefault((result.planned.arm, result.planned.pairs), []).append(result)
+    groups = tuple(Group(arm, size, tuple(found)) for (arm, size), found in members.items())
+    return Results(sweep, results, groups, _shown_metric(sweep, results))
+
+
+def _shown_metric(sweep: SweepRecord, results: Sequence[Result]) -> str:
+    test = "test/" + sweep.select.split("/", 1)[1]
+    measured = [r for r in results if r.value(sweep.select) is not None]
+    everywhere = bool(measured) and all(r.value(test) is not None for r in measured)
+    return test if everywhere and sweep.kind != "search" else sweep.select
+
+
+def best_result(results: Results) -> Result | None:
+    """Chosen on the validation split alone: in a search the best finished trial; in an ablation the arm with the
+    best mean at the largest size that has numbers, and of that arm its first replicate.
+    """
+    sign = 1 if higher_is_better(results.sweep.select) else -1
+    if results.sweep.kind == "ablation":
+        for size in sorted(results.sizes, key=lambda s: math.inf if s is None else s, reverse=True):
+            spreads = [(g, s) for g in results.groups if g.size == size and (s := g.spread(results.sweep.select))]
+            if spreads:
+                group = max(spreads, key=lambda pair: sign * pair[1].mean)[0]
+                return group.measured(results.sweep.select)[0]
+        return None
+    scored = [(r, v) for r in results.all if (v := r.value(results.sweep.select)) is not None]
+    finished = [pair for pair in scored if pair[0].status == "finished"]
+    return max(finished or scored, key=lambda pair: sign * pair[1])[0] if scored else None
+
+
+def searched(results: Results) -> list[str]:
+    """Dotted keys that a search varied, in the order of the experiment file."""
+    space = (results.sweep.experiment.get("search") or {}).get("space") or {}
+    used = {key for r in results.all for key in r.planned.changes}
+    return [*(key for key in space if key in used), *sorted(used - set(space))]

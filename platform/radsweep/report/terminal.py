@@ -1,0 +1,65 @@
+"""The table that a sweep ends with on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from radsweep.report import tables, wording
+from radsweep.report.content import Entry, arm_entry
+from radsweep.report.results import Results, join
+from radsweep.training.record import CellRecord, SweepRecord
+
+_STYLE = {"helped": "green", "hurt": "red"}
+
+
+def terminal_table(sweep: SweepRecord, cells: Mapping[str, CellRecord]) -> Table:
+    """Arms x sizes with mean ± deviation over n replicates, or the best trials of a search, or the one trial."""
+    results = join(sweep, cells)
+    title = wording.metric_name(results.metric)
+    level, pool = results.chance(), results.pool()
+    beside = f"chance {wording.number(results.metric, level)}" if level is not None else "no chance level recorded"
+    caption = f"{beside}{f' among {pool:,} candidates' if pool else ''}"
+    if sweep.kind != "ablation":
+        return _trials(results, title, caption)
+    table = Table(
+        title=Text(title),
+        caption=Text(
+            f"{caption}; mean ± standard deviation (n replicates), "
+            "difference from the baseline in points; * a cell had not converged"
+        ),
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("arm")
+    for size in results.sizes:
+        table.add_column(Text(wording.size_name(size)), justify="right")
+    for arm in results.arms:
+        groups = [results.group(arm, size) for size in results.sizes]
+        table.add_row(Text(arm), *(_cell(arm_entry(results, group)) if group else Text("–") for group in groups))
+    return table
+
+
+def _cell(entry: Entry) -> Text:
+    text = Text(entry.shown)
+    if entry.replicates:
+        text.append(f" ({entry.replicates}){'*' * (entry.converged < entry.replicates)}", style="dim")
+    if entry.difference_shown and entry.verdict != "same run":
+        text.append(f"\n{entry.difference_shown}", style=_STYLE.get(entry.verdict, "dim"))
+    elif entry.verdict:
+        text.append("\nsame numbers as the baseline", style="dim")
+    if entry.failed:
+        text.append(f"\n{entry.failed} failed", style="red")
+    return text
+
+
+def _trials(results: Results, title: str, caption: str) -> Table:
+    source = tables.top_trials(results) if results.sweep.kind == "search" else tables.all_cells(results)
+    table = Table(title=Text(title), caption=Text(caption), box=box.SIMPLE_HEAD)
+    for name in source.head:
+        table.add_column(Text(name))
+    for row in source.rows:
+        table.add_row(*map(Text, row))
+    return table

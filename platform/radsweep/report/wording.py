@@ -1,0 +1,117 @@
+"""How metrics and numbers read: percent for shares, one place for units and names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from radsweep.evaluation.summary import Spread
+
+DIRECTION = {"text_to_image": "report to image", "image_to_text": "image to report"}
+SPLIT = {"val": "validation", "test": "test"}
+
+
+def metric_name(metric: str) -> str:
+    """`test/text_to_image/recall_at_10` as `test recall@10, report to image`."""
+    split, direction, name = metric.split("/")
+    base = direction.removesuffix("_same_text")
+    same = ", same wording counts" if base != direction else ""
+    return f"{SPLIT[split]} {short_name(name)}, {DIRECTION[base]}{same}"
+
+
+def short_name(name: str) -> str:
+    name = name.rsplit("/", 1)[-1]
+    return name.replace("recall_at_", "recall@").replace("_", " ")
+
+
+def explained(metric: str, pool: int | None) -> str:
+    """What the metric says, for a reader who does not know it."""
+    name = metric.rsplit("/", 1)[-1]
+    candidates = f"the {pool} candidates" if pool else "all candidates"
+    query, target = ("image", "report") if "image_to_text" in metric else ("report", "image")
+    if name.startswith("recall_at_"):
+        k = int(name.removeprefix("recall_at_"))
+        best = "the first" if k == 1 else f"among the first {k}"
+        return f"share of {query}s whose own {target} is {best} of {candidates}"
+    return {
+        "mean_reciprocal_rank": f"mean of 1 / rank of a {query}'s own {target} among {candidates}",
+        "rank_percentile": f"share of the other candidates that a {query}'s own {target} is ranked before",
+        "median_rank": f"median rank of a {query}'s own {target} among {candidates}; lower is better",
+        "mean_rank": f"mean rank of a {query}'s own {target} among {candidates}; lower is better",
+    }[name]
+
+
+def is_share(metric: str) -> bool:
+    return "recall_at_" in metric or metric.endswith("rank_percentile")
+
+
+def number(metric: str, value: float | None) -> str:
+    """`18.1 %`, `0.214` or `35.5`; a dash where there is none."""
+    if value is None:
+        return "–"
+    return f"{100 * value:.1f} %" if is_share(metric) else _plain(metric, value)
+
+
+def difference(metric: str, value: float) -> str:
+    """With its sign: `+3.9 points`, `−0.021`, `−12.5`."""
+    return signed(metric, value) + " points" * is_share(metric)
+
+
+def signed(metric: str, value: float) -> str:
+    """As `difference`, without the unit."""
+    sign = "+" if value >= 0 else "−"
+    return f"{sign}{100 * abs(value):.1f}" if is_share(metric) else sign + _plain(metric, abs(value))
+
+
+def deviation(metric: str, found: Spread) -> str:
+    """`± 1.3`; nothing where there is one replicate."""
+    if found.deviation is None:
+        return ""
+    return f"± {100 * found.deviation:.1f}" if is_share(metric) else f"± {_plain(metric, found.deviation)}"
+
+
+def with_deviation(metric: str, found: Spread | None) -> str:
+    """`18.1 % ± 1.3`; the mean alone where there is one replicate."""
+    return f"{number(metric, found.mean)} {deviation(metric, found)}".strip() if found else "–"
+
+
+def size_name(size: int | None) -> str:
+    return "all pairs" if size is None else f"{size:,} pairs"
+
+
+def sizes_name(sizes: Sequence[int | None]) -> str:
+    """`100, 300 and 1,000 pairs`."""
+    if None in sizes:
+        return listed([size_name(size) for size in sizes])
+    return f"{listed([f'{size:,}' for size in sizes])} pairs"
+
+
+def sentence_start(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
+
+
+def count(n: int, noun: str, plural: str = "") -> str:
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def setting(value: object) -> str:
+    """A searched value: numbers short, the rest as YAML would have it."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(list(value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _plain(metric: str, value: float) -> str:
+    return f"{value:.3f}" if metric.endswith("reciprocal_rank") else f"{value:.1f}"

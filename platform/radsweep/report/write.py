@@ -1,0 +1,62 @@
+"""A sweep's report in a folder: report.html, report.md, report.json, best.yaml."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from radsweep.report.content import content
+from radsweep.report.html import render_html
+from radsweep.report.markdown import render_markdown
+from radsweep.report.results import Results, join
+from radsweep.training.record import CellRecord, SweepRecord
+
+
+def write_report(folder: Path, sweep: SweepRecord, cells: Mapping[str, CellRecord]) -> Path:
+    """The path of report.html. Cells that are missing, failed or stopped are said to be so.
+
+    Args:
+        cells: {key: record} of the cells that have ended; others may be missing, and unplanned ones are ignored.
+    """
+    results = join(sweep, cells)
+    said = content(results)
+    folder.mkdir(parents=True, exist_ok=True)
+    data = _finite({"report": dataclasses.asdict(said), "curves": _curves(results)})
+    _replace(folder / "report.json", json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    _replace(folder / "report.md", render_markdown(results, said))
+    if said.best_yaml:
+        _replace(folder / "best.yaml", said.best_yaml)
+    page = folder / "report.html"
+    _replace(page, render_html(results, said))
+    return page
+
+
+def _curves(results: Results) -> dict[str, list[tuple[int, float | None]]]:
+    """{cell key: [(optimiser step, selection metric)]}."""
+    select = results.sweep.select
+    return {
+        r.record.key: [(look.step, look.metrics.get(select)) for look in r.record.history]
+        for r in results.all
+        if r.record
+    }
+
+
+def _finite(tree: Any) -> Any:
+    """JSON has no NaN: null instead."""
+    if isinstance(tree, dict):
+        return {key: _finite(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_finite(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
+
+
+def _replace(path: Path, text: str) -> None:
+    """Whole or not at all: the report of a running sweep is written again and again."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -1,0 +1,88 @@
+"""The Ray that a sweep runs on: one that is there, or a local one; and how many slots it has room for."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import radsweep
+from radsweep.errors import InputError
+from radsweep.spec.experiment import Run
+from radsweep.spec.trial import Trial
+
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+
+
+@dataclass(frozen=True)
+class Room:
+    """Slots that fit, and what each worker of a slot reserves."""
+
+    slots: int
+    workers: int
+    cpus: float
+    gpus: float
+
+    @property
+    def device(self) -> str:
+        return "cuda" if self.gpus else "cpu"
+
+    @property
+    def resources(self) -> dict[str, float]:
+        return {"CPU": self.cpus} | ({"GPU": self.gpus} if self.gpus else {})
+
+
+def connect() -> None:
+    """Join the cluster of RAY_ADDRESS (set inside a job), else start a local Ray.
+
+    Workers of a cluster get this very package, whatever their environment has installed.
+
+    Raises:
+        InputError: a cluster that cannot be reached.
+    """
+    import ray
+
+    if ray.is_initialized():
+        return
+    for name in ("ray", "ray.data", "ray.tune", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # our own lines tell what happens
+    address = os.environ.get("RAY_ADDRESS")
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if not address:
+        # the dashboard's state API is what frees the workers of a slot that died
+        ray.init(include_dashboard=True, configure_logging=True, **quiet)
+        return
+    try:
+        ray.init(runtime_env={"py_modules": [str(Path(radsweep.__file__).parent)]}, **quiet)
+    except (ConnectionError, ValueError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise InputError(f"no Ray cluster at RAY_ADDRESS={address} ({line}); unset it to run locally") from None
+
+
+def room(run: Run, trial: Trial) -> Room:
+    """How many trials fit at once.
+
+    Raises:
+        InputError: not even one; Ray would wait for ever.
+    """
+    import ray
+
+    total = ray.cluster_resources()
+    cpus, gpus = total.get("CPU", 0.0), total.get("GPU", 0.0)
+    per_worker = run.gpus_per_worker if run.gpus_per_worker is not None else float(gpus > 0)
+    workers = trial.train.workers
+    fitting = int(cpus // (run.cpus_per_worker * workers) if workers else 0)
+    if per_worker:
+        fitting = min(fitting, int(gpus / (per_worker * workers) + 1e-9))
+    if fitting < 1:
+        raise InputError(
+            f"run: a trial needs {workers} x {run.cpus_per_worker:g} CPUs and {workers} x {per_worker:g} GPUs, the "
+            f"cluster has {cpus:g} and {gpus:g}; lower train.workers, run.cpus_per_worker or run.gpus_per_worker"
+        )
+    if run.slots and run.slots > fitting:
+        raise InputError(f"run.slots: {run.slots} slots asked for, the cluster has room for {fitting}")
+    return Room(run.slots or fitting, workers, run.cpus_per_worker, per_worker)

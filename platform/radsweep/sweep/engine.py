@@ -1,0 +1,122 @@
+"""Trials run by Ray Tune in warm slots: those of a design, or as many as a search asks for."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from ray import tune
+
+from radsweep.spec.load import trial_with
+from radsweep.spec.search import Search
+from radsweep.spec.trial import Trial
+from radsweep.sweep.cluster import Room
+from radsweep.sweep.identity import code_fingerprint, versions
+from radsweep.sweep.plan import cell_trial, planned
+from radsweep.sweep.search import StudySearch
+from radsweep.sweep.slot import SCORE, Slot
+from radsweep.sweep.sources import Preparations
+from radsweep.sweep.store import Store
+from radsweep.sweep.watch import Watch
+from radsweep.training.cell import Task
+from radsweep.training.record import PlannedCell, SweepRecord
+
+SLOT_RESTARTS = 3  # of a trial whose slot died
+
+
+class Engine:
+    """What all trials of a sweep have in common, and the two ways of running them."""
+
+    def __init__(
+        self,
+        store: Store,
+        sweep: SweepRecord,
+        base: Trial,
+        room: Room,
+        preparations: Preparations,
+        key_of: Callable[[Trial], str],
+        watch: Watch,
+    ) -> None:
+        self.store, self.sweep, self.base, self.room = store, sweep, base, room
+        self.preparations, self.key_of, self.watch = preparations, key_of, watch
+        self.scratch = store.root / "ray" / sweep.id
+
+    def run_cells(self, cells: list[PlannedCell], read_test: bool) -> None:
+        """Every one of these cells, to its end."""
+        configs = [self._config(cell, cell_trial(self.base, cell), read_test) for cell in cells]
+        self._fit(tune.TuneConfig(), wait_for_reply=False, param_space={"work": tune.grid_search(configs)})
+
+    def run_search(self, search: Search) -> list[PlannedCell]:
+        """As many trials as the search has left; returns all it asked for, in order."""
+        cells: list[PlannedCell] = list(self.sweep.cells)
+
+        def config_of(values: dict[str, Any]) -> dict[str, Any]:
+            cell = planned(self.base, values, self.key_of, len(cells))
+            cells.append(cell)
+            self.store.write_sweep(self.sweep.model_copy(update={"cells": tuple(cells)}))
+            return {"work": self._config(cell, trial_with(self.base, values), read_test=False)}
+
+        file = self.store.sweep_folder(self.sweep.id) / "optuna.db"
+        searcher = StudySearch(search, self.base, config_of, self.sweep.id, file)
+        asha = None
+        if search.scheduler == "asha":
+            asha = tune.schedulers.ASHAScheduler(
+                time_attr="validations",
+                metric=SCORE,
+                mode="max",
+                grace_period=search.grace,
+                reduction_factor=search.reduction,
+                max_t=10_000,
+            )
+        left = search.trials - searcher.counted()
+        if left > 0:
+            config = tune.TuneConfig(search_alg=searcher, num_samples=left, scheduler=asha)
+            self._fit(config, wait_for_reply=asha is not None)
+        return cells
+
+    def _config(self, cell: PlannedCell, trial: Trial, read_test: bool) -> dict[str, Any]:
+        task = Task(
+            key=cell.key,
+            trial=trial.model_dump(mode="json"),
+            folder=str(self.store.cell_folder(cell.key)),
+            data=self.preparations.key(trial),
+            read_test=read_test,
+            code=code_fingerprint(),
+            versions=versions(),
+        )
+        return {"cell": cell.model_dump(mode="json"), "task": task._asdict()}
+
+    def _fit(
+        self,
+        config: tune.TuneConfig,
+        wait_for_reply: bool,
+        param_space: dict[str, Any] | None = None,
+    ) -> None:
+        settings = {
+            "store": str(self.store.root),
+            "data": self.preparations.references,
+            "select": self.sweep.select,
+            "workers": self.room.workers,
+            "resources": self.room.resources,
+            "use_gpu": self.room.gpus > 0,
+            "wait_for_reply": wait_for_reply,
+            "scratch": str(self.scratch),
+        }
+        config.max_concurrent_trials = self.room.slots
+        config.reuse_actors = True
+        config.trial_name_creator = lambda trial: trial.trial_id
+        config.trial_dirname_creator = lambda trial: trial.trial_id
+        # A slot reserves a byte of memory: Ray wants a request, and a CPU is for a worker.
+        trainable = tune.with_resources(tune.with_parameters(Slot, settings=settings), {"memory": 1})
+        run = tune.RunConfig(
+            storage_path=str(self.scratch),
+            name="tune",
+            callbacks=[self.watch],
+            failure_config=tune.FailureConfig(max_failures=SLOT_RESTARTS),
+            verbose=0,
+        )
+        try:
+            tune.Tuner(trainable, param_space=param_space, tune_config=config, run_config=run).fit()
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)

@@ -1,0 +1,63 @@
+"""What is checked before a sweep starts anything: a wrong experiment costs a second, not a night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from radsweep.errors import InputError
+from radsweep.models.sources import check_model
+from radsweep.spec.experiment import Experiment
+from radsweep.spec.load import trial_with
+from radsweep.spec.trial import Trial
+from radsweep.sweep.plan import ablation_cells, cell_trial, grid
+from radsweep.sweep.sources import check_sizes
+
+ONE_FOR_ALL = ("data.shards", "train.workers")  # a sweep's slots and data are the same for all its trials
+NEED_CHOICE = ("model.image.size",)  # each value means decoding all images again
+
+
+def check_experiment(experiment: Experiment, where: str) -> None:
+    """Refuse what could not run.
+
+    Raises:
+        InputError: names the file, the key and what to do.
+    """
+    for key in _varied_keys(experiment):
+        if key in ONE_FOR_ALL:
+            raise InputError(f"{where}: {key} must be the same for all trials of a sweep; make one sweep of each value")
+    if experiment.search is not None:
+        for key in NEED_CHOICE:
+            if key in experiment.search.space and experiment.search.space[key].choice is None:
+                raise InputError(f"{where}: search.space.{key}: use `choice`; each size is decoded and kept")
+    trials = list(possible_trials(experiment))
+    check_sizes(trials, where)
+    for model in {trial.model for trial in trials}:
+        try:
+            check_model(model)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+
+
+def possible_trials(experiment: Experiment) -> Iterator[Trial]:
+    """The trials of a design; for a search, the base with each key at each of its extremes."""
+    base = experiment.trial()
+    if experiment.ablation is not None:
+        for cell in ablation_cells(base, experiment.ablation, lambda trial: ""):
+            yield cell_trial(base, cell)
+    elif experiment.search is None:
+        yield base
+    elif experiment.search.algorithm == "grid":
+        for values in grid(base, experiment.search):
+            yield trial_with(base, values)
+    else:
+        yield base
+        for key, dimension in experiment.search.space.items():
+            for value in dimension.extremes():
+                yield trial_with(base, {key: value})
+
+
+def _varied_keys(experiment: Experiment) -> set[str]:
+    arms: dict[str, dict[str, Any]] = experiment.ablation.arms if experiment.ablation else {}
+    keys = {key for changes in arms.values() for key in changes}
+    return keys | set(experiment.search.space if experiment.search else ())

@@ -1,0 +1,58 @@
+"""What a person sees while a sweep runs, on standard error: bars on a terminal, lines in a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console as Terminal
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+LINE_EVERY = 15.0  # seconds between lines where there is no terminal
+
+
+class Console:
+    """Messages and progress of long work."""
+
+    def __init__(self, terminal: Terminal | None = None) -> None:
+        self.terminal = terminal or Terminal(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(self, message: str) -> None:
+        self.terminal.print(message, markup=False)
+
+    @contextmanager
+    def task(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+        """Within, the function given tells how much is done in all."""
+        if not self.terminal.is_terminal:
+            yield self._lines(name, total)
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.terminal, transient=True) as progress:
+            task: TaskID = progress.add_task(name, total=total)
+            yield lambda done: progress.update(task, completed=done)
+
+    @contextmanager
+    def counting(self, name: str) -> Iterator[Callable[[int], None]]:
+        """As `task`, for work that tells how much more is done."""
+        done = 0
+        with self.task(name) as advance:
+
+            def more(count: int) -> None:
+                nonlocal done
+                done += count
+                advance(done)
+
+            yield more
+
+    def _lines(self, name: str, total: int | None) -> Callable[[int], None]:
+        self.say(name + (f" ({total:,})" if total else ""))
+        last = time.monotonic()
+
+        def advance(done: int) -> None:
+            nonlocal last
+            if time.monotonic() - last >= LINE_EVERY:
+                last = time.monotonic()
+                self.say(f"{name}: {done:,}" + (f" of {total:,}" if total else ""))
+
+        return advance

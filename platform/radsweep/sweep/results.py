@@ -1,0 +1,46 @@
+"""What the records of a sweep say: which are complete, which trial won, the statistics of its MLflow run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from radsweep.evaluation.summary import spread
+from radsweep.spec import metrics
+from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+
+
+def is_complete(record: CellRecord, read_test: bool) -> bool:
+    """Whether a record answers for its cell, so that it need not run again."""
+    return record.status == "finished" and (bool(record.final) or not read_test)
+
+
+def winner(cells: Iterable[PlannedCell], records: Mapping[str, CellRecord], select: str) -> PlannedCell | None:
+    """The finished cell with the best validation metric, of an ablation at its largest size; test has no say."""
+    sign = 1 if metrics.higher_is_better(select) else -1
+    finished = [
+        (record.pairs if cell.arm else 0, sign * record.best[select], -cell.number, cell)
+        for cell in cells
+        if (record := records.get(cell.key)) and record.status == "finished" and select in record.best
+    ]
+    return max(finished, key=lambda entry: entry[:3])[3] if finished else None
+
+
+def statistics(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, float]:
+    """{`arm/local/300/test/text_to_image/recall_at_10/mean`: value, .../deviation} over replicates."""
+    values: dict[tuple[str, int, str], list[float]] = defaultdict(list)
+    test = sweep.select.replace("val/", "test/", 1)
+    for cell in sweep.cells:
+        record = records.get(cell.key)
+        if record is None or record.status != "finished" or not cell.arm:
+            continue
+        for name, value in ((sweep.select, record.best.get(sweep.select)), (test, record.final.get(test))):
+            if value is not None:
+                values[cell.arm, record.pairs, name].append(value)
+    result: dict[str, float] = {}
+    for (arm, pairs, name), numbers in values.items():
+        summary = spread(numbers)
+        result[f"arm/{arm}/{pairs}/{name}/mean"] = summary.mean
+        if summary.deviation is not None:
+            result[f"arm/{arm}/{pairs}/{name}/deviation"] = summary.deviation
+    return result

@@ -1,0 +1,188 @@
+"""A sweep from its experiment to its report: check, prepare once, run what is not there yet, settle, tell."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from radsweep.data.decode import read_index
+from radsweep.errors import InputError
+from radsweep.spec.experiment import Experiment
+from radsweep.spec.trial import Trial
+from radsweep.sweep import cluster
+from radsweep.sweep.engine import Engine
+from radsweep.sweep.identity import cell_key, code_fingerprint, git_commit, versions
+from radsweep.sweep.plan import cell_trial, plan
+from radsweep.sweep.preflight import check_experiment, possible_trials
+from radsweep.sweep.progress import Console
+from radsweep.sweep.results import is_complete, statistics, winner
+from radsweep.sweep.sources import Preparations, data_card, dataset_folder
+from radsweep.sweep.store import Store, store_folder
+from radsweep.sweep.watch import Watch
+from radsweep.sweep.winner import read_test_split
+from radsweep.tracking.address import prepare, tracking_uri
+from radsweep.tracking.mirror import Mirror
+from radsweep.training.cell import now
+from radsweep.training.record import CellRecord, SweepRecord
+
+WriteReport = Callable[[Path, SweepRecord, Mapping[str, CellRecord]], Path]
+
+
+def run_sweep(
+    experiment: Experiment, where: str, write_report: WriteReport, resume: bool = False, console: Console | None = None
+) -> SweepRecord:
+    """Run what the experiment asks for; when this returns its records, MLflow runs and report are there.
+
+    Args:
+        where: the experiment file, for messages.
+        write_report: makes the report of a sweep in a folder.
+        resume: go on with the latest sweep of the same experiment.
+
+    Raises:
+        InputError: what a user can put right; no trial has started then.
+    """
+    console = console or Console()
+    began = time.monotonic()
+    base = experiment.trial()
+    store = Store(store_folder(experiment.run.store))
+    check_experiment(experiment, where)
+    previous = _previous(store, experiment, where) if resume else None
+    uri = tracking_uri(experiment.run.tracking_uri, store.root)
+    cluster.connect()
+    room = cluster.room(experiment.run, base)
+    console.say(f"Store: {store.root}")
+    shards = read_index(dataset_folder(base.data.shards, store, console))
+
+    def key_of(trial: Trial) -> str:
+        return cell_key(trial, shards.manifest.fingerprint, room.device)
+
+    cells = plan(experiment, key_of)
+    sweep = previous or _new_sweep(experiment)
+    fresh = {"status": "running", "code": code_fingerprint(), "git_commit": git_commit(), "versions": versions()}
+    data = {"data": data_card(shards.manifest), "cells": tuple(cells) or sweep.cells}
+    sweep = sweep.model_copy(update=fresh | data)
+    store.write_sweep(sweep)
+    read_test = experiment.search is None  # a search reads it for its winner alone, below
+    known = {
+        cell.key: record for cell in cells if (record := store.read_cell(cell.key)) and is_complete(record, read_test)
+    }
+    expected = len(cells) if cells or experiment.search is None else experiment.search.trials
+    preparations = Preparations(shards, store, console)
+    with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
+        mirror.start_sweep()
+        watch = Watch(store, mirror, console, sweep.select, expected)
+        engine = Engine(store, sweep, base, room, preparations, key_of, watch)
+        status: Literal["finished", "interrupted", "failed"] = "failed"
+        try:
+            for cell in cells:
+                if cell.key in known:
+                    watch.known(cell, known[cell.key])
+            todo = list({cell.key: cell for cell in cells if cell.key not in known}.values())
+            asked = experiment.search if experiment.search and not cells else None
+            if todo:
+                preparations.make([cell_trial(base, cell) for cell in todo])
+                with watch.bar():
+                    engine.run_cells(todo, read_test)
+            elif asked:
+                preparations.make(possible_trials(experiment), any(key.startswith("data.") for key in asked.space))
+                with watch.bar():
+                    cells = engine.run_search(asked)
+            watch.settle(cells)
+            best = winner(cells, watch.ended, sweep.select)
+            if best is not None and not read_test:
+                console.say("Reading the test split for the winner")
+                trial = cell_trial(base, best)
+                if preparations.key(trial) not in preparations.made:
+                    preparations.make([trial])
+                record = read_test_split(
+                    store,
+                    best,
+                    preparations.references[preparations.key(trial)],
+                    room,
+                    lambda: engine.run_cells([best], read_test=True),
+                )
+                if record is not None:
+                    watch.again(record)
+            status = "finished" if any(r.status == "finished" for r in watch.ended.values()) else "failed"
+        except KeyboardInterrupt:
+            status = "interrupted"
+            console.say(f"Interrupted. What is finished is kept; `radsweep sweep {where} --resume` goes on.")
+        watch.settle(cells)
+        sweep = sweep.model_copy(
+            update={
+                "cells": tuple(cells),
+                "status": status,
+                "ended": now(),
+                "cost": _cost(watch, preparations, room, time.monotonic() - began),
+            }
+        )
+        store.write_sweep(sweep)
+        folder = finish(store, sweep, write_report)
+        mirror.finish_sweep(sweep, statistics(sweep, watch.ended), folder)
+    return sweep
+
+
+def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> Path:
+    """The report and the winner's checkpoint in the sweep's folder; other checkpoints are let go."""
+    folder = store.sweep_folder(sweep.id) / "report"
+    records = store.read_cells({cell.key for cell in sweep.cells})
+    write_report(folder, sweep, records)
+    best = winner(sweep.cells, records, sweep.select)
+    if best is not None:
+        source = store.cell_folder(best.key) / "checkpoint"
+        if source.is_dir():
+            shutil.rmtree(folder / "winner", ignore_errors=True)
+            shutil.copytree(source, folder / "winner", copy_function=os.link)
+    for cell in sweep.cells:
+        if best is None or cell.key != best.key:
+            store.forget_checkpoint(cell.key)
+    return folder
+
+
+def _new_sweep(experiment: Experiment) -> SweepRecord:
+    arms = experiment.ablation.designed_arms() if experiment.ablation else {}
+    unchanged = [arm for arm, changes in arms.items() if not changes]
+    return SweepRecord(
+        id=f"{experiment.experiment}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
+        name=experiment.experiment,
+        kind="ablation" if experiment.ablation else "search" if experiment.search else "train",
+        experiment=experiment.model_dump(mode="json", exclude_none=True),
+        select=experiment.evaluate.select,
+        cells=(),
+        baseline=(unchanged or [next(iter(arms), "")])[0],
+        created=now(),
+    )
+
+
+def _previous(store: Store, experiment: Experiment, where: str) -> SweepRecord:
+    """The latest sweep that asked the same question, wherever it ran."""
+    question = _question(experiment.model_dump(mode="json", exclude_none=True))
+    same = [s for s in store.sweeps() if s.name == experiment.experiment and _question(s.experiment) == question]
+    if not same:
+        raise InputError(
+            f"{where}: --resume: no sweep of this very experiment in {store.root}; without --resume a new one starts, "
+            "and trials that are finished already are not run again"
+        )
+    return same[-1]
+
+
+def _question(experiment: dict[str, object]) -> str:
+    return json.dumps({key: value for key, value in experiment.items() if key != "run"}, sort_keys=True)
+
+
+def _cost(watch: Watch, preparations: Preparations, room: cluster.Room, seconds: float) -> dict[str, float]:
+    return {
+        "wall_seconds": round(seconds, 1),
+        "trial_seconds": round(sum(record.seconds.get("total", 0.0) for record in watch.ended.values()), 1),
+        "trials_run": sum(watch.counts.values()) - watch.counts["reused"],
+        "trials_reused": watch.counts["reused"],
+        "trials_failed": watch.counts["failed"],
+        "images_decoded": preparations.decoded,
+        "slots": room.slots,
+    }

@@ -1,0 +1,94 @@
+"""A sweep watched from the driver: each result goes to MLflow and to the person who waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ray.tune import Callback
+
+from radsweep.spec.keys import flatten
+from radsweep.spec.trial import Trial
+from radsweep.sweep.progress import Console
+from radsweep.sweep.store import Store
+from radsweep.tracking.mirror import Mirror
+from radsweep.training.record import CellRecord, PlannedCell, Validation
+
+
+class Watch(Callback):
+    """Told by Tune of every result; told by the sweep of cells that were there already."""
+
+    def __init__(self, store: Store, mirror: Mirror, console: Console, select: str, total: int) -> None:
+        self.store, self.mirror, self.console = store, mirror, console
+        self.select, self.total = select, total
+        self.ended: dict[str, CellRecord] = {}  # by key
+        self.counts = {"finished": 0, "reused": 0, "stopped": 0, "failed": 0}
+        self.started = time.monotonic()
+        self.advance: Callable[[int], None] = lambda done: None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles what it is given for a restore that we never ask for."""
+        return {}
+
+    def known(self, cell: PlannedCell, record: CellRecord) -> None:
+        """A cell that an earlier sweep ran."""
+        self.mirror.start_trial(cell, flatten(Trial.model_validate(record.trial)))
+        self._end(cell, record, "reused")
+
+    def again(self, record: CellRecord) -> None:
+        """A record that has more than before."""
+        self.ended[record.key] = record
+        self.mirror.finish_trial(record)
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        trial_of = Trial.model_validate(trial.config["work"]["task"]["trial"])
+        self.mirror.start_trial(_cell(trial.config), flatten(trial_of))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if not result["done"]:
+            self.mirror.validation(result["key"], Validation.model_validate(result["validation"]))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        cell = _cell(trial.config)
+        record = self.store.read_cell(cell.key)
+        if record is not None:  # one that a scheduler stopped writes its record a moment later: see `settle`
+            self._end(cell, record, record.status)
+
+    def settle(self, cells: list[PlannedCell]) -> None:
+        """When all is over: take in the records of cells that ended without being told of."""
+        for cell in cells:
+            if cell.key not in self.ended and (record := self.store.read_cell(cell.key)) is not None:
+                self._end(cell, record, record.status)
+
+    @contextmanager
+    def bar(self) -> Iterator[None]:
+        """Within, progress is shown over all trials of the sweep."""
+        with self.console.task("Trials", self.total) as self.advance:
+            self.advance(sum(self.counts.values()))
+            yield
+
+    def _end(self, cell: PlannedCell, record: CellRecord, how: str) -> None:
+        self.ended[cell.key] = record
+        self.counts[how] += 1
+        self.mirror.finish_trial(record)
+        done = sum(self.counts.values())
+        score = record.best.get(self.select)
+        told = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")
+        place = " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", f"seed {cell.subset_seed}"]))
+        self.console.say(f"{done:>4} of {self.total}  {how:<8}  {place:<40}  {told}{self._left(done)}")
+        self.advance(done)
+
+    def _left(self, done: int) -> str:
+        run = done - self.counts["reused"]
+        if run == 0 or done >= self.total:
+            return ""
+        seconds = (time.monotonic() - self.started) / run * (self.total - done)
+        return f"  about {seconds / 60:.0f} min left" if seconds >= 60 else f"  about {seconds:.0f} s left"
+
+
+def _cell(config: dict[str, Any]) -> PlannedCell:
+    return PlannedCell.model_validate(config["work"]["cell"])

@@ -1,0 +1,86 @@
+"""Where MLflow is: the address a person gave, or a SQLite database in the store, made once and whole."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from radsweep.errors import InputError
+
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_SERVERS = ("http", "https", "databricks", "databricks-uc")
+
+
+def tracking_uri(uri: str | None, store: Path) -> str:
+    """The tracking URI to use: `uri`, else MLFLOW_TRACKING_URI, else the store's own SQLite database.
+
+    A SQLite path is made absolute, since jobs and servers start in folders of their own.
+
+    Raises:
+        InputError: an address that MLflow cannot track to, such as a plain folder.
+    """
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store.absolute() / 'mlflow.db'}"
+    scheme = uri.partition(":")[0].partition("+")[0]
+    if scheme not in _DATABASES + _SERVERS:
+        raise InputError(
+            f"run.tracking_uri {sanitise_uri(uri)}: MLflow no longer tracks to folders; "
+            "give http://HOST:PORT, sqlite:///PATH/mlflow.db or postgresql://..."
+        )
+    path = database_path(uri)
+    return f"sqlite:///{path.absolute()}" if path else uri
+
+
+def database_path(uri: str) -> Path | None:
+    """The file behind a SQLite URI; None for everything else."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def is_database(uri: str) -> bool:
+    """Whether the URI names a database that we open ourselves, so that artifacts need a folder of ours."""
+    return uri.partition(":")[0].partition("+")[0] in _DATABASES
+
+
+def artifact_root(uri: str, store: Path) -> str | None:
+    """Where new experiments put their artifacts: the store's mlartifacts; None where a server decides."""
+    return (store.absolute() / "mlartifacts").as_uri() if is_database(uri) else None
+
+
+def prepare(uri: str, store: Path) -> str:
+    """Make a missing SQLite database, all tables in place, before anything else opens it; returns `uri`.
+
+    Concurrent first opens are safe: one process builds the file under a lock and renames it into place.
+    """
+    path = database_path(uri)
+    if path is None or path.is_file():
+        return uri
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{path}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.is_file():
+            unfinished = Path(f"{path}.unfinished")
+            unfinished.unlink(missing_ok=True)
+            _create(unfinished, str(artifact_root(uri, store)))
+            os.replace(unfinished, path)
+    return uri
+
+
+def _create(path: Path, artifacts: str) -> None:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    import logging
+
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # else every migration since 2018 is told
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    SqlAlchemyStore(f"sqlite:///{path}", artifacts).engine.dispose()
+
+
+def sanitise_uri(uri: str) -> str:
+    """`uri` fit for people's eyes and logs: without user, password, query and fragment."""
+    parts = urlsplit(uri)
+    if not parts.netloc:
+        return re.sub(r"[?#].*", "", uri)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

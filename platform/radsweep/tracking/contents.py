@@ -1,0 +1,178 @@
+"""What a sweep's and a trial's runs say: names, params, tags and metrics, chosen so that the runs table compares."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from radsweep.spec import keys
+from radsweep.spec.trial import Trial
+from radsweep.tracking.entry import RunStatus, Step, metric_name
+from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
+
+# Okabe and Ito (2008), told apart with colour-blind eyes; the first is the baseline's grey
+_COLOURS = ("#7f7f7f", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+_TRIAL_STATUS: dict[str, RunStatus] = {"finished": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}
+_SWEEP_STATUS: dict[str, RunStatus] = {
+    "running": "RUNNING",
+    "finished": "FINISHED",
+    "failed": "FAILED",
+    "interrupted": "KILLED",
+}
+
+
+def milliseconds(moment: str, otherwise: int) -> int:
+    """ISO 8601 as milliseconds since 1970; `otherwise` where nothing is given."""
+    return round(datetime.fromisoformat(moment).timestamp() * 1000) if moment else otherwise
+
+
+def varying(sweep: SweepRecord) -> list[str]:
+    """Dotted keys that arms change or the search chooses, in the order of the experiment file's fields."""
+    changed = {key for cell in sweep.cells for key in cell.changes}
+    changed |= set(keys.get(sweep.experiment, "search.space") or ())
+    changed -= {"data.pairs", "data.seed", "train.seed"}  # told as pairs, subset_seed, init_seed
+    return [key for key in keys.leaf_keys(Trial) if key in changed]
+
+
+def arms(sweep: SweepRecord) -> list[str]:
+    """Names of the arms, the baseline first; empty for a search."""
+    names = dict.fromkeys(cell.arm for cell in sweep.cells if cell.arm)
+    return sorted(names, key=lambda arm: arm != sweep.baseline)
+
+
+def trial_name(sweep: SweepRecord, cell: PlannedCell) -> str:
+    if not cell.arm:
+        return f"trial {cell.number}"
+    several = len({planned.init_seed for planned in sweep.cells}) > 1
+    seed = f"{cell.subset_seed}.{cell.init_seed}" if several else f"{cell.subset_seed}"
+    return f"{cell.arm} / {cell.pairs or 'all'} pairs / seed {seed}"
+
+
+def trial_params(sweep: SweepRecord, cell: PlannedCell, trial: Mapping[str, Any]) -> dict[str, str]:
+    """What differs between trials, and nothing else; `trial` is flat: {dotted key: value}."""
+    design = {"arm": cell.arm} if cell.arm else {}
+    design |= {"pairs": str(cell.pairs or "all")}
+    design |= {"subset_seed": str(cell.subset_seed), "init_seed": str(cell.init_seed)}
+    return design | {key: _text(trial.get(key)) for key in varying(sweep)}
+
+
+def sweep_params(sweep: SweepRecord) -> dict[str, str]:
+    """The base trial, flat: what all trials have in common unless their own params say otherwise."""
+    return {key: _text(keys.get(sweep.experiment, key)) for key in keys.leaf_keys(Trial)}
+
+
+def trial_tags(sweep: SweepRecord, cell: PlannedCell) -> dict[str, str]:
+    names = arms(sweep)
+    colour = _COLOURS[(names.index(cell.arm) if cell.arm in names else cell.number) % len(_COLOURS)]
+    return _common_tags(sweep) | {
+        "radsweep.role": "trial",
+        "arm": cell.arm,
+        "pairs": str(cell.pairs or "all"),
+        "seed": f"{cell.subset_seed}.{cell.init_seed}",
+        "radsweep.status": "running",
+        "mlflow.runColor": colour,
+    }
+
+
+def ended_tags(record: CellRecord) -> dict[str, str]:
+    tags = {
+        "radsweep.status": record.status,
+        "radsweep.converged": "yes" if record.converged else "no",
+        "radsweep.device": record.device,
+        "radsweep.workers": str(record.workers),
+        "radsweep.data": record.data,
+        "radsweep.code": record.code,
+        "radsweep.subset": record.subset_sha256,
+        "radsweep.error": record.error or "",
+        "radsweep.notes": "\n".join(record.notes),
+    }
+    return tags | {f"radsweep.version.{name}": version for name, version in record.versions.items()}
+
+
+def ended_status(record: CellRecord) -> RunStatus:
+    """A trial that early stopping ended did what it should: FINISHED, told apart by the tag radsweep.status."""
+    return _TRIAL_STATUS[record.status]
+
+
+def sweep_tags(sweep: SweepRecord) -> dict[str, str]:
+    tags = {
+        "radsweep.role": "sweep",
+        "radsweep.kind": sweep.kind,
+        "radsweep.status": sweep.status,
+        "radsweep.select": sweep.select,
+    }
+    tags |= {f"radsweep.version.{name}": version for name, version in sweep.versions.items()}
+    return _common_tags(sweep) | tags | {"radsweep.notes": "\n".join(sweep.notes), "mlflow.note.content": note(sweep)}
+
+
+def sweep_status(sweep: SweepRecord) -> RunStatus:
+    return _SWEEP_STATUS[sweep.status]
+
+
+def validation_step(validation: Validation, time: int) -> Step:
+    metrics = {metric_name(name): value for name, value in validation.metrics.items()}
+    return Step(step=validation.step, time=time, metrics={"epoch": validation.epoch, **metrics})
+
+
+def history(record: CellRecord, otherwise: int) -> tuple[Step, ...]:
+    started = milliseconds(record.started, otherwise)
+    return tuple(validation_step(look, started + round(1000 * look.seconds)) for look in record.history)
+
+
+def summary(record: CellRecord, otherwise: int) -> tuple[Step, ...]:
+    """best/ and final/ at the selected checkpoint's step, unless it failed; the rest at the last step."""
+    time = milliseconds(record.ended, otherwise)
+    chosen = {} if record.status == "failed" else _chosen(record)
+    last: dict[str, float] = {f"seconds/{part}": value for part, value in record.seconds.items()}
+    last |= {"epochs": record.epochs, "steps": record.steps, "trained_pairs": record.pairs}
+    last |= {"converged": float(record.converged)}
+    steps = ((record.best_step, chosen), (record.steps, last))
+    return tuple(
+        Step(step=step, time=time, metrics={metric_name(name): value for name, value in metrics.items()})
+        for step, metrics in steps
+        if metrics
+    )
+
+
+def _chosen(record: CellRecord) -> dict[str, float]:
+    best = {f"best/{name.removeprefix('val/')}": value for name, value in record.best.items()}
+    return best | {f"final/{name.removeprefix('test/')}": value for name, value in record.final.items()}
+
+
+def selected(sweep: SweepRecord) -> str:
+    """The metric to compare by: the best validation value of evaluate.select."""
+    return f"best/{sweep.select.removeprefix('val/')}"
+
+
+def note(sweep: SweepRecord) -> str:
+    """Markdown shown on the page of the sweep's run and of its experiment."""
+    names = arms(sweep)
+    question = (
+        f"Compares {len(names)} arms ({', '.join(names)}) on the same subsets and starts."
+        if names
+        else f"Varies {', '.join(f'`{key}`' for key in varying(sweep)) or 'nothing'}."
+    )
+    views = "*Trials*, one row each" + ("; *Arms*, the mean over seeds by arm and pairs" if names else "")
+    return (
+        f"**{sweep.name}** ({sweep.kind}). {question}\n\n"
+        f"Compare trials by `{selected(sweep)}` (best validation value); `final/...` is the test split, read once. "
+        f"Saved views (top right): {views}. "
+        "`converged` is 0 where a trial was cut before its metric stopped rising. "
+        "Means and intervals are in the report among the artifacts of the sweep's run."
+    )
+
+
+def _common_tags(sweep: SweepRecord) -> dict[str, str]:
+    return {
+        "radsweep.data": str(sweep.data.get("fingerprint", "")),
+        "radsweep.code": sweep.code,
+        "mlflow.source.name": f"radsweep {'train' if sweep.kind == 'train' else 'sweep'}",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": sweep.git_commit,
+    }
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

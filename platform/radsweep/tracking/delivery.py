@@ -1,0 +1,63 @@
+"""A spool emptied into MLflow, in order, as far as MLflow lets it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from radsweep.errors import InputError
+from radsweep.tracking.address import artifact_root, prepare, sanitise_uri
+from radsweep.tracking.runs import Sender, trouble
+from radsweep.tracking.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+
+class Delivery:
+    """Sends what waits in a spool; keeps what it learnt about the sweep's runs from one call to the next."""
+
+    def __init__(self, spool: Spool, uri: str, store: Path) -> None:
+        self._spool, self._uri, self._store = spool, uri, store
+        self._sender: Sender | None = None
+        self.sent = 0
+
+    def send_waiting(self) -> str | None:
+        """Send until the spool is empty (None) or MLflow fails: then why, in words for people, without secrets."""
+        try:
+            with self._spool.sending() as ours:
+                if not ours:
+                    return "is being written to by another process"
+                while waiting := self._spool.waiting():
+                    for path in waiting:
+                        self._send(path)
+                        self.sent += 1
+        except Exception as error:  # whatever it is, the sweep goes on and the entries stay
+            self._sender = None
+            return trouble(error)[0]
+        return None
+
+    def _send(self, path: Path) -> None:
+        try:
+            if self._sender is None:
+                self._sender = Sender(prepare(self._uri, self._store), artifact_root(self._uri, self._store))
+            self._sender.send(self._spool.read(path))
+        except Exception as error:
+            reason, refused = trouble(error)
+            if not refused:
+                raise
+            self._spool.set_aside(path)
+            logger.warning("MLflow at %s %s; set aside in %s/refused", sanitise_uri(self._uri), reason, path.parent)
+        else:
+            path.unlink()
+
+
+def replay(folder: Path, uri: str, store: Path) -> int:
+    """Send what a sweep left in its spool folder; the number of entries sent.
+
+    Raises:
+        InputError: MLflow is away; what was not sent stays.
+    """
+    delivery = Delivery(Spool(folder), uri, store)
+    if reason := delivery.send_waiting():
+        raise InputError(f"MLflow at {sanitise_uri(uri)} {reason}; {len(Spool(folder).waiting())} entries wait")
+    return delivery.sent

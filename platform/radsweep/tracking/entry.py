@@ -1,0 +1,44 @@
+"""What waits to be written to MLflow: one entry is one run's next piece, whole in itself, safe to send twice."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+
+class Step(BaseModel):
+    """Metrics of one validation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    step: int  # optimiser steps completed
+    time: int  # milliseconds since 1970, UTC
+    metrics: dict[str, float]
+
+
+class Entry(BaseModel):
+    """A run is known by sweep, cell and place; it is made when the first entry about it arrives."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    experiment: str  # MLflow experiment: the experiment file's name
+    sweep: str
+    cell: str = ""  # key of the trial; empty for the sweep's own run
+    place: int = 0  # number in the plan: two places may hold one cell
+    time: int  # milliseconds since 1970, UTC: when it happened
+    name: str
+    params: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    history: tuple[Step, ...] = ()  # a step that the run already has is left out
+    summary: tuple[Step, ...] = ()  # single values: best/, final/, seconds/, statistics
+    status: RunStatus | None = None
+    texts: dict[str, str] = {}  # {artifact name: text}
+    artifacts: str | None = None  # folder whose files are logged
+    experiment_tags: dict[str, str] = {}
+
+
+def metric_name(name: str) -> str:
+    """`name` with only what MLflow allows: letters, digits, _ - . : / and spaces."""
+    return re.sub(r"[^\w./: -]", "_", name.replace("@", "_at_").replace("+", "and"), flags=re.ASCII).strip("/")

@@ -1,0 +1,193 @@
+"""The store's records mirrored to MLflow while a sweep runs, without ever holding the sweep up.
+
+An entry goes to a spool on disk; a background thread writes it to MLflow. While MLflow is away entries wait, and what
+is left when the process ends is sent by the next one that mirrors the sweep, or by `replay`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from radsweep.spec import keys
+from radsweep.spec.trial import Trial
+from radsweep.tracking import contents, views
+from radsweep.tracking.address import sanitise_uri
+from radsweep.tracking.entry import Entry, RunStatus, Step, metric_name
+from radsweep.tracking.spool import Spool
+from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT = 30.0  # seconds between two tries while MLflow is away
+
+
+def spool_folder(store: Path, sweep: str) -> Path:
+    return store / "spool" / sweep
+
+
+class Mirror:
+    """One sweep's way into MLflow. Its methods return at once and never raise.
+
+    Metrics are logged at the number of optimiser steps completed.
+    """
+
+    def __init__(self, uri: str, store: Path, sweep: SweepRecord) -> None:
+        """Start the thread; `uri` is from `tracking_uri`, `store` the store's folder."""
+        self._uri, self._store, self._sweep = uri, store, sweep
+        self._places = {cell.number: cell for cell in sweep.cells}
+        self._spool = Spool(spool_folder(store, sweep.id))
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Mirror:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pending(self) -> int:
+        """Entries that MLflow does not have yet."""
+        return len(self._spool.waiting())
+
+    def start_sweep(self) -> None:
+        """The sweep's own run, with the experiment file; also where a sweep is resumed."""
+        now = _now()
+        self._add(
+            Entry(
+                **self._sweep_run(now),
+                params=contents.sweep_params(self._sweep),
+                tags=contents.sweep_tags(self._sweep),
+                status="RUNNING",
+                texts={"experiment.yaml": yaml.safe_dump(_plain(self._sweep.experiment), sort_keys=False)},
+                experiment_tags=views.experiment_tags(self._sweep, now),
+            )
+        )
+
+    def start_trial(self, cell: PlannedCell, trial_params: Mapping[str, Any]) -> None:
+        """A trial's run; `trial_params` is the whole trial, flat."""
+        self._places[cell.number] = cell
+        self._add(self._trial_run(cell, trial_params, status="RUNNING"))
+
+    def validation(self, key: str, validation: Validation) -> None:
+        now = _now()
+        for cell in self._holding(key):
+            step = contents.validation_step(validation, now)
+            self._add(Entry(**self._place(cell, now), history=(step,)))
+
+    def finish_trial(self, record: CellRecord) -> None:
+        """All of a trial that ended, in every place it fills; what MLflow has already is not sent again."""
+        now = _now()
+        trial = {key: keys.get(record.trial, key) for key in keys.leaf_keys(Trial)}
+        for cell in self._holding(record.key):
+            entry = self._trial_run(cell, trial, status=contents.ended_status(record))
+            self._add(
+                entry.model_copy(
+                    update={
+                        "time": contents.milliseconds(record.ended, now),
+                        "tags": entry.tags | contents.ended_tags(record),
+                        "history": contents.history(record, now),
+                        "summary": contents.summary(record, now),
+                    }
+                )
+            )
+
+    def finish_sweep(self, sweep: SweepRecord, statistics: Mapping[str, float], artifacts: Path | None) -> None:
+        """Close the sweep's run with {metric name: value} over cells, and a folder of files: report, checkpoint, ..."""
+        self._sweep = sweep
+        ended = contents.milliseconds(sweep.ended, _now())
+        cost = {f"cost/{part}": value for part, value in sweep.cost.items()}
+        metrics = {metric_name(name): value for name, value in {**statistics, **cost}.items()}
+        self._add(
+            Entry(
+                **self._sweep_run(ended),
+                tags=contents.sweep_tags(sweep),
+                summary=(Step(step=0, time=ended, metrics=metrics),),
+                status=contents.sweep_status(sweep),
+                artifacts=str(artifacts.absolute()) if artifacts else None,
+                experiment_tags=views.experiment_tags(sweep, ended),
+            )
+        )
+
+    def close(self, timeout: float = 60.0) -> int:
+        """Send what waits, for at most `timeout` seconds and one try where MLflow is away; what is left, in entries."""
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(timeout)
+        left = self.pending
+        if left:
+            logger.warning(
+                "%d MLflow entries wait in %s; they are sent when the sweep is resumed", left, self._spool.folder
+            )
+        return left
+
+    def _holding(self, key: str) -> list[PlannedCell]:
+        return [cell for cell in self._places.values() if cell.key == key]
+
+    def _sweep_run(self, time: int) -> dict[str, Any]:
+        name = self._sweep.name
+        return {"experiment": name, "sweep": self._sweep.id, "time": time, "name": f"{name} {self._sweep.id}"}
+
+    def _place(self, cell: PlannedCell, time: int) -> dict[str, Any]:
+        run = {"cell": cell.key, "place": cell.number, "name": contents.trial_name(self._sweep, cell)}
+        return {**self._sweep_run(time), **run}
+
+    def _trial_run(self, cell: PlannedCell, trial: Mapping[str, Any], status: RunStatus) -> Entry:
+        return Entry(
+            **self._place(cell, _now()),
+            params=contents.trial_params(self._sweep, cell, trial),
+            tags=contents.trial_tags(self._sweep, cell),
+            status=status,
+        )
+
+    def _add(self, entry: Entry) -> None:
+        try:
+            self._spool.add(entry)
+        except OSError as error:
+            logger.warning("MLflow misses an entry: %s cannot be written (%s)", self._spool.folder, error.strerror)
+        self._wake.set()
+
+    def _work(self) -> None:
+        from radsweep.tracking.delivery import Delivery  # MLflow's imports take a second: here, not in the sweep
+
+        delivery = Delivery(self._spool, self._uri, self._store)
+        wait = 0.0
+        while True:
+            closing = self._closing.is_set()
+            self._wake.clear()
+            reason = delivery.send_waiting()
+            self._tell(reason, was_away=wait > 0)
+            if closing:
+                return
+            if reason:
+                wait = min(max(1.0, 2 * wait), LONGEST_WAIT)
+                self._closing.wait(wait)
+            else:
+                wait = 0.0
+                self._wake.wait()
+
+    def _tell(self, reason: str | None, was_away: bool) -> None:
+        mlflow = f"MLflow at {sanitise_uri(self._uri)}"
+        if reason and not was_away:
+            logger.warning("%s %s; results wait in %s and are sent later", mlflow, reason, self._spool.folder)
+        elif was_away and not reason:
+            logger.warning("%s is back; what waited is sent", mlflow)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _plain(tree: Any) -> Any:
+    """JSON's own types only."""
+    return json.loads(json.dumps(tree, default=str))

@@ -1,0 +1,166 @@
+"""Entries written to MLflow: runs found again by their tags or made, and given what they lack."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+for _name, _value in {  # short: a server that is away costs seconds, and the spool tries again
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+from mlflow.entities import Experiment, Metric, Param, RunTag  # noqa: E402 - reads the settings above
+from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.tracking import MlflowClient  # noqa: E402
+
+from radsweep.tracking.entry import Entry, Step  # noqa: E402
+
+METRICS_A_REQUEST = 1000
+PARAMS_A_REQUEST = 100
+LONGEST_PARAM = 6000  # characters
+LONGEST_TAG = 5000
+
+Item = TypeVar("Item")
+
+
+def find_experiment(uri: str, name: str) -> Experiment | None:
+    """The MLflow experiment of that name, None where there is none."""
+    return MlflowClient(tracking_uri=uri).get_experiment_by_name(name)
+
+
+class Run:
+    """What we know of a run that exists: enough to send nothing twice."""
+
+    def __init__(self, identity: str, params: Iterable[str] = (), steps: Iterable[int] = ()) -> None:
+        self.id = identity
+        self.params = set(params)
+        self.steps = set(steps)  # validations it has
+
+
+class Sender:
+    """Writes entries; remembers what it found. After an error make a new one: an answer may have been lost."""
+
+    def __init__(self, uri: str, artifacts: str | None) -> None:
+        self._client = MlflowClient(tracking_uri=uri)
+        self._artifacts = artifacts
+        self._experiments: dict[str, str] = {}
+        self._sweeps: dict[str, dict[tuple[str, int], Run]] = {}
+
+    def send(self, entry: Entry) -> None:
+        """Write one entry; sent twice, it changes nothing the second time.
+
+        Raises:
+            MlflowException: MLflow is away, or does not take it.
+        """
+        experiment = self._experiment(entry.experiment)
+        run = self._run(experiment, entry)
+        self._log(run, entry)
+        for name, text in entry.texts.items():
+            self._client.log_text(run.id, text, name)
+        if entry.artifacts and Path(entry.artifacts).is_dir():
+            self._client.log_artifacts(run.id, entry.artifacts)
+        if entry.status == "RUNNING":
+            self._client.update_run(run.id, status="RUNNING")
+        elif entry.status:
+            self._client.set_terminated(run.id, entry.status, entry.time)
+        for key, value in entry.experiment_tags.items():
+            self._client.set_experiment_tag(experiment, key, value)
+
+    def _experiment(self, name: str) -> str:
+        if name not in self._experiments:
+            found = self._client.get_experiment_by_name(name)
+            self._experiments[name] = found.experiment_id if found else self._new_experiment(name)
+        return self._experiments[name]
+
+    def _new_experiment(self, name: str) -> str:
+        try:
+            created: str = self._client.create_experiment(name, artifact_location=self._artifacts)
+        except MlflowException:
+            found = self._client.get_experiment_by_name(name)  # another sweep made it a moment ago
+            if found is None:
+                raise
+            return str(found.experiment_id)
+        return created
+
+    def _run(self, experiment: str, entry: Entry) -> Run:
+        if entry.sweep not in self._sweeps:
+            self._sweeps[entry.sweep] = self._find(experiment, entry.sweep)
+        runs = self._sweeps[entry.sweep]
+        place = (entry.cell, entry.place)
+        if place not in runs:
+            identity = {"radsweep.sweep": entry.sweep, "radsweep.cell": entry.cell, "radsweep.place": str(entry.place)}
+            parent = runs.get(("", 0))
+            if entry.cell and parent:
+                identity["mlflow.parentRunId"] = parent.id
+            made = self._client.create_run(experiment, entry.time, identity, entry.name)
+            runs[place] = Run(made.info.run_id)
+        return runs[place]
+
+    def _find(self, experiment: str, sweep: str) -> dict[tuple[str, int], Run]:
+        """The sweep's runs; of two for one place, made by an answer that got lost, the younger is deleted."""
+        runs: dict[tuple[str, int], Run] = {}
+        for found in self._search(experiment, f"tags.`radsweep.sweep` = '{sweep}'"):
+            tags = found.data.tags
+            place = (tags["radsweep.cell"], int(tags["radsweep.place"]))
+            if place in runs:
+                self._client.delete_run(found.info.run_id)
+                continue
+            looks = self._client.get_metric_history(found.info.run_id, "epoch") if "epoch" in found.data.metrics else ()
+            runs[place] = Run(found.info.run_id, found.data.params, (look.step for look in looks))
+        return runs
+
+    def _search(self, experiment: str, condition: str) -> Iterator[Any]:
+        token: str | None = None
+        while True:
+            page = self._client.search_runs(
+                [experiment], condition, max_results=1000, order_by=["attributes.start_time ASC"], page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _log(self, run: Run, entry: Entry) -> None:
+        history = [step for step in entry.history if step.step not in run.steps]
+        params = [Param(k, v[:LONGEST_PARAM]) for k, v in entry.params.items() if k not in run.params]
+        tags = [RunTag(k, v[:LONGEST_TAG]) for k, v in entry.tags.items() if v]
+        for some in _chunks(params, PARAMS_A_REQUEST):
+            self._client.log_batch(run.id, params=some)
+        run.params |= {param.key for param in params}
+        for some in _chunks(tags, PARAMS_A_REQUEST):
+            self._client.log_batch(run.id, tags=some)
+        for some in _chunks(_metrics([*history, *entry.summary]), METRICS_A_REQUEST):
+            self._client.log_batch(run.id, metrics=some)
+        run.steps |= {step.step for step in history}
+
+
+def _metrics(steps: Iterable[Step]) -> Iterator[Metric]:
+    for step in steps:
+        for name, value in step.metrics.items():
+            yield Metric(name, value, step.time, step.step)
+
+
+def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some
+
+
+def trouble(error: Exception) -> tuple[str, bool]:
+    """In words for people, without the error's own text (it may hold secrets): what is wrong; is the entry at fault?"""
+    if isinstance(error, ModuleNotFoundError):
+        return f"needs the Python package {error.name}", False
+    code = getattr(error, "error_code", "")
+    if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+        return "refuses access (set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or a token)", False
+    if "out-of-date database schema" in str(error):
+        return "has the tables of another MLflow version (back it up, then run `mlflow db upgrade URI`)", False
+    if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
+        return f"does not take an entry ({code})", True
+    return "cannot be reached" if isinstance(error, MlflowException) else f"fails ({type(error).__name__})", False

@@ -1,0 +1,104 @@
+"""Saved views of the MLflow UI: which columns, filter, order and grouping a sweep's experiment opens with.
+
+The UI keeps a view as an experiment tag `mlflow.sharedViewState.ID` and opens it at `?viewStateShareKey=ID`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from radsweep.spec.metrics import higher_is_better
+from radsweep.tracking import contents
+from radsweep.training.record import SweepRecord
+
+TRIALS = "radsweep-trials"
+ARMS = "radsweep-arms"
+MOST_FOLDED = 60  # groups: a tag holds 20,000 characters
+_SECTION = "radsweep-comparison"
+_NAME = "attributes.`Run Name`"
+
+
+def experiment_tags(sweep: SweepRecord, time: int) -> dict[str, str]:
+    """Tags of the MLflow experiment; the views point at this sweep until a later one of that name replaces them."""
+    metric = contents.selected(sweep)
+    tags = {
+        "mlflow.note.content": contents.note(sweep),
+        "mlflow.experimentKind": "custom_model_development",  # else the UI asks, and may show tabs for agents
+        "mlflow.experiment.primaryMetric.name": metric,
+        "mlflow.experiment.primaryMetric.greaterIsBetter": json.dumps(higher_is_better(metric)),
+        f"mlflow.sharedViewState.{TRIALS}": _saved("Trials", time, _trials(sweep)),
+    }
+    if contents.arms(sweep):
+        tags[f"mlflow.sharedViewState.{ARMS}"] = _saved("Arms: mean over seeds", time, _arms(sweep))
+    return tags
+
+
+def pages(tags: Mapping[str, str], experiment_id: str) -> dict[str, str]:
+    """{what it shows: the part of an MLflow address after host and port} for the views in an experiment's tags."""
+    start = f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey="
+    shown = {"trials": start + TRIALS}
+    if f"mlflow.sharedViewState.{ARMS}" in tags:
+        shown["arms, mean over seeds"] = start + ARMS
+    return shown | {"curves": list(shown.values())[-1] + "&compareRunsMode=CHART"}
+
+
+def _saved(name: str, time: int, state: dict[str, Any]) -> str:
+    return json.dumps({"name": name, "createdAt": time, "updatedAt": time, "state": json.dumps(state)})
+
+
+def _trials(sweep: SweepRecord) -> dict[str, Any]:
+    """One row a trial, the best first: results, then what the trials differ in."""
+    design = ["arm", "pairs", "subset_seed"] if contents.arms(sweep) else []
+    return _table(sweep, [f"params.`{name}`" for name in design + contents.varying(sweep)])
+
+
+def _arms(sweep: SweepRecord) -> dict[str, Any]:
+    """One row an arm and size, the mean over its seeds; opened, a row shows its trials."""
+    groups = {f"param.arm.{cell.arm},param.pairs.{cell.pairs or 'all'}" for cell in sweep.cells}
+    by = [{"mode": "param", "groupByData": name} for name in ("arm", "pairs")]
+    folded = dict.fromkeys(sorted(groups)[:MOST_FOLDED], False)
+    grouping = {"aggregateFunction": "average", "groupByKeys": by}
+    return _table(sweep, ["params.`pairs`"]) | {"groupBy": grouping, "groupsExpanded": folded}
+
+
+def _table(sweep: SweepRecord, params: list[str]) -> dict[str, Any]:
+    metric = contents.selected(sweep)
+    direction = {"text_to_image": "image_to_text", "image_to_text": "text_to_image"}
+    _, way, name = metric.split("/")
+    shown = [metric, f"best/{direction[way]}/{name}", f"final/{way}/{name}", "converged", "epochs"]
+    metrics = [f"metrics.`{name}`" for name in shown]
+    columns = [_NAME, *metrics, *params, "tags.`radsweep.status`"]
+    return {
+        "searchFilter": f"tags.`radsweep.sweep` = '{sweep.id}' AND tags.`radsweep.role` = 'trial'",
+        "orderByKey": metrics[0],
+        "orderByAsc": not higher_is_better(metric),
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "selectedColumns": columns,
+        "columnOrder": columns,
+        "columnWidths": {_NAME: 300} | dict.fromkeys(metrics[:3], 150) | dict.fromkeys([*metrics[3:], *params], 90),
+        "runsHiddenMode": "SHOW_ALL",
+        "isAccordionReordered": True,
+        "compareRunSections": [{"uuid": _SECTION, "name": "Comparison", "display": True, "isReordered": True}],
+        "compareRunCharts": [
+            _chart("LINE", sweep.select),
+            _chart("BAR", metric),
+            _chart("LINE", "train/loss"),
+        ],
+    }
+
+
+def _chart(kind: str, metric: str) -> dict[str, Any]:
+    lines = {"selectedMetricKeys": [metric], "xAxisKey": "step", "lineSmoothness": 0, "useGlobalXaxisKey": True}
+    return {
+        "uuid": f"{kind}-{metric}",
+        "type": kind,
+        "metricKey": metric,
+        "displayName": metric,
+        "deleted": False,
+        "isGenerated": False,
+        "metricSectionId": _SECTION,
+        **(lines if kind == "LINE" else {}),
+    }

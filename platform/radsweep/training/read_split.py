@@ -1,0 +1,47 @@
+"""A finished trial's checkpoint, and its numbers on a split it has not seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from radsweep.data.prepared import PreparedData
+from radsweep.data.schema import Split
+from radsweep.data.tokenizer import load_tokenizer
+from radsweep.errors import InputError
+from radsweep.models.vlm import VisionLanguageModel, build_model
+from radsweep.spec.trial import Trial
+from radsweep.training import checkpoint
+from radsweep.training.collectives import Workers
+from radsweep.training.evaluate import chance_levels, evaluate_retrieval
+from radsweep.training.trainer import mixed_precision
+
+
+def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:
+    """The model, its trial, and its tokenizer.
+
+    Raises:
+        InputError: no checkpoint there.
+    """
+    found = checkpoint.read_folder(folder)
+    if found is None:
+        raise InputError(f"{folder}: no checkpoint there; give a folder with {checkpoint.WEIGHTS} and state.json")
+    tensors, state = found
+    trial = Trial.model_validate(state["trial"])
+    model = build_model(trial, load_tokenizer(state["tokenizer"]).vocabulary)
+    model.load_state_dict(tensors[checkpoint.WEIGHTS])
+    return model.eval(), trial, state["tokenizer"]
+
+
+def retrieval_of(
+    model: VisionLanguageModel, trial: Trial, data: PreparedData, split: Split, prefix: str, device: torch.device
+) -> tuple[dict[str, float], dict[str, float]]:
+    """({metric: value}, {metric: chance level}) on one split, names under `prefix`."""
+    torch.set_num_threads(trial.train.threads)
+    model.to(device)
+    tokens = trial.model.text.max_tokens
+    with mixed_precision(trial, device):
+        found = evaluate_retrieval(model, data.splits[split], load_tokenizer(data.tokenizer), tokens, device, Workers())
+    metrics = {f"{prefix}/{name}": value for name, value in found.items()}
+    return metrics, chance_levels(data.splits[split], list(metrics))

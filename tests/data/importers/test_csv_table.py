@@ -1,0 +1,315 @@
+"""`radsweep pack csv` on generated folders: each row is a pair or has a reason."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pydicom
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.importers.csv_table import pack_csv
+from radsweep.data.pack import Packed, describe
+from radsweep.data.pictures import decode
+from radsweep.data.shards import read_manifest
+from radsweep.errors import InputError
+
+Tree = Callable[..., Path]
+BASIC = {"image": "images/{image}", "report": "notes", "patient": "patient"}
+
+
+def row(image: str, patient: str, notes: str = "Clear lungs.", **more: object) -> dict[str, object]:
+    return {"image": image, "patient": patient, "notes": notes, **more}
+
+
+def pack(root: Path, **settings: object) -> Packed:
+    return pack_csv(CsvSettings(**{**BASIC, **settings}), root, root.parent / "out")  # type: ignore[arg-type]
+
+
+def stored(root: Path, packed: Packed) -> list[dict]:
+    shards = packed.manifest.shards
+    return [study for shard in shards for study in pq.read_table(root.parent / "out" / shard.path).to_pylist()]
+
+
+def test_each_faulty_row_goes_with_its_reason(tree: Tree, make_png: Callable[..., bytes]) -> None:
+    blank = BytesIO()
+    Image.new("L", (9, 9), 7).save(blank, "PNG")
+    rows = [
+        row("1.png", "a"),
+        row("2.png", "b", ""),
+        row("3.png", "b", "  \t"),
+        row("4.png", "c", "N/A"),
+        row("5.png", "c", "(none)."),
+        row("6.png", "c", "nan"),
+        row("7.png", "c", "- -"),
+        row("gone.png", "d"),
+        row("", "d"),
+        row("half.png", "e"),
+        row("text.png", "e"),
+        row("blank.png", "e"),
+        row("1.png", "a", " clear  LUNGS."),
+        row("../metadata.csv", "f"),
+        row("8.png", ""),
+        row("9.png", "g", "Effusion."),
+    ]
+    images: dict[str, bytes | int] = {f"{i}.png": i for i in range(1, 10)}
+    images |= {"half.png": make_png(50)[:200], "text.png": b"hello", "blank.png": blank.getvalue()}
+    root = tree(rows, images)
+    packed = pack(root)
+    assert packed.manifest.dropped == {
+        "no report": 2,
+        "report is a placeholder": 4,
+        "image file not found": 2,
+        "unreadable image": 2,
+        "blank image": 1,
+        "duplicate of another row": 1,
+        "image path leaves the root folder": 1,
+        "no patient id": 1,
+    }
+    assert (packed.rows, packed.packed) == (16, 2)
+    assert sorted(study["report"] for study in stored(root, packed)) == ["Clear lungs.", "Effusion."]
+    with (root.parent / "out" / "private" / "dropped.csv").open() as file:
+        listed = list(csv.DictReader(file))
+    assert listed[0] == {"row": "2", "reason": "no report", "path": "images/2.png"}
+    assert len(listed) == 14
+    assert "dropped, report is a placeholder: 4 (rows 4, 5, 6, 7)" in describe(packed)
+
+
+def test_texts_for_a_missing_report_can_be_given(tree: Tree) -> None:
+    root = tree([row("1.png", "a", "N/A"), row("2.png", "b", "siehe Akte")], {"1.png": 1, "2.png": 2})
+    packed = pack(root, missing=("siehe Akte",))
+    assert [study["report"] for study in stored(root, packed)] == ["N/A"]
+
+
+def test_a_person_under_two_ids_is_named_kept_together_and_the_repeats_go(
+    tree: Tree, make_png: Callable[..., bytes]
+) -> None:
+    same_as_rgb = BytesIO()
+    Image.open(BytesIO(make_png(1))).convert("RGB").save(same_as_rgb, "PNG")
+    rows = [row("1.png", "IDMARK1"), row("1b.png", "IDMARK2"), row("2.png", "IDMARK2", "Effusion.")]
+    rows += [row(f"x{i}.png", f"p{i}") for i in range(20)]
+    images = {"1.png": make_png(1), "1b.png": same_as_rgb.getvalue(), "2.png": 2}
+    root = tree(rows, images | {f"x{i}.png": 100 + i for i in range(20)})
+    packed = pack(root)
+    assert packed.one_person == (("IDMARK1", "IDMARK2"),)
+    assert packed.manifest.dropped == {"duplicate of another row": 1}
+    assert "IDMARK1 and IDMARK2 are one person under 2 ids" in describe(packed)[1]
+    studies = {study["report"]: study for study in stored(root, packed) if study["report"] != "Clear lungs."}
+    first = next(study for study in stored(root, packed) if study["images"][0]["data"] == images["1.png"])
+    assert first["patient_id"] == studies["Effusion."]["patient_id"]
+    assert first["split"] == studies["Effusion."]["split"]
+    for path in (root.parent / "out").rglob("*"):
+        if path.is_file() and "private" not in path.parts:
+            assert b"IDMARK" not in path.read_bytes()
+
+
+def test_a_stand_in_picture_under_many_patients_makes_nobody_one_person(tree: Tree) -> None:
+    rows = [row("none.png", f"p{i}", f"Report of {i}.") for i in range(12)] + [row("1.png", "q")]
+    packed = pack(tree(rows, {"none.png": 5, "1.png": 1}))
+    assert packed.manifest.dropped == {"image stands under many patients": 12}
+    assert packed.one_person == ()
+
+
+def test_rows_of_a_study_become_one_pair(tree: Tree) -> None:
+    rows = [
+        row("1.png", "a", "Effusion.", study="s1", view="PA", nodule="0"),
+        row("2.png", "a", "", study="s1", view="L", nodule="1"),
+        row("1.png", "a", "effusion. ", study="s1", view="PA", nodule="1"),
+        row("3.png", "a", "Nothing.", study="s1", view="AP", nodule=""),
+        row("4.png", "b", "Effusion.", study="s1", view="AP", nodule="-1"),
+        row("5.png", "c", "", study="s9", view="AP", nodule="-1"),
+    ]
+    root = tree(rows, {f"{i}.png": i for i in range(1, 6)})
+    packed = pack(root, study="study", view="view", labels=("nodule",))
+    studies = {len(study["images"]): study for study in stored(root, packed)}
+    assert len(stored(root, packed)) == 2
+    assert [image["view"] for image in studies[2]["images"]] == ["PA", "L"]
+    assert dict(studies[2]["labels"]) == {"nodule": 1.0}
+    assert dict(studies[1]["labels"]) == {"nodule": None}
+    assert packed.manifest.dropped == {
+        "duplicate of another row": 1,
+        "report differs from the first of its study": 1,
+        "no report": 1,
+    }
+
+
+def test_images_or_reports_alone_never_reach_the_pairs(tree: Tree) -> None:
+    rows = [row("1.png", "a"), row("2.png", "b", ""), row("gone.png", "c", "Effusion."), row("gone.png", "d", "")]
+    root = tree(rows, {"1.png": 1, "2.png": 2})
+    packed = pack(root, without_reports=True, without_images=True)
+    kinds = {kind: sum(splits.values()) for kind, splits in packed.manifest.studies.items()}
+    assert kinds == {"pairs": 1, "images": 1, "reports": 1}
+    assert packed.manifest.dropped == {"no report": 1}
+
+
+def test_a_table_of_images_alone_or_of_reports_alone_packs(tree: Tree) -> None:
+    root = tree([row("1.png", "a", ""), row("2.png", "b", "Clear.")], {"1.png": 1, "2.png": 2})
+    images = pack_csv(CsvSettings(image="images/{image}", patient="patient"), root, root.parent / "images_alone")
+    assert sum(images.manifest.studies["images"].values()) == images.packed == 2
+    reports = pack_csv(CsvSettings(report="notes", patient="patient"), root, root.parent / "reports_alone")
+    assert sum(reports.manifest.studies["reports"].values()) == reports.packed == 1
+    with pytest.raises(InputError, match="name the image column"):
+        pack_csv(CsvSettings(patient="patient"), root, root.parent / "out")
+
+
+def test_splits_made_by_seed_keep_patients_apart_and_can_be_made_again(tree: Tree, tmp_path: Path) -> None:
+    rows = [row(f"{i}.png", f"p{i % 10}", f"Report {i}.") for i in range(30)]
+    root = tree(rows, {f"{i}.png": i for i in range(30)})
+    key = tmp_path / "key"
+    key.write_text("00" * 32)
+    packed = pack(root, key_file=key, split_fractions=(0.6, 0.2, 0.2))
+    assert packed.manifest.patients["pairs"] == {"train": 6, "validation": 2, "test": 2}
+    splits = {(study["patient_id"], study["split"]) for study in stored(root, packed)}
+    assert len(splits) == 10
+    again = pack_csv(CsvSettings(**BASIC, key_file=key, split_fractions=(0.6, 0.2, 0.2)), root, tmp_path / "again")
+    assert again.manifest.fingerprint == packed.manifest.fingerprint
+    other = pack_csv(CsvSettings(**BASIC, key_file=key, seed=1), root, tmp_path / "other")
+    assert other.manifest.fingerprint != packed.manifest.fingerprint
+
+
+def test_given_splits_are_kept_and_one_patient_in_two_is_refused(tree: Tree) -> None:
+    rows = [row("1.png", "a", fold="Training"), row("2.png", "b", fold="valid"), row("3.png", "c", fold="")]
+    rows += [row("4.png", "SECRET", fold="test"), row("5.png", "SECRET", "Other.", fold="train")]
+    root = tree(rows, {f"{i}.png": i for i in range(1, 6)})
+    with pytest.raises(InputError, match=r"1 patients into more than one split \(rows 4, 5, ...\)") as raised:
+        pack(root, split="fold")
+    assert "SECRET" not in str(raised.value)
+    text = (root / "metadata.csv").read_text().replace("Other.,train", "Other.,TEST")
+    (root / "metadata.csv").write_text(text)
+    packed = pack(root, split="fold")
+    assert packed.manifest.studies["pairs"] == {"train": 1, "validation": 1, "test": 2}
+    assert packed.manifest.dropped == {"no split given": 1}
+
+
+def test_one_person_in_two_given_splits_goes_where_most_rows_are(tree: Tree) -> None:
+    rows = [
+        row("1.png", "a", "One.", fold="train"),
+        row("1.png", "b", "Two.", fold="test"),
+        row("2.png", "b", "Three.", fold="test"),
+        row("3.png", "c", "Four.", fold="train"),
+    ]
+    packed = pack(tree(rows, {"1.png": 1, "2.png": 2, "3.png": 3}), split="fold")
+    assert packed.manifest.studies["pairs"] == {"train": 1, "validation": 0, "test": 3}
+    assert packed.moved == (("a", "b"),)
+    assert "their given splits differed" in describe(packed)[1]
+
+
+def test_rows_are_kept_by_value(tree: Tree) -> None:
+    rows = [row(f"{i}.png", f"p{i}", f"{i} is clear.", modality=("CT", "X-ray", "MR")[i % 3]) for i in range(9)]
+    root = tree(rows, {f"{i}.png": i for i in range(9)})
+    packed = pack(root, keep=("modality=X-ray", "modality=CT"))
+    assert (packed.rows, packed.packed, packed.manifest.dropped) == (6, 6, {})
+    assert "3 rows were left out by --keep modality=X-ray modality=CT" in packed.manifest.notes
+    with pytest.raises(InputError, match="no row has modality=US; modality has: CT, X-ray, MR"):
+        pack_csv(CsvSettings(**BASIC, keep=("modality=US",)), root, root.parent / "other")
+
+
+def test_a_wildcard_that_reaches_another_patients_files_is_refused(tree: Tree) -> None:
+    root = tree([row("1", "1"), row("10", "10")], {"1.png": 1, "10.png": 10})
+    with pytest.raises(InputError, match="gives rows 2 and 1, two patients, the same file"):
+        pack(root, image="images/{image}*")
+    assert pack(root, image="images/{image}.*").packed == 2
+
+
+def test_larger_pictures_are_shrunk_to_the_size_asked_for(tree: Tree, make_png: Callable[..., bytes]) -> None:
+    root = tree([row("1.png", "a"), row("2.png", "b")], {"1.png": make_png(1, 100), "2.png": make_png(2, 20)})
+    packed = pack(root, size=32)
+    sides = {Image.open(BytesIO(study["images"][0]["data"])).size for study in stored(root, packed)}
+    assert sides == {(32, 32), (20, 20)}
+
+
+def test_dicom_files_pack_without_a_word_of_their_headers(tree: Tree) -> None:
+    ds = pydicom.Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.SOPClassUID, ds.SOPInstanceUID, ds.PatientName = "1.2.840.10008.5.1.4.1.1.7", "1.2.3", "MARKED^NAME"
+    ds.Rows = ds.Columns = 16
+    ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PixelRepresentation = 1, "MONOCHROME1", 0
+    ds.BitsAllocated = ds.BitsStored = 8
+    ds.HighBit = 7
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    ds.PixelData = pixels.tobytes()
+    root = tree([row("1.dcm", "a"), row("bad.dcm", "b")], {"bad.dcm": b"DICM"})
+    pydicom.dcmwrite(root / "images" / "1.dcm", ds, enforce_file_format=True)
+    packed = pack(root)
+    assert np.array_equal(decode(stored(root, packed)[0]["images"][0]["data"]), 255 - pixels)
+    assert packed.manifest.dropped == {"unreadable image": 1}
+    everything = b"".join(path.read_bytes() for path in (root.parent / "out").rglob("*") if path.is_file())
+    assert b"MARKED" not in everything
+    assert "MARKED" not in "".join(describe(packed))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"report": "note"}, r"--report: no column note \(did you mean notes\?\)"),
+        ({"image": "images/{imge}.*"}, r"--image: no column imge \(did you mean image\?\)"),
+        ({"keep": ("modality=CT",)}, "--keep: no column modality"),
+        ({"split": "notes"}, "row 1: the split column holds another word"),
+        ({"image": "images/{image}.jpg"}, r"none of 1 rows can be packed \(image file not found: 1\)"),
+        ({"patient_pattern": "^x(.*)"}, r"none of 1 rows can be packed \(no patient id: 1\)"),
+        ({"table": Path("missing.csv")}, r"missing.csv: the table cannot be read"),
+        ({"key_file": Path("missing.key")}, "no readable key"),
+    ],
+)
+def test_bad_input_is_one_clear_error_and_nothing_is_written(
+    tree: Tree, settings: dict[str, object], message: str
+) -> None:
+    root = tree([row("1.png", "a", "Private words.")], {"1.png": 1})
+    with pytest.raises(InputError, match=message) as raised:
+        pack(root, **settings)
+    assert "Private" not in str(raised.value)
+    assert [path.name for path in root.parent.iterdir()] == ["source"]
+
+
+def test_bad_settings_are_refused() -> None:
+    for bad in ({"patient_pattern": "abc"}, {"patient_pattern": "("}, {"keep": ("CT",)}, {"images": "x"},
+                {"split_fractions": (0.5, 0.1, 0.1)}, {"size": 1}):  # fmt: skip
+        with pytest.raises(ValidationError):
+            CsvSettings(**bad)
+
+
+def test_a_killed_pack_leaves_nothing_that_looks_whole_and_the_next_succeeds(
+    tree: Tree, make_png: Callable[..., bytes]
+) -> None:
+    count = 600
+    root = tree([row("1.png", f"p{i}", f"Report {i}.") for i in range(3)], {})
+    rows = "".join(f"{i}.png,p{i},Report {i}.\n" for i in range(count))
+    (root / "metadata.csv").write_text("image,patient,notes\n" + rows)
+    for i in range(count):
+        (root / "images" / f"{i}.png").write_bytes(make_png(i, 96))
+    out = root.parent / "out"
+    script = f"""
+import sys
+from pathlib import Path
+from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.importers.csv_table import pack_csv
+pack_csv(CsvSettings(**{BASIC!r}), Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+    for stage in (".spool", "pairs"):
+        process = subprocess.Popen([sys.executable, "-c", script, str(root), str(out)])
+        while process.poll() is None and not any(root.parent.glob(f".out.partial-*/{stage}")):
+            time.sleep(0.001)
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        assert not out.exists()
+        for partial in root.parent.glob(".out.partial-*"):
+            with pytest.raises(InputError):
+                read_manifest(partial)
+    assert pack(root).packed == count
+    assert sorted(path.name for path in root.parent.iterdir()) == ["out", "source"]
+    assert sum(shard.rows for shard in read_manifest(out).shards) == count

@@ -1,0 +1,137 @@
+"""DICOM files made with pydicom show the picture they were made from, and tell nothing of the patient."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+)
+
+from radsweep.data.dicom import decode_dicom
+from radsweep.data.pictures import PictureError
+
+MARK = "MARKED^PATIENT"
+
+
+def ramp(bits: int = 8) -> np.ndarray:
+    """[32, 48], every row from 0 to 2^bits - 1."""
+    return np.tile(np.round(np.linspace(0, 2**bits - 1, 48)), (32, 1)).astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def header(pixels: np.ndarray, photometric: str = "MONOCHROME2", stored: int | None = None, **more: Any) -> Dataset:
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.SOPClassUID, ds.SOPInstanceUID = SecondaryCaptureImageStorage, "1.2.3"
+    ds.PatientName, ds.PatientID = MARK, "ID-" + MARK
+    ds.Rows, ds.Columns = pixels.shape[:2]
+    ds.SamplesPerPixel = 3 if pixels.ndim == 3 else 1
+    if pixels.ndim == 3:
+        ds.PlanarConfiguration = 0
+    ds.PhotometricInterpretation = photometric
+    ds.BitsAllocated = 8 * pixels.dtype.itemsize
+    ds.BitsStored = stored or ds.BitsAllocated
+    ds.HighBit = ds.BitsStored - 1
+    ds.PixelRepresentation = int(pixels.dtype.kind == "i")
+    ds.PixelData = pixels.tobytes()
+    for name, value in more.items():
+        setattr(ds, name, value)
+    return ds
+
+
+def saved(ds: Dataset) -> bytes:
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, ds, enforce_file_format=True)
+    return file.getvalue()
+
+
+def expected(bits: int = 8) -> np.ndarray:
+    return np.round(ramp(bits).astype(float) * 255 / (2**bits - 1)).astype(int)
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize("syntax", [None, RLELossless, JPEG2000Lossless])
+def test_every_depth_and_compression_shows_the_same_ramp(bits: int, syntax: str | None) -> None:
+    ds = header(ramp(bits), stored=bits)
+    if syntax:
+        ds.compress(syntax)
+    decoded = decode_dicom(saved(ds))
+    assert decoded.dtype == np.uint8
+    assert np.abs(decoded - expected(bits)).max() <= 1
+
+
+def test_monochrome1_is_inverted() -> None:
+    decoded = decode_dicom(saved(header(255 - ramp(), "MONOCHROME1")))
+    assert np.abs(decoded - expected()).max() <= 1
+
+
+def test_the_window_applies_after_the_rescale() -> None:
+    pixels = ramp(12).astype(np.int16)
+    ds = header(pixels, RescaleSlope=1, RescaleIntercept=-1024, WindowCenter=[40, 500], WindowWidth=[400, 1500])
+    values = pixels.astype(float) - 1024
+    # PS3.3 C.11.2.1.2.1, linear
+    shown = np.clip(((values - (40 - 0.5)) / (400 - 1) + 0.5) * 255, 0, 255)
+    assert np.abs(decode_dicom(saved(ds)) - shown).max() <= 1
+
+
+def test_signed_values_without_a_window_span_black_to_white() -> None:
+    decoded = decode_dicom(saved(header(ramp(12).astype(np.int16) - 1000)))
+    assert np.abs(decoded - expected(12)).max() <= 1
+
+
+def test_a_window_of_no_width_is_no_window() -> None:
+    decoded = decode_dicom(saved(header(ramp(), WindowCenter=0, WindowWidth=0)))
+    assert np.abs(decoded - expected()).max() <= 1
+
+
+def test_a_lookup_table_of_values_of_interest_is_applied() -> None:
+    table = Dataset()
+    table.LUTDescriptor = [256, 0, 16]
+    table.LUTData = [(255 - value) * 257 for value in range(256)]
+    ds = header(ramp())
+    ds.VOILUTSequence = [table]
+    ds["VOILUTSequence"].value[0]["LUTDescriptor"].VR = "US"
+    ds["VOILUTSequence"].value[0]["LUTData"].VR = "US"
+    assert np.abs(decode_dicom(saved(ds)) - (255 - expected())).max() <= 1
+
+
+def test_the_first_frame_of_several_counts_and_colour_stays_colour() -> None:
+    frames = np.stack([ramp(), 255 - ramp()])
+    ds = header(ramp(), NumberOfFrames=2)
+    ds.PixelData = frames.tobytes()
+    assert np.abs(decode_dicom(saved(ds)) - expected()).max() <= 1
+    colour = np.dstack([ramp(), 255 - ramp(), ramp() // 2])
+    assert np.array_equal(decode_dicom(saved(header(colour, "RGB"))), colour)
+
+
+def test_a_bare_data_set_without_preamble_is_read() -> None:
+    ds = header(ramp())
+    ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    file = io.BytesIO()
+    del ds.file_meta
+    pydicom.dcmwrite(file, ds, implicit_vr=True, little_endian=True, enforce_file_format=False)
+    assert np.abs(decode_dicom(file.getvalue()) - expected()).max() <= 1
+
+
+def test_broken_files_raise_without_a_word_of_the_header(caplog: pytest.LogCaptureFixture) -> None:
+    whole = saved(header(ramp()))
+    no_pixels = header(ramp())
+    del no_pixels.PixelData
+    for data in (whole[: len(whole) // 2], saved(no_pixels), b"", b"patientid,notes\n" * 20):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with pytest.raises(PictureError) as raised:
+                decode_dicom(data)
+        said = f"{raised.value} {caplog.text} {[str(warning.message) for warning in caught]}"
+        assert "MARKED" not in said

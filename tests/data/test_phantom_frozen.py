@@ -1,0 +1,77 @@
+"""The phantom is frozen: results on it are compared across versions of radsweep.
+
+Where one of these fails, the generator has changed: undo it, or raise VERSION, remake every figure that rests on the
+phantom, and only then put the new values here. Text and labels are held exactly, pixels to one grey level.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from radsweep.data.phantom import VERSION, generate
+
+TEXT = {
+    "standard": "b2ef0e0e62d9f8a9c650aa6f165b60130155dc38a7871171937e7e7c9517d194",
+    "plain": "93c45e94b8c39786bb3fb878072b5cb59b66ace9785f6e7df8046531d9c65d49",
+}
+BLOCKS = {
+    "standard": [
+        [121, 133, 123, 109, 105, 117, 93, 97, 109, 111, 115, 102, 145, 153, 150, 118],
+        [99, 122, 112, 91, 72, 78, 65, 74, 91, 100, 117, 89, 128, 148, 150, 110],
+        [149, 157, 127, 109, 111, 115, 109, 110, 107, 111, 159, 138, 131, 185, 189, 179],
+        [120, 133, 100, 83, 86, 95, 77, 79, 104, 115, 141, 113, 126, 165, 172, 154],
+        [146, 142, 151, 132, 139, 83, 106, 136, 155, 149, 118, 145, 171, 184, 184, 155],
+        [115, 112, 149, 137, 98, 76, 109, 104, 124, 93, 146, 105, 169, 173, 168, 163],
+        [117, 130, 108, 81, 73, 95, 81, 64, 102, 114, 117, 88, 111, 144, 148, 129],
+    ],
+    "plain": [
+        [160, 172, 152, 115, 131, 122, 139, 110, 133, 131, 156, 114, 176, 228, 183, 155],
+        [147, 199, 139, 91, 131, 141, 112, 104, 116, 130, 138, 125, 130, 168, 172, 161],
+        [94, 133, 131, 90, 90, 90, 103, 79, 89, 88, 93, 78, 125, 128, 127, 113],
+        [114, 117, 147, 158, 116, 92, 103, 109, 101, 135, 143, 107, 151, 163, 174, 140],
+        [131, 96, 129, 119, 117, 58, 73, 112, 91, 120, 92, 99, 136, 142, 163, 126],
+        [132, 146, 115, 117, 101, 116, 80, 102, 79, 117, 160, 115, 141, 157, 177, 156],
+        [137, 110, 136, 102, 106, 108, 104, 85, 141, 141, 165, 125, 188, 164, 168, 173],
+    ],
+}  # fmt: skip
+
+
+def text_of(difficulty: str) -> str:
+    """Hash of the reports, labels, ids and views of the first studies of each pool."""
+    digest = hashlib.sha256()
+    for study in generate(difficulty, pairs=150, seed=0, validation=5, test=5, unpaired_images=5, unpaired_reports=150):
+        views = [image.view for image in study.images]
+        row = [study.study_id, study.patient_id, study.split, study.report, views, study.labels]
+        digest.update(json.dumps(row, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def blocks_of(difficulty: str) -> list[list[int]]:
+    """Mean grey of 16 blocks, for each of the first images: frontal and lateral views."""
+    pools = {"validation": 0, "test": 0, "unpaired_images": 0, "unpaired_reports": 0}
+    blocks = []
+    for study in generate(difficulty, pairs=6, seed=0, **pools):
+        for image in study.images:
+            grey = np.asarray(PIL.Image.open(io.BytesIO(image.data)), float)
+            blocks.append(np.rint(grey.reshape(4, 16, 4, 16).mean((1, 3))).astype(int).ravel().tolist())
+    return blocks
+
+
+def test_the_version_is_the_one_that_these_values_belong_to() -> None:
+    assert VERSION == 1
+
+
+@pytest.mark.parametrize("difficulty", TEXT)
+def test_reports_labels_and_ids_are_frozen(difficulty: str) -> None:
+    assert text_of(difficulty) == TEXT[difficulty]
+
+
+@pytest.mark.parametrize("difficulty", BLOCKS)
+def test_images_are_frozen(difficulty: str) -> None:
+    np.testing.assert_allclose(blocks_of(difficulty), BLOCKS[difficulty], atol=1)

@@ -1,0 +1,94 @@
+"""What is stored of a picture file: its pixels, and nothing else that it says."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from radsweep.data.pictures import BlankError, PictureError, decode
+from radsweep.data.source import read_picture
+
+MARK = "DOE^JANE"
+
+
+@pytest.fixture
+def picture() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
+
+
+def save(path: Path, picture: Image.Image, **options: object) -> Path:
+    picture.save(path, **options)
+    return path
+
+
+def exif(orientation: int) -> Image.Exif:
+    tags = Image.Exif()
+    tags[0x010E], tags[0x0112] = MARK, orientation
+    return tags
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_an_upright_picture_keeps_its_very_pixels_and_loses_its_texts(
+    tmp_path: Path, picture: Image.Image, name: str
+) -> None:
+    path = save(tmp_path / name, picture, exif=exif(1))
+    assert MARK.encode() in path.read_bytes()
+    stored = read_picture(path).data
+    assert MARK.encode() not in stored
+    assert np.array_equal(decode(stored), decode(path.read_bytes()))
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_a_turned_picture_is_stored_upright(tmp_path: Path, picture: Image.Image, name: str) -> None:
+    smooth = picture.resize((6, 4)).resize((60, 40), Image.Resampling.BICUBIC)
+    path = save(tmp_path / name, smooth, exif=exif(6), **({"quality": 95} if name == "a.jpg" else {}))
+    stored = read_picture(path).data
+    assert MARK.encode() not in stored
+    with Image.open(io.BytesIO(stored)) as upright:
+        assert upright.size == (40, 60)
+        assert not upright.getexif()
+    assert np.abs(decode(stored).astype(int) - decode(path.read_bytes())).mean() < (3 if name == "a.jpg" else 1e-9)
+
+
+def test_the_same_pixels_have_the_same_hash_in_any_format_and_others_another(
+    tmp_path: Path, picture: Image.Image
+) -> None:
+    grey = picture.convert("L")
+    paths = [
+        save(tmp_path / "grey.png", grey),
+        save(tmp_path / "rgb.png", grey.convert("RGB")),
+        save(tmp_path / "palette.png", grey.convert("P")),
+        save(tmp_path / "turned.png", grey.transpose(Image.Transpose.ROTATE_90), exif=exif(6)),
+    ]
+    assert len({read_picture(path).pixels for path in paths}) == 1
+    other = np.asarray(grey).copy()
+    other[0, 0] ^= 1
+    path = save(tmp_path / "other.png", Image.fromarray(other))
+    assert read_picture(path).pixels != read_picture(paths[0]).pixels
+    assert read_picture(paths[0], longest=30).pixels == read_picture(paths[0]).pixels
+
+
+def test_a_large_picture_is_shrunk_in_the_kind_of_format_it_had(tmp_path: Path, picture: Image.Image) -> None:
+    for name, start in (("a.jpg", b"\xff\xd8"), ("a.png", b"\x89PNG")):
+        path = save(tmp_path / name, picture)
+        stored = read_picture(path, longest=30).data
+        assert stored.startswith(start)
+        assert decode(stored).shape == (20, 30, 3)
+        assert decode(read_picture(path, longest=60).data).shape == (40, 60, 3)
+
+
+def test_a_16_bit_png_stays_16_bit(tmp_path: Path) -> None:
+    wide = np.arange(2400, dtype=np.uint16).reshape(40, 60) * 27
+    path = save(tmp_path / "a.png", Image.fromarray(wide))
+    assert np.array_equal(decode(read_picture(path).data), wide)
+
+
+def test_a_blank_picture_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(BlankError):
+        read_picture(save(tmp_path / "a.png", Image.new("L", (9, 9), 3)))
+    with pytest.raises(PictureError, match="cannot be read"):
+        read_picture(tmp_path / "missing.png")

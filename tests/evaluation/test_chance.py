@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from radsweep.evaluation.chance import chance, positives_per_query
+from radsweep.evaluation.retrieval import summarise_ranks
+from radsweep.spec.metrics import HIGHER_IS_BETTER
+
+
+@pytest.mark.parametrize("positives", [(1,), (2,), (1, 1, 3), (6,)])
+def test_chance_is_the_average_over_every_order_of_a_small_pool(positives: tuple[int, ...]) -> None:
+    candidates = 6
+    ranks, others = [], []
+    for count in positives:
+        for order in itertools.permutations(range(candidates)):
+            ranks.append(1 + min(order.index(p) for p in range(count)))
+            others.append(candidates - count)
+    expected = summarise_ranks(np.array(ranks, float), np.array(others))
+    for metric in HIGHER_IS_BETTER:
+        assert chance(f"val/text_to_image/{metric}", candidates, positives) == pytest.approx(expected[metric]), metric
+
+
+def test_chance_of_recall_is_k_over_the_pool() -> None:
+    assert chance("recall_at_10", 400) == pytest.approx(0.025)
+    assert chance("recall_at_50", 20) == 1
+    assert chance("median_rank", 400) == 200.5
+
+
+def test_an_unknown_metric_has_no_chance_level() -> None:
+    with pytest.raises(ValueError, match="unknown metric"):
+        chance("val/text_to_image/precision", 10)
+
+
+def test_studies_with_the_same_report_are_counted() -> None:
+    assert positives_per_query(np.array([5, 9, 5, 1])).tolist() == [2, 1, 2, 1]

@@ -1,0 +1,68 @@
+"""Small models of the transformers library, saved as a user would have them on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from torch import nn
+
+TEXT: dict[str, tuple[str, dict[str, Any]]] = {
+    "bert": ("BertForMaskedLM", {}),
+    "roberta": ("RobertaForMaskedLM", {"max_position_embeddings": 66}),
+    "xlm-roberta": ("XLMRobertaForMaskedLM", {"max_position_embeddings": 66}),
+    "distilbert": ("DistilBertForMaskedLM", {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48}),
+    "electra": ("ElectraForMaskedLM", {"embedding_size": 16}),
+    "mpnet": ("MPNetForMaskedLM", {"max_position_embeddings": 66}),
+    "clip_text_model": ("CLIPTextModel", {"eos_token_id": 3, "bos_token_id": 2, "pad_token_id": 3}),
+}
+IMAGE: dict[str, tuple[str, dict[str, Any]]] = {
+    "vit": ("ViTForImageClassification", {}),
+    "deit": ("DeiTForImageClassification", {}),
+    "dinov2": ("Dinov2Model", {}),
+    "dinov2_with_registers": ("Dinov2WithRegistersModel", {"num_register_tokens": 4}),
+    "clip_vision_model": ("CLIPVisionModel", {}),
+    "siglip_vision_model": ("SiglipVisionModel", {}),
+}
+_SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+
+Save = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def save(tmp_path_factory: pytest.TempPathFactory) -> Save:
+    """save(model_type): a folder with a small model of random weights, and its processor of pixels."""
+    folders: dict[str, Path] = {}
+
+    def saved(kind: str) -> Path:
+        if kind not in folders:
+            folders[kind] = tmp_path_factory.mktemp(kind)
+            with torch.random.fork_rng(devices=[]):
+                torch.random.default_generator.manual_seed(0)
+                _new(kind).save_pretrained(folders[kind])
+            if kind not in TEXT:
+                processor = transformers.ViTImageProcessor(image_mean=[0.4, 0.5, 0.6], image_std=[0.2, 0.3, 0.4])
+                processor.save_pretrained(folders[kind])
+        return folders[kind]
+
+    return saved
+
+
+def _new(kind: str) -> nn.Module:
+    if kind in ("clip", "siglip"):
+        text = _SMALL | {"vocab_size": 60, "max_position_embeddings": 64, "eos_token_id": 3, "bos_token_id": 2}
+        vision = _SMALL | {"image_size": 32, "patch_size": 8}
+        pair = transformers.CLIPModel if kind == "clip" else transformers.SiglipModel
+        return pair(pair.config_class(text_config=text, vision_config=vision))
+    if kind in TEXT:
+        name, changes = TEXT[kind]
+        values = _SMALL | {"vocab_size": 60, "max_position_embeddings": 64} | changes
+    else:
+        name, changes = IMAGE[kind]
+        values = _SMALL | {"image_size": 32, "patch_size": 8} | changes
+    model_class = getattr(transformers, name)
+    return model_class(model_class.config_class(**values)).train()

@@ -1,0 +1,138 @@
+"""Sweeps made up for the report: the numbers are the test's own, so that every claim can be checked against them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from radsweep.spec.experiment import Experiment
+from radsweep.spec.load import parse_experiment, trial_with
+from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
+
+SELECT = "val/text_to_image/recall_at_10"
+Sweep = tuple[SweepRecord, dict[str, CellRecord]]
+DATA: dict[str, Any] = {
+    "name": "made-up",
+    "fingerprint": "f" * 64,
+    "studies": {"pairs": {"train": 3000, "validation": 400, "test": 400}},
+    "patients": {"pairs": {"train": 1800, "validation": 240, "test": 241}},
+    "images": {"pairs": {"train": 4120, "validation": 540, "test": 551}},
+    "labels": ["effusion", "nodule"],
+    "dropped": {"report is empty": 6, "image cannot be read": 1},
+    "notes": ["12 studies share their report with another study"],
+    "source": {"generator": "phantom", "version": 1, "difficulty": "standard"},
+}
+
+
+def record(
+    key: str,
+    trial: dict[str, Any],
+    val: float,
+    test: float | None = None,
+    pairs: int = 300,
+    converged: bool = True,
+    **others: Any,
+) -> CellRecord:
+    curve = [val * part for part in (0.35, 0.7, 0.9, 1.0, 0.98)]
+    names = ("text_to_image", "image_to_text")
+    ends = {"recall_at_1": 0.25, "recall_at_5": 0.7, "recall_at_10": 1.0}
+    best = {f"val/{d}/{m}": round(val * k, 9) for d in names for m, k in ends.items()} | {
+        f"val/{d}/median_rank": round(8 / val, 1) for d in names
+    }
+    final = {"test" + name[3:]: v * (test / val) for name, v in best.items()} if test is not None else {}
+    chance = {f"{s}/{d}/recall_at_{k}": k / 400 for s in ("val", "test") for d in names for k in (1, 5, 10)}
+    history = tuple(
+        Validation(epoch=i + 1, step=20 * (i + 1), seconds=3.0 * i, metrics={SELECT: v, "train/loss": 4 - i})
+        for i, v in enumerate(curve)
+    )
+    values: dict[str, Any] = {
+        "status": "finished", "history": history, "best": best, "best_step": 80, "final": final, "chance": chance,
+        "pool": {"val/queries": 400, "val/candidates": 400, "test/queries": 400, "test/candidates": 400},
+        "steps": 100, "epochs": 5, "seconds": {"training": 30.0, "evaluation": 4.0}, "device": "cpu", "code": "c0de",
+    }  # fmt: skip
+    return CellRecord(key=key, trial=trial, pairs=pairs, converged=converged, **(values | others))
+
+
+def experiment(**parts: Any) -> Experiment:
+    return parse_experiment({"experiment": "made-up", "data": {"shards": "phantom:standard"}, **parts}, "test")
+
+
+@pytest.fixture
+def ablation() -> Callable[..., Sweep]:
+    """make({arm: {size: [test value of each replicate]}}): arms differ in the local weight, finished, converged."""
+
+    def make(
+        numbers: Mapping[str, Mapping[int, Sequence[float]]],
+        unconverged: Sequence[tuple[str, int, int]] = (),
+        name: str = "made-up",
+        **sweep: Any,
+    ) -> Sweep:
+        weights = {arm: i / 10 for i, arm in enumerate(numbers)}
+        changes = {arm: {"objective.local.weight": w} if w else {} for arm, w in weights.items()}
+        whole = experiment(ablation={"arms": changes, "seeds": 3})
+        planned: list[PlannedCell] = []
+        cells: dict[str, CellRecord] = {}
+        for arm, by_size in numbers.items():
+            for size, values in by_size.items():
+                for r, value in enumerate(values):
+                    key = f"{arm}-{size}-{r}"
+                    trial = trial_with(whole.trial(), changes[arm] | {"data.pairs": size, "data.seed": r})
+                    where = {"pairs": size, "subset_seed": r, "init_seed": 0, "number": len(planned)}
+                    planned.append(PlannedCell(key=key, arm=arm, changes=changes[arm], **where))
+                    done = (arm, size, r) not in unconverged
+                    cells[key] = record(key, trial.model_dump(mode="json"), value * 1.02, value, size, converged=done)
+        settings: dict[str, Any] = {
+            "id": "0001", "name": name, "kind": "ablation", "experiment": whole.model_dump(mode="json"),
+            "select": SELECT, "cells": tuple(planned), "baseline": next(iter(numbers)), "status": "finished",
+            "data": DATA, "code": "c0de", "git_commit": "abc123", "versions": {"torch": "2.14.1"},
+            "cost": {"wall_seconds": 512.0, "trials_run": len(planned), "images_decoded": 5211},
+            "created": "2026-11-03T10:00:00Z", "ended": "2026-11-03T10:08:32Z",
+        }  # fmt: skip
+        return SweepRecord(**(settings | sweep)), cells
+
+    return make
+
+
+@pytest.fixture
+def search() -> Callable[..., Sweep]:
+    """make([value of each trial]): a search over a number and a choice; the best trial alone has test numbers."""
+
+    def make(values: Sequence[float], **sweep: Any) -> Sweep:
+        space: dict[str, Any] = {
+            "train.learning_rate": {"loguniform": [1e-5, 1e-2]},
+            "augment.text.sentences": {"choice": ["all", "sample", "one"]},
+            "objective.local.weight": {"uniform": [0, 2]},
+        }
+        whole = experiment(search={"trials": len(values), "space": space})
+        planned: list[PlannedCell] = []
+        cells: dict[str, CellRecord] = {}
+        for n, value in enumerate(values):
+            changes = {
+                "train.learning_rate": 1e-5 * 10 ** (3 * ((n * 7) % len(values)) / len(values)),
+                "augment.text.sentences": ("all", "sample", "one")[n % 3],
+                "objective.local.weight": 2 * ((n * 5) % len(values)) / len(values),
+            }
+            trial = trial_with(whole.trial(), changes).model_dump(mode="json")
+            planned.append(PlannedCell(key=f"t{n}", changes=changes, number=n))
+            test = value * 0.9 if value == max(values) else None
+            cells[f"t{n}"] = record(f"t{n}", trial, value, test, status="stopped" if n % 5 == 4 else "finished")
+        settings: dict[str, Any] = {
+            "id": "0002", "name": "made-up-search", "kind": "search", "experiment": whole.model_dump(mode="json"),
+            "select": SELECT, "cells": tuple(planned), "status": "finished", "data": DATA,
+        }  # fmt: skip
+        return SweepRecord(**(settings | sweep)), cells
+
+    return make
+
+
+@pytest.fixture
+def one_trial() -> Sweep:
+    whole = experiment()
+    trial = whole.trial().model_dump(mode="json")
+    sweep = SweepRecord(
+        id="0003", name="alone", kind="train", experiment=whole.model_dump(mode="json"), select=SELECT,
+        cells=(PlannedCell(key="only"),), status="finished", data=DATA,
+    )  # fmt: skip
+    return sweep, {"only": record("only", trial, 0.2, 0.18, converged=False)}

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from radsweep.report.checks import warnings
+from radsweep.report.results import join
+from radsweep.training.record import CellRecord, SweepRecord
+
+Sweep = tuple[SweepRecord, dict[str, CellRecord]]
+NUMBERS = {"baseline": {300: [0.12, 0.14]}, "local": {300: [0.18, 0.20]}}
+
+
+def changed(cells: dict[str, CellRecord], key: str, **values: Any) -> dict[str, CellRecord]:
+    return cells | {key: cells[key].model_copy(update=values)}
+
+
+def test_a_sound_sweep_has_no_warnings(ablation: Callable[..., Sweep]) -> None:
+    sweep, cells = ablation(NUMBERS)
+    assert warnings(join(sweep, cells)) == []
+
+
+def test_different_configurations_with_identical_numbers_are_named(ablation: Callable[..., Sweep]) -> None:
+    sweep, cells = ablation(NUMBERS | {"null": NUMBERS["baseline"]})
+    (warning,) = warnings(join(sweep, cells))
+    assert warning.startswith("Arms baseline and null gave identical numbers in 2 of 2 cells although")
+
+
+def test_arms_that_resolve_to_one_configuration_are_named(ablation: Callable[..., Sweep]) -> None:
+    sweep, cells = ablation(NUMBERS | {"null": NUMBERS["baseline"]})
+    shared = tuple(c.model_copy(update={"key": c.key.replace("null", "baseline")}) for c in sweep.cells)
+    (warning,) = warnings(join(sweep.model_copy(update={"cells": shared}), cells))
+    assert warning == ("Arms baseline and null resolve to the same configuration: they are one arm under two names.")
+
+
+def test_failed_stopped_missing_and_unconverged_cells_are_named(ablation: Callable[..., Sweep]) -> None:
+    sweep, cells = ablation(NUMBERS, unconverged=[("local", 300, 1)], status="running")
+    cells = changed(cells, "baseline-300-0", status="failed", error="the loss is NaN at step 12")
+    cells = changed(cells, "local-300-1", status="stopped")
+    del cells["local-300-0"]
+    text = "\n".join(warnings(join(sweep, cells)))
+    assert "1 of 4 cells have no record yet (the sweep is still running)" in text
+    assert "1 cell failed (baseline, 300 pairs, replicate 1): the loss is NaN at step 12" in text
+    assert "1 cell was stopped early (local, 300 pairs, replicate 2)" in text
+    assert "1 of 2 measured cells had not converged" in text
+
+
+@pytest.mark.parametrize("baseline", ["", "absent"])
+def test_a_missing_baseline_is_said(ablation: Callable[..., Sweep], baseline: str) -> None:
+    (warning,) = warnings(join(*ablation(NUMBERS, baseline=baseline)))
+    assert "none is compared" in warning
+
+
+def test_replicates_on_different_studies_are_not_paired(ablation: Callable[..., Sweep]) -> None:
+    sweep, cells = ablation(NUMBERS)
+    cells = {key: r.model_copy(update={"subset_sha256": f"of replicate {key[-1]}"}) for key, r in cells.items()}
+    assert warnings(join(sweep, cells)) == []
+    (warning,) = warnings(join(sweep, changed(cells, "local-300-0", subset_sha256="another")))
+    assert warning.startswith("In 1 of 2 replicates the arms did not train on the same studies")
+
+
+def test_fewer_pairs_than_asked_for_and_mixed_code_are_said(ablation: Callable[..., Sweep]) -> None:
+    sweep, cells = ablation(NUMBERS)
+    text = "\n".join(warnings(join(sweep, changed(cells, "local-300-0", pairs=240, code="other"))))
+    assert "Cells of 300 pairs trained on 240." in text
+    assert "2 different code fingerprints" in text
+
+
+def test_a_trials_own_notes_are_counted(ablation: Callable[..., Sweep]) -> None:
+    sweep, cells = ablation(NUMBERS)
+    for key in ("baseline-300-0", "local-300-0"):
+        cells = changed(cells, key, notes=("12 reports were cut at 128 tokens",))
+    assert warnings(join(sweep, cells)) == ["12 reports were cut at 128 tokens (2 cells)"]

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from radsweep.report.svg import drawing
+from radsweep.report.terminal import terminal_table
+from radsweep.report.write import write_report
+from radsweep.spec.load import load_experiment
+from radsweep.training.record import CellRecord, SweepRecord
+
+Sweep = tuple[SweepRecord, dict[str, CellRecord]]
+NUMBERS = {
+    "baseline": {100: [0.06, 0.07, 0.062], 300: [0.12, 0.14, 0.13]},
+    "local": {100: [0.09, 0.10, 0.093], 300: [0.18, 0.20, 0.191]},
+}
+HOSTILE = "<script>alert(1)</script> & $x_1$ | [red]"
+
+
+def shown(sweep: SweepRecord, cells: dict[str, CellRecord]) -> str:
+    console = Console(width=160, file=io.StringIO())
+    console.print(terminal_table(sweep, cells))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_every_number_of_the_report_stands_in_all_its_forms(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
+    page = write_report(tmp_path, *ablation(NUMBERS))
+    assert page == tmp_path / "report.html"
+    html = page.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
+    markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
+    for number in ("19.0 % ± 1.0", "6.4 % ± 0.5", "+6.0 points"):
+        assert number in html
+        assert number in markdown
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["report"]
+    entry = next(e for e in report["entries"] if (e["arm"], e["size"]) == ("local", 300))
+    assert entry["mean"] == pytest.approx(0.190333, abs=1e-6)
+    assert entry["difference"] == pytest.approx(0.060333, abs=1e-6)
+    assert (report["pool"], report["chance"]) == (400, 0.025)
+    assert load_experiment(tmp_path / "best.yaml").objective.local.weight == 0.1
+    for fact in ("images decoded", "5,211", "report is empty", "abc123", "made-up", "local-300-2"[:12]):
+        assert fact in html
+
+
+@pytest.mark.parametrize("kind", ["ablation", "search", "train", "running", "failed", "one size"])
+def test_every_kind_and_state_of_a_sweep_has_a_report(
+    kind: str, ablation: Callable[..., Sweep], search: Callable[..., Sweep], one_trial: Sweep, tmp_path: Path
+) -> None:
+    sweep, cells = {"search": lambda: search([0.1, 0.3, 0.2, 0.15, 0.25]), "train": lambda: one_trial}.get(
+        kind, lambda: ablation({"baseline": {300: [0.1]}, "b": {300: [0.2]}} if kind == "one size" else NUMBERS)
+    )()
+    if kind == "running":
+        sweep, cells = sweep.model_copy(update={"status": "running"}), {}
+    if kind == "failed":
+        broken = {"status": "failed", "error": "out of memory", "best": {}, "final": {}, "history": ()}
+        cells = {key: record.model_copy(update=broken) for key, record in cells.items()}
+    html = write_report(tmp_path, sweep, cells).read_text(encoding="utf-8")
+    figures = html.count("<figure")
+    expected = {"ablation": 5, "search": 5, "train": 1, "running": 0, "failed": 0, "one size": 3}
+    assert figures == expected[kind]
+    assert (tmp_path / "best.yaml").exists() == (kind not in ("running", "failed"))
+    said = {"running": "No cell has been measured yet", "failed": "All 12 cells failed"}.get(kind, "chance is")
+    assert said in html
+    assert said.split(",")[0] in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert shown(sweep, cells).strip()
+
+
+def test_what_people_wrote_is_escaped_everywhere(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
+    sweep, cells = ablation({"baseline": {300: [0.1]}, HOSTILE: {300: [0.2]}}, name=HOSTILE, notes=(HOSTILE,))
+    key = f"{HOSTILE}-300-0"
+    cells[key] = cells[key].model_copy(update={"status": "failed", "error": HOSTILE})
+    html = write_report(tmp_path, sweep, cells).read_text(encoding="utf-8")
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<script" not in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "[red]" in shown(sweep, cells)
+    with drawing("x", HOSTILE + '"') as picture:
+        picture.axes.set_title(HOSTILE)
+    ElementTree.fromstring(picture.svg.replace("xlink:", ""))
+    assert "<script" not in picture.svg
+
+
+def test_the_page_refers_to_nothing_outside_itself(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
+    html = write_report(tmp_path, *ablation(NUMBERS)).read_text(encoding="utf-8")
+    targets = re.findall(r"""(?:src|href|action|data)\s*=\s*["']([^"']*)""", html) + re.findall(r"url\(([^)]*)\)", html)
+    assert targets
+    assert [t for t in targets if not t.startswith(("#", "data:,"))] == []
+    assert "http" not in re.sub(r"http-equiv", "", html)
+    ids = re.findall(r'\sid="([^"]*)"', html)
+    assert len(ids) == len(set(ids)), "ids of one picture must not be used by another"
+
+
+def test_a_value_that_is_no_number_is_left_out_and_the_json_stays_valid(
+    ablation: Callable[..., Sweep], tmp_path: Path
+) -> None:
+    sweep, cells = ablation(NUMBERS)
+    record = cells["local-300-0"]
+    nan = {name: float("nan") for name in record.best}
+    look = record.history[0].model_copy(update={"metrics": {"val/text_to_image/recall_at_10": float("nan")}})
+    cells["local-300-0"] = record.model_copy(update={"best": nan, "final": {}, "history": (look,)})
+    write_report(tmp_path, sweep, cells)
+    text = (tmp_path / "report.json").read_text(encoding="utf-8")
+    assert "NaN" not in text
+    assert json.loads(text)["curves"]["local-300-0"] == [[20, None]]
+    assert "n 2 of 3" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_report_of_a_sweep_is_the_same_each_time(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
+    first = write_report(tmp_path / "a", *ablation(NUMBERS)).read_bytes()
+    assert write_report(tmp_path / "b", *ablation(NUMBERS)).read_bytes() == first
+
+
+def test_the_terminal_shows_mean_deviation_replicates_and_unconverged_cells(ablation: Callable[..., Sweep]) -> None:
+    text = shown(*ablation(NUMBERS, unconverged=[("local", 100, 0)]))
+    assert "19.0 % ± 1.0 (3)" in text
+    assert "9.4 % ± 0.5 (3)*" in text
+    assert "+6.0 points" in text
+    assert "chance 2.5 % among 400 candidates" in text
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FRAME = """<iframe src="{page}" style="border:0;width:390px;height:900px"></iframe><p id=result></p>
+<script>addEventListener("load", () => {{
+  const inside = document.querySelector("iframe").contentWindow, root = inside.document.documentElement;
+  document.getElementById("result").textContent = JSON.stringify({{
+    width: root.scrollWidth, height: root.scrollHeight, figures: inside.document.querySelectorAll("figure svg").length,
+    requests: inside.performance.getEntriesByType("resource").map(entry => entry.name)}});
+}});</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize("kind", ["ablation", "search"])
+def test_a_real_browser_opens_the_page_at_390_pixels_without_errors_requests_or_sideways_scrolling(
+    kind: str, ablation: Callable[..., Sweep], search: Callable[..., Sweep], tmp_path: Path
+) -> None:
+    long = "an-arm-with-a-name-of-many-words-that-no-telephone-could-ever-show-on-one-line"
+    sweep = ablation(NUMBERS | {long: NUMBERS["local"]}, name=long) if kind == "ablation" else search([0.1, 0.3, 0.2])
+    page = write_report(tmp_path / "report", *sweep)
+    (tmp_path / "frame.html").write_text(FRAME.format(page=page.as_uri()), encoding="utf-8")
+    assert CHROMIUM is not None
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", "--allow-file-access-from-files", "--enable-logging=stderr"]
+    command += ["--window-size=800,1000", "--dump-dom", (tmp_path / "frame.html").as_uri()]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    found = re.search(r'<p id="result">(.*?)</p>', run.stdout)
+    assert found, run.stderr
+    seen = json.loads(found[1])
+    assert seen["width"] <= 390
+    assert seen["height"] > 900
+    assert seen["figures"] == (7 if kind == "ablation" else 5)
+    assert seen["requests"] == []
+    assert "CONSOLE" not in run.stderr

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray.job_submission
+
+from radsweep.errors import InputError
+from radsweep.sweep import submit as submission
+from radsweep.sweep.submit import stage, submit
+
+TOKEN = "5" * 32
+EXPERIMENT = "experiment: tiny\ndata: {shards: 'phantom:easy'}\n"
+
+
+class Dashboard(BaseHTTPRequestHandler):
+    """Answers the version as a token-protected head does, and notes nothing."""
+
+    def do_GET(self) -> None:
+        given = self.headers.get("Authorization")
+        status = 401 if not given else 200 if given == f"Bearer {TOKEN}" else 403
+        self.send_response(status if self.path == "/api/version" else 404)
+        self.end_headers()
+        if status == 200:
+            self.wfile.write(json.dumps({"version": "4", "ray_version": ray.__version__}).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Dashboard) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class Client:
+    """Ray's client as far as we use it, with a job that prints two lines."""
+
+    status = "SUCCEEDED"
+    interrupt = False
+
+    def __init__(self, address: str, headers: dict[str, str]) -> None:
+        assert headers == {"Authorization": f"Bearer {TOKEN}"}
+
+    def submit_job(self, entrypoint: str, runtime_env: dict[str, Any], metadata: dict[str, str]) -> str:
+        folder = Path(runtime_env["working_dir"])
+        assert (folder / "platform" / "radsweep" / "errors.py").is_file()
+        assert (folder / shlex.split(entrypoint)[2]).read_text() == EXPERIMENT
+        return "raysubmit_1"
+
+    async def tail_job_logs(self, job: str) -> AsyncIterator[str]:
+        yield "trial 1 of 2\n"
+        if self.interrupt:
+            signal.raise_signal(signal.SIGINT)
+        yield "trial 2 of 2\n"
+
+    def get_job_info(self, job: str) -> SimpleNamespace:
+        return SimpleNamespace(status=ray.job_submission.JobStatus(self.status))
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> type[Client]:
+    class Fresh(Client):
+        pass
+
+    monkeypatch.setattr(ray.job_submission, "JobSubmissionClient", Fresh)
+    return Fresh
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    path = Path("search_spaces/tiny.yaml")
+    path.parent.mkdir()
+    path.write_text(EXPERIMENT)
+    return path
+
+
+def test_what_travels_is_code_and_the_experiment_file(experiment: Path, tmp_path: Path) -> None:
+    (tmp_path / "scan.png").write_bytes(b"a patient's image")
+    command = stage(tmp_path / "job", experiment, ["train.seed=1", "data.shards=a b"])
+    settings = ["--set", "train.seed=1", "--set", "data.shards=a b"]
+    assert shlex.split(command) == ["python", "jobs/sweep.py", "search_spaces/tiny.yaml", *settings]
+    files = [path.relative_to(tmp_path / "job") for path in (tmp_path / "job").rglob("*") if path.is_file()]
+    outside = [path for path in files if path.parts[:2] != ("platform", "radsweep")]
+    assert sorted(map(str, outside)) == ["jobs/sweep.py", "search_spaces/tiny.yaml"]
+    assert not any("__pycache__" in path.parts for path in files)
+
+
+@pytest.mark.parametrize("way", ["absolute", "upwards"])
+def test_an_experiment_file_from_anywhere_lands_inside_the_job(way: str, experiment: Path, tmp_path: Path) -> None:
+    path = experiment.absolute() if way == "absolute" else Path("search_spaces/../search_spaces/tiny.yaml")
+    assert stage(tmp_path / "job", path, []).endswith(" search_spaces/tiny.yaml")
+    assert (tmp_path / "job" / "search_spaces" / "tiny.yaml").read_text() == EXPERIMENT
+
+
+def test_the_staged_job_imports_the_staged_package(experiment: Path, tmp_path: Path) -> None:
+    stage(tmp_path / "job", experiment, [])
+    cli = tmp_path / "job" / "platform" / "radsweep" / "cli.py"
+    cli.write_text("import sys\ndef main():\n    print(__file__, *sys.argv[1:])\n")
+    (tmp_path / "job" / "jobs" / "sweep.py").write_text(submission.ENTRY)
+    ran = subprocess.run(
+        [sys.executable, "jobs/sweep.py", "tiny.yaml"], cwd=tmp_path / "job", capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == [str(cli), "sweep", "tiny.yaml"]
+
+
+def test_the_exit_code_is_the_jobs(
+    client: type[Client], head: str, experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit(experiment, [], head, TOKEN) == 0
+    assert capsys.readouterr().out == "trial 1 of 2\ntrial 2 of 2\n"
+    client.status = "FAILED"
+    assert submit(experiment, [], head, TOKEN) == 1
+    client.status = "RUNNING"  # the log broke off
+    assert submit(experiment, [], head, TOKEN) == 1
+
+
+def test_interrupted_it_detaches_and_says_how_to_come_back(
+    client: type[Client], head: str, experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.interrupt = True
+    assert submit(experiment, [], head, TOKEN) == 0
+    told = capsys.readouterr().err
+    assert "the job goes on" in told
+    assert f"ray job logs --follow raysubmit_1 --address {head}" in told
+    assert TOKEN not in told
+
+
+def test_the_token_is_found_where_ray_looks(
+    client: type[Client], head: str, experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text(f"{TOKEN}\n")
+    assert submit(experiment, [], head, follow=False) == 0
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "another")
+    with pytest.raises(InputError, match="refuses the token"):
+        submit(experiment, [], head)
+
+
+@pytest.mark.parametrize(
+    ("address", "token", "says"),
+    [
+        ("HEAD", "wrong", "refuses the token"),
+        ("HEAD", None, "wants a token: put it into RAY_AUTH_TOKEN"),
+        ("HEAD/elsewhere", TOKEN, "answers HTTP 404"),
+        ("http://127.0.0.1:FREE", TOKEN, r"cannot be reached \(Connection refused\)"),
+        ("127.0.0.1:8265", TOKEN, "expected the head's dashboard"),
+        ("http://[:8265", TOKEN, "expected the head's dashboard"),
+    ],
+)
+def test_a_head_that_cannot_be_used_is_one_line(
+    address: str, token: str | None, says: str, head: str, experiment: Path, client: type[Client]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))  # bound, not listening
+        address = address.replace("HEAD", head).replace("FREE", str(free.getsockname()[1]))
+        with pytest.raises(InputError, match=says) as raised:
+            submit(experiment, [], address, token)
+    assert len(str(raised.value).splitlines()) == 1
+    assert address in str(raised.value)
+    assert not token or token not in str(raised.value)
+
+
+def test_a_wrong_experiment_file_never_leaves_the_laptop(experiment: Path, head: str) -> None:
+    with pytest.raises(InputError, match=r"train\.epochs"):
+        submit(experiment, ["train.epochs=0"], head, TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("shards", "warns"), [("my/shards", True), ("s3://bucket/cxr", False), ("phantom:easy", False)]
+)
+def test_data_that_lies_on_the_laptop_is_warned_of(
+    shards: str, warns: bool, client: type[Client], head: str, experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    submit(experiment, [f"data.shards={shards}"], head, TOKEN)
+    assert ("is read on the cluster" in capsys.readouterr().err) is warns
+
+
+WHERE = """
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "platform"))
+import radsweep
+import ray
+from radsweep.sweep.cluster import connect
+
+connect()
+
+
+@ray.remote
+def origins() -> tuple[str, str]:
+    import platform
+
+    import radsweep
+
+    return radsweep.__file__, platform.system()
+
+
+worker, system = ray.get(origins.remote())
+assert system, "platform is Python's own"
+assert all("/runtime_resources/" in path for path in (radsweep.__file__, worker)), (radsweep.__file__, worker)
+print("driver and worker run what was submitted")
+"""
+
+
+@pytest.fixture
+def real_head() -> Iterator[str]:
+    """`ray start --head` with a token, in an environment that has another radsweep installed."""
+    ports = []
+    for _ in range(2):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ports.append(free.getsockname()[1])
+    own = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN, "RAY_USAGE_STATS_ENABLED": "0"}
+    with tempfile.TemporaryDirectory(prefix="rs", dir="/tmp") as folder:  # short: Unix sockets allow 107 bytes
+        command = ["-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2", f"--temp-dir={folder}"]
+        command += [f"--port={ports[0]}", f"--dashboard-port={ports[1]}", "--object-store-memory=200000000"]
+        python = str(Path(sys.executable).parent)
+        started = subprocess.Popen(
+            [sys.executable, *command],
+            env=os.environ | own | {"PATH": f"{python}:{os.environ['PATH']}"},
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            address = f"http://127.0.0.1:{ports[1]}"
+            _wait_for_answer(f"{address}/api/authentication_mode")
+            yield address
+        finally:
+            started.terminate()  # with --block it ends what it started
+            started.wait()
+
+
+def _wait_for_answer(url: str) -> None:
+    for _ in range(600):
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{url} never answered")
+
+
+@pytest.mark.slow
+def test_a_token_protected_head_runs_the_submitted_code_on_driver_and_workers(
+    real_head: str, experiment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def staged(folder: Path, *rest: Any) -> str:
+        command = stage(folder, *rest)
+        (folder / "jobs" / "sweep.py").write_text(WHERE)
+        return command
+
+    monkeypatch.setattr(submission, "stage", staged)
+    assert submit(experiment, [], real_head, TOKEN) == 0
+    assert "driver and worker run what was submitted" in capsys.readouterr().out
+    with pytest.raises(InputError, match="refuses the token"):
+        submit(experiment, [], real_head, "wrong")

@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from radsweep.errors import InputError
+from radsweep.tracking.delivery import replay
+from radsweep.tracking.mirror import Mirror, spool_folder
+from radsweep.training.record import PlannedCell
+
+RECALL = "text_to_image/recall_at_10"
+
+
+def database(store: Path) -> str:
+    return f"sqlite:///{store / 'mlflow.db'}"
+
+
+def runs_of(uri: str, experiment: str = "low-data") -> list[Any]:
+    client = MlflowClient(uri)
+    return list(client.search_runs([client.get_experiment_by_name(experiment).experiment_id], max_results=1000))
+
+
+def children(uri: str) -> dict[str, Any]:
+    return {run.info.run_name: run for run in runs_of(uri) if run.data.tags["radsweep.role"] == "trial"}
+
+
+def mirror_trial(mirror: Mirror, made: SimpleNamespace, cell: PlannedCell, **how: Any) -> None:
+    mirror.start_trial(cell, made.trial(cell))
+    record = made.record(cell, **how)
+    for validation in record.history:
+        mirror.validation(cell.key, validation)
+    mirror.finish_trial(record)
+
+
+def mirror_all(uri: str, store: Path, made: SimpleNamespace, cells: Iterable[PlannedCell]) -> int:
+    with Mirror(uri, store, made.sweep()) as mirror:
+        mirror.start_sweep()
+        for cell in cells:
+            mirror_trial(mirror, made, cell)
+        mirror.finish_sweep(made.sweep("finished"), {}, None)
+    return mirror.pending
+
+
+def closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, template: Path, made: SimpleNamespace) -> str:
+    """A database that a whole sweep was mirrored to."""
+    store = tmp_path_factory.mktemp("whole")
+    shutil.copy(template, store / "mlflow.db")
+    assert mirror_all(database(store), store, made, made.sweep().cells) == 0
+    return database(store)
+
+
+def test_a_sweep_is_one_parent_and_a_finished_child_a_trial(whole: str) -> None:
+    parents = [run for run in runs_of(whole) if run.data.tags["radsweep.role"] == "sweep"]
+    trials = children(whole)
+    assert len(parents) == 1
+    assert len(trials) == 12
+    assert {run.info.status for run in [*trials.values(), *parents]} == {"FINISHED"}
+    assert {run.data.tags["mlflow.parentRunId"] for run in trials.values()} == {parents[0].info.run_id}
+    assert parents[0].data.params["train.batch_size"] == "64"
+
+
+def test_a_trials_params_are_what_trials_differ_in(whole: str) -> None:
+    trials = children(whole)
+    assert trials["local + crop / 300 pairs / seed 2"].data.params == {
+        "arm": "local + crop",
+        "pairs": "300",
+        "subset_seed": "2",
+        "init_seed": "0",
+        "objective.local.weight": "1.0",
+        "augment.image.crop": "[0.8, 1.0]",
+    }
+    baseline = trials["baseline / 100 pairs / seed 1"].data.params
+    assert baseline["objective.local.weight"] == "0.0"  # the arm leaves it alone; the column is filled all the same
+
+
+def test_a_trials_metrics_lie_at_its_optimiser_steps(whole: str, made: SimpleNamespace) -> None:
+    run = children(whole)["baseline / 300 pairs / seed 1"]
+    record = made.record(made.sweep().cells[3])
+    logged = MlflowClient(whole).get_metric_history(run.info.run_id, f"val/{RECALL}")
+    assert {(m.step, m.value) for m in logged} == {(v.step, v.metrics[f"val/{RECALL}"]) for v in record.history}
+    assert len(logged) == len(record.history)
+    assert run.data.metrics[f"best/{RECALL}"] == record.best[f"val/{RECALL}"]
+    assert run.data.metrics[f"final/{RECALL}"] == record.final[f"test/{RECALL}"]
+    assert run.data.metrics["converged"] == 0.0
+    assert run.data.metrics["seconds/total"] == 5.0
+
+
+def test_a_failed_trial_says_why_and_enters_no_mean(store: Path, made: SimpleNamespace) -> None:
+    sweep = made.sweep()
+    with Mirror(database(store), store, sweep) as mirror:
+        mirror.start_sweep()
+        mirror_trial(mirror, made, sweep.cells[0], status="failed", looks=2)
+        mirror_trial(mirror, made, sweep.cells[1], status="stopped")
+    trials = children(database(store))
+    failed, stopped = (trials[f"baseline / 100 pairs / seed {seed}"] for seed in (1, 2))
+    assert failed.info.status == "FAILED"
+    assert failed.data.tags["radsweep.error"].startswith("the loss is NaN at step 40")
+    assert f"best/{RECALL}" not in failed.data.metrics
+    assert (stopped.info.status, stopped.data.tags["radsweep.status"]) == ("FINISHED", "stopped")
+
+
+def test_report_and_experiment_file_lie_in_the_store_whatever_the_folder(
+    store: Path, made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    report = tmp_path / "report"
+    report.mkdir()
+    (report / "report.html").write_text("<p>table</p>")
+    with Mirror(database(store), store, made.sweep()) as mirror:
+        mirror.start_sweep()
+        mirror.finish_sweep(made.sweep("finished"), {"arm/local + crop/300/mean": 0.5, "recall@10": 0.1}, report)
+    (parent,) = runs_of(database(store))
+    artifacts = {path.name: path for path in (store / "mlartifacts").rglob("*") if path.is_file()}
+    assert set(artifacts) == {"report.html", "experiment.yaml"}
+    assert yaml.safe_load(artifacts["experiment.yaml"].read_text()) == made.experiment().model_dump(mode="json")
+    assert parent.data.metrics == {"arm/local and crop/300/mean": 0.5, "recall_at_10": 0.1}
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_cell_that_fills_two_places_is_two_runs(store: Path, made: SimpleNamespace) -> None:
+    first, second, *_ = made.sweep().cells
+    sweep = made.sweep().model_copy(update={"cells": (first, second.model_copy(update={"key": first.key}))})
+    with Mirror(database(store), store, sweep) as mirror:
+        mirror.start_sweep()
+        mirror.finish_trial(made.record(first))  # reused from an earlier sweep: it never started in this one
+    trials = children(database(store))
+    assert len(trials) == 2
+    assert len({run.data.metrics[f"best/{RECALL}"] for run in trials.values()}) == 1
+
+
+def test_a_spool_sent_twice_leaves_the_same_runs(store: Path, made: SimpleNamespace, tmp_path: Path) -> None:
+    away = f"http://127.0.0.1:{closed_port()}"
+    waiting = mirror_all(away, store, made, made.sweep().cells[:3])
+    assert waiting == 2 + 3 * 5  # sweep's start and end; each trial's start, three validations and end
+    spool = spool_folder(store, made.sweep().id)
+    shutil.copytree(spool, tmp_path / "again")
+    histories = []
+    for folder in (spool, tmp_path / "again"):
+        assert replay(folder, database(store), store) == waiting
+        client = MlflowClient(database(store))
+        histories.append(
+            Counter(
+                (run.info.run_id, run.info.status, m.key, m.step)
+                for run in runs_of(database(store))
+                for name in run.data.metrics
+                for m in client.get_metric_history(run.info.run_id, name)
+            )
+        )
+    assert histories[0] == histories[1]
+    assert set(histories[0].values()) == {1}
+
+
+def test_a_resumed_sweep_finds_its_runs_and_steps_again(store: Path, made: SimpleNamespace) -> None:
+    sweep = made.sweep()
+    cell = sweep.cells[0]
+    with Mirror(database(store), store, sweep) as mirror:  # killed after a validation
+        mirror.start_sweep()
+        mirror.start_trial(cell, made.trial(cell))
+        for validation in made.record(cell).history[:1]:
+            mirror.validation(cell.key, validation)
+    assert mirror_all(database(store), store, made, [cell]) == 0  # from the first validation on
+    (run,) = children(database(store)).values()
+    logged = MlflowClient(database(store)).get_metric_history(run.info.run_id, "train/loss")
+    assert sorted(m.step for m in logged) == [20, 40, 60]
+    assert len(runs_of(database(store))) == 2
+
+
+def test_a_run_made_twice_by_a_lost_answer_is_one_again(store: Path, made: SimpleNamespace) -> None:
+    cell = made.sweep().cells[0]
+    mirror_all(database(store), store, made, [cell])
+    (run,) = children(database(store)).values()
+    client = MlflowClient(database(store))
+    identity = {key: run.data.tags[key] for key in ("radsweep.sweep", "radsweep.cell", "radsweep.place")}
+    client.create_run(run.info.experiment_id, run.info.start_time + 1, identity | {"radsweep.role": "trial"})
+    mirror_all(database(store), store, made, [cell])
+    assert [found.info.run_id for found in children(database(store)).values()] == [run.info.run_id]
+
+
+def test_nothing_is_lost_or_doubled_when_the_server_dies_and_returns(
+    server: Any, store: Path, made: SimpleNamespace, wait: Callable[[Callable[[], bool]], None]
+) -> None:
+    sweep = made.sweep()
+    mirror = Mirror(server.uri, store, sweep)
+    mirror.start_sweep()
+    for cell in sweep.cells[:2]:
+        mirror_trial(mirror, made, cell)
+    wait(lambda: mirror.pending <= 6)  # in the middle of the second trial, or a little further
+    server.kill()
+    for cell in sweep.cells[2:4]:
+        mirror_trial(mirror, made, cell)
+    assert mirror.pending >= 10
+    server.start()
+    for cell in sweep.cells[4:6]:
+        mirror_trial(mirror, made, cell)
+    mirror.finish_sweep(made.sweep("finished"), {}, None)
+    assert mirror.close(timeout=120) == 0
+    trials = children(server.uri)
+    assert len(trials) == 6
+    assert len(runs_of(server.uri)) == 7
+    for run in trials.values():
+        logged = MlflowClient(server.uri).get_metric_history(run.info.run_id, "train/loss")
+        assert sorted(m.step for m in logged) == [20, 40, 60]
+
+
+def test_mlflow_away_is_one_line_without_secrets(
+    store: Path, made: SimpleNamespace, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"http://ann:s3cret@127.0.0.1:{closed_port()}"
+    with caplog.at_level(logging.INFO):
+        mirror = Mirror(uri, store, made.sweep())
+        mirror.start_sweep()
+        mirror_trial(mirror, made, made.sweep().cells[0])
+        assert mirror.close() == 6
+    told = [entry.getMessage() for entry in caplog.records if entry.name.startswith("radsweep")]
+    assert len(told) == 2
+    assert "cannot be reached; results wait in" in told[0]
+    assert told[1].startswith("6 MLflow entries wait in")
+    assert "s3cret" not in caplog.text + "".join(capfd.readouterr())
+    with pytest.raises(InputError, match="cannot be reached") as raised:
+        replay(spool_folder(store, made.sweep().id), uri, store)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_an_entry_that_mlflow_refuses_does_not_hold_up_the_others(
+    store: Path, made: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = spool_folder(store, made.sweep().id)
+    mirror_all(f"http://127.0.0.1:{closed_port()}", store, made, made.sweep().cells[:1])
+    path = sorted(spool.glob("*.json"))[3]
+    entry = json.loads(path.read_text())
+    entry["history"][0]["metrics"]["no: such? name*"] = 1.0
+    path.write_text(json.dumps(entry))
+    replay(spool, database(store), store)
+    assert [kept.name for kept in (spool / "refused").iterdir()] == [path.name]
+    assert not list(spool.glob("*.json"))
+    (run,) = children(database(store)).values()
+    assert run.info.status == "FINISHED"
+
+
+def test_the_saved_views_show_this_sweeps_trials_and_their_mean(whole: str) -> None:
+    client = MlflowClient(whole)
+    experiment = client.get_experiment_by_name("low-data")
+    states = {
+        name: json.loads(json.loads(experiment.tags[f"mlflow.sharedViewState.radsweep-{name}"])["state"])
+        for name in ("trials", "arms")
+    }
+    assert len(client.search_runs([experiment.experiment_id], states["trials"]["searchFilter"])) == 12
+    assert states["trials"]["selectedColumns"][1] == f"metrics.`best/{RECALL}`"
+    assert [key["groupByData"] for key in states["arms"]["groupBy"]["groupByKeys"]] == ["arm", "pairs"]
