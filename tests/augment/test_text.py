@@ -17,7 +17,7 @@ Kind = Literal["all", "sample", "one", "shuffle"]
 
 
 def reports(*sentences: list[int]) -> TokenisedReports:
-    """One report a list: the number of tokens of each of its sentences; token ids count from 10, words hold two tokens."""
+    """One report a list, of its sentences' numbers of tokens; token ids count from 10, words hold two tokens."""
     tokens = [np.arange(10, 10 + sum(report)) for report in sentences]
     numbers = [np.repeat(np.arange(len(report)), report) for report in sentences]
     offsets = np.cumsum([0, *(sum(report) for report in sentences)])

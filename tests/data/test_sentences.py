@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ OPENI = Path(__file__).resolve().parents[3] / "shared/data/openi/indiana_reports
 
 def sentences(report: str) -> list[str]:
     starts = [*sentence_starts(report), len(report)]
-    return [report[start:end].strip() for start, end in zip(starts, starts[1:], strict=False)]
+    return [report[start:end].strip() for start, end in pairwise(starts)]
 
 
 @pytest.mark.parametrize(

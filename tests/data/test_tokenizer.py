@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ def test_the_order_of_the_reports_and_the_process_change_nothing() -> None:
 def test_tokens_know_their_word_and_sentence(tokenizer: ReportTokenizer) -> None:
     batch = tokenizer.tokenise(["No effusion. Zyx normal.", "", "Heart size 2.5 cm."])
     assert batch.offsets.tolist()[0] == 0
-    first, empty, last = (slice(a, b) for a, b in zip(batch.offsets, batch.offsets[1:], strict=False))
+    first, empty, last = (slice(a, b) for a, b in pairwise(batch.offsets))
     assert batch.words_T[first].tolist() == [0, 1, 2, 3, 3, 3, 4, 5]
     assert batch.sentences_T[first].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
     assert batch.tokens_T[empty].tolist() == []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from itertools import pairwise
 
 from radsweep.data.wordpieces import wordpieces
 
@@ -15,7 +16,7 @@ def plain_wordpieces(counts: dict[str, int], joins: int) -> set[str]:
     for _ in range(joins):
         pairs: Counter[tuple[str, str]] = Counter()
         for word, symbols in words.items():
-            for pair in zip(symbols, symbols[1:], strict=False):
+            for pair in pairwise(symbols):
                 pairs[pair] += counts[word]
         if not pairs:
             break

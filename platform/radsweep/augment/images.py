@@ -30,7 +30,7 @@ def augment_images(images_BCHW: Tensor, settings: ImageAugmentation, keys_B: Ten
     images = plain_images(images_BCHW)
     draws = uniform(keys_B, 13)  # a column each, so that switching one change on leaves the draws of the others
     if settings.crop != (1.0, 1.0) or settings.affine > 0 or settings.flip > 0:
-        # No random transform of v2: they draw one set of parameters a call, for the batch as a whole, from global state.
+        # No random transform of v2: those draw one set of parameters for the whole batch, from global state.
         grid = _grid_BHW2(_geometry_B23(settings, draws), images.shape[2], images.shape[3])
         images = functional.grid_sample(images, grid, align_corners=False)
     if settings.blur > 0:

@@ -1,9 +1,9 @@
 """Random numbers without state: a draw depends on (seed, sample, epoch, view, purpose) alone.
 
-So a sample gets the same augmentation and dropout whatever the batch, its order, its size and the number of workers. Integers
-decide everything, which makes the bits equal on CPU and GPU. Counter k of a sample gives
-lowbias32(low + k * (high | 1)), low and high being the halves of the sample's 64-bit key: a Weyl sequence of the sample's own
-step, as in SplittableRandom (Steele, Lea and Flood 2014), finished by Chris Wellons' hash.
+So a sample gets the same augmentation and dropout whatever the batch, its order, its size and the number of workers.
+Integers decide everything, which makes the bits equal on CPU and GPU. Counter k of a sample gives
+lowbias32(low + k * (high | 1)), low and high being the halves of the sample's 64-bit key: a Weyl sequence with a step
+of the sample's own, as in SplittableRandom (Steele, Lea and Flood 2014), finished by Chris Wellons' hash.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ def normal(keys_B: Tensor, count: int) -> Tensor:
 
 
 def keep_mask(keys_B: Tensor, elements: int, p: float) -> Tensor:
-    """bool [B, elements], False with probability `p` (to 2^-16). Element e does not depend on `elements`: padding changes nothing."""
+    """bool [B, elements], False with probability `p` (to 2^-16).
+
+    Element e does not depend on `elements`: padding changes nothing.
+    """
     dropped = round(p * 65536)
     if dropped == 0:
         return torch.ones(len(keys_B), elements, dtype=torch.bool, device=keys_B.device)

@@ -1,8 +1,8 @@
 """Where the sentences of a radiology report begin.
 
-Reports are not prose: section headers, numbered lists, wrapped lines, de-identification marks (XXXX, ___) and measurements
-carry the full stops and line breaks that a general splitter trips over. A header stays with the sentence after it, so that a
-sentence drawn alone still says something.
+Reports are not prose: section headers, numbered lists, wrapped lines, de-identification marks (XXXX, ___) and
+measurements carry the full stops and line breaks that a general splitter trips over. A header stays with the sentence
+after it, so that a sentence drawn alone still says something.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_ABBREVIATIONS = frozenset("dr drs mr mrs ms prof vs approx fig st cf resp incl e.g i.e".split())
+_ABBREVIATIONS = frozenset(
+    ("dr", "drs", "mr", "mrs", "ms", "prof", "vs", "approx", "fig", "st", "cf", "resp", "incl", "e.g", "i.e")
+)
 _TIMES = frozenset(("a.m", "p.m"))  # end a sentence before a capital
 _STOP = re.compile(r"[.!?]+[\"')\]]*(?=\s|$)|(?<=[A-Za-z]{3})\.(?=[A-Z][a-z])")
 _BLANK_LINE = re.compile(r"\n[ \t\r]*(?=\n)")
@@ -23,7 +25,7 @@ _HEADER_ALONE = re.compile(r"[^.!?]{2,45}:\s*(?:\(?\d{1,2}[.)])?\s*")
 
 
 def sentence_starts(report: str) -> list[int]:
-    """Ascending positions in `report` (characters) at which a sentence begins; the first is 0, also of an empty report."""
+    """Positions in `report` (characters, ascending) at which a sentence begins; 0 is always the first."""
     cuts = sorted(
         {match.end() for match in _STOP.finditer(report) if _ends_sentence(report, match)} | set(_breaks(report))
     )

@@ -1,7 +1,7 @@
 """Reports as numbers: a tokenizer as data, and a ragged batch of tokenised reports.
 
-A tokenizer trained here keeps only words that the reports of at least 5 patients use, or all of them where there are fewer
-patients: a name or another rare word is spelled in pieces of common words, or is unknown.
+A tokenizer trained here keeps only words that the reports of at least 5 patients use (of fewer patients: words that
+all of them use). A name or another rare word is spelled in pieces of common words, or is unknown.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TEXTS_AT_ONCE = 1000
 
 
 class TokenisedReports(NamedTuple):
-    """N reports of T tokens in all, without special tokens and however long. Arrays, so that Ray shares them uncopied."""
+    """N reports of T tokens in all, without special tokens, uncut. Arrays, so that Ray shares them without a copy."""
 
     tokens_T: NDArray[np.int32]
     sentences_T: NDArray[np.int32]  # number of the token's sentence within its report, from 0, without gaps
@@ -147,7 +147,7 @@ def _pretrained(name: str) -> ReportTokenizer:
     pad = tokenizer.pad_token_id
     if backend is None or cls is None or sep is None or pad is None:
         raise InputError(
-            f"model.text.backbone: {name} needs a fast tokenizer (tokenizer.json) with tokens for start, end and padding"
+            f"model.text.backbone: {name} needs a fast tokenizer (tokenizer.json) with start, end and padding tokens"
         )
     backend.no_truncation()
     backend.no_padding()

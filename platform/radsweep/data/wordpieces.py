@@ -1,7 +1,7 @@
 """A WordPiece vocabulary made from word counts: the same counts give the same pieces, in every process.
 
-Pieces are joined as byte-pair encoding does (Sennrich, Haddow and Birch 2016), the most frequent pair first. The `tokenizers`
-library's trainer does the same, but breaks ties by hash order, which differs from process to process.
+Pieces are joined as byte-pair encoding does (Sennrich, Haddow and Birch 2016), the most frequent pair first. So does the
+trainer of the `tokenizers` library, but it breaks ties by hash order, which differs from process to process.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from itertools import pairwise
 
 CONTINUES = "##"  # marks a piece that does not begin a word
 _ALWAYS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -39,7 +40,7 @@ def _joined(words: list[tuple[list[str], int]], room: int) -> set[str]:
     frequency: Counter[Pair] = Counter()
     places: defaultdict[Pair, set[int]] = defaultdict(set)
     for index, (symbols, count) in enumerate(words):
-        for pair in zip(symbols, symbols[1:], strict=False):
+        for pair in pairwise(symbols):
             frequency[pair] += count
             places[pair].add(index)
     heap = [(-count, pair) for pair, count in frequency.items()]
@@ -53,11 +54,11 @@ def _joined(words: list[tuple[list[str], int]], room: int) -> set[str]:
         changed: set[Pair] = set()
         for index in sorted(places.pop(pair)):
             symbols, count = words[index]
-            for old in zip(symbols, symbols[1:], strict=False):
+            for old in pairwise(symbols):
                 frequency[old] -= count
                 changed.add(old)
             symbols[:] = _replaced(symbols, pair)
-            for new in zip(symbols, symbols[1:], strict=False):
+            for new in pairwise(symbols):
                 frequency[new] += count
                 places[new].add(index)
                 changed.add(new)

@@ -1,10 +1,10 @@
-"""What towers return. B samples, P pooled width, R regions, L tokens, C channels of regions or tokens."""
+"""What towers are and return. B samples, P pooled width, R regions, L tokens, C channels of regions or tokens."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class ImageFeatures(NamedTuple):
@@ -15,6 +15,20 @@ class ImageFeatures(NamedTuple):
 class TextFeatures(NamedTuple):
     pooled_BP: Tensor
     tokens_BLC: Tensor  # special tokens and padding included
+
+
+class ImageTowerModule(nn.Module):
+    """Maps float pixels [B, C, H, W] in [0, 1] to ImageFeatures."""
+
+    width: int  # P
+    region_width: int  # C
+
+
+class TextTowerModule(nn.Module):
+    """Maps ids int64 [B, L] and mask bool [B, L] to TextFeatures, which do not depend on the amount of padding."""
+
+    width: int  # P
+    token_width: int  # C
 
 
 def regions_of_map(map_BCHW: Tensor) -> Tensor:

@@ -1,18 +1,14 @@
-"""Image towers by name, hub id, or local path.
-
-A tower has `width` and `region_width`, and maps float pixels [B, C, H, W] in [0, 1] to ImageFeatures.
-"""
+"""Image towers by name, hub id, or local path."""
 
 from __future__ import annotations
 
-from torch import nn
-
+from radsweep.models.features import ImageTowerModule
 from radsweep.models.sources import image_source
 from radsweep.models.tiny import TinyCnn
 from radsweep.spec.trial import ImageTower
 
 
-def build_image_tower(settings: ImageTower) -> nn.Module:
+def build_image_tower(settings: ImageTower) -> ImageTowerModule:
     """The tower, in float32 on the CPU; its random parts come from torch's global state.
 
     Raises:

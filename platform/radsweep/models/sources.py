@@ -11,10 +11,11 @@ from radsweep.errors import InputError
 from radsweep.spec.trial import ImageTower, Model, TextTower
 
 TORCHVISION = (
-    "resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d resnext101_32x8d resnext101_64x4d "
-    "wide_resnet50_2 wide_resnet101_2 convnext_tiny convnext_small convnext_base convnext_large "
-    "vit_b_16 vit_b_32 vit_l_16 vit_l_32 vit_h_14"
-).split()
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"),
+    *("convnext_tiny", "convnext_small", "convnext_base", "convnext_large"),
+    *("vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"),
+)
 WEIGHT_FILES = (".safetensors", ".pth", ".pt")
 
 # model_type of config.json -> class of transformers

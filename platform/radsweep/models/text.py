@@ -1,7 +1,6 @@
 """Text towers by name, hub id, or local folder.
 
-A tower has `width` and `token_width`, and maps ids int64 [B, L] and mask bool [B, L] to TextFeatures, which do not depend on
-the amount of padding. Attention has no dropout: it would not be a module, and could not be seeded by sample.
+Attention has no dropout: it would not be a module, and could not be seeded by sample.
 """
 
 from __future__ import annotations
@@ -12,19 +11,20 @@ from torch import Tensor, nn
 
 from radsweep.data.tokenizer import SPECIAL_TOKENS
 from radsweep.errors import InputError
-from radsweep.models.features import TextFeatures, mean_of_tokens
+from radsweep.models.features import TextFeatures, TextTowerModule, mean_of_tokens
 from radsweep.models.sources import TEXT_CLASSES, check_positions, model_config, text_source
 from radsweep.spec.trial import TextTower
 
 
-class TransformersText(nn.Module):
+class TransformersText(TextTowerModule):
     """A transformers encoder and its pooling."""
 
     def __init__(self, encoder: nn.Module, pooling: str, ends: bool) -> None:
         """`ends`: the summary of a text is its last token (CLIP), not its first."""
         super().__init__()
         self.encoder, self.pooling, self.ends = encoder, pooling, ends
-        self.width = self.token_width = int(encoder.config.hidden_size)
+        config: Any = encoder.config
+        self.width = self.token_width = int(config.hidden_size)
 
     def forward(self, ids_BL: Tensor, mask_BL: Tensor) -> TextFeatures:
         tokens_BLC = self.encoder(input_ids=ids_BL, attention_mask=mask_BL.long()).last_hidden_state
@@ -36,7 +36,7 @@ class TransformersText(nn.Module):
         return TextFeatures(tokens_BLC[:, 0], tokens_BLC)
 
 
-def build_text_tower(settings: TextTower, vocabulary: int) -> nn.Module:
+def build_text_tower(settings: TextTower, vocabulary: int) -> TextTowerModule:
     """The tower, in float32 on the CPU; its random parts come from torch's global state.
 
     Args:
@@ -64,9 +64,9 @@ def build_text_tower(settings: TextTower, vocabulary: int) -> nn.Module:
         names = {"pad_token_id": "[PAD]", "bos_token_id": "[CLS]", "eos_token_id": "[SEP]"}
         config.update({key: SPECIAL_TOKENS.index(name) for key, name in names.items()})
         encoder = model_class(config, **extra)
-    if encoder.config.vocab_size < vocabulary:
+    if config.vocab_size < vocabulary:
         raise InputError(
-            f"model.text.backbone: {settings.backbone} knows {encoder.config.vocab_size} ids, its tokenizer "
+            f"model.text.backbone: {settings.backbone} knows {config.vocab_size} ids, its tokenizer "
             f"{vocabulary}: model and tokenizer do not belong together"
         )
     return TransformersText(encoder, settings.pooling, ends=kind.startswith("clip"))

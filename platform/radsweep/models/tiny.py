@@ -5,13 +5,13 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radsweep.models.features import ImageFeatures, regions_of_map
+from radsweep.models.features import ImageFeatures, ImageTowerModule, regions_of_map
 from radsweep.models.pixels import Pixels
 
 _WIDTHS = ((32, 2), (64, 2), (96, 2), (128, 1))  # channels and stride of the layers before the regions
 
 
-class TinyCnn(nn.Module):
+class TinyCnn(ImageTowerModule):
     """Five convolutions. Regions: 8 x 8 at 64 pixels; pooled: the four quarters of the picture side by side.
 
     GroupNorm, so that an image's features depend on that image alone.

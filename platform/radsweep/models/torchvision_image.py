@@ -13,7 +13,7 @@ from torchvision.models import ConvNeXt, ResNet, VisionTransformer
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from radsweep.errors import InputError
-from radsweep.models.features import ImageFeatures, regions_of_map
+from radsweep.models.features import ImageFeatures, ImageTowerModule, regions_of_map
 from radsweep.models.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from radsweep.models.sources import check_patches, torchvision_name
 from radsweep.spec.trial import ImageTower
@@ -21,14 +21,14 @@ from radsweep.spec.trial import ImageTower
 _HEADS = ("fc.", "classifier.2.", "heads.")
 
 
-def torchvision_tower(settings: ImageTower) -> nn.Module:
+def torchvision_tower(settings: ImageTower) -> ImageTowerModule:
     """See `radsweep.models.image.build_image_tower`."""
     name = torchvision_name(settings.backbone)
     sized = {"image_size": settings.size} if name.startswith("vit_") else {}
     if sized:
         check_patches(settings, int(name[-2:]), native=None)
     body = torchvision.models.get_model(name, weights=None, **sized)
-    tower: nn.Module
+    tower: ResNetTower | ConvNextTower | VitTower
     if isinstance(body, ResNet):
         tower = ResNetTower(body, settings.channels)
     elif isinstance(body, ConvNeXt):
@@ -41,13 +41,13 @@ def torchvision_tower(settings: ImageTower) -> nn.Module:
     return tower
 
 
-class ResNetTower(nn.Module):
+class ResNetTower(ImageTowerModule):
     """Regions: the third stage, at a sixteenth of the side. Pooled: the mean of the fourth."""
 
     def __init__(self, body: ResNet, channels: int) -> None:
         super().__init__()
         self.pixels = Pixels(channels, 3, IMAGENET_MEAN, IMAGENET_STD)
-        self.width: int = body.fc.in_features
+        self.width = body.fc.in_features
         self.region_width = self.width // 2
         body.fc = nn.Identity()
         self.body = body
@@ -59,13 +59,13 @@ class ResNetTower(nn.Module):
         return ImageFeatures(body.avgpool(body.layer4(map_BCHW)).flatten(1), regions_of_map(map_BCHW))
 
 
-class ConvNextTower(nn.Module):
+class ConvNextTower(ImageTowerModule):
     """Regions: the third stage, at a sixteenth of the side. Pooled: the normalised mean of the fourth."""
 
     def __init__(self, body: ConvNeXt, channels: int) -> None:
         super().__init__()
         self.pixels = Pixels(channels, 3, IMAGENET_MEAN, IMAGENET_STD)
-        self.width: int = body.classifier[2].in_features
+        self.width = body.classifier[2].in_features
         self.region_width = self.width // 2
         body.classifier[2] = nn.Identity()
         self.body = body
@@ -76,7 +76,7 @@ class ConvNextTower(nn.Module):
         return ImageFeatures(self.body.classifier(self.body.avgpool(last)), regions_of_map(map_BCHW))
 
 
-class VitTower(nn.Module):
+class VitTower(ImageTowerModule):
     """Regions: the patches. Pooled: the class token."""
 
     def __init__(self, body: VisionTransformer, channels: int) -> None:
@@ -116,14 +116,14 @@ def _from_file(path: str) -> dict[str, Tensor]:
     return state
 
 
-def _load(tower: nn.Module, state: dict[str, Tensor], settings: ImageTower) -> None:
+def _load(tower: ResNetTower | ConvNextTower | VitTower, state: dict[str, Tensor], settings: ImageTower) -> None:
     """Everything but the classifier, or nothing."""
     if isinstance(tower, VitTower):
         patch = tower.body.patch_size
         state = dict(interpolate_embeddings(settings.size, patch, dict(state)))
     kept = {key: value for key, value in state.items() if not key.startswith(_HEADS)}
     try:
-        tower.body.load_state_dict(kept)  # type: ignore[union-attr, operator]
+        tower.body.load_state_dict(kept)
     except RuntimeError as error:
         raise InputError(
             f"model.image.backbone: the weights do not fit {torchvision_name(settings.backbone)}: "

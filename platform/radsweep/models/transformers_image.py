@@ -9,7 +9,7 @@ import transformers
 from torch import Tensor, nn
 
 from radsweep.errors import InputError
-from radsweep.models.features import ImageFeatures
+from radsweep.models.features import ImageFeatures, ImageTowerModule
 from radsweep.models.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from radsweep.models.pretrained import load_pretrained, without_attention_dropout
 from radsweep.models.sources import IMAGE_CLASSES, check_patches, model_config
@@ -20,7 +20,7 @@ _POOLED_BY_MODEL = ("clip", "siglip")  # others: the class token
 _WITHOUT_POOLER = ("vit", "deit")
 
 
-class TransformersImage(nn.Module):
+class TransformersImage(ImageTowerModule):
     """Regions: the patches. Pooled: what the model itself calls so."""
 
     def __init__(self, encoder: nn.Module, pixels: Pixels, pooled_by_model: bool, size: int) -> None:
@@ -39,7 +39,7 @@ class TransformersImage(nn.Module):
         return ImageFeatures(pooled_BP, tokens_BLC[:, -self.patches :])
 
 
-def transformers_tower(settings: ImageTower) -> nn.Module:
+def transformers_tower(settings: ImageTower) -> ImageTowerModule:
     """See `radsweep.models.image.build_image_tower`."""
     kind = model_config(settings.backbone, _KEY, IMAGE_CLASSES)["model_type"]
     model_class = getattr(transformers, IMAGE_CLASSES[kind])

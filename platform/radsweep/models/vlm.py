@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radsweep.models.features import ImageFeatures, TextFeatures
+from radsweep.models.features import ImageFeatures, ImageTowerModule, TextFeatures, TextTowerModule
 from radsweep.models.image import build_image_tower
 from radsweep.models.text import build_text_tower
 from radsweep.spec.trial import Trial
@@ -40,7 +40,13 @@ class VisionLanguageModel(nn.Module):
     """
 
     def __init__(
-        self, image: nn.Module, text: nn.Module, dim: int, local: bool = False, sigmoid: bool = False, seed: int = 0
+        self,
+        image: ImageTowerModule,
+        text: TextTowerModule,
+        dim: int,
+        local: bool = False,
+        sigmoid: bool = False,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.image, self.text = image, text

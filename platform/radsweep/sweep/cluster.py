@@ -12,11 +12,6 @@ from radsweep.errors import InputError
 from radsweep.spec.experiment import Run
 from radsweep.spec.trial import Trial
 
-os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-
 
 @dataclass(frozen=True)
 class Room:

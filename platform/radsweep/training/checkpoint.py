@@ -1,7 +1,7 @@
 """Checkpoints: safetensors and JSON, written whole or not at all, never a pickle.
 
-A trial's folder holds `model.safetensors`, `tokenizer.json` and `trial.json` (the selected weights, what `evaluate`
-loads) once it ended, and `resume/` while it runs.
+A trial's folder holds `resume/` while it runs, and `checkpoint/` (the selected weights, the trial and its tokenizer:
+what `evaluate` loads) once it has ended.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 WEIGHTS, STATE = "model.safetensors", "state.json"
+OPTIMISER, SELECTED = "optimiser.safetensors", "selected.safetensors"
 
 
 def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:

@@ -55,8 +55,11 @@ class Schedule:
             self.end = min(self.ceiling, step + math.ceil(self.cooldown * step))
         return improved
 
-    def as_dict(self) -> dict[str, float | int | bool | None]:
-        return dict(vars(self))
+    @property
+    def converged(self) -> bool:
+        """Whether the metric had stopped rising: a plateau was found, or the last `patience` validations of a run of
+        fixed length brought nothing better."""
+        return self.plateau or self.waited >= self.patience
 
 
 def schedule_for(train: Train, steps_per_epoch: int) -> Schedule:

@@ -1,23 +1,23 @@
-"""The training loop: one function, in the order things happen."""
+"""The training loop: one for every trial, in the order things happen."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from radsweep.data.prepared import PreparedData
 from radsweep.data.schema import Split
 from radsweep.data.subsets import seeded_order, subset_fingerprint, subset_size
-from radsweep.data.tokenizer import load_tokenizer
-from radsweep.models.vlm import build_model
+from radsweep.data.tokenizer import ReportTokenizer, load_tokenizer
+from radsweep.models.vlm import VisionLanguageModel, build_model
 from radsweep.spec import metrics
 from radsweep.spec.trial import Trial
 from radsweep.training import checkpoint
@@ -28,6 +28,7 @@ from radsweep.training.dropout import seed_by_sample
 from radsweep.training.evaluate import chance_levels, evaluate_retrieval
 from radsweep.training.features import backward
 from radsweep.training.optimiser import build_optimiser
+from radsweep.training.outcome import Outcome, outcome_from_json
 from radsweep.training.record import Validation
 from radsweep.training.schedule import Schedule, schedule_for
 
@@ -36,27 +37,28 @@ COLLAPSED = 1e-3  # spread of similarities below which all embeddings are one po
 
 
 class TrialFailed(Exception):
-    """The trial itself went wrong; the message is for people. The worker that ran it stays usable."""
+    """The trial itself went wrong; the message is for people. The workers that ran it stay usable."""
 
 
 @dataclass
-class Outcome:
-    """What training a trial gave: the fields of a CellRecord that the loop knows."""
+class Training:
+    """A trial on its way: what it trains, and how far it is."""
 
-    history: list[Validation] = field(default_factory=list)
-    best: dict[str, float] = field(default_factory=dict)
-    best_step: int = 0
-    final: dict[str, float] = field(default_factory=dict)
-    pool: dict[str, int] = field(default_factory=dict)
-    chance: dict[str, float] = field(default_factory=dict)
-    converged: bool = False
-    stopped: bool = False
-    pairs: int = 0
-    subset_sha256: str = ""
-    epochs: int = 0
-    steps: int = 0
-    seconds: dict[str, float] = field(default_factory=lambda: {"training": 0.0, "evaluation": 0.0, "checkpoint": 0.0})
-    notes: list[str] = field(default_factory=list)
+    trial: Trial
+    data: PreparedData
+    tokenizer: ReportTokenizer
+    workers: Workers
+    device: torch.device
+    model: VisionLanguageModel
+    optimiser: torch.optim.Optimizer
+    source: TrainingData
+    schedule: Schedule
+    outcome: Outcome
+    selected: dict[str, Tensor] = field(default_factory=dict)  # weights of the best validation so far
+
+    @property
+    def finished(self) -> bool:
+        return self.outcome.stopped or self.schedule.finished(self.outcome.steps)
 
 
 def train(
@@ -73,129 +75,134 @@ def train(
 
     Args:
         data: opened; the same for every trial of a sweep.
-        folder: where the checkpoints lie; a `resume/` found there is gone on from. None keeps nothing.
+        folder: where checkpoints lie; training goes on from a `resume/` found there. None keeps nothing.
         read_test: whether this trial's design lets it see the test split.
-        report: is told of each validation; False from it ends the trial as stopped.
+        report: worker 0 tells it of each validation; False from it ends the trial as stopped.
 
     Raises:
-        TrialFailed: a loss that is no number, embeddings that collapse, a subset larger than the data.
+        TrialFailed: a loss that is no number, a subset larger than the data, settings that exclude one another.
     """
     torch.set_num_threads(trial.train.threads)
-    tokenizer = load_tokenizer(data.tokenizer)
-    outcome = Outcome()
-    rows = subset_rows(trial, data)
-    outcome.pairs = len(rows)
-    outcome.subset_sha256 = subset_fingerprint([data.splits["train"].index.study_ids[row] for row in rows])
+    training = start(trial, data, workers, device)
+    if folder is not None:
+        resume(training, folder)
+    outcome = training.outcome
+    last_saved = time.perf_counter()
+    while not training.finished:
+        logged = train_epoch(training)
+        due = outcome.history[-1].step + trial.evaluate.every_steps if outcome.history else trial.evaluate.every_steps
+        if outcome.steps < due and not training.finished:
+            continue
+        validation = validate(training, logged)
+        goes_on = report(validation) if workers.rank == 0 else True
+        outcome.stopped = not workers.first(int(goes_on))
+        if folder is not None and workers.rank == 0 and time.perf_counter() - last_saved > SAVE_EVERY:
+            with _seconds(outcome, "checkpoint"):
+                save(training, folder)
+            last_saved = time.perf_counter()
+    conclude(training, read_test)
+    if folder is not None and workers.rank == 0:
+        with _seconds(outcome, "checkpoint"):
+            state = {"trial": trial.model_dump(mode="json"), "tokenizer": data.tokenizer, "data": data.fingerprint}
+            checkpoint.write_folder(folder / "checkpoint", {checkpoint.WEIGHTS: training.selected}, state)
+            checkpoint.remove_folder(folder / "resume")
+    return outcome
 
+
+def start(trial: Trial, data: PreparedData, workers: Workers, device: torch.device) -> Training:
+    """Everything a trial needs, at its very start: decided by its settings, its data and its seed alone."""
+    tokenizer = load_tokenizer(data.tokenizer)
+    index = data.splits["train"].index
+    rows = subset_rows(trial, data)
+    outcome = Outcome(pairs=len(rows), subset_sha256=subset_fingerprint([index.study_ids[row] for row in rows]))
     model = build_model(trial, tokenizer.vocabulary).to(device)
-    synchronise(model, workers)
-    seed_by_sample(model)
     if trial.train.accumulate > 1 and has_batch_statistics(model):
         raise TrialFailed(
-            "train.accumulate needs a model without BatchNorm: statistics of a part are not those of the batch; "
-            "choose another model.image.backbone or accumulate 1"
+            "train.accumulate: the image tower has BatchNorm, and statistics of a part are not those of the batch; "
+            "set it to 1 or choose another model.image.backbone"
         )
-    optimiser = build_optimiser(model, trial.train)
+    synchronise(model, workers)
+    seed_by_sample(model)
     source = TrainingData(data.splits["train"], rows, tokenizer, trial, workers)
+    optimiser = build_optimiser(model, trial.train)
     schedule = schedule_for(trial.train, source.steps_per_epoch)
-    select = trial.evaluate.select
-
-    def evaluate(split: Split) -> dict[str, float]:
-        with mixed_precision(trial, device):
-            return evaluate_retrieval(
-                model, data.splits[split], tokenizer, trial.model.text.max_tokens, device, workers
-            )
-
-    selected: dict[str, torch.Tensor] = {}
-    epoch, step = 0, 0
-    if folder and (found := checkpoint.read_folder(folder / "resume")):
-        tensors, state = found
-        model.load_state_dict(tensors[checkpoint.WEIGHTS])
-        checkpoint.load_optimiser(optimiser, tensors["optimiser.safetensors"])
-        selected = tensors["selected.safetensors"]
-        schedule = Schedule(**state["schedule"])
-        outcome = Outcome(**state["outcome"] | {"history": [Validation(**v) for v in state["outcome"]["history"]]})
-        epoch, step = outcome.epochs, outcome.steps
-
     model.train()
-    last_validation = outcome.history[-1].step if outcome.history else 0
-    last_saved = time.perf_counter()
-    while not schedule.finished(step) and not outcome.stopped:
-        started = time.perf_counter()
-        logged: dict[str, list[float]] = {}
-        studies = 0
-        for batch in source.epoch(epoch, device):
-            for group in optimiser.param_groups:
-                group["lr"] = trial.train.learning_rate * schedule.rate(step)
-            optimiser.zero_grad(set_to_none=True)
-            with mixed_precision(trial, device):
-                loss, values = backward(model, batch, trial.objective, workers, trial.train.accumulate)
-            if not math.isfinite(loss):
-                raise TrialFailed(
-                    f"the loss is {loss} at step {step}: lower train.learning_rate, or set train.precision to fp32"
-                )
-            workers.average_gradients(model.parameters())
-            norm = nn.utils.clip_grad_norm_(model.parameters(), trial.train.clip)
-            optimiser.step()
-            model.clamp_logit_scale()
-            step += 1
-            studies += batch.studies
-            for name, value in {"loss": loss, "gradient_norm": float(norm), **values}.items():
-                logged.setdefault(name, []).append(value)
-            if schedule.finished(step):
-                break
-        epoch += 1
-        elapsed = time.perf_counter() - started
-        outcome.seconds["training"] += elapsed
-        if step - last_validation < trial.evaluate.every_steps and not schedule.finished(step):
-            continue
+    return Training(trial, data, tokenizer, workers, device, model, optimiser, source, schedule, outcome)
 
-        last_validation = step
-        started = time.perf_counter()
-        validation = evaluate("validation")
-        outcome.seconds["evaluation"] += time.perf_counter() - started
-        values = {f"train/{name}": float(np.mean(entries)) for name, entries in logged.items()}
-        values |= {
-            "train/samples_per_second": studies / elapsed,
-            "train/learning_rate": optimiser.param_groups[0]["lr"],
-        }
-        values |= {f"val/{name}": value for name, value in validation.items()}
-        outcome.epochs, outcome.steps = epoch, step
-        outcome.history.append(
-            Validation(epoch=epoch, step=step, seconds=sum(outcome.seconds.values()), metrics=values)
-        )
-        score = values[select] if metrics.higher_is_better(select) else -values[select]
-        if schedule.validated(score, step):
-            selected = checkpoint.model_tensors(model)
-            outcome.best, outcome.best_step = {f"val/{k}": v for k, v in validation.items()}, step
-        outcome.stopped = (
-            not workers.first(int(report(outcome.history[-1]))) if workers.rank == 0 else not workers.first(0)
-        )
-        if folder and workers.rank == 0 and time.perf_counter() - last_saved > SAVE_EVERY:
-            started = time.perf_counter()
-            _save(folder, model, optimiser, selected, schedule, outcome)
-            last_saved = time.perf_counter()
-            outcome.seconds["checkpoint"] += last_saved - started
 
-    outcome.converged = schedule.plateau
-    model.load_state_dict(selected)
-    outcome.pool = {f"{split}/candidates": len(data.splits[split].index) for split in ("validation", "test")}
+def train_epoch(training: Training) -> dict[str, float]:
+    """One epoch, or what the schedule leaves of it; the means of what was logged, named `train/...`."""
+    trial, model, optimiser, outcome = training.trial, training.model, training.optimiser, training.outcome
+    logged: defaultdict[str, list[float]] = defaultdict(list)
+    began, studies = time.perf_counter(), 0
+    for batch in training.source.epoch(outcome.epochs, training.device):
+        rate = trial.train.learning_rate * training.schedule.rate(outcome.steps)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.zero_grad(set_to_none=True)
+        with mixed_precision(trial, training.device):
+            loss, values = backward(model, batch, trial.objective, training.workers, trial.train.accumulate)
+        if not math.isfinite(loss):
+            raise TrialFailed(
+                f"the loss is {loss} at step {outcome.steps}: lower train.learning_rate, or set train.precision to fp32"
+            )
+        training.workers.average_gradients(model.parameters())
+        norm = nn.utils.clip_grad_norm_(model.parameters(), trial.train.clip)
+        optimiser.step()
+        model.clamp_logit_scale()
+        outcome.steps += 1
+        studies += batch.studies
+        for name, value in {"loss": loss, "gradient_norm": float(norm), "learning_rate": rate, **values}.items():
+            logged[name].append(value)
+        if training.finished:
+            break
+    outcome.epochs += 1
+    elapsed = time.perf_counter() - began
+    outcome.seconds["training"] += elapsed
+    means = {f"train/{name}": float(np.mean(entries)) for name, entries in logged.items()}
+    return means | {"train/samples_per_second": studies / elapsed}
+
+
+def validate(training: Training, logged: dict[str, float]) -> Validation:
+    """Measure the validation split, keep the weights where they are the best so far, and note it all."""
+    outcome, select = training.outcome, training.trial.evaluate.select
+    with _seconds(outcome, "evaluation"):
+        found = {f"val/{name}": value for name, value in evaluate(training, "validation").items()}
+    validation = Validation(
+        epoch=outcome.epochs, step=outcome.steps, seconds=sum(outcome.seconds.values()), metrics=logged | found
+    )
+    outcome.history.append(validation)
+    score = found[select] if metrics.higher_is_better(select) else -found[select]
+    if training.schedule.validated(score, outcome.steps):
+        training.selected = checkpoint.model_tensors(training.model)
+        outcome.best, outcome.best_step = found, outcome.steps
+    return validation
+
+
+def conclude(training: Training, read_test: bool) -> None:
+    """Return to the selected weights; read the test split where the design lets the trial; fill in the outcome."""
+    outcome, splits = training.outcome, training.data.splits
+    training.model.load_state_dict(training.selected)
+    outcome.converged = training.schedule.converged
+    outcome.chance = chance_levels(splits["validation"], list(outcome.best))
+    outcome.pool = {"val/queries": len(splits["validation"].index), "val/candidates": len(splits["validation"].index)}
     if read_test and not outcome.stopped:
-        started = time.perf_counter()
-        outcome.final = {f"test/{name}": value for name, value in evaluate("test").items()}
-        outcome.seconds["evaluation"] += time.perf_counter() - started
-    outcome.chance = chance_levels(data.splits["validation"], list(outcome.best))
-    outcome.chance |= chance_levels(data.splits["test"], list(outcome.final))
-    if outcome.history and outcome.history[-1].metrics.get("train/similarity_spread", 1.0) < COLLAPSED:
+        with _seconds(outcome, "evaluation"):
+            outcome.final = {f"test/{name}": value for name, value in evaluate(training, "test").items()}
+        outcome.chance |= chance_levels(splits["test"], list(outcome.final))
+        outcome.pool |= {"test/queries": len(splits["test"].index), "test/candidates": len(splits["test"].index)}
+    spread = outcome.history[-1].metrics.get("train/similarity_spread", math.inf)
+    if spread < COLLAPSED:
         outcome.notes.append("the embeddings collapsed to one point: all similarities are equal")
-    if folder and workers.rank == 0:
-        checkpoint.write_folder(
-            folder / "checkpoint",
-            {checkpoint.WEIGHTS: selected},
-            {"trial": trial.model_dump(mode="json"), "tokenizer": data.tokenizer, "data": data.fingerprint},
+
+
+def evaluate(training: Training, split: Split) -> dict[str, float]:
+    """Retrieval on the full pool of a split."""
+    tokens = training.trial.model.text.max_tokens
+    with mixed_precision(training.trial, training.device):
+        return evaluate_retrieval(
+            training.model, training.data.splits[split], training.tokenizer, tokens, training.device, training.workers
         )
-        checkpoint.remove_folder(folder / "resume")
-    return outcome
 
 
 def mixed_precision(trial: Trial, device: torch.device) -> torch.autocast:
@@ -214,19 +221,38 @@ def subset_rows(trial: Trial, data: PreparedData) -> np.ndarray:
     return np.sort(np.array(seeded_order(index.study_ids, index.patient_ids, trial.data.seed)[:size]))
 
 
-def _save(
-    folder: Path,
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    selected: dict[str, torch.Tensor],
-    schedule: Schedule,
-    outcome: Outcome,
-) -> None:
-    state: dict[str, Any] = {"schedule": schedule.as_dict(), "outcome": dict(vars(outcome))}
-    state["outcome"]["history"] = [validation.model_dump() for validation in outcome.history]
+def save(training: Training, folder: Path) -> None:
+    """All that training goes on from. Random numbers have no state: they come from seed, sample and epoch."""
     tensors = {
-        checkpoint.WEIGHTS: checkpoint.model_tensors(model),
-        "optimiser.safetensors": checkpoint.optimiser_tensors(optimiser),
-        "selected.safetensors": selected,
+        checkpoint.WEIGHTS: checkpoint.model_tensors(training.model),
+        checkpoint.OPTIMISER: checkpoint.optimiser_tensors(training.optimiser),
+        checkpoint.SELECTED: training.selected,
     }
+    state = {"schedule": vars(training.schedule), "outcome": training.outcome.as_json()}
     checkpoint.write_folder(folder / "resume", tensors, state)
+
+
+def resume(training: Training, folder: Path) -> None:
+    """Go on where `save` left off; nothing where there is nothing."""
+    found = checkpoint.read_folder(folder / "resume")
+    if found is None:
+        return
+    tensors, state = found
+    training.model.load_state_dict(tensors[checkpoint.WEIGHTS])
+    checkpoint.load_optimiser(training.optimiser, tensors[checkpoint.OPTIMISER])
+    training.selected = tensors[checkpoint.SELECTED]
+    training.schedule = Schedule(**state["schedule"])
+    vars(training.outcome).update(vars(outcome_from_json(state["outcome"])))
+
+
+class _seconds:
+    """Within, time counts towards a part of the outcome's seconds."""
+
+    def __init__(self, outcome: Outcome, part: str) -> None:
+        self.outcome, self.part = outcome, part
+
+    def __enter__(self) -> None:
+        self.began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.outcome.seconds[self.part] += time.perf_counter() - self.began

@@ -1,0 +1,39 @@
+"""What training a trial gives: the fields of its record that the loop knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from radsweep.training.record import Validation
+
+
+def _no_seconds() -> dict[str, float]:
+    return {"training": 0.0, "evaluation": 0.0, "checkpoint": 0.0}
+
+
+@dataclass
+class Outcome:
+    """Names and meaning as in `CellRecord`; `stopped` is its status."""
+
+    history: list[Validation] = field(default_factory=list)
+    best: dict[str, float] = field(default_factory=dict)
+    best_step: int = 0
+    final: dict[str, float] = field(default_factory=dict)
+    pool: dict[str, int] = field(default_factory=dict)
+    chance: dict[str, float] = field(default_factory=dict)
+    converged: bool = False
+    stopped: bool = False
+    pairs: int = 0
+    subset_sha256: str = ""
+    epochs: int = 0
+    steps: int = 0
+    seconds: dict[str, float] = field(default_factory=_no_seconds)
+    notes: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return vars(self) | {"history": [validation.model_dump() for validation in self.history]}
+
+
+def outcome_from_json(state: dict[str, Any]) -> Outcome:
+    return Outcome(**state | {"history": [Validation.model_validate(entry) for entry in state["history"]]})
