@@ -30,21 +30,7 @@ def splitmix64(x: int) -> int:
     return x ^ (x >> 31)
 
 
-def test_draws_equal_a_plain_python_implementation() -> None:
-    keys = sample_keys(7, SAMPLES[:5], epoch=2)
-    for key, row in zip(keys.tolist(), uniform(keys, 9, torch.float64).tolist(), strict=True):
-        assert row == [value / 2**24 for value in (x >> 8 for x in hashes_in_plain_python(key & MASK64, 9))]
-
-
-def test_keys_end_in_the_finaliser_of_splitmix64() -> None:
-    base = sample_keys(1, torch.tensor([0]), epoch=0)
-    other = sample_keys(1, torch.tensor([12345]), epoch=0)
-    assert int(subkeys(base, "a")) != int(subkeys(other, "a"))
-    constant = next(c for c in [_inverse_splitmix64(int(base) & MASK64)])
-    assert int(other) & MASK64 == splitmix64(constant ^ 12345)
-
-
-def _inverse_splitmix64(y: int) -> int:
+def inverse_splitmix64(y: int) -> int:
     def unshift(value: int, shift: int) -> int:
         result = value
         for _ in range(64 // shift):
@@ -54,6 +40,17 @@ def _inverse_splitmix64(y: int) -> int:
     y = unshift(y, 31) * pow(0x94D049BB133111EB, -1, 1 << 64) & MASK64
     y = unshift(y, 27) * pow(0xBF58476D1CE4E5B9, -1, 1 << 64) & MASK64
     return unshift(y, 30)
+
+
+def test_draws_equal_a_plain_python_implementation() -> None:
+    keys = sample_keys(7, SAMPLES[:5], epoch=2)
+    for key, row in zip(keys.tolist(), uniform(keys, 9, torch.float64).tolist(), strict=True):
+        assert row == [value / 2**24 for value in (x >> 8 for x in hashes_in_plain_python(key & MASK64, 9))]
+
+
+def test_keys_are_what_splitmix64_makes_of_the_samples() -> None:
+    first, second = (int(key) & MASK64 for key in sample_keys(1, torch.tensor([0, 12345]), epoch=0))
+    assert second == splitmix64(inverse_splitmix64(first) ^ 12345)
 
 
 def test_a_sample_draws_the_same_in_any_batch() -> None:

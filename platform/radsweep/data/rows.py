@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from radsweep.data.schema import Split
+if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
+    from radsweep.data.schema import Split
 
 NO_REPORT = "no report"
 PLACEHOLDER_REPORT = "report is a placeholder"

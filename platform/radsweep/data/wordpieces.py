@@ -1,7 +1,7 @@
 """A WordPiece vocabulary made from word counts: the same counts give the same pieces, in every process.
 
-Pieces are joined as byte-pair encoding does (Sennrich, Haddow and Birch 2016), the most frequent pair first. So does the
-trainer of the `tokenizers` library, but it breaks ties by hash order, which differs from process to process.
+Pieces are joined as byte-pair encoding does (Sennrich, Haddow and Birch 2016), the most frequent pair first. So
+does the trainer of the `tokenizers` library, but it breaks ties by hash order, which differs from process to process.
 """
 
 from __future__ import annotations

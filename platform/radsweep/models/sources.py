@@ -1,4 +1,4 @@
-"""What a backbone's name means, checked on the driver before anything runs. Imports no torch."""
+"""What a backbone's name means, checked on the driver before anything runs; it loads no weights."""
 
 from __future__ import annotations
 

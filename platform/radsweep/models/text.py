@@ -15,6 +15,8 @@ from radsweep.models.features import TextFeatures, TextTowerModule, mean_of_toke
 from radsweep.models.sources import TEXT_CLASSES, check_positions, model_config, text_source
 from radsweep.spec.trial import TextTower
 
+_WITHOUT_POOLER = ("distilbert", "electra", "clip", "clip_text_model")
+
 
 class TransformersText(TextTowerModule):
     """A transformers encoder and its pooling."""
@@ -70,9 +72,6 @@ def build_text_tower(settings: TextTower, vocabulary: int) -> TextTowerModule:
             f"{vocabulary}: model and tokenizer do not belong together"
         )
     return TransformersText(encoder, settings.pooling, ends=kind.startswith("clip"))
-
-
-_WITHOUT_POOLER = ("distilbert", "electra", "clip", "clip_text_model")
 
 
 def _tiny_bert(max_tokens: int, vocabulary: int) -> nn.Module:

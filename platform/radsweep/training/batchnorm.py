@@ -26,18 +26,19 @@ class GlobalBatchNorm(nn.Module):
             return nn.functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
-        features = x.float()
+        features = x if x.dtype == torch.float64 else x.float()
         axes = [axis for axis in range(x.dim()) if axis != 1]
-        count = torch.tensor([x.numel() / x.shape[1]], device=x.device)
-        totals = self.workers.sum(torch.cat([features.sum(axes), features.square().sum(axes), count]))
-        channels = x.shape[1]
-        mean_C = totals[:channels] / totals[-1]
-        variance_C = (totals[channels:-1] / totals[-1] - mean_C.square()).clamp(min=0)
-        self._track(mean_C.detach(), variance_C.detach(), totals[-1].detach())
-        shape = [1, channels] + [1] * (x.dim() - 2)
-        scale_C = torch.rsqrt(variance_C + self.eps) * (1 if self.weight is None else self.weight)
-        shift_C = -mean_C * scale_C + (0 if self.bias is None else self.bias)
-        return (features * scale_C.view(shape) + shift_C.view(shape)).to(x.dtype)
+        shape = [1, x.shape[1]] + [1] * (x.dim() - 2)
+        count = features.new_tensor([x.numel() / x.shape[1]])
+        totals = self.workers.sum(torch.cat([features.sum(axes), count]))
+        count, mean_C = totals[-1].detach(), totals[:-1] / totals[-1].detach()
+        centred = features - mean_C.view(shape)  # in two passes: E[x^2] - E[x]^2 cancels in float32
+        variance_C = self.workers.sum(centred.square().sum(axes)) / count
+        self._track(mean_C.detach(), variance_C.detach(), count)
+        normal = centred * torch.rsqrt(variance_C + self.eps).view(shape)
+        if self.weight is not None:
+            normal = normal * self.weight.view(shape) + self.bias.view(shape)
+        return normal.to(x.dtype)
 
     @torch.no_grad()
     def _track(self, mean_C: Tensor, variance_C: Tensor, count: Tensor) -> None:

@@ -58,7 +58,7 @@ def _encode(model: VisionLanguageModel, batch: Batch) -> list[Tensor]:
     features = [*image.chunk(views), *(embedding for embedding, _ in texts)]
     if regions is not None:
         features += [*regions.chunk(views), *(tokens for _, tokens in texts if tokens is not None)]
-    return [feature.float() for feature in features]
+    return [feature.to(torch.promote_types(feature.dtype, torch.float32)) for feature in features]
 
 
 def _views(model: VisionLanguageModel, features: list[Tensor], batch: Batch, workers: Workers) -> Views:

@@ -1,0 +1,10 @@
+"""`ray job submit --working-dir . -- python jobs/sweep.py search_spaces/quickstart.yaml`: `radsweep sweep` as a job."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "platform"))  # the code that was submitted
+from radsweep.cli import main
+
+sys.argv.insert(1, "sweep")
+main()

@@ -1,0 +1,5 @@
+"""The command line: `radsweep COMMAND`."""
+
+from radsweep.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,71 @@
+"""All commands, and what their endings mean. Heavy imports wait until a command needs them, so help is quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from radsweep import __version__
+from radsweep.cli import data, experiments, results
+from radsweep.errors import InputError
+
+Command = Callable[..., Any]
+
+
+def _group(about: str) -> typer.Typer:
+    # Plain help: rich markup would swallow the brackets of a regular expression
+    return typer.Typer(
+        help=about, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+    )
+
+
+def _add(group: typer.Typer, name: str, command: Command, example: str) -> None:
+    group.command(name, epilog=f"\b\nExample:\n  {example}")(command)
+
+
+app = _group("Which low-data technique helps a vision-language model, on your data, by how much.")
+pack = _group("Pack images and reports into shards.")
+app.add_typer(pack, name="pack")
+
+_add(app, "phantom", data.phantom, "radsweep phantom my-phantom --pairs 1000")
+_add(pack, "csv", data.pack_csv, data.PACK_CSV_EXAMPLE)
+_add(app, "inspect", data.inspect, "radsweep inspect my-shards")
+_add(app, "sweep", experiments.sweep, "radsweep sweep search_spaces/quickstart.yaml --set run.slots=1")
+_add(app, "train", experiments.train, "radsweep train search_spaces/quickstart.yaml --set data.pairs=300")
+_add(app, "submit", experiments.submit, "radsweep submit search_spaces/quickstart.yaml --address http://HEAD:8265")
+_add(app, "evaluate", results.evaluate, "radsweep evaluate ~/radsweep/sweeps/ID/report/winner --data my-shards")
+_add(app, "report", results.report, "radsweep report low-data-ablation")
+_add(app, "ui", results.ui, "radsweep ui --port 5000")
+_add(app, "schema", experiments.schema, "radsweep schema > experiment.schema.json")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"radsweep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Exit code 0, 1 where the work failed, 2 where the input was wrong."""
+    try:
+        app()
+    except InputError as error:
+        print(f"radsweep: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"radsweep: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,17 @@
+"""Arguments and options that several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Experiment = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file, YAML.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the experiment; repeatable.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Results as JSON on standard output.")]
+StoreOption = Annotated[
+    str | None, typer.Option("--store", help="The store's folder; else RADSWEEP_STORE, else ~/radsweep.")
+]

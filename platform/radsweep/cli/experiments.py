@@ -1,0 +1,69 @@
+"""Commands that take an experiment file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from radsweep.cli.arguments import Changes, Experiment, Json
+
+
+def sweep(
+    experiment: Experiment,
+    changes: Changes = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the latest sweep of this experiment.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a search or an ablation, and write its report."""
+    _run(experiment, changes, resume, as_json, alone=False)
+
+
+def train(experiment: Experiment, changes: Changes = None, as_json: Json = False) -> None:
+    """Run one trial: the experiment without search or ablation."""
+    _run(experiment, changes, False, as_json, alone=True)
+
+
+def submit(
+    experiment: Experiment,
+    address: Annotated[str, typer.Option(help="The head's dashboard, http://HEAD:8265.")],
+    changes: Changes = None,
+    no_follow: Annotated[bool, typer.Option("--no-follow", help="Do not wait for the end.")] = False,
+) -> None:
+    """Run a sweep on a Ray cluster, from a laptop.
+
+    Code and experiment file travel, data does not. The job's output follows; Ctrl-C detaches and the job goes on. A
+    token is read from RAY_AUTH_TOKEN or ~/.ray/auth_token.
+    """
+    from radsweep.sweep.submit import submit as send
+
+    raise typer.Exit(send(experiment, changes or [], address, follow=not no_follow))
+
+
+def schema() -> None:
+    """Print the JSON schema of the experiment file."""
+    from radsweep.spec.experiment import Experiment
+
+    print(json.dumps(Experiment.model_json_schema(), indent=2))
+
+
+def _run(experiment: Path, changes: list[str] | None, resume: bool, as_json: bool, alone: bool) -> None:
+    from radsweep.spec.load import load_experiment
+
+    loaded = load_experiment(experiment, changes or [])
+    if alone:
+        loaded = loaded.model_copy(update={"search": None, "ablation": None})
+
+    from radsweep.cli.results import tell
+    from radsweep.report.write import write_report
+    from radsweep.sweep.run import run_sweep
+    from radsweep.sweep.store import Store, store_folder
+
+    record = run_sweep(loaded, str(experiment), write_report, resume)
+    tell(Store(store_folder(loaded.run.store)), record, as_json)
+    if record.status == "interrupted":
+        raise typer.Exit(130)
+    if record.status != "finished":
+        raise typer.Exit(1)

@@ -1,0 +1,84 @@
+"""Commands that show what came out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from radsweep.cli.arguments import Json, StoreOption
+
+if TYPE_CHECKING:
+    from radsweep.sweep.store import Store
+    from radsweep.training.record import SweepRecord
+
+
+def report(
+    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="Name or id of a sweep; its latest is taken.")],
+    store: StoreOption = None,
+    as_json: Json = False,
+) -> None:
+    """Write a sweep's report again; also while it runs."""
+    from radsweep.report.write import write_report
+    from radsweep.sweep.store import Store, store_folder
+
+    place = Store(store_folder(store))
+    record = place.read_sweep(sweep)
+    write_report(place.sweep_folder(record.id) / "report", record, place.read_cells(cell.key for cell in record.cells))
+    tell(place, record, as_json)
+
+
+def ui(
+    store: StoreOption = None,
+    port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000,
+    experiment: Annotated[str | None, typer.Option(help="Print links to this experiment's views.")] = None,
+) -> None:
+    """Open the MLflow UI on the store."""
+    from radsweep.sweep.store import Store, store_folder
+    from radsweep.tracking.address import tracking_uri
+    from radsweep.tracking.ui import serve_ui
+
+    place = Store(store_folder(store))
+    experiment = experiment or next((record.name for record in reversed(place.sweeps())), None)
+    serve_ui(tracking_uri(None, place.root), place.root, port, experiment)
+
+
+def evaluate(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Folder of a finished trial's checkpoint.")],
+    data: Annotated[Path, typer.Option(metavar="SHARDS", help="Folder of a packed data set.")],
+    split: Annotated[Literal["test", "validation"], typer.Option(help="Whose studies are searched.")] = "test",
+    as_json: Json = False,
+) -> None:
+    """Measure a checkpoint on a packed data set.
+
+    Retrieval, both ways, on the full pool of a split; beside each number what chance would give.
+    """
+    from radsweep.cli.evaluation import evaluation_table, retrieval_on_shards
+
+    found = retrieval_on_shards(checkpoint, data, split)
+    _results(found, evaluation_table(found), as_json)
+
+
+def tell(store: Store, record: SweepRecord, as_json: bool) -> None:
+    """A sweep's results: its table, and where the rest is."""
+    from radsweep.report.terminal import terminal_table
+
+    folder = store.sweep_folder(record.id) / "report"
+    if as_json:
+        print((folder / "report.json").read_text(encoding="utf-8"), end="")
+        return
+    cells = store.read_cells(cell.key for cell in record.cells)
+    _results(None, terminal_table(record, cells), False)
+    print(f"Report: {folder / 'report.html'}")
+    print(f"MLflow: radsweep ui --store {store.root}")
+
+
+def _results(values: Any, table: Any, as_json: bool) -> None:
+    from radsweep.cli.output import show
+
+    if as_json:
+        print(json.dumps(values, indent=1))
+    else:
+        show(table)

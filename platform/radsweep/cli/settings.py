@@ -1,0 +1,69 @@
+"""Options of a command made from a settings class, so that a field's help, type and default stand in one place."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+import typer
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from radsweep.errors import InputError
+
+Made = TypeVar("Made", bound=BaseModel)
+
+
+def takes_settings(settings: type[BaseModel]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The command gets its first argument from options, one for each field of `settings`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+        options = [_option(name, field) for name, field in settings.model_fields.items()]
+
+        @wraps(command)
+        def with_options(**given: Any) -> None:
+            rest = {parameter.name: given.pop(parameter.name) for parameter in own}
+            command(made_of(settings, given), **rest)
+
+        parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + options
+        with_options.__dict__["__signature__"] = inspect.Signature(parameters)
+        with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return with_options
+
+    return decorate
+
+
+def made_of(settings: type[Made], given: dict[str, Any]) -> Made:
+    """The settings; raises InputError with a line for each option that is wrong."""
+    try:
+        return settings.model_validate(given)
+    except ValidationError as error:
+        lines = []
+        for detail in error.errors():
+            message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+            lines.append(f"{_flag(str(detail['loc'][0]))}: {message}")
+        raise InputError("\n".join(dict.fromkeys(lines))) from None
+
+
+def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+    repeated = get_origin(field.annotation) is tuple and get_args(field.annotation)[1:] == (...,)
+    about = field.description or ""
+    shown = typer.Option(
+        _flag(name),
+        help=f"{about[:1].upper()}{about[1:]}{'; repeatable' if repeated else ''}.",
+        metavar="<str>" if repeated else None,
+        show_default=field.default not in ((), ""),
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=list(field.default) if repeated else field.default,
+        annotation=Annotated[list[str] if repeated else field.annotation, shown],
+    )
+
+
+def _flag(field: str) -> str:
+    return f"--{field.replace('_', '-')}"

@@ -1,0 +1,53 @@
+"""cluster.yaml is what `ray up` takes, and agrees with the pinned versions."""
+
+from __future__ import annotations
+
+import copy
+import importlib.metadata
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+ROOT = Path(__file__).resolve().parents[2]
+Config = dict[str, Any]
+
+
+@pytest.fixture
+def cluster() -> Config:
+    return yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
+
+
+def test_ray_accepts_the_cluster_file_and_refuses_it_with_a_key_misspelt(cluster: Config) -> None:
+    validate_config(prepare_config(copy.deepcopy(cluster)))
+    misspelt = prepare_config(cluster) | {"head_setup_command": []}
+    with pytest.raises(jsonschema.ValidationError, match="head_setup_command"):
+        validate_config(misspelt)
+
+
+def test_the_image_has_the_ray_and_python_that_are_pinned(cluster: Config) -> None:
+    pinned = re.search(r"^ray==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert pinned is not None
+    assert cluster["docker"]["image"].startswith(f"rayproject/ray:{pinned[1]}-py311")
+    assert importlib.metadata.version("ray") == pinned[1]
+
+
+def test_every_file_that_is_sent_to_the_machines_is_in_the_repository(cluster: Config) -> None:
+    own = [local for local in cluster["file_mounts"].values() if not local.startswith("~")]
+    assert "platform" in own
+    assert [path for path in own if not (ROOT / path).exists() and path != "README.md"] == []
+
+
+@pytest.mark.parametrize("kind", ["head", "worker"])
+def test_nodes_start_with_a_token_and_the_dashboard_is_not_open(cluster: Config, kind: str) -> None:
+    start = cluster[f"{kind}_start_ray_commands"][-1]
+    assert start.index("RAY_AUTH_MODE=token") < start.index("ray start")
+    assert "0.0.0.0" not in start
+
+
+def test_workers_wait_for_a_shared_store(cluster: Config) -> None:
+    assert cluster["max_workers"] == 0

@@ -1,0 +1,114 @@
+"""Random studies without shards, and a step of one of several workers: `synthetic.py RANK WORLD INIT OUT CASE ...`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from radsweep.data.index import SplitIndex, sample_key
+from radsweep.data.prepared import PreparedData, PreparedSplit
+from radsweep.data.tokenizer import load_tokenizer, train_tokenizer
+from radsweep.spec.load import trial_with
+from radsweep.spec.trial import Data, Trial
+from radsweep.training.collectives import Workers
+from radsweep.training.features import backward
+from radsweep.training.trainer import start
+
+WORDS = ["heart", "lungs", "clear", "opacity", "effusion", "left", "right", "large", "small", "no", "nodule", "mass"]
+CASES = {
+    "infonce": {},
+    "sigmoid": {"objective.contrast.kind": "sigmoid"},
+    "local": {"objective.local.weight": 1.0},
+    "views": {"objective.views.image": 2, "objective.views.text": 2, "augment.text.sentences": "sample"},
+    "batch norm": {"model.image.backbone": "resnet18", "model.image.channels": 1, "model.image.size": 32},
+    "stochastic depth": {"model.image.backbone": "convnext_tiny", "model.image.size": 32},
+}
+
+
+def synthetic_data(train: int = 32, held_out: int = 24, size: int = 16, seed: int = 0) -> PreparedData:
+    """Studies with one or two images each, whose report names the bright corner of its images."""
+    generator = np.random.default_rng(seed)
+    splits, tokenizer = {}, ""
+    for name, studies in (("train", train), ("validation", held_out), ("test", held_out)):
+        first = np.concatenate([[0], np.cumsum(generator.integers(1, 3, studies))])
+        corner = generator.integers(0, 4, studies)
+        pixels = generator.integers(0, 80, (first[-1], 1, size, size), dtype=np.uint8)
+        for study in range(studies):
+            row, column = divmod(int(corner[study]), 2)
+            half = size // 2
+            rows = slice(row * half, (row + 1) * half)
+            pixels[first[study] : first[study + 1], :, rows, column * half : (column + 1) * half] += 120
+        reports = [
+            " ".join(generator.choice(WORDS, generator.integers(3, 9))) + f". {WORDS[corner[study]]} seen. no change."
+            for study in range(studies)
+        ]
+        tokenizer = tokenizer or train_tokenizer([(str(n), text) for n, text in enumerate(reports)], 200)
+        ids = tuple(f"{name}-{study:04}" for study in range(studies))
+        index = SplitIndex(
+            ids,
+            tuple(f"patient-{name}-{study // 2}" for study in range(studies)),
+            first,
+            np.arange(studies),
+            np.array([sample_key(identifier) for identifier in ids]),
+        )
+        block = {"image": np.arange(first[-1]), "pixels": pixels}
+        splits[name] = PreparedSplit(
+            index,
+            load_tokenizer(tokenizer).tokenise(reports),
+            (block,),
+            np.zeros(first[-1], dtype=np.int32),
+            np.arange(first[-1]),
+        )
+    return PreparedData(splits, tokenizer, "synthetic", 0)
+
+
+def synthetic_trial(**values: object) -> Trial:
+    base = Trial(data=Data(shards="synthetic"))
+    small = {
+        "model.image.size": 16,
+        "model.dim": 32,
+        "train.batch_size": 32,
+        "train.learning_rate": 1e-3,
+        "train.until": "steps",
+        "train.steps": 12,
+        "evaluate.every_steps": 4,
+    }
+    return trial_with(base, small | values)
+
+
+def one_step(case: str, workers: Workers, parts: int = 1) -> tuple[float, dict[str, np.ndarray]]:
+    """The loss of the first batch, and the gradient of every parameter."""
+    trial = synthetic_trial(**CASES[case])
+    data = synthetic_data(size=trial.model.image.size)
+    training = start(trial, data, workers, torch.device("cpu"))
+    batch = next(iter(training.source.epoch(0, torch.device("cpu"))))
+    training.model.double()  # float32 alone differs by more in a deep network, whatever the order
+    batch = dataclasses.replace(batch, pixels_bCSS=tuple(pixels.double() for pixels in batch.pixels_bCSS))
+    loss, _ = backward(training.model, batch, trial.objective, workers, parts)
+    workers.average_gradients(training.model.parameters())
+    gradients = {
+        name: parameter.grad.numpy()
+        for name, parameter in training.model.named_parameters()
+        if parameter.grad is not None
+    }
+    return loss, gradients
+
+
+def main(rank: int, world: int, init: str, out: Path, cases: list[str]) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{init}", rank=rank, world_size=world)
+    for case in cases:
+        loss, gradients = one_step(case, Workers(rank, world))
+        if rank == 0:
+            np.savez(out / f"{case}.npz", **gradients)
+            (out / f"{case}.json").write_text(json.dumps(loss))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]), sys.argv[5:])

@@ -1,0 +1,182 @@
+"""A trial's numbers: reproducible, resumable, and honest about what happened."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synthetic import synthetic_data, synthetic_trial
+
+from radsweep.data.subsets import subset_fingerprint
+from radsweep.spec.trial import Trial
+from radsweep.training import checkpoint, trainer
+from radsweep.training.collectives import Workers
+from radsweep.training.outcome import Outcome
+from radsweep.training.read_split import load_checkpoint, retrieval_of
+from radsweep.training.record import Validation
+from radsweep.training.trainer import TrialFailed, subset_rows, train
+
+CPU = torch.device("cpu")
+
+
+def run(trial: Trial, **options: object) -> Outcome:
+    return train(trial, synthetic_data(), workers=Workers(), device=CPU, **options)
+
+
+def numbers(outcome: Outcome) -> tuple[object, ...]:
+    """All that must not depend on when and where a trial ran."""
+    history = [
+        (v.epoch, v.step, {k: x for k, x in v.metrics.items() if k != "train/samples_per_second"})
+        for v in outcome.history
+    ]
+    return history, outcome.best, outcome.best_step, outcome.final, outcome.steps, outcome.epochs, outcome.converged
+
+
+def test_the_same_trial_twice_gives_identical_metrics() -> None:
+    first = run(synthetic_trial(), read_test=True)
+    torch.manual_seed(123)  # what ran before in the process does not matter
+    torch.rand(7)
+    assert numbers(run(synthetic_trial(), read_test=True)) == numbers(first)
+    assert numbers(run(synthetic_trial(**{"train.seed": 1}), read_test=True)) != numbers(first)
+
+
+def test_training_leaves_the_global_random_state_alone() -> None:
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    run(synthetic_trial(**{"train.steps": 2}))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_training_learns() -> None:
+    trial = synthetic_trial(**{"train.steps": 120, "augment.image.crop": [1.0, 1.0], "evaluate.every_steps": 20})
+    outcome = run(trial)
+    losses = [validation.metrics["train/loss"] for validation in outcome.history]
+    assert losses[-1] < 0.75 * losses[0]
+    assert outcome.best["val/text_to_image/rank_percentile"] > 0.6
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("at", [4, 8])
+def test_a_resumed_trial_ends_with_the_numbers_of_an_uninterrupted_one(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = synthetic_trial(**{"train.until": "plateau", "train.max_steps": 16, "train.patience": 2})
+    undisturbed = run(trial, read_test=True)
+    monkeypatch.setattr(trainer, "SAVE_EVERY", -1.0)
+    saved = trainer.save
+
+    def save_and_die(training: trainer.Training, folder: Path) -> None:
+        saved(training, folder)
+        if training.outcome.steps >= at:
+            raise Killed
+
+    monkeypatch.setattr(trainer, "save", save_and_die)
+    with pytest.raises(Killed):
+        run(trial, read_test=True, folder=tmp_path)
+    monkeypatch.setattr(trainer, "save", saved)
+    steps: list[int] = []
+    resumed = run(trial, read_test=True, folder=tmp_path, report=lambda v: steps.append(v.step) or True)
+    assert min(steps) > at
+    assert numbers(resumed) == numbers(undisturbed)
+    assert not (tmp_path / "resume").exists()
+
+
+def test_the_checkpoint_holds_the_selected_weights(tmp_path: Path) -> None:
+    outcome = run(synthetic_trial(), read_test=True, folder=tmp_path)
+    model, trial, _ = load_checkpoint(tmp_path / "checkpoint")
+    found, chance = retrieval_of(model, trial, synthetic_data(), "test", "test", CPU)
+    assert found == outcome.final
+    assert chance == {name: level for name, level in outcome.chance.items() if name.startswith("test/")}
+
+
+def test_a_checkpoint_holds_no_pickle(tmp_path: Path) -> None:
+    run(synthetic_trial(**{"train.steps": 2}), folder=tmp_path)
+    names = {file.name for file in (tmp_path / "checkpoint").iterdir()}
+    assert names == {"model.safetensors", "state.json"}
+    json.loads((tmp_path / "checkpoint" / "state.json").read_text())
+
+
+def test_an_interrupted_write_leaves_the_old_checkpoint_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "resume"
+    checkpoint.write_folder(folder, {"a.safetensors": {"x": torch.zeros(1)}}, {"step": 1})
+
+    def full_disk(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.write_folder(folder, {"a.safetensors": {"x": torch.ones(1)}}, {"step": 2})
+    found = checkpoint.read_folder(folder)
+    assert found is not None
+    assert found[1] == {"step": 1}
+
+
+def test_the_trained_ids_are_the_requested_subset() -> None:
+    data = synthetic_data()
+    trial = synthetic_trial(**{"data.pairs": 11, "train.steps": 1})
+    outcome = train(trial, data, workers=Workers(), device=CPU)
+    rows = subset_rows(trial, data)
+    ids = [data.splits["train"].index.study_ids[row] for row in rows]
+    assert outcome.pairs == len(set(ids)) == 11
+    assert outcome.subset_sha256 == subset_fingerprint(ids)
+    started = trainer.start(trial, data, Workers(), CPU)
+    keys = np.concatenate([batch.keys_b for batch in started.source.epoch(0, CPU)])
+    assert len(keys) == 11  # what reaches the batches is no more and no less
+
+
+def test_a_subset_larger_than_the_data_fails() -> None:
+    with pytest.raises(TrialFailed, match=r"data\.pairs: 33 training studies"):
+        run(synthetic_trial(**{"data.pairs": 33}))
+
+
+def test_validation_does_not_depend_on_batch_size() -> None:
+    small, large = (
+        run(synthetic_trial(**{"train.steps": 1, "train.batch_size": 32, "evaluate.every_steps": steps}))
+        for steps in (1, 5)
+    )
+    assert small.best == large.best
+
+
+def test_a_loss_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "backward", lambda *_: (math.nan, {}))
+    with pytest.raises(TrialFailed, match="the loss is nan at step 0"):
+        run(synthetic_trial())
+
+
+def test_collapse_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = trainer.backward
+    monkeypatch.setattr(trainer, "backward", lambda *arguments: (whole(*arguments)[0], {"similarity_spread": 1e-5}))
+    assert "collapsed" in run(synthetic_trial(**{"train.steps": 2})).notes[0]
+
+
+def test_a_report_that_says_no_ends_the_trial() -> None:
+    outcome = run(synthetic_trial(), read_test=True, report=lambda validation: validation.step < 8)
+    assert outcome.stopped
+    assert outcome.steps == 8
+    assert outcome.final == {}  # a stopped trial never sees the test split
+
+
+def test_the_test_split_stays_unread_unless_the_design_lets_it() -> None:
+    assert run(synthetic_trial(**{"train.steps": 1})).final == {}
+
+
+def test_accumulation_with_batch_norm_is_refused() -> None:
+    trial = synthetic_trial(**{"model.image.backbone": "resnet18", "model.image.size": 32, "train.accumulate": 2})
+    with pytest.raises(TrialFailed, match=r"train\.accumulate: the image tower has BatchNorm"):
+        train(trial, synthetic_data(size=32), workers=Workers(), device=CPU)
+
+
+def test_validations_come_at_epoch_ends_and_after_the_last_step() -> None:
+    reported: list[Validation] = []
+    trial = synthetic_trial(**{"train.batch_size": 16, "train.steps": 7, "evaluate.every_steps": 3})
+    run(trial, report=lambda validation: reported.append(validation) or True)
+    assert [validation.step for validation in reported] == [4, 7]

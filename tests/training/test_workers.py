@@ -1,0 +1,56 @@
+"""Several workers compute what one worker computes with the whole batch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synthetic import CASES, one_step
+
+from radsweep.training.collectives import Workers
+
+SCRIPT = Path(__file__).with_name("synthetic.py")
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Losses and gradients of every case from 2 processes with half the batch each."""
+    out = tmp_path_factory.mktemp("workers")
+    processes = [
+        subprocess.Popen([sys.executable, str(SCRIPT), str(rank), "2", str(out / "init"), str(out), *CASES])
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    return out
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_workers_give_the_loss_and_every_gradient_of_one(case: str, two_workers: Path) -> None:
+    torch.set_num_threads(1)
+    loss, expected = one_step(case, Workers())
+    assert json.loads((two_workers / f"{case}.json").read_text()) == pytest.approx(loss, abs=1e-9)
+    found = np.load(two_workers / f"{case}.npz")
+    assert set(found) == set(expected)
+    for name, gradient in expected.items():
+        np.testing.assert_allclose(found[name], gradient, rtol=1e-6, atol=1e-8, err_msg=name)
+
+
+@pytest.mark.parametrize("case", ["infonce", "local", "views"])
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(case: str) -> None:
+    loss, expected = one_step(case, Workers())
+    in_parts, found = one_step(case, Workers(), parts=3)
+    assert in_parts == pytest.approx(loss, abs=1e-9)
+    for name, gradient in expected.items():
+        np.testing.assert_allclose(found[name], gradient, rtol=1e-6, atol=1e-8, err_msg=name)
+
+
+@pytest.mark.parametrize("total", [0, 1, 7, 32])
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_shares_cover_every_row_once(total: int, world: int) -> None:
+    rows = [row for rank in range(world) for row in range(total)[Workers(rank, world).share(total)]]
+    assert rows == list(range(total))
