@@ -47,7 +47,3 @@ def test_nodes_start_with_a_token_and_the_dashboard_is_not_open(cluster: Config,
     start = cluster[f"{kind}_start_ray_commands"][-1]
     assert start.index("RAY_AUTH_MODE=token") < start.index("ray start")
     assert "0.0.0.0" not in start
-
-
-def test_workers_wait_for_a_shared_store(cluster: Config) -> None:
-    assert cluster["max_workers"] == 0

@@ -56,6 +56,10 @@ def _run(experiment: Path, changes: list[str] | None, resume: bool, as_json: boo
     if alone:
         loaded = loaded.model_copy(update={"search": None, "ablation": None})
 
+    from radsweep.sweep.preflight import check_experiment
+
+    check_experiment(loaded, str(experiment))  # before the heavy imports: a wrong experiment is told in a second
+
     from radsweep.cli.results import tell
     from radsweep.report.write import write_report
     from radsweep.sweep.run import run_sweep

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from radsweep.errors import InputError
+from radsweep.spec.explain import expectation
 
 Made = TypeVar("Made", bound=BaseModel)
 
@@ -43,8 +44,7 @@ def made_of(settings: type[Made], given: dict[str, Any]) -> Made:
     except ValidationError as error:
         lines = []
         for detail in error.errors():
-            message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-            lines.append(f"{_flag(str(detail['loc'][0]))}: {message}")
+            lines.append(f"{_flag(str(detail['loc'][0]))}: {expectation(detail)}")
         raise InputError("\n".join(dict.fromkeys(lines))) from None
 
 

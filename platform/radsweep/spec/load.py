@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,11 +10,11 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from radsweep.errors import InputError
-from radsweep.spec import keys, metrics
+from radsweep.spec import keys
 from radsweep.spec.experiment import Experiment
+from radsweep.spec.explain import dotted_hint, explain, found
 from radsweep.spec.trial import Trial
 
 Checked = TypeVar("Checked", bound=BaseModel)
@@ -53,9 +52,9 @@ def load_experiment(path: str | Path, changes: Iterable[str] = ()) -> Experiment
     except UnicodeDecodeError:
         raise InputError(f"{path}: is no UTF-8 text; an experiment file is YAML in UTF-8") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: is no valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path}: {_place(error)}is no valid YAML: {_problem(error)}") from None
     if not isinstance(tree, dict):
-        raise InputError(f"{path}: expected keys such as `experiment:` and `data:`, found {type(tree).__name__}")
+        raise InputError(f"{path}: expected keys such as `experiment:` and `data:`, found {found(tree)}")
     return parse_experiment(keys.with_values(tree, _parse_changes(changes)), str(path))
 
 
@@ -94,52 +93,24 @@ def _validated(model: type[Checked], tree: Mapping[str, Any], where: str) -> Che
     try:  # JSON mode: lists pass for tuples, but text never passes for a number
         return model.model_validate_json(json.dumps(tree, default=str), strict=True)
     except ValidationError as error:
-        lines = dict.fromkeys(f"{where}: {_explain(model, detail)}" for detail in error.errors())
+        lines = dict.fromkeys(f"{where}: {explain(model, detail)}" for detail in error.errors())
         raise InputError("\n".join(lines)) from None
 
 
-def _explain(model: type[BaseModel], detail: ErrorDetails) -> str:
-    """One line: key, what is wrong, what was expected or the nearest right key."""
-    location = [str(part) for part in detail["loc"]]
-    key = ".".join(location)
-    if detail["type"] == "extra_forbidden":
-        return f"{key}: unknown key{_nearest(location, model)}"
-    if detail["type"] == "missing":
-        return f"{key}: is missing"
-    if detail["type"] == "too_short":
-        return f"{key}: is empty; expected at least one entry"
-    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
-    if key == "evaluate.select":
-        message += _suggestion(str(detail["input"]), metrics.selectable())
-        return f"{key}: {message}"
-    given = detail["input"]
-    shown = f", found {json.dumps(given, default=str)}" if not isinstance(given, dict | list) else ""
-    return f"{key or 'file'}: {message}{shown}"
+def _place(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
 
 
-def _nearest(location: list[str], model: type[BaseModel]) -> str:
-    """A hint: a close key beside the wrong one, else the same word elsewhere, else what stands beside it."""
-    *parents, word = location
-    inner: type[BaseModel] | None = model
-    for part in parents:
-        field = inner.model_fields.get(part) if inner else None
-        inner = keys.field_model(field.annotation) if field else inner  # a mapping's own key keeps the model
-    siblings = [".".join([*parents, name]) for name in inner.model_fields] if inner else []
-    elsewhere = [key for key in keys.leaf_keys(model) if key.rsplit(".", 1)[-1] == word]
-    if elsewhere and not difflib.get_close_matches(".".join(location), siblings, 1, 0.8):
-        return f"; did you mean {elsewhere[0]}?"
-    return _suggestion(".".join(location), siblings)
-
-
-def _suggestion(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, 1, 0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"
+def _problem(error: yaml.YAMLError) -> str:
+    parts = (getattr(error, "context", None), getattr(error, "problem", None))
+    return ", ".join(filter(None, parts)) or " ".join(str(error).split())
 
 
 def _value_problem(base: Trial, key: str, value: Any) -> str | None:
     known = list(keys.leaf_keys(Trial))
     if key not in known:
-        return f"unknown key{_suggestion(key, known)}"
+        return f"unknown key{dotted_hint(key, known)}"
     try:
         trial_with(base, {key: value})
     except InputError as error:
@@ -179,4 +150,4 @@ def _search_problems(experiment: Experiment) -> Iterator[str]:
                 yield f"search.space.{key}: {problem}"
                 break
         if (condition := dimension.condition) and condition.key not in known:
-            yield f"search.space.{key}.only_if: unknown key {condition.key}{_suggestion(condition.key, known)}"
+            yield f"search.space.{key}.only_if: unknown key {condition.key}{dotted_hint(condition.key, known)}"

@@ -6,6 +6,7 @@ COMPLETE; here stopped ones are PRUNED and failed ones FAIL, so TPE compares lik
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ray.tune.search import Searcher
 from radsweep.spec.keys import get
 from radsweep.spec.search import Dimension, Search, ordered
 from radsweep.spec.trial import Trial
-from radsweep.sweep.slot import SCORE
+from radsweep.sweep.slot import AT_STEP, SCORE
 
 INTERRUPTED = "interrupted"
 
@@ -47,7 +48,7 @@ class StudySearch(Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         if SCORE in result:
-            self.asked[trial_id].report(result[SCORE], result["validation"]["step"])
+            self.asked[trial_id].report(result[SCORE], result[AT_STEP])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         trial = self.asked.pop(trial_id)
@@ -78,9 +79,11 @@ def open_study(search: Search, name: str, file: Path) -> optuna.Study:
     sampler: optuna.samplers.BaseSampler
     if search.algorithm == "tpe":
         startup = max(5, min(10, search.trials // 3))
-        sampler = optuna.samplers.TPESampler(
-            seed=search.seed, multivariate=True, group=True, n_startup_trials=startup, constant_liar=True
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # group: for conditions
+            sampler = optuna.samplers.TPESampler(
+                seed=search.seed, multivariate=True, group=True, n_startup_trials=startup, constant_liar=True
+            )
     else:
         sampler = optuna.samplers.RandomSampler(seed=search.seed)
     storage = optuna.storages.RDBStorage(f"sqlite:///{file}")

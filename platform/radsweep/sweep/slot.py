@@ -25,6 +25,7 @@ from radsweep.training.cell import Task, run_cell
 from radsweep.training.collectives import Workers
 from radsweep.training.record import CellRecord, Validation
 
+AT_STEP = "at_step"  # optimiser steps before it
 MOST_RESTARTS = 20  # of a slot's worker group
 SCORE = "score"  # of a validation, higher is better: what schedulers and searchers see
 
@@ -86,7 +87,7 @@ class Slot(tune.Trainable):
         values = validation["metrics"]
         self.validations += not done
         result: dict[str, Any] = {"done": done, "key": self.task.key, "validation": validation}
-        result["validations"] = self.validations
+        result |= {"validations": self.validations, AT_STEP: validation.get("step", 0)}
         select = self.settings["select"]
         if select in values:
             result[SCORE] = values[select] if metrics.higher_is_better(select) else -values[select]

@@ -29,6 +29,7 @@ class Outcome:
     epochs: int = 0
     steps: int = 0
     seconds: dict[str, float] = field(default_factory=_no_seconds)
+    moments: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:

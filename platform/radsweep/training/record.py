@@ -39,6 +39,7 @@ class CellRecord(BaseModel):
     epochs: int = 0
     steps: int = 0
     seconds: dict[str, float] = {}  # training, evaluation, checkpoint, total
+    moments: dict[str, float] = {}  # first_step, last_step, last_report: seconds since 1970
     device: str = "cpu"
     workers: int = 1
     code: str = ""  # fingerprint of the code that decides numbers

@@ -94,6 +94,7 @@ def train(
         if outcome.steps < due and not training.finished:
             continue
         validation = validate(training, logged)
+        outcome.moments["last_report"] = time.time()
         goes_on = report(validation) if workers.rank == 0 else True
         outcome.stopped = not workers.first(int(goes_on))
         if folder is not None and workers.rank == 0 and time.perf_counter() - last_saved > SAVE_EVERY:
@@ -151,6 +152,8 @@ def train_epoch(training: Training) -> dict[str, float]:
         optimiser.step()
         model.clamp_logit_scale()
         outcome.steps += 1
+        outcome.moments["last_step"] = time.time()
+        outcome.moments.setdefault("first_step", outcome.moments["last_step"])
         studies += batch.studies
         for name, value in {"loss": loss, "gradient_norm": float(norm), "learning_rate": rate, **values}.items():
             logged[name].append(value)

@@ -64,9 +64,10 @@ class Difficulty:
 
 
 DIFFICULTIES: dict[str, Difficulty] = {
-    # Adaptation has something to learn: type-specific adjectives, many nouns, restated findings, anonymous images.
+    # Made to give adaptation something to learn: type-specific adjectives, many nouns, restated findings, and
+    # little in the image that gives a patient away. Whether adaptation helps is for a sweep to show.
     "standard": Difficulty(),
-    # It has not: one noun a finding, no adjectives, nothing restated, and images that give their patient away.
+    # Made to give it nothing: one noun a finding, no adjectives, nothing restated, images that name their patient.
     "plain": Difficulty(
         anatomy=1.0,
         shape_identity=0.95,

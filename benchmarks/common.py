@@ -1,0 +1,98 @@
+"""What the benchmarks share: the options and the output, a phantom data set, and the trial that is repeated."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import radsweep.sweep  # noqa: F401 - its settings have to stand before Ray is imported
+from radsweep.data.phantom import write_phantom
+from radsweep.spec.experiment import Experiment
+from radsweep.spec.load import trial_with
+from radsweep.spec.trial import Trial
+
+LEARNING_RATES = {"loguniform": [1e-4, 2e-3]}
+Figures = dict[str, Any]
+
+
+def run(measure: Callable[[Path, bool], Figures]) -> None:
+    """Measure in a folder of its own and print what came out: one JSON object with --json, a short table without.
+
+    measure: is given the folder, and whether tiny settings are wanted, which show that it works and nothing else.
+    """
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--quick", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    with quiet_output() as out, tempfile.TemporaryDirectory(prefix="radsweep-") as folder:
+        figures = measure(Path(folder), options.quick) | {"machine": machine()}
+        print(json.dumps(figures) if options.json else "\n".join(_table(figures)), file=out, flush=True)
+
+
+@contextmanager
+def quiet_output() -> Iterator[Any]:
+    """Within, whatever is printed goes to standard error, but for what is written to the file given."""
+    with os.fdopen(os.dup(1), "w") as out:
+        os.dup2(2, 1)
+        yield out
+
+
+def tell(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def phantom(folder: Path, pairs: int, quick: bool) -> Path:
+    """A data set of pairs alone, 64 pixels, with the usual 400 studies to validate on."""
+    shards = folder / "shards"
+    others = 40 if quick else 400
+    write_phantom(shards, pairs=pairs, validation=others, test=others, unpaired_images=0, unpaired_reports=0)
+    return shards
+
+
+def short_trial(shards: Path, changes: Mapping[str, Any]) -> Trial:
+    """The tiny towers on all pairs, validated after each epoch, `changes` (dotted keys) made."""
+    base = {
+        "data": {"shards": str(shards)},
+        "train": {"until": "epochs", "epochs": 2, "batch_size": 64},
+        "evaluate": {"every_steps": 1},
+    }
+    return trial_with(Trial.model_validate(base), changes)
+
+
+def random_search(trial: Trial, trials: int, slots: int, folder: Path) -> Experiment:
+    """A search that draws learning rates."""
+    return Experiment.model_validate(
+        trial.model_dump(mode="json")
+        | {
+            "experiment": "benchmark",
+            "search": {"algorithm": "random", "trials": trials, "space": {"train.learning_rate": LEARNING_RATES}},
+            "run": {"store": str(folder / "store"), "tracking_uri": f"sqlite:///{folder}/mlflow.db", "slots": slots},
+        }
+    )
+
+
+def machine() -> dict[str, str | int]:
+    """What the figures depend on."""
+    name = platform.processor()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    libraries = {library: importlib.metadata.version(library) for library in ("torch", "ray")}
+    return {"processor": name, "cores": os.cpu_count() or 1, "python": platform.python_version(), **libraries}
+
+
+def _table(figures: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in figures.items():
+        if isinstance(value, Mapping):
+            yield from _table(value, f"{prefix}{key} ")
+        else:
+            yield f"{prefix + key:<36} {value:.4g}" if isinstance(value, float) else f"{prefix + key:<36} {value}"

@@ -1,0 +1,75 @@
+"""Input cost of 8 trials over that of one.
+
+The input cost of k trials: decoding and tokenising the shards with Ray Data, once; and for each trial, in a process
+that has not seen the data, opening it in the object store and reading one epoch of batches. A sweep of as many trials
+tells how many images it decoded.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from common import Figures, phantom, random_search, run, short_trial, tell
+
+
+def measure(folder: Path, quick: bool) -> Figures:
+    import ray
+
+    from radsweep.data.decode import read_index
+    from radsweep.report.write import write_report
+    from radsweep.sweep.cluster import connect
+    from radsweep.sweep.progress import Console
+    from radsweep.sweep.run import run_sweep
+    from radsweep.sweep.sources import Preparations
+    from radsweep.sweep.store import Store
+
+    trials = 2 if quick else 8
+    shards = phantom(folder, 64 if quick else 3000, quick)
+    connect()
+    one_step = short_trial(shards, {"train.until": "steps", "train.steps": 1})
+    tell(f"A sweep of {trials} trials")
+    sweep = run_sweep(random_search(one_step, trials, 1, folder), "benchmark", write_report)
+    tell("The cost of input")
+    began = time.perf_counter()
+    preparations = Preparations(read_index(shards), Store(folder / "store"), Console())
+    preparations.make([one_step])
+    prepare_s = time.perf_counter() - began
+    (reference,) = preparations.references.values()
+    read = ray.remote(max_calls=1)(read_epoch)  # a process each
+    trial_s = [ray.get(read.remote(one_step.model_dump(mode="json"), reference)) for _ in range(trials)]
+    index = preparations.shards.splits
+    return {
+        "trials": int(sweep.cost["trials_run"]),
+        "images": sum(split.images for split in index.values()),
+        "decoded": int(sweep.cost["images_decoded"]),
+        "cost_ratio": (prepare_s + sum(trial_s)) / (prepare_s + trial_s[0]),
+        "prepare_s": prepare_s,
+        "trial_s": sum(trial_s) / trials,
+    }
+
+
+def read_epoch(spec: dict[str, Any], data: Any) -> float:
+    """Seconds to open the prepared data and read the pixels and tokens of one epoch."""
+    import numpy as np
+    import ray
+
+    from radsweep.augment.text import text_batch
+    from radsweep.data.epochs import epoch_batches, image_of_view
+    from radsweep.data.tokenizer import load_tokenizer
+    from radsweep.spec.trial import Trial
+
+    trial = Trial.model_validate(spec)
+    began = time.perf_counter()
+    opened = ray.get(data[0]).opened(ray.get)
+    tokenizer = load_tokenizer(opened.tokenizer)
+    split = opened.splits["train"]
+    for rows in epoch_batches(np.arange(len(split.index)), trial.train.batch_size, 0, 0):
+        split.pixels(image_of_view(split.index, rows, 0, 0, 0))
+        text_batch(split.reports.take(rows), tokenizer.special, trial.model.text.max_tokens)
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    run(measure)

@@ -1,0 +1,124 @@
+"""Images a second into a training process, three ways from the same shards: decoded and resized, not augmented.
+
+streaming: Ray Data reads and decodes the shards anew in each epoch. cached: decoded once, then read from the object
+store, as trials do. torch_dataloader: a torch DataLoader whose workers decode images that they hold as bytes.
+Steady epochs are timed; what came before the first is told apart.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+
+from common import Figures, phantom, run, short_trial, tell
+from radsweep.data.decode import DECODED_AT_ONCE, Decoder, ShardIndex, decode_image, read_index
+from radsweep.data.epochs import epoch_batches
+from radsweep.data.prepared import first_images
+from radsweep.data.shards import shard_paths
+from radsweep.spec.trial import Trial
+
+
+class ShardImages(torch.utils.data.Dataset[np.ndarray]):
+    """Images of the training split by number, decoded when asked for."""
+
+    def __init__(self, paths: list[str], size: int, channels: int) -> None:
+        self.size, self.channels = size, channels
+        tables = [pq.ParquetFile(path).read(columns=["images"]) for path in paths]
+        self.encoded = [image["data"] for table in tables for images in table["images"].to_pylist() for image in images]
+
+    def __len__(self) -> int:
+        return len(self.encoded)
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        return decode_image(self.encoded[number], self.size, self.channels)
+
+
+def measure(folder: Path, quick: bool) -> Figures:
+    from radsweep.sweep.cluster import connect
+
+    data_set = phantom(folder, 64 if quick else 3000, quick)
+    trial = short_trial(data_set, {})
+    shards = read_index(data_set)
+    epochs = 1 if quick else 3
+    connect()
+    ways: dict[str, Callable[[ShardIndex, Trial], Callable[[], Iterable[np.ndarray]]]]
+    ways = {"streaming": streaming, "cached": cached, "torch_dataloader": torch_dataloader}
+    figures: Figures = {}
+    for name, way in ways.items():
+        tell(name)
+        began = time.perf_counter()
+        epoch = way(shards, trial)
+        images = count(epoch())
+        figures[f"{name}_first_epoch_s"] = time.perf_counter() - began
+        if images != shards.splits["train"].images:
+            raise SystemExit(f"{name}: {images} images, not the {shards.splits['train'].images} of the training split")
+        rates = []
+        for _ in range(epochs):
+            began = time.perf_counter()
+            rates.append(count(epoch()) / (time.perf_counter() - began))
+        figures[f"{name}_images_per_s"] = statistics.median(rates)
+    return figures | {"images": shards.splits["train"].images, "batch": trial.train.batch_size}
+
+
+def count(batches: Iterable[np.ndarray]) -> int:
+    return sum(len(batch) for batch in batches)
+
+
+def streaming(shards: ShardIndex, trial: Trial) -> Callable[[], Iterable[np.ndarray]]:
+    import ray
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    image = trial.model.image
+    decoder = Decoder(first_images({"train": shards.splits["train"]}, {}), image.size, image.channels)
+
+    def epoch() -> Iterable[np.ndarray]:
+        dataset = ray.data.read_parquet(shard_paths(shards.folder, shards.manifest, "pairs", "train"))
+        dataset = dataset.select_columns(["study_id", "images"])
+        dataset = dataset.map_batches(decoder, batch_size=DECODED_AT_ONCE, batch_format="pyarrow")
+        for batch in dataset.iter_batches(batch_size=trial.train.batch_size, batch_format="numpy"):
+            yield batch["pixels"]
+
+    return epoch
+
+
+def cached(shards: ShardIndex, trial: Trial) -> Callable[[], Iterable[np.ndarray]]:
+    import ray
+
+    from radsweep.data.stream import prepare_data
+    from radsweep.data.tokenizer import train_tokenizer
+
+    reports = zip(shards.splits["train"].patient_ids, shards.reports["train"], strict=True)
+    tokenizer = train_tokenizer(reports, trial.model.text.vocabulary)
+    image = trial.model.image
+    split = prepare_data(shards, tokenizer, image.size, image.channels, {}).opened(ray.get).splits["train"]
+
+    def epoch() -> Iterable[np.ndarray]:
+        for rows in epoch_batches(np.arange(split.index.images), trial.train.batch_size, 0, 0):
+            yield split.pixels(rows)
+
+    return epoch
+
+
+def torch_dataloader(shards: ShardIndex, trial: Trial) -> Callable[[], Iterable[np.ndarray]]:
+    image = trial.model.image
+    paths = shard_paths(shards.folder, shards.manifest, "pairs", "train")
+    loader = torch.utils.data.DataLoader(
+        ShardImages(paths, image.size, image.channels),
+        batch_size=trial.train.batch_size,
+        shuffle=True,
+        num_workers=os.cpu_count() or 1,
+        persistent_workers=True,
+        collate_fn=np.stack,
+    )
+    return lambda: loader
+
+
+if __name__ == "__main__":
+    run(measure)

@@ -1,0 +1,81 @@
+"""Seconds from a trial's last report to the next trial's first optimiser step: a warm slot beside the stock recipe.
+
+The step itself is included; writing the checkpoint, which falls between, is taken out and told apart on both sides,
+and so is the last evaluation, which ends with the report.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from common import Figures, phantom, random_search, run, short_trial, tell
+
+
+def measure(folder: Path, quick: bool) -> Figures:
+    from ray import tune
+    from stock import run_stock
+
+    from radsweep.sweep.cluster import connect
+
+    shards = phantom(folder, 64 if quick else 300, quick)
+    handovers = 1 if quick else 5
+    connect()
+    figures: Figures = {}
+    for workers in (1, 2):
+        place = folder / str(workers)
+        trial = short_trial(shards, {"train.workers": workers})
+        tell(f"{workers} worker(s): {2 * handovers + 1} trials in a warm slot")
+        ours, references = warm(trial, 2 * handovers + 1, place)
+        tell(f"{workers} worker(s): {handovers + 1} trials by the stock recipe")
+        space = {"train.seed": tune.grid_search(list(range(handovers + 1)))}
+        one_by_one = tune.TuneConfig(max_concurrent_trials=1)
+        theirs = run_stock(trial, one_by_one, space, references, place)
+        warm_s, stock_s = seconds(ours), seconds(theirs)
+        figures[str(workers)] = {
+            "warm_s": statistics.median(warm_s),
+            "stock_s": statistics.median(stock_s),
+            "ratio": statistics.median(stock_s) / statistics.median(warm_s),
+            "warm_largest_s": max(warm_s),
+            "evaluation_s": statistics.median(t["moments"]["last_report"] - t["moments"]["last_step"] for t in ours),
+            "checkpoint_s": statistics.median(t["seconds"]["checkpoint"] for t in ours),
+            "warm_handovers": len(warm_s),
+            "stock_handovers": len(stock_s),
+        }
+    return {"workers": figures}
+
+
+def warm(trial: Any, trials: int, folder: Path) -> tuple[list[Figures], Any]:
+    """The records of a sweep's trials in one slot, in order, and [reference to data prepared as for them]."""
+    from radsweep.data.decode import read_index
+    from radsweep.report.write import write_report
+    from radsweep.sweep.progress import Console
+    from radsweep.sweep.run import run_sweep
+    from radsweep.sweep.sources import Preparations
+    from radsweep.sweep.store import Store
+
+    sweep = run_sweep(random_search(trial, trials, 1, folder), "benchmark", write_report)
+    store = Store(folder / "store")
+    records = store.read_cells(cell.key for cell in sweep.cells)
+    if any(record.status != "finished" for record in records.values()) or len(records) != trials:
+        raise SystemExit(f"not every trial finished: {[record.error for record in records.values()]}")
+    preparations = Preparations(read_index(trial.data.shards), store, Console())
+    preparations.make([trial])
+    (reference,) = preparations.references.values()
+    noted = [record.model_dump() for record in records.values()]
+    return sorted(noted, key=lambda record: record["moments"]["first_step"]), reference
+
+
+def seconds(trials: Sequence[Figures]) -> list[float]:
+    """Of each hand-over, without the checkpoint of the trial that ends."""
+    return [
+        later["moments"]["first_step"] - earlier["moments"]["last_report"] - earlier["seconds"]["checkpoint"]
+        for earlier, later in pairwise(trials)
+    ]
+
+
+if __name__ == "__main__":
+    run(measure)

@@ -1,0 +1,115 @@
+"""Samples a second of a training step beside open_clip's loss and step: the same towers, batch, precision, optimiser.
+
+One thread. The sides take turns, and the ratio is the median over the turns. open_clip's side is the body of its
+train_one_epoch and keeps PyTorch's own dropout; ours draws dropout by sample, and logs each step.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from open_clip.loss import ClipLoss
+from torch import nn
+
+from common import Figures, phantom, run, short_trial, tell
+from radsweep.data.decode import prepare_in_process, read_index
+from radsweep.data.tokenizer import train_tokenizer
+from radsweep.models.vlm import VisionLanguageModel, build_model
+from radsweep.objectives.total import total_loss
+from radsweep.objectives.views import Views
+from radsweep.training.batches import Batch
+from radsweep.training.collectives import Workers
+from radsweep.training.optimiser import build_optimiser
+from radsweep.training.trainer import mixed_precision, start, train_epoch
+
+CPU = torch.device("cpu")
+
+
+class SameBatch:
+    """A source of training data: one batch again and again."""
+
+    def __init__(self, batch: Batch, steps: int) -> None:
+        self.batch, self.steps = batch, steps
+
+    def epoch(self, epoch: int, device: torch.device) -> Iterator[Batch]:
+        for _ in range(self.steps):
+            yield self.batch
+
+
+def measure(folder: Path, quick: bool) -> Figures:
+    turns, steps = (2, 2) if quick else (15, 5)
+    torch.set_num_threads(1)
+    shards = read_index(phantom(folder, 64, quick))
+    reports = zip(shards.splits["train"].patient_ids, shards.reports["train"], strict=True)
+    trial = short_trial(shards.folder, {"train.until": "steps", "train.steps": 100_000})
+    tokenizer = train_tokenizer(reports, trial.model.text.vocabulary)
+    data = prepare_in_process(shards, tokenizer, trial.model.image.size, trial.model.image.channels)
+    training = start(trial, data, Workers(), CPU)
+    batch = next(training.source.epoch(0, CPU))
+    training.source = SameBatch(batch, steps)  # type: ignore[assignment]
+    other = build_model(trial, training.tokenizer.vocabulary).train()
+    optimiser = build_optimiser(other, trial.train)
+    loss = ClipLoss()
+    difference = loss_difference(other, batch, loss)
+
+    def ours() -> None:
+        train_epoch(training)
+
+    def theirs() -> None:
+        for _ in range(steps):
+            optimiser.zero_grad()
+            with mixed_precision(trial, CPU):
+                output = model_output(other, batch)
+                total = sum(loss(**output, output_dict=True).values())
+            total.backward()
+            nn.utils.clip_grad_norm_(other.parameters(), trial.train.clip, norm_type=2.0)
+            optimiser.step()
+            with torch.no_grad():
+                other.logit_scale.clamp_(0, math.log(100))
+
+    tell(f"{turns} turns of {steps} steps on each side")
+    taken: dict[str, list[float]] = {"ours": [], "theirs": []}
+    for turn in range(turns + 1):
+        for name, side in (("ours", ours), ("theirs", theirs)) if turn % 2 else (("theirs", theirs), ("ours", ours)):
+            began = time.perf_counter()
+            side()
+            if turn > 0:  # the first warms up
+                taken[name].append((time.perf_counter() - began) / steps)
+    pairs = list(zip(taken["ours"], taken["theirs"], strict=True))
+    return {
+        "samples_per_s": batch.studies / statistics.median(taken["ours"]),
+        "open_clip_samples_per_s": batch.studies / statistics.median(taken["theirs"]),
+        "ratio": statistics.median(theirs_s / ours_s for ours_s, theirs_s in pairs),
+        "loss_difference": difference,
+        "batch": batch.studies,
+        "tokens": batch.texts[0].ids_BL.shape[1],
+    }
+
+
+def model_output(model: VisionLanguageModel, batch: Batch) -> dict[str, torch.Tensor]:
+    """As open_clip's models return it."""
+    return {
+        "image_features": model.embed_images(batch.pixels_bCSS[0]).image_BD,
+        "text_features": model.embed_texts(batch.texts[0].ids_BL, batch.texts[0].mask_BL).text_BD,
+        "logit_scale": model.logit_scale.exp(),
+    }
+
+
+@torch.no_grad()
+def loss_difference(model: VisionLanguageModel, batch: Batch, loss: nn.Module) -> float:
+    """Between the two losses on the same features, without dropout: they are one definition."""
+    model.eval()
+    output = model_output(model, batch)
+    views = Views((output["image_features"],), (output["text_features"],), output["logit_scale"])
+    ours, _ = total_loss(views, short_trial(Path("none"), {}).objective)
+    model.train()
+    return abs(float(ours) - float(loss(**output)))
+
+
+if __name__ == "__main__":
+    run(measure)

@@ -1,0 +1,92 @@
+"""The stock recipe that Ray documents: a Tune function that builds a TorchTrainer for each trial and calls fit.
+
+Its training loop is radsweep's own, and it gets radsweep's prepared data from the object store for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+from ray import tune
+from ray.tune.integration.ray_train import TuneReportCallback
+
+from common import Figures
+from radsweep.spec.load import trial_with
+from radsweep.spec.trial import Trial
+from radsweep.training import checkpoint
+from radsweep.training.collectives import Workers
+from radsweep.training.trainer import conclude, start, train_epoch, validate
+
+
+def run_stock(trial: Trial, tuning: tune.TuneConfig, space: dict[str, Any], data: Any, folder: Path) -> list[Figures]:
+    """Run the trials that `tuning` and `space` (dotted keys) ask for; what each noted, in the order they began.
+
+    Args:
+        data: [reference to the prepared data].
+    """
+    outcomes = folder / "outcomes"
+    outcomes.mkdir()
+    settings = {"trial": trial.model_dump(mode="json"), "folder": str(folder)}
+    driver = tune.with_parameters(fit_trial, settings=settings, data=data)
+    # A byte of memory, so that the CPUs are for the workers, as in radsweep's slots.
+    tune.Tuner(
+        tune.with_resources(driver, {"memory": 1}),
+        param_space=space,
+        tune_config=tuning,
+        run_config=tune.RunConfig(storage_path=str(folder), name="tune", verbose=0),
+    ).fit()
+    noted = [json.loads(file.read_text(encoding="utf-8")) for file in outcomes.iterdir()]
+    return sorted(noted, key=lambda outcome: outcome["moments"]["first_step"])
+
+
+def fit_trial(config: dict[str, Any], settings: dict[str, Any], data: Any) -> None:
+    """A trial of Tune: a worker group of its own."""
+    trial = trial_with(Trial.model_validate(settings["trial"]), config)
+    name = tune.get_context().get_trial_id()
+    ray.train.torch.TorchTrainer(
+        train_loop,
+        train_loop_config={"trial": trial.model_dump(mode="json"), "data": data, "folder": settings["folder"]},
+        scaling_config=ray.train.ScalingConfig(num_workers=trial.train.workers, resources_per_worker={"CPU": 1}),
+        run_config=ray.train.RunConfig(
+            storage_path=settings["folder"], name=f"train-{name}", callbacks=[TuneReportCallback()]
+        ),
+    ).fit()
+
+
+def train_loop(config: dict[str, Any]) -> None:
+    """What `radsweep.training.trainer.train` does; but every worker reports, as Ray Train wants it."""
+    import time
+
+    import torch
+
+    context = ray.train.get_context()
+    workers = Workers(context.get_world_rank(), context.get_world_size())
+    trial = Trial.model_validate(config["trial"])
+    torch.set_num_threads(trial.train.threads)
+    data = ray.get(config["data"][0]).opened(ray.get)
+    training = start(trial, data, workers, ray.train.torch.get_device())
+    outcome = training.outcome
+    while not training.finished:
+        validation = validate(training, train_epoch(training))
+        outcome.moments["last_report"] = time.time()
+        ray.train.report(validation.metrics)
+    conclude(training, read_test=False)
+    if workers.rank == 0:
+        began = time.perf_counter()
+        name = context.get_experiment_name()
+        state = {"trial": config["trial"], "tokenizer": data.tokenizer, "data": data.fingerprint}
+        weights = {checkpoint.WEIGHTS: training.selected}
+        checkpoint.write_folder(Path(config["folder"]) / "checkpoints" / name, weights, state)
+        outcome.seconds["checkpoint"] = time.perf_counter() - began
+        noted = {
+            "learning_rate": trial.train.learning_rate,
+            "score": outcome.best[trial.evaluate.select],
+            "moments": outcome.moments,
+            "seconds": outcome.seconds,
+        }
+        (Path(config["folder"]) / "outcomes" / f"{name}.json").write_text(json.dumps(noted), encoding="utf-8")

@@ -1,0 +1,108 @@
+"""What is wrong with settings, for people: the key, what was expected, what was found, the nearest right key."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from radsweep.spec import keys, metrics
+
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite_number": "a finite number",
+    "bool": "true or false",
+    "string": "text",
+    "model": "keys with values ({} for none)",
+    "dict": "keys with values ({} for none)",
+    "tuple": "a list",
+    "list": "a list",
+}
+_BOUNDS = {
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "{ge:g} or more",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "{le:g} or less",
+    "string_pattern_mismatch": "text that matches {pattern}",
+    "string_too_short": "text of {min_length} or more characters",
+    "too_short": "{min_length} entries or more",
+    "too_long": "{max_length} entries at most",
+}
+_MOST_NAMED = 20  # known keys
+
+
+def explain(model: type[BaseModel], detail: ErrorDetails) -> str:
+    """One line about an error that pydantic found."""
+    location = [str(part) for part in detail["loc"]]
+    key = ".".join(location)
+    if detail["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_nearest(location, model)}"
+    if detail["type"] == "missing":
+        entry = location[-1].isdigit()
+        return f"{'.'.join(location[:-1])}: entry {int(location[-1]) + 1} is missing" if entry else f"{key}: is missing"
+    if detail["type"] == "too_short" and not detail["input"]:
+        return f"{key}: is empty; expected at least one entry"
+    message = expectation(detail)
+    if key == "evaluate.select":
+        return f"{key}: {message}{suggestion(str(detail['input']), metrics.selectable())}"
+    given = detail["input"]
+    shown = f", found {json.dumps(given, default=str)}" if not isinstance(given, dict | list) else ""
+    return f"{key}: {message}{shown}" if key else message
+
+
+def expectation(detail: ErrorDetails) -> str:
+    """What was expected: `expected 0 or more`."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind in _BOUNDS:
+        return f"expected {_BOUNDS[kind].format(**context)}"
+    known = _KINDS.get(kind) or _KINDS.get(kind.split("_")[0])
+    if known and kind != "value_error":
+        return f"expected {known}"
+    return detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """`; did you mean ...?` with the nearest of the known names, or all of them where none is near."""
+    if close := difflib.get_close_matches(word, known, 1, 0.5):
+        return f"; did you mean {close[0]}?"
+    return f"; known: {', '.join(known)}" if len(known) <= _MOST_NAMED else "; `radsweep schema` has all keys"
+
+
+def dotted_hint(key: str, known: Sequence[str]) -> str:
+    """A hint on a key that should be a dotted one: the nearest, the same word elsewhere, or one of a group's own."""
+    inside = [name for name in known if name.startswith(f"{key}.")]
+    if inside:
+        return f": it is a group; give its keys with dots, such as {inside[0]}"
+    near = difflib.get_close_matches(key, known, 1, 0.7)
+    return ("" if near else _elsewhere(key.rsplit(".", 1)[-1], known)) or suggestion(key, known)
+
+
+def _nearest(location: list[str], model: type[BaseModel]) -> str:
+    """A hint: a close key beside the wrong one, else the same word elsewhere, else what stands beside it."""
+    *parents, word = location
+    known = list(keys.leaf_keys(model))
+    if ".".join(location) in known:
+        *outer, last = word.split(".")
+        return f"; dots are for --set, arms and spaces, here write {': {'.join([*outer, last])}: ...{'}' * len(outer)}"
+    inner: type[BaseModel] | None = model
+    for part in parents:
+        field = inner.model_fields.get(part) if inner else None
+        inner = keys.field_model(field.annotation) if field else inner  # a mapping's own key keeps the model
+    siblings = [".".join([*parents, name]) for name in inner.model_fields] if inner else []
+    near = difflib.get_close_matches(".".join(location), siblings, 1, 0.8)
+    return ("" if near else _elsewhere(word, known)) or suggestion(".".join(location), siblings)
+
+
+def _elsewhere(word: str, known: Sequence[str]) -> str:
+    same = [key for key in known if key.rsplit(".", 1)[-1] == word]
+    return f"; did you mean {same[0]}?" if same else ""
+
+
+def found(value: Any) -> str:
+    """A YAML value's kind, in words."""
+    return {dict: "keys with values", list: "a list", str: "text", type(None): "nothing"}.get(type(value), "a number")

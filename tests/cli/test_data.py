@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from PIL import Image
+
+from radsweep.data.shards import read_manifest
+from radsweep.spec.experiment import Experiment
+
+Run = Callable[..., Any]
+CSV = ("--image", "images/{id}.*", "--report", "notes", "--patient", "id", "--patient-pattern", "^(.*?)[a-c]?$")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """12 patients, the first with two images; one row without a report, one of another modality, one repeated."""
+    root = tmp_path / "xrays"
+    (root / "images").mkdir(parents=True)
+    names = ["p0a", "p0b", *(f"p{number}" for number in range(1, 12))]
+    with (root / "metadata.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "notes", "modality"])
+        for number, name in enumerate(names):
+            noise = np.random.default_rng(number).integers(0, 256, (20, 20), np.uint8)
+            picture = io.BytesIO()
+            Image.fromarray(noise).save(picture, "PNG")
+            (root / "images" / f"{name}.png").write_bytes(picture.getvalue())
+            writer.writerow([name, "" if name == "p1" else f"Finding {number}.", "CT" if name == "p2" else "X-ray"])
+        writer.writerow(["p3", "Finding 4.", "X-ray"])
+    return root
+
+
+def test_pack_csv_prints_the_new_folder_and_tells_what_was_dropped_and_why(run: Run, source: Path) -> None:
+    ended = run("pack", "csv", source, "shards", *CSV, "--keep", "modality=X-ray")
+    assert (ended.code, ended.out) == (0, "shards\n")
+    assert "packed 11 of 13 rows" in ended.err
+    assert "dropped, no report: 1 (rows 3)" in ended.err
+    assert "dropped, duplicate of another row: 1 (rows 14)" in ended.err
+    assert "1 rows were left out by --keep modality=X-ray" in ended.err
+    assert "Reading pictures (12)" in ended.err
+    manifest = read_manifest("shards")
+    assert sum(manifest.studies["pairs"].values()) == 11
+    assert sum(manifest.patients["pairs"].values()) == 10
+
+
+def test_pack_csv_as_json_prints_the_manifest_without_its_shards(run: Run, source: Path) -> None:
+    options = ("--keep", "modality=X-ray", "--keep", "modality=CT", "--split-fractions", "0.5", "0.25", "0.25")
+    ended = run("pack", "csv", source, "shards", *CSV, *options, "--seed", "3", "--size", "16", "--json")
+    told = json.loads(ended.out)
+    assert told == read_manifest("shards").model_dump(mode="json", exclude={"shards"})
+    assert told["source"]["split_fractions"] == "0.5, 0.25, 0.25"
+    assert (told["source"]["seed"], told["source"]["size"]) == (3, 16)
+    assert told["patients"]["pairs"] == {"train": 5, "validation": 3, "test": 3}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--split-fractions", "1", "1", "1"), "--split-fractions: expected three shares of 0 or more that sum to 1"),
+        (("--size", "3"), "--size: expected 16 or more"),
+        (("--patient-pattern", "["), "--patient-pattern: not a regular expression"),
+        (("--keep", "modality"), "--keep: expected COLUMN=VALUE"),
+        (("--keep", "modality=MR"), "no row has modality=MR; modality has: X-ray, CT"),
+        (("--report", "note"), "--report: no column note (did you mean notes?)"),
+        (("--table", "other.csv"), "other.csv"),
+    ],
+)
+def test_a_wrong_option_of_pack_is_told_and_nothing_is_written(
+    run: Run, source: Path, options: tuple[str, ...], said: str
+) -> None:
+    ended = run("pack", "csv", source, "shards", *CSV, *options)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+    assert [path.name for path in Path().iterdir()] == ["xrays"]
+
+
+def test_two_wrong_options_are_told_at_once(run: Run, source: Path) -> None:
+    lines = run("pack", "csv", source, "shards", "--size", "3", "--keep", "x").err.splitlines()
+    assert [line.split(":")[-2].strip() for line in lines] == ["--size", "--keep"]
+
+
+def test_existing_output_is_never_overwritten(run: Run, source: Path) -> None:
+    Path("shards").mkdir()
+    for command in (("pack", "csv", source, "shards", *CSV), ("phantom", "shards", "--pairs", "2")):
+        ended = run(*command)
+        assert ended.code == 2
+        assert "exists already and is never overwritten" in ended.err
+    assert list(Path("shards").iterdir()) == []
+
+
+def test_inspect_shows_counts_and_says_them_as_json(run: Run, phantom: Path) -> None:
+    shown = run("inspect", phantom)
+    assert shown.code == 0
+    assert "phantom-standard: studies / patients / images" in shown.out
+    told = json.loads(run("inspect", phantom, "--json").out)
+    assert told["studies"]["pairs"] == {"train": 80, "validation": 40, "test": 40}
+    assert told["fingerprint"] in shown.out, "nothing is cut where there is no terminal"
+
+
+def test_inspect_of_something_else_is_refused(run: Run, tmp_path: Path) -> None:
+    ended = run("inspect", tmp_path)
+    assert ended == (2, "", f"radsweep: {tmp_path}: no packed data set there (manifest.json is missing)\n")
+
+
+def test_the_schema_that_is_printed_checks_experiments(run: Run) -> None:
+    schema = json.loads(run("schema").out)
+    assert schema == Experiment.model_json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)

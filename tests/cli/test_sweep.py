@@ -1,0 +1,97 @@
+"""A real sweep of two tiny trials through the command line, and what can be done with it afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, phantom: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(
+        f"experiment: tiny\ndata: {{shards: {phantom}, pairs: 20}}\nmodel: {{image: {{size: 32}}}}\n"
+        "train: {until: steps, steps: 4, batch_size: 10, learning_rate: 1e-3}\nevaluate: {every_steps: 2}\n"
+        "ablation: {arms: {baseline: {}, sentences: {augment.text.sentences: sample}}}\nrun: {slots: 1}\n"
+    )
+    return path
+
+
+def test_a_sweep_is_run_reported_resumed_and_its_winner_evaluated(
+    run: Run, ray_session: None, experiment: Path, phantom: Path, tmp_path: Path
+) -> None:
+    swept = run("sweep", experiment)
+    assert swept.code == 0, swept.err
+    assert "Trials (2)" in swept.err
+    assert "2 of 2  finished" in swept.err
+    (sweep,) = (tmp_path / "store" / "sweeps").iterdir()
+    assert f"Report: {sweep / 'report' / 'report.html'}" in swept.out
+    assert f"MLflow: radsweep ui --store {tmp_path / 'store'}" in swept.out
+    assert (sweep / "report" / "report.html").is_file()
+    assert "baseline" in swept.out
+    assert "sentences" in swept.out
+
+    told = run("report", "tiny")
+    assert told.code == 0, told.err
+    assert told.out == swept.out
+    assert json.loads(run("report", sweep.name, "--json").out) == json.loads((sweep / "report/report.json").read_text())
+
+    resumed = run("sweep", experiment, "--resume", "--json")
+    assert resumed.code == 0, resumed.err
+    assert "reused" in resumed.err
+    assert json.loads(resumed.out)["report"]
+    assert list((tmp_path / "store" / "sweeps").iterdir()) == [sweep]
+
+    measured = run("evaluate", sweep / "report" / "winner", "--data", phantom, "--json")
+    assert measured.code == 0, measured.err
+    found = json.loads(measured.out)
+    records = [json.loads(file.read_text()) for file in (tmp_path / "store" / "cells").glob("*/record.json")]
+    winners = [record["final"] for record in records if _same(record["final"], found["metrics"])]
+    assert winners, "the checkpoint alone gives the numbers of the sweep"
+    assert found["candidates"] == 40
+    assert found["metrics"]["test/text_to_image/recall_at_10"]["chance"] == pytest.approx(10 / 40)
+
+    shown = run("evaluate", sweep / "report" / "winner", "--data", phantom, "--split", "validation").out
+    row = next(line for line in shown.splitlines() if "validation recall@10, report to image " in line)
+    assert row.split()[-4:] == [row.split()[-4], "%", "25.0", "%", "40"][-4:]
+
+
+def _same(final: dict[str, float], metrics: dict[str, dict[str, float]]) -> bool:
+    return final == pytest.approx({name: numbers["value"] for name, numbers in metrics.items()}, abs=1e-6)
+
+
+def test_one_trial_is_trained_without_the_ablation(run: Run, ray_session: None, experiment: Path) -> None:
+    trained = run("train", experiment, "--json", "--set", "train.steps=2")
+    assert trained.code == 0, trained.err
+    assert "Trials (1)" in trained.err
+    assert json.loads(trained.out)["report"]
+
+
+def test_a_sweep_whose_every_trial_fails_ends_with_1(run: Run, ray_session: None, experiment: Path) -> None:
+    failed = run("sweep", experiment, "--set", "train.learning_rate=1e30", "--set", "train.clip=1e30")
+    assert failed.code == 1
+    assert "lower train.learning_rate" in failed.err
+
+
+def test_resuming_what_was_never_begun_is_refused(run: Run, experiment: Path) -> None:
+    refused = run("sweep", experiment, "--resume")
+    assert refused.code == 2
+    assert "--resume: no sweep of this very experiment" in refused.err
+
+
+def test_a_report_of_an_unknown_sweep_and_a_checkpoint_that_is_none_are_refused(
+    run: Run, phantom: Path, tmp_path: Path
+) -> None:
+    assert run("report", "nothing") == (
+        2, "", f"radsweep: {tmp_path / 'store'}: no sweep 'nothing' in this store; the latest are: none\n",
+    )  # fmt: skip
+    assert run("evaluate", tmp_path, "--data", tmp_path).err.startswith(f"radsweep: {tmp_path}: no packed data set")
+    refused = run("evaluate", tmp_path, "--data", phantom)
+    assert refused.code == 2
+    assert f"{tmp_path}: no checkpoint there" in refused.err

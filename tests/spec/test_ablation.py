@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from radsweep.errors import InputError
+from radsweep.spec.ablation import Ablation, Seeds
+from radsweep.spec.load import parse_experiment
+
+ARMS: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "local": {"objective.local.weight": 1},
+    "sentences": {"augment.text.sentences": "sample", "augment.text.keep": 0.5},
+}
+
+
+def refusal(ablation: dict[str, Any], **base: Any) -> str:
+    with pytest.raises(InputError) as caught:
+        parse_experiment({"experiment": "t", "data": {"shards": "x"}, "ablation": ablation} | base, "FILE")
+    return str(caught.value)
+
+
+def test_add_one_takes_the_arms_as_they_are() -> None:
+    assert Ablation(arms=ARMS).designed_arms() == ARMS
+
+
+def test_leave_one_out_merges_all_arms_and_leaves_out_one_at_a_time() -> None:
+    designed = Ablation(arms=ARMS, design="leave-one-out").designed_arms()
+    assert designed == {
+        "full": ARMS["local"] | ARMS["sentences"],
+        "without local": ARMS["sentences"],
+        "without sentences": ARMS["local"],
+    }
+
+
+def test_factorial_is_every_on_and_off_combination() -> None:
+    three = ARMS | {"seed": {"train.seed": 7}}
+    designed = Ablation(arms=three, design="factorial").designed_arms()
+    assert len(designed) == 2**3
+    assert designed["baseline"] == {}
+    assert designed["local + seed"] == {"objective.local.weight": 1, "train.seed": 7}
+    assert designed["local + sentences + seed"] == ARMS["local"] | ARMS["sentences"] | {"train.seed": 7}
+    assert len({tuple(sorted(changes.items())) for changes in designed.values()}) == 2**3
+
+
+@pytest.mark.parametrize("design", ["leave-one-out", "factorial"])
+def test_arms_that_set_one_key_cannot_be_merged(design: str) -> None:
+    clashing = {"a": {"train.clip": 1}, "b": {"train.clip": 2}}
+    assert "arms a and b both set train.clip" in refusal({"arms": clashing, "design": design})
+    assert Ablation(arms=clashing).designed_arms() == clashing
+
+
+@pytest.mark.parametrize("design", ["leave-one-out", "factorial"])
+def test_a_merging_design_needs_an_arm_that_changes_something(design: str) -> None:
+    assert "needs an arm that changes something" in refusal({"arms": {"baseline": {}}, "design": design})
+
+
+def test_a_number_of_seeds_is_a_number_of_replicates() -> None:
+    base = {"experiment": "t", "data": {"shards": "x"}}
+    for given, meant in ((3, Seeds(subset=3)), ({"subset": 2, "init": 4}, Seeds(subset=2, init=4))):
+        ablation = parse_experiment(base | {"ablation": {"arms": ARMS, "seeds": given}}, "FILE").ablation
+        assert ablation is not None
+        assert ablation.seeds == meant
+    assert "ablation.seeds.subset: expected 1 or more, found 0" in refusal({"arms": ARMS, "seeds": 0})
+    assert "ablation.seeds" in refusal({"arms": ARMS, "seeds": True})
+
+
+@pytest.mark.parametrize("pairs", [[100, 100], [1]])
+def test_sizes_are_different_and_at_least_two(pairs: list[int]) -> None:
+    assert "pairs: expected different numbers of at least 2" in refusal({"arms": ARMS, "pairs": pairs})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"objective.lokal.weight": 1}, "objective.lokal.weight: unknown key; did you mean objective.local.weight?"),
+        ({"keep": 1}, "keep: unknown key; did you mean augment.text.keep?"),
+        ({"objective": {"local": {"weight": 1}}}, "objective: unknown key: it is a group; give its keys with dots"),
+        ({"objective.local.weight": -1}, "objective.local.weight: expected 0 or more, found -1"),
+        ({"train.epochs": "many"}, 'train.epochs: expected a whole number, found "many"'),
+        ({"run.slots": 2}, "run.slots: unknown key"),
+    ],
+)
+def test_an_arm_that_sets_a_wrong_key_is_named(changes: dict[str, Any], said: str) -> None:
+    assert refusal({"arms": ARMS | {"new": changes}}).startswith(f"FILE: ablation.arms.new.{said}")
+
+
+def test_an_arm_whose_keys_are_right_alone_but_not_together_is_named() -> None:
+    arms = {"wide": {"train.batch_size": 30, "train.accumulate": 31}}
+    assert "FILE: ablation.arms.wide: train: accumulate 31 is more than" in refusal({"arms": arms}, train={"steps": 9})
+
+
+def test_an_arm_that_fits_no_size_of_the_ablation_is_named() -> None:
+    said = refusal({"arms": {"baseline": {}}, "pairs": [10]}, data={"shards": "x", "fraction": 0.5})
+    assert said.startswith("FILE: ablation.arms.baseline: data: `pairs` and `fraction` both set")
+
+
+def test_an_ablation_needs_an_arm() -> None:
+    assert refusal({"arms": {}}) == "FILE: ablation.arms: is empty; expected at least one entry"
+    assert "ablation.arms.baseline: expected keys with values ({} for none)" in refusal({"arms": {"baseline": None}})
+
+
+def test_a_file_asks_one_question() -> None:
+    space = {"train.seed": {"int": [0, 3]}}
+    assert "`search` and `ablation` both set" in refusal({"arms": ARMS}, search={"space": space})

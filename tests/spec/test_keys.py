@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from radsweep.spec import metrics
+from radsweep.spec.keys import flatten, get, leaf_keys, with_values
+from radsweep.spec.load import parse_experiment
+from radsweep.spec.trial import Trial
+
+TRIAL = parse_experiment({"experiment": "t", "data": {"shards": "x", "pairs": 9}}, "t").trial()
+
+
+def test_flattened_settings_hold_every_key_of_a_trial_defaults_included() -> None:
+    flat = flatten(TRIAL)
+    assert list(flat) == list(leaf_keys(Trial))
+    assert flat["data.pairs"] == 9
+    assert flat["data.fraction"] is None
+    assert flat["augment.image.crop"] == [0.6, 1.0]
+    assert not any(isinstance(value, dict) for value in flat.values())
+
+
+def test_values_set_one_by_one_make_the_same_trial() -> None:
+    assert Trial.model_validate(with_values({}, flatten(TRIAL))) == TRIAL
+
+
+def test_setting_values_leaves_the_original_alone_and_the_rest_as_it_was() -> None:
+    tree = {"a": {"b": 1, "c": [1]}, "d": 2}
+    changed = with_values(tree, {"a.b": 5, "e.f.g": 6, "d.h": 7})
+    assert tree == {"a": {"b": 1, "c": [1]}, "d": 2}
+    assert changed == {"a": {"b": 5, "c": [1]}, "e": {"f": {"g": 6}}, "d": {"h": 7}}
+
+
+def test_a_value_is_read_at_its_dotted_key() -> None:
+    tree = {"a": {"b": {"c": 3}}}
+    assert get(tree, "a.b.c") == 3
+    assert get(tree, "a.x.c") is None
+    assert get(tree, "a.b.c.d") is None
+
+
+def test_only_validation_metrics_can_be_selected_on_and_small_ranks_are_good() -> None:
+    assert all(name.startswith("val/") for name in metrics.selectable())
+    assert TRIAL.evaluate.select in metrics.selectable()
+    assert metrics.higher_is_better("val/text_to_image/recall_at_10")
+    assert not metrics.higher_is_better("test/image_to_text/median_rank")

@@ -1,0 +1,153 @@
+"""Real sweeps: a real Ray, a real MLflow database, the phantom. One experiment file's way to its report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+import torch
+
+from radsweep.data.decode import prepare_in_process, read_index
+from radsweep.report.write import write_report
+from radsweep.spec.load import parse_experiment
+from radsweep.spec.trial import Trial
+from radsweep.sweep.run import run_sweep
+from radsweep.sweep.store import Store
+from radsweep.training.collectives import Workers
+from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.training.trainer import train
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+ARMS = {"baseline": {}, "sentences": {"augment.text.sentences": "sample"}, "local": {"objective.local.weight": 1.0}}
+
+
+def sweep(phantom: Path, store: Path, resume: bool = False, **parts: Any) -> tuple[SweepRecord, dict[str, CellRecord]]:
+    tree: dict[str, Any] = {
+        "experiment": "end-to-end",
+        "data": {"shards": str(phantom), "pairs": 40},
+        "model": {"image": {"size": 32}, "dim": 32},
+        "train": {"until": "steps", "steps": 6, "batch_size": 16, "learning_rate": 1e-3},
+        "evaluate": {"every_steps": 3},
+        "run": {"store": str(store), "slots": 1},
+    }
+    for name, part in parts.items():
+        tree[name] = tree.get(name, {}) | part
+    record = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", write_report, resume)
+    return record, Store(store).read_cells({cell.key for cell in record.cells})
+
+
+@pytest.fixture(scope="module")
+def ablation(phantom: Path, short_folder: Path) -> tuple[Path, SweepRecord, dict[str, CellRecord]]:
+    store = short_folder / "ablation"
+    return store, *sweep(phantom, store, ablation={"arms": ARMS, "pairs": [20, 40], "seeds": 2})
+
+
+def test_every_cell_of_an_ablation_finishes_and_reads_the_test_split(ablation: Any) -> None:
+    _, record, cells = ablation
+    assert record.status == "finished"
+    assert len(record.cells) == len(cells) == 12
+    for planned in record.cells:
+        cell = cells[planned.key]
+        assert (cell.status, cell.pairs, cell.steps) == ("finished", planned.pairs, 6)
+        assert cell.final["test/text_to_image/recall_at_10"] >= 0
+
+
+def test_every_image_is_decoded_once_for_all_trials(ablation: Any, phantom: Path) -> None:
+    _, record, _ = ablation
+    index = read_index(phantom)
+    held_out = index.splits["validation"].images + index.splits["test"].images
+    assert held_out < record.cost["images_decoded"] <= held_out + index.splits["train"].images
+
+
+def test_a_trial_alone_gives_the_numbers_of_that_trial_in_a_sweep(ablation: Any, phantom: Path) -> None:
+    _, _, cells = ablation
+    tokenizer = next(iter((ablation[0] / "tokenizers").iterdir())).read_text()
+    data = prepare_in_process(read_index(phantom), tokenizer, 32, 1)
+    for cell in list(cells.values())[::5]:
+        alone = train(
+            Trial.model_validate(cell.trial), data, workers=Workers(), device=torch.device("cpu"), read_test=True
+        )
+        assert alone.best == cell.best
+        assert alone.final == cell.final
+
+
+def test_mlflow_has_a_parent_and_a_finished_child_for_each_cell(ablation: Any) -> None:
+    store, record, cells = ablation
+    client = mlflow.MlflowClient(f"sqlite:///{store / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("end-to-end")
+    runs = client.search_runs([experiment.experiment_id], max_results=100)
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert [run.info.status for run in runs] == ["FINISHED"] * 13
+    assert sorted((run.data.params["arm"], run.data.params["pairs"]) for run in children) == sorted(
+        (cell.arm, str(cell.pairs)) for cell in record.cells
+    )
+    for run in children:
+        cell = cells[run.data.tags["radsweep.cell"]]
+        assert run.data.metrics["best/text_to_image/recall_at_10"] == cell.best["val/text_to_image/recall_at_10"]
+    artifacts = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert {"report.html", "experiment.yaml", "best.yaml", "winner"} <= artifacts
+
+
+def test_the_report_and_the_winners_checkpoint_are_in_the_store(ablation: Any) -> None:
+    store, record, _ = ablation
+    folder = store / "sweeps" / record.id / "report"
+    assert "<html" in (folder / "report.html").read_text()
+    assert (folder / "winner" / "model.safetensors").exists()
+    assert len(list(store.glob("cells/*/checkpoint"))) == 1
+
+
+def test_finished_cells_are_never_run_again(ablation: Any, phantom: Path) -> None:
+    store, first, _ = ablation
+    wider = ARMS | {"both": {"augment.text.sentences": "sample", "objective.local.weight": 1.0}}
+    again, cells = sweep(phantom, store, ablation={"arms": wider, "pairs": [20, 40], "seeds": 2})
+    assert (again.cost["trials_reused"], again.cost["trials_run"]) == (12, 4)
+    assert {cell.key for cell in first.cells} < set(cells)
+
+
+def test_two_workers_in_a_slot_give_the_numbers_of_one(ablation: Any, phantom: Path, short_folder: Path) -> None:
+    _, _, cells = ablation
+    one = next(cell for cell in cells.values() if cell.trial["objective"]["local"]["weight"] and cell.pairs == 40)
+    seeds = {"data": {"seed": one.trial["data"]["seed"], "pairs": 40}, "train": {"seed": one.trial["train"]["seed"]}}
+    record, found = sweep(
+        phantom,
+        short_folder / "workers",
+        data=seeds["data"],
+        train=seeds["train"] | {"workers": 2},
+        objective={"local": {"weight": 1.0}},
+    )
+    (two,) = found.values()
+    assert (record.kind, two.workers) == ("train", 2)
+    for mine, theirs in zip(two.history, one.history, strict=True):
+        assert mine.metrics["train/loss"] == pytest.approx(theirs.metrics["train/loss"], abs=1e-4)
+
+
+def test_a_failing_trial_leaves_the_slot_usable(phantom: Path, short_folder: Path) -> None:
+    space = {"train.learning_rate": {"choice": [1e30, 1e-3]}}
+    record, cells = sweep(phantom, short_folder / "failing", search={"algorithm": "grid", "space": space})
+    first, second = (cells[cell.key] for cell in record.cells)
+    assert first.status == "failed"
+    assert "lower train.learning_rate" in (first.error or "")
+    assert second.status == "finished"
+    assert record.status == "finished"
+
+
+def test_a_search_stops_the_weak_and_reads_the_test_split_for_its_winner_alone(
+    phantom: Path, short_folder: Path
+) -> None:
+    store = short_folder / "search"
+    space = {"train.learning_rate": {"loguniform": [1e-6, 1e-2]}, "objective.local.weight": {"uniform": [0, 1]}}
+    search = {"algorithm": "random", "trials": 6, "scheduler": "asha", "grace": 1, "reduction": 2, "space": space}
+    record, cells = sweep(phantom, store, search=search, train={"steps": 12})
+    assert len(record.cells) == len(cells) == 6
+    assert {cell.status for cell in cells.values()} == {"finished", "stopped"}
+    read = [cell for cell in cells.values() if cell.final]
+    finished = [cell for cell in cells.values() if cell.status == "finished"]
+    best = max(cell.best["val/text_to_image/recall_at_10"] for cell in finished)
+    assert [cell.best["val/text_to_image/recall_at_10"] for cell in read] == [best]
+    report = json.loads((store / "sweeps" / record.id / "report" / "report.json").read_text())
+    assert report["report"]

@@ -1,0 +1,56 @@
+"""The store's records: written whole, found again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from radsweep.errors import InputError
+from radsweep.sweep.store import Store, store_folder, write_atomically
+from radsweep.training.record import CellRecord, SweepRecord
+
+
+def sweep(identifier: str, name: str, created: str) -> SweepRecord:
+    return SweepRecord(id=identifier, name=name, kind="train", experiment={}, select="", cells=(), created=created)
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    record = CellRecord(key="k", trial={"data": {"pairs": 3}}, status="finished", best={"val/x": 0.1})
+    Store(tmp_path).write_cell(record)
+    assert Store(tmp_path).read_cell("k") == record
+    assert Store(tmp_path).read_cells(["k", "missing"]) == {"k": record}
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"key": 3}'])
+def test_a_damaged_record_counts_as_missing(content: str, tmp_path: Path) -> None:
+    write_atomically(tmp_path / "cells" / "k" / "record.json", content)
+    assert Store(tmp_path).read_cell("k") is None
+
+
+def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    write_atomically(file, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_atomically(file, "new \ud800")
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_sweep_is_found_by_name_id_or_its_beginning_the_latest_first(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for identifier, created in (("low-1", "2026-01-01"), ("low-2", "2026-01-02"), ("other-3", "2026-01-03")):
+        store.write_sweep(sweep(identifier, identifier[:-2], created))
+    assert store.read_sweep("low").id == "low-2"
+    assert store.read_sweep("low-1").id == "low-1"
+    assert store.read_sweep("oth").id == "other-3"
+    with pytest.raises(InputError, match=r"no sweep 'missing'.*other-3"):
+        store.read_sweep("missing")
+
+
+def test_the_store_is_named_by_the_file_then_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RADSWEEP_STORE", str(tmp_path / "environment"))
+    assert store_folder(str(tmp_path / "file")) == tmp_path / "file"
+    assert store_folder(None) == tmp_path / "environment"
+    monkeypatch.delenv("RADSWEEP_STORE")
+    assert store_folder(None) == Path.home() / "radsweep"
