@@ -1,13 +1,14 @@
 """Seconds from a trial's last report to the next trial's first optimiser step: a warm slot beside the stock recipe.
 
-The step itself is included; writing the checkpoint, which falls between, is taken out and told apart on both sides,
-and so is the last evaluation, which ends with the report.
+To the end of that step, so it is included. The last evaluation ends with the report; writing the checkpoint, which falls
+between, is taken out on both sides. Both are told apart.
 """
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ def measure(folder: Path, quick: bool) -> Figures:
             "stock_s": statistics.median(stock_s),
             "ratio": statistics.median(stock_s) / statistics.median(warm_s),
             "warm_largest_s": max(warm_s),
+            "warm_idle_s": statistics.median(idle(ours)),
+            "step_s": statistics.median(t["seconds"]["training"] / t["steps"] for t in ours),
             "evaluation_s": statistics.median(t["moments"]["last_report"] - t["moments"]["last_step"] for t in ours),
             "checkpoint_s": statistics.median(t["seconds"]["checkpoint"] for t in ours),
             "warm_handovers": len(warm_s),
@@ -73,6 +76,14 @@ def seconds(trials: Sequence[Figures]) -> list[float]:
     """Of each hand-over, without the checkpoint of the trial that ends."""
     return [
         later["moments"]["first_step"] - earlier["moments"]["last_report"] - earlier["seconds"]["checkpoint"]
+        for earlier, later in pairwise(trials)
+    ]
+
+
+def idle(trials: Sequence[Figures]) -> list[float]:
+    """Of each hand-over, the part in which the workers wait for their next trial."""
+    return [
+        (datetime.fromisoformat(later["started"]) - datetime.fromisoformat(earlier["ended"])).total_seconds()
         for earlier, later in pairwise(trials)
     ]
 

@@ -31,9 +31,11 @@ class ShardIndex:
     splits: Mapping[Split, SplitIndex]
     reports: Mapping[Split, list[str]]
 
-    def paths(self) -> list[str]:
-        """Of all shards of pairs."""
-        return [path for split in self.splits for path in shard_paths(self.folder, self.manifest, "pairs", split)]
+    def paths(self, *splits: Split) -> list[str]:
+        """Of the shards of pairs, of these splits or of all."""
+        return [
+            path for split in splits or self.splits for path in shard_paths(self.folder, self.manifest, "pairs", split)
+        ]
 
 
 def read_index(folder: str | Path) -> ShardIndex:
@@ -48,7 +50,7 @@ def read_index(folder: str | Path) -> ShardIndex:
         splits[split], reports[split] = read_split(shard_paths(folder, manifest, "pairs", split))
         if len(splits[split]) < 2:
             raise InputError(
-                f"{folder}: the {split} split has {len(splits[split])} pairs, it needs 2 or more; pack with other splits"
+                f"{folder}: the {split} split has {len(splits[split])} pairs and needs 2; pack with other splits"
             )
     return ShardIndex(Path(folder), manifest, splits, reports)
 

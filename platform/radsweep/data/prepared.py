@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,7 +91,8 @@ class PreparedData:
     tokenizer: str  # its JSON, or the hub id or folder it is loaded from
     fingerprint: str  # of the data set
     decoded: int  # images decoded to make this
+    train_shards: tuple[str, ...] = ()  # where the training images are streamed from instead; none means cached
 
     def opened(self, fetch: Callable[[Sequence[Block]], list[Block]]) -> PreparedData:
         splits = {name: split.opened(fetch) for name, split in self.splits.items()}
-        return PreparedData(splits, self.tokenizer, self.fingerprint, self.decoded)
+        return dataclasses.replace(self, splits=splits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import ray
@@ -19,6 +19,7 @@ def prepare_data(
     size: int,
     channels: int,
     wanted: Mapping[Split, np.ndarray],
+    streamed: bool = False,
     progress: Callable[[int], None] = lambda images: None,
 ) -> PreparedData:
     """Decode and tokenise once; the images stay in Ray's object store, owned by this process.
@@ -27,14 +28,15 @@ def prepare_data(
         tokenizer: JSON, hub id or folder.
         size, channels: of the square images.
         wanted: study rows to decode, by split; a split that is not named is decoded whole.
+        streamed: leave the training images in their shards; each trial reads them from there, epoch by epoch.
         progress: is told how many images have been decoded so far.
     """
     ray.data.DataContext.get_current().enable_progress_bars = False
+    if streamed:
+        wanted = {"train": np.empty(0, dtype=np.int64)}
     decoder = Decoder(first_images(shards.splits, wanted), size, channels)
-    dataset = ray.data.read_parquet(shards.paths()).select_columns(["study_id", "images"])
-    dataset = dataset.map_batches(decoder, batch_size=DECODED_AT_ONCE, batch_format="pyarrow")
     blocks, places = [], []
-    for block in dataset.to_numpy_refs():
+    for block in _decoded(shards.paths(*(("validation", "test") if streamed else ())), decoder).to_numpy_refs():
         place = ray.get(_image_numbers.remote(block))
         if len(place):
             blocks.append(block)
@@ -43,7 +45,23 @@ def prepare_data(
     loaded = load_tokenizer(tokenizer)
     reports = {split: loaded.tokenise(texts) for split, texts in shards.reports.items()}
     splits = assemble(shards.splits, reports, places, blocks)
-    return PreparedData(splits, tokenizer, shards.manifest.fingerprint, sum(map(len, places)))
+    train_shards = tuple(shards.paths("train")) if streamed else ()
+    return PreparedData(splits, tokenizer, shards.manifest.fingerprint, sum(map(len, places)), train_shards)
+
+
+def training_blocks(paths: Sequence[str], decoder: Decoder, seed: int, epoch: int) -> Iterator[Block]:
+    """Decoded blocks of one epoch, read as they are used: shards in an order of seed and epoch, the same each time."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True
+    order = np.random.default_rng([seed, epoch, 3]).permutation(len(paths))
+    blocks = _decoded([paths[number] for number in order], decoder)
+    yield from blocks.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1)
+
+
+def _decoded(paths: Sequence[str], decoder: Decoder) -> ray.data.Dataset:
+    dataset = ray.data.read_parquet(list(paths)).select_columns(["study_id", "images"])
+    return dataset.map_batches(decoder, batch_size=DECODED_AT_ONCE, batch_format="pyarrow")
 
 
 @ray.remote(num_cpus=0)

@@ -28,6 +28,10 @@ class Data(Settings):
         default=None, gt=0, le=1, description="Part of the training studies used, instead of `pairs`"
     )
     seed: int = Field(default=0, ge=0, description="Seed of the order of patients that subsets are taken from")
+    source: Literal["auto", "cached", "streamed"] = Field(
+        default="auto",
+        description="cached: decoded once, in Ray's object store; streamed: from the shards; auto: cached if it fits",
+    )
 
     @model_validator(mode="after")
     def _one_size(self) -> Self:

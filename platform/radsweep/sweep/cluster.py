@@ -58,6 +58,13 @@ def connect() -> None:
         raise InputError(f"no Ray cluster at RAY_ADDRESS={address} ({line}); unset it to run locally") from None
 
 
+def object_store() -> float:
+    """Bytes of the cluster's object store."""
+    import ray
+
+    return float(ray.cluster_resources().get("object_store_memory", 0.0))
+
+
 def room(run: Run, trial: Trial) -> Room:
     """How many trials fit at once.
 
@@ -68,6 +75,8 @@ def room(run: Run, trial: Trial) -> Room:
 
     total = ray.cluster_resources()
     cpus, gpus = total.get("CPU", 0.0), total.get("GPU", 0.0)
+    if trial.data.source == "streamed":
+        cpus -= 1  # for Ray Data, which would wait for ever if workers reserved every CPU
     per_worker = run.gpus_per_worker if run.gpus_per_worker is not None else float(gpus > 0)
     workers = trial.train.workers
     fitting = int(cpus // (run.cpus_per_worker * workers) if workers else 0)
@@ -76,7 +85,7 @@ def room(run: Run, trial: Trial) -> Room:
     if fitting < 1:
         raise InputError(
             f"run: a trial needs {workers} x {run.cpus_per_worker:g} CPUs and {workers} x {per_worker:g} GPUs, the "
-            f"cluster has {cpus:g} and {gpus:g}; lower train.workers, run.cpus_per_worker or run.gpus_per_worker"
+            f"cluster has {cpus:g} and {gpus:g} for it; lower train.workers, run.cpus_per_worker or run.gpus_per_worker"
         )
     if run.slots and run.slots > fitting:
         raise InputError(f"run.slots: {run.slots} slots asked for, the cluster has room for {fitting}")

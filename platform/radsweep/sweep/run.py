@@ -22,7 +22,7 @@ from radsweep.sweep.plan import cell_trial, plan
 from radsweep.sweep.preflight import check_experiment, possible_trials
 from radsweep.sweep.progress import Console
 from radsweep.sweep.results import is_complete, statistics, winner
-from radsweep.sweep.sources import Preparations, data_card, dataset_folder
+from radsweep.sweep.sources import Preparations, data_card, dataset_folder, source_for
 from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.watch import Watch
 from radsweep.sweep.winner import read_test_split
@@ -55,9 +55,13 @@ def run_sweep(
     previous = _previous(store, experiment, where) if resume else None
     uri = tracking_uri(experiment.run.tracking_uri, store.root)
     cluster.connect()
-    room = cluster.room(experiment.run, base)
     console.say(f"Store: {store.root}")
     shards = read_index(dataset_folder(base.data.shards, store, console))
+    if base.data.source == "auto":  # from here on it says which: the order within an epoch differs
+        source = source_for(possible_trials(experiment), shards, cluster.object_store())
+        experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
+        base = experiment.trial()
+    room = cluster.room(experiment.run, base)
 
     def key_of(trial: Trial) -> str:
         return cell_key(trial, shards.manifest.fingerprint, room.device)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from radsweep.sweep.progress import Console
 from radsweep.sweep.store import Store, write_atomically
 
 PHANTOM = "phantom:"
+SHARE_OF_STORE = 0.5  # that decoded images may take
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,18 @@ def preparation_key(trial: Trial, tokenizer: str) -> str:
     return f"{image.size}-{image.channels}-{hashlib.sha256(tokenizer.encode()).hexdigest()[:12]}"
 
 
+def source_for(trials: Iterable[Trial], shards: ShardIndex, capacity: float) -> Literal["cached", "streamed"]:
+    """Where trials of `data.source: auto` get their training images.
+
+    Args:
+        capacity: bytes of the cluster's object store.
+    """
+    images = sum(index.images for index in shards.splits.values())
+    shapes = {(trial.model.image.size, trial.model.image.channels) for trial in trials}
+    needed = sum(images * channels * size**2 for size, channels in shapes)
+    return "cached" if needed <= SHARE_OF_STORE * capacity else "streamed"
+
+
 class Preparations:
     """Prepared data of a sweep, each made once, for the studies that its trials use."""
 
@@ -131,7 +144,8 @@ class Preparations:
             image = trial.model.image
             total = sum(index.images for index in self.shards.splits.values())
             with self.console.task(f"Decoding images to {image.size} x {image.size}", total) as advance:
-                data = prepare_data(self.shards, tokenizer, image.size, image.channels, wanted, advance)
+                streamed = trial.data.source == "streamed"
+                data = prepare_data(self.shards, tokenizer, image.size, image.channels, wanted, streamed, advance)
             self.made[key] = Prepared(key, ray.put(data), data.decoded)
 
     def key(self, trial: Trial) -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from radsweep.augment.random import subkeys
-from radsweep.models.vlm import VisionLanguageModel
+from radsweep.augment.text import TextBatch
+from radsweep.models.vlm import TextEmbedding, VisionLanguageModel
 from radsweep.objectives.total import total_loss
 from radsweep.objectives.views import Views, Words
 from radsweep.spec.trial import Objective
 from radsweep.training.batches import Batch
 from radsweep.training.collectives import Workers
 from radsweep.training.dropout import seeded
+
+LIKE_LENGTH = 16  # texts encoded together on a CPU
 
 
 def backward(
@@ -51,14 +55,30 @@ def _encode(model: VisionLanguageModel, batch: Batch) -> list[Tensor]:
     keys = [subkeys(batch.keys_b, f"view {view}") for view in range(max(views, len(batch.texts)))]
     with seeded(model.image, torch.cat(keys[:views])):
         image, regions = model.embed_images(pixels)
-    texts = []
-    for text, keys_b in zip(batch.texts, keys, strict=False):
-        with seeded(model.text, keys_b):
-            texts.append(model.embed_texts(text.ids_BL, text.mask_BL))
+    texts = [_embed_texts(model, text, keys_b) for text, keys_b in zip(batch.texts, keys, strict=False)]
     features = [*image.chunk(views), *(embedding for embedding, _ in texts)]
     if regions is not None:
         features += [*regions.chunk(views), *(tokens for _, tokens in texts if tokens is not None)]
     return [feature.to(torch.promote_types(feature.dtype, torch.float32)) for feature in features]
+
+
+def _embed_texts(model: VisionLanguageModel, text: TextBatch, keys_b: Tensor) -> TextEmbedding:
+    """On a CPU in groups of like length: half of a batch of reports is padding otherwise, and time goes by tokens."""
+    if text.ids_BL.device.type != "cpu":
+        with seeded(model.text, keys_b):
+            return model.embed_texts(text.ids_BL, text.mask_BL)
+    lengths_b = text.mask_BL.sum(dim=1)
+    order_b = lengths_b.argsort(stable=True)
+    embeddings, tokens = [], []
+    for rows in order_b.split(LIKE_LENGTH):
+        longest = int(lengths_b[rows].max())
+        with seeded(model.text, keys_b[rows]):
+            found = model.embed_texts(text.ids_BL[rows, :longest], text.mask_BL[rows, :longest])
+        embeddings.append(found.text_BD)
+        if found.tokens_BLD is not None:
+            tokens.append(functional.pad(found.tokens_BLD, (0, 0, 0, text.ids_BL.shape[1] - longest)))
+    back_b = order_b.argsort()
+    return TextEmbedding(torch.cat(embeddings)[back_b], torch.cat(tokens)[back_b] if tokens else None)
 
 
 def _views(model: VisionLanguageModel, features: list[Tensor], batch: Batch, workers: Workers) -> Views:
@@ -81,6 +101,6 @@ def _views(model: VisionLanguageModel, features: list[Tensor], batch: Batch, wor
 
 def _gather_words(tokens_bLD: Tensor, word_bL: Tensor, workers: Workers) -> Words:
     missing = workers.largest(tokens_bLD.shape[1]) - tokens_bLD.shape[1]
-    tokens = torch.nn.functional.pad(tokens_bLD, (0, 0, 0, missing))
-    words = torch.nn.functional.pad(word_bL, (0, missing), value=-1)
+    tokens = functional.pad(tokens_bLD, (0, 0, 0, missing))
+    words = functional.pad(word_bL, (0, missing), value=-1)
     return Words(workers.gather(tokens), workers.gather(words))

@@ -124,7 +124,7 @@ def start(trial: Trial, data: PreparedData, workers: Workers, device: torch.devi
         )
     synchronise(model, workers)
     seed_by_sample(model)
-    source = TrainingData(data.splits["train"], rows, tokenizer, trial, workers)
+    source = TrainingData(data, rows, tokenizer, trial, workers)
     optimiser = build_optimiser(model, trial.train)
     schedule = schedule_for(trial.train, source.steps_per_epoch)
     model.train()
