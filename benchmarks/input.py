@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-
 from common import Figures, phantom, run, short_trial, tell
+
 from radsweep.data.decode import DECODED_AT_ONCE, Decoder, ShardIndex, decode_image, read_index
 from radsweep.data.epochs import epoch_batches
 from radsweep.data.prepared import first_images

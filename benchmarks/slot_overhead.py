@@ -1,7 +1,7 @@
 """Seconds from a trial's last report to the next trial's first optimiser step: a warm slot beside the stock recipe.
 
-To the end of that step, so it is included. The last evaluation ends with the report; writing the checkpoint, which falls
-between, is taken out on both sides. Both are told apart.
+That is to the end of the step. The last evaluation ends with the report; writing the checkpoint, which falls between,
+is taken out on both sides. Both are told apart.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from open_clip.loss import ClipLoss
+from common import Figures, phantom, run, short_trial, tell
+from open_clip.loss import ClipLoss  # type: ignore[import-untyped]
 from torch import nn
 
-from common import Figures, phantom, run, short_trial, tell
 from radsweep.data.decode import prepare_in_process, read_index
 from radsweep.data.tokenizer import train_tokenizer
 from radsweep.models.vlm import VisionLanguageModel, build_model

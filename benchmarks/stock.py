@@ -12,10 +12,10 @@ from typing import Any
 import ray
 import ray.train
 import ray.train.torch
+from common import Figures
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from common import Figures
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.training import checkpoint

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common import LEARNING_RATES, Figures, phantom, quiet_output, random_search, run, short_trial, tell
+
 from radsweep.spec.experiment import Experiment
 
 EPOCHS, PAIRS = 2, 512  # 16 steps and two validations: 3 to 6 s a trial

@@ -61,7 +61,7 @@ def expectation(detail: ErrorDetails) -> str:
     if kind in _BOUNDS:
         return f"expected {_BOUNDS[kind].format(**context)}"
     known = _KINDS.get(kind) or _KINDS.get(kind.split("_")[0])
-    if known and kind != "value_error":
+    if known:
         return f"expected {known}"
     return detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
 

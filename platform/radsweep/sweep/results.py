@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from radsweep.evaluation.summary import spread
 from radsweep.spec import metrics
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
+Ending = Literal["finished", "interrupted", "failed"]
+
 
 def is_complete(record: CellRecord, read_test: bool) -> bool:
     """Whether a record answers for its cell, so that it need not run again."""
     return record.status == "finished" and (bool(record.final) or not read_test)
+
+
+def how_it_ended(cells: Sequence[PlannedCell], records: Mapping[str, CellRecord], expected: int) -> Ending:
+    """Ray Tune takes Ctrl-C itself and returns as if all were done: what has no record tells."""
+    if len(cells) < expected or any(cell.key not in records for cell in cells):
+        return "interrupted"
+    return "finished" if any(record.status == "finished" for record in records.values()) else "failed"
 
 
 def winner(cells: Iterable[PlannedCell], records: Mapping[str, CellRecord], select: str) -> PlannedCell | None:

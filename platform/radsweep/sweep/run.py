@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 from radsweep.data.decode import read_index
 from radsweep.errors import InputError
@@ -21,7 +20,7 @@ from radsweep.sweep.identity import cell_key, code_fingerprint, git_commit, vers
 from radsweep.sweep.plan import cell_trial, plan
 from radsweep.sweep.preflight import check_experiment, possible_trials
 from radsweep.sweep.progress import Console
-from radsweep.sweep.results import is_complete, statistics, winner
+from radsweep.sweep.results import Ending, how_it_ended, is_complete, statistics, winner
 from radsweep.sweep.sources import Preparations, data_card, dataset_folder, source_for
 from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.watch import Watch
@@ -54,6 +53,7 @@ def run_sweep(
     check_experiment(experiment, where)
     previous = _previous(store, experiment, where) if resume else None
     uri = tracking_uri(experiment.run.tracking_uri, store.root)
+    store.check_writable(f"{where}: run.store")
     cluster.connect()
     console.say(f"Store: {store.root}")
     shards = read_index(dataset_folder(base.data.shards, store, console))
@@ -82,7 +82,7 @@ def run_sweep(
         mirror.start_sweep()
         watch = Watch(store, mirror, console, sweep.select, expected)
         engine = Engine(store, sweep, base, room, preparations, key_of, watch)
-        status: Literal["finished", "interrupted", "failed"] = "failed"
+        status: Ending = "failed"
         try:
             for cell in cells:
                 if cell.key in known:
@@ -113,9 +113,10 @@ def run_sweep(
                 )
                 if record is not None:
                     watch.again(record)
-            status = "finished" if any(r.status == "finished" for r in watch.ended.values()) else "failed"
+            status = how_it_ended(cells, watch.ended, expected)
         except KeyboardInterrupt:
             status = "interrupted"
+        if status == "interrupted":
             console.say(f"Interrupted. What is finished is kept; `radsweep sweep {where} --resume` goes on.")
         watch.settle(cells)
         sweep = sweep.model_copy(

@@ -30,6 +30,15 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def check_writable(self, where: str) -> None:
+        """Raises InputError, which names `where` the folder was set, if nothing can be written there."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise InputError(f"{where}: {self.root} cannot be written ({error.strerror}); choose another") from None
+
     def cell_folder(self, key: str) -> Path:
         return self.root / "cells" / key
 

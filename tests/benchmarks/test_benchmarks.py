@@ -1,0 +1,68 @@
+"""Each benchmark prints one JSON object with the keys it promises. Tiny settings: their figures mean nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+NEEDS_MINUTES = pytest.mark.slow  # trials of the stock recipe take 20 s each
+
+
+def figures_of(name: str) -> dict[str, Any]:
+    command = [sys.executable, str(FOLDER / f"{name}.py"), "--json", "--quick"]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    assert printed.returncode == 0, printed.stderr[-2000:]
+    lines = printed.stdout.splitlines()
+    assert len(lines) == 1
+    figures: dict[str, Any] = json.loads(lines[0])
+    assert figures["machine"]["cores"] >= 1
+    return figures
+
+
+def test_a_step_is_compared_with_the_same_loss() -> None:
+    pytest.importorskip("open_clip")
+    figures = figures_of("step")
+    assert figures["samples_per_s"] > 0
+    assert figures["open_clip_samples_per_s"] > 0
+    assert figures["ratio"] > 0
+    assert figures["loss_difference"] < 1e-5
+
+
+def test_a_sweep_decodes_each_image_once() -> None:
+    figures = figures_of("decode_once")
+    assert figures["decoded"] == figures["images"] > 0
+    assert figures["trials"] == 2
+    assert 1 < figures["cost_ratio"] < 2
+
+
+def test_input_is_measured_three_ways() -> None:
+    figures = figures_of("input")
+    for way in ("streaming", "cached", "torch_dataloader"):
+        assert figures[f"{way}_images_per_s"] > 0
+
+
+@NEEDS_MINUTES
+def test_a_warm_slot_is_handed_its_next_trial_faster_than_one_is_started() -> None:
+    figures = figures_of("slot_overhead")["workers"]
+    assert set(figures) == {"1", "2"}
+    for measured in figures.values():
+        assert 0 < measured["warm_s"] < measured["stock_s"]
+        assert measured["ratio"] == pytest.approx(measured["stock_s"] / measured["warm_s"])
+        assert {"evaluation_s", "checkpoint_s"} <= set(measured)
+
+
+@NEEDS_MINUTES
+def test_all_sides_of_the_wall_clock_run_the_same_trials() -> None:
+    figures = figures_of("sweep_wall_clock")
+    assert figures["trials"] == 3
+    assert figures["largest_score_difference"] < 0.2
+    assert figures["ratio_stock"] == pytest.approx(figures["stock_s"] / figures["ours_s"])
+    assert figures["ratio_plain"] == pytest.approx(figures["ours_s"] / figures["plain_torch_s"])
+    for side in ("ours", "stock", "plain_torch"):
+        assert 0 < figures[f"{side}_startup_s"] < figures[f"{side}_s"]
