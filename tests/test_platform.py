@@ -25,7 +25,7 @@ def test_the_source_root_is_no_package() -> None:
     ],
 )
 def test_platform_is_pythons_own_from_the_repository_root(command: tuple[str, str], expected: str) -> None:
-    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == expected
 
 

@@ -77,10 +77,10 @@ def test_help_the_schema_and_a_wrong_experiment_are_answered_without_a_heavy_imp
         f"    print('heavy:', sorted({set(HEAVY)!r} & set(sys.modules)), 'code:', end.code or 0)\n"
         f"else:\n    print('heavy:', sorted({set(HEAVY)!r} & set(sys.modules)), 'code: 0')\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1] == f"heavy: [] code: {code}"
 
 
 def test_it_runs_as_a_module_too() -> None:
-    done = subprocess.run([sys.executable, "-m", "radsweep", "--version"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-m", "radsweep", "--version"], capture_output=True, text=True, timeout=120)
     assert done.stdout == f"radsweep {radsweep.__version__}\n"

@@ -39,7 +39,7 @@ def test_the_image_has_the_ray_and_python_that_are_pinned(cluster: Config) -> No
 def test_every_file_that_is_sent_to_the_machines_is_in_the_repository(cluster: Config) -> None:
     own = [local for local in cluster["file_mounts"].values() if not local.startswith("~")]
     assert "platform" in own
-    assert [path for path in own if not (ROOT / path).exists() and path != "README.md"] == []
+    assert [path for path in own if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("kind", ["head", "worker"])

@@ -67,7 +67,5 @@ def _run(experiment: Path, changes: list[str] | None, resume: bool, as_json: boo
 
     record = run_sweep(loaded, str(experiment), write_report, resume)
     tell(Store(store_folder(loaded.run.store)), record, as_json)
-    if record.status == "interrupted":
-        raise typer.Exit(130)
     if record.status != "finished":
         raise typer.Exit(1)

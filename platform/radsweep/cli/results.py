@@ -64,6 +64,7 @@ def evaluate(
 def tell(store: Store, record: SweepRecord, as_json: bool) -> None:
     """A sweep's results: its table, and where the rest is."""
     from radsweep.report.terminal import terminal_table
+    from radsweep.tracking.address import sanitise_uri
 
     folder = store.sweep_folder(record.id) / "report"
     if as_json:
@@ -72,7 +73,8 @@ def tell(store: Store, record: SweepRecord, as_json: bool) -> None:
     cells = store.read_cells(cell.key for cell in record.cells)
     _results(None, terminal_table(record, cells), False)
     print(f"Report: {folder / 'report.html'}")
-    print(f"MLflow: radsweep ui --store {store.root}")
+    uri = record.experiment.get("run", {}).get("tracking_uri")
+    print(f"MLflow: {sanitise_uri(uri) if uri else f'radsweep ui --store {store.root}'}")
 
 
 def _results(values: Any, table: Any, as_json: bool) -> None:

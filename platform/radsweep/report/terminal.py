@@ -28,9 +28,11 @@ def terminal_table(sweep: SweepRecord, cells: Mapping[str, CellRecord]) -> Table
     table = Table(
         title=Text(title),
         caption=Text(
-            f"{caption}; mean ± standard deviation (n replicates), "
-            "difference from the baseline in points; * a cell had not converged"
+            f"{caption}\nmean ± standard deviation (n replicates)\ndifference from the baseline\n"
+            "* a cell had not converged"
         ),
+        caption_justify="left",
+        min_width=48,
         box=box.SIMPLE_HEAD,
     )
     table.add_column("arm")
@@ -57,7 +59,7 @@ def _cell(entry: Entry) -> Text:
 
 def _trials(results: Results, title: str, caption: str) -> Table:
     source = tables.top_trials(results) if results.sweep.kind == "search" else tables.all_cells(results)
-    table = Table(title=Text(title), caption=Text(caption), box=box.SIMPLE_HEAD)
+    table = Table(title=Text(title), caption=Text(caption), min_width=48, box=box.SIMPLE_HEAD)
     for name in source.head:
         table.add_column(Text(name))
     for row in source.rows:

@@ -33,10 +33,10 @@ class Console:
             yield lambda done: progress.update(task, completed=done)
 
     @contextmanager
-    def counting(self, name: str) -> Iterator[Callable[[int], None]]:
+    def counting(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
         """As `task`, for work that tells how much more is done."""
         done = 0
-        with self.task(name) as advance:
+        with self.task(name, total) as advance:
 
             def more(count: int) -> None:
                 nonlocal done

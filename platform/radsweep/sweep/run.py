@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from radsweep.data.decode import read_index
 from radsweep.errors import InputError
@@ -177,8 +178,12 @@ def _previous(store: Store, experiment: Experiment, where: str) -> SweepRecord:
     return same[-1]
 
 
-def _question(experiment: dict[str, object]) -> str:
-    return json.dumps({key: value for key, value in experiment.items() if key != "run"}, sort_keys=True)
+def _question(experiment: dict[str, Any]) -> str:
+    """What a sweep asks, wherever it runs and however its images reach the trials."""
+    data = {key: value for key, value in experiment["data"].items() if key != "source"}
+    return json.dumps(
+        {key: value for key, value in experiment.items() if key != "run"} | {"data": data}, sort_keys=True
+    )
 
 
 def _cost(watch: Watch, preparations: Preparations, room: cluster.Room, seconds: float) -> dict[str, float]:

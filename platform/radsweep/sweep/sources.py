@@ -11,10 +11,9 @@ from typing import Any, Literal
 import numpy as np
 
 from radsweep.data.decode import ShardIndex
-from radsweep.data.phantom import VERSION, from_name, write_phantom
+from radsweep.data.phantom import HELD_OUT, UNPAIRED, VERSION, from_name, write_phantom
 from radsweep.data.schema import Manifest, Split
 from radsweep.data.shards import read_manifest
-from radsweep.data.stream import prepare_data
 from radsweep.data.subsets import seeded_order, subset_size
 from radsweep.data.tokenizer import train_tokenizer
 from radsweep.errors import InputError
@@ -46,8 +45,9 @@ def dataset_folder(shards: str, store: Store, console: Console) -> Path:
     settings = from_name(shards.removeprefix(PHANTOM))
     folder = store.root / "data" / f"phantom-{settings.difficulty}-{settings.pairs}-v{VERSION}"
     if not folder.exists():
+        total = settings.pairs + HELD_OUT + UNPAIRED
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with console.counting(f"Making the phantom data set {shards}, in studies") as progress:
+        with console.counting(f"Making the phantom data set {shards}, in studies", total) as progress:
             write_phantom(folder, difficulty=settings.difficulty, pairs=settings.pairs, progress=progress)
     return folder
 
@@ -131,6 +131,8 @@ class Preparations:
     def make(self, trials: Iterable[Trial], every_study: bool = False) -> None:
         """Everything that these trials need. `every_study`: their subsets are not known beforehand."""
         import ray
+
+        from radsweep.data.stream import prepare_data  # Ray takes seconds to import, and preflight needs none of it
 
         rows: dict[str, set[int]] = {}
         examples: dict[str, tuple[Trial, str]] = {}

@@ -7,6 +7,7 @@ STORE/tokenizers/, data/, mlflow.db        tokenizers trained here, phantom data
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -17,6 +18,8 @@ from pydantic import ValidationError
 
 from radsweep.errors import InputError
 from radsweep.training.record import CellRecord, SweepRecord
+
+logger = logging.getLogger(__name__)
 
 
 def store_folder(setting: str | None) -> Path:
@@ -52,7 +55,10 @@ class Store:
         """A trial that ended, in whatever way; None where it never did or its record cannot be read."""
         try:
             return CellRecord.model_validate_json((self.cell_folder(key) / "record.json").read_bytes())
-        except (FileNotFoundError, ValidationError):
+        except FileNotFoundError:
+            return None
+        except ValidationError:
+            logger.warning("%s cannot be read as a record: the trial counts as not run", self.cell_folder(key))
             return None
 
     def write_cell(self, record: CellRecord) -> None:

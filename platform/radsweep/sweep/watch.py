@@ -66,7 +66,11 @@ class Watch(Callback):
 
     @contextmanager
     def bar(self) -> Iterator[None]:
-        """Within, progress is shown over all trials of the sweep."""
+        """Within, a terminal shows a bar over all trials of the sweep; a log has the lines of `_end`."""
+        if not self.console.terminal.is_terminal:
+            self.console.say(f"Running {self.total - sum(self.counts.values())} of {self.total} trials")
+            yield
+            return
         with self.console.task("Trials", self.total) as self.advance:
             self.advance(sum(self.counts.values()))
             yield

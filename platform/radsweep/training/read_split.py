@@ -28,6 +28,8 @@ def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:
     if found is None:
         raise InputError(f"{folder}: no checkpoint there; give a folder with {checkpoint.WEIGHTS} and state.json")
     tensors, state = found
+    if "trial" not in state:
+        raise InputError(f"{folder}: a trial still under way, not a finished one; give its `checkpoint` folder")
     trial = Trial.model_validate(state["trial"])
     model = build_model(trial, load_tokenizer(state["tokenizer"]).vocabulary)
     model.load_state_dict(tensors[checkpoint.WEIGHTS])

@@ -11,10 +11,12 @@ from radsweep.data.phantom.difficulty import (
 from radsweep.data.phantom.findings import Finding
 from radsweep.data.phantom.generate import PhantomStudy, generate
 from radsweep.data.phantom.oracle import oracle_retrieval
-from radsweep.data.phantom.write import write_phantom
+from radsweep.data.phantom.write import HELD_OUT, UNPAIRED, write_phantom
 
 __all__ = [
     "DIFFICULTIES",
+    "HELD_OUT",
+    "UNPAIRED",
     "VERSION",
     "Difficulty",
     "Finding",

@@ -13,6 +13,9 @@ from radsweep.data.shards import write_dataset
 # Phantoms have no privacy to protect: one key for all makes ids, subsets and fingerprints the same on every machine.
 KEY = b"radsweep phantoms are nobody's  "
 
+HELD_OUT = 400 + 400  # studies of the validation and test splits, unless told otherwise
+UNPAIRED = 10_000 + 10_000  # images and reports without the other
+
 
 def write_phantom(
     out: Path,
