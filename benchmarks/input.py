@@ -1,12 +1,13 @@
 """Images a second into a training process, three ways from the same shards: decoded and resized, not augmented.
 
-streaming: Ray Data reads and decodes the shards anew in each epoch. cached: decoded once, then read from the object
+streaming: Ray Data reads and decodes the shards anew in each epoch, as trials do where the images do not fit. cached: decoded once, then read from the object
 store, as trials do. torch_dataloader: a torch DataLoader whose workers decode images that they hold as bytes.
 Steady epochs are timed; what came before the first is told apart.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import time
@@ -18,10 +19,9 @@ import pyarrow.parquet as pq
 import torch
 from common import Figures, phantom, run, short_trial, tell
 
-from radsweep.data.decode import DECODED_AT_ONCE, Decoder, ShardIndex, decode_image, read_index
+from radsweep.data.decode import Decoder, ShardIndex, decode_image, read_index
 from radsweep.data.epochs import epoch_batches
 from radsweep.data.prepared import first_images
-from radsweep.data.shards import shard_paths
 from radsweep.spec.trial import Trial
 
 
@@ -72,20 +72,12 @@ def count(batches: Iterable[np.ndarray]) -> int:
 
 
 def streaming(shards: ShardIndex, trial: Trial) -> Callable[[], Iterable[np.ndarray]]:
-    import ray
+    from radsweep.data.stream import training_blocks
 
-    ray.data.DataContext.get_current().enable_progress_bars = False
     image = trial.model.image
     decoder = Decoder(first_images({"train": shards.splits["train"]}, {}), image.size, image.channels)
-
-    def epoch() -> Iterable[np.ndarray]:
-        dataset = ray.data.read_parquet(shard_paths(shards.folder, shards.manifest, "pairs", "train"))
-        dataset = dataset.select_columns(["study_id", "images"])
-        dataset = dataset.map_batches(decoder, batch_size=DECODED_AT_ONCE, batch_format="pyarrow")
-        for batch in dataset.iter_batches(batch_size=trial.train.batch_size, batch_format="numpy"):
-            yield batch["pixels"]
-
-    return epoch
+    numbers = itertools.count()
+    return lambda: (block["pixels"] for block in training_blocks(shards.paths("train"), decoder, 0, next(numbers)))
 
 
 def cached(shards: ShardIndex, trial: Trial) -> Callable[[], Iterable[np.ndarray]]:
@@ -108,9 +100,8 @@ def cached(shards: ShardIndex, trial: Trial) -> Callable[[], Iterable[np.ndarray
 
 def torch_dataloader(shards: ShardIndex, trial: Trial) -> Callable[[], Iterable[np.ndarray]]:
     image = trial.model.image
-    paths = shard_paths(shards.folder, shards.manifest, "pairs", "train")
     loader = torch.utils.data.DataLoader(
-        ShardImages(paths, image.size, image.channels),
+        ShardImages(shards.paths("train"), image.size, image.channels),
         batch_size=trial.train.batch_size,
         shuffle=True,
         num_workers=os.cpu_count() or 1,

@@ -151,3 +151,18 @@ def test_a_search_stops_the_weak_and_reads_the_test_split_for_its_winner_alone(
     assert [cell.best["val/text_to_image/recall_at_10"] for cell in read] == [best]
     report = json.loads((store / "sweeps" / record.id / "report" / "report.json").read_text())
     assert report["report"]
+
+
+def test_streamed_from_the_shards_a_trial_sees_the_same_samples_and_repeats_itself(
+    ablation: Any, phantom: Path, short_folder: Path
+) -> None:
+    cached = next(cell for cell in ablation[2].values() if cell.pairs == 40)
+    seeds = {"data": {"source": "streamed", "seed": cached.trial["data"]["seed"]}, "train": {"steps": 4}}
+    (first,), (again,) = (
+        list(sweep(phantom, short_folder / f"streamed{number}", **seeds)[1].values()) for number in range(2)
+    )
+    assert first.trial["data"]["source"] == "streamed"
+    assert first.subset_sha256 == cached.subset_sha256
+    assert first.key != cached.key
+    assert first.best == again.best
+    assert [v.metrics["train/loss"] for v in first.history] == [v.metrics["train/loss"] for v in again.history]
