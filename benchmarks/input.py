@@ -1,8 +1,8 @@
 """Images a second into a training process, three ways from the same shards: decoded and resized, not augmented.
 
-streaming: Ray Data reads and decodes the shards anew in each epoch, as trials do where the images do not fit. cached: decoded once, then read from the object
-store, as trials do. torch_dataloader: a torch DataLoader whose workers decode images that they hold as bytes.
-Steady epochs are timed; what came before the first is told apart.
+streaming: Ray Data reads and decodes the shards anew in each epoch, as trials do where the images would not fit.
+cached: decoded once, then read from the object store, as trials do else. torch_dataloader: a torch DataLoader whose
+workers decode images that they hold as bytes. Steady epochs are timed; what came before is in the first one.
 """
 
 from __future__ import annotations

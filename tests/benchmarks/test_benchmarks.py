@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-NEEDS_MINUTES = pytest.mark.slow  # trials of the stock recipe take 20 s each
+NEEDS_MINUTES = pytest.mark.slow  # a Ray, or several, and sweeps of their own
 
 
 def figures_of(name: str) -> dict[str, Any]:
@@ -34,6 +34,7 @@ def test_a_step_is_compared_with_the_same_loss() -> None:
     assert figures["loss_difference"] < 1e-5
 
 
+@NEEDS_MINUTES
 def test_a_sweep_decodes_each_image_once() -> None:
     figures = figures_of("decode_once")
     assert figures["decoded"] == figures["images"] > 0
