@@ -19,8 +19,8 @@ from radsweep.sweep.slot import SCORE, Slot
 from radsweep.sweep.sources import Preparations
 from radsweep.sweep.store import Store
 from radsweep.sweep.watch import Watch
-from radsweep.training.cell import Task
 from radsweep.training.record import PlannedCell, SweepRecord
+from radsweep.training.task import Task
 
 SLOT_RESTARTS = 3  # of a trial whose slot died
 

@@ -25,11 +25,10 @@ from radsweep.sweep.results import Ending, how_it_ended, is_complete, statistics
 from radsweep.sweep.sources import Preparations, data_card, dataset_folder, source_for
 from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.watch import Watch
-from radsweep.sweep.winner import read_test_split
 from radsweep.tracking.address import prepare, tracking_uri
 from radsweep.tracking.mirror import Mirror
-from radsweep.training.cell import now
 from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.training.task import now
 
 WriteReport = Callable[[Path, SweepRecord, Mapping[str, CellRecord]], Path]
 
@@ -105,6 +104,8 @@ def run_sweep(
                 trial = cell_trial(base, best)
                 if preparations.key(trial) not in preparations.made:
                     preparations.make([trial])
+                from radsweep.sweep.winner import read_test_split  # PyTorch, which only a search's end needs here
+
                 record = read_test_split(
                     store,
                     best,

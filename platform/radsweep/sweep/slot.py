@@ -14,16 +14,14 @@ from typing import Any
 
 import ray
 import ray.train
-import ray.train.torch
 from ray import tune
 
 from radsweep.data.prepared import PreparedData
 from radsweep.spec import metrics
 from radsweep.sweep.mailbox import Mailbox
 from radsweep.sweep.store import Store
-from radsweep.training.cell import Task, run_cell
-from radsweep.training.collectives import Workers
 from radsweep.training.record import CellRecord, Validation
+from radsweep.training.task import Task
 
 AT_STEP = "at_step"  # optimiser steps before it
 MOST_RESTARTS = 20  # of a slot's worker group
@@ -94,6 +92,8 @@ class Slot(tune.Trainable):
         return result
 
     def _run_group(self) -> None:
+        import ray.train.torch  # PyTorch: slow to import, and whoever imports this module would wait for it
+
         settings = self.settings
         trainer = ray.train.torch.TorchTrainer(
             serve_tasks,
@@ -119,6 +119,11 @@ class Slot(tune.Trainable):
 
 def serve_tasks(config: dict[str, Any]) -> None:
     """The loop of every worker of a group: take a task, run it, leave its record, until there are no more."""
+    import ray.train.torch
+
+    from radsweep.training.cell import run_cell
+    from radsweep.training.collectives import Workers
+
     mailbox, store = config["mailbox"], Store(Path(config["store"]))
     context = ray.train.get_context()
     workers = Workers(context.get_world_rank(), context.get_world_size())

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 
@@ -15,21 +13,10 @@ from radsweep.errors import InputError
 from radsweep.spec.trial import Trial
 from radsweep.training.collectives import Workers
 from radsweep.training.record import CellRecord, Validation
+from radsweep.training.task import Task, now
 from radsweep.training.trainer import TrialFailed, train
 
 logger = logging.getLogger(__name__)
-
-
-class Task(NamedTuple):
-    """What a worker group is asked to do. `data` names the prepared data among those of the sweep."""
-
-    key: str
-    trial: dict[str, Any]
-    folder: str
-    data: str
-    read_test: bool
-    code: str
-    versions: dict[str, str]
 
 
 def run_cell(
@@ -78,8 +65,3 @@ def run_cell(
     status = "stopped" if fields.pop("stopped") else "finished"
     fields["seconds"] = outcome.seconds | {"total": sum(outcome.seconds.values())}
     return CellRecord.model_validate(known | fields | {"status": status, "ended": now()})
-
-
-def now() -> str:
-    """The time in UTC, ISO 8601, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -29,7 +29,7 @@ class SampleDropout(nn.Module):
             keep = (uniform(keys_B, 1) >= self.p).view([-1] + [1] * (x.dim() - 1))
         else:
             keep = keep_mask(keys_B, x[0].numel(), self.p).view_as(x)
-        return x * keep / (1 - self.p)
+        return x * keep.to(x.dtype).mul_(1 / (1 - self.p))
 
 
 def seed_by_sample(model: nn.Module) -> None:

@@ -1,0 +1,23 @@
+"""A task for a group of workers. Apart from `cell.py`, which needs PyTorch: those who hand tasks on do without."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+
+class Task(NamedTuple):
+    """What a worker group is asked to do. `data` names the prepared data among those of the sweep."""
+
+    key: str
+    trial: dict[str, Any]
+    folder: str
+    data: str
+    read_test: bool
+    code: str
+    versions: dict[str, str]
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
