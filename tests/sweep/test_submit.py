@@ -118,7 +118,7 @@ def test_an_experiment_file_from_anywhere_lands_inside_the_job(way: str, experim
 
 def test_the_staged_job_imports_the_staged_package(experiment: Path, tmp_path: Path) -> None:
     stage(tmp_path / "job", experiment, [])
-    cli = tmp_path / "job" / "platform" / "radsweep" / "cli.py"
+    cli = tmp_path / "job" / "platform" / "radsweep" / "cli" / "__init__.py"
     cli.write_text("import sys\ndef main():\n    print(__file__, *sys.argv[1:])\n")
     (tmp_path / "job" / "jobs" / "sweep.py").write_text(submission.ENTRY)
     ran = subprocess.run(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -116,7 +118,10 @@ class Engine:
             failure_config=tune.FailureConfig(max_failures=SLOT_RESTARTS),
             verbose=0,
         )
+        on_interrupt = signal.getsignal(signal.SIGINT)
         try:
             tune.Tuner(trainable, param_space=param_space, tune_config=config, run_config=run).fit()
         finally:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, on_interrupt)  # Tune takes Ctrl-C and keeps it
             shutil.rmtree(self.scratch, ignore_errors=True)
