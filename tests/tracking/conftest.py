@@ -171,9 +171,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator
     folder = tmp_path_factory.mktemp("server")
     shutil.copy(template, folder / "mlflow.db")
     running = Server(folder)
-    running.start()
-    yield running
-    running.kill()
+    try:
+        running.start()
+        yield running
+    finally:
+        running.kill()
 
 
 @pytest.fixture(scope="session")
@@ -183,7 +185,7 @@ def wait() -> Callable[[Callable[[], bool]], None]:
 
 def wait_until(condition: Callable[[], bool]) -> None:
     """Poll; the suite's own limit ends what never comes true."""
-    for _ in range(1200):
+    for _ in range(6000):
         if condition():
             return
         time.sleep(0.1)
