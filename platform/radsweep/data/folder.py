@@ -44,7 +44,7 @@ def new_folder(out: Path) -> Iterator[Path]:
         if os.path.lexists(out):
             raise InputError(f"{out} was made by another process meanwhile; nothing was changed there")
         os.rename(partial, out)
-        _sync(out.parent)
+        sync(out.parent)
     except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
@@ -58,8 +58,8 @@ def sync_tree(folder: Path) -> None:
     """Flush every file and folder below `folder`, and itself, to the disk."""
     for base, _, files in os.walk(folder, topdown=False):
         for name in files:
-            _sync(Path(base, name))
-        _sync(Path(base))
+            sync(Path(base, name))
+        sync(Path(base))
 
 
 def _remove_abandoned(out: Path) -> None:
@@ -81,7 +81,8 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have the file or folder on disk, so that a crash cannot undo it."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

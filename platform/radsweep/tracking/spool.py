@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from radsweep.data.folder import sync
 from radsweep.tracking.entry import Entry
 
 
@@ -38,7 +39,7 @@ class Spool:
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
-        _sync_folder(self.folder)
+        sync(self.folder)
 
     def waiting(self) -> list[Path]:
         """Files of the entries that are not sent yet, oldest first."""
@@ -63,11 +64,3 @@ class Spool:
                 yield False
             else:
                 yield True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
