@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 import torch
 
 from radsweep.augment.random import sample_keys
-from radsweep.augment.text import augment_texts, text_batch
-from radsweep.data.tokenizer import SpecialIds, TokenisedReports
+from radsweep.augment.text import TextAugmenter, augment_texts, text_batch
+from radsweep.data.tokenizer import ReportTokenizer, SpecialIds, TokenisedReports, load_tokenizer, train_tokenizer
+from radsweep.errors import InputError
 from radsweep.spec.trial import TextAugmentation
 
 SPECIAL = SpecialIds(cls=2, sep=3, pad=0, mask=4)
@@ -124,3 +127,102 @@ def test_a_word_that_ends_one_report_does_not_run_into_the_next() -> None:
         np.array([10, 11], np.int32), np.zeros(2, np.int32), np.zeros(2, np.int32), np.array([0, 1, 2])
     )
     assert text_batch(same, SPECIAL, 10).words_BL.tolist() == [[-1, 0, -1], [-1, 0, -1]]
+
+
+WORD_OPERATIONS = ("synonyms", "swap", "delete", "insert")
+TokenizerOf = Callable[[str], ReportTokenizer]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"sentences": "shuffle"}, {"sentences": "sample"}, {"sentences": "one"}]
+    + [{name: 0.1} for name in WORD_OPERATIONS], ids=str,
+)  # fmt: skip
+def test_each_text_augmentation_changes_its_input_seen_from_the_batch(
+    settings: dict[str, object], tokenizer_of: TokenizerOf, texts: tuple[str, ...]
+) -> None:
+    tokenizer = tokenizer_of("trained")
+    written = tokenizer.tokenise(texts[:3] * 20)
+    keys = sample_keys(0, torch.arange(60), 0)
+    augment = TextAugmenter(TextAugmentation(**settings), tokenizer)  # type: ignore[arg-type]
+    plain, seen = (text_batch(part, tokenizer.special, 200).ids_BL for part in (written, augment(written, keys)))
+    width = max(plain.shape[1], seen.shape[1])
+    plain, seen = (torch.nn.functional.pad(ids, (0, width - ids.shape[1])) for ids in (plain, seen))
+    changed = (plain != seen).any(dim=1)
+    assert changed.float().mean() > (0.3 if "sentences" in settings else 0.99)
+
+
+def test_without_word_operations_the_sentences_alone_change_and_no_word_list_is_read(
+    tokenizer_of: TokenizerOf, texts: tuple[str, ...]
+) -> None:
+    tokenizer = tokenizer_of("trained")
+    batch, keys = tokenizer.tokenise(texts), sample_keys(0, torch.arange(len(texts)), 0)
+    for kind in ("all", "sample", "one", "shuffle"):
+        settings = TextAugmentation(sentences=kind, words="no/such/file.yaml")  # type: ignore[arg-type]
+        both = zip(TextAugmenter(settings, tokenizer)(batch, keys), augment_texts(batch, settings, keys), strict=True)
+        assert all(np.array_equal(one, other) for one, other in both)
+
+
+@pytest.mark.parametrize("sentences", ["all", "sample", "one", "shuffle"])
+def test_words_are_augmented_alike_in_any_batch_and_anew_each_epoch(
+    sentences: Kind, tokenizer_of: TokenizerOf, texts: tuple[str, ...]
+) -> None:
+    tokenizer = tokenizer_of("trained")
+    settings = TextAugmentation(sentences=sentences, synonyms=0.3, swap=0.3, delete=0.3, insert=0.3)
+    batch, numbers = tokenizer.tokenise(texts), np.arange(len(texts))
+    keys = sample_keys(0, torch.from_numpy(numbers), 0)
+    augment = TextAugmenter(settings, tokenizer)
+    whole = augment(batch, keys)
+    other = TextAugmenter(settings, tokenizer)  # it meets the words in another order
+    for number in numbers[::-1]:
+        alone = other(batch.take(numbers[number : number + 1]), keys[number : number + 1])
+        assert all(np.array_equal(*pair) for pair in zip(alone, whole.take(numbers[number : number + 1]), strict=True))
+    again = augment(batch, keys)
+    assert all(np.array_equal(*pair) for pair in zip(again, whole, strict=True))
+    assert rows(augment(batch, sample_keys(0, torch.from_numpy(numbers), 1))) != rows(whole)
+
+
+def test_words_change_in_the_sentences_that_are_left(tokenizer_of: TokenizerOf) -> None:
+    tokenizer = tokenizer_of("trained")
+    batch = tokenizer.tokenise(["The heart is enlarged. Basal opacity. Osseous structures are seen. Lung apex."] * 50)
+    keys = sample_keys(0, torch.arange(50), 0)
+    one = augment_texts(batch, TextAugmentation(sentences="one"), keys)
+    result = TextAugmenter(TextAugmentation(sentences="one", swap=0.01), tokenizer)(batch, keys)
+    for left, right in zip(rows(one), rows(result), strict=True):
+        assert left != right
+        assert Counter(left) == Counter(right)
+    assert np.array_equal(result.sentences_T, one.sentences_T)
+
+
+def test_a_word_list_that_cannot_be_used_is_the_users_to_put_right(tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(train_tokenizer([(f"p{n}", "hjärtat är normalt") for n in range(5)], 400))
+    with pytest.raises(InputError, match=r"augment\.text\.words: nowhere is neither a language"):
+        TextAugmenter(TextAugmentation(swap=0.1, words="nowhere"), tokenizer)
+    with pytest.raises(InputError, match=r"augment\.text\.words: english has no synonyms that the tokenizer"):
+        TextAugmenter(TextAugmentation(insert=0.1), tokenizer)
+    TextAugmenter(TextAugmentation(swap=0.1), tokenizer)
+    (tmp_path / "svenska.yaml").write_text("protected: {nekande: [ingen]}\nsynonyms: [[hjärtat, normalt]]", "utf-8")
+    settings = TextAugmentation(synonyms=1, words=str(tmp_path / "svenska.yaml"))
+    result = TextAugmenter(settings, tokenizer)(tokenizer.tokenise(["hjärtat är"]), sample_keys(0, torch.arange(1), 0))
+    assert result.tokens_T.tolist() == tokenizer.tokenise(["normalt är"]).tokens_T.tolist()
+
+
+def test_reports_without_a_word_stay_empty(tokenizer_of: TokenizerOf) -> None:
+    augment = TextAugmenter(TextAugmentation(synonyms=1, swap=1, delete=1, insert=1), tokenizer_of("trained"))
+    for texts in ([""], ["", "Normal.", ""], [".", "..."], ["XXXX"]):
+        batch = tokenizer_of("trained").tokenise(texts)
+        result = augment(batch, sample_keys(0, torch.arange(len(texts)), 0))
+        lengths = np.diff(result.offsets)
+        assert ((lengths == 0) == (np.diff(batch.offsets) == 0)).all()
+
+
+def test_a_tokenizer_without_a_start_token_gets_none() -> None:
+    reports = TokenisedReports(
+        np.array([7, 8, 9, 6], dtype=np.int32),
+        np.zeros(4, dtype=np.int32),
+        np.array([0, 1, 1, 0], dtype=np.int32),
+        np.array([0, 3, 4]),
+    )
+    batch = text_batch(reports, SpecialIds(cls=None, sep=2, pad=0, mask=None), max_tokens=3)
+    assert batch.ids_BL.tolist() == [[7, 8, 2], [6, 2, 0]]
+    assert batch.mask_BL.tolist() == [[True] * 3, [True, True, False]]
+    assert batch.words_BL.tolist() == [[0, 1, -1], [0, -1, -1]]

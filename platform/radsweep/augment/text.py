@@ -8,8 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from radsweep.augment.lexicon import Lexicon
 from radsweep.augment.random import uniform
-from radsweep.data.tokenizer import SpecialIds, TokenisedReports
+from radsweep.augment.word_operations import augment_words
+from radsweep.augment.words import changes_words, load_words
+from radsweep.data.tokenizer import ReportTokenizer, SpecialIds, TokenisedReports
+from radsweep.errors import InputError
 from radsweep.spec.trial import TextAugmentation
 
 
@@ -19,6 +23,32 @@ class TextBatch(NamedTuple):
     ids_BL: Tensor  # int64
     mask_BL: Tensor  # bool, False on padding
     words_BL: Tensor  # int64, number of the token's word within its report, from 0; -1 on special tokens and padding
+
+
+class TextAugmenter:
+    """Augments reports as `settings` say: first their sentences, then the words of the sentences that are left.
+
+    The word list is read, and the tokenizer's words are learnt, only where a word operation is on.
+
+    Raises:
+        InputError: the word list cannot be read, or has nothing that this tokenizer can write.
+    """
+
+    def __init__(self, settings: TextAugmentation, tokenizer: ReportTokenizer) -> None:
+        self._settings = settings
+        self._lexicon: Lexicon | None = None
+        if changes_words(settings):
+            self._lexicon = Lexicon(tokenizer, load_words(settings.words))
+            if max(settings.synonyms, settings.insert) > 0 and not self._lexicon.has_synonyms():
+                raise InputError(
+                    f"augment.text.words: {settings.words} has no synonyms that the tokenizer of model.text.backbone "
+                    "can write; set augment.text.synonyms and augment.text.insert to 0, or give a list of its language"
+                )
+
+    def __call__(self, reports: TokenisedReports, keys_B: Tensor) -> TokenisedReports:
+        """B reports and keys (int64); a report's key alone decides its augmentation."""
+        reports = augment_texts(reports, self._settings, keys_B)
+        return augment_words(reports, self._settings, self._lexicon, keys_B.cpu()) if self._lexicon else reports
 
 
 def augment_texts(reports: TokenisedReports, settings: TextAugmentation, keys_B: Tensor) -> TokenisedReports:
@@ -50,21 +80,23 @@ def augment_texts(reports: TokenisedReports, settings: TextAugmentation, keys_B:
 
 
 def text_batch(reports: TokenisedReports, special: SpecialIds, max_tokens: int) -> TextBatch:
-    """The reports between start and end token, cut to `max_tokens` in all and padded to the longest of the batch."""
+    """The reports between start token (where there is one) and end token, cut to `max_tokens` in all and padded to the
+    longest of the batch."""
     offsets = reports.offsets
     rows = len(offsets) - 1
-    lengths = np.minimum(np.diff(offsets), max_tokens - 2)
-    width = int(lengths.max(initial=0)) + 2
+    start = 0 if special.cls is None else 1  # tokens before the report's own
+    lengths = np.minimum(np.diff(offsets), max_tokens - 1 - start)
+    width = int(lengths.max(initial=0)) + 1 + start
     column_L = np.arange(width)
-    inside_BL = (column_L >= 1) & (column_L <= lengths[:, None])
-    position_BL = (offsets[:-1, None] + column_L - 1)[inside_BL]
+    inside_BL = (column_L >= start) & (column_L < lengths[:, None] + start)
+    position_BL = (offsets[:-1, None] + column_L - start)[inside_BL]
     ids_BL = np.full((rows, width), special.pad, dtype=np.int64)
-    ids_BL[:, 0] = special.cls
-    ids_BL[np.arange(rows), lengths + 1] = special.sep
+    ids_BL[:, :start] = special.cls or 0
+    ids_BL[np.arange(rows), lengths + start] = special.sep
     ids_BL[inside_BL] = reports.tokens_T[position_BL]
     words_BL = np.full((rows, width), -1, dtype=np.int64)
     words_BL[inside_BL] = _word_numbers(reports)[position_BL]
-    mask_BL = column_L <= lengths[:, None] + 1
+    mask_BL = column_L <= lengths[:, None] + start
     return TextBatch(torch.from_numpy(ids_BL), torch.from_numpy(mask_BL), torch.from_numpy(words_BL))
 
 

@@ -1,0 +1,68 @@
+"""Masked tokens, for a text tower to predict."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from radsweep.augment.random import subkeys, uniform
+from radsweep.augment.text import TextBatch
+from radsweep.data.tokenizer import SpecialIds
+from radsweep.errors import InputError
+
+MASKED, RANDOM = 0.8, 0.1  # parts of the predicted tokens; the rest stay as they are
+
+
+class MaskedTexts(NamedTuple):
+    """B texts with some tokens hidden."""
+
+    ids_BL: Tensor  # int64
+    mask_BL: Tensor  # bool, False on padding
+    target_BL: Tensor  # int64: the token that stood there; -1 where nothing is predicted
+
+
+def mask_id(special: SpecialIds) -> int:
+    """Raises: InputError: the tokenizer has no mask token."""
+    if special.mask is None:
+        raise InputError(
+            "objective.text_ssl.kind, adapt.text.method: mlm needs a mask token, and the tokenizer of "
+            "model.text.backbone has none; choose another text backbone, or objective.text_ssl.kind: simcse"
+        )
+    return special.mask
+
+
+def mask_tokens(text: TextBatch, special: SpecialIds, vocabulary: int, part: float, keys_B: Tensor) -> MaskedTexts:
+    """Masking of BERT (Devlin et al. 2019, appendix A.1): of the tokens to predict 80 % become the mask token, 10 % a
+    random token, 10 % stay.
+
+    As in BERT's code, round(part * tokens) of a report's tokens are predicted, and at least one where it has any.
+    Special tokens are neither predicted nor drawn.
+
+    Args:
+        vocabulary: number of ids of the tokenizer.
+        keys_B: int64, see `radsweep.augment.random.sample_keys`; a report and its key alone decide its masks.
+
+    Raises:
+        InputError: the tokenizer has no mask token.
+    """
+    mask = mask_id(special)
+    reserved = sorted({special.sep, special.pad, mask} | ({special.cls} if special.cls is not None else set()))
+    ids_BL, length = text.ids_BL, text.ids_BL.shape[1]
+    may_BL = (text.words_BL >= 0) & ~torch.isin(ids_BL, torch.tensor(reserved, device=ids_BL.device))
+    order_BL, action_BL = (uniform(subkeys(keys_B, purpose), length) for purpose in ("masked", "mask action"))
+    rank_BL = order_BL.masked_fill(~may_BL, 2.0).argsort(dim=1, stable=True).argsort(dim=1)
+    wanted_B1 = (part * may_BL.sum(dim=1, keepdim=True).double()).round().clamp(min=1)
+    chosen_BL = may_BL & (rank_BL < wanted_B1)
+    other_BL = _ids_but(reserved, vocabulary, uniform(subkeys(keys_B, "mask token"), length, torch.float64))
+    hidden_BL = torch.where(action_BL < MASKED + RANDOM, other_BL, ids_BL).masked_fill(action_BL < MASKED, mask)
+    return MaskedTexts(torch.where(chosen_BL, hidden_BL, ids_BL), text.mask_BL, ids_BL.masked_fill(~chosen_BL, -1))
+
+
+def _ids_but(reserved: list[int], vocabulary: int, draws_BL: Tensor) -> Tensor:
+    """Ids, each equally likely, none of `reserved` (ascending), from draws in [0, 1)."""
+    ids_BL = (draws_BL * (vocabulary - sum(number < vocabulary for number in reserved))).long()
+    for number in reserved:
+        ids_BL = ids_BL + (ids_BL >= number)
+    return ids_BL

@@ -1,0 +1,178 @@
+"""Word lists: the words that text augmentation leaves alone, and those that may stand for each other.
+
+A list is one YAML file a language; `languages/english.yaml` tells the form. Case and accents do not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from radsweep.errors import InputError
+from radsweep.spec.trial import TextAugmentation
+
+Phrase = tuple[str, ...]  # a word or several, as `plain` leaves them
+
+_KEY = "augment.text.words"
+_PARTS = ("protected", "held", "synonyms")
+_LANGUAGES = resources.files("radsweep.augment") / "languages"
+
+
+class WordList(NamedTuple):
+    protected: frozenset[Phrase]  # nothing touches these
+    held: frozenset[Phrase]  # keep their place, and may be replaced by a synonym
+    synonyms: tuple[tuple[str, ...], ...]  # groups of words or phrases, as written in the file
+
+
+def plain(text: str) -> str:
+    """`text` without case and accents."""
+    letters = unicodedata.normalize("NFD", text.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def phrase_of(text: str) -> Phrase:
+    return tuple(plain(text).split())
+
+
+def parts_of(phrase: Phrase) -> Iterator[Phrase]:
+    """The phrase and every run of words within it."""
+    for first in range(len(phrase)):
+        for end in range(first + 1, len(phrase) + 1):
+            yield phrase[first:end]
+
+
+def changes_words(settings: TextAugmentation) -> bool:
+    """Whether a word operation is on, so that the list is read."""
+    return max(settings.synonyms, settings.swap, settings.delete, settings.insert) > 0
+
+
+def check_words(words: str) -> str:
+    """A hash of what the word list says; for a check before anything runs.
+
+    Raises:
+        InputError: as `load_words`.
+    """
+    loaded = load_words(words)
+    content = [sorted(loaded.protected), sorted(loaded.held), loaded.synonyms]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def load_words(words: str) -> WordList:
+    """The list of a language that ships, or that in a YAML file.
+
+    Raises:
+        InputError: no such language or file, or a file of another form; says what is wrong where.
+    """
+    try:
+        tree = yaml.load(_read(words), _Loader)
+    except yaml.YAMLError as error:
+        raise InputError(f"{_KEY}: {words} is no valid YAML: {' '.join(str(error).split())}") from None
+    problems = list(_wrong_form(tree)) or list(_wrong_synonyms(tree))
+    if problems:
+        raise InputError("\n".join(f"{_KEY}: {words}: {problem}" for problem in problems))
+    return WordList(
+        _phrases(tree["protected"]),
+        _phrases(tree.get("held", {})),
+        tuple(tuple(" ".join(text.split()) for text in group) for group in tree.get("synonyms", [])),
+    )
+
+
+class _Loader(yaml.BaseLoader):
+    """Reads every value as text (`no` is a word, not false) and refuses repeated keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            if isinstance(key_node, yaml.ScalarNode):
+                if key_node.value in seen:
+                    problem = f"key {key_node.value!r} is repeated"
+                    raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+                seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+def _read(words: str) -> str:
+    languages = sorted(file.name.removesuffix(".yaml") for file in _LANGUAGES.iterdir() if file.name.endswith(".yaml"))
+    if words in languages:
+        return (_LANGUAGES / f"{words}.yaml").read_text(encoding="utf-8")
+    try:
+        return Path(words).expanduser().read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{_KEY}: {words} is no UTF-8 text; give a YAML file in UTF-8") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"{_KEY}: {words} is neither a language that ships ({', '.join(languages)}) nor a file that can be read "
+            f"({reason})"
+        ) from None
+
+
+def _phrases(groups: dict[str, list[str]]) -> frozenset[Phrase]:
+    return frozenset(phrase_of(text) for group in groups.values() for text in group)
+
+
+def _wrong_form(tree: Any) -> Iterator[str]:
+    if not isinstance(tree, dict):
+        yield f"expected the keys {', '.join(_PARTS)}"
+        return
+    yield from (f"unknown key {key!r}; expected {', '.join(_PARTS)}" for key in tree if key not in _PARTS)
+    if "protected" not in tree:
+        yield "the key `protected` is missing: which words nothing may touch (negations, sides, degrees, ...)"
+    for part in ("protected", "held"):
+        groups = tree.get(part, {})
+        if not isinstance(groups, dict):
+            yield f"{part}: expected named lists of words, such as `negation: [no, not]`"
+            continue
+        for name, group in groups.items():
+            yield from _wrong_texts(f"{part}.{name}", group, least=1)
+    synonyms = tree.get("synonyms", [])
+    if not isinstance(synonyms, list):
+        yield "synonyms: expected a list of groups, such as `- [opacity, opacification]`"
+        return
+    for number, group in enumerate(synonyms, start=1):
+        yield from _wrong_texts(f"synonyms, group {number}", group, least=2)
+
+
+def _wrong_texts(where: str, group: Any, least: int) -> Iterator[str]:
+    if not isinstance(group, list) or len(group) < least:
+        yield f"{where}: expected a list of {least} words or phrases, or more"
+        return
+    for text in group:
+        phrase = phrase_of(text) if isinstance(text, str) else ()
+        if not phrase or not all(word.isalpha() and len(word) > 1 for word in phrase):
+            yield (
+                f"{where}: {text!r} is not made of words of two letters or more (single letters, numbers, punctuation "
+                "and words joined by a hyphen are protected by themselves)"
+            )
+
+
+def _wrong_synonyms(tree: dict[str, Any]) -> Iterator[str]:
+    protected, held = _phrases(tree["protected"]), _phrases(tree.get("held", {}))
+    yield from (
+        f"held: {_text(phrase)!r} is protected too: put it in one of them" for phrase in sorted(held & protected)
+    )
+    owner: dict[Phrase, int] = {}
+    for number, group in enumerate(tree.get("synonyms", []), start=1):
+        for text in group:
+            phrase = phrase_of(text)
+            where = f"synonyms, group {number}: {text!r}"
+            if phrase in owner:
+                yield f"{where} is in group {owner[phrase]} already"
+            owner[phrase] = number
+            for part in _first(part for part in parts_of(phrase) if part in protected):
+                yield f"{where} holds the protected {_text(part)!r}, which nothing may bring in or replace"
+
+
+def _first(parts: Iterable[Phrase]) -> list[Phrase]:
+    return list(parts)[:1]
+
+
+def _text(phrase: Phrase) -> str:
+    return " ".join(phrase)

@@ -1,0 +1,84 @@
+"""Text augmentation on the real reports of Open-i: counts alone, no report is ever printed."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from plain_words import PlainWords, Words
+
+from radsweep.augment.random import sample_keys
+from radsweep.augment.text import TextAugmenter, augment_texts
+from radsweep.data.tokenizer import ReportTokenizer, TokenisedReports, load_tokenizer, train_tokenizer
+from radsweep.spec.trial import TextAugmentation
+
+OPENI = Path(__file__).resolve().parents[3] / "shared/data/openi/indiana_reports.csv"
+
+pytestmark = pytest.mark.skipif(not OPENI.is_file(), reason="the real reports of shared/data/openi are not here")
+
+
+@cache
+def openi() -> tuple[ReportTokenizer, TokenisedReports, PlainWords, list[Words]]:
+    with OPENI.open(encoding="utf-8", newline="") as file:
+        parts = [(row["uid"], row["findings"].strip(), row["impression"].strip()) for row in csv.DictReader(file)]
+    reports = [
+        (study, " ".join(f"{name}: {text}" for name, text in (("FINDINGS", body), ("IMPRESSION", end)) if text))
+        for study, body, end in parts
+        if body or end
+    ]
+    tokenizer = load_tokenizer(train_tokenizer(reports, 8000))
+    batch = tokenizer.tokenise([text for _, text in reports])
+    plain = PlainWords(tokenizer)
+    return tokenizer, batch, plain, plain.read(batch)
+
+
+def augmented(**settings: object) -> tuple[TokenisedReports, list[bool]]:
+    """The reports augmented, and which of them changed."""
+    tokenizer, batch, _, _ = openi()
+    keys = sample_keys(0, torch.arange(len(batch.offsets) - 1), 0)
+    result = TextAugmenter(TextAugmentation(**settings), tokenizer)(batch, keys)  # type: ignore[arg-type]
+    spans = zip(pairwise(batch.offsets.tolist()), pairwise(result.offsets.tolist()), strict=True)
+    changed = [not np.array_equal(batch.tokens_T[a:b], result.tokens_T[c:d]) for (a, b), (c, d) in spans]
+    return result, changed
+
+
+# Of 3,087 reports; the others cannot change: they have no word with a synonym that may be replaced (synonyms) or stand
+# beside another (insert), or no two free words side by side (swap, delete).
+CAN_CHANGE = {"synonyms": 3077, "swap": 3074, "delete": 3074, "insert": 2950}
+
+
+def test_about_half_of_the_words_may_be_moved() -> None:
+    _, _, plain, before = openi()
+    marks = Counter(mark for words in before for mark in plain.marks(words))
+    assert len(before) == 3087  # 16 studies have neither findings nor impression
+    assert marks == {"f": 77_344, "P": 61_587, "h": 14_721}  # punctuation is among the protected
+
+
+@pytest.mark.parametrize("operation", list(CAN_CHANGE))
+def test_every_report_that_can_change_does_and_no_protected_word_is_touched(operation: str) -> None:
+    _, _, plain, before = openi()
+    can = [plain.can_change(words, operation) for words in before]
+    assert sum(can) == CAN_CHANGE[operation]
+    for part in (0.1, 1.0):
+        result, changed = augmented(**{operation: part})
+        assert [number for number, pair in enumerate(zip(changed, can, strict=True)) if pair[0] != pair[1]] == []
+        pairs = zip(before, plain.read(result), strict=True)
+        assert {number: found for number, pair in enumerate(pairs) if (found := plain.faults(*pair, operation))} == {}
+
+
+def test_after_sentence_sampling_too_what_can_change_does_and_no_protected_word_is_touched() -> None:
+    _, batch, plain, _ = openi()
+    keys = sample_keys(0, torch.arange(len(batch.offsets) - 1), 0)
+    before = plain.read(augment_texts(batch, TextAugmentation(sentences="sample"), keys))
+    can = [any(plain.can_change(words, operation) for operation in CAN_CHANGE) for words in before]
+    after = plain.read(augmented(sentences="sample", synonyms=0.1, swap=0.1, delete=0.1, insert=0.1)[0])
+    pairs = list(zip(before, after, strict=True))
+    assert [number for number, (old, new) in enumerate(pairs) if (old != new) != can[number]] == []
+    assert [number for number, (old, new) in enumerate(pairs) if plain.faults(old, new, "all")] == []
+    assert sum(can) == 3057
