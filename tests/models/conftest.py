@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tokenizers
 import torch
 import transformers
 from torch import nn
@@ -19,6 +21,7 @@ TEXT: dict[str, tuple[str, dict[str, Any]]] = {
     "electra": ("ElectraForMaskedLM", {"embedding_size": 16}),
     "mpnet": ("MPNetForMaskedLM", {"max_position_embeddings": 66}),
     "clip_text_model": ("CLIPTextModel", {"eos_token_id": 3, "bos_token_id": 2, "pad_token_id": 3}),
+    "siglip_text_model": ("SiglipTextModel", {"max_position_embeddings": 32, "eos_token_id": 3, "bos_token_id": 2}),
 }
 IMAGE: dict[str, tuple[str, dict[str, Any]]] = {
     "vit": ("ViTForImageClassification", {}),
@@ -29,6 +32,7 @@ IMAGE: dict[str, tuple[str, dict[str, Any]]] = {
     "siglip_vision_model": ("SiglipVisionModel", {}),
 }
 _SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+_VOCABULARY = ("<unk>", "</s>", "a", "b", "[PAD]")
 
 Save = Callable[[str], Path]
 
@@ -43,7 +47,12 @@ def save(tmp_path_factory: pytest.TempPathFactory) -> Save:
             folders[kind] = tmp_path_factory.mktemp(kind)
             with torch.random.fork_rng(devices=[]):
                 torch.random.default_generator.manual_seed(0)
-                _new(kind).save_pretrained(folders[kind])
+                if kind == "cxr-bert":
+                    _save_cxr_bert(folders[kind])
+                else:
+                    _new(kind).save_pretrained(folders[kind])
+            if kind.startswith("siglip"):
+                _tokenizer().save_pretrained(folders[kind])
             if kind not in TEXT:
                 processor = transformers.ViTImageProcessor(image_mean=[0.4, 0.5, 0.6], image_std=[0.2, 0.3, 0.4])
                 processor.save_pretrained(folders[kind])
@@ -54,10 +63,14 @@ def save(tmp_path_factory: pytest.TempPathFactory) -> Save:
 
 def _new(kind: str) -> nn.Module:
     if kind in ("clip", "siglip"):
-        text = _SMALL | {"vocab_size": 60, "max_position_embeddings": 64, "eos_token_id": 3, "bos_token_id": 2}
+        text = _SMALL | {"vocab_size": 60, "max_position_embeddings": 32, "eos_token_id": 3, "bos_token_id": 2}
         vision = _SMALL | {"image_size": 32, "patch_size": 8}
         pair = transformers.CLIPModel if kind == "clip" else transformers.SiglipModel
-        return pair(pair.config_class(text_config=text, vision_config=vision))
+        extra = {"projection_dim": 24} if kind == "clip" else {}
+        model = pair(pair.config_class(text_config=text, vision_config=vision, **extra))
+        for parameter in model.parameters():  # biases, norms and scale start at 0 and 1
+            parameter.data += 0.1 * torch.randn_like(parameter)
+        return model
     if kind in TEXT:
         name, changes = TEXT[kind]
         values = _SMALL | {"vocab_size": 60, "max_position_embeddings": 64} | changes
@@ -66,3 +79,28 @@ def _new(kind: str) -> nn.Module:
         values = _SMALL | {"image_size": 32, "patch_size": 8} | changes
     model_class = getattr(transformers, name)
     return model_class(model_class.config_class(**values)).train()
+
+
+def _save_cxr_bert(folder: Path) -> None:
+    """As microsoft/BiomedVLP-CXR-BERT-specialized lies on the hub: a pickle, and a config.json that names code."""
+    config = transformers.BertConfig(**_SMALL, vocab_size=60, max_position_embeddings=64)
+    model = transformers.BertForMaskedLM(config)
+    head = nn.ModuleDict(
+        {"dense_to_hidden": nn.Linear(32, 12), "LayerNorm": nn.LayerNorm(12), "dense_to_output": nn.Linear(12, 12)}
+    )
+    nn.init.normal_(head["LayerNorm"].weight)
+    state = model.state_dict() | {f"cls_projection_head.{name}": value for name, value in head.state_dict().items()}
+    torch.save(state, folder / "pytorch_model.bin")
+    code = {"AutoConfig": "configuration_cxrbert.CXRBertConfig", "AutoModel": "modeling_cxrbert.CXRBertModel"}
+    described = {"model_type": "cxr-bert", "architectures": ["CXRBertModel"], "auto_map": code, "projection_size": 12}
+    (folder / "config.json").write_text(json.dumps(config.to_dict() | described))
+    for file in ("configuration_cxrbert.py", "modeling_cxrbert.py"):
+        (folder / file).write_text("raise SystemExit('code of the repository was run')\n")
+
+
+def _tokenizer() -> transformers.PreTrainedTokenizerFast:
+    """Its padding is not the id that configurations have where they say none."""
+    model = tokenizers.models.WordLevel({word: number for number, word in enumerate(_VOCABULARY)}, unk_token="<unk>")
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizers.Tokenizer(model), unk_token="<unk>", eos_token="</s>", pad_token="[PAD]"
+    )

@@ -9,7 +9,9 @@ import transformers
 from torchvision import models
 
 from radsweep.errors import InputError
-from radsweep.models.sources import IMAGE_CLASSES, TEXT_CLASSES, TORCHVISION, check_model
+from radsweep.models.configs import IMAGE_CLASSES, TEXT_CLASSES
+from radsweep.models.names import TORCHVISION
+from radsweep.models.sources import check_model
 from radsweep.spec.trial import ImageTower, Model, TextTower
 
 

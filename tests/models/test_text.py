@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +10,14 @@ import transformers
 from torch import Tensor, nn
 
 from radsweep.errors import InputError
-from radsweep.models.sources import TEXT_CLASSES
+from radsweep.models.configs import TEXT_CLASSES
 from radsweep.models.text import build_text_tower
+from radsweep.models.transformers_text import TransformersText
 from radsweep.spec.trial import TextTower
 
 CLS, SEP, PAD = 2, 3, 0
+SIGLIP = ("siglip", "siglip_text_model")
+READ_AS_SAVED = [kind for kind in TEXT_CLASSES if kind not in (*SIGLIP, "cxr-bert")]
 Save = Callable[[str], Path]
 
 
@@ -50,11 +54,16 @@ def without_dropout_modules(tower: nn.Module) -> nn.Module:
     return tower
 
 
-@pytest.mark.parametrize("kind", TEXT_CLASSES)
+def reference_of(folder: Path) -> nn.Module:
+    if json.loads((folder / "config.json").read_text())["model_type"] == "siglip_text_model":
+        return transformers.SiglipTextModel.from_pretrained(folder).eval()
+    reference = transformers.AutoModel.from_pretrained(folder).eval()
+    return reference.text_model if hasattr(reference, "text_model") else reference
+
+
+@pytest.mark.parametrize("kind", READ_AS_SAVED)
 def test_a_saved_model_gives_the_features_transformers_gives(kind: str, save: Save) -> None:
-    reference = transformers.AutoModel.from_pretrained(save(kind)).eval()
-    if kind == "clip":
-        reference = reference.text_model
+    reference = reference_of(save(kind))
     tower = build_text_tower(settings(save(kind)), 60).eval()
     ids, mask = ids_and_mask(9)
     expected = reference(input_ids=ids, attention_mask=mask.long()).last_hidden_state
@@ -96,7 +105,88 @@ def test_all_randomness_of_training_is_in_dropout_modules(kind: str, save: Save)
     assert torch.equal(tower(*inputs).pooled_BP, tower(*inputs).pooled_BP)
 
 
-@pytest.mark.parametrize("kind", ["bert", "roberta", "clip"])
+@pytest.mark.parametrize("kind", SIGLIP)
+def test_siglip_reads_a_text_padded_to_its_full_length(kind: str, save: Save) -> None:
+    reference = reference_of(save(kind))
+    ids, mask = ids_and_mask(9)
+    full = torch.full((2, 32), 4)  # the tokenizer's padding
+    full[:, :9] = torch.where(mask, ids, 4)
+    expected = reference(input_ids=full)
+    features = build_text_tower(settings(save(kind), pooling="cls"), 60).eval()(ids, mask)
+    torch.testing.assert_close(features.last_BLC, expected.last_hidden_state[:, :9], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(features.pooled_BP, expected.last_hidden_state[:, -1], rtol=1e-5, atol=1e-6)
+
+
+def test_cxr_bert_is_read_as_the_bert_it_is_and_runs_no_code_of_its_repository(save: Save) -> None:
+    folder = save("cxr-bert")
+    values = {k: v for k, v in json.loads((folder / "config.json").read_text()).items() if k != "model_type"}
+    reference = transformers.BertModel(transformers.BertConfig(**values), add_pooling_layer=False).eval()
+    state = torch.load(folder / "pytorch_model.bin", weights_only=True)
+    reference.load_state_dict({k.removeprefix("bert."): v for k, v in state.items() if k.startswith("bert.")})
+    ids, mask = ids_and_mask(9)
+    expected = reference(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+    features = build_text_tower(settings(folder, pooling="cls"), 60).eval()(ids, mask)
+    torch.testing.assert_close(features.pooled_BP, expected[:, 0], rtol=1e-5, atol=1e-6)
+
+
+def test_a_bert_of_2019_loads(save: Save, tmp_path: Path) -> None:
+    """As emilyalsentzer/Bio_ClinicalBERT: a pickle with all heads of pretraining, a configuration without a type."""
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    values = small | {"vocab_size": 60, "max_position_embeddings": 64, "type_vocab_size": 2, "hidden_act": "gelu"}
+    model = transformers.BertForPreTraining(transformers.BertConfig(**values)).eval()
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    ids, mask = ids_and_mask(9)
+    expected = model.bert(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+    features = build_text_tower(settings(tmp_path, pooling="cls"), 60).eval()(ids, mask)
+    torch.testing.assert_close(features.pooled_BP, expected[:, 0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [*READ_AS_SAVED, "siglip"])
+def test_words_of_the_local_term_are_the_sum_of_the_last_layers(kind: str, save: Save) -> None:
+    """GLoRIA sums four; these models have two."""
+    reference, tower = reference_of(save(kind)), build_text_tower(settings(save(kind)), 60).eval()
+    ids, mask = ids_and_mask(32 if kind == "siglip" else 9, 4 if kind == "siglip" else PAD)
+    attended = {} if kind == "siglip" else {"attention_mask": mask.long()}
+    output = reference(input_ids=ids, output_hidden_states=True, **attended)
+    expected = output.hidden_states[1] + output.hidden_states[2]
+    one = tower(ids, mask)
+    assert torch.equal(one.tokens_BLC, one.last_BLC)
+    for count in (2, 4):
+        tower.summed_layers = count
+        summed = tower(ids, mask)
+        torch.testing.assert_close(summed.tokens_BLC[mask], expected[mask], rtol=1e-5, atol=1e-5)
+        assert torch.equal(summed.last_BLC, one.last_BLC)
+        assert torch.equal(summed.pooled_BP, one.pooled_BP)
+
+
+def test_four_of_six_layers_are_summed() -> None:
+    config = transformers.BertConfig(
+        hidden_size=32, num_hidden_layers=6, num_attention_heads=2, intermediate_size=48, vocab_size=60
+    )
+    encoder = transformers.BertModel(config, add_pooling_layer=False).eval()
+    tower = TransformersText(encoder, "mean").eval()
+    tower.summed_layers = 4
+    ids, mask = ids_and_mask(9)
+    states = encoder(input_ids=ids, attention_mask=mask.long(), output_hidden_states=True).hidden_states
+    torch.testing.assert_close(tower(ids, mask).tokens_BLC, states[3] + states[4] + states[5] + states[6])
+
+
+@pytest.mark.parametrize("kind", [*TEXT_CLASSES, "tiny-bert"])
+def test_input_embeddings_are_the_parameter_that_ids_are_looked_up_in(kind: str, save: Save) -> None:
+    chosen = settings(save(kind)) if kind != "tiny-bert" else TextTower()
+    tower = build_text_tower(chosen, 60).eval()
+    assert any(parameter is tower.input_embeddings for parameter in tower.parameters())
+    ids, mask = ids_and_mask(9)
+    before = tower(ids, mask).last_BLC
+    with torch.no_grad():
+        tower.input_embeddings[ids[0, 4]] *= -3
+    changed = (tower(ids, mask).last_BLC - before)[0, 4].norm()
+    assert changed > 0.01
+    assert len(tower.input_embeddings) == 60
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "clip", "siglip"])
 def test_scratch_keeps_the_architecture_and_takes_the_new_vocabulary(kind: str, save: Save) -> None:
     tower = build_text_tower(settings(save(kind), weights="scratch"), 200).eval()
     saved = build_text_tower(settings(save(kind)), 60).eval()

@@ -9,8 +9,8 @@ import transformers
 from torch import nn
 
 from radsweep.errors import InputError
+from radsweep.models.configs import IMAGE_CLASSES
 from radsweep.models.image import build_image_tower
-from radsweep.models.sources import IMAGE_CLASSES
 from radsweep.spec.trial import ImageTower
 
 Save = Callable[[str], Path]
@@ -70,3 +70,13 @@ def test_weights_without_their_normalisation_are_refused(save: Save, tmp_path: P
     transformers.AutoModel.from_pretrained(save("vit")).save_pretrained(tmp_path)
     with pytest.raises(InputError, match=r"does not say how its pixels are normalised"):
         tower_of(tmp_path)
+
+
+def test_rad_dino_is_a_dinov2_with_pixels_of_its_own(save: Save, tmp_path: Path) -> None:
+    """As microsoft/rad-dino: made for 518 pixels, here 32, and normalised by what chest X-rays are like."""
+    transformers.AutoModel.from_pretrained(save("dinov2")).save_pretrained(tmp_path)
+    transformers.BitImageProcessor(image_mean=[0.53] * 3, image_std=[0.26] * 3).save_pretrained(tmp_path)
+    reference = transformers.AutoModel.from_pretrained(tmp_path).eval()
+    grey = IMAGES[:, :1]
+    expected = reference(pixel_values=(grey.expand(-1, 3, -1, -1) - 0.53) / 0.26).last_hidden_state[:, 0]
+    torch.testing.assert_close(tower_of(tmp_path, channels=1)(grey).pooled_BP, expected, rtol=1e-5, atol=1e-5)

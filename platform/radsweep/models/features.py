@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from abc import ABC, abstractmethod
+from typing import NamedTuple, Self
 
 from torch import Tensor, nn
 
 
 class ImageFeatures(NamedTuple):
+    """`None` where pooled features were kept from an earlier run of a frozen tower."""
+
     pooled_BP: Tensor
-    regions_BRC: Tensor  # row by row from the top left
+    regions_BRC: Tensor | None = None  # row by row from the top left
 
 
 class TextFeatures(NamedTuple):
+    """Special tokens and padding are included. `None` as for images."""
+
     pooled_BP: Tensor
-    tokens_BLC: Tensor  # special tokens and padding included
+    tokens_BLC: Tensor | None = None  # for the local term: the sum of the tower's last `summed_layers` layers
+    last_BLC: Tensor | None = None  # of the last layer alone
 
 
-class ImageTowerModule(nn.Module):
-    """Maps float pixels [B, C, H, W] in [0, 1] to ImageFeatures."""
+class TowerModule(nn.Module, ABC):
+    """A tower of either kind. `frozen`: it stays in evaluation mode whatever mode its model is put in."""
 
     width: int  # P
+    frozen = False
+
+    def train(self, mode: bool = True) -> Self:
+        return super().train(mode and not self.frozen)
+
+    @abstractmethod
+    def layers(self) -> list[nn.Module]:
+        """Its blocks from the input up: residual blocks, transformer layers."""
+
+
+class ImageTowerModule(TowerModule):
+    """Maps float pixels [B, C, H, W] in [0, 1] to ImageFeatures."""
+
     region_width: int  # C
 
 
-class TextTowerModule(nn.Module):
+class TextTowerModule(TowerModule):
     """Maps ids int64 [B, L] and mask bool [B, L] to TextFeatures, which do not depend on the amount of padding."""
 
-    width: int  # P
     token_width: int  # C
+    summed_layers: int = 1
+
+    @property
+    @abstractmethod
+    def input_embeddings(self) -> Tensor:
+        """The parameter [vocabulary, E] that ids are looked up in; a decoder of masked tokens shares it."""
 
 
 def regions_of_map(map_BCHW: Tensor) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 import transformers
-from torch import nn
+from torch import Tensor, nn
 
 from radsweep.errors import InputError
 
@@ -32,11 +32,22 @@ def load_pretrained(model_class: Any, name: str, config: Any, key: str, **extra:
     Raises:
         InputError: the weights cannot be read, or lack a part of the model.
     """
+    return _load(model_class, name, key, pretrained_model_name_or_path=name, config=config, **extra)
+
+
+def load_tensors(
+    model_class: Any, state: Mapping[str, Tensor], config: Any, name: str, key: str, **extra: Any
+) -> nn.Module:
+    """The same from tensors, under the names that the library's checkpoints have; `name` is where they are from."""
+    return _load(
+        model_class, name, key, pretrained_model_name_or_path=None, state_dict=dict(state), config=config, **extra
+    )
+
+
+def _load(model_class: Any, name: str, key: str, **arguments: Any) -> nn.Module:
     try:
         with _quiet():
-            model, report = model_class.from_pretrained(
-                name, config=config, dtype=torch.float32, output_loading_info=True, **extra
-            )
+            model, report = model_class.from_pretrained(dtype=torch.float32, output_loading_info=True, **arguments)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{key}: the weights of {name} cannot be loaded ({str(error).strip().splitlines()[0]}); "

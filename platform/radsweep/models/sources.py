@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from radsweep.errors import InputError
+from radsweep.models.configs import (
+    CXR_BERT,
+    IMAGE_KINDS,
+    OPEN_CLIP,
+    TEXT_KINDS,
+    check_patches,
+    check_positions,
+    model_config,
+    patches,
+)
+from radsweep.models.names import TORCHVISION, WEIGHT_FILES, check_name, nearest, torchvision_name
+from radsweep.models.whole import biovil_file, check_whole
 from radsweep.spec.trial import ImageTower, Model, TextTower
 
-TORCHVISION = (
-    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
-    *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"),
-    *("convnext_tiny", "convnext_small", "convnext_base", "convnext_large"),
-    *("vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"),
-)
-WEIGHT_FILES = (".safetensors", ".pth", ".pt")
-
-# model_type of config.json -> class of transformers
-IMAGE_CLASSES = {
-    "vit": "ViTModel",
-    "deit": "DeiTModel",
-    "dinov2": "Dinov2Model",
-    "dinov2_with_registers": "Dinov2WithRegistersModel",
-    "clip": "CLIPVisionModel",
-    "clip_vision_model": "CLIPVisionModel",
-    "siglip": "SiglipVisionModel",
-    "siglip_vision_model": "SiglipVisionModel",
-}
-TEXT_CLASSES = {
-    "bert": "BertModel",
-    "roberta": "RobertaModel",
-    "xlm-roberta": "XLMRobertaModel",
-    "distilbert": "DistilBertModel",
-    "electra": "ElectraModel",
-    "mpnet": "MPNetModel",
-    "clip": "CLIPTextModel",
-    "clip_text_model": "CLIPTextModel",
-}
-_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "mpnet")  # the first of them are never used
+_WITHOUT_LINEAR = ("tiny-cnn", "resnet", "resnext", "wide_resnet")  # names that begin so
 
 
 def check_model(model: Model) -> None:
@@ -48,19 +29,17 @@ def check_model(model: Model) -> None:
     Raises:
         InputError: names the key, and the nearest known name.
     """
-    source = image_source(model.image)
-    if source == "torchvision" and torchvision_name(model.image.backbone).startswith("vit_"):
-        check_patches(model.image, int(torchvision_name(model.image.backbone)[-2:]), native=None)
-    if source == "transformers":
-        raw = model_config(model.image.backbone, "model.image.backbone", IMAGE_CLASSES)
-        vision = raw.get("vision_config") or raw
-        check_patches(model.image, vision.get("patch_size"), vision.get("image_size"))
+    if model.whole is not None:
+        check_whole(model)
+    _check_image(model.image)
     if text_source(model.text) == "transformers":
-        check_positions(model.text, model_config(model.text.backbone, "model.text.backbone", TEXT_CLASSES))
+        config = model_config(model.text.backbone, "model.text.backbone", TEXT_KINDS)
+        _check_pretrained_alone(config, model.text, "model.text.weights", (OPEN_CLIP,))
+        check_positions(model.text, config)
 
 
 def image_source(settings: ImageTower) -> Literal["tiny", "torchvision", "transformers"]:
-    """Which library a backbone comes from; a file of weights is torchvision's.
+    """Which library a backbone comes from; a file of weights is torchvision's, other converters' count as transformers.
 
     Raises:
         InputError: `weights` that this backbone cannot have, or a file that is missing or names no architecture.
@@ -84,12 +63,12 @@ def image_source(settings: ImageTower) -> Literal["tiny", "torchvision", "transf
         if name not in TORCHVISION:
             raise InputError(
                 f"model.image.backbone: the name of a file of weights begins with its architecture, such as "
-                f"resnet50-mine.safetensors; {name!r} is none{_nearest(name, TORCHVISION)}"
+                f"resnet50-mine.safetensors; {name!r} is none{nearest(name, TORCHVISION)}"
             )
         if weights != "pretrained":
             raise InputError(f"model.image.weights: {backbone} is a file of weights; set it to pretrained")
         return "torchvision"
-    _check_name(backbone, "model.image.backbone", ["tiny-cnn", *TORCHVISION])
+    check_name(backbone, "model.image.backbone", ["tiny-cnn", *TORCHVISION])
     if weights == "imagenet":
         raise InputError("model.image.weights: imagenet is for torchvision's backbones; set it to pretrained")
     return "transformers"
@@ -105,69 +84,31 @@ def text_source(settings: TextTower) -> Literal["tiny", "transformers"]:
         if settings.weights != "scratch":
             raise InputError("model.text.weights: tiny-bert has no pretrained weights; set it to scratch")
         return "tiny"
-    _check_name(settings.backbone, "model.text.backbone", ["tiny-bert"])
+    check_name(settings.backbone, "model.text.backbone", ["tiny-bert"])
     return "transformers"
 
 
-def torchvision_name(backbone: str) -> str:
-    """The architecture in a name, or in a file's name before the first hyphen (as torchvision's own files have it)."""
-    return Path(backbone).stem.split("-")[0] if backbone.endswith(WEIGHT_FILES) else backbone
-
-
-def model_config(name: str, key: str, known: Mapping[str, str]) -> dict[str, Any]:
-    """config.json of a hub id or local folder.
-
-    Raises:
-        InputError: it cannot be read, or its model_type is not one of `known`.
-    """
-    from transformers import PreTrainedConfig
-
-    try:
-        config, _ = PreTrainedConfig.get_config_dict(name)
-    except (OSError, ValueError) as error:
+def _check_image(settings: ImageTower) -> None:
+    source, name, kind = image_source(settings), torchvision_name(settings.backbone), ""
+    if source == "torchvision" and name.startswith("vit_"):
+        check_patches(settings, int(name[-2:]), native=None)
+    if source == "transformers":
+        config = model_config(settings.backbone, "model.image.backbone", IMAGE_KINDS)
+        kind = config["model_type"]
+        _check_pretrained_alone(config, settings, "model.image.weights", (OPEN_CLIP, CXR_BERT))
+        check_patches(settings, *patches(config, settings.backbone))
+        if kind == CXR_BERT:
+            biovil_file(settings.backbone, "model.image.backbone")
+    if settings.lora and (kind == CXR_BERT or (source != "transformers" and name.startswith(_WITHOUT_LINEAR))):
         raise InputError(
-            f"{key}: {name} is neither a known name nor a local folder, and as a hub id it cannot be read "
-            f"({str(error).strip().splitlines()[0]}){_nearest(name, ['tiny-cnn', 'tiny-bert', *TORCHVISION])}"
-        ) from None
-    if "model_type" not in config:
-        raise InputError(f"{key}: {name} holds no config.json with a model_type; give the folder of a saved model")
-    if config["model_type"] not in known:
-        raise InputError(f"{key}: {name} is of type {config['model_type']!r}; known: {', '.join(sorted(known))}")
-    return config
-
-
-def check_patches(settings: ImageTower, patch: Any, native: Any) -> None:
-    """Refuse an image size that patches of `patch` pixels do not tile, unless the model was made for it."""
-    if isinstance(patch, int) and settings.size != native and settings.size % patch:
-        lower = max(settings.size // patch, 1) * patch
-        raise InputError(
-            f"model.image.size: {settings.size} is no multiple of the patches of {patch} pixels; try {lower}"
+            f"model.image.lora: {settings.backbone} has no linear layers to put adapters beside; choose a ViT, or "
+            "set it to 0"
         )
 
 
-def check_positions(settings: TextTower, config: Mapping[str, Any]) -> None:
-    """Refuse more tokens than a text model has positions for."""
-    text = config.get("text_config") or config
-    positions = text.get("max_position_embeddings", 77 if config["model_type"].startswith("clip") else 512)
-    if config["model_type"] in _POSITIONS_AFTER_PADDING:
-        positions -= 2
-    if settings.max_tokens > positions:
-        raise InputError(
-            f"model.text.max_tokens: {settings.backbone} has positions for {positions} tokens, not "
-            f"{settings.max_tokens}; set it to {positions} or less"
-        )
-
-
-def _check_name(backbone: str, key: str, known: list[str]) -> None:
-    """A missing local folder and a misspelt name are told from a hub id without asking the hub."""
-    if Path(backbone).is_dir():
-        return
-    if backbone.startswith(("/", ".", "~")) or backbone.count("/") > 1:
-        raise InputError(f"{key}: there is no folder {backbone}")
-    if difflib.get_close_matches(backbone, known, 1, 0.8):
-        raise InputError(f"{key}: unknown name {backbone!r}{_nearest(backbone, known)}")
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), 1, 0.5)
-    return f"; did you mean {close[0]}?" if close else ""
+def _check_pretrained_alone(
+    config: dict[str, Any], settings: ImageTower | TextTower, key: str, kinds: tuple[str, ...]
+) -> None:
+    """The sizes of some models stand in their weights alone."""
+    if config["model_type"] in kinds and settings.weights != "pretrained":
+        raise InputError(f"{key}: {settings.backbone} is known with its weights alone; set it to pretrained")

@@ -35,6 +35,9 @@ class TinyCnn(ImageTowerModule):
         pooled = functional.adaptive_avg_pool2d(self.last(map_BCHW), 2).flatten(1)
         return ImageFeatures(pooled, regions_of_map(map_BCHW))
 
+    def layers(self) -> list[nn.Module]:
+        return [*self.trunk, self.last]
+
 
 def _layer(channels: int, width: int, stride: int) -> nn.Module:
     return nn.Sequential(

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 import torchvision
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import ConvNeXt, ResNet, VisionTransformer
+from torchvision.models.convnext import CNBlock
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from radsweep.errors import InputError
+from radsweep.models.configs import check_patches
 from radsweep.models.features import ImageFeatures, ImageTowerModule, regions_of_map
+from radsweep.models.names import torchvision_name
 from radsweep.models.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
-from radsweep.models.sources import check_patches, torchvision_name
+from radsweep.models.weights import load_all, read_state
 from radsweep.spec.trial import ImageTower
 
+_KEY = "model.image.backbone"
 _HEADS = ("fc.", "classifier.2.", "heads.")
 
 
@@ -36,7 +38,7 @@ def torchvision_tower(settings: ImageTower) -> ImageTowerModule:
     else:
         tower = VitTower(body, settings.channels)
     if settings.weights != "scratch":
-        state = _imagenet(name) if settings.weights == "imagenet" else _from_file(settings.backbone)
+        state = _imagenet(name) if settings.weights == "imagenet" else read_state(Path(settings.backbone), _KEY)
         _load(tower, state, settings)
     return tower
 
@@ -53,10 +55,19 @@ class ResNetTower(ImageTowerModule):
         self.body = body
 
     def forward(self, pixels_BCHW: Tensor) -> ImageFeatures:
+        third_BCHW, fourth_BCHW = self.maps(pixels_BCHW)
+        return ImageFeatures(self.body.avgpool(fourth_BCHW).flatten(1), regions_of_map(third_BCHW))
+
+    def maps(self, pixels_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the third and the fourth stage."""
         body = self.body
         stem = body.maxpool(body.relu(body.bn1(body.conv1(self.pixels(pixels_BCHW)))))
-        map_BCHW = body.layer3(body.layer2(body.layer1(stem)))
-        return ImageFeatures(body.avgpool(body.layer4(map_BCHW)).flatten(1), regions_of_map(map_BCHW))
+        third_BCHW = body.layer3(body.layer2(body.layer1(stem)))
+        return third_BCHW, body.layer4(third_BCHW)
+
+    def layers(self) -> list[nn.Module]:
+        stages = (self.body.layer1, self.body.layer2, self.body.layer3, self.body.layer4)
+        return [block for stage in stages for block in stage]
 
 
 class ConvNextTower(ImageTowerModule):
@@ -75,6 +86,9 @@ class ConvNextTower(ImageTowerModule):
         last = self.body.features[6:](map_BCHW)
         return ImageFeatures(self.body.classifier(self.body.avgpool(last)), regions_of_map(map_BCHW))
 
+    def layers(self) -> list[nn.Module]:
+        return [module for module in self.body.features.modules() if isinstance(module, CNBlock)]
+
 
 class VitTower(ImageTowerModule):
     """Regions: the patches. Pooled: the class token."""
@@ -91,6 +105,9 @@ class VitTower(ImageTowerModule):
         tokens_BLC = self.body.encoder(torch.cat([self.body.class_token.expand(len(patches), -1, -1), patches], dim=1))
         return ImageFeatures(tokens_BLC[:, 0], tokens_BLC[:, 1:])
 
+    def layers(self) -> list[nn.Module]:
+        return list(self.body.encoder.layers)
+
 
 def _imagenet(name: str) -> dict[str, Tensor]:
     weights = torchvision.models.get_model_weights(name).DEFAULT
@@ -104,28 +121,10 @@ def _imagenet(name: str) -> dict[str, Tensor]:
         ) from None
 
 
-def _from_file(path: str) -> dict[str, Tensor]:
-    try:
-        state: Any = load_file(path) if path.endswith(".safetensors") else torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # each format has its own; all mean that this file is no good
-        raise InputError(
-            f"model.image.backbone: {path} cannot be read ({type(error).__name__}); expected a state dict of tensors"
-        ) from None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"model.image.backbone: {path} holds no plain state dict; save model.state_dict() alone")
-    return state
-
-
 def _load(tower: ResNetTower | ConvNextTower | VitTower, state: dict[str, Tensor], settings: ImageTower) -> None:
     """Everything but the classifier, or nothing."""
     if isinstance(tower, VitTower):
         patch = tower.body.patch_size
         state = dict(interpolate_embeddings(settings.size, patch, dict(state)))
     kept = {key: value for key, value in state.items() if not key.startswith(_HEADS)}
-    try:
-        tower.body.load_state_dict(kept)
-    except RuntimeError as error:
-        raise InputError(
-            f"model.image.backbone: the weights do not fit {torchvision_name(settings.backbone)}: "
-            f"{' '.join(str(error).split())[:300]}"
-        ) from None
+    load_all(tower.body, kept, torchvision_name(settings.backbone), _KEY)

@@ -9,10 +9,11 @@ import transformers
 from torch import Tensor, nn
 
 from radsweep.errors import InputError
+from radsweep.models.configs import IMAGE_CLASSES, check_patches
+from radsweep.models.depth import transformer_layers
 from radsweep.models.features import ImageFeatures, ImageTowerModule
 from radsweep.models.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from radsweep.models.pretrained import load_pretrained, without_attention_dropout
-from radsweep.models.sources import IMAGE_CLASSES, check_patches, model_config
 from radsweep.spec.trial import ImageTower
 
 _KEY = "model.image.backbone"
@@ -38,10 +39,12 @@ class TransformersImage(ImageTowerModule):
         pooled_BP = output.pooler_output if self.pooled_by_model else tokens_BLC[:, 0]
         return ImageFeatures(pooled_BP, tokens_BLC[:, -self.patches :])
 
+    def layers(self) -> list[nn.Module]:
+        return transformer_layers(self.encoder)
 
-def transformers_tower(settings: ImageTower) -> ImageTowerModule:
-    """See `radsweep.models.image.build_image_tower`."""
-    kind = model_config(settings.backbone, _KEY, IMAGE_CLASSES)["model_type"]
+
+def transformers_tower(settings: ImageTower, kind: str) -> ImageTowerModule:
+    """See `radsweep.models.image.build_image_tower`; `kind` is the `model_type` of config.json."""
     model_class = getattr(transformers, IMAGE_CLASSES[kind])
     config = without_attention_dropout(model_class.config_class.from_pretrained(settings.backbone))
     check_patches(settings, config.patch_size, config.image_size)

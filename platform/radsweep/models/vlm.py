@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radsweep.models.features import ImageFeatures, ImageTowerModule, TextFeatures, TextTowerModule
+from radsweep.models.adapters import add_adapters, freeze
+from radsweep.models.features import ImageFeatures, ImageTowerModule, TextFeatures, TextTowerModule, TowerModule
 from radsweep.models.image import build_image_tower
+from radsweep.models.joint import Joint, load_joint
+from radsweep.models.seeding import seeded_start
 from radsweep.models.text import build_text_tower
-from radsweep.spec.trial import Trial
+from radsweep.spec.trial import ImageTower, TextTower, Trial
 
-_LARGEST_LOGIT_SCALE = math.log(100)
+LARGEST_LOGIT_SCALE = math.log(100)
+LAYERS_OF_WORDS = 4  # of the text tower, summed for the local term (GLoRIA, Huang et al. 2021)
 
 
 class ImageEmbedding(NamedTuple):
@@ -34,9 +36,11 @@ class VisionLanguageModel(nn.Module):
     """Image and text towers (see `radsweep.models.image` and `.text`) and what joins them in `dim` dimensions.
 
     Args:
-        local: whether regions and tokens are projected too.
+        local: whether regions and tokens are projected too, by linear layers that are always new.
         sigmoid: start of scale (and a bias) for the sigmoid loss; else the scale of CLIP and no bias.
         seed: of the projections.
+        joint: projections, scale and bias of a whole model to start from, as far as it has them. Its scale and bias
+            are taken over together, or, without the sigmoid loss, its scale up to CLIP's limit.
     """
 
     def __init__(
@@ -47,15 +51,21 @@ class VisionLanguageModel(nn.Module):
         local: bool = False,
         sigmoid: bool = False,
         seed: int = 0,
+        joint: Joint | None = None,
     ) -> None:
         super().__init__()
         self.image, self.text = image, text
-        self.image_projection = _projection(image.width, dim, f"{seed}/image projection")
-        self.text_projection = _projection(text.width, dim, f"{seed}/text projection")
+        if joint is None:
+            self.image_projection: nn.Module = _projection(image.width, dim, f"{seed}/image projection")
+            self.text_projection: nn.Module = _projection(text.width, dim, f"{seed}/text projection")
+        else:
+            self.image_projection, self.text_projection = joint.image, joint.text
         self.region_projection = _projection(image.region_width, dim, f"{seed}/region projection") if local else None
         self.token_projection = _projection(text.token_width, dim, f"{seed}/token projection") if local else None
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(10) if sigmoid else math.log(1 / 0.07)))
-        self.logit_bias = nn.Parameter(torch.tensor(-10.0)) if sigmoid else None
+        scale, bias = _scale_and_bias(sigmoid, joint)
+        self.logit_scale = nn.Parameter(torch.tensor(scale))
+        self.logit_bias = None if bias is None else nn.Parameter(torch.tensor(bias))
+        self.largest_logit_scale = max(LARGEST_LOGIT_SCALE, scale)  # SigLIP's own is larger
 
     def embed_images(self, pixels_BCHW: Tensor) -> ImageEmbedding:
         """`pixels_BCHW`: float in [0, 1]."""
@@ -77,38 +87,63 @@ class VisionLanguageModel(nn.Module):
 
     @torch.no_grad()
     def clamp_logit_scale(self) -> None:
-        """After each optimiser step: similarities are multiplied by 1 to 100."""
-        self.logit_scale.clamp_(0, _LARGEST_LOGIT_SCALE)
+        """After each optimiser step: similarities are multiplied by 1 to 100, or to where the scale started."""
+        self.logit_scale.clamp_(0, self.largest_logit_scale)
 
 
-def build_model(trial: Trial, vocabulary: int) -> VisionLanguageModel:
+def build_model(
+    trial: Trial, vocabulary: int, adapted: Mapping[str, Mapping[str, Tensor]] | None = None
+) -> VisionLanguageModel:
     """The model of a trial, its start decided by `train.seed` alone; each part's by that part's settings too.
+
+    A tower is built, then takes the weights of its adaptation stage, then is frozen or gets its adapters.
 
     Args:
         vocabulary: number of ids of the trial's tokenizer.
+        adapted: state dicts of the towers `image` and `text` from their adaptation stages.
 
     Raises:
-        InputError: a backbone that is unknown, cannot be read or does not fit the settings.
+        InputError: a backbone or whole model that is unknown, cannot be read or does not fit the settings.
     """
-    seed = trial.train.seed
-    with _seeded(f"{seed}/image"):
-        image = build_image_tower(trial.model.image)
-    with _seeded(f"{seed}/text"):
-        text = build_text_tower(trial.model.text, vocabulary)
+    seed, settings = trial.train.seed, trial.model
+    with seeded_start(f"{seed}/image"):
+        image = build_image_tower(settings.image)
+    with seeded_start(f"{seed}/text"):
+        text = build_text_tower(settings.text, vocabulary)
+    if adapted is not None and "image" in adapted:
+        image.load_state_dict(adapted["image"])
+    if adapted is not None and "text" in adapted:
+        text.load_state_dict(adapted["text"])
+    _limit(image, settings.image, "image", seed)
+    _limit(text, settings.text, "text", seed)
     local = trial.objective.local.weight > 0
+    if local:
+        text.summed_layers = LAYERS_OF_WORDS
     sigmoid = trial.objective.contrast.kind == "sigmoid"
-    return VisionLanguageModel(image, text, trial.model.dim, local, sigmoid, seed)
+    joint = None if settings.whole is None else load_joint(settings.whole)
+    return VisionLanguageModel(image, text, settings.dim, local, sigmoid, seed, joint)
+
+
+def _limit(tower: TowerModule, settings: ImageTower | TextTower, name: str, seed: int) -> None:
+    """What of a tower is trained."""
+    if settings.freeze:
+        freeze(tower)
+    if settings.lora:
+        with seeded_start(f"{seed}/{name} adapters"):
+            add_adapters(tower, settings.lora, f"model.{name}.lora")
+
+
+def _scale_and_bias(sigmoid: bool, joint: Joint | None) -> tuple[float, float | None]:
+    """A scale means little without the loss, and for the sigmoid loss the bias, that it was learned with."""
+    if sigmoid:
+        if joint is not None and joint.scale is not None and joint.bias is not None:
+            return joint.scale, joint.bias
+        return math.log(10), -10.0
+    if joint is not None and joint.scale is not None:
+        return min(max(joint.scale, 0.0), LARGEST_LOGIT_SCALE), None
+    return math.log(1 / 0.07), None
 
 
 def _projection(width: int, dim: int, name: str) -> nn.Linear:
-    with _seeded(name):
+    with seeded_start(name):
         return nn.Linear(width, dim, bias=False)
-
-
-@contextmanager
-def _seeded(name: str) -> Iterator[None]:
-    """The CPU's random state set by `name` within, and restored after."""
-    with torch.random.fork_rng(devices=[]):
-        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-        torch.random.default_generator.manual_seed(int.from_bytes(digest, "little"))  # torch.manual_seed: GPUs too
-        yield

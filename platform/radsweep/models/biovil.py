@@ -1,0 +1,113 @@
+"""BioViL (Boecking et al. 2022) and BioViL-T (Bannur et al. 2023): the image file that lies beside CXR-BERT."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from radsweep.errors import InputError
+from radsweep.models.features import ImageFeatures, ImageTowerModule, regions_of_map
+from radsweep.models.hub import Unreadable, find_file
+from radsweep.models.pixels import Pixels
+from radsweep.models.torchvision_image import ResNetTower
+from radsweep.models.weights import expected, load_all, read_state
+from radsweep.models.whole import biovil_file
+from radsweep.spec.trial import ImageTower
+
+_RESNET, _PROJECTOR = "encoder.encoder.", "projector.model."
+_OWN, _MISSING = "encoder.backbone_to_vit.weight", "encoder.missing_previous_emb"
+LAST_OF_PROJECTOR = f"{_PROJECTOR}3"
+
+
+class BioVilImage(ResNetTower):
+    """Regions: the third stage. Pooled: the mean over the fourth of the projector's hidden layer.
+
+    Published is the mean of the whole projector; its last layer is linear, so it can follow the mean.
+    """
+
+    def __init__(self, body: ResNet, channels: int, own: int | None, hidden: int) -> None:
+        """
+        Args:
+            own: width of BioViL-T's features of one image; None for BioViL.
+            hidden: width of the projector's hidden layer.
+        """
+        super().__init__(body, channels)
+        self.pixels = Pixels(channels, 3, (0.0,) * 3, (1.0,) * 3)
+        self.without_prior = None if own is None else WithoutPrior(self.width, own)
+        self.hidden = nn.Sequential(
+            nn.Conv2d(self.width if own is None else 2 * own, hidden, 1, bias=False),
+            nn.BatchNorm2d(hidden),
+            nn.ReLU(inplace=True),
+        )
+        self.width = hidden
+
+    def forward(self, pixels_BCHW: Tensor) -> ImageFeatures:
+        third_BCHW, fourth_BCHW = self.maps(pixels_BCHW)
+        if self.without_prior is not None:
+            fourth_BCHW = self.without_prior(fourth_BCHW)
+        return ImageFeatures(self.hidden(fourth_BCHW).mean(dim=(2, 3)), regions_of_map(third_BCHW))
+
+
+class WithoutPrior(nn.Module):
+    """BioViL-T's features of a study that has no earlier image: its own, and a learned vector for what is missing."""
+
+    def __init__(self, width: int, own: int) -> None:
+        super().__init__()
+        self.own = nn.Conv2d(width, own, 1, bias=False)
+        self.missing_1C11 = nn.Parameter(torch.zeros(1, own, 1, 1))
+
+    def forward(self, map_BCHW: Tensor) -> Tensor:
+        own_BCHW = self.own(map_BCHW)
+        return torch.cat([own_BCHW, self.missing_1C11.expand_as(own_BCHW)], dim=1)
+
+
+def biovil_image(settings: ImageTower) -> ImageTowerModule:
+    """See `radsweep.models.image.build_image_tower`."""
+    name, key = settings.backbone, "model.image.backbone"
+    state = biovil_state(name, key)
+    own = len(state[_OWN]) if _OWN in state else None
+    with expected(name, key):
+        tower = BioVilImage(_resnet(state), settings.channels, own, hidden=len(state[f"{_PROJECTOR}0.weight"]))
+        load_all(tower, _as_tower(state), name, key)
+    return tower
+
+
+def biovil_state(name: str, key: str) -> dict[str, Tensor]:
+    """The tensors of the image file, under their own names.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    file = biovil_file(name, key)
+    try:
+        path = find_file(name, file)
+    except Unreadable as error:
+        raise InputError(f"{key}: {file} of {name} cannot be fetched ({error})") from None
+    assert path is not None, file
+    return read_state(path, key)
+
+
+def _resnet(state: Mapping[str, Tensor]) -> ResNet:
+    """Of the blocks that the weights are for."""
+    block = Bottleneck if f"{_RESNET}layer1.0.conv3.weight" in state else BasicBlock
+    blocks = {match[1] for name in state if (match := re.match(rf"{re.escape(_RESNET)}layer(\d\.\d+)\.", name))}
+    return ResNet(block, [sum(name.startswith(f"{stage}.") for name in blocks) for stage in (1, 2, 3, 4)])
+
+
+def _as_tower(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Under the names of `BioVilImage`. The classifier, the comparison with an earlier image and the projector's last
+    layer are left out."""
+    result: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        if name.startswith(_RESNET) and not name.startswith(f"{_RESNET}fc."):
+            result[f"body.{name.removeprefix(_RESNET)}"] = tensor
+        if name.startswith((f"{_PROJECTOR}0.", f"{_PROJECTOR}1.")):
+            result[f"hidden.{name.removeprefix(_PROJECTOR)}"] = tensor
+    if _OWN in state:
+        result |= {"without_prior.own.weight": state[_OWN], "without_prior.missing_1C11": state[_MISSING]}
+    return result

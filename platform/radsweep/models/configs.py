@@ -1,0 +1,109 @@
+"""Configurations of models that others saved: what they are, and which settings fit them. No weights are read.
+
+Kinds are the `model_type` of config.json: `cxr-bert` is BioViL's (its image file lies beside its text model);
+`open_clip` stands for open_clip's own layout, which has no such name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from radsweep.errors import InputError
+from radsweep.models.hub import Unreadable, read_json
+from radsweep.models.names import TORCHVISION, nearest
+from radsweep.models.open_clip_config import open_clip_settings
+from radsweep.spec.trial import ImageTower, TextTower
+
+OPEN_CLIP, CXR_BERT = "open_clip", "cxr-bert"
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+
+# kind -> class of transformers
+IMAGE_CLASSES = {
+    "vit": "ViTModel",
+    "deit": "DeiTModel",
+    "dinov2": "Dinov2Model",
+    "dinov2_with_registers": "Dinov2WithRegistersModel",
+    "clip": "CLIPVisionModel",
+    "clip_vision_model": "CLIPVisionModel",
+    "siglip": "SiglipVisionModel",
+    "siglip_vision_model": "SiglipVisionModel",
+}
+TEXT_CLASSES = {
+    "bert": "BertModel",
+    "roberta": "RobertaModel",
+    "xlm-roberta": "XLMRobertaModel",
+    "distilbert": "DistilBertModel",
+    "electra": "ElectraModel",
+    "mpnet": "MPNetModel",
+    "clip": "CLIPTextModel",
+    "clip_text_model": "CLIPTextModel",
+    "siglip": "SiglipTextModel",
+    "siglip_text_model": "SiglipTextModel",
+    CXR_BERT: "BertModel",
+}
+IMAGE_KINDS = (*IMAGE_CLASSES, OPEN_CLIP, CXR_BERT)
+TEXT_KINDS = (*TEXT_CLASSES, OPEN_CLIP)
+WHOLE_KINDS = ("clip", "siglip", OPEN_CLIP, CXR_BERT)
+_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "mpnet")  # the first of them are never used
+_POSITIONS = {"clip": 77, "clip_text_model": 77, "siglip": 64, "siglip_text_model": 64}  # where a config leaves it out
+
+
+def model_config(name: str, key: str, known: Collection[str]) -> dict[str, Any]:
+    """config.json of a hub id or local folder, or open_clip_config.json with the kind added.
+
+    Args:
+        key: key of the experiment file, for messages.
+
+    Raises:
+        InputError: neither can be read, or its kind is not one of `known`.
+    """
+    try:
+        config = read_json(name, "config.json") or {}
+        kind = config.get("model_type") or ("bert" if "type_vocab_size" in config else None)  # files before 2019
+        if kind not in known and (other := read_json(name, OPEN_CLIP_CONFIG)) is not None:
+            config, kind = other, OPEN_CLIP
+    except Unreadable as error:
+        raise InputError(
+            f"{key}: {name} is neither a known name nor a local folder, and as a hub id it cannot be read "
+            f"({error}){nearest(name, ['tiny-cnn', 'tiny-bert', *TORCHVISION])}"
+        ) from None
+    if kind is None:
+        raise InputError(f"{key}: {name} holds no config.json with a model_type; give the folder of a saved model")
+    if kind not in known:
+        raise InputError(f"{key}: {name} is of type {kind!r}; known: {', '.join(sorted(known))}")
+    return config | {"model_type": kind}
+
+
+def check_patches(settings: ImageTower, patch: Any, native: Any) -> None:
+    """Refuse an image size that patches of `patch` pixels do not tile, unless the model was made for it."""
+    if isinstance(patch, int) and settings.size != native and settings.size % patch:
+        lower = max(settings.size // patch, 1) * patch
+        raise InputError(
+            f"model.image.size: {settings.size} is no multiple of the patches of {patch} pixels; try {lower}"
+        )
+
+
+def patches(config: Mapping[str, Any], name: str) -> tuple[Any, Any]:
+    """(Side of a patch, side of the image a model was made for), pixels; None where it has no patches."""
+    if config["model_type"] == OPEN_CLIP:
+        settings = open_clip_settings(config, name)
+        return settings.patch, settings.size
+    vision = config.get("vision_config") or config
+    return vision.get("patch_size"), vision.get("image_size")
+
+
+def check_positions(settings: TextTower, config: Mapping[str, Any]) -> None:
+    """Refuse more tokens than a text model has positions for (of open_clip's: than it was trained with)."""
+    kind, text = config["model_type"], config.get("text_config") or config
+    if kind == OPEN_CLIP:
+        positions = open_clip_settings(config, settings.backbone).tokens
+    else:
+        positions = text.get("max_position_embeddings", _POSITIONS.get(kind, 512))
+    if kind in _POSITIONS_AFTER_PADDING:
+        positions -= 2
+    if settings.max_tokens > positions:
+        raise InputError(
+            f"model.text.max_tokens: {settings.backbone} has positions for {positions} tokens, not "
+            f"{settings.max_tokens}; set it to {positions} or less"
+        )

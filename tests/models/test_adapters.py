@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision.models import ConvNeXt, ResNet, VisionTransformer
+from torchvision.models.convnext import CNBlockConfig
+from torchvision.models.resnet import BasicBlock
+
+from radsweep.errors import InputError
+from radsweep.models.adapters import add_adapters, freeze
+from radsweep.models.features import TowerModule
+from radsweep.models.sources import check_model
+from radsweep.models.text import build_text_tower
+from radsweep.models.torchvision_image import ConvNextTower, ResNetTower, VitTower
+from radsweep.models.vlm import VisionLanguageModel, build_model
+from radsweep.spec.load import trial_with
+from radsweep.spec.trial import Data, ImageTower, Model, TextTower, Trial
+
+IMAGES = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+IDS = torch.randint(5, 200, (3, 12), generator=torch.Generator().manual_seed(0))
+MASK = torch.arange(12) < torch.tensor([[12], [7], [3]])
+
+
+def model(**values: Any) -> VisionLanguageModel:
+    base = Trial(data=Data(shards="phantom:any"))
+    return build_model(trial_with(base, {key.replace("__", "."): value for key, value in values.items()}), 200)
+
+
+def small_resnet() -> ResNetTower:
+    return ResNetTower(ResNet(BasicBlock, [1, 1, 1, 1]), channels=1)
+
+
+def trained(module: nn.Module) -> set[str]:
+    return {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+
+
+def copies(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def test_only_what_follows_a_frozen_tower_is_trained() -> None:
+    built = model(model__text__freeze=True)
+    assert not trained(built.text)
+    assert trained(built.image) == {name for name, _ in built.image.named_parameters()}
+    assert {"image_projection.weight", "text_projection.weight", "logit_scale"} <= trained(built)
+
+
+def test_a_frozen_tower_drops_nothing_while_its_model_trains() -> None:
+    built = model(model__text__freeze=True).train()
+    assert built.training
+    assert not any(module.training for module in built.text.modules())
+    assert torch.equal(built.text(IDS, MASK).pooled_BP, built.text(IDS, MASK).pooled_BP)
+    loose = model().train()
+    assert not torch.equal(loose.text(IDS, MASK).pooled_BP, loose.text(IDS, MASK).pooled_BP)
+
+
+def test_batch_statistics_of_a_frozen_tower_do_not_move() -> None:
+    tower = small_resnet()
+    freeze(tower)
+    whole = nn.ModuleDict({"image": tower, "after": nn.Linear(512, 2)}).train()
+    before = copies(tower)
+    whole["after"](tower(IMAGES).pooled_BP).sum().backward()
+    assert all(torch.equal(value, before[name]) for name, value in tower.state_dict().items())
+    assert whole["after"].training
+    small = small_resnet().train()
+    before = copies(small)
+    small(IMAGES)
+    assert not torch.equal(small.body.bn1.running_mean, before["body.bn1.running_mean"])
+
+
+def test_freezing_changes_no_number_of_the_start() -> None:
+    plain, frozen = model(), model(model__text__freeze=True, model__image__freeze=True)
+    assert all(torch.equal(value, plain.state_dict()[name]) for name, value in frozen.state_dict().items())
+
+
+def bert() -> TowerModule:
+    return build_text_tower(TextTower(), 200)
+
+
+def convnext() -> TowerModule:
+    widths = (8, 16, 24, 32)
+    blocks = [CNBlockConfig(a, b, 1) for a, b in zip(widths, [*widths[1:], None], strict=True)]
+    return ConvNextTower(ConvNeXt(blocks, layer_scale=1.0), channels=1)
+
+
+def vit() -> TowerModule:
+    body = VisionTransformer(64, 16, num_layers=2, num_heads=2, hidden_dim=32, mlp_dim=48)
+    return VitTower(body, channels=1)
+
+
+@pytest.mark.parametrize("build", [bert, convnext, vit])
+def test_adapters_start_at_zero_and_learn_alone(build: Any) -> None:
+    tower = build().eval()
+    inputs = (IDS, MASK) if build is bert else (IMAGES,)
+    before, names = tower(*inputs).pooled_BP, {name for name, _ in tower.named_parameters()}
+    add_adapters(tower, 4, "model.text.lora")
+    torch.testing.assert_close(tower(*inputs).pooled_BP, before, rtol=1e-5, atol=1e-6)
+    assert trained(tower) == {name for name, _ in tower.named_parameters() if "lora_" in name} != set()
+    assert len(names) + len(trained(tower)) == len(list(tower.named_parameters()))
+    with torch.no_grad():
+        for name, parameter in tower.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)
+    tower(*inputs).pooled_BP.square().sum().backward()
+    assert [name for name in trained(tower) if not tower.get_parameter(name).grad.abs().sum() > 0] == []
+
+
+def test_an_adapter_adds_the_product_of_two_small_matrices() -> None:
+    tower = bert().eval()
+    add_adapters(tower, 3, "model.text.lora")
+    layer = tower.encoder.encoder.layer[0].attention.self.query
+    down, up = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+    assert (down.shape, up.shape) == ((3, 128), (128, 3))
+    nn.init.normal_(up)
+    x = torch.randn(5, 128, generator=torch.Generator().manual_seed(0))
+    weight, bias = layer.base_layer.weight, layer.base_layer.bias
+    torch.testing.assert_close(layer(x), x @ (weight + up @ down).T + bias, rtol=1e-4, atol=1e-4)
+
+
+def test_every_linear_layer_of_a_bert_has_an_adapter() -> None:
+    tower = bert()
+    linear = [name for name, module in tower.named_modules() if isinstance(module, nn.Linear)]
+    add_adapters(tower, 2, "model.text.lora")
+    assert {name.split(".lora_A")[0] for name in trained(tower) if "lora_A" in name} == set(linear)
+    assert len(linear) == 12
+
+
+def test_adapters_start_by_the_seed_and_change_no_other_start() -> None:
+    plain, one = model(), model(model__text__lora=4)
+    again, other = model(model__text__lora=4), model(model__text__lora=4, train__seed=1)
+    first = {name: value for name, value in one.state_dict().items() if "lora_A" in name}
+    assert first
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in first.items())
+    assert not any(torch.equal(value, other.state_dict()[name]) for name, value in first.items())
+    shared = {name.replace(".base_layer", ""): value for name, value in one.state_dict().items() if "lora_" not in name}
+    assert all(torch.equal(value, shared[name]) for name, value in plain.state_dict().items())
+
+
+def test_a_state_dict_restores_adapters() -> None:
+    one, two = model(model__text__lora=4).eval(), model(model__text__lora=4, train__seed=1).eval()
+    for name, parameter in one.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(parameter)
+    two.load_state_dict(one.state_dict())
+    assert torch.equal(two.embed_texts(IDS, MASK).text_BD, one.embed_texts(IDS, MASK).text_BD)
+
+
+@pytest.mark.parametrize("limits", [{}, {"model__text__freeze": True}, {"model__text__lora": 4}], ids=str)
+def test_an_adapted_tower_is_loaded_before_it_is_frozen_or_gets_adapters(limits: dict[str, Any]) -> None:
+    adapted = build_text_tower(TextTower(), 200).state_dict()
+    trial = trial_with(
+        Trial(data=Data(shards="phantom:any")), {key.replace("__", "."): value for key, value in limits.items()}
+    )
+    built = build_model(trial, 200, {"text": adapted})
+    state = {name.replace(".base_layer", ""): value for name, value in built.text.state_dict().items()}
+    assert all(torch.equal(value, state[name]) for name, value in adapted.items())
+    assert all(torch.equal(value, model().image.state_dict()[name]) for name, value in built.image.state_dict().items())
+
+
+@pytest.mark.parametrize("backbone", ["tiny-cnn", "resnet50", "wide_resnet50_2"])
+def test_a_tower_without_linear_layers_takes_no_adapters(backbone: str) -> None:
+    message = rf"model\.image\.lora: {backbone} has no linear layers .*; choose a ViT, or set it to 0"
+    with pytest.raises(InputError, match=message):
+        check_model(Model(image=ImageTower(backbone=backbone, lora=8)))
+    with pytest.raises(InputError, match=r"model\.image\.lora: .* no linear layers"):
+        add_adapters(small_resnet(), 8, "model.image.lora")
+    check_model(Model(image=ImageTower(backbone="convnext_tiny", lora=8)))
