@@ -10,11 +10,19 @@ import torch
 
 from radsweep.objectives.contrast import contrast
 from radsweep.objectives.local import local, local_scores, sum_pieces
-from radsweep.objectives.total import TERMS, total_loss
-from radsweep.objectives.views import Views, Words
-from radsweep.spec.trial import Contrast, Local, Objective
+from radsweep.objectives.neighbours import NeighbourBank
+from radsweep.objectives.total import TERMS, Term, build_heads, total_loss
+from radsweep.objectives.views import Rows, Views, Widths, Words
+from radsweep.spec.trial import Contrast, ImageSsl, Local, Neighbours, Objective, TextSsl
 
 B, D, R, L = 5, 7, 4, 6
+WIDTHS = Widths(image=6, text=5, tokens=5, token_embeddings=5, vocabulary=12, dim=D, studies=9)
+ALL = Objective(
+    local=Local(weight=1),
+    image_ssl=ImageSsl(weight=1, hidden=8, dim=8),
+    text_ssl=TextSsl(weight=1),
+    neighbours=Neighbours(weight=1),
+)
 
 
 def unit(*shape: int, seed: int) -> torch.Tensor:
@@ -114,6 +122,20 @@ def test_local_scores_do_not_depend_on_padding_or_chunks(monkeypatch: pytest.Mon
     assert torch.allclose(local_scores(views.own_regions_bRD[0], views.words[0], settings), whole, atol=1e-12)
 
 
+@pytest.mark.parametrize("images", [1, 2], ids=lambda images: f"chunks of {images}")
+@pytest.mark.parametrize("regions", [R, 12])
+def test_local_has_the_same_gradient_in_chunks(regions: int, images: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gradients() -> tuple[torch.Tensor, ...]:
+        views = random_views(1, 1, regions)
+        leaves = (views.own_regions_bRD[0].requires_grad_(), views.words[0].tokens_BLD.requires_grad_())
+        return torch.autograd.grad(local(views, Local(weight=1)).loss, leaves)
+
+    whole = gradients()
+    monkeypatch.setattr("radsweep.objectives.local.CHUNK_ELEMENTS", images * B * 4 * regions)
+    for found, expected in zip(gradients(), whole, strict=True):
+        assert torch.allclose(found, expected, atol=1e-12)
+
+
 def test_word_pieces_are_summed_into_words() -> None:
     tokens, numbers = random_views(1, 1).words[0]
     words, mask = sum_pieces(Words(tokens, numbers))
@@ -121,28 +143,55 @@ def test_word_pieces_are_summed_into_words() -> None:
     assert torch.allclose(words[2, 0], tokens[2, 1:5].sum(dim=0))
 
 
+def full_bank() -> NeighbourBank:
+    """In evaluation mode, so that a loss can be computed again."""
+    bank = NeighbourBank(Neighbours(weight=1), WIDTHS).double()
+    bank.add(unit(9, D, seed=30), Rows(torch.arange(9), torch.arange(9) // 2))
+    return bank.eval()
+
+
 @pytest.mark.parametrize("name", sorted(TERMS))
 def test_gradient_agrees_with_finite_differences(name: str) -> None:
-    views = random_views(1, 1)
-    settings = getattr(Objective(local=Local(weight=1)), name)
+    views, bank = random_views(1, 1), full_bank()
+    rows, count = Rows(torch.arange(B), torch.arange(B) // 2), torch.arange(B).double()
 
-    def loss(image: torch.Tensor, text: torch.Tensor, regions: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        built = Views((image,), (text,), views.scale, views.bias, (regions,), (Words(tokens, views.words[0].word_BL),))
-        return TERMS[name](built, settings).loss
+    def loss(*given: torch.Tensor) -> torch.Tensor:
+        image, text, regions, tokens, scale, bias, z1, z2, loss_B = given
+        words = Words(tokens, views.words[0].word_BL)
+        built = Views(
+            (image,), (text,), scale, bias, (regions,), (words,),
+            image_ssl=((z1,), (z2,)), text_ssl=(loss_B, count), rows=rows, bank=bank,
+        )  # fmt: skip
+        return TERMS[name].loss(built, getattr(ALL, name)).loss
 
-    inputs = (views.image_BD[0], views.text_BD[0], views.own_regions_bRD[0], views.words[0].tokens_BLD)
-    leaves = tuple(tensor.clone().requires_grad_() for tensor in inputs)
+    inputs = (views.image_BD[0], views.text_BD[0], views.own_regions_bRD[0], views.words[0].tokens_BLD, views.scale)
+    others = (torch.tensor(-2.0).double(), unit(B, 4, seed=40), unit(B, 4, seed=41), unit(1, B, seed=42)[0])
+    leaves = tuple(tensor.clone().requires_grad_() for tensor in (*inputs, *others))
     assert torch.autograd.gradcheck(loss, leaves, atol=1e-6)
 
 
-def test_a_term_of_weight_zero_is_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_term_of_weight_zero_is_neither_built_nor_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object) -> None:
-        raise AssertionError("computed")
+        raise AssertionError("built or computed")
 
-    monkeypatch.setitem(TERMS, "local", forbidden)
+    for name in set(TERMS) - {"contrast"}:
+        monkeypatch.setitem(TERMS, name, Term(forbidden, forbidden))
     loss, logged = total_loss(random_views(), Objective())
     assert set(logged) == {"loss/contrast", "logit_scale", "similarity_spread"}
     assert float(loss) == pytest.approx(logged["loss/contrast"])
+    assert not build_heads(Objective(), WIDTHS, seed=0)
+
+
+def test_a_head_starts_by_its_seed_and_its_own_settings_alone() -> None:
+    heads = build_heads(ALL, WIDTHS, seed=0)
+    assert set(heads) == {"image_ssl", "text_ssl", "neighbours"}
+    alone = build_heads(Objective(image_ssl=ALL.image_ssl), WIDTHS, seed=0)
+    assert set(alone) == {"image_ssl"}
+    expected = heads["image_ssl"].state_dict()
+    for name, tensor in alone["image_ssl"].state_dict().items():
+        assert torch.equal(tensor, expected[name])
+    other = build_heads(ALL, WIDTHS, seed=1)["image_ssl"].state_dict()
+    assert not torch.equal(other["projector.0.weight"], expected["projector.0.weight"])
 
 
 def test_the_total_is_the_weighted_sum_of_its_terms() -> None:

@@ -1,18 +1,47 @@
-"""The objective of a trial: the weighted sum of its terms. A term of weight 0 is not computed."""
+"""The objective of a trial: the weighted sum of its terms. A term of weight 0 is not built and not computed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from radsweep.models.seeding import seeded_start
 from radsweep.objectives.contrast import contrast
+from radsweep.objectives.image_ssl import image_ssl, image_ssl_head
 from radsweep.objectives.local import local
-from radsweep.objectives.views import TermOutput, Views
+from radsweep.objectives.neighbours import NeighbourBank, neighbours
+from radsweep.objectives.text_ssl import text_ssl, text_ssl_head
+from radsweep.objectives.views import TermOutput, Views, Widths
 from radsweep.spec.trial import Objective
 
-TERMS: dict[str, Callable[[Views, Any], TermOutput]] = {"contrast": contrast, "local": local}
+
+class Term(NamedTuple):
+    """A term's loss, and its own module where it has one."""
+
+    loss: Callable[[Views, Any], TermOutput]
+    head: Callable[[Any, Widths], nn.Module] | None = None
+
+
+TERMS: dict[str, Term] = {
+    "contrast": Term(contrast),
+    "local": Term(local),
+    "image_ssl": Term(image_ssl, image_ssl_head),
+    "text_ssl": Term(text_ssl, text_ssl_head),
+    "neighbours": Term(neighbours, NeighbourBank),
+}
+
+
+def build_heads(objective: Objective, widths: Widths, seed: int) -> nn.ModuleDict:
+    """The modules of terms that have a weight; the start of each depends on `seed` and its own settings alone."""
+    heads = nn.ModuleDict()
+    for name, term in TERMS.items():
+        settings = getattr(objective, name)
+        if term.head is not None and settings.weight > 0:
+            with seeded_start(f"{seed}/{name}"):
+                heads[name] = term.head(settings, widths)
+    return heads
 
 
 def total_loss(views: Views, objective: Objective) -> tuple[Tensor, dict[str, float]]:
@@ -23,7 +52,7 @@ def total_loss(views: Views, objective: Objective) -> tuple[Tensor, dict[str, fl
         settings = getattr(objective, name)
         if settings.weight == 0:
             continue
-        output = term(views, settings)
+        output = term.loss(views, settings)
         weighted = settings.weight * output.loss
         total = weighted if total is None else total + weighted
         logged[f"loss/{name}"] = float(output.loss.detach())

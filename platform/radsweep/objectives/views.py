@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Words(NamedTuple):
@@ -18,6 +18,13 @@ class Words(NamedTuple):
 
     tokens_BLD: Tensor
     word_BL: Tensor
+
+
+class Rows(NamedTuple):
+    """Which studies a batch holds: their rows in the training split, and numbers of their patients; int64 [B]."""
+
+    study_B: Tensor
+    patient_B: Tensor
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,11 @@ class Views:
     own_regions_bRD: tuple[Tensor, ...] = ()  # this worker's studies alone
     words: tuple[Words, ...] = ()
     gather: Callable[[Tensor], Tensor] = lambda rows: rows  # this worker's rows -> all rows, with gradient
+    positive_BB: Tensor | None = None  # bool: report j reads like report i, i itself included; None: i alone
+    image_ssl: tuple[tuple[Tensor, ...], ...] = ()  # of each strong view: what the head of image_ssl gives
+    text_ssl: tuple[Tensor, ...] = ()  # what the head of text_ssl gives
+    rows: Rows | None = None
+    bank: nn.Module | None = None  # of neighbours
 
 
 class TermOutput(NamedTuple):
@@ -38,6 +50,18 @@ class TermOutput(NamedTuple):
 
     loss: Tensor
     logged: dict[str, float]
+
+
+class Widths(NamedTuple):
+    """What a term's own module is sized by."""
+
+    image: int  # pooled features of the image tower
+    text: int  # pooled features of the text tower
+    tokens: int  # token features
+    token_embeddings: int  # input embeddings of the text tower
+    vocabulary: int
+    dim: int  # shared embedding space
+    studies: int  # that the trial trains on
 
 
 def pairs_of_views(views: Views) -> list[tuple[Tensor, Tensor]]:

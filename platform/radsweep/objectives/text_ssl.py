@@ -1,0 +1,74 @@
+"""Self-supervision of reports: masked tokens (BERT), or one report under two dropout masks (SimCSE).
+
+Shapes: N texts of one view, L tokens, C token width, E width of the input embeddings, V vocabulary, M predicted tokens.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from radsweep.objectives.views import TermOutput, Views, Widths
+from radsweep.spec.trial import TextSsl
+
+
+def text_ssl(views: Views, settings: TextSsl) -> TermOutput:
+    """mlm: the mean over all masked tokens of the global batch; views.text_ssl = (loss_B, count_B) of `MaskedHead`.
+
+    simcse: see there; views.text_ssl = the two views' outputs.
+    """
+    first, second = views.text_ssl
+    if settings.kind == "simcse":
+        return TermOutput(simcse(first, second, settings.temperature), {})
+    return TermOutput(masked_loss(first, second), {})
+
+
+def text_ssl_head(settings: TextSsl, widths: Widths) -> nn.Module:
+    """mlm: `MaskedHead`. simcse: pooled features [N, P] to [N, P], as in SimCSE; not used after training."""
+    if settings.kind == "simcse":
+        return nn.Sequential(nn.Linear(widths.text, widths.text), nn.Tanh())
+    return masked_head(widths.tokens, widths.token_embeddings, widths.vocabulary)
+
+
+def masked_head(token_width: int, token_embeddings: int, vocabulary: int) -> MaskedHead:
+    """The head that predicts masked tokens, for the objective's term and for adaptation alike."""
+    return MaskedHead(token_width, token_embeddings, vocabulary)
+
+
+def masked_loss(loss_B: Tensor, count_B: Tensor) -> Tensor:
+    """The mean over all predicted tokens of the batch, of what `MaskedHead` gave for each text."""
+    return loss_B.sum() / count_B.detach().sum().clamp(min=1)
+
+
+def simcse(first_BK: Tensor, second_BK: Tensor, temperature: float) -> Tensor:
+    """Unsupervised SimCSE (Gao et al. 2021, eq. 4): each report's first view finds its second among the batch's."""
+    first, second = (functional.normalize(view, dim=-1) for view in (first_BK, second_BK))
+    return functional.cross_entropy(first @ second.T / temperature, torch.arange(len(first), device=first.device))
+
+
+class MaskedHead(nn.Module):
+    """BERT's (Devlin et al. 2019): dense, GELU, LayerNorm, then the tower's input embeddings as the decoder."""
+
+    def __init__(self, token_width: int, token_embeddings: int, vocabulary: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(token_width, token_embeddings)
+        self.norm = nn.LayerNorm(token_embeddings, eps=1e-12)
+        self.bias = nn.Parameter(torch.zeros(vocabulary))
+        nn.init.normal_(self.dense.weight, std=0.02)
+        nn.init.zeros_(self.dense.bias)
+
+    def forward(self, tokens_NLC: Tensor, target_NL: Tensor, embedding_VE: Tensor) -> tuple[Tensor, Tensor]:
+        """Each text's sum of cross-entropies over its predicted tokens, and their number, both float [N].
+
+        Args:
+            target_NL: int64, -1 where nothing is predicted (`radsweep.augment.masking`).
+            embedding_VE: the tower's, with gradient; rows beyond the tokenizer's vocabulary are left out.
+        """
+        predicted_NL = target_NL >= 0
+        hidden_ME = self.norm(functional.gelu(self.dense(tokens_NLC[predicted_NL])))  # logits at these alone
+        logits_MV = functional.linear(hidden_ME, embedding_VE[: len(self.bias)], self.bias)
+        logits_MV = logits_MV.to(torch.promote_types(logits_MV.dtype, torch.float32))
+        loss_M = functional.cross_entropy(logits_MV, target_NL[predicted_NL], reduction="none")
+        loss_NL = loss_M.new_zeros(target_NL.shape).masked_scatter(predicted_NL, loss_M)
+        return loss_NL.sum(dim=1), predicted_NL.sum(dim=1).to(loss_M.dtype)
