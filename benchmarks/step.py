@@ -24,19 +24,20 @@ from radsweep.objectives.total import total_loss
 from radsweep.objectives.views import Views
 from radsweep.training.batches import Batch
 from radsweep.training.collectives import Workers
+from radsweep.training.loop import mixed_precision, start, train_epoch
 from radsweep.training.optimiser import build_optimiser
-from radsweep.training.trainer import mixed_precision, start, train_epoch
+from radsweep.training.trainer import TrialCourse
 
 CPU = torch.device("cpu")
 
 
-class SameBatch:
-    """A source of training data: one batch again and again."""
+class SameBatch(TrialCourse):
+    """A trial that sees one batch again and again."""
 
-    def __init__(self, batch: Batch, steps: int) -> None:
-        self.batch, self.steps = batch, steps
+    batch: Batch
+    steps: int
 
-    def epoch(self, epoch: int, device: torch.device) -> Iterator[Batch]:
+    def batches(self, epoch: int) -> Iterator[Batch]:
         for _ in range(self.steps):
             yield self.batch
 
@@ -49,10 +50,11 @@ def measure(folder: Path, quick: bool) -> Figures:
     trial = short_trial(shards.folder, {"train.until": "steps", "train.steps": 100_000})
     tokenizer = train_tokenizer(reports, trial.model.text.vocabulary)
     data = prepare_in_process(shards, tokenizer, trial.model.image.size, trial.model.image.channels)
-    training = start(trial, data, Workers(), CPU)
-    batch = next(training.source.epoch(0, CPU))
-    training.source = SameBatch(batch, steps)  # type: ignore[assignment]
-    other = build_model(trial, training.tokenizer.vocabulary).train()
+    course = SameBatch(trial, data, Workers(), CPU)
+    training = start(course)
+    course.batch, course.steps = next(course.source.epoch(0, CPU)), steps
+    batch = course.batch
+    other = build_model(trial, course.tokenizer.vocabulary).train()
     optimiser = build_optimiser(other, trial.train)
     loss = ClipLoss()
     difference = loss_difference(other, batch, loss)
@@ -63,7 +65,7 @@ def measure(folder: Path, quick: bool) -> Figures:
     def theirs() -> None:
         for _ in range(steps):
             optimiser.zero_grad()
-            with mixed_precision(trial, CPU):
+            with mixed_precision(trial.train, CPU):
                 output = model_output(other, batch)
                 total = sum(loss(**output, output_dict=True).values())
             total.backward()

@@ -20,7 +20,8 @@ from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
-from radsweep.training.trainer import conclude, start, train_epoch, validate
+from radsweep.training.loop import start, train_epoch, validate
+from radsweep.training.trainer import TrialCourse, conclude
 
 
 def run_stock(trial: Trial, tuning: tune.TuneConfig, space: dict[str, Any], data: Any, folder: Path) -> list[Figures]:
@@ -69,13 +70,15 @@ def train_loop(config: dict[str, Any]) -> None:
     trial = Trial.model_validate(config["trial"])
     torch.set_num_threads(trial.train.threads)
     data = ray.get(config["data"][0]).opened(ray.get)
-    training = start(trial, data, workers, ray.train.torch.get_device())
+    course = TrialCourse(trial, data, workers, ray.train.torch.get_device())
+    training = start(course)
     outcome = training.outcome
     while not training.finished:
         validation = validate(training, train_epoch(training))
         outcome.moments["last_report"] = time.time()
         ray.train.report(validation.metrics)
-    conclude(training, read_test=False)
+    course.result.load_state_dict(training.selected)
+    conclude(course, read_test=False)
     if workers.rank == 0:
         began = time.perf_counter()
         name = context.get_experiment_name()

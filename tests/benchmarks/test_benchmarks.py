@@ -67,3 +67,9 @@ def test_all_sides_of_the_wall_clock_run_the_same_trials() -> None:
     assert figures["ratio_plain"] == pytest.approx(figures["ours_s"] / figures["plain_torch_s"])
     for side in ("ours", "stock", "plain_torch"):
         assert 0 < figures[f"{side}_startup_s"] < figures[f"{side}_s"]
+
+
+def test_a_frozen_tower_at_hand_gives_the_same_metric() -> None:
+    figures = figures_of("frozen_tower")
+    assert figures["metric_difference"] < 0.03  # rounding may move a rank or two
+    assert figures["ratio"] == pytest.approx(figures["trial_s"] / figures["frozen_trial_s"])

@@ -12,7 +12,7 @@ BASE = "experiment: wrong\ndata: {shards: 'phantom:standard-300'}\n"
 SPACE = "{objective.local.weight: {uniform: [0, 1]}}"
 
 MALFORMED = {  # what is wrong: (the file, key, hint)
-    "unknown key": (BASE + "colour: red\n", "colour", "unknown key; known: data, model, objective"),
+    "unknown key": (BASE + "colour: red\n", "colour", "unknown key; known: data, model, adapt, objective"),
     "misspelt key": (BASE + "train: {bach_size: 8}\n", "train.bach_size", "did you mean train.batch_size?"),
     "wrong type": (BASE + "train: {epochs: 2.5}\n", "train.epochs", "expected a whole number, found 2.5"),
     "negative weight": (

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from itertools import pairwise
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from radsweep.data.sentences import sentence_starts
-from radsweep.data.tokenizer import SPECIAL_TOKENS, ReportTokenizer, load_tokenizer, train_tokenizer
+from radsweep.data.tokenizer import SPECIAL_TOKENS, ReportTokenizer, SpecialIds, load_tokenizer, train_tokenizer
 from radsweep.errors import InputError
 
 OPENI = Path(__file__).resolve().parents[3] / "shared/data/openi/indiana_reports.csv"
@@ -170,6 +171,31 @@ def test_a_pretrained_tokenizer_gives_the_tokens_transformers_gives(name: str, r
     assert loaded.special.sep not in batch.tokens_T.tolist()
     assert loaded.vocabulary == len(reference)
     assert batch.sentences_T[batch.offsets[1] - 1] == 2
+
+
+def test_a_tokenizer_whose_class_is_code_of_its_repository_is_read_without_running_it(
+    bert_folder: Path, tmp_path: Path
+) -> None:
+    """As microsoft/BiomedVLP-CXR-BERT-specialized lies on the hub: a vocabulary, and a class of its own."""
+    known = load_tokenizer(str(bert_folder)).backend.get_vocab()
+    (tmp_path / "vocab.txt").write_text("\n".join(sorted(known, key=known.__getitem__)))
+    (tmp_path / "tokenization_cxrbert.py").write_text("raise SystemExit('this code is never run')")
+    own = {"AutoTokenizer": ["tokenization_cxrbert.CXRBertTokenizer", None]}
+    (tmp_path / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "CXRBertTokenizer", "auto_map": own})
+    )
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "cxr-bert"}))
+    loaded = load_tokenizer(str(tmp_path))
+    assert loaded.special == SpecialIds(cls=1, sep=2, pad=0, mask=4)
+    assert loaded.tokenise(["Heart sizes."]).tokens_T.tolist() == [5, 6, 7, 8]
+
+
+def test_a_tokenizer_without_a_start_token_has_none(bert_folder: Path, tmp_path: Path) -> None:
+    """As SigLIP's: padding and end alone."""
+    shutil.copy(bert_folder / "tokenizer.json", tmp_path)
+    described = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "[SEP]", "pad_token": "[PAD]"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(described))
+    assert load_tokenizer(str(tmp_path)).special == SpecialIds(cls=None, sep=2, pad=0, mask=None)
 
 
 @pytest.mark.parametrize("name", ["/nowhere/model", "./nowhere"])

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from radsweep.spec import metrics
-from radsweep.spec.keys import flatten, get, leaf_keys, with_values
+from radsweep.spec.keys import flat, get, leaf_keys, with_values
 from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial
 
@@ -9,16 +9,17 @@ TRIAL = parse_experiment({"experiment": "t", "data": {"shards": "x", "pairs": 9}
 
 
 def test_flattened_settings_hold_every_key_of_a_trial_defaults_included() -> None:
-    flat = flatten(TRIAL)
-    assert list(flat) == list(leaf_keys(Trial))
-    assert flat["data.pairs"] == 9
-    assert flat["data.fraction"] is None
-    assert flat["augment.image.crop"] == [0.6, 1.0]
-    assert not any(isinstance(value, dict) for value in flat.values())
+    values = flat(TRIAL.model_dump(mode="json"))
+    assert list(values) == list(leaf_keys(Trial))
+    assert values["data.pairs"] == 9
+    assert values["data.fraction"] is None
+    assert values["model.from"] is None
+    assert values["augment.image.crop"] == [0.6, 1.0]
+    assert not any(isinstance(value, dict) for value in values.values())
 
 
 def test_values_set_one_by_one_make_the_same_trial() -> None:
-    assert Trial.model_validate(with_values({}, flatten(TRIAL))) == TRIAL
+    assert Trial.model_validate(with_values({}, flat(TRIAL.model_dump(mode="json")))) == TRIAL
 
 
 def test_setting_values_leaves_the_original_alone_and_the_rest_as_it_was() -> None:

@@ -142,7 +142,11 @@ def test_interrupted_it_detaches_and_says_how_to_come_back(
     client: type[Client], head: str, experiment: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client.interrupt = True
-    assert submit(experiment, [], head, TOKEN) == 0
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background may ignore Ctrl-C
+    try:
+        assert submit(experiment, [], head, TOKEN) == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
     told = capsys.readouterr().err
     assert "the job goes on" in told
     assert f"ray job logs --follow raysubmit_1 --address {head}" in told

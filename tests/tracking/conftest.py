@@ -19,7 +19,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from radsweep.spec import keys
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import parse_experiment, trial_with
 from radsweep.tracking.address import prepare
@@ -63,7 +62,7 @@ def sweep(status: str = "running") -> SweepRecord:
 
 
 def trial(cell: PlannedCell) -> dict[str, object]:
-    return keys.flatten(trial_with(experiment().trial(), cell.changes | {"data.pairs": cell.pairs}))
+    return trial_with(experiment().trial(), cell.changes | {"data.pairs": cell.pairs}).model_dump(mode="json")
 
 
 def record(cell: PlannedCell, status: str = "finished", looks: int = 3) -> CellRecord:

@@ -1,4 +1,4 @@
-"""Random studies without shards, and a step of one of several workers: `synthetic.py RANK WORLD INIT OUT CASE ...`."""
+"""Random studies without shards; an epoch on one of several workers: `synthetic.py RANK WORLD INIT OUT CASE ...`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Data, Trial
 from radsweep.training.collectives import Workers
 from radsweep.training.features import backward
-from radsweep.training.trainer import start
+from radsweep.training.loop import start
+from radsweep.training.trainer import TrialCourse
 
 WORDS = ["heart", "lungs", "clear", "opacity", "effusion", "left", "right", "large", "small", "no", "nodule", "mass"]
 CASES = {
@@ -27,6 +28,18 @@ CASES = {
     "local": {"objective.local.weight": 1.0},
     "views": {"objective.views.image": 2, "objective.views.text": 2, "augment.text.sentences": "sample"},
     "batch norm": {"model.image.backbone": "resnet18", "model.image.channels": 1, "model.image.size": 32},
+    "image ssl": {"objective.image_ssl.weight": 1.0, "objective.image_ssl.hidden": 32, "objective.image_ssl.dim": 16},
+    "simsiam": {
+        "objective.image_ssl.weight": 1.0,
+        "objective.image_ssl.kind": "simsiam",
+        "objective.image_ssl.hidden": 32,
+        "objective.image_ssl.dim": 16,
+    },
+    "text ssl": {"objective.text_ssl.weight": 1.0},
+    "simcse": {"objective.text_ssl.weight": 1.0, "objective.text_ssl.kind": "simcse"},
+    "neighbours": {"objective.neighbours.weight": 1.0, "objective.neighbours.bank": 16, "train.batch_size": 16},
+    "same report": {"objective.contrast.same_report": 0.3},
+    "same report, sigmoid": {"objective.contrast.same_report": 0.3, "objective.contrast.kind": "sigmoid"},
     "stochastic depth": {"model.image.backbone": "convnext_tiny", "model.image.size": 32},
 }
 
@@ -83,19 +96,23 @@ def synthetic_trial(**values: object) -> Trial:
 
 
 def one_step(case: str, workers: Workers, parts: int = 1) -> tuple[float, dict[str, np.ndarray]]:
-    """The loss of the first batch, and the gradient of every parameter."""
+    """The loss of the first epoch's last batch, and the gradient of every parameter; no step of the optimiser."""
     trial = synthetic_trial(**CASES[case])
     data = synthetic_data(size=trial.model.image.size)
-    training = start(trial, data, workers, torch.device("cpu"))
-    batch = next(iter(training.source.epoch(0, torch.device("cpu"))))
-    training.model.double()  # float32 alone differs by more in a deep network, whatever the order
-    batch = dataclasses.replace(batch, pixels_bCSS=tuple(pixels.double() for pixels in batch.pixels_bCSS))
-    loss, _ = backward(training.model, batch, trial.objective, workers, parts)
-    workers.average_gradients(training.model.parameters())
+    course = TrialCourse(trial, data, workers, torch.device("cpu"))
+    start(course)
+    learner = course.learner.double()  # float32 alone differs by more in a deep network, whatever the order
+    for batch in course.batches(0):
+        batch = dataclasses.replace(
+            batch,
+            pixels_bCSS=tuple(pixels.double() for pixels in batch.pixels_bCSS),
+            ssl_pixels_bCSS=tuple(pixels.double() for pixels in batch.ssl_pixels_bCSS),
+        )
+        learner.zero_grad()
+        loss, _ = backward(learner, batch, trial.objective, workers, parts)
+    workers.average_gradients(learner.parameters())
     gradients = {
-        name: parameter.grad.numpy()
-        for name, parameter in training.model.named_parameters()
-        if parameter.grad is not None
+        name: parameter.grad.numpy() for name, parameter in learner.named_parameters() if parameter.grad is not None
     }
     return loss, gradients
 

@@ -13,12 +13,13 @@ from synthetic import synthetic_data, synthetic_trial
 
 from radsweep.data.subsets import subset_fingerprint
 from radsweep.spec.trial import Trial
-from radsweep.training import checkpoint, trainer
+from radsweep.training import checkpoint, loop, trainer
 from radsweep.training.collectives import Workers
+from radsweep.training.loop import TrialFailed
 from radsweep.training.outcome import Outcome
 from radsweep.training.read_split import load_checkpoint, retrieval_of
 from radsweep.training.record import Validation
-from radsweep.training.trainer import TrialFailed, subset_rows, train
+from radsweep.training.trainer import subset_rows, train
 
 CPU = torch.device("cpu")
 
@@ -63,29 +64,84 @@ class Killed(Exception):
     pass
 
 
+EVERYTHING = {
+    "objective.neighbours.weight": 0.5,
+    "objective.neighbours.bank": 24,
+    "objective.image_ssl.weight": 0.5,
+    "objective.image_ssl.hidden": 32,
+    "objective.image_ssl.dim": 16,
+    "objective.text_ssl.weight": 0.2,
+    "objective.local.weight": 0.5,
+    "objective.views.text": 2,
+    "augment.text.sentences": "sample",
+    "train.batch_size": 16,
+    "train.ema": 0.9,
+    "train.layer_decay": 0.8,
+}
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["plain", "neighbours, ema and all terms"])
 @pytest.mark.parametrize("at", [4, 8])
 def test_a_resumed_trial_ends_with_the_numbers_of_an_uninterrupted_one(
-    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at: int, values: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trial = synthetic_trial(**{"train.until": "plateau", "train.max_steps": 16, "train.patience": 2})
+    plateau = {"train.until": "plateau", "train.max_steps": 16, "train.patience": 2}
+    trial = synthetic_trial(**(plateau | values))
     undisturbed = run(trial, read_test=True)
-    monkeypatch.setattr(trainer, "SAVE_EVERY", -1.0)
-    saved = trainer.save
+    monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)
+    saved = loop.save
 
-    def save_and_die(training: trainer.Training, folder: Path) -> None:
+    def save_and_die(training: loop.Training, folder: Path) -> None:
         saved(training, folder)
         if training.outcome.steps >= at:
             raise Killed
 
-    monkeypatch.setattr(trainer, "save", save_and_die)
+    monkeypatch.setattr(loop, "save", save_and_die)
     with pytest.raises(Killed):
         run(trial, read_test=True, folder=tmp_path)
-    monkeypatch.setattr(trainer, "save", saved)
+    monkeypatch.setattr(loop, "save", saved)
     steps: list[int] = []
     resumed = run(trial, read_test=True, folder=tmp_path, report=lambda v: steps.append(v.step) or True)
     assert min(steps) > at
     assert numbers(resumed) == numbers(undisturbed)
     assert not (tmp_path / "resume").exists()
+
+
+def test_the_weights_that_are_validated_tested_and_kept_are_the_averaged_ones(tmp_path: Path) -> None:
+    trial = synthetic_trial(**{"train.ema": 0.5, "train.batch_size": 32, "train.steps": 6, "evaluate.every_steps": 6})
+    course = trainer.TrialCourse(trial, synthetic_data(), Workers(), CPU)
+    training = loop.start(course)
+    average = {name: tensor.clone() for name, tensor in course.model.state_dict().items()}
+    for step in range(1, 7):
+        training.outcome.epochs = step - 1
+        loop.train_epoch(training)
+        decay = min(0.5, (1 + step) / (10 + step))
+        average = {name: decay * average[name] + (1 - decay) * now for name, now in course.model.state_dict().items()}
+    own = course.model.state_dict()["image_projection.weight"].clone()
+    loop.validate(training, {})
+    assert torch.equal(course.model.state_dict()["image_projection.weight"], own)  # training goes on from its own
+    for name, tensor in training.selected.items():
+        torch.testing.assert_close(tensor, average[name], rtol=1e-5, atol=1e-6)
+
+
+def test_a_bank_is_in_the_checkpoint_that_a_trial_resumes_from(tmp_path: Path) -> None:
+    trial = synthetic_trial(**(EVERYTHING | {"train.steps": 2}))
+    training = loop.start(trainer.TrialCourse(trial, synthetic_data(), Workers(), CPU))
+    loop.train_epoch(training)
+    loop.save(training, tmp_path)
+    other = loop.start(trainer.TrialCourse(trial, synthetic_data(), Workers(), CPU))
+    loop.resume(other, tmp_path)
+    for name, tensor in training.course.learner.state_dict().items():
+        assert torch.equal(other.course.learner.state_dict()[name], tensor), name
+    assert (other.course.learner.state_dict()["heads.neighbours.studies"] >= 0).all()
+
+
+def test_a_term_of_weight_zero_is_not_built() -> None:
+    course = trainer.TrialCourse(synthetic_trial(), synthetic_data(), Workers(), CPU)
+    assert len(course.learner.heads) == 0
+    assert course.model.region_projection is None
+    batch = next(course.batches(0))
+    assert (batch.ssl_pixels_bCSS, batch.masked, batch.positive_BB) == ((), None, None)
 
 
 def test_the_checkpoint_holds_the_selected_weights(tmp_path: Path) -> None:
@@ -128,8 +184,8 @@ def test_the_trained_ids_are_the_requested_subset() -> None:
     ids = [data.splits["train"].index.study_ids[row] for row in rows]
     assert outcome.pairs == len(set(ids)) == 11
     assert outcome.subset_sha256 == subset_fingerprint(ids)
-    started = trainer.start(trial, data, Workers(), CPU)
-    keys = np.concatenate([batch.keys_b for batch in started.source.epoch(0, CPU)])
+    course = trainer.TrialCourse(trial, data, Workers(), CPU)
+    keys = np.concatenate([batch.keys_b for batch in course.batches(0)])
     assert len(keys) == 11  # what reaches the batches is no more and no less
 
 
@@ -171,7 +227,7 @@ def test_the_test_split_stays_unread_unless_the_design_lets_it() -> None:
 
 def test_accumulation_with_batch_norm_is_refused() -> None:
     trial = synthetic_trial(**{"model.image.backbone": "resnet18", "model.image.size": 32, "train.accumulate": 2})
-    with pytest.raises(TrialFailed, match=r"train\.accumulate: the image tower has BatchNorm"):
+    with pytest.raises(TrialFailed, match=r"train\.accumulate: the image tower or the head of a self-supervised term"):
         train(trial, synthetic_data(size=32), workers=Workers(), device=CPU)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from radsweep.data.index import SplitIndex, read_split
 from radsweep.data.pictures import PictureError, prepare
-from radsweep.data.prepared import Block, PreparedData, assemble, first_images
+from radsweep.data.prepared import Block, PreparedData, Unpaired, assemble, first_images, prepared_data
 from radsweep.data.schema import SPLITS, Manifest, Split
 from radsweep.data.shards import read_manifest, shard_paths
 from radsweep.data.tokenizer import load_tokenizer
@@ -36,6 +36,14 @@ class ShardIndex:
         return [
             path for split in splits or self.splits for path in shard_paths(self.folder, self.manifest, "pairs", split)
         ]
+
+    def unpaired_paths(self, kind: Unpaired) -> list[str]:
+        """Of the shards of unpaired training images, or reports."""
+        return shard_paths(self.folder, self.manifest, kind, "train")
+
+    def unpaired(self, kind: Unpaired) -> tuple[SplitIndex, list[str]]:
+        """Index of the unpaired training images, or reports, and their texts."""
+        return read_split(self.unpaired_paths(kind))
 
 
 def read_index(folder: str | Path) -> ShardIndex:
@@ -88,15 +96,31 @@ def decode_image(data: bytes, size: int, channels: int) -> np.ndarray:
         ) from None
 
 
-def prepare_in_process(shards: ShardIndex, tokenizer: str, size: int, channels: int) -> PreparedData:
+def prepare_in_process(
+    shards: ShardIndex, tokenizer: str, size: int, channels: int, unpaired: Collection[Unpaired] = ()
+) -> PreparedData:
     """Everything decoded and tokenised here and now: for one evaluation, or a test without a cluster."""
-    loaded = load_tokenizer(tokenizer)
-    decoder = Decoder(first_images(shards.splits, {}), size, channels)
+    indices, texts = with_unpaired(shards, unpaired)
+    decoder = Decoder(first_images(indices, {}), size, channels)
+    paths = shards.paths() + [path for kind in unpaired for path in shards.unpaired_paths(kind)]
     blocks = [
         decoder(pa.Table.from_batches([batch]))
-        for path in shards.paths()
+        for path in paths
         for batch in pq.ParquetFile(path).iter_batches(DECODED_AT_ONCE, columns=["study_id", "images"])
     ]
-    reports = {split: loaded.tokenise(texts) for split, texts in shards.reports.items()}
-    splits = assemble(shards.splits, reports, [block["image"] for block in blocks], blocks)
-    return PreparedData(splits, tokenizer, shards.manifest.fingerprint, sum(len(block["image"]) for block in blocks))
+    loaded = load_tokenizer(tokenizer)
+    reports = {name: loaded.tokenise(part) for name, part in texts.items()}
+    places = [block["image"] for block in blocks]
+    prepared = assemble(indices, reports, places, blocks)
+    return prepared_data(prepared, tokenizer, shards.manifest.fingerprint, sum(map(len, places)))
+
+
+def with_unpaired(
+    shards: ShardIndex, unpaired: Collection[Unpaired]
+) -> tuple[dict[str, SplitIndex], dict[str, list[str]]]:
+    """Indices and reports of the pair splits, and of the unpaired studies asked for."""
+    indices: dict[str, SplitIndex] = {split: index for split, index in shards.splits.items()}  # noqa: C416 - str takes in the names of splits
+    texts: dict[str, list[str]] = {split: reports for split, reports in shards.reports.items()}  # noqa: C416
+    for kind in unpaired:
+        indices[kind], texts[kind] = shards.unpaired(kind)
+    return indices, texts

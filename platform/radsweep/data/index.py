@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.parquet as pq
 
-COLUMNS = ["study_id", "patient_id", "report", "images.list.element.view", "labels"]
+COLUMNS = ["study_id", "patient_id", "report", "images.list.element.view"]
 
 
 @dataclass(frozen=True)
 class SplitIndex:
-    """The pairs of one split, sorted by study id: independent of how they were sharded.
+    """The studies of one split, pairs or unpaired, sorted by study id: independent of how they were sharded.
 
     S studies, M images; the images of study s are rows `first_image_S1[s]` to `first_image_S1[s + 1]`.
     """
@@ -40,12 +40,12 @@ class SplitIndex:
 
 
 def read_split(paths: Sequence[str]) -> tuple[SplitIndex, list[str]]:
-    """Index of the pair shards at `paths`, and the reports in its order."""
+    """Index of the shards at `paths`, and the reports in its order; "" where a study has none."""
     rows: list[tuple[str, str, str, int]] = []
     for path in paths:
         table = pq.ParquetFile(path).read(columns=COLUMNS)
         counts = np.diff(table["images"].combine_chunks().offsets.to_numpy()) if len(table) else []
-        texts = table["report"].to_pylist()
+        texts = (text or "" for text in table["report"].to_pylist())
         rows += zip(table["study_id"].to_pylist(), table["patient_id"].to_pylist(), texts, counts, strict=True)
     rows.sort(key=lambda row: row[0])
     reports = [row[2] for row in rows]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from radsweep.data.index import SplitIndex
-from radsweep.data.schema import Split
+from radsweep.data.schema import SPLITS, Split
 from radsweep.data.tokenizer import TokenisedReports
 
+Unpaired = Literal["images", "reports"]  # studies of the training split that lack the other
 Block = Any  # {"image": rows of the index [n], "pixels": uint8 [n, C, size, size]}, or a reference to one
 
 
@@ -49,11 +50,11 @@ class PreparedSplit:
 
 
 def assemble(
-    splits: Mapping[Split, SplitIndex],
-    reports: Mapping[Split, TokenisedReports],
+    splits: Mapping[str, SplitIndex],
+    reports: Mapping[str, TokenisedReports],
     places: Sequence[np.ndarray],
     blocks: Sequence[Block],
-) -> dict[Split, PreparedSplit]:
+) -> dict[str, PreparedSplit]:
     """The splits from blocks in any order. `places[b]` gives the image of each row of block b, images being numbered
     through all splits: see `first_images`."""
     total = sum(index.images for index in splits.values())
@@ -62,7 +63,7 @@ def assemble(
     for number, place in enumerate(places):
         block_M[place] = number
         row_M[place] = np.arange(len(place))
-    result: dict[Split, PreparedSplit] = {}
+    result: dict[str, PreparedSplit] = {}
     first = 0
     for name, index in splits.items():
         own = slice(first, first + index.images)
@@ -71,7 +72,7 @@ def assemble(
     return result
 
 
-def first_images(splits: Mapping[Split, SplitIndex], wanted: Mapping[Split, np.ndarray]) -> dict[str, int]:
+def first_images(splits: Mapping[str, SplitIndex], wanted: Mapping[str, np.ndarray]) -> dict[str, int]:
     """{study id: number of its first image, counted through all splits} of the studies at the rows in `wanted`; of
     all studies of a split that is not named there."""
     result: dict[str, int] = {}
@@ -92,7 +93,22 @@ class PreparedData:
     fingerprint: str  # of the data set
     decoded: int  # images decoded to make this
     train_shards: tuple[str, ...] = ()  # where the training images are streamed from instead; none means cached
+    unpaired: Mapping[Unpaired, PreparedSplit] = field(default_factory=dict)  # of the training split, for adaptation
 
     def opened(self, fetch: Callable[[Sequence[Block]], list[Block]]) -> PreparedData:
         splits = {name: split.opened(fetch) for name, split in self.splits.items()}
-        return dataclasses.replace(self, splits=splits)
+        unpaired = {kind: split.opened(fetch) for kind, split in self.unpaired.items()}
+        return dataclasses.replace(self, splits=splits, unpaired=unpaired)
+
+
+def prepared_data(
+    prepared: Mapping[str, PreparedSplit],
+    tokenizer: str,
+    fingerprint: str,
+    decoded: int,
+    train_shards: tuple[str, ...] = (),
+) -> PreparedData:
+    """Pair splits and unpaired studies told apart by their names."""
+    splits = {split: prepared[split] for split in SPLITS if split in prepared}
+    unpaired = {kind: prepared[kind] for kind in get_args(Unpaired) if kind in prepared}
+    return PreparedData(splits, tokenizer, fingerprint, decoded, train_shards, unpaired)

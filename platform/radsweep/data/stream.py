@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import ray
 
-from radsweep.data.decode import DECODED_AT_ONCE, Decoder, ShardIndex
-from radsweep.data.prepared import Block, PreparedData, assemble, first_images
-from radsweep.data.schema import Split
+from radsweep.data.decode import DECODED_AT_ONCE, Decoder, ShardIndex, with_unpaired
+from radsweep.data.prepared import Block, PreparedData, Unpaired, assemble, first_images, prepared_data
 from radsweep.data.tokenizer import load_tokenizer
 
 
@@ -18,8 +17,9 @@ def prepare_data(
     tokenizer: str,
     size: int,
     channels: int,
-    wanted: Mapping[Split, np.ndarray],
+    wanted: Mapping[str, np.ndarray],
     streamed: bool = False,
+    unpaired: Collection[Unpaired] = (),
     progress: Callable[[int], None] = lambda images: None,
 ) -> PreparedData:
     """Decode and tokenise once; the images stay in Ray's object store, owned by this process.
@@ -29,24 +29,28 @@ def prepare_data(
         size, channels: of the square images.
         wanted: study rows to decode, by split; a split that is not named is decoded whole.
         streamed: leave the training images in their shards; each trial reads them from there, epoch by epoch.
+        unpaired: further studies of the training split, decoded whole.
         progress: is told how many images have been decoded so far.
     """
     ray.data.DataContext.get_current().enable_progress_bars = False
     if streamed:
         wanted = {"train": np.empty(0, dtype=np.int64)}
-    decoder = Decoder(first_images(shards.splits, wanted), size, channels)
+    indices, texts = with_unpaired(shards, unpaired)
+    decoder = Decoder(first_images(indices, wanted), size, channels)
+    paths = shards.paths(*(("validation", "test") if streamed else ()))
+    paths += [path for kind in unpaired for path in shards.unpaired_paths(kind)]
     blocks, places = [], []
-    for block in _decoded(shards.paths(*(("validation", "test") if streamed else ())), decoder).to_numpy_refs():
+    for block in _decoded(paths, decoder).to_numpy_refs():
         place = ray.get(_image_numbers.remote(block))
         if len(place):
             blocks.append(block)
             places.append(place)
             progress(sum(map(len, places)))
     loaded = load_tokenizer(tokenizer)
-    reports = {split: loaded.tokenise(texts) for split, texts in shards.reports.items()}
-    splits = assemble(shards.splits, reports, places, blocks)
+    reports = {name: loaded.tokenise(part) for name, part in texts.items()}
+    prepared = assemble(indices, reports, places, blocks)
     train_shards = tuple(shards.paths("train")) if streamed else ()
-    return PreparedData(splits, tokenizer, shards.manifest.fingerprint, sum(map(len, places)), train_shards)
+    return prepared_data(prepared, tokenizer, shards.manifest.fingerprint, sum(map(len, places)), train_shards)
 
 
 def training_blocks(paths: Sequence[str], decoder: Decoder, seed: int, epoch: int) -> Iterator[Block]:

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,9 +49,9 @@ class TokenisedReports(NamedTuple):
 
 
 class SpecialIds(NamedTuple):
-    """Ids of the special tokens; `mask` is None where a tokenizer has none."""
+    """Ids of the special tokens; `cls` (the start) and `mask` are None where a tokenizer has none."""
 
-    cls: int
+    cls: int | None
     sep: int
     pad: int
     mask: int | None
@@ -126,33 +126,42 @@ def _common_words(backend: Tokenizer, reports: Iterable[tuple[str, str]]) -> dic
 
 def _trained(text: str) -> ReportTokenizer:
     backend = Tokenizer.from_str(text)
-    special = SpecialIds(*(SPECIAL_TOKENS.index(name) for name in ("[CLS]", "[SEP]", "[PAD]", "[MASK]")))
+    start, end, padding, mask = (SPECIAL_TOKENS.index(name) for name in ("[CLS]", "[SEP]", "[PAD]", "[MASK]"))
+    special = SpecialIds(start, end, padding, mask)
     return _tokenizer(backend, special)
 
 
 def _pretrained(name: str) -> ReportTokenizer:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        first_line = str(error).strip().split("\n")[0]
-        raise InputError(
-            f"model.text.backbone: the tokenizer of {name} cannot be loaded ({first_line}); give a local folder with "
-            "tokenizer.json, or a hub id that can be reached from here"
-        ) from None
+    tokenizer = _foreign(name)
     backend = getattr(tokenizer, "backend_tokenizer", None)
     cls = tokenizer.bos_token_id if tokenizer.cls_token_id is None else tokenizer.cls_token_id
     sep = tokenizer.eos_token_id if tokenizer.sep_token_id is None else tokenizer.sep_token_id
     pad = tokenizer.pad_token_id
-    if backend is None or cls is None or sep is None or pad is None:
+    if backend is None or sep is None or pad is None:
         raise InputError(
-            f"model.text.backbone: {name} needs a fast tokenizer (tokenizer.json) with start, end and padding tokens"
+            f"model.text.backbone: {name} needs a fast tokenizer (tokenizer.json) with end and padding tokens"
         )
     backend.no_truncation()
     backend.no_padding()
     backend.encode_special_tokens = True  # "[SEP]" typed in a report is text
     return _tokenizer(backend, SpecialIds(cls, sep, pad, tokenizer.mask_token_id))
+
+
+def _foreign(name: str) -> Any:
+    """The transformers tokenizer of a hub id or folder. Some models name a class that is code of their own (CXR-BERT),
+    or one that needs a library we do without (SigLIP), beside files that any fast tokenizer reads."""
+    from transformers import AutoTokenizer, BertTokenizerFast, PreTrainedTokenizerFast
+
+    reasons = []
+    for kind in (AutoTokenizer, PreTrainedTokenizerFast, BertTokenizerFast):
+        try:
+            return kind.from_pretrained(name, trust_remote_code=False)
+        except Exception as error:  # each class has its own for files that are not there
+            reasons.append(str(error).strip().split("\n")[0])
+    raise InputError(
+        f"model.text.backbone: the tokenizer of {name} cannot be loaded ({reasons[0]}); give a local folder with "
+        "tokenizer.json, or a hub id that can be reached from here"
+    )
 
 
 def _tokenizer(backend: Tokenizer, special: SpecialIds) -> ReportTokenizer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from radsweep.report import tables, wording
+from radsweep.report.adaptation import adaptation
 from radsweep.report.best import best_experiment, best_yaml, experiment_yaml, how_chosen
 from radsweep.report.checks import warnings
 from radsweep.report.claims import RULE, Finding, verdict
@@ -114,6 +115,7 @@ def _limits(results: Results) -> list[str]:
         f"Checkpoints and winners were chosen by {selected}; the test split had no part in any choice.",
         "All numbers are of retrieval within one data set; they say nothing of other hospitals, or of clinical use.",
     ]
+    limits += list(adaptation(results))
     if results.sweep.kind == "ablation":
         limits += [
             "± is the standard deviation over replicates (subset of studies and start); the noise of a finite pool of "

@@ -81,11 +81,15 @@ def cost(results: Results) -> Table:
         "wall_seconds": "wall-clock time of the sweep",
         "trials_run": "trials run",
         "trials_reused": "trials reused from earlier sweeps",
+        "adaptation_seconds": "adaptation of towers before trials, in this sweep",
+        "adaptation_reused_seconds": "adaptation of towers reused from earlier sweeps",
         "images_decoded": "images decoded",
         "slots": "trial slots side by side",
     }
     rows = []
     for key, value in results.sweep.cost.items():
+        if key.startswith("adaptation_") and not value:
+            continue
         shown = wording.duration(value) if key.endswith("seconds") else f"{value:,.0f}"
         rows.append((known.get(key, key.replace("_", " ")), shown))
     parts: dict[str, float] = {}

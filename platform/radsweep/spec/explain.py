@@ -100,7 +100,7 @@ def _nearest(location: list[str], model: type[BaseModel]) -> str:
 
 def _elsewhere(word: str, known: Sequence[str]) -> str:
     same = [key for key in known if key.rsplit(".", 1)[-1] == word]
-    return f"; did you mean {same[0]}?" if same else ""
+    return f"; did you mean {min(same, key=lambda key: key.count('.'))}?" if same else ""
 
 
 def found(value: Any) -> str:

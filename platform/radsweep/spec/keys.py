@@ -21,16 +21,19 @@ def leaf_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Every dotted key of `model` that holds a value."""
     for name, field in model.model_fields.items():
         inner = field_model(field.annotation)
+        key = prefix + (field.alias or name)
         if inner is None:
-            yield prefix + name
+            yield key
         else:
-            yield from leaf_keys(inner, f"{prefix}{name}.")
+            yield from leaf_keys(inner, f"{key}.")
 
 
-def flatten(settings: BaseModel) -> dict[str, Any]:
-    """{dotted key: JSON value} of all fields, defaults included."""
-    tree = settings.model_dump(mode="json")
-    return {key: get(tree, key) for key in leaf_keys(type(settings))}
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{dotted key: value} of nested mappings."""
+    result: dict[str, Any] = {}
+    for key, value in tree.items():
+        result |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return result
 
 
 def get(tree: Mapping[str, Any], key: str) -> Any:

@@ -6,7 +6,8 @@ parameters, the JSON schema and the docs are derived from these classes.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -53,6 +54,15 @@ class ImageTower(Settings):
     channels: Literal[1, 3] = Field(
         default=1, description="1 grey or 3 colour, as cached; grey is repeated for towers that want 3"
     )
+    freeze: bool = Field(default=False, description="Keep the tower as it starts; only what follows it is trained")
+    lora: int = Field(
+        default=0, ge=0, le=256, description="Rank of low-rank adapters in the frozen tower's linear layers; 0 is off"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _frozen_or_adapters(self)
+        return self
 
 
 class TextTower(Settings):
@@ -68,17 +78,67 @@ class TextTower(Settings):
     vocabulary: int = Field(
         default=8000, ge=100, le=100_000, description="Most word pieces of a tokenizer trained here"
     )
+    freeze: bool = Field(default=False, description="Keep the tower as it starts; only what follows it is trained")
+    lora: int = Field(
+        default=0, ge=0, le=256, description="Rank of low-rank adapters in the frozen tower's linear layers; 0 is off"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        _frozen_or_adapters(self)
+        return self
+
+
+def _frozen_or_adapters(tower: ImageTower | TextTower) -> None:
+    if tower.freeze and tower.lora:
+        raise ValueError("`freeze` and `lora` both set: adapters keep the tower's own weights frozen already")
 
 
 class Model(Settings):
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    whole: str | None = Field(
+        default=None,
+        alias="from",
+        description="Hub id or local folder of a whole vision-language model (CLIP, SigLIP, BiomedCLIP, BioViL): "
+        "towers, projections and logit scale start from it",
+    )
     image: ImageTower = ImageTower()
     text: TextTower = TextTower()
     dim: int = Field(default=128, ge=2, le=4096, description="Width of the shared embedding space")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _towers_of_whole(cls, value: Any) -> Any:
+        """`from` stands for both towers, pretrained; such models sum a text up in one token."""
+        if not isinstance(value, dict) or not isinstance(value.get("from"), str):
+            return value
+        towers = {
+            name: tower.model_dump() if isinstance(tower, BaseModel) else tower
+            for name, tower in (("image", value.get("image", {})), ("text", value.get("text", {})))
+        }
+        if not all(isinstance(tower, dict) for tower in towers.values()):
+            return value
+        whole, standard = value["from"], {"image": "tiny-cnn", "text": "tiny-bert"}
+        named = {name: tower.get("backbone", standard[name]) for name, tower in towers.items()}
+        if named["image"] != named["text"]:  # both the same: those of another `from`, which this one replaces
+            for name, backbone in named.items():
+                if backbone not in (standard[name], whole):
+                    raise ValueError(f"`from` and `{name}.backbone` both set: `from` brings both towers, give one")
+        brought = {"backbone": whole, "weights": "pretrained"}
+        return value | {"image": towers["image"] | brought, "text": {"pooling": "cls"} | towers["text"] | brought}
 
 
 class Contrast(Settings):
     kind: Literal["infonce", "sigmoid"] = Field(default="infonce", description="infonce (CLIP) or sigmoid (SigLIP)")
     weight: float = Field(default=1.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+    same_report: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Reports of a batch that share at least this part of their words (Jaccard) are positives of each "
+        "other, not negatives; 1: the same words",
+    )
 
 
 class Local(Settings):
@@ -86,6 +146,38 @@ class Local(Settings):
     attention: float = Field(default=4.0, gt=0, description="Factor on attention over regions (temp1)")
     context: float = Field(default=5.0, gt=0, description="Factor on word-context cosines (temp2)")
     logits: float = Field(default=10.0, gt=0, description="Factor on the logits over the batch (temp3)")
+
+
+class ImageSsl(Settings):
+    kind: Literal["simclr", "simsiam"] = Field(
+        default="simclr", description="simclr (SLIP's branch) or simsiam (DeCLIP's), on two views of `augment.ssl`"
+    )
+    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+    temperature: float = Field(default=0.1, gt=0, description="Of simclr's similarities")
+    hidden: int | None = Field(
+        default=None,
+        ge=8,
+        description="Width of the projector's hidden layers; as published: simclr 4096, simsiam 2048",
+    )
+    dim: int | None = Field(
+        default=None, ge=8, description="Width of the projector's output; as published: simclr 256, simsiam 2048"
+    )
+
+
+class TextSsl(Settings):
+    kind: Literal["mlm", "simcse"] = Field(
+        default="mlm", description="mlm (masked tokens, as DeCLIP) or simcse (one report under two dropout masks)"
+    )
+    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+    mask: float = Field(default=0.15, gt=0, lt=1, description="Part of the tokens that mlm predicts")
+    temperature: float = Field(default=0.05, gt=0, description="Of simcse's similarities")
+
+
+class Neighbours(Settings):
+    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+    bank: int = Field(
+        default=65_536, ge=2, description="Reports that neighbours are sought among; at most the training studies"
+    )
 
 
 class Views(Settings):
@@ -96,12 +188,15 @@ class Views(Settings):
 class Objective(Settings):
     contrast: Contrast = Contrast()
     local: Local = Local()
+    image_ssl: ImageSsl = ImageSsl()
+    text_ssl: TextSsl = TextSsl()
+    neighbours: Neighbours = Neighbours()
     views: Views = Views()
 
     @model_validator(mode="after")
     def _some_term(self) -> Self:
-        if not any(getattr(self, name).weight > 0 for name in ("contrast", "local")):
-            raise ValueError("every weight is 0: nothing would be trained")
+        if not any(getattr(self, name).weight > 0 for name in ("contrast", "local", "neighbours")):
+            raise ValueError("contrast, local and neighbours all have weight 0: nothing would join images and reports")
         return self
 
 
@@ -135,11 +230,81 @@ class TextAugmentation(Settings):
     keep: float = Field(
         default=0.6, gt=0, le=1, description="Probability that `sentences: sample` keeps a sentence; one always stays"
     )
+    synonyms: float = Field(default=0.0, ge=0, le=1, description="Part of a report's words replaced by a synonym (EDA)")
+    swap: float = Field(default=0.0, ge=0, le=1, description="Part of a report's words that change places (EDA)")
+    delete: float = Field(
+        default=0.0, ge=0, le=1, description="Probability that a word is left out; one at least (EDA)"
+    )
+    insert: float = Field(
+        default=0.0, ge=0, le=1, description="Synonyms of its words inserted, as part of a report's words (EDA)"
+    )
+    words: str = Field(
+        default="english",
+        description="Protected words and synonyms: a language that ships, or a YAML file of your own",
+        min_length=1,
+    )
+
+    @field_validator("words")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        """Workers run in other folders."""
+        return str(Path(value).expanduser().absolute()) if value.endswith((".yaml", ".yml")) else value
 
 
 class Augment(Settings):
     image: ImageAugmentation = ImageAugmentation()
     text: TextAugmentation = TextAugmentation()
+    ssl: ImageAugmentation = Field(
+        default=ImageAugmentation(crop=(0.3, 1.0), affine=0.2, brightness=0.4, contrast=0.4, blur=1.0, noise=0.05),
+        description="Stronger image augmentation, for self-supervision: `adapt.image` and `objective.image_ssl`",
+    )
+
+
+class AdaptImage(Settings):
+    method: Literal["none", "simclr", "simsiam"] = Field(
+        default="none", description="Self-supervision of the image tower before training, on two views of `augment.ssl`"
+    )
+    data: Literal["all", "subset"] = Field(
+        default="all",
+        description="all images of the training split and its unpaired pool; or those of the trial's subset alone",
+    )
+    epochs: int = Field(default=20, ge=1, description="Length, passes over the images")
+    steps: int | None = Field(default=None, ge=1, description="Length in optimiser steps, instead of epochs")
+    batch_size: int = Field(default=128, ge=2, description="Images a step, over all workers")
+    learning_rate: float = Field(default=5e-4, gt=0, description="Peak learning rate of AdamW")
+    weight_decay: float = Field(default=0.05, ge=0, description="AdamW, on matrices alone")
+    temperature: float = Field(default=0.2, gt=0, description="Of simclr's similarities")
+    hidden: int | None = Field(
+        default=None,
+        ge=8,
+        description="Width of the projector's hidden layers; as published: simclr 4096, simsiam 2048",
+    )
+    dim: int | None = Field(
+        default=None, ge=8, description="Width of the projector's output; as published: simclr 256, simsiam 2048"
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the stage: one for all replicates, so it runs once")
+
+
+class AdaptText(Settings):
+    method: Literal["none", "mlm"] = Field(
+        default="none", description="Masked language modelling of the text tower before training"
+    )
+    data: Literal["all", "subset"] = Field(
+        default="all",
+        description="all reports of the training split and its unpaired pool; or those of the trial's subset alone",
+    )
+    epochs: int = Field(default=10, ge=1, description="Length, passes over the reports")
+    steps: int | None = Field(default=None, ge=1, description="Length in optimiser steps, instead of epochs")
+    batch_size: int = Field(default=64, ge=2, description="Reports a step, over all workers")
+    learning_rate: float = Field(default=5e-4, gt=0, description="Peak learning rate of AdamW")
+    weight_decay: float = Field(default=0.05, ge=0, description="AdamW, on matrices alone")
+    mask: float = Field(default=0.15, gt=0, lt=1, description="Part of the tokens that is predicted")
+    seed: int = Field(default=0, ge=0, description="Seed of the stage: one for all replicates, so it runs once")
+
+
+class Adapt(Settings):
+    image: AdaptImage = AdaptImage()
+    text: AdaptText = AdaptText()
 
 
 class Train(Settings):
@@ -166,6 +331,15 @@ class Train(Settings):
     learning_rate: float = Field(default=5e-5, gt=0, description="Peak learning rate of AdamW")
     weight_decay: float = Field(default=1e-4, ge=0, description="AdamW, on matrices alone")
     warmup: float = Field(default=0.1, ge=0, lt=1, description="Part of the longest possible run warmed up in")
+    layer_decay: float = Field(
+        default=1.0, gt=0, le=1, description="Learning rate of each layer of a tower, as part of the next one's"
+    )
+    ema: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Weights are averaged with this decay a step for validation and test; 0 off",
+    )
     clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient")
     workers: int = Field(default=1, ge=1, description="Ray Train workers of a trial")
     threads: int = Field(default=1, ge=1, description="CPU threads of a worker")
@@ -206,7 +380,18 @@ class Trial(Settings):
 
     data: Data
     model: Model = Model()
+    adapt: Adapt = Adapt()
     objective: Objective = Objective()
     augment: Augment = Augment()
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
+
+    @model_validator(mode="after")
+    def _whole_batches(self) -> Self:
+        for name in ("image", "text"):
+            adapt = getattr(self.adapt, name)
+            if adapt.method != "none" and adapt.batch_size % self.train.workers:
+                raise ValueError(
+                    f"adapt.{name}.batch_size {adapt.batch_size} is no multiple of train.workers {self.train.workers}"
+                )
+        return self

@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ray import tune
 
 from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search
+from radsweep.spec.stage import stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.cluster import Room
-from radsweep.sweep.identity import code_fingerprint, versions
+from radsweep.sweep.identity import code_fingerprint, stage_key, versions
 from radsweep.sweep.plan import cell_trial, planned
 from radsweep.sweep.search import StudySearch
 from radsweep.sweep.slot import SCORE, Slot
@@ -43,10 +44,34 @@ class Engine:
         self.store, self.sweep, self.base, self.room = store, sweep, base, room
         self.preparations, self.key_of, self.watch = preparations, key_of, watch
         self.scratch = store.root / "ray" / sweep.id
+        self.asked_for: set[str] = set()  # stages
 
-    def run_cells(self, cells: list[PlannedCell], read_test: bool) -> None:
-        """Every one of these cells, to its end."""
-        configs = [self._config(cell, cell_trial(self.base, cell), read_test) for cell in cells]
+    def stage_keys(self, trial: Trial) -> dict[str, str]:
+        """image or text -> key of the adaptation stage that the trial starts from."""
+        fingerprint = self.preparations.shards.manifest.fingerprint
+        return {name: stage_key(stage, fingerprint, self.room.device) for name, stage in stages_of(trial).items()}
+
+    def stages(self, cells: Iterable[PlannedCell]) -> list[PlannedCell]:
+        """The adaptation stages that cells start from, each once."""
+        found: dict[str, PlannedCell] = {}
+        for cell in cells:
+            for name, key in self.stage_keys(cell_trial(self.base, cell)).items():
+                if key not in found:
+                    found[key] = PlannedCell(key=key, stage=name, number=-1 - len(found))
+        return list(found.values())
+
+    def run_cells(self, cells: list[PlannedCell], read_test: bool, stages: Sequence[PlannedCell] = ()) -> None:
+        """Every one of these cells, to its end; first the adaptation stages among them that are not there yet.
+
+        Cells that start from a stage come last: a slot would wait for another that is at the stage.
+        """
+        trials = [(cell, cell_trial(self.base, cell)) for cell in cells]
+        configs = [self._config(cell, trial, read_test) for cell, trial in trials]
+        configs.sort(key=lambda config: bool(config["task"]["stages"]))
+        for stage in reversed(stages):
+            asking = next(config for config in configs if config["task"]["stages"].get(stage.stage) == stage.key)
+            task = asking["task"] | {"key": stage.key, "stage": stage.stage}
+            configs.insert(0, {"cell": stage.model_dump(mode="json"), "task": task})
         self._fit(tune.TuneConfig(), wait_for_reply=False, param_space={"work": tune.grid_search(configs)})
 
     def run_search(self, search: Search) -> list[PlannedCell]:
@@ -78,6 +103,10 @@ class Engine:
         return cells
 
     def _config(self, cell: PlannedCell, trial: Trial, read_test: bool) -> dict[str, Any]:
+        stages = self.stage_keys(trial)
+        for key in set(stages.values()) - self.asked_for:
+            self.store.forget_failed_stage(key)
+            self.asked_for.add(key)
         task = Task(
             key=cell.key,
             trial=trial.model_dump(mode="json"),
@@ -86,6 +115,7 @@ class Engine:
             read_test=read_test,
             code=code_fingerprint(),
             versions=versions(),
+            stages=stages,
         )
         return {"cell": cell.model_dump(mode="json"), "task": task._asdict()}
 

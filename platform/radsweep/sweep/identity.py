@@ -9,12 +9,16 @@ import json
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import radsweep
+from radsweep.augment.words import changes_words, check_words
+from radsweep.spec.stage import Stage
 from radsweep.spec.trial import Trial
 
 PACKAGE = Path(radsweep.__file__).parent
 DECIDES_NUMBERS = (
+    "spec/stage.py",
     "data/index.py",
     "data/subsets.py",
     "data/epochs.py",
@@ -44,6 +48,22 @@ def cell_key(trial: Trial, data: str, device: str) -> str:
     """
     # Where a copy of the data lies does not change what is learnt from it.
     spec = trial.model_dump(mode="json") | {"data": trial.data.model_dump(mode="json", exclude={"shards"})}
+    text = trial.augment.text  # what a list of words says, wherever it lies
+    spec["augment"]["text"]["words"] = _words(text.words) if changes_words(text) else ""
+    return _key(spec, data, device)
+
+
+def stage_key(stage: Stage, data: str, device: str) -> str:
+    """The key of an adaptation stage's record; arguments as those of `cell_key`."""
+    return _key(stage.model_dump(mode="json"), data, device)
+
+
+@cache
+def _words(words: str) -> str:
+    return check_words(words)
+
+
+def _key(spec: dict[str, Any], data: str, device: str) -> str:
     parts = [spec, data, code_fingerprint(), device]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 

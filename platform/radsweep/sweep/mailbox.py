@@ -80,6 +80,10 @@ class Mailbox:
                 await self.changed.wait_for(lambda: self.over or number != self.number or self.read > sent)
             return number == self.number and not self.over
 
+    async def goes_on(self, number: int) -> bool:
+        """From worker 0: whether the task goes on."""
+        return number == self.number and not self.over
+
     async def finished(self, number: int, record: str) -> None:
         """From worker 0: the task's record."""
         async with self.changed:

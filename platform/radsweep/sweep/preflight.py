@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from radsweep.augment.words import changes_words, check_words
 from radsweep.errors import InputError
 from radsweep.models.sources import check_model
 from radsweep.spec.experiment import Experiment
@@ -32,11 +33,13 @@ def check_experiment(experiment: Experiment, where: str) -> None:
                 raise InputError(f"{where}: search.space.{key}: use `choice`; each size is decoded and kept")
     trials = list(possible_trials(experiment))
     check_sizes(trials, where)
-    for model in {trial.model for trial in trials}:
-        try:
+    try:
+        for model in {trial.model for trial in trials}:
             check_model(model)
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+        for words in {trial.augment.text.words for trial in trials if changes_words(trial.augment.text)}:
+            check_words(words)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def possible_trials(experiment: Experiment) -> Iterator[Trial]:

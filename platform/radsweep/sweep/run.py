@@ -61,6 +61,13 @@ def run_sweep(
         source = source_for(possible_trials(experiment), shards, cluster.object_store())
         experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
         base = experiment.trial()
+    if base.data.source == "streamed" and any(
+        trial.adapt.image.method != "none" for trial in possible_trials(experiment)
+    ):
+        raise InputError(
+            f"{where}: adapt.image: its images have to fit the object store, and they are streamed here; set "
+            "data.source to cached, model.image.size lower, or adapt.image.method to none"
+        )
     room = cluster.room(experiment.run, base)
 
     def key_of(trial: Trial) -> str:
@@ -80,7 +87,7 @@ def run_sweep(
     preparations = Preparations(shards, store, console)
     with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
         mirror.start_sweep()
-        watch = Watch(store, mirror, console, sweep.select, expected)
+        watch = Watch(store, mirror, console, sweep.select, expected, sweep.created)
         engine = Engine(store, sweep, base, room, preparations, key_of, watch)
         status: Ending = "failed"
         try:
@@ -91,8 +98,12 @@ def run_sweep(
             asked = experiment.search if experiment.search and not cells else None
             if todo:
                 preparations.make([cell_trial(base, cell) for cell in todo])
+                stages = engine.stages(todo)
+                for stage in stages:
+                    if (record := store.read_stage(stage.key)) and record.status == "finished":
+                        watch.known(stage, record)
                 with watch.bar():
-                    engine.run_cells(todo, read_test)
+                    engine.run_cells(todo, read_test, [stage for stage in stages if stage.key not in watch.stages])
             elif asked:
                 preparations.make(possible_trials(experiment), any(key.startswith("data.") for key in asked.space))
                 with watch.bar():
@@ -124,6 +135,7 @@ def run_sweep(
         sweep = sweep.model_copy(
             update={
                 "cells": tuple(cells),
+                "stages": watch.settle_stages(),
                 "status": status,
                 "ended": now(),
                 "cost": _cost(watch, preparations, room, time.monotonic() - began),
@@ -194,6 +206,8 @@ def _cost(watch: Watch, preparations: Preparations, room: cluster.Room, seconds:
         "trials_run": sum(watch.counts.values()) - watch.counts["reused"],
         "trials_reused": watch.counts["reused"],
         "trials_failed": watch.counts["failed"],
+        "adaptation_seconds": round(sum(watch.adapted.values()) - watch.adapted["reused"], 1),
+        "adaptation_reused_seconds": round(watch.adapted["reused"], 1),
         "images_decoded": preparations.decoded,
         "slots": room.slots,
     }

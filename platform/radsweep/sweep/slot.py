@@ -6,6 +6,7 @@ some hundredths of a second, and imports, process group, pretrained weights and 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 import threading
@@ -58,7 +59,8 @@ class Slot(tune.Trainable):
             return self._result(letter["validation"], done=False)
         if "lost" in letter:
             record = CellRecord(key=self.task.key, trial=self.task.trial, status="failed", error=letter["lost"])
-            Store(Path(self.settings["store"])).write_cell(record)
+            store = Store(Path(self.settings["store"]))
+            (store.write_stage if self.task.stage else store.write_cell)(record)
         else:
             record = CellRecord.model_validate_json(letter["record"])
         last = record.history[-1].model_dump() if record.history else {"metrics": {}}
@@ -121,6 +123,7 @@ def serve_tasks(config: dict[str, Any]) -> None:
     """The loop of every worker of a group: take a task, run it, leave its record, until there are no more."""
     import ray.train.torch
 
+    from radsweep.sweep.stages import ready_stage, ready_stages
     from radsweep.training.cell import run_cell
     from radsweep.training.collectives import Workers
 
@@ -142,7 +145,16 @@ def serve_tasks(config: dict[str, Any]) -> None:
         def report(validation: Validation, number: int = number) -> bool:
             return ray.get(mailbox.validated.remote(number, validation.model_dump()))
 
-        record = run_cell(task, opened[task.data], workers, device, report)
+        def goes_on(number: int = number) -> bool:
+            return ray.get(mailbox.goes_on.remote(number))
+
+        data = opened[task.data]
+        if task.stage:
+            record = ready_stage(task.stage, task, store, data, workers, device, report, goes_on)
+        else:
+            ready = functools.partial(ready_stages, task, store, data, workers, device, goes_on)
+            record = run_cell(task, data, workers, device, report, ready)
         if workers.rank == 0:
-            store.write_cell(record)
+            if not task.stage:
+                store.write_cell(record)
             ray.get(mailbox.finished.remote(number, record.model_dump_json()))

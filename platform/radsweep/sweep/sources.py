@@ -12,16 +12,19 @@ import numpy as np
 
 from radsweep.data.decode import ShardIndex
 from radsweep.data.phantom import HELD_OUT, UNPAIRED, VERSION, from_name, write_phantom
-from radsweep.data.schema import Manifest, Split
+from radsweep.data.prepared import Unpaired
+from radsweep.data.schema import Manifest
 from radsweep.data.shards import read_manifest
 from radsweep.data.subsets import seeded_order, subset_size
-from radsweep.data.tokenizer import train_tokenizer
+from radsweep.data.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.errors import InputError
+from radsweep.spec.stage import adaptations_of, stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.progress import Console
 from radsweep.sweep.store import Store, write_atomically
 
 PHANTOM = "phantom:"
+UNPAIRED_OF: dict[Literal["image", "text"], Unpaired] = {"image": "images", "text": "reports"}
 SHARE_OF_STORE = 0.5  # that decoded images may take
 
 
@@ -100,13 +103,23 @@ def preparation_key(trial: Trial, tokenizer: str) -> str:
     return f"{image.size}-{image.channels}-{hashlib.sha256(tokenizer.encode()).hexdigest()[:12]}"
 
 
+def unpaired_of(trials: Iterable[Trial]) -> tuple[Unpaired, ...]:
+    """Unpaired studies that the trials' adaptation stages learn from."""
+    stages = [stage for trial in trials for stage in adaptations_of(trial).values()]
+    kinds = {stage.kind for stage in stages if stage.subset is None}
+    return tuple(unpaired for kind, unpaired in UNPAIRED_OF.items() if kind in kinds)
+
+
 def source_for(trials: Iterable[Trial], shards: ShardIndex, capacity: float) -> Literal["cached", "streamed"]:
     """Where trials of `data.source: auto` get their training images.
 
     Args:
         capacity: bytes of the cluster's object store.
     """
+    trials = list(trials)
     images = sum(index.images for index in shards.splits.values())
+    if "images" in unpaired_of(trials):
+        images += shards.manifest.images["images"]["train"]
     shapes = {(trial.model.image.size, trial.model.image.channels) for trial in trials}
     needed = sum(images * channels * size**2 for size, channels in shapes)
     return "cached" if needed <= SHARE_OF_STORE * capacity else "streamed"
@@ -118,6 +131,7 @@ class Preparations:
     def __init__(self, shards: ShardIndex, store: Store, console: Console) -> None:
         self.shards, self.store, self.console = shards, store, console
         self.made: dict[str, Prepared] = {}
+        self.tokenizers: dict[tuple[str, str, int], str] = {}
 
     @property
     def references(self) -> dict[str, list[Any]]:
@@ -132,31 +146,56 @@ class Preparations:
         """Everything that these trials need. `every_study`: their subsets are not known beforehand."""
         import ray
 
-        from radsweep.data.stream import prepare_data  # Ray takes seconds to import, and preflight needs none of it
+        from radsweep.augment.masking import mask_id  # PyTorch and Ray take seconds; preflight needs neither
+        from radsweep.data.stream import prepare_data
 
-        rows: dict[str, set[int]] = {}
-        examples: dict[str, tuple[Trial, str]] = {}
+        alike: dict[str, list[Trial]] = {}
         for trial in trials:
-            tokenizer = tokenizer_of(trial, self.shards, self.store)
-            key = preparation_key(trial, tokenizer)
-            examples.setdefault(key, (trial, tokenizer))
-            rows.setdefault(key, set()).update(() if every_study else self._rows(trial))
-        for key, (trial, tokenizer) in examples.items():
-            wanted: dict[Split, np.ndarray] = {} if every_study else {"train": np.array(sorted(rows[key]))}
-            image = trial.model.image
+            alike.setdefault(self.key(trial), []).append(trial)
+        for key, some in alike.items():
+            example, unpaired = some[0], unpaired_of(some)
+            if any(map(_masks_tokens, some)):
+                mask_id(load_tokenizer(self.tokenizer(example)).special)  # refuses a tokenizer without a mask
+            whole = every_study or "images" in unpaired or any("image features" in stages_of(trial) for trial in some)
+            wanted: dict[str, np.ndarray] = {}
+            if not whole:
+                wanted["train"] = np.array(sorted({row for trial in some for row in self._rows(trial)}))
+            image, streamed = example.model.image, example.data.source == "streamed"
             total = sum(index.images for index in self.shards.splits.values())
+            total += self.shards.manifest.images["images"]["train"] if "images" in unpaired else 0
             with self.console.task(f"Decoding images to {image.size} x {image.size}", total) as advance:
-                streamed = trial.data.source == "streamed"
-                data = prepare_data(self.shards, tokenizer, image.size, image.channels, wanted, streamed, advance)
+                data = prepare_data(
+                    self.shards,
+                    self.tokenizer(example),
+                    image.size,
+                    image.channels,
+                    wanted,
+                    streamed,
+                    unpaired,
+                    advance,
+                )
             self.made[key] = Prepared(key, ray.put(data), data.decoded)
 
     def key(self, trial: Trial) -> str:
-        return preparation_key(trial, tokenizer_of(trial, self.shards, self.store))
+        return preparation_key(trial, self.tokenizer(trial))
+
+    def tokenizer(self, trial: Trial) -> str:
+        """What `load_tokenizer` takes; read or made once for each text tower."""
+        text = trial.model.text
+        tower = (text.backbone, text.weights, text.vocabulary)
+        if tower not in self.tokenizers:
+            self.tokenizers[tower] = tokenizer_of(trial, self.shards, self.store)
+        return self.tokenizers[tower]
 
     def _rows(self, trial: Trial) -> list[int]:
         index = self.shards.splits["train"]
         size = subset_size(len(index), trial.data.pairs, trial.data.fraction)
         return seeded_order(index.study_ids, index.patient_ids, trial.data.seed)[:size]
+
+
+def _masks_tokens(trial: Trial) -> bool:
+    ssl = trial.objective.text_ssl
+    return (ssl.weight > 0 and ssl.kind == "mlm") or trial.adapt.text.method == "mlm"
 
 
 def data_card(manifest: Manifest) -> dict[str, Any]:

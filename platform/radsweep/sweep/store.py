@@ -1,6 +1,7 @@
 """The store: a folder whose records are the truth of every sweep. Each is written whole, by one writer.
 
 STORE/cells/KEY/record.json, checkpoint/   a finished trial, found again by every later sweep
+STORE/stages/KEY/record.json, checkpoint/  a finished adaptation stage, likewise
 STORE/sweeps/ID/sweep.json, report.html    a sweep: its question, its plan, its report
 STORE/tokenizers/, data/, mlflow.db        tokenizers trained here, phantom data sets, the default MLflow
 """
@@ -20,6 +21,8 @@ from radsweep.errors import InputError
 from radsweep.training.record import CellRecord, SweepRecord
 
 logger = logging.getLogger(__name__)
+
+RECORD = "record.json"
 
 
 def store_folder(setting: str | None) -> Path:
@@ -45,6 +48,9 @@ class Store:
     def cell_folder(self, key: str) -> Path:
         return self.root / "cells" / key
 
+    def stage_folder(self, key: str) -> Path:
+        return self.root / "stages" / key
+
     def sweep_folder(self, sweep: str) -> Path:
         return self.root / "sweeps" / sweep
 
@@ -53,16 +59,23 @@ class Store:
 
     def read_cell(self, key: str) -> CellRecord | None:
         """A trial that ended, in whatever way; None where it never did or its record cannot be read."""
-        try:
-            return CellRecord.model_validate_json((self.cell_folder(key) / "record.json").read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValidationError:
-            logger.warning("%s cannot be read as a record: the trial counts as not run", self.cell_folder(key))
-            return None
+        return _read_record(self.cell_folder(key))
 
     def write_cell(self, record: CellRecord) -> None:
-        write_atomically(self.cell_folder(record.key) / "record.json", record.model_dump_json())
+        write_atomically(self.cell_folder(record.key) / RECORD, record.model_dump_json())
+
+    def read_stage(self, key: str) -> CellRecord | None:
+        """An adaptation stage that ended, in whatever way; None as with `read_cell`."""
+        return _read_record(self.stage_folder(key))
+
+    def write_stage(self, record: CellRecord) -> None:
+        write_atomically(self.stage_folder(record.key) / RECORD, record.model_dump_json())
+
+    def forget_failed_stage(self, key: str) -> None:
+        """A stage that failed is tried again; one that finished stays."""
+        record = self.read_stage(key)
+        if record is not None and record.status != "finished":
+            (self.stage_folder(key) / RECORD).unlink(missing_ok=True)
 
     def read_cells(self, keys: Iterable[str]) -> dict[str, CellRecord]:
         records = {key: self.read_cell(key) for key in keys}
@@ -92,6 +105,16 @@ class Store:
         files = (self.root / "sweeps").glob("*/sweep.json")
         records = [SweepRecord.model_validate_json(file.read_bytes()) for file in files]
         return sorted(records, key=lambda record: record.created)
+
+
+def _read_record(folder: Path) -> CellRecord | None:
+    try:
+        return CellRecord.model_validate_json((folder / RECORD).read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        logger.warning("%s cannot be read as a record: it counts as not run", folder)
+        return None
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ray.tune import Callback
 
-from radsweep.spec.keys import flatten
+from radsweep.spec.stage import stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.progress import Console
 from radsweep.sweep.store import Store
@@ -20,11 +21,15 @@ from radsweep.training.record import CellRecord, PlannedCell, Validation
 class Watch(Callback):
     """Told by Tune of every result; told by the sweep of cells that were there already."""
 
-    def __init__(self, store: Store, mirror: Mirror, console: Console, select: str, total: int) -> None:
+    def __init__(self, store: Store, mirror: Mirror, console: Console, select: str, total: int, created: str) -> None:
+        """`created`: when the sweep began, ISO 8601."""
+        self.created = created
         self.store, self.mirror, self.console = store, mirror, console
         self.select, self.total = select, total
         self.ended: dict[str, CellRecord] = {}  # by key
         self.counts = {"finished": 0, "reused": 0, "stopped": 0, "failed": 0}
+        self.stages: dict[str, PlannedCell] = {}  # that ended, by key
+        self.adapted: defaultdict[str, float] = defaultdict(float)  # how a stage ended -> seconds
         self.started = time.monotonic()
         self.advance: Callable[[int], None] = lambda done: None
 
@@ -33,8 +38,8 @@ class Watch(Callback):
         return {}
 
     def known(self, cell: PlannedCell, record: CellRecord) -> None:
-        """A cell that an earlier sweep ran."""
-        self.mirror.start_trial(cell, flatten(Trial.model_validate(record.trial)))
+        """A cell, or a stage, that an earlier sweep ran."""
+        self.mirror.start_trial(cell, record.trial)
         self._end(cell, record, "reused")
 
     def again(self, record: CellRecord) -> None:
@@ -43,8 +48,10 @@ class Watch(Callback):
         self.mirror.finish_trial(record)
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        trial_of = Trial.model_validate(trial.config["work"]["task"]["trial"])
-        self.mirror.start_trial(_cell(trial.config), flatten(trial_of))
+        cell, spec = _cell(trial.config), trial.config["work"]["task"]["trial"]
+        if cell.stage:
+            spec = stages_of(Trial.model_validate(spec))[cell.stage].model_dump(mode="json")  # type: ignore[index]
+        self.mirror.start_trial(cell, spec)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -54,15 +61,25 @@ class Watch(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial.config)
-        record = self.store.read_cell(cell.key)
+        record = self._read(cell)
         if record is not None:  # one that a scheduler stopped writes its record a moment later: see `settle`
             self._end(cell, record, record.status)
 
     def settle(self, cells: list[PlannedCell]) -> None:
         """When all is over: take in the records of cells that ended without being told of."""
         for cell in cells:
-            if cell.key not in self.ended and (record := self.store.read_cell(cell.key)) is not None:
+            if cell.key not in self.ended and (record := self._read(cell)) is not None:
                 self._end(cell, record, record.status)
+
+    def settle_stages(self) -> tuple[PlannedCell, ...]:
+        """All stages that trials of this sweep started from; those that a trial ran by itself get a run too."""
+        for record in list(self.ended.values()):
+            for name, key in record.stages.items():
+                if key not in self.stages and (stage := self.store.read_stage(key)) is not None:
+                    cell = PlannedCell(key=key, stage=name, number=-1 - len(self.stages))
+                    self.mirror.start_trial(cell, stage.trial)
+                    self._end(cell, stage, stage.status if stage.ended >= self.created else "reused")
+        return tuple(self.stages.values())
 
     @contextmanager
     def bar(self) -> Iterator[None]:
@@ -75,7 +92,23 @@ class Watch(Callback):
             self.advance(sum(self.counts.values()))
             yield
 
+    def _read(self, cell: PlannedCell) -> CellRecord | None:
+        return self.store.read_stage(cell.key) if cell.stage else self.store.read_cell(cell.key)
+
+    def _end_stage(self, cell: PlannedCell, record: CellRecord, how: str) -> None:
+        self.stages[cell.key] = cell
+        self.mirror.finish_trial(record)
+        self.adapted[how] += record.seconds.get("total", 0.0)
+        tower, _, features = cell.stage.partition(" ")
+        by = "features of the frozen tower" if features else f"adapted by {record.trial['adapt']['method']}"
+        many = f"{record.pairs:,} {'images' if tower == 'image' else 'reports'}"
+        what = record.error or f"{many}, {record.seconds.get('total', 0.0):.0f} s"
+        self.console.say(f"   stage    {how:<8}  {f'{tower} tower, {by}':<40}  {what}")
+
     def _end(self, cell: PlannedCell, record: CellRecord, how: str) -> None:
+        if cell.stage:
+            self._end_stage(cell, record, how)
+            return
         self.ended[cell.key] = record
         self.counts[how] += 1
         self.mirror.finish_trial(record)

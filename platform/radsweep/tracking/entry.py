@@ -33,6 +33,7 @@ class Entry(BaseModel):
     tags: dict[str, str] = {}
     history: tuple[Step, ...] = ()  # a step that the run already has is left out
     summary: tuple[Step, ...] = ()  # single values: best/, final/, seconds/, statistics
+    starts_from: dict[str, str] = {}  # image or text -> key of the adaptation stage, whose run is linked
     status: RunStatus | None = None
     texts: dict[str, str] = {}  # {artifact name: text}
     artifacts: str | None = None  # folder whose files are logged

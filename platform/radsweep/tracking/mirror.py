@@ -16,8 +16,6 @@ from typing import Any
 
 import yaml
 
-from radsweep.spec import keys
-from radsweep.spec.trial import Trial
 from radsweep.tracking import contents, views
 from radsweep.tracking.address import sanitise_uri
 from radsweep.tracking.entry import Entry, RunStatus, Step, metric_name
@@ -74,10 +72,10 @@ class Mirror:
             )
         )
 
-    def start_trial(self, cell: PlannedCell, trial_params: Mapping[str, Any]) -> None:
-        """A trial's run; `trial_params` is the whole trial, flat."""
+    def start_trial(self, cell: PlannedCell, trial: Mapping[str, Any]) -> None:
+        """A trial's run, or a stage's; `trial` is its whole spec, as in its record."""
         self._places[cell.number] = cell
-        self._add(self._trial_run(cell, trial_params, status="RUNNING"))
+        self._add(self._trial_run(cell, trial, status="RUNNING"))
 
     def validation(self, key: str, validation: Validation) -> None:
         now = _now()
@@ -88,14 +86,14 @@ class Mirror:
     def finish_trial(self, record: CellRecord) -> None:
         """All of a trial that ended, in every place it fills; what MLflow has already is not sent again."""
         now = _now()
-        trial = {key: keys.get(record.trial, key) for key in keys.leaf_keys(Trial)}
         for cell in self._holding(record.key):
-            entry = self._trial_run(cell, trial, status=contents.ended_status(record))
+            entry = self._trial_run(cell, record.trial, status=contents.ended_status(record))
             self._add(
                 entry.model_copy(
                     update={
                         "time": contents.milliseconds(record.ended, now),
                         "tags": entry.tags | contents.ended_tags(record),
+                        "starts_from": record.stages,
                         "history": contents.history(record, now),
                         "summary": contents.summary(record, now),
                     }

@@ -60,7 +60,7 @@ class Sender:
         """
         experiment = self._experiment(entry.experiment)
         run = self._run(experiment, entry)
-        self._log(run, entry)
+        self._log(run, self._linked(experiment, entry) if entry.starts_from else entry)
         for name, text in entry.texts.items():
             self._client.log_text(run.id, text, name)
         if entry.artifacts and Path(entry.artifacts).is_dir():
@@ -101,6 +101,19 @@ class Sender:
             made = self._client.create_run(experiment, entry.time, identity, entry.name)
             runs[place] = Run(made.info.run_id)
         return runs[place]
+
+    def _linked(self, experiment: str, entry: Entry) -> Entry:
+        """With the runs of the stages it starts from: as tags, and as links in its description."""
+        tags, links = {}, []
+        for name, key in entry.starts_from.items():
+            tags[f"radsweep.stage.{name}"] = key
+            for (cell, _), run in self._sweeps[entry.sweep].items():
+                if cell == key:
+                    tags[f"radsweep.stage.{name}.run"] = run.id
+                    links.append(f"[{name} stage](#/experiments/{experiment}/runs/{run.id})")
+        if links:
+            tags["mlflow.note.content"] = f"Starts from {', '.join(links)}."
+        return entry.model_copy(update={"tags": entry.tags | tags})
 
     def _find(self, experiment: str, sweep: str) -> dict[tuple[str, int], Run]:
         """The sweep's runs; of two for one place, made by an answer that got lost, the younger is deleted."""

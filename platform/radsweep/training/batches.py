@@ -6,22 +6,26 @@ Shapes: b studies of this worker, C channels, S side of the image, L tokens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from radsweep.augment.images import augment_images
+from radsweep.augment.masking import MaskedTexts, mask_tokens
 from radsweep.augment.random import sample_keys
-from radsweep.augment.text import TextBatch, augment_texts, text_batch
+from radsweep.augment.text import TextAugmenter, TextBatch, text_batch
 from radsweep.data.decode import Decoder
 from radsweep.data.epochs import batch_bounds, epoch_batches, image_of_view
 from radsweep.data.prepared import PreparedData, first_images
 from radsweep.data.tokenizer import ReportTokenizer
 from radsweep.data.windows import streamed_batches
-from radsweep.spec.trial import Trial
+from radsweep.objectives.same_report import same_reports
+from radsweep.objectives.views import Rows
+from radsweep.spec.trial import ImageAugmentation, Trial
 from radsweep.training.collectives import Workers
+from radsweep.training.evaluate import Frozen
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,24 @@ class Batch:
     pixels_bCSS: tuple[Tensor, ...]  # one a view, float in [0, 1]
     texts: tuple[TextBatch, ...]  # one a view
     keys_b: Tensor  # of the samples in this epoch, for dropout
+    image_bP: tuple[Tensor, ...] = ()  # one a view, in place of pixels: features of a frozen tower
+    text_bP: tuple[Tensor, ...] = ()  # one a view, in place of texts
+    ssl_pixels_bCSS: tuple[Tensor, ...] = ()  # two strong views of one image, for image_ssl
+    masked: MaskedTexts | None = None  # the first text view with tokens hidden, for text_ssl
+    rows: Rows | None = None  # of the global batch
+    positive_BB: Tensor | None = None  # of the global batch: reports that read alike, bool
 
     def part(self, rows: slice) -> Batch:
         """Some of the share's studies."""
-        return Batch(
-            self.studies,
-            tuple(pixels[rows] for pixels in self.pixels_bCSS),
-            tuple(TextBatch(*(field[rows] for field in text)) for text in self.texts),
-            self.keys_b[rows],
+        return replace(
+            self,
+            pixels_bCSS=tuple(pixels[rows] for pixels in self.pixels_bCSS),
+            texts=tuple(TextBatch(*(field[rows] for field in text)) for text in self.texts),
+            keys_b=self.keys_b[rows],
+            image_bP=tuple(features[rows] for features in self.image_bP),
+            text_bP=tuple(features[rows] for features in self.text_bP),
+            ssl_pixels_bCSS=tuple(pixels[rows] for pixels in self.ssl_pixels_bCSS),
+            masked=MaskedTexts(*(field[rows] for field in self.masked)) if self.masked else None,
         )
 
 
@@ -50,18 +64,32 @@ class TrainingData:
     """The subset of the training split that a trial uses, as one augmented epoch after another."""
 
     def __init__(
-        self, data: PreparedData, rows: np.ndarray, tokenizer: ReportTokenizer, trial: Trial, workers: Workers
+        self,
+        data: PreparedData,
+        rows: np.ndarray,
+        tokenizer: ReportTokenizer,
+        trial: Trial,
+        workers: Workers,
+        frozen: Frozen | None = None,
     ) -> None:
         self.split, self.shards = data.splits["train"], data.train_shards
         self.rows, self.tokenizer, self.trial, self.workers = rows, tokenizer, trial, workers
+        self.frozen = {tower: features["train"] for tower, features in (frozen or {}).items()}
         self.batch_size = min(trial.train.batch_size, len(rows))
         self.steps_per_epoch = len(batch_bounds(len(rows), self.batch_size))
+        self.augment_texts = TextAugmenter(trial.augment.text, tokenizer)
+        index = self.split.index
+        self.patient_S = np.unique(index.patient_ids, return_inverse=True)[1].astype(np.int64)
 
     def epoch(self, epoch: int, device: torch.device) -> Iterator[Batch]:
         """Every study of the subset once."""
         for rows, pixels_of in self._global_batches(epoch):
             own = rows[self.workers.share(len(rows))]
-            yield self._batch(own, len(rows), epoch, device, pixels_of)
+            yield replace(
+                self._batch(own, len(rows), epoch, device, pixels_of),
+                rows=Rows(*(torch.from_numpy(numbers).to(device) for numbers in (rows, self.patient_S[rows]))),
+                positive_BB=self._positives(rows, device),
+            )
 
     def _global_batches(self, epoch: int) -> Iterator[tuple[np.ndarray, PixelsOf]]:
         seed = self.trial.train.seed
@@ -80,19 +108,44 @@ class TrainingData:
 
     def _batch(self, rows: np.ndarray, studies: int, epoch: int, device: torch.device, pixels_of: PixelsOf) -> Batch:
         trial, index = self.trial, self.split.index
-        seed = trial.train.seed
+        seed, objective = trial.train.seed, trial.objective
         samples_b = torch.from_numpy(index.sample_key_S[rows])
-        pixels = []
-        for view in range(trial.objective.views.image):
-            images = image_of_view(index, rows, seed, epoch, view)
-            keys_b = sample_keys(seed, samples_b, epoch, view, "image").to(device)
-            raw = torch.from_numpy(pixels_of(images)).to(device)
-            pixels.append(augment_images(raw, trial.augment.image, keys_b))
-        texts = []
-        for view in range(trial.objective.views.text):
+
+        def augmented(settings: ImageAugmentation, shown: int, view: int, purpose: str) -> Tensor:
+            raw = torch.from_numpy(pixels_of(image_of_view(index, rows, seed, epoch, shown))).to(device)
+            return augment_images(raw, settings, sample_keys(seed, samples_b, epoch, view, purpose).to(device))
+
+        pixels: tuple[Tensor, ...] = ()
+        image_bP: tuple[Tensor, ...] = ()
+        if "image" in self.frozen:
+            shown = (image_of_view(index, rows, seed, epoch, view) for view in range(objective.views.image))
+            image_bP = tuple(self.frozen["image"][torch.from_numpy(images)].to(device) for images in shown)
+        else:
+            views = range(objective.views.image)
+            pixels = tuple(augmented(trial.augment.image, view, view, "image") for view in views)
+        ssl: tuple[Tensor, ...] = ()
+        if objective.image_ssl.weight > 0:
+            ssl = tuple(augmented(trial.augment.ssl, 0, view, "image ssl") for view in range(2))
+        texts: list[TextBatch] = []
+        text_bP: tuple[Tensor, ...] = ()
+        if "text" in self.frozen:
+            text_bP = (self.frozen["text"][torch.from_numpy(rows)].to(device),) * objective.views.text
+        for view in range(objective.views.text if not text_bP else 0):
             keys_b = sample_keys(seed, samples_b, epoch, view, "text")
-            reports = augment_texts(self.split.reports.take(rows), trial.augment.text, keys_b)
-            text = text_batch(reports, self.tokenizer.special, trial.model.text.max_tokens)
-            texts.append(TextBatch(*(field.to(device) for field in text)))
+            reports = self.augment_texts(self.split.reports.take(rows), keys_b)
+            texts.append(text_batch(reports, self.tokenizer.special, trial.model.text.max_tokens))
+        masked = None
+        if objective.text_ssl.weight > 0 and objective.text_ssl.kind == "mlm":
+            keys_b = sample_keys(seed, samples_b, epoch, 0, "mask")
+            special, vocabulary = self.tokenizer.special, self.tokenizer.vocabulary
+            hidden = mask_tokens(texts[0], special, vocabulary, objective.text_ssl.mask, keys_b)
+            masked = MaskedTexts(*(field.to(device) for field in hidden))
         dropout_b = sample_keys(seed, samples_b, epoch, 0, "dropout").to(device)
-        return Batch(studies, tuple(pixels), tuple(texts), dropout_b)
+        moved = tuple(TextBatch(*(field.to(device) for field in text)) for text in texts)
+        return Batch(studies, pixels, moved, dropout_b, image_bP, text_bP, ssl, masked)
+
+    def _positives(self, rows: np.ndarray, device: torch.device) -> Tensor | None:
+        threshold = self.trial.objective.contrast.same_report
+        if threshold is None:
+            return None
+        return same_reports(self.split.reports.take(rows), threshold).to(device)

@@ -60,4 +60,5 @@ def synchronise(model: nn.Module, workers: Workers) -> None:
 
 def has_batch_statistics(model: nn.Module) -> bool:
     """Whether a forward pass in training mode mixes the rows of a batch."""
-    return any(isinstance(m, nn.modules.batchnorm._BatchNorm | GlobalBatchNorm) for m in model.modules())
+    kinds = nn.modules.batchnorm._BatchNorm | GlobalBatchNorm
+    return any(isinstance(module, kinds) and module.training for module in model.modules())  # a frozen one is not

@@ -1,20 +1,27 @@
-"""One cell on one group of workers: train it, and leave its record."""
+"""One cell, or one stage before it, on one group of workers: train it, and leave its record."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from radsweep.data.prepared import PreparedData
 from radsweep.errors import InputError
+from radsweep.spec.stage import Adaptation, StageName, stages_of
 from radsweep.spec.trial import Trial
+from radsweep.training.adaptation import adapt
 from radsweep.training.collectives import Workers
+from radsweep.training.evaluate import Frozen
+from radsweep.training.frozen import run_frozen
+from radsweep.training.loop import TrialFailed
+from radsweep.training.outcome import Outcome
 from radsweep.training.record import CellRecord, Validation
 from radsweep.training.task import Task, now
-from radsweep.training.trainer import TrialFailed, train
+from radsweep.training.trainer import Adapted, train
 
 logger = logging.getLogger(__name__)
 
@@ -25,40 +32,74 @@ def run_cell(
     workers: Workers,
     device: torch.device,
     report: Callable[[Validation], bool],
+    ready: Callable[[], tuple[Adapted, Frozen]] = lambda: ({}, {}),
 ) -> CellRecord:
     """The cell's record; `failed` with one line for people where the trial itself went wrong.
+
+    Args:
+        ready: gives the weights that towers start from, and the features of those that need not run.
 
     With several workers an error that may be one worker's own is raised instead: the others would wait for it for
     ever, so the whole group has to start again.
     """
-    started = now()
-    known = {
-        "key": task.key,
-        "trial": task.trial,
+
+    def trained() -> Outcome:
+        trial = Trial.model_validate(task.trial)
+        options: dict[str, Any] = {"folder": Path(task.folder), "read_test": task.read_test, "report": report}
+        adapted, frozen = ready()
+        return train(trial, data, workers=workers, device=device, adapted=adapted, frozen=frozen, **options)
+
+    return _record(task, {"key": task.key, "trial": task.trial, "stages": task.stages}, data, workers, device, trained)
+
+
+def run_stage(
+    name: StageName,
+    task: Task,
+    folder: Path,
+    data: PreparedData,
+    workers: Workers,
+    device: torch.device,
+    report: Callable[[Validation], bool],
+    adapted: Adapted,
+) -> CellRecord:
+    """The record of a stage of the task's trial, as that of a cell."""
+    trial = Trial.model_validate(task.trial)
+    stage = stages_of(trial)[name]
+    options: dict[str, Any] = {"workers": workers, "device": device, "folder": folder}
+
+    def done() -> Outcome:
+        if isinstance(stage, Adaptation):
+            return adapt(stage, data, report=report, **options)
+        return run_frozen(name.removesuffix(" features"), trial, data, adapted=adapted, **options)
+
+    what = {"key": task.stages[name], "trial": stage.model_dump(mode="json")}
+    return _record(task, what, data, workers, device, done)
+
+
+def _record(
+    task: Task,
+    what: dict[str, Any],
+    data: PreparedData,
+    workers: Workers,
+    device: torch.device,
+    work: Callable[[], Outcome],
+) -> CellRecord:
+    known = what | {
         "device": device.type,
         "workers": workers.world,
         "code": task.code,
         "data": data.fingerprint,
         "versions": task.versions,
-        "started": started,
+        "started": now(),
     }
     try:
-        trial = Trial.model_validate(task.trial)
-        outcome = train(
-            trial,
-            data,
-            workers=workers,
-            device=device,
-            folder=Path(task.folder),
-            read_test=task.read_test,
-            report=report,
-        )
+        outcome = work()
     except (TrialFailed, InputError) as error:
         return CellRecord.model_validate(known | {"status": "failed", "error": str(error), "ended": now()})
     except Exception as error:
         if workers.world > 1:
             raise
-        logger.exception("trial %s failed", task.key)
+        logger.exception("%s failed", what["key"])
         line = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         return CellRecord.model_validate(known | {"status": "failed", "error": line, "ended": now()})
     fields = dict(vars(outcome))

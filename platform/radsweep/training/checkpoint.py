@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 WEIGHTS, STATE = "model.safetensors", "state.json"
-OPTIMISER, SELECTED = "optimiser.safetensors", "selected.safetensors"
+OPTIMISER, SELECTED, AVERAGE = "optimiser.safetensors", "selected.safetensors", "average.safetensors"
 
 
 def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,26 +12,17 @@ from torch import Tensor
 from radsweep.augment.images import plain_images
 from radsweep.augment.text import text_batch
 from radsweep.data.prepared import PreparedSplit
+from radsweep.data.schema import Split
 from radsweep.data.tokenizer import ReportTokenizer
 from radsweep.evaluation.chance import chance, positives_per_query
 from radsweep.evaluation.retrieval import retrieval_metrics
+from radsweep.models.features import ImageFeatures, TextFeatures
 from radsweep.models.vlm import VisionLanguageModel
 from radsweep.training.collectives import Workers
 
 ROWS = 128  # embedded at a time
 
-
-def evaluate_retrieval(
-    model: VisionLanguageModel,
-    split: PreparedSplit,
-    tokenizer: ReportTokenizer,
-    max_tokens: int,
-    device: torch.device,
-    workers: Workers,
-) -> dict[str, float]:
-    """{`text_to_image/recall_at_10`: value, ...} over all studies of the split."""
-    image_MD, text_SD = embed_split(model, split, tokenizer, max_tokens, device, workers)
-    return retrieval_metrics(image_MD, text_SD, split.index.image_study_M, split.index.report_group_S)
+Frozen = Mapping[str, Mapping[Split, Tensor]]  # image or text -> split -> pooled features of each image, each report
 
 
 def chance_levels(split: PreparedSplit, names: list[str]) -> dict[str, float]:
@@ -37,36 +31,53 @@ def chance_levels(split: PreparedSplit, names: list[str]) -> dict[str, float]:
     return {name: chance(name, len(split.index), groups if "_same_text" in name else (1,)) for name in names}
 
 
-@torch.no_grad()
-def embed_split(
-    model: VisionLanguageModel,
-    split: PreparedSplit,
-    tokenizer: ReportTokenizer,
-    max_tokens: int,
-    device: torch.device,
-    workers: Workers,
-) -> tuple[Tensor, Tensor]:
-    """Unit embeddings of every image [M, D] and every study's report [S, D]; each unique text is embedded once."""
-    training = model.training
-    model.eval()
-    images = [
-        model.embed_images(plain_images(torch.from_numpy(split.pixels(rows)).to(device)))[0].float()
-        for rows in _parts(np.arange(split.index.images), workers)
-    ]
-    unique, row_of_study = np.unique(split.index.report_group_S, return_inverse=True)
-    first = np.full(len(unique), -1)
-    first[row_of_study[::-1]] = np.arange(len(split.index))[::-1]
-    length = np.diff(split.reports.offsets)[first]
-    by_length = first[np.argsort(length, kind="stable")]  # little padding
-    texts = []
-    for rows in _parts(by_length, workers):
-        text = text_batch(split.reports.take(rows), tokenizer.special, max_tokens)
-        texts.append(model.embed_texts(text.ids_BL.to(device), text.mask_BL.to(device))[0].float())
-    model.train(training)
-    image_MD, text_UD = workers.gather(torch.cat(images)), workers.gather(torch.cat(texts))
-    place = np.empty(len(unique), dtype=np.int64)
-    place[row_of_study[by_length]] = np.arange(len(unique))
-    return image_MD, text_UD[torch.from_numpy(place[row_of_study]).to(device)]
+@dataclass(frozen=True)
+class Embedder:
+    """A model, and what it takes to embed a split with it."""
+
+    model: VisionLanguageModel
+    tokenizer: ReportTokenizer
+    max_tokens: int
+    device: torch.device
+    workers: Workers
+    frozen: Frozen = field(default_factory=dict)  # features of towers that need not run
+
+    def retrieval(self, name: Split, split: PreparedSplit) -> dict[str, float]:
+        """{`text_to_image/recall_at_10`: value, ...} over all studies of the split."""
+        image_MD, text_SD = self.embed(name, split)
+        return retrieval_metrics(image_MD, text_SD, split.index.image_study_M, split.index.report_group_S)
+
+    @torch.no_grad()
+    def embed(self, name: Split, split: PreparedSplit) -> tuple[Tensor, Tensor]:
+        """Unit embeddings of every image [M, D] and every study's report [S, D]; each unique text is embedded once."""
+        training = self.model.training
+        self.model.eval()
+        images = [self._images(name, split, rows) for rows in _parts(np.arange(split.index.images), self.workers)]
+        unique, row_of_study = np.unique(split.index.report_group_S, return_inverse=True)
+        first = np.full(len(unique), -1)
+        first[row_of_study[::-1]] = np.arange(len(split.index))[::-1]
+        length = np.diff(split.reports.offsets)[first]
+        by_length = first[np.argsort(length, kind="stable")]  # little padding
+        texts = [self._texts(name, split, rows) for rows in _parts(by_length, self.workers)]
+        self.model.train(training)
+        image_MD, text_UD = self.workers.gather(torch.cat(images)), self.workers.gather(torch.cat(texts))
+        place = np.empty(len(unique), dtype=np.int64)
+        place[row_of_study[by_length]] = np.arange(len(unique))
+        return image_MD, text_UD[torch.from_numpy(place[row_of_study]).to(self.device)]
+
+    def _images(self, name: Split, split: PreparedSplit, rows: np.ndarray) -> Tensor:
+        if "image" in self.frozen:
+            pooled_BP = self.frozen["image"][name][torch.from_numpy(rows)].to(self.device)
+            return self.model.project_images(ImageFeatures(pooled_BP, None)).image_BD.float()
+        pixels = plain_images(torch.from_numpy(split.pixels(rows)).to(self.device))
+        return self.model.embed_images(pixels).image_BD.float()
+
+    def _texts(self, name: Split, split: PreparedSplit, rows: np.ndarray) -> Tensor:
+        if "text" in self.frozen:
+            pooled_BP = self.frozen["text"][name][torch.from_numpy(rows)].to(self.device)
+            return self.model.project_texts(TextFeatures(pooled_BP, None)).text_BD.float()
+        text = text_batch(split.reports.take(rows), self.tokenizer.special, self.max_tokens)
+        return self.model.embed_texts(text.ids_BL.to(self.device), text.mask_BL.to(self.device)).text_BD.float()
 
 
 def _parts(rows: np.ndarray, workers: Workers) -> list[np.ndarray]:

@@ -7,20 +7,22 @@ from torch import Tensor
 from torch.nn import functional
 
 from radsweep.augment.random import subkeys
-from radsweep.augment.text import TextBatch
-from radsweep.models.vlm import TextEmbedding, VisionLanguageModel
+from radsweep.models.features import ImageFeatures, TextFeatures
+from radsweep.models.vlm import VisionLanguageModel
 from radsweep.objectives.total import total_loss
 from radsweep.objectives.views import Views, Words
 from radsweep.spec.trial import Objective
 from radsweep.training.batches import Batch
 from radsweep.training.collectives import Workers
 from radsweep.training.dropout import seeded
+from radsweep.training.encode import encode_image_ssl, encode_text_ssl, in_groups
+from radsweep.training.learner import Learner
 
-LIKE_LENGTH = 16  # texts encoded together on a CPU
+Features = dict[str, Tensor]  # of this worker's studies, rows first; `image 0` is the first image view's, and so on
 
 
 def backward(
-    model: VisionLanguageModel, batch: Batch, objective: Objective, workers: Workers, parts: int = 1
+    learner: Learner, batch: Batch, objective: Objective, workers: Workers, parts: int = 1
 ) -> tuple[float, dict[str, float]]:
     """Add this worker's gradients of the batch; their mean over workers is the gradient of the whole batch.
 
@@ -32,70 +34,83 @@ def backward(
         The loss of the global batch, and what to log.
     """
     if parts == 1:
-        loss, logged = total_loss(_views(model, _encode(model, batch), batch, workers), objective)
+        loss, logged = total_loss(_views(learner, _encode(learner, batch, objective), batch, workers), objective)
         loss.backward()
         return float(loss.detach()), logged
     size = -(-len(batch.keys_b) // parts)
     pieces = [batch.part(slice(start, start + size)) for start in range(0, len(batch.keys_b), size)]
     with torch.no_grad():
-        encoded = [_encode(model, piece) for piece in pieces]
-    cached = [torch.cat(features).requires_grad_() for features in zip(*encoded, strict=True)]
-    loss, logged = total_loss(_views(model, cached, batch, workers), objective)
+        encoded = [_encode(learner, piece, objective) for piece in pieces]
+    cached = {name: torch.cat([features[name] for features in encoded]).requires_grad_() for name in encoded[0]}
+    loss, logged = total_loss(_views(learner, cached, batch, workers), objective)
     loss.backward()
-    gradients = zip(*(feature.grad.split(size) for feature in cached if feature.grad is not None), strict=True)
-    for piece, gradient in zip(pieces, gradients, strict=True):
-        torch.autograd.backward(_encode(model, piece), list(gradient))
+    gradients = {name: feature.grad.split(size) for name, feature in cached.items() if feature.grad is not None}
+    for number, piece in enumerate(pieces):
+        features = _encode(learner, piece, objective)
+        torch.autograd.backward([features[name] for name in gradients], [parts[number] for parts in gradients.values()])
     return float(loss.detach()), logged
 
 
-def _encode(model: VisionLanguageModel, batch: Batch) -> list[Tensor]:
-    """Image embeddings, text embeddings, regions, tokens: one tensor a view; no regions or tokens without local."""
-    views = len(batch.pixels_bCSS)
-    pixels = torch.cat(batch.pixels_bCSS) if views > 1 else batch.pixels_bCSS[0]
+def _encode(learner: Learner, batch: Batch, objective: Objective) -> Features:
+    """The features of every view, with those of the terms that have a weight; in float32 at least."""
+    model, heads = learner.model, learner.heads
+    views = len(batch.pixels_bCSS or batch.image_bP)
     keys = [subkeys(batch.keys_b, f"view {view}") for view in range(max(views, len(batch.texts)))]
-    with seeded(model.image, torch.cat(keys[:views])):
-        image, regions = model.embed_images(pixels)
-    texts = [_embed_texts(model, text, keys_b) for text, keys_b in zip(batch.texts, keys, strict=False)]
-    features = [*image.chunk(views), *(embedding for embedding, _ in texts)]
-    if regions is not None:
-        features += [*regions.chunk(views), *(tokens for _, tokens in texts if tokens is not None)]
-    return [feature.to(torch.promote_types(feature.dtype, torch.float32)) for feature in features]
+    if batch.image_bP:
+        image = model.project_images(ImageFeatures(torch.cat(batch.image_bP), None))
+    else:
+        with seeded(model.image, torch.cat(keys[:views])):
+            image = model.embed_images(torch.cat(batch.pixels_bCSS) if views > 1 else batch.pixels_bCSS[0])
+    features = {f"image {view}": part for view, part in enumerate(image.image_BD.chunk(views))}
+    if image.regions_BRD is not None:
+        features |= {f"regions {view}": part for view, part in enumerate(image.regions_BRD.chunk(views))}
+    for view, (text, keys_b) in enumerate(zip(batch.texts, keys, strict=False)):
+        features |= {f"{name} {view}": part for name, part in _embed_texts(model, text.ids_BL, text.mask_BL, keys_b)}
+    for view, pooled_bP in enumerate(batch.text_bP):
+        features[f"text {view}"] = model.project_texts(TextFeatures(pooled_bP, None)).text_BD
+    if "image_ssl" in heads:
+        features |= encode_image_ssl(model.image, heads["image_ssl"], batch.ssl_pixels_bCSS, batch.keys_b)
+    if "text_ssl" in heads:
+        features |= encode_text_ssl(model.text, heads["text_ssl"], objective.text_ssl.kind, batch)
+    return {name: feature.to(torch.promote_types(feature.dtype, torch.float32)) for name, feature in features.items()}
 
 
-def _embed_texts(model: VisionLanguageModel, text: TextBatch, keys_b: Tensor) -> TextEmbedding:
-    """On a CPU in groups of like length: half of a batch of reports is padding otherwise, and time goes by tokens."""
-    if text.ids_BL.device.type != "cpu":
-        with seeded(model.text, keys_b):
-            return model.embed_texts(text.ids_BL, text.mask_BL)
-    lengths_b = text.mask_BL.sum(dim=1)
-    order_b = lengths_b.argsort(stable=True)
-    embeddings, tokens = [], []
-    for rows in order_b.split(LIKE_LENGTH):
-        longest = int(lengths_b[rows].max())
-        with seeded(model.text, keys_b[rows]):
-            found = model.embed_texts(text.ids_BL[rows, :longest], text.mask_BL[rows, :longest])
-        embeddings.append(found.text_BD)
-        if found.tokens_BLD is not None:
-            tokens.append(functional.pad(found.tokens_BLD, (0, 0, 0, text.ids_BL.shape[1] - longest)))
-    back_b = order_b.argsort()
-    return TextEmbedding(torch.cat(embeddings)[back_b], torch.cat(tokens)[back_b] if tokens else None)
+def _embed_texts(
+    model: VisionLanguageModel, ids_bL: Tensor, mask_bL: Tensor, keys_b: Tensor
+) -> list[tuple[str, Tensor]]:
+    def embed(ids_gL: Tensor, mask_gL: Tensor, rows_g: Tensor) -> tuple[Tensor, ...]:
+        with seeded(model.text, keys_b[rows_g]):
+            found = model.embed_texts(ids_gL, mask_gL)
+        if found.tokens_BLD is None:
+            return (found.text_BD,)
+        return found.text_BD, functional.pad(found.tokens_BLD, (0, 0, 0, ids_bL.shape[1] - ids_gL.shape[1]))
+
+    return list(zip(("text", "tokens"), in_groups(ids_bL, mask_bL, embed), strict=False))
 
 
-def _views(model: VisionLanguageModel, features: list[Tensor], batch: Batch, workers: Workers) -> Views:
-    images, texts = len(batch.pixels_bCSS), len(batch.texts)
-    gathered = [workers.gather(feature) for feature in features[: images + texts]]
-    local = features[images + texts :]
+def _views(learner: Learner, features: Features, batch: Batch, workers: Workers) -> Views:
+    def gathered(kind: str) -> tuple[Tensor, ...]:
+        return tuple(workers.gather(feature) for name, feature in features.items() if name.startswith(f"{kind} "))
+
+    own_regions = tuple(feature for name, feature in features.items() if name.startswith("regions "))
+    tokens = [feature for name, feature in features.items() if name.startswith("tokens ")]
+    ssl = gathered("image_ssl")
+    heads, model = learner.heads, learner.model
     return Views(
-        image_BD=tuple(gathered[:images]),
-        text_BD=tuple(gathered[images:]),
+        image_BD=gathered("image"),
+        text_BD=gathered("text"),
         scale=model.logit_scale.exp(),
         bias=model.logit_bias,
-        own_regions_bRD=tuple(local[:images]),
+        own_regions_bRD=own_regions,
         words=tuple(
-            _gather_words(tokens, text.words_BL, workers)
-            for tokens, text in zip(local[images:], batch.texts, strict=False)
+            _gather_words(part, text.words_BL, workers) for part, text in zip(tokens, batch.texts, strict=False)
         ),
         gather=workers.gather,
+        positive_BB=batch.positive_BB,
+        image_ssl=(ssl[: len(ssl) // 2], ssl[len(ssl) // 2 :]),
+        text_ssl=gathered("text_ssl"),
+        rows=batch.rows,
+        bank=heads["neighbours"] if "neighbours" in heads else None,  # noqa: SIM401 - it has no `get`
     )
 
 

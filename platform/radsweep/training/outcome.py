@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +34,15 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=_no_seconds)
     moments: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Within, time counts towards `seconds[part]`."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] += time.perf_counter() - began
 
     def as_json(self) -> dict[str, Any]:
         return vars(self) | {"history": [validation.model_dump() for validation in self.history]}

@@ -14,8 +14,8 @@ from radsweep.models.vlm import VisionLanguageModel, build_model
 from radsweep.spec.trial import Trial
 from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
-from radsweep.training.evaluate import chance_levels, evaluate_retrieval
-from radsweep.training.trainer import mixed_precision
+from radsweep.training.evaluate import Embedder, chance_levels
+from radsweep.training.loop import mixed_precision
 
 
 def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:
@@ -42,8 +42,8 @@ def retrieval_of(
     """({metric: value}, {metric: chance level}) on one split, names under `prefix`."""
     torch.set_num_threads(trial.train.threads)
     model.to(device)
-    tokens = trial.model.text.max_tokens
-    with mixed_precision(trial, device):
-        found = evaluate_retrieval(model, data.splits[split], load_tokenizer(data.tokenizer), tokens, device, Workers())
+    tokenizer, tokens = load_tokenizer(data.tokenizer), trial.model.text.max_tokens
+    with mixed_precision(trial.train, device):
+        found = Embedder(model, tokenizer, tokens, device, Workers()).retrieval(split, data.splits[split])
     metrics = {f"{prefix}/{name}": value for name, value in found.items()}
     return metrics, chance_levels(data.splits[split], list(metrics))

@@ -24,7 +24,7 @@ class CellRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     key: str  # hash of trial, data, code and device type
-    trial: dict[str, Any]  # canonical Trial
+    trial: dict[str, Any]  # canonical Trial, or Stage
     status: Status
     error: str | None = None  # one line for people, when failed
     pairs: int = 0  # studies it truly trained on
@@ -45,6 +45,7 @@ class CellRecord(BaseModel):
     code: str = ""  # fingerprint of the code that decides numbers
     data: str = ""  # fingerprint of the data set
     versions: dict[str, str] = {}  # torch, torchvision, transformers, ray, radsweep
+    stages: dict[str, str] = {}  # image or text -> key of the adaptation stage its tower started from
     notes: tuple[str, ...] = ()  # warnings for people: collapse, cut reports, ...
     started: str = ""  # ISO 8601, UTC
     ended: str = ""
@@ -60,7 +61,8 @@ class PlannedCell(BaseModel):
     pairs: int | None = None  # requested; None means all
     subset_seed: int = 0
     init_seed: int = 0
-    number: int = 0  # order in the plan
+    number: int = 0  # order in the plan; stages count down from -1
+    stage: str = ""  # image or text, where this is no cell but an adaptation stage
 
 
 class SweepRecord(BaseModel):
@@ -73,6 +75,7 @@ class SweepRecord(BaseModel):
     experiment: dict[str, Any]  # the whole validated experiment
     select: str  # metric of evaluate.select
     cells: tuple[PlannedCell, ...]
+    stages: tuple[PlannedCell, ...] = ()  # adaptation stages that cells start from
     baseline: str = ""  # arm that the others are compared with
     status: Literal["running", "finished", "failed", "interrupted"] = "running"
     data: dict[str, Any] = {}  # manifest without shards: name, fingerprint, counts, dropped, notes, source

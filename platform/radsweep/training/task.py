@@ -16,6 +16,8 @@ class Task(NamedTuple):
     read_test: bool
     code: str
     versions: dict[str, str]
+    stages: dict[str, str]  # image or text -> key of the stage that the trial starts from
+    stage: str = ""  # image or text, where the task is that stage of the trial and not the trial
 
 
 def now() -> str:

@@ -1,0 +1,159 @@
+"""What is computed before trials and shared by them: the part of a trial that decides its numbers, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from radsweep.spec.trial import (
+    AdaptImage,
+    AdaptText,
+    ImageAugmentation,
+    ImageTower,
+    Settings,
+    TextTower,
+    Train,
+    Trial,
+)
+
+
+class Subset(Settings):
+    """Which training studies, where a stage sees those of the trial alone; as in `Data`."""
+
+    pairs: int | None
+    fraction: float | None
+    seed: int
+
+
+class _Stage(Settings):
+    subset: Subset | None  # None: all of the training split and its unpaired pool
+    train: Train
+
+
+class ImageStage(_Stage):
+    """Self-supervision of an image tower. Its canonical JSON is part of the stage's key."""
+
+    kind: Literal["image"] = "image"
+    tower: ImageTower
+    adapt: AdaptImage
+    augment: ImageAugmentation
+
+
+class TextStage(_Stage):
+    """Masked language modelling of a text tower. Its canonical JSON is part of the stage's key."""
+
+    kind: Literal["text"] = "text"
+    tower: TextTower
+    adapt: AdaptText
+
+
+class _Frozen(Settings):
+    whole: str | None  # of `model.from`
+    seed: int | None  # of a random start
+    workers: int
+    threads: int
+    precision: str
+
+
+class FrozenImage(_Frozen):
+    """Features of all images by a frozen tower."""
+
+    kind: Literal["image features"] = "image features"
+    tower: ImageTower
+    adapted: ImageStage | None
+
+
+class FrozenText(_Frozen):
+    """Features of all reports by a frozen tower."""
+
+    kind: Literal["text features"] = "text features"
+    tower: TextTower
+    adapted: TextStage | None
+
+
+Adaptation = ImageStage | TextStage
+Stage = Adaptation | FrozenImage | FrozenText
+StageName = Literal["image", "text", "image features", "text features"]
+
+
+def stages_of(trial: Trial) -> dict[StageName, Stage]:
+    """What is computed before a trial and shared by all that need the same, in the order that they need one another."""
+    adaptations = adaptations_of(trial)
+    stages: dict[StageName, Stage] = {name: stage for name, stage in adaptations.items()}  # noqa: C416
+    image, text, train = trial.model.image, trial.model.text, trial.train
+    common = {
+        "whole": trial.model.whole,
+        "workers": train.workers,
+        "threads": train.threads,
+        "precision": train.precision,
+    }
+    if _image_features_suffice(trial):
+        adapted = adaptations.get("image")
+        seed = train.seed if image.weights == "scratch" and adapted is None else None
+        stages["image features"] = FrozenImage(tower=image, adapted=adapted, seed=seed, **common)  # type: ignore[arg-type]
+    if _text_features_suffice(trial):
+        adapted = adaptations.get("text")
+        seed = train.seed if text.weights == "scratch" and adapted is None else None
+        stages["text features"] = FrozenText(tower=text, adapted=adapted, seed=seed, **common)  # type: ignore[arg-type]
+    return stages
+
+
+def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
+    """The adaptation stages that a trial starts from. Trials that differ in nothing a stage sees share it."""
+    stages: dict[Literal["image", "text"], Adaptation] = {}
+    as_it_starts = {"freeze": False, "lora": 0}
+    if trial.adapt.image.method != "none":
+        stages["image"] = ImageStage(
+            subset=_subset(trial, trial.adapt.image.data),
+            train=_train(trial, trial.adapt.image),
+            tower=trial.model.image.model_copy(update=as_it_starts),
+            adapt=trial.adapt.image,
+            augment=trial.augment.ssl,
+        )
+    if trial.adapt.text.method != "none":
+        stages["text"] = TextStage(
+            subset=_subset(trial, trial.adapt.text.data),
+            train=_train(trial, trial.adapt.text),
+            tower=trial.model.text.model_copy(update=as_it_starts),
+            adapt=trial.adapt.text,
+        )
+    return stages
+
+
+def _image_features_suffice(trial: Trial) -> bool:
+    """Whether a frozen image tower would see the same images, and be asked the same, in every step of every trial."""
+    objective, augment = trial.objective, trial.augment.image
+    plain = augment.crop == (1.0, 1.0) and not any(
+        (augment.affine, augment.brightness, augment.contrast, augment.blur, augment.noise, augment.flip)
+    )
+    at_hand = trial.data.source != "streamed"
+    asked = objective.local.weight == 0 and objective.image_ssl.weight == 0
+    return trial.model.image.freeze and plain and at_hand and asked
+
+
+def _text_features_suffice(trial: Trial) -> bool:
+    objective, augment = trial.objective, trial.augment.text
+    words = (augment.synonyms, augment.swap, augment.delete, augment.insert)
+    plain = augment.sentences == "all" and not any(words)
+    return trial.model.text.freeze and plain and objective.local.weight == 0 and objective.text_ssl.weight == 0
+
+
+def _subset(trial: Trial, data: Literal["all", "subset"]) -> Subset | None:
+    if data == "all":
+        return None
+    return Subset(pairs=trial.data.pairs, fraction=trial.data.fraction, seed=trial.data.seed)
+
+
+def _train(trial: Trial, adapt: AdaptImage | AdaptText) -> Train:
+    """The loop's settings: the stage's own length and rates, the trial's workers and precision."""
+    return Train(
+        until="epochs" if adapt.steps is None else "steps",
+        epochs=adapt.epochs,
+        steps=adapt.steps or 1,
+        batch_size=adapt.batch_size,
+        learning_rate=adapt.learning_rate,
+        weight_decay=adapt.weight_decay,
+        workers=trial.train.workers,
+        threads=trial.train.threads,
+        precision=trial.train.precision,
+        seed=adapt.seed,
+    )

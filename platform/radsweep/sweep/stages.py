@@ -1,0 +1,140 @@
+"""What trials share, adapted towers and features of frozen ones: computed once, whoever asks first, and kept."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from radsweep.data.prepared import PreparedData
+from radsweep.data.schema import Split
+from radsweep.spec.stage import StageName
+from radsweep.sweep.store import Store
+from radsweep.training.adaptation import load_adapted
+from radsweep.training.cell import run_stage
+from radsweep.training.collectives import Workers
+from radsweep.training.frozen import load_frozen
+from radsweep.training.loop import TrialFailed
+from radsweep.training.record import CellRecord, Validation
+from radsweep.training.task import Task
+
+ASK_AGAIN = 1.0  # seconds, while another group is at the stage
+_THERE, _OURS, _WAIT, _STOP = range(4)
+Found = TypeVar("Found")
+
+
+def ready_stages(
+    task: Task,
+    store: Store,
+    data: PreparedData,
+    workers: Workers,
+    device: torch.device,
+    goes_on: Callable[[], bool],
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, dict[Split, Tensor]]]:
+    """The weights that a trial's towers start from, and the features of those that need not run.
+
+    Raises:
+        TrialFailed: a stage went wrong.
+    """
+    adapted: dict[str, dict[str, Tensor]] = {}
+    frozen: dict[str, dict[Split, Tensor]] = {}
+    for name in task.stages:
+        asked = partial(_go_on, goes_on)
+        record = ready_stage(name, task, store, data, workers, device, asked, goes_on)  # type: ignore[arg-type]
+        if record.status != "finished":
+            raise TrialFailed(f"the stage before it, {name}: {record.error or record.status}")
+        folder = store.stage_folder(record.key)
+        if name.endswith("features"):
+            frozen[name.removesuffix(" features")] = _there(load_frozen(folder), folder)
+        else:
+            adapted[name] = _there(load_adapted(folder), folder)
+    return adapted, frozen
+
+
+def ready_stage(
+    name: StageName,
+    task: Task,
+    store: Store,
+    data: PreparedData,
+    workers: Workers,
+    device: torch.device,
+    report: Callable[[Validation], bool],
+    goes_on: Callable[[], bool],
+) -> CellRecord:
+    """The record of one of the stages of a task: found, waited for, or made here by all workers of the group.
+
+    Args:
+        goes_on: worker 0 asks it while it waits.
+    """
+    key = task.stages[name]
+    folder = store.stage_folder(key)
+    with _Lock(folder) as lock:
+        while True:
+            state = workers.first(_state(store, key, lock, goes_on) if workers.rank == 0 else 0)
+            if state != _WAIT:
+                break
+            time.sleep(ASK_AGAIN)
+        if state == _STOP:
+            return CellRecord(key=key, trial={}, status="stopped")
+        if state == _THERE:
+            return _there(store.read_stage(key), folder)
+        adapted: dict[str, dict[str, Tensor]] = {}
+        tower = name.removesuffix(" features")
+        if tower != name and tower in task.stages:  # features of an adapted tower
+            before = task._replace(stages={tower: task.stages[tower]})
+            adapted, _ = ready_stages(before, store, data, workers, device, goes_on)
+        record = run_stage(name, task, folder, data, workers, device, report, adapted)
+        if workers.rank == 0 and record.status != "stopped":
+            store.write_stage(record)
+        return record
+
+
+def _go_on(goes_on: Callable[[], bool], validation: Validation) -> bool:
+    return goes_on()
+
+
+def _there(found: Found | None, folder: Path) -> Found:
+    if found is None:
+        raise TrialFailed(f"{folder} has lost its files; remove it, and the stage runs again")
+    return found
+
+
+def _state(store: Store, key: str, lock: _Lock, goes_on: Callable[[], bool]) -> int:
+    if not goes_on():
+        return _STOP
+    held = lock.take()  # before the record is looked for: whoever held it may have written it just now
+    if store.read_stage(key) is not None:
+        return _THERE
+    return _OURS if held else _WAIT
+
+
+class _Lock:
+    """A lock on a folder that the system gives back when its process dies, in whatever way."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "lock"
+        self.file: int | None = None
+
+    def __enter__(self) -> _Lock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.file is not None:
+            os.close(self.file)
+
+    def take(self) -> bool:
+        if self.file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

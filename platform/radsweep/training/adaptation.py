@@ -1,0 +1,198 @@
+"""Adaptation stages: self-supervision of a tower before trials, by the same loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from radsweep.augment.images import augment_images
+from radsweep.augment.masking import mask_tokens
+from radsweep.augment.random import sample_keys
+from radsweep.augment.text import text_batch
+from radsweep.data.epochs import batch_bounds, epoch_batches
+from radsweep.data.prepared import PreparedData
+from radsweep.data.tokenizer import load_tokenizer
+from radsweep.models.image import build_image_tower
+from radsweep.models.seeding import seeded_start
+from radsweep.models.text import build_text_tower
+from radsweep.objectives.image_ssl import ssl_head, ssl_loss
+from radsweep.objectives.text_ssl import masked_head, masked_loss
+from radsweep.spec.stage import Adaptation, ImageStage, TextStage
+from radsweep.training import checkpoint, loop
+from radsweep.training.batches import Batch
+from radsweep.training.collectives import Workers
+from radsweep.training.encode import encode_image_ssl, encode_masked
+from radsweep.training.outcome import Outcome
+from radsweep.training.pools import ImagePool, ReportPool, pool_parts
+from radsweep.training.record import Validation
+
+HELD_OUT = 512  # images or reports of the validation split that a stage's loss is measured on
+LOSS = "val/loss"
+
+
+class StageCourse(loop.Course):
+    """What both kinds of stages have in common: a tower, a head that is thrown away, a pool."""
+
+    every_steps = 100
+
+    def __init__(
+        self, stage: Adaptation, tower: nn.Module, head: nn.Module, studies: int, workers: Workers, device: torch.device
+    ) -> None:
+        self.rate_key = f"adapt.{stage.kind}.learning_rate"
+        self.stage, self.settings, self.workers, self.device = stage, stage.train, workers, device
+        self.learner = nn.ModuleDict({"tower": tower, "head": head}).to(device)
+        self.result, self.head = tower, head
+        self.studies = studies
+        self.batch_size = min(stage.train.batch_size, studies)
+        self.steps_per_epoch = len(batch_bounds(studies, self.batch_size))
+        self.outcome = Outcome(pairs=studies)
+
+    def batch(self, numbers: np.ndarray, epoch: int, held_out: bool = False) -> Batch:
+        """This worker's share of a batch; `numbers` are those of the global one."""
+        raise NotImplementedError
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Of the global batch."""
+        raise NotImplementedError
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        for numbers in epoch_batches(np.arange(self.studies), self.batch_size, self.settings.seed, epoch):
+            yield self.batch(numbers, epoch)
+
+    def backward(self, batch: Batch) -> tuple[float, dict[str, float]]:
+        loss = self.loss(batch)
+        loss.backward()
+        return float(loss.detach()), {}
+
+    @torch.no_grad()
+    def measure(self) -> dict[str, float]:
+        """The loss on held-out images or reports, under the same draws each time."""
+        self.learner.eval()
+        numbers = np.arange(min(HELD_OUT, self.held_out))
+        losses = []
+        with loop.mixed_precision(self.settings, self.device):
+            for start, stop in batch_bounds(len(numbers), min(self.batch_size, len(numbers))):
+                losses.append(float(self.loss(self.batch(numbers[start:stop], 0, held_out=True))))
+        self.learner.train()
+        return {LOSS: float(np.mean(losses))}
+
+    held_out: int
+
+
+class ImageCourse(StageCourse):
+    """SimCLR or SimSiam on two strong views of each image. The weights of the last step are kept: SimSiam's loss does
+    not tell good features from collapse."""
+
+    def __init__(self, stage: ImageStage, data: PreparedData, workers: Workers, device: torch.device) -> None:
+        adapt = stage.adapt
+        assert adapt.method != "none"
+        with seeded_start(f"{adapt.seed}/image"):
+            self.tower = build_image_tower(stage.tower)
+        with seeded_start(f"{adapt.seed}/adapt image"):
+            head = ssl_head(adapt.method, self.tower.width, adapt.hidden, adapt.dim)
+        self.pool = ImagePool(pool_parts("image", stage.subset, data))
+        validation = data.splits["validation"]
+        self.validation = ImagePool([(validation, np.arange(len(validation.index)))])
+        self.held_out = len(self.validation)
+        self.method, self.temperature, self.augmentation = adapt.method, adapt.temperature, stage.augment
+        super().__init__(stage, self.tower, head, len(self.pool), workers, device)
+
+    def batch(self, numbers: np.ndarray, epoch: int, held_out: bool = False) -> Batch:
+        pool = self.validation if held_out else self.pool
+        own = numbers[self.workers.share(len(numbers))]
+        samples_b = torch.from_numpy(pool.keys_N[own])
+        raw = torch.from_numpy(pool.pixels(own)).to(self.device)
+        seed = self.settings.seed
+        views = tuple(
+            augment_images(
+                raw, self.augmentation, sample_keys(seed, samples_b, epoch, view, "adapt image").to(self.device)
+            )
+            for view in range(2)
+        )
+        keys_b = sample_keys(seed, samples_b, epoch, 0, "dropout").to(self.device)
+        return Batch(len(numbers), (), (), keys_b, ssl_pixels_bCSS=views)
+
+    def loss(self, batch: Batch) -> Tensor:
+        found = encode_image_ssl(self.tower, self.head, batch.ssl_pixels_bCSS, batch.keys_b)
+        gathered = [self.workers.gather(feature.float()) for feature in found.values()]
+        half = len(gathered) // 2
+        return ssl_loss(self.method, tuple(gathered[:half]), tuple(gathered[half:]), self.temperature)
+
+    def score(self, measured: dict[str, float]) -> float:
+        return float(self.outcome.steps)
+
+
+class TextCourse(StageCourse):
+    """Masked language modelling. The weights of the lowest held-out loss are kept."""
+
+    def __init__(self, stage: TextStage, data: PreparedData, workers: Workers, device: torch.device) -> None:
+        adapt = stage.adapt
+        self.tokenizer = load_tokenizer(data.tokenizer)
+        vocabulary = self.tokenizer.vocabulary
+        with seeded_start(f"{adapt.seed}/text"):
+            self.tower = build_text_tower(stage.tower, vocabulary)
+        with seeded_start(f"{adapt.seed}/adapt text"):
+            head = masked_head(self.tower.token_width, self.tower.input_embeddings.shape[1], vocabulary)
+        self.pool = ReportPool(pool_parts("text", stage.subset, data))
+        validation = data.splits["validation"]
+        self.validation = ReportPool([(validation, np.arange(len(validation.index)))])
+        self.held_out = len(self.validation)
+        self.adapt, self.max_tokens = adapt, stage.tower.max_tokens
+        super().__init__(stage, self.tower, head, len(self.pool), workers, device)
+
+    def batch(self, numbers: np.ndarray, epoch: int, held_out: bool = False) -> Batch:
+        pool = self.validation if held_out else self.pool
+        own = numbers[self.workers.share(len(numbers))]
+        samples_b, seed = torch.from_numpy(pool.keys_N[own]), self.settings.seed
+        text = text_batch(pool.reports.take(own), self.tokenizer.special, self.max_tokens)
+        draws_b = sample_keys(seed, samples_b, epoch, 0, "adapt text")
+        masked = mask_tokens(text, self.tokenizer.special, self.tokenizer.vocabulary, self.adapt.mask, draws_b)
+        keys_b = sample_keys(seed, samples_b, epoch, 0, "dropout").to(self.device)
+        on_device = type(masked)(*(field.to(self.device) for field in masked))
+        return Batch(len(numbers), (), (), keys_b, masked=on_device)
+
+    def loss(self, batch: Batch) -> Tensor:
+        assert batch.masked is not None
+        loss_b, count_b = encode_masked(self.tower, self.head, batch.masked, batch.keys_b)
+        return masked_loss(self.workers.gather(loss_b.float()), self.workers.gather(count_b))
+
+    def score(self, measured: dict[str, float]) -> float:
+        return -measured[LOSS]
+
+
+def adapt(
+    stage: Adaptation,
+    data: PreparedData,
+    *,
+    workers: Workers,
+    device: torch.device,
+    folder: Path,
+    report: Callable[[Validation], bool] = lambda validation: True,
+) -> Outcome:
+    """Run a stage; the tower's weights are then in `folder/checkpoint`. It resumes from `folder/resume`.
+
+    Args: as `train`.
+
+    Raises:
+        TrialFailed: a loss that is no number, a pool of fewer than two.
+    """
+    kind = ImageCourse if isinstance(stage, ImageStage) else TextCourse
+    course = kind(stage, data, workers, device)  # type: ignore[arg-type]
+    training = loop.start(course)
+    loop.run(training, folder, report)
+    if workers.rank == 0 and not course.outcome.stopped:
+        with course.outcome.timed("checkpoint"):
+            weights = {checkpoint.WEIGHTS: checkpoint.model_tensors(course.result)}
+            checkpoint.write_folder(folder / "checkpoint", weights, {"stage": stage.model_dump(mode="json")})
+            checkpoint.remove_folder(folder / "resume")
+    return course.outcome
+
+
+def load_adapted(folder: Path) -> dict[str, Tensor] | None:
+    """The tower's weights that `adapt` left in its folder; None where there are none."""
+    found = checkpoint.read_folder(folder / "checkpoint")
+    return None if found is None else found[0][checkpoint.WEIGHTS]

@@ -1,0 +1,228 @@
+"""The training loop: one for every trial and every adaptation stage, in the order things happen."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from radsweep.spec.trial import Train
+from radsweep.training import checkpoint
+from radsweep.training.averaging import Average
+from radsweep.training.batches import Batch
+from radsweep.training.batchnorm import has_batch_statistics, synchronise
+from radsweep.training.collectives import Workers
+from radsweep.training.dropout import seed_by_sample
+from radsweep.training.optimiser import build_optimiser
+from radsweep.training.outcome import Outcome, outcome_from_json
+from radsweep.training.record import Validation
+from radsweep.training.schedule import Schedule, schedule_for
+
+SAVE_EVERY = 30.0  # seconds between checkpoints of a run under way
+
+
+class TrialFailed(Exception):
+    """The trial itself went wrong; the message is for people. The workers that ran it stay usable."""
+
+
+class Course(ABC):
+    """What a run of the loop trains, on which batches, by which loss, and how it is measured."""
+
+    settings: Train
+    learner: nn.Module  # everything that is trained
+    result: nn.Module  # the part of the learner whose weights are kept
+    workers: Workers
+    device: torch.device
+    outcome: Outcome
+    steps_per_epoch: int
+    every_steps: int  # between validations, at least
+    rate_key = "train.learning_rate"  # for messages
+
+    @abstractmethod
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """This worker's share of every batch of an epoch."""
+
+    @abstractmethod
+    def backward(self, batch: Batch) -> tuple[float, dict[str, float]]:
+        """Add this worker's gradients; the loss of the global batch, and what to log."""
+
+    @abstractmethod
+    def measure(self) -> dict[str, float]:
+        """`val/...` of the learner as it is."""
+
+    @abstractmethod
+    def score(self, measured: dict[str, float]) -> float:
+        """What the best weights are selected by, higher is better; the number of steps keeps the last."""
+
+    def stepped(self) -> None:  # noqa: B027 - most have nothing to do
+        """After each step of the optimiser."""
+
+
+@dataclass
+class Training:
+    """A course on its way, and how far it is."""
+
+    course: Course
+    optimiser: torch.optim.Optimizer
+    schedule: Schedule
+    average: Average | None
+    selected: dict[str, Tensor] = field(default_factory=dict)  # weights of the best validation so far
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.course.outcome
+
+    @property
+    def finished(self) -> bool:
+        return self.outcome.stopped or self.schedule.finished(self.outcome.steps)
+
+
+def start(course: Course) -> Training:
+    """The course at its very start.
+
+    Raises:
+        TrialFailed: settings that exclude one another.
+    """
+    settings, learner = course.settings, course.learner
+    if settings.accumulate > 1 and has_batch_statistics(learner):
+        raise TrialFailed(
+            "train.accumulate: the image tower or the head of a self-supervised term has BatchNorm, and statistics of "
+            "a part are not those of the batch; set it to 1, or choose another model.image.backbone"
+        )
+    synchronise(learner, course.workers)
+    seed_by_sample(learner)
+    average = Average(course.result, settings.ema) if settings.ema > 0 else None
+    learner.train()
+    return Training(course, build_optimiser(learner, settings), schedule_for(settings, course.steps_per_epoch), average)
+
+
+def run(training: Training, folder: Path | None, report: Callable[[Validation], bool]) -> None:
+    """Train to the end, from `folder/resume` where there is one.
+
+    Args:
+        folder: where checkpoints lie; None keeps nothing.
+        report: worker 0 tells it of each validation; False from it ends the run as stopped.
+
+    Raises:
+        TrialFailed: a loss that is no number.
+    """
+    course, outcome = training.course, training.outcome
+    torch.set_num_threads(course.settings.threads)
+    if folder is not None:
+        resume(training, folder)
+    outcome = training.outcome
+    last_saved = time.perf_counter()
+    while not training.finished:
+        logged = train_epoch(training)
+        due = outcome.history[-1].step + course.every_steps if outcome.history else course.every_steps
+        if outcome.steps < due and not training.finished:
+            continue
+        validation = validate(training, logged)
+        outcome.moments["last_report"] = time.time()
+        goes_on = report(validation) if course.workers.rank == 0 else True
+        outcome.stopped = not course.workers.first(int(goes_on))
+        if folder is not None and course.workers.rank == 0 and time.perf_counter() - last_saved > SAVE_EVERY:
+            with outcome.timed("checkpoint"):
+                save(training, folder)
+            last_saved = time.perf_counter()
+    course.result.load_state_dict(training.selected)
+    outcome.converged = training.schedule.converged
+
+
+def train_epoch(training: Training) -> dict[str, float]:
+    """One epoch, or what the schedule leaves of it; the means of what was logged, named `train/...`."""
+    course, optimiser, outcome = training.course, training.optimiser, training.outcome
+    settings = course.settings
+    logged: defaultdict[str, list[float]] = defaultdict(list)
+    began, studies = time.perf_counter(), 0
+    for batch in course.batches(outcome.epochs):
+        rate = settings.learning_rate * training.schedule.rate(outcome.steps)
+        for group in optimiser.param_groups:
+            group["lr"] = rate * group["scale"]
+        optimiser.zero_grad(set_to_none=True)
+        with mixed_precision(settings, course.device):
+            loss, values = course.backward(batch)
+        if not math.isfinite(loss):
+            raise TrialFailed(
+                f"the loss is {loss} at step {outcome.steps}: lower {course.rate_key}, or set train.precision to fp32"
+            )
+        course.workers.average_gradients(course.learner.parameters())
+        norm = nn.utils.clip_grad_norm_(course.learner.parameters(), settings.clip)
+        optimiser.step()
+        course.stepped()
+        outcome.steps += 1
+        if training.average is not None:
+            training.average.update(course.result, outcome.steps)
+        outcome.moments["last_step"] = time.time()
+        outcome.moments.setdefault("first_step", outcome.moments["last_step"])
+        studies += batch.studies
+        for name, value in {"loss": loss, "gradient_norm": float(norm), "learning_rate": rate, **values}.items():
+            logged[name].append(value)
+        if training.finished:
+            break
+    outcome.epochs += 1
+    elapsed = time.perf_counter() - began
+    outcome.seconds["training"] += elapsed
+    means = {f"train/{name}": float(np.mean(entries)) for name, entries in logged.items()}
+    return means | {"train/samples_per_second": studies / elapsed}
+
+
+def validate(training: Training, logged: dict[str, float]) -> Validation:
+    """Measure (the averaged weights, where they are averaged), keep the best weights so far, and note it all."""
+    course, outcome = training.course, training.outcome
+    averaged = training.average.applied(course.result) if training.average else nullcontext()
+    with outcome.timed("evaluation"), averaged:
+        found = course.measure()
+        if training.schedule.validated(course.score(found), outcome.steps):
+            training.selected = checkpoint.model_tensors(course.result)
+            outcome.best, outcome.best_step = found, outcome.steps
+    validation = Validation(
+        epoch=outcome.epochs, step=outcome.steps, seconds=sum(outcome.seconds.values()), metrics=logged | found
+    )
+    outcome.history.append(validation)
+    return validation
+
+
+def mixed_precision(settings: Train, device: torch.device) -> torch.autocast:
+    """bf16 where `train.precision` says so, or by itself on a GPU."""
+    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
+
+
+def save(training: Training, folder: Path) -> None:
+    """All that training goes on from. Random numbers have no state: they come from seed, sample and epoch."""
+    tensors = {
+        checkpoint.WEIGHTS: checkpoint.model_tensors(training.course.learner),
+        checkpoint.OPTIMISER: checkpoint.optimiser_tensors(training.optimiser),
+        checkpoint.SELECTED: training.selected,
+    }
+    if training.average is not None:
+        tensors[checkpoint.AVERAGE] = training.average.tensors
+    state = {"schedule": vars(training.schedule), "outcome": training.outcome.as_json()}
+    checkpoint.write_folder(folder / "resume", tensors, state)
+
+
+def resume(training: Training, folder: Path) -> None:
+    """Go on where `save` left off; nothing where there is nothing."""
+    found = checkpoint.read_folder(folder / "resume")
+    if found is None:
+        return
+    tensors, state = found
+    training.course.learner.load_state_dict(tensors[checkpoint.WEIGHTS])
+    checkpoint.load_optimiser(training.optimiser, tensors[checkpoint.OPTIMISER])
+    training.selected = tensors[checkpoint.SELECTED]
+    if training.average is not None:
+        training.average.tensors = {
+            name: tensor.to(training.course.device) for name, tensor in tensors[checkpoint.AVERAGE].items()
+        }
+    training.schedule = Schedule(**state["schedule"])
+    vars(training.outcome).update(vars(outcome_from_json(state["outcome"])))

@@ -1,0 +1,44 @@
+"""A process that asks for an adaptation stage: `stage_process.py STORE NAME SAVE_EVERY`; it prints what it got."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
+from synthetic import synthetic_trial
+from test_adaptation import SMALL, with_pool
+
+from radsweep.spec.stage import stages_of
+from radsweep.sweep.stages import ready_stage
+from radsweep.sweep.store import Store
+from radsweep.training import adaptation, loop
+from radsweep.training.collectives import Workers
+from radsweep.training.record import Validation
+from radsweep.training.task import Task
+
+TRIAL = synthetic_trial(**(SMALL | {"adapt.image.steps": 300}))
+
+
+def main(store: Path, name: str) -> None:
+    loop.SAVE_EVERY = 0.0
+    adaptation.StageCourse.every_steps = 5
+    started = store / f"{name}.started"
+
+    def report(validation: Validation) -> bool:
+        started.write_text(f"{validation.step}")  # of the first validation here: more than 5 where it went on
+        return True
+
+    def first(validation: Validation) -> bool:
+        return report(validation) if not started.exists() else True
+
+    assert set(stages_of(TRIAL)) == {"image", "text"}
+    task = Task("", TRIAL.model_dump(mode="json"), "", "", False, "code", {}, {"image": "stage"})
+    record = ready_stage("image", task, Store(store), with_pool(), Workers(), torch.device("cpu"), first, lambda: True)
+    print(record.status, record.steps)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

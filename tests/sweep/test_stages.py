@@ -1,0 +1,134 @@
+"""Adaptation stages in sweeps: computed once whoever asks, resumed after a kill, linked in MLflow."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+
+from radsweep.data.phantom import write_phantom
+from radsweep.report.write import write_report
+from radsweep.spec.load import parse_experiment
+from radsweep.sweep.run import run_sweep
+from radsweep.sweep.store import Store
+from radsweep.training.record import CellRecord, SweepRecord
+
+PROCESS = Path(__file__).with_name("stage_process.py")
+
+
+def ask(store: Path, name: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, str(PROCESS), str(store), name], stdout=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    while not path.exists():
+        assert process.poll() is None, "it ended early"
+        time.sleep(0.05)
+
+
+def test_of_two_that_ask_at_once_one_computes_and_after_a_kill_the_other_goes_on(tmp_path: Path) -> None:
+    first = ask(tmp_path, "first")
+    wait_for(tmp_path / "first.started", first)
+    second = ask(tmp_path, "second")
+    wait_for(tmp_path / "stages" / "stage" / "resume" / "state.json", first)
+    first.kill()  # -9, in the middle
+    first.wait()
+    assert second.communicate(timeout=300)[0] == "finished 300\n"
+    assert int((tmp_path / "second.started").read_text()) > 5  # it went on from the first one's checkpoint
+    third = ask(tmp_path, "third")
+    assert third.communicate(timeout=300)[0] == "finished 300\n"
+    assert not (tmp_path / "third.started").exists()  # found, not computed
+
+
+@pytest.fixture(scope="module")
+def pool(short_folder: Path) -> Path:
+    folder = short_folder / "phantom-with-pool"
+    write_phantom(folder, pairs=40, size=32, validation=40, test=40, unpaired_images=60, unpaired_reports=50)
+    return folder
+
+
+def sweep(shards: Path, store: Path, arms: dict[str, dict[str, Any]]) -> tuple[SweepRecord, dict[str, CellRecord]]:
+    tree: dict[str, Any] = {
+        "experiment": "adapted",
+        "data": {"shards": str(shards), "pairs": 20},
+        "model": {"image": {"size": 32}, "dim": 32},
+        "adapt": {
+            "image": {"steps": 3, "batch_size": 16, "hidden": 32, "dim": 16},
+            "text": {"steps": 3, "batch_size": 16},
+        },
+        "train": {"until": "steps", "steps": 4, "batch_size": 16, "learning_rate": 1e-3},
+        "run": {"store": str(store), "slots": 2},
+        "ablation": {"arms": arms, "seeds": 2},
+    }
+    record = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", write_report)
+    return record, Store(store).read_cells({cell.key for cell in record.cells})
+
+
+ARMS: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "image": {"adapt.image.method": "simclr"},
+    "both": {"adapt.image.method": "simclr", "adapt.text.method": "mlm"},
+}
+
+
+@pytest.fixture(scope="module")
+def adapted(ray_session: None, pool: Path, short_folder: Path) -> tuple[Path, SweepRecord, dict[str, CellRecord]]:
+    store = short_folder / "adapted"
+    return store, *sweep(pool, store, ARMS)
+
+
+def test_a_stage_runs_once_for_all_its_trials(adapted: Any, pool: Path) -> None:
+    store, record, cells = adapted
+    assert record.status == "finished"
+    assert sorted(stage.stage for stage in record.stages) == ["image", "text"]
+    keys = {stage.stage: stage.key for stage in record.stages}
+    for planned in record.cells:
+        expected = {"baseline": [], "image": ["image"], "both": ["image", "text"]}[planned.arm]
+        assert cells[planned.key].stages == {name: keys[name] for name in expected}
+    image, text = (Store(store).read_stage(keys[name]) for name in ("image", "text"))
+    assert image is not None
+    assert text is not None
+    assert (image.status, image.steps, text.status, text.steps) == ("finished", 3, "finished", 3)
+    assert text.pairs == 40 + 50  # reports of the training split and its pool
+    assert image.pairs > 40 + 60  # some studies have two images
+
+
+def test_a_later_sweep_finds_the_stage(adapted: Any, pool: Path) -> None:
+    store, before, _ = adapted
+    record, _ = sweep(
+        pool, store, ARMS | {"image, sampled": {"adapt.image.method": "simclr", "augment.text.sentences": "sample"}}
+    )
+    assert record.cost["trials_run"] == 2
+    assert record.cost["adaptation_seconds"] == 0
+    assert record.cost["adaptation_reused_seconds"] > 0
+    assert {stage.key for stage in record.stages} <= {stage.key for stage in before.stages}
+
+
+def test_mlflow_links_the_stage_from_the_trials_that_use_it(adapted: Any) -> None:
+    store, record, _ = adapted
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("adapted")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], f"tags.`radsweep.sweep` = '{record.id}'")
+    stages = {run.info.run_name: run for run in runs if run.data.tags["radsweep.role"] == "stage"}
+    assert set(stages) == {"adapt image", "adapt text"}
+    assert stages["adapt image"].data.params["adapt.method"] == "simclr"
+    assert "best/loss" in stages["adapt text"].data.metrics
+    both = [run for run in runs if run.data.params.get("arm") == "both"]
+    assert len(both) == 2
+    for run in both:
+        for name in ("image", "text"):
+            assert run.data.tags[f"radsweep.stage.{name}.run"] == stages[f"adapt {name}"].info.run_id
+        assert f"runs/{stages['adapt image'].info.run_id}" in run.data.tags["mlflow.note.content"]
+
+
+def test_the_report_says_what_the_towers_learnt_from(adapted: Any) -> None:
+    store, record, _ = adapted
+    text = (Store(store).sweep_folder(record.id) / "report" / "report.md").read_text(encoding="utf-8")
+    assert "image tower adapted by simclr (image and both) learnt from all images of the training split" in text
+    assert "adaptation of towers before trials" in text

@@ -1,0 +1,212 @@
+"""Adaptation stages: what they learn from, that they learn, and that they resume."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synthetic import synthetic_data, synthetic_trial
+
+from radsweep.data.prepared import PreparedData, PreparedSplit
+from radsweep.spec.stage import Stage, stages_of
+from radsweep.training import loop
+from radsweep.training.adaptation import LOSS, ImageCourse, TextCourse, adapt, load_adapted
+from radsweep.training.collectives import Workers
+from radsweep.training.frozen import load_frozen, run_frozen
+from radsweep.training.outcome import Outcome
+from radsweep.training.pools import ImagePool, ReportPool, pool_parts
+from radsweep.training.trainer import TrialCourse, train
+
+CPU = torch.device("cpu")
+SMALL = {
+    "adapt.image.method": "simclr",
+    "adapt.image.steps": 12,
+    "adapt.image.batch_size": 16,
+    "adapt.image.hidden": 32,
+    "adapt.image.dim": 16,
+    "adapt.text.method": "mlm",
+    "adapt.text.steps": 12,
+    "adapt.text.batch_size": 16,
+    "adapt.text.learning_rate": 3e-3,
+}
+
+
+def with_pool(seed: int = 1) -> PreparedData:
+    """Synthetic pairs, and as many unpaired images and reports of other patients."""
+    data, other = synthetic_data(), synthetic_data(seed=seed).splits["train"]
+
+    def renamed(prefix: str) -> PreparedSplit:
+        index = dataclasses.replace(
+            other.index,
+            study_ids=tuple(f"{prefix}-{study}" for study in other.index.study_ids),
+            patient_ids=tuple(f"{prefix}-{patient}" for patient in other.index.patient_ids),
+            sample_key_S=other.index.sample_key_S + len(prefix),
+        )
+        return dataclasses.replace(other, index=index)
+
+    return dataclasses.replace(data, unpaired={"images": renamed("images"), "reports": renamed("reports")})
+
+
+def stages(**values: object) -> dict[str, Stage]:
+    return stages_of(synthetic_trial(**(SMALL | values)))  # type: ignore[return-value]
+
+
+def run(name: str, folder: Path, **values: object) -> Outcome:
+    return adapt(stages(**values)[name], with_pool(), workers=Workers(), device=CPU, folder=folder)
+
+
+def test_a_stage_learns_from_the_training_split_and_its_pool_and_from_no_other_patient() -> None:
+    data = with_pool()
+    parts = pool_parts("image", None, data)
+    patients = {split.index.patient_ids[row] for split, rows in parts for row in rows}
+    held_out = {p for name in ("validation", "test") for p in data.splits[name].index.patient_ids}  # type: ignore[index]
+    assert not patients & held_out
+    assert len(ImagePool(parts)) == data.splits["train"].index.images + data.unpaired["images"].index.images
+    assert len(ReportPool(pool_parts("text", None, data))) == 2 * len(data.splits["train"].index)
+
+
+def test_a_stage_on_the_subset_sees_the_trials_own_pairs_alone() -> None:
+    trial = synthetic_trial(**(SMALL | {"adapt.image.data": "subset", "data.pairs": 10}))
+    data = with_pool()
+    ((split, rows),) = pool_parts("image", stages_of(trial)["image"].subset, data)
+    assert split is data.splits["train"]
+    assert rows.tolist() == TrialCourse(trial, data, Workers(), CPU).source.rows.tolist()
+
+
+def test_every_image_of_the_pool_has_a_key_and_pixels_of_its_own() -> None:
+    data = with_pool()
+    pool = ImagePool(pool_parts("image", None, data))
+    assert len(set(pool.keys_N.tolist())) == len(pool)
+    numbers = np.random.default_rng(0).permutation(len(pool))[:9]
+    for number, pixels in zip(numbers, pool.pixels(numbers), strict=True):
+        split = data.splits["train"] if pool.place_N[number] == 0 else data.unpaired["images"]
+        assert (pixels == split.pixels(pool.row_N[number : number + 1])[0]).all()
+
+
+@pytest.mark.parametrize("name", ["image", "text"])
+def test_the_held_out_loss_falls(name: str, tmp_path: Path) -> None:
+    slow = {f"adapt.{name}.steps": 60}
+    course_class = ImageCourse if name == "image" else TextCourse
+    start = course_class(stages(**slow)[name], with_pool(), Workers(), CPU).measure()[LOSS]  # type: ignore[arg-type]
+    outcome = run(name, tmp_path, **slow)
+    assert outcome.best[LOSS] < 0.9 * start
+
+
+@pytest.mark.parametrize("method", ["simclr", "simsiam"])
+def test_a_trial_starts_from_the_adapted_towers(method: str, tmp_path: Path) -> None:
+    values = SMALL | {"adapt.image.method": method}
+    trial, data = synthetic_trial(**values), with_pool()
+    adapted = {}
+    for name, stage in stages_of(trial).items():
+        adapt(stage, data, workers=Workers(), device=CPU, folder=tmp_path / name)
+        weights = load_adapted(tmp_path / name)
+        assert weights is not None
+        adapted[name] = weights
+    course = TrialCourse(trial, data, Workers(), CPU, adapted)
+    for name, tower in (("image", course.model.image), ("text", course.model.text)):
+        for key, tensor in tower.state_dict().items():
+            assert torch.equal(tensor, adapted[name][key]), key
+    other = train(trial, data, workers=Workers(), device=CPU)
+    assert train(trial, data, workers=Workers(), device=CPU, adapted=adapted).best != other.best
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ["image", "text"])
+def test_a_killed_stage_goes_on_and_ends_with_the_weights_of_an_undisturbed_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("radsweep.training.adaptation.StageCourse.every_steps", 4)
+    run(name, tmp_path / "undisturbed")
+    monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)
+    saved = loop.save
+
+    def save_and_die(training: loop.Training, folder: Path) -> None:
+        saved(training, folder)
+        if training.outcome.steps >= 4:
+            raise Killed
+
+    monkeypatch.setattr(loop, "save", save_and_die)
+    with pytest.raises(Killed):
+        run(name, tmp_path / "killed")
+    assert load_adapted(tmp_path / "killed") is None
+    monkeypatch.setattr(loop, "save", saved)
+    run(name, tmp_path / "killed")
+    expected, found = load_adapted(tmp_path / "undisturbed"), load_adapted(tmp_path / "killed")
+    assert expected is not None
+    assert found is not None
+    assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
+    assert not (tmp_path / "killed" / "resume").exists()
+
+
+def test_trials_that_differ_in_nothing_a_stage_sees_share_it() -> None:
+    base = stages()
+    assert (
+        stages(**{"objective.local.weight": 1.0, "train.seed": 5, "data.pairs": 7, "train.learning_rate": 0.1}) == base
+    )
+    assert stages(**{"model.image.freeze": True, "model.text.lora": 0}) == base
+    assert stages(**{"adapt.image.seed": 1})["image"] != base["image"]
+    assert stages(**{"adapt.image.seed": 1})["text"] == base["text"]
+    assert stages(**{"augment.ssl.crop": [0.5, 1.0]})["image"] != base["image"]
+    own = {"adapt.image.data": "subset"}
+    assert stages(**own, **{"data.pairs": 7})["image"] != stages(**own, **{"data.pairs": 8})["image"]
+
+
+LIT = {
+    "model.image.freeze": True,
+    "augment.image.crop": [1.0, 1.0],
+    "augment.image.affine": 0.0,
+    "augment.image.brightness": 0.0,
+    "augment.image.contrast": 0.0,
+    "augment.image.noise": 0.0,
+}
+
+
+@pytest.mark.parametrize(("tower", "values"), [("image", LIT), ("text", {"model.text.freeze": True})])
+def test_features_of_a_frozen_tower_train_as_the_tower_itself(
+    tower: str, values: dict[str, object], tmp_path: Path
+) -> None:
+    trial, data = synthetic_trial(**(values | {"objective.views.image": 2})), synthetic_data()
+    assert list(stages_of(trial)) == [f"{tower} features"]
+    run_frozen(tower, trial, data, workers=Workers(), device=CPU, folder=tmp_path, adapted={})
+    features = load_frozen(tmp_path)
+    assert features is not None
+    with_tower = train(trial, data, workers=Workers(), device=CPU, read_test=True)
+    at_hand = train(trial, data, workers=Workers(), device=CPU, read_test=True, frozen={tower: features})
+    for one, other in zip(with_tower.history, at_hand.history, strict=True):
+        assert one.metrics["train/loss"] == pytest.approx(other.metrics["train/loss"], abs=1e-4)
+    assert with_tower.final == pytest.approx(at_hand.final, abs=0.05)  # rounding may move a rank
+    course = TrialCourse(trial, data, Workers(), CPU, frozen={tower: features})
+    batch = next(course.batches(0))
+    assert (not batch.pixels_bCSS) == (tower == "image")
+    assert (not batch.texts) == (tower == "text")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"model.image.freeze": False},
+        {"augment.image.affine": 0.1},
+        {"objective.local.weight": 1.0},
+        {"objective.image_ssl.weight": 1.0},
+        {"data.source": "streamed"},
+    ],
+)
+def test_a_tower_that_has_to_run_in_every_step_is_no_stage(values: dict[str, object]) -> None:
+    assert "image features" in stages_of(synthetic_trial(**LIT))
+    assert "image features" not in stages_of(synthetic_trial(**(LIT | values)))
+
+
+def test_random_frozen_towers_of_other_seeds_have_features_of_their_own() -> None:
+    def features(**values: object) -> object:
+        return stages_of(synthetic_trial(**(LIT | values)))["image features"]
+
+    assert features(**{"train.seed": 1}) != features()
+    assert features(**{"train.learning_rate": 0.1, "data.pairs": 5, "objective.neighbours.weight": 1.0}) == features()
+    adapted = {"adapt.image.method": "simclr"}
+    assert features(**adapted, **{"train.seed": 1}) == features(**adapted)
