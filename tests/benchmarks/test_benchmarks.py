@@ -73,3 +73,20 @@ def test_a_frozen_tower_at_hand_gives_the_same_metric() -> None:
     figures = figures_of("frozen_tower")
     assert figures["metric_difference"] < 0.03  # rounding may move a rank or two
     assert figures["ratio"] == pytest.approx(figures["trial_s"] / figures["frozen_trial_s"])
+
+
+def test_retrieval_at_scale_says_what_it_took() -> None:
+    figures = figures_of("retrieval_scale")
+    assert figures["queries"] == figures["candidates"] > 0
+    assert figures["width"] > 0
+    assert figures["seconds"] > 0
+    assert 0 < figures["peak_mb"] < 3000
+    assert figures["metrics"]["text_to_image_same_text/recall_at_10"] > 0.1  # the signal is found
+
+
+def test_the_local_loss_equals_the_direct_formula() -> None:
+    figures = figures_of("local_loss")
+    assert figures["max_abs_difference"] < 1e-5
+    for side in ("ours", "direct"):
+        assert figures[side]["seconds"] > 0
+        assert figures[side]["peak_mb"] > 0

@@ -29,6 +29,15 @@ def test_chance_of_recall_is_k_over_the_pool() -> None:
     assert chance("median_rank", 400) == 200.5
 
 
+def test_chance_of_single_images_is_that_of_a_random_order() -> None:
+    positives = np.array([3, 1, 2])
+    rng = np.random.default_rng(0)
+    first = np.array([[1 + rng.permutation(9)[:count].min() for count in positives] for _ in range(20_000)])
+    assert chance("mean_rank", 9, positives) == pytest.approx(first.mean(), abs=0.03)
+    assert chance("recall_at_1", 9, positives) == pytest.approx(positives.mean() / 9)
+    assert chance("mean_rank", 9, [3]) == pytest.approx(10 / 4)  # the mean of the least of 3 among 9
+
+
 def test_an_unknown_metric_has_no_chance_level() -> None:
     with pytest.raises(ValueError, match="unknown metric"):
         chance("val/text_to_image/precision", 10)

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from radsweep.evaluation.chance import chance
-from radsweep.evaluation.retrieval import per_query_ranks, retrieval_metrics
+from radsweep.evaluation.chance import chance, pools
+from radsweep.evaluation.retrieval import Unit, per_query_ranks, retrieval_metrics
 from radsweep.spec.metrics import DIRECTIONS, HIGHER_IS_BETTER
 
 
@@ -33,6 +37,23 @@ def brute_force(image: np.ndarray, text: np.ndarray, study: np.ndarray, group: n
     return ranks
 
 
+def brute_force_of_images(
+    image: np.ndarray, text: np.ndarray, study: np.ndarray, group: np.ndarray
+) -> dict[str, list[float]]:
+    score = [[float(a @ b / np.sqrt((a @ a) * (b @ b))) for b in text] for a in image]
+    ranks: dict[str, list[float]] = {}
+    for suffix, ids in (("", np.arange(len(text))), ("_same_text", group)):
+        ranks["image_to_text" + suffix] = [
+            brute_force_rank(score[q], [bool(ids[study[q]] == ids[s]) for s in range(len(text))])
+            for q in range(len(image))
+        ]
+        ranks["text_to_image" + suffix] = [
+            brute_force_rank([row[q] for row in score], [bool(ids[study[m]] == ids[q]) for m in range(len(image))])
+            for q in range(len(text))
+        ]
+    return ranks
+
+
 def pool(seed: int, studies: int = 23) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """One to three images a study in mixed order, repeated reports, and embeddings coarse enough to tie often."""
     rng = np.random.default_rng(seed)
@@ -46,10 +67,13 @@ def pool(seed: int, studies: int = 23) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_ranks_agree_with_the_definition_written_out_with_ties_and_several_images_a_study(seed: int) -> None:
+@pytest.mark.parametrize(("unit", "definition"), [("study", brute_force), ("image", brute_force_of_images)])
+def test_ranks_agree_with_the_definition_written_out_with_ties_and_several_images_a_study(
+    unit: Unit, definition: Callable[..., dict[str, list[float]]], seed: int
+) -> None:
     image, text, study, group = pool(seed)
-    ours = per_query_ranks(image, text, study, group, chunk=7)
-    expected = brute_force(image, text, study, group)
+    ours = per_query_ranks(image, text, study, group, chunk=7, unit=unit)
+    expected = definition(image, text, study, group)
     assert ours.keys() == expected.keys()
     for direction, ranks in expected.items():
         np.testing.assert_array_equal(ours[direction], ranks)
@@ -60,6 +84,57 @@ def test_perfect_embeddings_are_perfect_in_every_metric() -> None:
     metrics = retrieval_metrics(np.eye(60), 3 * np.eye(60), np.arange(60))
     assert metrics.keys() == {f"{direction}/{name}" for direction in DIRECTIONS for name in HIGHER_IS_BETTER}
     assert set(metrics.values()) == {1.0}
+
+
+def test_the_percentile_of_single_images_counts_the_non_positives_alone() -> None:
+    """Constant embeddings lie in the middle, however many positives a query has."""
+    study, group = np.array([0, 0, 0, 1, 2, 2]), np.array([4, 4, 9])
+    metrics = retrieval_metrics(np.ones((6, 3)), np.ones((3, 3)), study, group, unit="image")
+    for direction in DIRECTIONS:
+        assert metrics[f"{direction}/rank_percentile"] == 0.5
+        assert metrics[f"{direction}_same_text/rank_percentile"] == 0.5
+    assert metrics["text_to_image/mean_rank"] == pytest.approx(np.mean([1 + 3 / 2, 1 + 5 / 2, 1 + 4 / 2]))
+    assert metrics["text_to_image_same_text/mean_rank"] == pytest.approx(np.mean([1 + 2 / 2, 1 + 2 / 2, 1 + 4 / 2]))
+
+
+def test_pool_sizes_and_positives_of_both_units() -> None:
+    study, group = np.array([0, 0, 0, 1, 2, 2]), np.array([4, 4, 9])
+    by_study, by_image = pools(study, 3, group), pools(study, 3, group, unit="image")
+    assert by_study.keys() == by_image.keys() == {d + s for d in DIRECTIONS for s in ("", "_same_text")}
+    for direction in DIRECTIONS:
+        assert by_study[direction][:2] == by_study[direction + "_same_text"][:2] == (3, 3)
+        assert by_study[direction].positives_Q.tolist() == [1, 1, 1]
+        assert by_study[direction + "_same_text"].positives_Q.tolist() == [2, 2, 1]
+    assert by_image["image_to_text"][:2] == (6, 3)
+    assert by_image["image_to_text"].positives_Q.tolist() == [1] * 6
+    assert by_image["image_to_text_same_text"].positives_Q.tolist() == [2, 2, 2, 2, 1, 1]
+    assert by_image["text_to_image"][:2] == (3, 6)
+    assert by_image["text_to_image"].positives_Q.tolist() == [3, 1, 2]
+    assert by_image["text_to_image_same_text"].positives_Q.tolist() == [4, 4, 2]
+    assert pools(study, 3).keys() == set(DIRECTIONS)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes how many numbers the largest tensor made within holds."""
+
+    largest = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, torch.Tensor):
+            self.largest = max(self.largest, made.numel())
+        return made
+
+
+@pytest.mark.parametrize("unit", ["study", "image"])
+def test_memory_does_not_grow_with_the_product_of_queries_and_candidates(unit: Unit) -> None:
+    studies, width, chunk = 300, 4, 32
+    rng = np.random.default_rng(0)
+    study = np.repeat(np.arange(studies), 2)
+    image, text, group = rng.normal(size=(2 * studies, width)), rng.normal(size=(studies, width)), np.zeros(studies)
+    with LargestTensor() as made:
+        per_query_ranks(image, text, study, group, chunk=chunk, unit=unit)
+    assert 0 < made.largest <= max(2 * studies * width, 2 * chunk * chunk)
 
 
 def test_constant_embeddings_get_the_middle_rank_whatever_the_order() -> None:
@@ -74,35 +149,41 @@ def test_constant_embeddings_get_the_middle_rank_whatever_the_order() -> None:
         assert metrics[f"{direction}/rank_percentile"] == 0.5
 
 
-def test_random_embeddings_lie_at_chance_also_where_reports_repeat() -> None:
+@pytest.mark.parametrize("unit", ["study", "image"])
+def test_random_embeddings_lie_at_chance_also_where_reports_repeat(unit: Unit) -> None:
     studies, draws = 200, 30
     group = np.repeat(np.arange(100), [51] + [1] * 50 + [2] * 48 + [3])
-    positives = np.bincount(group)[group]
     assert len(group) == studies
     study = np.repeat(np.arange(studies), 2)
+    pool_of = pools(study, studies, group, unit)
     seen: dict[str, list[float]] = {}
     for seed in range(draws):
         rng = np.random.default_rng(seed)
-        metrics = retrieval_metrics(rng.normal(size=(2 * studies, 64)), rng.normal(size=(studies, 64)), study, group)
+        image, text = rng.normal(size=(2 * studies, 64)), rng.normal(size=(studies, 64))
+        metrics = retrieval_metrics(image, text, study, group, unit=unit)
         for key, value in metrics.items():
             seen.setdefault(key, []).append(value)
     for key, values in seen.items():
         if key.endswith("median_rank") and "same_text" in key:
             continue  # half the queries have rank 1 to 4 and half up to 200: test_chance counts it out instead
-        expected = chance(key, studies, positives if "same_text" in key else (1,))
+        found = pool_of[key.rsplit("/", 1)[0]]
+        expected = chance(key, found.candidates, found.positives_Q)
         assert abs(np.mean(values) - expected) < 4 * np.std(values, ddof=1) / np.sqrt(draws) + 1e-9, key
 
 
-def test_neither_chunk_size_nor_the_order_of_images_and_studies_changes_a_number() -> None:
+@pytest.mark.parametrize("unit", ["study", "image"])
+def test_neither_chunk_size_nor_the_order_of_images_and_studies_changes_a_number(unit: Unit) -> None:
     rng = np.random.default_rng(3)
     study = np.concatenate([np.arange(90), rng.integers(0, 90, 40)])
     image, text, group = rng.normal(size=(130, 32)), rng.normal(size=(90, 32)), rng.integers(0, 60, 90)
-    whole = retrieval_metrics(image, text, study, group, chunk=1000)
-    assert retrieval_metrics(image, text, study, group, chunk=11) == pytest.approx(whole, rel=1e-12)
+    whole = per_query_ranks(image, text, study, group, chunk=1000, unit=unit)
     images, studies = rng.permutation(130), rng.permutation(90)
     place = np.argsort(studies)
-    shuffled = retrieval_metrics(image[images], text[studies], place[study[images]], group[studies], chunk=37)
-    assert shuffled == pytest.approx(whole, rel=1e-12)
+    shuffled = per_query_ranks(image[images], text[studies], place[study[images]], group[studies], chunk=37, unit=unit)
+    for direction, ranks in per_query_ranks(image, text, study, group, chunk=11, unit=unit).items():
+        np.testing.assert_array_equal(ranks, whole[direction])
+        order = images if unit == "image" and direction.startswith("image") else studies
+        np.testing.assert_array_equal(shuffled[direction], whole[direction][order])
 
 
 def test_the_best_of_a_studys_images_counts() -> None:
@@ -147,5 +228,7 @@ def test_a_pool_that_does_not_fit_together_is_an_error() -> None:
         retrieval_metrics(np.eye(4), np.eye(4), np.array([0, 1, 2, 2]))
     with pytest.raises(ValueError, match="sizes do not fit"):
         retrieval_metrics(np.eye(4), np.ones((4, 3)), np.arange(4))
+    with pytest.raises(ValueError, match="4 texts, 3 groups of texts"):
+        retrieval_metrics(np.eye(4), np.eye(4), np.arange(4), np.arange(3))
     with pytest.raises(ValueError, match="expected studies 0 to 3"):
         retrieval_metrics(np.eye(4), np.eye(4), np.array([0, 1, 2, 4]))

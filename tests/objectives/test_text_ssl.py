@@ -46,7 +46,7 @@ def plain_cross_entropy(hidden: np.ndarray, module: nn.Module, embedding: np.nda
 
 def test_each_text_has_the_sum_over_its_predicted_tokens_and_their_number() -> None:
     tokens, embedding, module = random(N, L, C, seed=20), random(V, E, seed=21), head()
-    loss, count = module(tokens, TARGETS, embedding)
+    loss, count = (found.detach() for found in module(tokens, TARGETS, embedding))
     for row in range(N):
         expected = [
             plain_cross_entropy(tokens[row, place].numpy(), module, embedding.numpy(), int(target))
@@ -58,7 +58,8 @@ def test_each_text_has_the_sum_over_its_predicted_tokens_and_their_number() -> N
 
 
 def test_the_loss_is_the_mean_over_tokens_not_over_texts_or_workers() -> None:
-    loss, count = head()(random(N, L, C, seed=20), TARGETS, random(V, E, seed=21))
+    found = head()(random(N, L, C, seed=20), TARGETS, random(V, E, seed=21))
+    loss, count = (part.detach() for part in found)
     expected = float(loss.sum()) / 9
     assert float(text_ssl(views(loss, count), TextSsl(weight=1)).loss) == pytest.approx(expected, abs=1e-12)
     shares = [float(text_ssl(views(loss[part], count[part]), TextSsl()).loss) for part in (slice(3), slice(3, N))]
@@ -78,7 +79,7 @@ def test_a_batch_with_nothing_to_predict_has_a_loss_of_zero() -> None:
     loss, count = module(random(N, L, C, seed=20), torch.full((N, L), -1), random(V, E, seed=21))
     total = text_ssl(views(loss, count), TextSsl()).loss
     total.backward()
-    assert float(total) == 0
+    assert float(total.detach()) == 0
     assert all(parameter.grad is None or not parameter.grad.any() for parameter in module.parameters())
 
 

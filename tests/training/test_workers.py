@@ -40,7 +40,7 @@ def test_two_workers_give_the_loss_and_every_gradient_of_one(case: str, two_work
         np.testing.assert_allclose(found[name], gradient, rtol=1e-6, atol=1e-8, err_msg=name)
 
 
-@pytest.mark.parametrize("case", ["infonce", "local", "views"])
+@pytest.mark.parametrize("case", ["infonce", "local", "views", "text ssl", "simcse", "neighbours", "same report"])
 def test_a_batch_in_parts_has_the_gradient_of_the_whole(case: str) -> None:
     loss, expected = one_step(case, Workers())
     in_parts, found = one_step(case, Workers(), parts=3)

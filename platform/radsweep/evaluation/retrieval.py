@@ -1,27 +1,24 @@
 """Image-report retrieval over the full pool, both directions.
 
-The unit is the study: query and candidate are a study's images, or its report. The score of a study's images with a
-report is the largest cosine of any of its images. rank = 1 + number of non-positives that score above the best
-positive + half of those that tie with it. Two readings of a positive: the same study, and (`..._same_text`) any study
-whose normalised report is word for word the same.
+The unit is the study or the image. Study: query and candidate are a study's images together, or its report; the score
+of a study's images with a report is the largest cosine of any of its images. Image: each image is a query and a
+candidate of its own, and all images of a report's study are its positives. rank = 1 + number of non-positives that
+score above the best positive + half of those that tie with it. Two readings of a positive: the same study, and
+(`..._same_text`) any study whose normalised report is word for word the same.
 
-Shapes: M images, S studies, D width of the embedding, Q queries, C candidates.
+Shapes: M images, S studies, D width of the embedding, Q queries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
-from torch import Tensor
 
-from radsweep.evaluation.chance import positives_per_query
+from radsweep.evaluation.chance import SAME_TEXT, Unit, pools
+from radsweep.evaluation.ranking import TIE, Array, Reading, ScoreMatrix, middle_ranks, unit_rows
 from radsweep.spec.metrics import DIRECTIONS, RECALL_AT
 
-SAME_TEXT = "_same_text"
-TIE = 1e-6  # cosines closer than this count as equal: float32 rounding depends on where a row stands in a matrix
-Array = Tensor | np.ndarray
+__all__ = ["SAME_TEXT", "TIE", "Array", "Unit", "per_query_ranks", "retrieval_metrics", "summarise_ranks"]
 
 
 def retrieval_metrics(
@@ -29,21 +26,21 @@ def retrieval_metrics(
     text_SD: Array,
     image_study_M: Array,
     text_group_S: Array | None = None,
-    chunk: int = 256,
+    chunk: int = 1024,
+    unit: Unit = "study",
 ) -> dict[str, float]:
     """{`text_to_image/recall_at_10`: value, ...}: every metric of `spec.metrics` in both directions.
 
     With `text_group_S` (studies with the same normalised report share a number) also
     `text_to_image_same_text/recall_at_10` and so on, in which those studies are positives too.
-    Arguments and errors as `per_query_ranks`.
+    Arguments and errors as `per_query_ranks`; pool sizes and numbers of positives are those of `chance.pools`.
     """
-    ranks = per_query_ranks(image_MD, text_SD, image_study_M, text_group_S, chunk)
-    studies = len(text_SD)
+    ranks = per_query_ranks(image_MD, text_SD, image_study_M, text_group_S, chunk, unit)
+    group_S = None if text_group_S is None else _numbers(text_group_S)
+    pool_of = pools(_numbers(image_study_M), len(text_SD), group_S, unit)
     metrics: dict[str, float] = {}
     for direction, ranks_Q in ranks.items():
-        others_Q = np.full(studies, studies - 1)
-        if direction.endswith(SAME_TEXT) and text_group_S is not None:
-            others_Q = studies - positives_per_query(torch.as_tensor(text_group_S).cpu().numpy())
+        others_Q = pool_of[direction].candidates - pool_of[direction].positives_Q
         metrics |= {f"{direction}/{name}": value for name, value in summarise_ranks(ranks_Q, others_Q).items()}
     return metrics
 
@@ -54,45 +51,50 @@ def per_query_ranks(
     text_SD: Array,
     image_study_M: Array,
     text_group_S: Array | None = None,
-    chunk: int = 256,
+    chunk: int = 1024,
+    unit: Unit = "study",
 ) -> dict[str, np.ndarray]:
-    """{direction: rank of each study's best positive, S}: what every metric and every later statistic rests on.
+    """{direction: rank of each query's best positive}: what every metric and every later statistic rests on.
+
+    Of shape S, in the order of the studies; with unit "image", `image_to_text` is of shape M, in that of the images.
 
     Args:
         image_MD: embeddings of all images of the pool, each once; normalised here.
         text_SD: embedding of each study's report, in the order that `image_study_M` counts in.
         image_study_M: the study (0 to S - 1) of each image; every study has at least one.
         text_group_S: any whole numbers, equal where the normalised reports are equal.
-        chunk: queries compared with the pool at a time; memory grows with chunk x (M + S).
+        chunk: queries and candidates compared at a time; memory beyond the embeddings grows with its square alone.
 
     Raises:
         ValueError: an embedding that is not finite, a study without an image, or sizes that do not fit.
     """
-    text = _normalised(text_SD, "text")
-    image = _normalised(image_MD, "image").to(text.device)
-    study = torch.as_tensor(image_study_M).to(text.device, torch.long)
+    text, study_M = unit_rows(text_SD, "text"), _numbers(image_study_M)
+    image = unit_rows(image_MD, "image").to(text.device)
+    group_S = None if text_group_S is None else _numbers(text_group_S)
+    _check(image, text, study_M, group_S)
     studies = len(text)
-    if study.shape != image.shape[:1] or image.shape[1] != text.shape[1] or studies == 0:
-        raise ValueError(
-            f"sizes do not fit: images {tuple(image.shape)}, texts {tuple(text.shape)}, {len(study)} studies of images"
-        )
-    if int(study.min()) < 0 or int(study.max()) >= studies:
-        raise ValueError(f"image_study_M: expected studies 0 to {studies - 1}")
-    images_S = torch.bincount(study, minlength=studies)
-    if int(images_S.min()) == 0:
-        raise ValueError(f"{int((images_S == 0).sum())} studies of the pool have no image")
-    image = image[torch.argsort(study, stable=True)]
-    group = None if text_group_S is None else torch.as_tensor(text_group_S).to(text.device, torch.long)
 
-    found: dict[str, list[Tensor]] = {}
+    # Sorted so that positives lie along the diagonal, in few tiles.
+    order_S = np.arange(studies) if group_S is None else np.argsort(group_S, kind="stable")
+    place_S = np.argsort(order_S)
+    order_M = np.argsort(place_S[study_M], kind="stable")
+    row_study_R = np.arange(studies) if unit == "study" else place_S[study_M][order_M]
+    images_R = np.bincount(place_S[study_M], minlength=studies) if unit == "study" else np.ones_like(study_M)
+    readings = {"": Reading(row_study_R, np.arange(studies))}
+    if group_S is not None:
+        sorted_S = group_S[order_S]
+        readings[SAME_TEXT] = Reading(sorted_S[row_study_R], sorted_S)
+
     with torch.autocast(text.device.type, enabled=False):  # bf16 cosines would tie by the dozen
-        for direction in DIRECTIONS:
-            for query_Q, scores_QC in _scores(direction, image, text, images_S, chunk):
-                same_study, same_text = _ranks(scores_QC, query_Q, group)
-                found.setdefault(direction, []).append(same_study)
-                if same_text is not None:
-                    found.setdefault(direction + SAME_TEXT, []).append(same_text)
-    return {direction: torch.cat(parts).double().cpu().numpy() for direction, parts in found.items()}
+        scores = ScoreMatrix(_taken(image, order_M), images_R, _taken(text, order_S), chunk)
+        ranks = dict(zip(readings, middle_ranks(scores, list(readings.values())), strict=True))
+    back_R = place_S if unit == "study" else np.argsort(order_M)
+    found = {}
+    for direction in DIRECTIONS:
+        for suffix, both in ranks.items():
+            of_rows = direction == "image_to_text"
+            found[direction + suffix] = both.row_R[back_R] if of_rows else both.column_C[place_S]
+    return found
 
 
 def summarise_ranks(ranks_Q: np.ndarray, others_Q: np.ndarray) -> dict[str, float]:
@@ -109,56 +111,25 @@ def summarise_ranks(ranks_Q: np.ndarray, others_Q: np.ndarray) -> dict[str, floa
     }
 
 
-def _normalised(embedding: Array, name: str) -> Tensor:
-    embedding_ND = torch.as_tensor(embedding).detach().float()
-    if embedding_ND.ndim != 2:
-        raise ValueError(f"{name} embeddings: expected two dimensions, found {tuple(embedding_ND.shape)}")
-    if not bool(torch.isfinite(embedding_ND).all()):
-        raise ValueError(f"{name} embeddings are not finite (NaN or infinity): the model has diverged")
-    return torch.nn.functional.normalize(embedding_ND, dim=1)
+def _numbers(numbers: Array) -> np.ndarray:
+    return torch.as_tensor(numbers).cpu().numpy().astype(np.int64)
 
 
-def _scores(
-    direction: str, image_MD: Tensor, text_SD: Tensor, images_S: Tensor, chunk: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """(queries Q, their scores with all candidates, Q x S), `chunk` queries at a time; images are sorted by study."""
-    first_S = torch.cumsum(images_S, 0) - images_S
+def _taken(embedding_ND: torch.Tensor, order_N: np.ndarray) -> torch.Tensor:
+    return embedding_ND[torch.from_numpy(order_N).to(embedding_ND.device)]
+
+
+def _check(image_MD: torch.Tensor, text_SD: torch.Tensor, study_M: np.ndarray, group_S: np.ndarray | None) -> None:
     studies = len(text_SD)
-    for start in range(0, studies, chunk):
-        query_Q = torch.arange(start, min(start + chunk, studies), device=text_SD.device)
-        if direction == "text_to_image":
-            yield query_Q, _best_image(image_MD @ text_SD[query_Q].T, first_S, images_S).T
-        else:
-            low, high = int(first_S[query_Q[0]]), int(first_S[query_Q[-1]] + images_S[query_Q[-1]])
-            yield query_Q, _best_image(image_MD[low:high] @ text_SD.T, first_S[query_Q] - low, images_S[query_Q])
-
-
-def _best_image(scores_MC: Tensor, first_S: Tensor, images_S: Tensor) -> Tensor:
-    """Scores by image, sorted by study, to the largest of each study: S x C."""
-    most = int(images_S.max())
-    if most == 1:
-        return scores_MC
-    best_SC = scores_MC[first_S]
-    for view in range(1, most):
-        has = torch.nonzero(images_S > view).squeeze(1)
-        best_SC[has] = torch.maximum(best_SC[has], scores_MC[first_S[has] + view])
-    return best_SC
-
-
-def _ranks(scores_QC: Tensor, query_Q: Tensor, group_S: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """Ranks (Q) in both readings of a positive; the second is None without groups."""
-    row_Q = torch.arange(len(query_Q), device=scores_QC.device)
-    positive_Q = scores_QC[row_Q, query_Q]
-    same_study = _middle_rank(scores_QC, positive_Q) - 0.5  # the positive tied with itself
-    if group_S is None:
-        return same_study, None
-    same_QC = group_S[query_Q, None] == group_S[None]
-    best_Q = scores_QC.masked_fill(~same_QC, -torch.inf).amax(1)
-    others_QC = scores_QC.masked_fill(same_QC, -torch.inf)
-    return same_study, _middle_rank(others_QC, best_Q)
-
-
-def _middle_rank(scores_QC: Tensor, positive_Q: Tensor) -> Tensor:
-    above_Q = (scores_QC > positive_Q[:, None] + TIE).sum(1)
-    not_below_Q = (scores_QC >= positive_Q[:, None] - TIE).sum(1)
-    return 1 + (above_Q + not_below_Q) / 2
+    if study_M.shape != image_MD.shape[:1] or image_MD.shape[1] != text_SD.shape[1] or studies == 0:
+        raise ValueError(
+            f"sizes do not fit: images {tuple(image_MD.shape)}, texts {tuple(text_SD.shape)}, "
+            f"{len(study_M)} studies of images"
+        )
+    if group_S is not None and group_S.shape != (studies,):
+        raise ValueError(f"sizes do not fit: {studies} texts, {len(group_S)} groups of texts")
+    if len(study_M) and not 0 <= study_M.min() <= study_M.max() < studies:
+        raise ValueError(f"image_study_M: expected studies 0 to {studies - 1}")
+    images_S = np.bincount(study_M, minlength=studies)
+    if images_S.min() == 0:
+        raise ValueError(f"{(images_S == 0).sum()} studies of the pool have no image")

@@ -10,6 +10,8 @@ HIGHER_IS_BETTER = {f"recall_at_{k}": True for k in RECALL_AT} | {
     "median_rank": False,
     "mean_rank": False,
 }
+CLASSIFICATION = ("auroc", "average_precision")  # of zero-shot and linear probe; macro, or under a class: Edema/auroc
+PRECISION_AT = (5, 10, 100)  # of class retrieval: precision_at_5, Edema/precision_at_5
 
 
 def selectable() -> list[str]:
@@ -18,5 +20,12 @@ def selectable() -> list[str]:
 
 
 def higher_is_better(metric: str) -> bool:
-    """Whether larger values of `val/text_to_image/recall_at_10` and the like are better."""
-    return HIGHER_IS_BETTER[metric.rsplit("/", 1)[-1]]
+    """Whether larger values of `val/text_to_image/recall_at_10`, `test/zero_shot/Edema/auroc` and the like are better.
+
+    Raises:
+        KeyError: an unknown metric.
+    """
+    name = metric.rsplit("/", 1)[-1]
+    if name in CLASSIFICATION or name in {f"precision_at_{k}" for k in PRECISION_AT}:
+        return True
+    return HIGHER_IS_BETTER[name]
