@@ -77,7 +77,9 @@ def test_from_real_weights_the_held_out_loss_of_masked_tokens_falls(
     assert found.origin is not None
     model = Path(found.origin).parent / "model"
     values = {"model.text.backbone": str(model), "model.text.weights": "pretrained"}
-    trial = synthetic_trial(**(SMALL | values | {"adapt.text.steps": 24, "adapt.text.batch_size": 16, "adapt.text.learning_rate": 5e-4}))
+    trial = synthetic_trial(
+        **(SMALL | values | {"adapt.text.steps": 24, "adapt.text.batch_size": 16, "adapt.text.learning_rate": 5e-4})
+    )
     stage = stages_of(trial)["text"]
     assert isinstance(stage, TextStage)
     before, after = held_out_losses(stage, str(model), tmp_path)

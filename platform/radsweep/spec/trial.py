@@ -148,12 +148,9 @@ class Local(Settings):
     logits: float = Field(default=10.0, gt=0, description="Factor on the logits over the batch (temp3)")
 
 
-class ImageSsl(Settings):
-    kind: Literal["simclr", "simsiam"] = Field(
-        default="simclr", description="simclr (SLIP's branch) or simsiam (DeCLIP's), on two views of `augment.ssl`"
-    )
-    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
-    temperature: float = Field(default=0.1, gt=0, description="Of simclr's similarities")
+class Projector(Settings):
+    """What simclr and simsiam put on pooled image features."""
+
     hidden: int | None = Field(
         default=None,
         ge=8,
@@ -162,6 +159,14 @@ class ImageSsl(Settings):
     dim: int | None = Field(
         default=None, ge=8, description="Width of the projector's output; as published: simclr 256, simsiam 2048"
     )
+
+
+class ImageSsl(Projector):
+    kind: Literal["simclr", "simsiam"] = Field(
+        default="simclr", description="simclr (SLIP's branch) or simsiam (DeCLIP's), on two views of `augment.ssl`"
+    )
+    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+    temperature: float = Field(default=0.1, gt=0, description="Of simclr's similarities")
 
 
 class TextSsl(Settings):
@@ -260,46 +265,35 @@ class Augment(Settings):
     )
 
 
-class AdaptImage(Settings):
+class Adaptation(Settings):
+    """Self-supervision of a tower before training."""
+
+    data: Literal["all", "subset"] = Field(
+        default="all",
+        description="all images or reports of the training split and its unpaired pool; or those of the trial's subset",
+    )
+    steps: int | None = Field(default=None, ge=1, description="Length in optimiser steps, instead of epochs")
+    learning_rate: float = Field(default=5e-4, gt=0, description="Peak learning rate of AdamW")
+    weight_decay: float = Field(default=0.05, ge=0, description="AdamW, on matrices alone")
+    seed: int = Field(default=0, ge=0, description="Seed of the stage: one for all replicates, so it runs once")
+
+
+class AdaptImage(Adaptation, Projector):
     method: Literal["none", "simclr", "simsiam"] = Field(
         default="none", description="Self-supervision of the image tower before training, on two views of `augment.ssl`"
     )
-    data: Literal["all", "subset"] = Field(
-        default="all",
-        description="all images of the training split and its unpaired pool; or those of the trial's subset alone",
-    )
     epochs: int = Field(default=20, ge=1, description="Length, passes over the images")
-    steps: int | None = Field(default=None, ge=1, description="Length in optimiser steps, instead of epochs")
     batch_size: int = Field(default=128, ge=2, description="Images a step, over all workers")
-    learning_rate: float = Field(default=5e-4, gt=0, description="Peak learning rate of AdamW")
-    weight_decay: float = Field(default=0.05, ge=0, description="AdamW, on matrices alone")
     temperature: float = Field(default=0.2, gt=0, description="Of simclr's similarities")
-    hidden: int | None = Field(
-        default=None,
-        ge=8,
-        description="Width of the projector's hidden layers; as published: simclr 4096, simsiam 2048",
-    )
-    dim: int | None = Field(
-        default=None, ge=8, description="Width of the projector's output; as published: simclr 256, simsiam 2048"
-    )
-    seed: int = Field(default=0, ge=0, description="Seed of the stage: one for all replicates, so it runs once")
 
 
-class AdaptText(Settings):
+class AdaptText(Adaptation):
     method: Literal["none", "mlm"] = Field(
         default="none", description="Masked language modelling of the text tower before training"
     )
-    data: Literal["all", "subset"] = Field(
-        default="all",
-        description="all reports of the training split and its unpaired pool; or those of the trial's subset alone",
-    )
     epochs: int = Field(default=10, ge=1, description="Length, passes over the reports")
-    steps: int | None = Field(default=None, ge=1, description="Length in optimiser steps, instead of epochs")
     batch_size: int = Field(default=64, ge=2, description="Reports a step, over all workers")
-    learning_rate: float = Field(default=5e-4, gt=0, description="Peak learning rate of AdamW")
-    weight_decay: float = Field(default=0.05, ge=0, description="AdamW, on matrices alone")
     mask: float = Field(default=0.15, gt=0, lt=1, description="Part of the tokens that is predicted")
-    seed: int = Field(default=0, ge=0, description="Seed of the stage: one for all replicates, so it runs once")
 
 
 class Adapt(Settings):
