@@ -1,9 +1,10 @@
 """How often the intervals hold the truth, and how often a change that does nothing is called significant.
 
-Simulated: one test set of 400 queries on average, several of one patient, against a pool of 400 candidates; arms
-`baseline`, `null` (the same by another name), `weak`, `strong`; 3 replicates. In each repeat queries, patients and seeds
-are drawn anew; the truth is the mean over their populations, by integration, with the candidate pool fixed. A query's
-rank counts the candidates that beat its own, each with a chance that depends on arm, replicate, patient and query.
+Simulated: one test set of 400 queries on average, some two of one patient, against a pool of 400 candidates; arms
+`baseline`, `null` (the same by another name), `weak`, `strong`; 3 replicates. In each repeat queries, patients and
+seeds are drawn anew; the truth is the mean over their populations, by integration, with the candidate pool fixed. A
+query's rank counts the candidates that beat its own, each with a chance that depends on arm, replicate, patient and
+query.
 
 `patients_alone` is what an interval that knows nothing of seeds would cover, `mean_width` how wide ours are.
 """

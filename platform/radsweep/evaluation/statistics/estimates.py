@@ -35,8 +35,8 @@ class Estimates:
     def select(self, arms: Sequence[str]) -> Estimates:
         """Some of the arms: a seed variance is then pooled over these alone."""
         places = [self.arms.index(arm) for arm in arms]
-        chosen = {"value_AR": self.value_AR[places], "resampled_BAR": self.resampled_BAR[:, places]}
-        return replace(self, arms=tuple(arms), **chosen)
+        value_AR, resampled_BAR = self.value_AR[places], self.resampled_BAR[:, places]
+        return replace(self, arms=tuple(arms), value_AR=value_AR, resampled_BAR=resampled_BAR)
 
     def over_starts(self, subset_R: Sequence[Any]) -> Estimates:
         """Replicates of one subset (equal values of `subset_R`) averaged: only subsets are independent of each other.

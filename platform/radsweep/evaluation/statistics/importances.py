@@ -74,7 +74,7 @@ def fanova_importances(
     encoded = [{key: _encoded(space[key], trial[key]) for key in keys} for trial in params]
     shares = _shares(encoded, found, searched, seed, trees=64)
     rng = np.random.default_rng(seed)
-    drawn = []
+    drawn: list[dict[str, float]] = []
     while len(drawn) < resamples:
         chosen = rng.integers(len(found), size=len(found))
         if np.ptp(found[chosen]) > 0:
@@ -115,11 +115,11 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
     return FloatDistribution(math.log(low), math.log(high)) if dimension.loguniform else FloatDistribution(low, high)
 
 
-def _encoded(dimension: Dimension, value: Any) -> float | int:
+def _encoded(dimension: Dimension, value: Any) -> Any:
     if dimension.choice is not None:
         option = tuple(value) if isinstance(value, list) else value
         return next(i for i, o in enumerate(dimension.choice) if o == option and type(o) is type(option))
     if dimension.loguniform is not None:
         low, high = dimension.extremes()
         return min(max(math.log(value), math.log(low)), math.log(high))
-    return value  # type: ignore[no-any-return]
+    return value

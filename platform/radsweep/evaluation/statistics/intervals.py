@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import special, stats
@@ -56,7 +57,8 @@ def level_interval(estimates: Estimates, arm: str, *, level: float = LEVEL, boun
 
     Args:
         bounded: the metric lies in [0, 1]: the interval is symmetric in the logit, and stays inside. Where every value
-            is 0 or every value is 1 it is that of Clopper and Pearson (1934) with a trial for each patient.
+            is 0 or every value is 1 it is that of Clopper and Pearson (1934) with a trial for each patient (AUROC:
+            of the rarer side).
     """
     found = components(estimates, estimates.weights({arm: 1.0}))
     half = _half_width(found, level)
@@ -95,7 +97,7 @@ def _half_width(found: Components, level: float) -> float:
     return float(stats.t.ppf((1 + level) / 2, found.degrees_of_freedom) * np.sqrt(found.variance))
 
 
-def _basis(estimates: Estimates, found: Components) -> dict[str, float | int | None]:
+def _basis(estimates: Estimates, found: Components) -> dict[str, Any]:
     return {
         "estimate": found.estimate,
         "standard_error": found.variance**0.5,

@@ -1,10 +1,12 @@
 """The data-efficiency multiplier: how many times the pairs the baseline would need for what a method reaches.
 
 The baseline's metric is fitted against log n, monotone and straight between the measured sizes; m is the method's
-metric at n pairs; multiplier = n_baseline(m) / n. The interval takes percentiles over joint draws of patients (the
-shared resamples) and of seeds. A draw of seeds adds to every cell a deviation whose variance is drawn with its own
-uncertainty, mean square x degrees of freedom / chi-squared (generalised intervals: Weerahandi 1993, J. Am. Stat.
-Assoc. 88:899-905), because the percentiles of a bootstrap over 3 seeds cover too little. Nothing is extrapolated.
+metric at n pairs; multiplier = n_baseline(m) / n. The interval takes percentiles over joint draws of patients and
+seeds: the cell means on resampled patients (the shared resamples), plus normal deviations with the seed variance of
+`components`, pooled over the arms of a size and independent between sizes. Percentiles over 3 resampled seeds would
+cover too little, so each draw's deviations are stretched together by sqrt(nu / chi-squared(nu)), which makes them
+Student's t, with nu the degrees of freedom of the difference between the method and the baseline's curve where the two
+meet. Nothing is extrapolated.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from typing import Literal
 
 import numpy as np
 
-from radsweep.evaluation.statistics.components import disagreement, mean_squares, patient_covariance
+from radsweep.evaluation.statistics.components import components, patient_covariance, satterthwaite
 from radsweep.evaluation.statistics.curves import crossing, monotone
+from radsweep.evaluation.statistics.draws import joint_draws
 from radsweep.evaluation.statistics.estimates import Estimates
 from radsweep.evaluation.statistics.intervals import LEVEL
 
@@ -72,17 +75,19 @@ def data_efficiency_multiplier(
         raise ValueError(f"{baseline} was measured at {len(sizes)} sizes; a multiplier needs it at 2 or more")
     if len({len(by_size[size].resampled_BAR) for size in (*sizes, pairs)}) > 1:
         raise ValueError("sizes differ in their resamples: draw them once and pass the same to all")
-    rng = np.random.default_rng(seed)
     sign = 1.0 if higher_is_better else -1.0
-    drawn = {size: sign * _joint_draws(by_size[size], rng) for size in sorted({*sizes, pairs})}
+    at_K = np.log(np.array(sizes) / pairs)
     measured_K = sign * np.array([_mean(by_size[size], baseline) for size in sizes])
     reached = sign * _mean(by_size[pairs], arm)
+    estimate = float(crossing(monotone(measured_K[None]), at_K, np.array([reached]))[0])
+
+    rng = np.random.default_rng(seed)
+    degrees = _degrees(by_size, arm, pairs, baseline, sizes, float(np.clip(estimate, at_K[0], at_K[-1])))
+    stretch_B1 = np.sqrt(degrees / rng.chisquare(degrees, (len(by_size[pairs].resampled_BAR), 1)))
+    drawn = {size: sign * joint_draws(by_size[size], stretch_B1, rng) for size in sorted({*sizes, pairs})}
     drawn_BK = np.stack([drawn[size][:, by_size[size].arms.index(baseline)] for size in sizes], axis=1)
     drawn_B = drawn[pairs][:, by_size[pairs].arms.index(arm)]
     defined = np.isfinite(drawn_BK).all(1) & np.isfinite(drawn_B)
-
-    at_K = np.log(np.array(sizes) / pairs)
-    estimate = float(crossing(monotone(measured_K[None]), at_K, np.array([reached]))[0])
     draws_B = crossing(monotone(drawn_BK[defined]), at_K, drawn_B[defined])
     low, high = np.quantile(draws_B, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     ends = {"estimate": estimate, "low": float(low), "high": float(high)}
@@ -114,35 +119,16 @@ def _beyond(log_multiplier: float) -> Beyond:
     return "below" if log_multiplier == -np.inf else "above" if log_multiplier == np.inf else ""
 
 
-def _joint_draws(estimates: Estimates, rng: np.random.Generator) -> np.ndarray:
-    """Means over replicates of all arms of one size, patients and seeds drawn anew: [B, A]."""
-    mean_A, drawn_BA = estimates.value_AR.mean(1), estimates.resampled_BAR.mean(2)
-    stretch = ((estimates.patient_degrees + 1) / estimates.patient_degrees) ** 0.5
-    return mean_A + stretch * (drawn_BA - mean_A) + _seed_draws(estimates, rng)
-
-
-def _seed_draws(estimates: Estimates, rng: np.random.Generator) -> np.ndarray:
-    """Deviations of the arms' means over replicates from those over a population of seeds: [B, A]; 0 with one seed."""
-    count, (arms, replicates) = len(estimates.resampled_BAR), estimates.value_AR.shape
-    if replicates == 1:
-        return np.zeros((count, arms))
-    _, first_D, same_A = np.unique(estimates.value_AR, axis=0, return_index=True, return_inverse=True)
-    squares = mean_squares(estimates.value_AR)
-    resampled_BDR = estimates.resampled_BAR[:, first_D]
-    mean_BR = resampled_BDR.mean(1)
-    common = squares.arms * disagreement(patient_covariance(estimates, mean_BR))
-    between_B = _variance_draws(squares.between, squares.between_degrees, common, count, rng)
-    normal_BD = rng.standard_normal((count, squares.arms))
-    middle_B1 = normal_BD.mean(1, keepdims=True)
-    deviation_BD = np.sqrt(between_B)[:, None] * middle_B1
-    if squares.within_degrees:
-        left = [patient_covariance(estimates, resampled_BDR[:, d] - mean_BR) for d in range(squares.arms)]
-        own = sum(disagreement(c_RR) for c_RR in left) / (squares.arms - 1)
-        within_B = _variance_draws(squares.within, squares.within_degrees, own, count, rng)
-        deviation_BD = deviation_BD + np.sqrt(within_B)[:, None] * (normal_BD - middle_B1)
-    return deviation_BD[:, same_A.reshape(-1)] / replicates**0.5
-
-
-def _variance_draws(square: float, degrees: int, explained: float, count: int, rng: np.random.Generator) -> np.ndarray:
-    """A mean square, drawn with its uncertainty, less the part that patients explain already."""
-    return np.maximum(square * degrees / rng.chisquare(degrees, count) - explained, 0.0)
+def _degrees(
+    by_size: Mapping[int, Estimates], arm: str, pairs: int, baseline: str, sizes: list[int], log_multiplier: float
+) -> float:
+    """Degrees of freedom of the method's metric less that of the baseline's curve at the estimate."""
+    at_K = np.log(np.array(sizes) / pairs)
+    share_K = [float(np.interp(log_multiplier, at_K, row_K)) for row_K in np.eye(len(sizes))]
+    weights = {size: by_size[size].weights({baseline: -share}) for size, share in zip(sizes, share_K, strict=True)}
+    weights[pairs] = weights.get(pairs, 0.0) + by_size[pairs].weights({arm: 1.0})
+    parts = [components(by_size[size], weight_A) for size, weight_A in weights.items()]
+    drawn_B1 = sum(w_A @ by_size[size].resampled_BAR.mean(2).T for size, w_A in weights.items())[:, None]
+    patients = float(patient_covariance(by_size[pairs], drawn_B1)[0, 0])
+    excess, unsure = sum(part.seeds or 0.0 for part in parts), sum(part.unsure for part in parts)
+    return satterthwaite(patients, by_size[pairs].patient_degrees, excess, unsure)

@@ -1,4 +1,8 @@
-"""Sign-flip permutation test of paired differences, patient by patient."""
+"""Sign-flip permutation test of paired differences, patient by patient.
+
+It asks whether these trained models differ on patients like these. That is not whether the technique helps: two arms of
+one technique differ by their seeds, and with many patients the test finds that. `Difference.p` counts seeds too.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,45 @@
+"""Joint draws of patients and seeds, for what is no weighted sum of arms."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from radsweep.evaluation.statistics.components import disagreement, mean_squares, patient_covariance
+from radsweep.evaluation.statistics.estimates import Estimates
+
+
+def joint_draws(estimates: Estimates, stretch_B1: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Means over replicates of all arms of one size, patients and seeds drawn anew: [B, A].
+
+    Args:
+        stretch_B1: what each draw's deviations are multiplied by; [resamples, 1].
+    """
+    mean_A = estimates.value_AR.mean(1)
+    correction = ((estimates.patient_degrees + 1) / estimates.patient_degrees) ** 0.5
+    patients_BA = correction * (estimates.resampled_BAR.mean(2) - mean_A)
+    return mean_A + stretch_B1 * (patients_BA + _seed_draws(estimates, rng))
+
+
+def _seed_draws(estimates: Estimates, rng: np.random.Generator) -> np.ndarray:
+    """Normal deviations of the arms' means from those over a population of seeds: [B, A]; 0 with one seed.
+
+    Compound symmetry: one variance for what replicates share, one for what each arm has to itself, both less what
+    replicates' disagreement about patients explains. Arms that gave the very same numbers deviate alike.
+    """
+    count, (arms, replicates) = len(estimates.resampled_BAR), estimates.value_AR.shape
+    if replicates == 1:
+        return np.zeros((count, arms))
+    _, first_D, same_A = np.unique(estimates.value_AR, axis=0, return_index=True, return_inverse=True)
+    squares = mean_squares(estimates.value_AR)
+    resampled_BDR = estimates.resampled_BAR[:, first_D]
+    mean_BR = resampled_BDR.mean(1)
+    explained = squares.arms * disagreement(patient_covariance(estimates, mean_BR))
+    common = max(squares.between - explained, 0.0)
+    normal_BD = rng.standard_normal((count, squares.arms))
+    middle_B1 = normal_BD.mean(1, keepdims=True)
+    deviation_BD = common**0.5 * middle_B1
+    if squares.within_degrees:
+        left = [patient_covariance(estimates, resampled_BDR[:, d] - mean_BR) for d in range(squares.arms)]
+        explained = sum(disagreement(covariance_RR) for covariance_RR in left) / (squares.arms - 1)
+        deviation_BD = deviation_BD + max(squares.within - explained, 0.0) ** 0.5 * (normal_BD - middle_B1)
+    return deviation_BD[:, same_A.reshape(-1)] / replicates**0.5
