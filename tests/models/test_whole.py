@@ -51,6 +51,17 @@ def built_from(folder: Path, dim: int, trial: dict[str, Any] | None = None, **ch
     return build_model(trial_with(Trial(data=Data(shards="phantom:any"), model=settings), trial or {}), 60).eval()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"model.image.weights": "scratch"}, {"model.image.backbone": "tiny-cnn"}, {"model.text.weights": "scratch"}],
+)
+def test_an_arm_that_from_would_overrule_is_refused(change: dict[str, str]) -> None:
+    base = Trial(data=Data(shards="phantom:any"), model=Model.model_validate({"from": "some/clip"}))
+    with pytest.raises(InputError, match=r"`from` and .* both set"):
+        trial_with(base, change)
+    assert trial_with(base, {"model.from": "other/clip"}).model.image.backbone == "other/clip"
+
+
 def reference_of(folder: Path) -> Any:
     return transformers.AutoModel.from_pretrained(folder).eval()
 

@@ -52,7 +52,9 @@ def pool(short_folder: Path) -> Path:
     return folder
 
 
-def sweep(shards: Path, store: Path, arms: dict[str, dict[str, Any]]) -> tuple[SweepRecord, dict[str, CellRecord]]:
+def sweep(
+    shards: Path, store: Path, arms: dict[str, dict[str, Any]], workers: int = 1
+) -> tuple[SweepRecord, dict[str, CellRecord]]:
     tree: dict[str, Any] = {
         "experiment": "adapted",
         "data": {"shards": str(shards), "pairs": 20},
@@ -61,7 +63,7 @@ def sweep(shards: Path, store: Path, arms: dict[str, dict[str, Any]]) -> tuple[S
             "image": {"steps": 3, "batch_size": 16, "hidden": 32, "dim": 16},
             "text": {"steps": 3, "batch_size": 16},
         },
-        "train": {"until": "steps", "steps": 4, "batch_size": 16, "learning_rate": 1e-3},
+        "train": {"until": "steps", "steps": 4, "batch_size": 16, "learning_rate": 1e-3, "workers": workers},
         "run": {"store": str(store), "slots": 2},
         "ablation": {"arms": arms, "seeds": 2},
     }
@@ -107,6 +109,29 @@ def test_a_later_sweep_finds_the_stage(adapted: Any, pool: Path) -> None:
     assert record.cost["adaptation_seconds"] == 0
     assert record.cost["adaptation_reused_seconds"] > 0
     assert {stage.key for stage in record.stages} <= {stage.key for stage in before.stages}
+
+
+def test_an_adapted_tower_that_is_frozen_and_sees_no_augmentation_runs_once(adapted: Any, pool: Path) -> None:
+    store, before, _ = adapted
+    still = {f"augment.image.{name}": 0.0 for name in ("affine", "brightness", "contrast", "noise")}
+    frozen = still | {"augment.image.crop": [1.0, 1.0], "model.image.freeze": True, "adapt.image.method": "simclr"}
+    record, cells = sweep(pool, store, {"frozen": frozen})
+    assert record.status == "finished"
+    assert [stage.stage for stage in record.stages] == ["image", "image features"]
+    assert record.stages[0].key in {stage.key for stage in before.stages}
+    for cell in cells.values():
+        assert list(cell.stages) == ["image", "image features"]
+    features = Store(store).read_stage(record.stages[1].key)
+    assert features is not None
+    assert features.pairs >= 3 * 40  # images of the pairs of all splits
+
+
+def test_two_workers_make_a_stage_together_and_start_from_it(adapted: Any, pool: Path, short_folder: Path) -> None:
+    frozen = {"adapt.text.method": "mlm", "model.text.freeze": True}
+    record, cells = sweep(pool, short_folder / "two-workers", {"text": frozen}, workers=2)
+    assert record.status == "finished"
+    assert sorted(stage.stage for stage in record.stages) == ["text", "text features"]
+    assert all(cell.workers == 2 and len(cell.stages) == 2 for cell in cells.values())
 
 
 def test_mlflow_links_the_stage_from_the_trials_that_use_it(adapted: Any) -> None:

@@ -144,6 +144,21 @@ def test_a_killed_stage_goes_on_and_ends_with_the_weights_of_an_undisturbed_one(
     assert not (tmp_path / "killed" / "resume").exists()
 
 
+def test_a_stage_that_was_told_to_stop_goes_on_when_it_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("radsweep.training.adaptation.StageCourse.every_steps", 4)
+    monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)
+    stage = stages()["text"]
+    asked = {"workers": Workers(), "device": CPU, "folder": tmp_path}
+    stopped = adapt(stage, with_pool(), report=lambda validation: False, **asked)  # type: ignore[arg-type]
+    assert (stopped.stopped, load_adapted(tmp_path)) == (True, None)
+    assert (tmp_path / "resume").exists()
+    outcome = adapt(stage, with_pool(), **asked)  # type: ignore[arg-type]
+    assert (outcome.stopped, outcome.steps) == (False, 12)
+    assert load_adapted(tmp_path) is not None
+
+
 def test_trials_that_differ_in_nothing_a_stage_sees_share_it() -> None:
     base = stages()
     assert (
@@ -154,6 +169,7 @@ def test_trials_that_differ_in_nothing_a_stage_sees_share_it() -> None:
     assert stages(**{"adapt.image.seed": 1})["text"] == base["text"]
     assert stages(**{"augment.ssl.crop": [0.5, 1.0]})["image"] != base["image"]
     own = {"adapt.image.data": "subset"}
+    assert stages(**own, **{"data.seed": 1})["image"] == stages(**own)["image"]  # all studies, in whatever order
     assert stages(**own, **{"data.pairs": 7})["image"] != stages(**own, **{"data.pairs": 8})["image"]
 
 

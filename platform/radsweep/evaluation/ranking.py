@@ -8,7 +8,7 @@ Shapes: M images, R rows, C columns, D width of the embedding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 
 TIE = 1e-6  # cosines closer than this count as equal: float32 rounding depends on where a row stands in a matrix
 Array = Tensor | np.ndarray
+Score = Callable[[slice, slice], Tensor]  # some of the images, some of the reports -> their scores
 
 
 class Reading(NamedTuple):
@@ -44,13 +45,13 @@ def unit_rows(embedding: Array, name: str) -> Tensor:
 
 
 class ScoreMatrix:
-    """The score of a row with a column is the largest dot product of any of the row's images with the report."""
+    """The score of a row with a column is the largest score of any of the row's images with the report."""
 
-    def __init__(self, image_MD: Tensor, images_R: np.ndarray, text_CD: Tensor, chunk: int) -> None:
+    def __init__(self, score: Score, images_R: np.ndarray, columns: int, device: torch.device, chunk: int) -> None:
         """`images_R`: how many images each row has, in their order; `chunk`: rows and columns of a tile."""
-        self._image_MD, self._text_CD, self._images_R, self._chunk = image_MD, text_CD, images_R, chunk
+        self._score, self._images_R, self._chunk = score, images_R, chunk
         self._first_R1 = np.concatenate([[0], np.cumsum(images_R)])
-        self.rows, self.columns, self.device = len(images_R), len(text_CD), text_CD.device
+        self.rows, self.columns, self.device = len(images_R), columns, device
 
     def tiles(self) -> Iterator[tuple[slice, slice]]:
         for row in range(0, self.rows, self._chunk):
@@ -64,7 +65,7 @@ class ScoreMatrix:
         rows, columns = tile
         first_R, images_R = self._first_R1[rows], self._images_R[rows]
         low, high = int(first_R[0]), int(self._first_R1[rows.stop])
-        scores_MC = self._image_MD[low:high] @ self._text_CD[columns].T
+        scores_MC = self._score(slice(low, high), columns)
         if high - low == len(images_R):
             return scores_MC
         best_RC = scores_MC[torch.from_numpy(first_R - low).to(self.device)]

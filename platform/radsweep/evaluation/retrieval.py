@@ -86,7 +86,8 @@ def per_query_ranks(
         readings[SAME_TEXT] = Reading(sorted_S[row_study_R], sorted_S)
 
     with torch.autocast(text.device.type, enabled=False):  # bf16 cosines would tie by the dozen
-        scores = ScoreMatrix(_taken(image, order_M), images_R, _taken(text, order_S), chunk)
+        rows, columns = _taken(image, order_M), _taken(text, order_S)
+        scores = ScoreMatrix(lambda of, to: rows[of] @ columns[to].T, images_R, studies, text.device, chunk)
         ranks = dict(zip(readings, middle_ranks(scores, list(readings.values())), strict=True))
     back_R = place_S if unit == "study" else np.argsort(order_M)
     found = {}

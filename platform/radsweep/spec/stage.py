@@ -140,7 +140,8 @@ def _text_features_suffice(trial: Trial) -> bool:
 def _subset(trial: Trial, data: Literal["all", "subset"]) -> Subset | None:
     if data == "all":
         return None
-    return Subset(pairs=trial.data.pairs, fraction=trial.data.fraction, seed=trial.data.seed)
+    all_of_them = trial.data.pairs is None and trial.data.fraction is None  # whatever order they would be taken in
+    return Subset(pairs=trial.data.pairs, fraction=trial.data.fraction, seed=0 if all_of_them else trial.data.seed)
 
 
 def _train(trial: Trial, adapt: AdaptImage | AdaptText) -> Train:

@@ -123,8 +123,11 @@ class Model(Settings):
         named = {name: tower.get("backbone", standard[name]) for name, tower in towers.items()}
         if named["image"] != named["text"]:  # both the same: those of another `from`, which this one replaces
             for name, backbone in named.items():
-                if backbone not in (standard[name], whole):
-                    raise ValueError(f"`from` and `{name}.backbone` both set: `from` brings both towers, give one")
+                if backbone != standard[name]:
+                    raise ValueError("`from` and a `backbone` both set: `from` brings both towers, give one")
+        for name, tower in towers.items():
+            if named[name] == whole and tower.get("weights", "pretrained") != "pretrained":
+                raise ValueError(f"`from` and `{name}.weights` both set: `from` brings pretrained towers, give one")
         brought = {"backbone": whole, "weights": "pretrained"}
         return value | {"image": towers["image"] | brought, "text": {"pooling": "cls"} | towers["text"] | brought}
 
@@ -356,7 +359,11 @@ class Evaluate(Settings):
         default="val/text_to_image/recall_at_10",
         description="Validation metric that picks the best checkpoint, the plateau and a search's winner",
     )
-    tasks: tuple[Literal["retrieval"], ...] = Field(default=("retrieval",), description="What is measured")
+    tasks: tuple[Literal["retrieval", "local_retrieval"], ...] = Field(
+        default=("retrieval",),
+        description="What is measured; local_retrieval ranks the test split by the local term's score too, where it "
+        "has a weight: minutes to hours for thousands of studies without a GPU",
+    )
     every_steps: int = Field(
         default=20, ge=1, description="Validate at the end of an epoch, at least this many steps after the last"
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from radsweep.augment.words import changes_words, check_words
@@ -10,11 +12,14 @@ from radsweep.errors import InputError
 from radsweep.models.sources import check_model
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
+from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
 from radsweep.sweep.plan import ablation_cells, cell_trial, grid
 from radsweep.sweep.sources import check_sizes
 
 ONE_FOR_ALL = ("data.shards", "train.workers")  # a sweep's slots and data are the same for all its trials
+STRUCTURE = ("adapt.", "model.", "data.source", "objective.text_ssl.kind")  # keys of which data a trial needs
+MOST_COMBINATIONS = 10_000
 NEED_CHOICE = ("model.image.size",)  # each value means decoding all images again
 
 
@@ -58,6 +63,15 @@ def possible_trials(experiment: Experiment) -> Iterator[Trial]:
         for key, dimension in experiment.search.space.items():
             for value in dimension.extremes():
                 yield trial_with(base, {key: value})
+        yield from _combinations(base, experiment.search)
+
+
+def _combinations(base: Trial, search: Search) -> Iterator[Trial]:
+    """Every combination of the choices that decide which data and stages trials need."""
+    choices = {key: space.choice for key, space in search.space.items() if space.choice and key.startswith(STRUCTURE)}
+    for values in itertools.islice(itertools.product(*choices.values()), MOST_COMBINATIONS if choices else 0):
+        with suppress(InputError):  # a condition of the space may keep it from being asked for
+            yield trial_with(base, dict(zip(choices, values, strict=True)))
 
 
 def _varied_keys(experiment: Experiment) -> set[str]:

@@ -30,6 +30,8 @@ from radsweep.tracking.mirror import Mirror
 from radsweep.training.record import CellRecord, SweepRecord
 from radsweep.training.task import now
 
+# a search over these may ask for any study of the training split
+SUBSETS_OR_FEATURES = ("data.", "model.image.freeze", "augment.image.")
 WriteReport = Callable[[Path, SweepRecord, Mapping[str, CellRecord]], Path]
 
 
@@ -105,7 +107,9 @@ def run_sweep(
                 with watch.bar():
                     engine.run_cells(todo, read_test, [stage for stage in stages if stage.key not in watch.stages])
             elif asked:
-                preparations.make(possible_trials(experiment), any(key.startswith("data.") for key in asked.space))
+                preparations.make(
+                    possible_trials(experiment), any(key.startswith(SUBSETS_OR_FEATURES) for key in asked.space)
+                )
                 with watch.bar():
                     cells = engine.run_search(asked)
             watch.settle(cells)

@@ -19,6 +19,8 @@ from ray import tune
 
 from radsweep.data.prepared import PreparedData
 from radsweep.spec import metrics
+from radsweep.spec.stage import stages_of
+from radsweep.spec.trial import Trial
 from radsweep.sweep.mailbox import Mailbox
 from radsweep.sweep.store import Store
 from radsweep.training.record import CellRecord, Validation
@@ -58,8 +60,7 @@ class Slot(tune.Trainable):
         if "validation" in letter:
             return self._result(letter["validation"], done=False)
         if "lost" in letter:
-            record = CellRecord(key=self.task.key, trial=self.task.trial, status="failed", error=letter["lost"])
-            store = Store(Path(self.settings["store"]))
+            record, store = self._lost(letter["lost"]), Store(Path(self.settings["store"]))
             (store.write_stage if self.task.stage else store.write_cell)(record)
         else:
             record = CellRecord.model_validate_json(letter["record"])
@@ -92,6 +93,12 @@ class Slot(tune.Trainable):
         if select in values:
             result[SCORE] = values[select] if metrics.higher_is_better(select) else -values[select]
         return result
+
+    def _lost(self, reason: str) -> CellRecord:
+        spec = self.task.trial
+        if self.task.stage:
+            spec = stages_of(Trial.model_validate(spec))[self.task.stage].model_dump(mode="json")  # type: ignore[index]
+        return CellRecord(key=self.task.key, trial=spec, status="failed", error=reason)
 
     def _run_group(self) -> None:
         import ray.train.torch  # PyTorch: slow to import, and whoever imports this module would wait for it

@@ -21,7 +21,7 @@ from radsweep.training.adaptation import load_adapted
 from radsweep.training.cell import run_stage
 from radsweep.training.collectives import Workers
 from radsweep.training.frozen import load_frozen
-from radsweep.training.loop import TrialFailed
+from radsweep.training.loop import Stopped, TrialFailed
 from radsweep.training.record import CellRecord, Validation
 from radsweep.training.task import Task
 
@@ -42,12 +42,15 @@ def ready_stages(
 
     Raises:
         TrialFailed: a stage went wrong.
+        Stopped: it was told to stop.
     """
     adapted: dict[str, dict[str, Tensor]] = {}
     frozen: dict[str, dict[Split, Tensor]] = {}
     for name in task.stages:
         asked = partial(_go_on, goes_on)
         record = ready_stage(name, task, store, data, workers, device, asked, goes_on)  # type: ignore[arg-type]
+        if record.status == "stopped":
+            raise Stopped
         if record.status != "finished":
             raise TrialFailed(f"the stage before it, {name}: {record.error or record.status}")
         folder = store.stage_folder(record.key)
@@ -85,14 +88,18 @@ def ready_stage(
             return CellRecord(key=key, trial={}, status="stopped")
         if state == _THERE:
             return _there(store.read_stage(key), folder)
-        adapted: dict[str, dict[str, Tensor]] = {}
-        tower = name.removesuffix(" features")
-        if tower != name and tower in task.stages:  # features of an adapted tower
-            before = task._replace(stages={tower: task.stages[tower]})
-            adapted, _ = ready_stages(before, store, data, workers, device, goes_on)
+
+        def adapted() -> dict[str, dict[str, Tensor]]:
+            tower = name.removesuffix(" features")
+            if tower == name or tower not in task.stages:
+                return {}
+            before = task._replace(stages={tower: task.stages[tower]})  # features of an adapted tower
+            return ready_stages(before, store, data, workers, device, goes_on)[0]
+
         record = run_stage(name, task, folder, data, workers, device, report, adapted)
         if workers.rank == 0 and record.status != "stopped":
             store.write_stage(record)
+        workers.first(0)  # the files are there before another worker looks for them
         return record
 
 

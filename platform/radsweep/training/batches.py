@@ -145,7 +145,7 @@ class TrainingData:
         return Batch(studies, pixels, moved, dropout_b, image_bP, text_bP, ssl, masked)
 
     def _positives(self, rows: np.ndarray, device: torch.device) -> Tensor | None:
-        threshold = self.trial.objective.contrast.same_report
-        if threshold is None:
+        contrast = self.trial.objective.contrast
+        if contrast.same_report is None or contrast.weight == 0:
             return None
-        return same_reports(self.split.reports.take(rows), threshold).to(device)
+        return same_reports(self.split.reports.take(rows), contrast.same_report).to(device)

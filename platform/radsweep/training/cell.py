@@ -17,7 +17,7 @@ from radsweep.training.adaptation import adapt
 from radsweep.training.collectives import Workers
 from radsweep.training.evaluate import Frozen
 from radsweep.training.frozen import run_frozen
-from radsweep.training.loop import TrialFailed
+from radsweep.training.loop import Stopped, TrialFailed
 from radsweep.training.outcome import Outcome
 from radsweep.training.record import CellRecord, Validation
 from radsweep.training.task import Task, now
@@ -60,9 +60,9 @@ def run_stage(
     workers: Workers,
     device: torch.device,
     report: Callable[[Validation], bool],
-    adapted: Adapted,
+    adapted: Callable[[], Adapted],
 ) -> CellRecord:
-    """The record of a stage of the task's trial, as that of a cell."""
+    """The record of a stage of the task's trial, as that of a cell; `adapted` gives the weights it starts from."""
     trial = Trial.model_validate(task.trial)
     stage = stages_of(trial)[name]
     options: dict[str, Any] = {"workers": workers, "device": device, "folder": folder}
@@ -70,7 +70,7 @@ def run_stage(
     def done() -> Outcome:
         if isinstance(stage, Adaptation):
             return adapt(stage, data, report=report, **options)
-        return run_frozen(name.removesuffix(" features"), trial, data, adapted=adapted, **options)
+        return run_frozen(name.removesuffix(" features"), trial, data, adapted=adapted(), **options)
 
     what = {"key": task.stages[name], "trial": stage.model_dump(mode="json")}
     return _record(task, what, data, workers, device, done)
@@ -94,6 +94,8 @@ def _record(
     }
     try:
         outcome = work()
+    except Stopped:
+        return CellRecord.model_validate(known | {"status": "stopped", "ended": now()})
     except (TrialFailed, InputError) as error:
         return CellRecord.model_validate(known | {"status": "failed", "error": str(error), "ended": now()})
     except Exception as error:

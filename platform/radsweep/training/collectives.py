@@ -47,14 +47,13 @@ class Workers:
         return self.largest(value if self.rank == 0 else -(2**31))
 
     def average_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Replace each gradient by the mean over workers, in one message."""
+        """Replace each gradient by the mean over workers, in one message.
+
+        All workers compute the same terms, so a parameter without a gradient has none on any, as with one worker.
+        """
         if self.world == 1:
             return
-        present = [p for p in parameters if p.requires_grad]
-        for parameter in present:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        gradients = [p.grad for p in present if p.grad is not None]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         dist.all_reduce(flat)
         flat /= self.world

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from radsweep.augment.images import plain_images
 from radsweep.augment.text import text_batch
@@ -15,9 +16,12 @@ from radsweep.data.prepared import PreparedSplit
 from radsweep.data.schema import Split
 from radsweep.data.tokenizer import ReportTokenizer
 from radsweep.evaluation.chance import chance, positives_per_query
+from radsweep.evaluation.local_retrieval import local_retrieval_metrics
 from radsweep.evaluation.retrieval import retrieval_metrics
 from radsweep.models.features import ImageFeatures, TextFeatures
 from radsweep.models.vlm import VisionLanguageModel
+from radsweep.objectives.views import Words
+from radsweep.spec.trial import Local, Trial
 from radsweep.training.collectives import Workers
 
 ROWS = 128  # embedded at a time
@@ -64,6 +68,36 @@ class Embedder:
         place = np.empty(len(unique), dtype=np.int64)
         place[row_of_study[by_length]] = np.arange(len(unique))
         return image_MD, text_UD[torch.from_numpy(place[row_of_study]).to(self.device)]
+
+    def tested(self, name: Split, split: PreparedSplit, trial: Trial) -> dict[str, float]:
+        """What `evaluate.tasks` asks of a split that is read once."""
+        found, local = self.retrieval(name, split), trial.objective.local
+        if "local_retrieval" in trial.evaluate.tasks and local.weight > 0:
+            found |= self.local_retrieval(split, local)
+        return found
+
+    @torch.no_grad()
+    def local_retrieval(self, split: PreparedSplit, settings: Local) -> dict[str, float]:
+        """{`text_to_image_local/recall_at_10`: value, ...}; every worker computes all of it."""
+        training = self.model.training
+        self.model.eval()
+        alone = Workers()
+        regions = []
+        for rows in _parts(np.arange(split.index.images), alone):
+            found = self.model.embed_images(plain_images(torch.from_numpy(split.pixels(rows)).to(self.device)))
+            assert found.regions_BRD is not None
+            regions.append(found.regions_BRD.float())
+        tokens, numbers = [], []
+        for rows in _parts(np.arange(len(split.index)), alone):
+            text = text_batch(split.reports.take(rows), self.tokenizer.special, self.max_tokens)
+            of_text = self.model.embed_texts(text.ids_BL.to(self.device), text.mask_BL.to(self.device)).tokens_BLD
+            assert of_text is not None
+            missing = self.max_tokens - text.ids_BL.shape[1]
+            tokens.append(functional.pad(of_text.float(), (0, 0, 0, missing)))
+            numbers.append(functional.pad(text.words_BL.to(self.device), (0, missing), value=-1))
+        self.model.train(training)
+        words = Words(torch.cat(tokens), torch.cat(numbers))
+        return local_retrieval_metrics(torch.cat(regions), words, split.index.image_study_M, settings)
 
     def _images(self, name: Split, split: PreparedSplit, rows: np.ndarray) -> Tensor:
         if "image" in self.frozen:

@@ -47,7 +47,8 @@ def backward(
     gradients = {name: feature.grad.split(size) for name, feature in cached.items() if feature.grad is not None}
     for number, piece in enumerate(pieces):
         features = _encode(learner, piece, objective)
-        torch.autograd.backward([features[name] for name in gradients], [parts[number] for parts in gradients.values()])
+        graphs = [name for name in gradients if features[name].requires_grad]  # a frozen tower's may have none
+        torch.autograd.backward([features[name] for name in graphs], [gradients[name][number] for name in graphs])
     return float(loss.detach()), logged
 
 

@@ -34,6 +34,10 @@ class TrialFailed(Exception):
     """The trial itself went wrong; the message is for people. The workers that ran it stay usable."""
 
 
+class Stopped(Exception):
+    """What a trial needs was told to stop before it was there."""
+
+
 class Course(ABC):
     """What a run of the loop trains, on which batches, by which loss, and how it is measured."""
 
@@ -226,3 +230,4 @@ def resume(training: Training, folder: Path) -> None:
         }
     training.schedule = Schedule(**state["schedule"])
     vars(training.outcome).update(vars(outcome_from_json(state["outcome"])))
+    training.outcome.stopped = False  # it goes on now, whatever stopped it then

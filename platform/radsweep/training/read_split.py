@@ -44,6 +44,6 @@ def retrieval_of(
     model.to(device)
     tokenizer, tokens = load_tokenizer(data.tokenizer), trial.model.text.max_tokens
     with mixed_precision(trial.train, device):
-        found = Embedder(model, tokenizer, tokens, device, Workers()).retrieval(split, data.splits[split])
+        found = Embedder(model, tokenizer, tokens, device, Workers()).tested(split, data.splits[split], trial)
     metrics = {f"{prefix}/{name}": value for name, value in found.items()}
     return metrics, chance_levels(data.splits[split], list(metrics))

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from radsweep.data.prepared import PreparedData
-from radsweep.data.schema import Split
 from radsweep.data.subsets import seeded_order, subset_fingerprint, subset_size
 from radsweep.data.tokenizer import load_tokenizer
 from radsweep.models.vlm import build_model
@@ -67,16 +66,13 @@ class TrialCourse(loop.Course):
         self.model.clamp_logit_scale()
 
     def measure(self) -> dict[str, float]:
-        return {f"val/{name}": value for name, value in self.retrieval("validation").items()}
+        with mixed_precision(self.settings, self.device):
+            found = self.embedder.retrieval("validation", self.data.splits["validation"])
+        return {f"val/{name}": value for name, value in found.items()}
 
     def score(self, measured: dict[str, float]) -> float:
         select = self.trial.evaluate.select
         return measured[select] if metrics.higher_is_better(select) else -measured[select]
-
-    def retrieval(self, split: Split) -> dict[str, float]:
-        """Retrieval on the full pool of a split."""
-        with mixed_precision(self.settings, self.device):
-            return self.embedder.retrieval(split, self.data.splits[split])
 
 
 def train(
@@ -124,7 +120,9 @@ def conclude(course: TrialCourse, read_test: bool) -> None:
     outcome.pool = {"val/queries": len(splits["validation"].index), "val/candidates": len(splits["validation"].index)}
     if read_test and not outcome.stopped:
         with outcome.timed("evaluation"):
-            outcome.final = {f"test/{name}": value for name, value in course.retrieval("test").items()}
+            with mixed_precision(course.settings, course.device):
+                found = course.embedder.tested("test", splits["test"], course.trial)
+            outcome.final = {f"test/{name}": value for name, value in found.items()}
         outcome.chance |= chance_levels(splits["test"], list(outcome.final))
         outcome.pool |= {"test/queries": len(splits["test"].index), "test/candidates": len(splits["test"].index)}
     spread = outcome.history[-1].metrics.get("train/similarity_spread", math.inf)
