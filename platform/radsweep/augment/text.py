@@ -11,7 +11,7 @@ from torch import Tensor
 from radsweep.augment.lexicon import Lexicon
 from radsweep.augment.random import uniform
 from radsweep.augment.word_operations import augment_words
-from radsweep.augment.words import changes_words, load_words
+from radsweep.augment.words import load_words
 from radsweep.data.tokenizer import ReportTokenizer, SpecialIds, TokenisedReports
 from radsweep.errors import InputError
 from radsweep.spec.trial import TextAugmentation
@@ -37,7 +37,7 @@ class TextAugmenter:
     def __init__(self, settings: TextAugmentation, tokenizer: ReportTokenizer) -> None:
         self._settings = settings
         self._lexicon: Lexicon | None = None
-        if changes_words(settings):
+        if settings.changes_words:
             self._lexicon = Lexicon(tokenizer, load_words(settings.words))
             if max(settings.synonyms, settings.insert) > 0 and not self._lexicon.has_synonyms():
                 raise InputError(

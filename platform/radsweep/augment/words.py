@@ -10,13 +10,12 @@ import json
 import unicodedata
 from collections.abc import Iterable, Iterator
 from importlib import resources
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from radsweep.errors import InputError
-from radsweep.spec.trial import TextAugmentation
+from radsweep.spec.yaml_files import TextLoader, read_shipped
 
 Phrase = tuple[str, ...]  # a word or several, as `plain` leaves them
 
@@ -48,11 +47,6 @@ def parts_of(phrase: Phrase) -> Iterator[Phrase]:
             yield phrase[first:end]
 
 
-def changes_words(settings: TextAugmentation) -> bool:
-    """Whether a word operation is on, so that the list is read."""
-    return max(settings.synonyms, settings.swap, settings.delete, settings.insert) > 0
-
-
 def check_words(words: str) -> str:
     """A hash of what the word list says; for a check before anything runs.
 
@@ -71,7 +65,7 @@ def load_words(words: str) -> WordList:
         InputError: no such language or file, or a file of another form; says what is wrong where.
     """
     try:
-        tree = yaml.load(_read(words), _Loader)
+        tree = yaml.load(read_shipped(words, _LANGUAGES, "a language", f"{_KEY}: {words}"), TextLoader)
     except yaml.YAMLError as error:
         raise InputError(f"{_KEY}: {words} is no valid YAML: {' '.join(str(error).split())}") from None
     problems = list(_wrong_form(tree)) or list(_wrong_synonyms(tree))
@@ -82,36 +76,6 @@ def load_words(words: str) -> WordList:
         _phrases(tree.get("held", {})),
         tuple(tuple(" ".join(text.split()) for text in group) for group in tree.get("synonyms", [])),
     )
-
-
-class _Loader(yaml.BaseLoader):
-    """Reads every value as text (`no` is a word, not false) and refuses repeated keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            if isinstance(key_node, yaml.ScalarNode):
-                if key_node.value in seen:
-                    problem = f"key {key_node.value!r} is repeated"
-                    raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-                seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
-def _read(words: str) -> str:
-    languages = sorted(file.name.removesuffix(".yaml") for file in _LANGUAGES.iterdir() if file.name.endswith(".yaml"))
-    if words in languages:
-        return (_LANGUAGES / f"{words}.yaml").read_text(encoding="utf-8")
-    try:
-        return Path(words).expanduser().read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"{_KEY}: {words} is no UTF-8 text; give a YAML file in UTF-8") from None
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(
-            f"{_KEY}: {words} is neither a language that ships ({', '.join(languages)}) nor a file that can be read "
-            f"({reason})"
-        ) from None
 
 
 def _phrases(groups: dict[str, list[str]]) -> frozenset[Phrase]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 
 from radsweep.errors import InputError
 from radsweep.spec.explain import expectation, suggestion
+from radsweep.spec.yaml_files import TextLoader, read_shipped
 
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"\w")]
 
@@ -67,7 +68,7 @@ def load_prompts(prompts: str | Path) -> PromptSet:
         InputError: no such name or file, or a file of another form; names file, class, key and what was expected.
     """
     try:
-        tree = yaml.load(_read(str(prompts)), _Loader)
+        tree = yaml.load(read_shipped(str(prompts), _SHIPPED, "a set of prompts", f"{prompts}:"), TextLoader)
     except yaml.YAMLError as error:
         raise InputError(f"{prompts}: is no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict) or not tree:
@@ -79,33 +80,6 @@ def load_prompts(prompts: str | Path) -> PromptSet:
     if problems := list(_repeats(classes)):
         raise InputError("\n".join(f"{prompts}: {problem}" for problem in problems))
     return PromptSet(classes, str(prompts))
-
-
-class _Loader(yaml.BaseLoader):
-    """Reads every value as text (a class may be called `No`) and refuses repeated keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        written = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in written:
-            if written.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is repeated", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def _read(prompts: str) -> str:
-    shipped = sorted(file.name.removesuffix(".yaml") for file in _SHIPPED.iterdir() if file.name.endswith(".yaml"))
-    if prompts in shipped:
-        return (_SHIPPED / f"{prompts}.yaml").read_text(encoding="utf-8")
-    try:
-        return Path(prompts).expanduser().read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"{prompts}: is no UTF-8 text; give a YAML file in UTF-8") from None
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(
-            f"{prompts}: is neither a set of prompts that ships ({', '.join(shipped)}) nor a file that can be read "
-            f"({reason})"
-        ) from None
 
 
 def _explain(detail: ErrorDetails) -> str:

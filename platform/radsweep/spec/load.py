@@ -16,21 +16,13 @@ from radsweep.spec import keys
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.explain import dotted_hint, explain, found
 from radsweep.spec.trial import Trial
+from radsweep.spec.yaml_files import UniqueKeys
 
 Checked = TypeVar("Checked", bound=BaseModel)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(UniqueKeys, yaml.SafeLoader):
     """Safe, refuses repeated keys, and reads 5e-5 as the number it is (YAML 1.1 would read text)."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is repeated", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from radsweep.spec.trial import (
     AdaptImage,
@@ -97,6 +98,12 @@ def stages_of(trial: Trial) -> dict[StageName, Stage]:
     return stages
 
 
+def stage_spec(trial: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The canonical form of one of a trial's stages, from the trial's."""
+    stages: Mapping[str, Stage] = stages_of(Trial.model_validate(trial))  # type: ignore[assignment]
+    return stages[name].model_dump(mode="json")
+
+
 def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
     """The adaptation stages that a trial starts from. Trials that differ in nothing a stage sees share it."""
     stages: dict[Literal["image", "text"], Adaptation] = {}
@@ -121,19 +128,15 @@ def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
 
 def _image_features_suffice(trial: Trial) -> bool:
     """Whether a frozen image tower would see the same images, and be asked the same, in every step of every trial."""
-    objective, augment = trial.objective, trial.augment.image
-    plain = augment.crop == (1.0, 1.0) and not any(
-        (augment.affine, augment.brightness, augment.contrast, augment.blur, augment.noise, augment.flip)
-    )
+    objective = trial.objective
     at_hand = trial.data.source != "streamed"
     asked = objective.local.weight == 0 and objective.image_ssl.weight == 0
-    return trial.model.image.freeze and plain and at_hand and asked
+    return trial.model.image.freeze and not trial.augment.image.changes_images and at_hand and asked
 
 
 def _text_features_suffice(trial: Trial) -> bool:
-    objective, augment = trial.objective, trial.augment.text
-    words = (augment.synonyms, augment.swap, augment.delete, augment.insert)
-    plain = augment.sentences == "all" and not any(words)
+    objective, text = trial.objective, trial.augment.text
+    plain = text.sentences == "all" and not text.changes_words
     return trial.model.text.freeze and plain and objective.local.weight == 0 and objective.text_ssl.weight == 0
 
 

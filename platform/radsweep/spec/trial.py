@@ -41,7 +41,22 @@ class Data(Settings):
         return self
 
 
-class ImageTower(Settings):
+class Tower(Settings):
+    """How much of a tower is trained."""
+
+    freeze: bool = Field(default=False, description="Keep the tower as it starts; only what follows it is trained")
+    lora: int = Field(
+        default=0, ge=0, le=256, description="Rank of low-rank adapters in the frozen tower's linear layers; 0 is off"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.freeze and self.lora:
+            raise ValueError("`freeze` and `lora` both set: adapters keep the tower's own weights frozen already")
+        return self
+
+
+class ImageTower(Tower):
     backbone: str = Field(
         default="tiny-cnn",
         description="tiny-cnn, a torchvision name (resnet50, convnext_tiny, vit_b_16), a hub id or a local folder",
@@ -54,18 +69,9 @@ class ImageTower(Settings):
     channels: Literal[1, 3] = Field(
         default=1, description="1 grey or 3 colour, as cached; grey is repeated for towers that want 3"
     )
-    freeze: bool = Field(default=False, description="Keep the tower as it starts; only what follows it is trained")
-    lora: int = Field(
-        default=0, ge=0, le=256, description="Rank of low-rank adapters in the frozen tower's linear layers; 0 is off"
-    )
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        _frozen_or_adapters(self)
-        return self
 
 
-class TextTower(Settings):
+class TextTower(Tower):
     backbone: str = Field(
         default="tiny-bert", description="tiny-bert, a hub id or a local folder of a transformers text model"
     )
@@ -78,20 +84,6 @@ class TextTower(Settings):
     vocabulary: int = Field(
         default=8000, ge=100, le=100_000, description="Most word pieces of a tokenizer trained here"
     )
-    freeze: bool = Field(default=False, description="Keep the tower as it starts; only what follows it is trained")
-    lora: int = Field(
-        default=0, ge=0, le=256, description="Rank of low-rank adapters in the frozen tower's linear layers; 0 is off"
-    )
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        _frozen_or_adapters(self)
-        return self
-
-
-def _frozen_or_adapters(tower: ImageTower | TextTower) -> None:
-    if tower.freeze and tower.lora:
-        raise ValueError("`freeze` and `lora` both set: adapters keep the tower's own weights frozen already")
 
 
 class Model(Settings):
@@ -223,6 +215,11 @@ class ImageAugmentation(Settings):
         default=0.0, ge=0, le=1, description="Probability of a horizontal flip; off since it swaps left and right"
     )
 
+    @property
+    def changes_images(self) -> bool:
+        other = (self.affine, self.brightness, self.contrast, self.blur, self.noise, self.flip)
+        return self.crop != (1.0, 1.0) or any(other)
+
     @field_validator("crop")
     @classmethod
     def _range(cls, value: tuple[float, float]) -> tuple[float, float]:
@@ -251,6 +248,11 @@ class TextAugmentation(Settings):
         description="Protected words and synonyms: a language that ships, or a YAML file of your own",
         min_length=1,
     )
+
+    @property
+    def changes_words(self) -> bool:
+        """Whether a word operation is on, so that the list is read."""
+        return max(self.synonyms, self.swap, self.delete, self.insert) > 0
 
     @field_validator("words")
     @classmethod

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import radsweep
-from radsweep.augment.words import changes_words, check_words
+from radsweep.augment.words import check_words
 from radsweep.spec.stage import Stage
 from radsweep.spec.trial import Trial
 
@@ -49,7 +49,7 @@ def cell_key(trial: Trial, data: str, device: str) -> str:
     # Where a copy of the data lies does not change what is learnt from it.
     spec = trial.model_dump(mode="json") | {"data": trial.data.model_dump(mode="json", exclude={"shards"})}
     text = trial.augment.text  # what a list of words says, wherever it lies
-    spec["augment"]["text"]["words"] = _words(text.words) if changes_words(text) else ""
+    spec["augment"]["text"]["words"] = _words(text.words) if text.changes_words else ""
     return _key(spec, data, device)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from radsweep.augment.words import changes_words, check_words
+from radsweep.augment.words import check_words
 from radsweep.errors import InputError
 from radsweep.models.sources import check_model
 from radsweep.spec.experiment import Experiment
@@ -41,7 +41,7 @@ def check_experiment(experiment: Experiment, where: str) -> None:
     try:
         for model in {trial.model for trial in trials}:
             check_model(model)
-        for words in {trial.augment.text.words for trial in trials if changes_words(trial.augment.text)}:
+        for words in {trial.augment.text.words for trial in trials if trial.augment.text.changes_words}:
             check_words(words)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None

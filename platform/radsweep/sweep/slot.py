@@ -19,8 +19,7 @@ from ray import tune
 
 from radsweep.data.prepared import PreparedData
 from radsweep.spec import metrics
-from radsweep.spec.stage import stages_of
-from radsweep.spec.trial import Trial
+from radsweep.spec.stage import stage_spec
 from radsweep.sweep.mailbox import Mailbox
 from radsweep.sweep.store import Store
 from radsweep.training.record import CellRecord, Validation
@@ -95,9 +94,7 @@ class Slot(tune.Trainable):
         return result
 
     def _lost(self, reason: str) -> CellRecord:
-        spec = self.task.trial
-        if self.task.stage:
-            spec = stages_of(Trial.model_validate(spec))[self.task.stage].model_dump(mode="json")  # type: ignore[index]
+        spec = stage_spec(self.task.trial, self.task.stage) if self.task.stage else self.task.trial
         return CellRecord(key=self.task.key, trial=spec, status="failed", error=reason)
 
     def _run_group(self) -> None:

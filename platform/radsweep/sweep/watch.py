@@ -10,8 +10,7 @@ from typing import Any
 
 from ray.tune import Callback
 
-from radsweep.spec.stage import stages_of
-from radsweep.spec.trial import Trial
+from radsweep.spec.stage import stage_spec
 from radsweep.sweep.progress import Console
 from radsweep.sweep.store import Store
 from radsweep.tracking.mirror import Mirror
@@ -50,7 +49,7 @@ class Watch(Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell, spec = _cell(trial.config), trial.config["work"]["task"]["trial"]
         if cell.stage:
-            spec = stages_of(Trial.model_validate(spec))[cell.stage].model_dump(mode="json")  # type: ignore[index]
+            spec = stage_spec(spec, cell.stage)
         self.mirror.start_trial(cell, spec)
 
     def on_trial_result(

@@ -56,13 +56,13 @@ class Embedder:
         """Unit embeddings of every image [M, D] and every study's report [S, D]; each unique text is embedded once."""
         training = self.model.training
         self.model.eval()
-        images = [self._images(name, split, rows) for rows in _parts(np.arange(split.index.images), self.workers)]
+        images = [self._images(name, split, rows) for rows in parts_of(np.arange(split.index.images), self.workers)]
         unique, row_of_study = np.unique(split.index.report_group_S, return_inverse=True)
         first = np.full(len(unique), -1)
         first[row_of_study[::-1]] = np.arange(len(split.index))[::-1]
         length = np.diff(split.reports.offsets)[first]
         by_length = first[np.argsort(length, kind="stable")]  # little padding
-        texts = [self._texts(name, split, rows) for rows in _parts(by_length, self.workers)]
+        texts = [self._texts(name, split, rows) for rows in parts_of(by_length, self.workers)]
         self.model.train(training)
         image_MD, text_UD = self.workers.gather(torch.cat(images)), self.workers.gather(torch.cat(texts))
         place = np.empty(len(unique), dtype=np.int64)
@@ -83,12 +83,12 @@ class Embedder:
         self.model.eval()
         alone = Workers()
         regions = []
-        for rows in _parts(np.arange(split.index.images), alone):
+        for rows in parts_of(np.arange(split.index.images), alone):
             found = self.model.embed_images(plain_images(torch.from_numpy(split.pixels(rows)).to(self.device)))
             assert found.regions_BRD is not None
             regions.append(found.regions_BRD.float())
         tokens, numbers = [], []
-        for rows in _parts(np.arange(len(split.index)), alone):
+        for rows in parts_of(np.arange(len(split.index)), alone):
             text = text_batch(split.reports.take(rows), self.tokenizer.special, self.max_tokens)
             of_text = self.model.embed_texts(text.ids_BL.to(self.device), text.mask_BL.to(self.device)).tokens_BLD
             assert of_text is not None
@@ -114,6 +114,7 @@ class Embedder:
         return self.model.embed_texts(text.ids_BL.to(self.device), text.mask_BL.to(self.device)).text_BD.float()
 
 
-def _parts(rows: np.ndarray, workers: Workers) -> list[np.ndarray]:
+def parts_of(rows: np.ndarray, workers: Workers) -> list[np.ndarray]:
+    """A worker's share, as many rows at a time as are embedded together."""
     own = rows[workers.share(len(rows))]
     return [own[start : start + ROWS] for start in range(0, max(1, len(own)), ROWS)]
