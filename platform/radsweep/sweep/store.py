@@ -1,6 +1,7 @@
 """The store: a folder whose records are the truth of every sweep. Each is written whole, by one writer.
 
-STORE/cells/KEY/record.json, checkpoint/   a finished trial, found again by every later sweep
+STORE/cells/KEY/record.json, checkpoint/   a finished trial, found again by every later sweep; what each query of the
+    test split got lies beside it, in queries.parquet
 STORE/stages/KEY/record.json, checkpoint/  a finished adaptation stage, likewise
 STORE/sweeps/ID/sweep.json, report.html    a sweep: its question, its plan, its report
 STORE/tokenizers/, data/, mlflow.db        tokenizers trained here, phantom data sets, the default MLflow
@@ -18,6 +19,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from radsweep.errors import InputError
+from radsweep.evaluation.queries import QUERIES, QueryResults, read_queries
 from radsweep.training.record import CellRecord, SweepRecord
 
 logger = logging.getLogger(__name__)
@@ -47,6 +49,10 @@ class Store:
 
     def cell_folder(self, key: str) -> Path:
         return self.root / "cells" / key
+
+    def read_queries(self, key: str) -> QueryResults | None:
+        """What each query of the test split got from a trial; None where it read none."""
+        return read_queries(self.cell_folder(key) / QUERIES)
 
     def stage_folder(self, key: str) -> Path:
         return self.root / "stages" / key
