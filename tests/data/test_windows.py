@@ -16,7 +16,7 @@ from radsweep.data.windows import streamed_batches
 def index_of(studies: int, seed: int = 0) -> SplitIndex:
     first = np.concatenate([[0], np.cumsum(np.random.default_rng(seed).integers(1, 4, studies))])
     names = tuple(f"s{study}" for study in range(studies))
-    return SplitIndex(names, names, first, np.arange(studies), np.arange(studies))
+    return SplitIndex(names, names, first, np.arange(studies), np.arange(studies), np.empty((studies, 0)))
 
 
 def blocks_of(images: np.ndarray, cut: int) -> Iterator[dict[str, np.ndarray]]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from radsweep.errors import InputError
-from radsweep.evaluation.class_retrieval import CHEXPERT_FIVE, ClassPool, class_retrieval, draw_class_pool
+from radsweep.evaluation.class_retrieval import ClassPool, class_retrieval, draw_class_pool
+from radsweep.spec.evaluate import CHEXPERT_FIVE
 from radsweep.spec.metrics import higher_is_better
 
 LABELS = (*CHEXPERT_FIVE, "Fracture", "No Finding")

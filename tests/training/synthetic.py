@@ -69,6 +69,7 @@ def synthetic_data(train: int = 32, held_out: int = 24, size: int = 16, seed: in
             first,
             np.arange(studies),
             np.array([sample_key(identifier) for identifier in ids]),
+            np.stack([corner == 0, corner == 1], axis=1).astype(np.float32),
         )
         block = {"image": np.arange(first[-1]), "pixels": pixels}
         splits[name] = PreparedSplit(
@@ -78,7 +79,7 @@ def synthetic_data(train: int = 32, held_out: int = 24, size: int = 16, seed: in
             np.zeros(first[-1], dtype=np.int32),
             np.arange(first[-1]),
         )
-    return PreparedData(splits, tokenizer, "synthetic", 0)
+    return PreparedData(splits, tokenizer, "synthetic", 0, name="synthetic", labels=("upper left", "upper right"))
 
 
 def synthetic_trial(**values: object) -> Trial:

@@ -38,7 +38,9 @@ def split_of(rows: list[tuple[str, str]], tokenizer: ReportTokenizer) -> Prepare
     """Reports without images; each is one patient's."""
     ids = tuple(uid for uid, _ in rows)
     none = np.zeros(len(ids) + 1, dtype=np.int64)
-    index = SplitIndex(ids, ids, none, np.arange(len(ids)), np.array([sample_key(uid) for uid in ids]))
+    index = SplitIndex(
+        ids, ids, none, np.arange(len(ids)), np.array([sample_key(uid) for uid in ids]), np.empty((len(ids), 0))
+    )
     texts = tokenizer.tokenise([text for _, text in rows])
     return PreparedSplit(index, texts, (), np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64))
 

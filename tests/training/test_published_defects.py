@@ -25,6 +25,7 @@ from radsweep.data.pack import describe
 from radsweep.data.schema import SHARD_SCHEMA
 from radsweep.data.subsets import seeded_order, subset_fingerprint
 from radsweep.evaluation import local_retrieval
+from radsweep.evaluation.retrieval import metrics_of
 from radsweep.objectives import local
 from radsweep.objectives.views import Words
 from radsweep.spec.trial import Local
@@ -118,7 +119,7 @@ def test_one_function_called_by_both_training_and_evaluation() -> None:
     scores_MS = local.local_scores(regions, words, Local()).numpy()
     scores_SS = np.array([scores_MS[study == row].max(axis=0) for row in range(7)])
     ranks = 1 + (scores_SS > np.diag(scores_SS)).sum(axis=0)
-    found = local_retrieval.local_retrieval_metrics(regions, words, study, Local())
+    found = metrics_of(local_retrieval.rank_locally(regions, words, study, Local()))
     assert found["text_to_image_local/mean_rank"] == pytest.approx(ranks.mean())
     assert found["text_to_image_local/recall_at_1"] == pytest.approx((ranks == 1).mean())
 

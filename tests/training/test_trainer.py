@@ -15,7 +15,7 @@ from radsweep.training import checkpoint, loop, trainer
 from radsweep.training.collectives import Workers
 from radsweep.training.loop import TrialFailed
 from radsweep.training.outcome import Outcome
-from radsweep.training.read_split import load_checkpoint, retrieval_of
+from radsweep.training.read_split import load_checkpoint, measured_of
 from radsweep.training.record import Validation
 from radsweep.training.trainer import train
 
@@ -145,9 +145,9 @@ def test_a_term_of_weight_zero_is_not_built() -> None:
 def test_the_checkpoint_holds_the_selected_weights(tmp_path: Path) -> None:
     outcome = run(synthetic_trial(), read_test=True, folder=tmp_path)
     model, trial, _ = load_checkpoint(tmp_path / "checkpoint")
-    found, chance = retrieval_of(model, trial, synthetic_data(), "test", "test", CPU)
-    assert found == outcome.final
-    assert chance == {name: level for name, level in outcome.chance.items() if name.startswith("test/")}
+    found = measured_of(model, trial, synthetic_data(), "test", CPU)
+    assert found.metrics == outcome.final
+    assert found.chance == {name: level for name, level in outcome.chance.items() if name.startswith("test/")}
 
 
 def test_a_checkpoint_holds_no_pickle(tmp_path: Path) -> None:

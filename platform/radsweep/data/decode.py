@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from radsweep.data.index import SplitIndex, read_split
 from radsweep.data.pictures import PictureError, prepare
 from radsweep.data.prepared import Block, PreparedData, Unpaired, assemble, first_images, prepared_data
-from radsweep.data.schema import SPLITS, Manifest, Split
+from radsweep.data.schema import SPLITS, Kind, Manifest, Split
 from radsweep.data.shards import read_manifest, shard_paths
 from radsweep.data.tokenizer import load_tokenizer
 from radsweep.errors import InputError
@@ -24,18 +24,17 @@ DECODED_AT_ONCE = 128  # studies
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """The pair splits of a packed data set, without pixels."""
+    """The pair splits of a packed data set, or all its studies with images, without pixels."""
 
     folder: Path
     manifest: Manifest
     splits: Mapping[Split, SplitIndex]
     reports: Mapping[Split, list[str]]
+    kinds: tuple[Kind, ...] = ("pairs",)
 
     def paths(self, *splits: Split) -> list[str]:
-        """Of the shards of pairs, of these splits or of all."""
-        return [
-            path for split in splits or self.splits for path in shard_paths(self.folder, self.manifest, "pairs", split)
-        ]
+        """Of the shards of these splits, or of all."""
+        return _paths(self.folder, self.manifest, self.kinds, splits or tuple(self.splits))
 
     def unpaired_paths(self, kind: Unpaired) -> list[str]:
         """Of the shards of unpaired training images, or reports."""
@@ -55,12 +54,31 @@ def read_index(folder: str | Path) -> ShardIndex:
     manifest = read_manifest(folder)
     splits, reports = {}, {}
     for split in SPLITS:
-        splits[split], reports[split] = read_split(shard_paths(folder, manifest, "pairs", split))
+        splits[split], reports[split] = read_split(shard_paths(folder, manifest, "pairs", split), manifest.labels)
         if len(splits[split]) < 2:
             raise InputError(
                 f"{folder}: the {split} split has {len(splits[split])} pairs and needs 2; pack with other splits"
             )
     return ShardIndex(Path(folder), manifest, splits, reports)
+
+
+def read_labelled(folder: str | Path, splits: Collection[Split] = SPLITS) -> ShardIndex:
+    """Index of every study that has an image, with or without a report: for evaluation by labels.
+
+    Raises:
+        InputError: no such data set, a damaged one, or one without labels.
+    """
+    manifest = read_manifest(folder)
+    if not manifest.labels:
+        raise InputError(f"{folder}: the data set has no labels; pack it with `--labels`")
+    kinds: tuple[Kind, ...] = ("pairs", "images")
+    found = {split: read_split(_paths(folder, manifest, kinds, (split,)), manifest.labels) for split in splits}
+    indices, reports = ({split: both[part] for split, both in found.items()} for part in (0, 1))
+    return ShardIndex(Path(folder), manifest, indices, reports, kinds)
+
+
+def _paths(folder: str | Path, manifest: Manifest, kinds: Collection[Kind], splits: Collection[Split]) -> list[str]:
+    return [path for split in splits for kind in kinds for path in shard_paths(folder, manifest, kind, split)]
 
 
 class Decoder:
@@ -112,7 +130,7 @@ def prepare_in_process(
     reports = {name: loaded.tokenise(part) for name, part in texts.items()}
     places = [block["image"] for block in blocks]
     prepared = assemble(indices, reports, places, blocks)
-    return prepared_data(prepared, tokenizer, shards.manifest.fingerprint, sum(map(len, places)))
+    return prepared_data(prepared, tokenizer, shards.manifest, sum(map(len, places)))
 
 
 def with_unpaired(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 COLUMNS = ["study_id", "patient_id", "report", "images.list.element.view"]
@@ -25,6 +26,7 @@ class SplitIndex:
     first_image_S1: np.ndarray
     report_group_S: np.ndarray  # equal for studies whose reports read the same
     sample_key_S: np.ndarray  # int64 of the study id, for seeded draws
+    labels_SC: np.ndarray  # float32, a column for each label of the data set: 1, 0, or NaN where not known
 
     def __len__(self) -> int:
         return len(self.study_ids)
@@ -39,15 +41,21 @@ class SplitIndex:
         return np.repeat(np.arange(len(self)), np.diff(self.first_image_S1))
 
 
-def read_split(paths: Sequence[str]) -> tuple[SplitIndex, list[str]]:
-    """Index of the shards at `paths`, and the reports in its order; "" where a study has none."""
+def read_split(paths: Sequence[str], labels: Sequence[str] = ()) -> tuple[SplitIndex, list[str]]:
+    """Index of the shards at `paths`, and the reports in its order; "" where a study has none.
+
+    `labels`: names of the columns of `labels_SC`.
+    """
     rows: list[tuple[str, str, str, int]] = []
+    found = [np.empty((0, len(labels)), dtype=np.float32)]
     for path in paths:
-        table = pq.ParquetFile(path).read(columns=COLUMNS)
+        table = pq.ParquetFile(path).read(columns=[*COLUMNS, *(["labels"] if labels else [])])
+        found.append(_labels(table["labels"], labels) if labels else np.empty((len(table), 0), dtype=np.float32))
         counts = np.diff(table["images"].combine_chunks().offsets.to_numpy()) if len(table) else []
         texts = (text or "" for text in table["report"].to_pylist())
         rows += zip(table["study_id"].to_pylist(), table["patient_id"].to_pylist(), texts, counts, strict=True)
-    rows.sort(key=lambda row: row[0])
+    order = sorted(range(len(rows)), key=lambda number: rows[number][0])
+    rows = [rows[number] for number in order]
     reports = [row[2] for row in rows]
     groups = {text: number for number, text in enumerate(dict.fromkeys(map(normalised, reports)))}
     index = SplitIndex(
@@ -56,8 +64,24 @@ def read_split(paths: Sequence[str]) -> tuple[SplitIndex, list[str]]:
         first_image_S1=np.concatenate([[0], np.cumsum([row[3] for row in rows], dtype=np.int64)]).astype(np.int64),
         report_group_S=np.array([groups[normalised(text)] for text in reports], dtype=np.int64),
         sample_key_S=np.array([sample_key(row[0]) for row in rows], dtype=np.int64),
+        labels_SC=np.concatenate(found)[np.array(order, dtype=np.int64)],
     )
     return index, reports
+
+
+def _labels(column: pa.ChunkedArray, labels: Sequence[str]) -> np.ndarray:
+    """[S, C] of maps from a label to its value; NaN where a study lacks it."""
+    found_SC = np.full((len(column), len(labels)), np.nan, dtype=np.float32)
+    place = {name: number for number, name in enumerate(labels)}
+    row = 0
+    for maps in column.chunks:
+        rows = np.repeat(np.arange(row, row + len(maps)), np.diff(maps.offsets.to_numpy()))
+        first, last = maps.offsets[0].as_py(), maps.offsets[-1].as_py()
+        keys, values = maps.keys[first:last], maps.items[first:last]
+        columns = np.array([place[name] for name in keys.to_pylist()], dtype=np.int64)
+        found_SC[rows, columns] = values.to_numpy(zero_copy_only=False)
+        row += len(maps)
+    return found_SC
 
 
 def normalised(report: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from radsweep.data.index import SplitIndex
-from radsweep.data.schema import SPLITS, Split
+from radsweep.data.schema import SPLITS, Manifest, Split
 from radsweep.data.tokenizer import TokenisedReports
 
 Unpaired = Literal["images", "reports"]  # studies of the training split that lack the other
@@ -94,21 +94,27 @@ class PreparedData:
     decoded: int  # images decoded to make this
     train_shards: tuple[str, ...] = ()  # where the training images are streamed from instead; none means cached
     unpaired: Mapping[Unpaired, PreparedSplit] = field(default_factory=dict)  # of the training split, for adaptation
+    name: str = ""
+    labels: tuple[str, ...] = ()  # names of the columns of each index's `labels_SC`
+    sets: tuple[PreparedData, ...] = ()  # further labelled data, for evaluation alone
 
     def opened(self, fetch: Callable[[Sequence[Block]], list[Block]]) -> PreparedData:
         splits = {name: split.opened(fetch) for name, split in self.splits.items()}
         unpaired = {kind: split.opened(fetch) for kind, split in self.unpaired.items()}
-        return dataclasses.replace(self, splits=splits, unpaired=unpaired)
+        sets = tuple(each.opened(fetch) for each in self.sets)
+        return dataclasses.replace(self, splits=splits, unpaired=unpaired, sets=sets)
 
 
 def prepared_data(
     prepared: Mapping[str, PreparedSplit],
     tokenizer: str,
-    fingerprint: str,
+    manifest: Manifest,
     decoded: int,
     train_shards: tuple[str, ...] = (),
 ) -> PreparedData:
     """Pair splits and unpaired studies told apart by their names."""
     splits = {split: prepared[split] for split in SPLITS if split in prepared}
     unpaired = {kind: prepared[kind] for kind in get_args(Unpaired) if kind in prepared}
-    return PreparedData(splits, tokenizer, fingerprint, decoded, train_shards, unpaired)
+    return PreparedData(
+        splits, tokenizer, manifest.fingerprint, decoded, train_shards, unpaired, manifest.name, manifest.labels
+    )

@@ -50,7 +50,7 @@ def prepare_data(
     reports = {name: loaded.tokenise(part) for name, part in texts.items()}
     prepared = assemble(indices, reports, places, blocks)
     train_shards = tuple(shards.paths("train")) if streamed else ()
-    return prepared_data(prepared, tokenizer, shards.manifest.fingerprint, sum(map(len, places)), train_shards)
+    return prepared_data(prepared, tokenizer, shards.manifest, sum(map(len, places)), train_shards)
 
 
 def training_blocks(paths: Sequence[str], decoder: Decoder, seed: int, epoch: int) -> Iterator[Block]:

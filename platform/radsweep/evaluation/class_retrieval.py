@@ -17,9 +17,8 @@ from radsweep.data.subsets import seeded_order, subset_fingerprint
 from radsweep.errors import InputError
 from radsweep.evaluation.classification import known_labels, macro
 from radsweep.evaluation.ranking import TIE, Array, unit_rows
+from radsweep.spec.evaluate import CHEXPERT_FIVE
 from radsweep.spec.metrics import PRECISION_AT
-
-CHEXPERT_FIVE = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from radsweep.evaluation.ranking import Reading, ScoreMatrix, middle_ranks
-from radsweep.evaluation.retrieval import summarise_ranks
+from radsweep.evaluation.retrieval import Ranked
 from radsweep.objectives.local import local_scores
 from radsweep.objectives.views import Words
 from radsweep.spec.trial import Local
@@ -16,10 +16,8 @@ CHUNK = 64  # images and reports of a tile
 
 
 @torch.no_grad()
-def local_retrieval_metrics(
-    regions_MRD: Tensor, words: Words, image_study_M: np.ndarray, settings: Local
-) -> dict[str, float]:
-    """{`text_to_image_local/recall_at_10`: value, ...} over the full pool, scored by the function that training uses.
+def rank_locally(regions_MRD: Tensor, words: Words, image_study_M: np.ndarray, settings: Local) -> dict[str, Ranked]:
+    """{`text_to_image_local`: ranks, ...} over the full pool, scored by the function that training uses.
 
     GLoRIA's code (Huang et al. 2021) scores otherwise at evaluation than in training.
 
@@ -39,9 +37,7 @@ def local_retrieval_metrics(
     with torch.autocast(regions_MRD.device.type, enabled=False):  # bf16 scores would tie by the dozen
         (ranks,) = middle_ranks(matrix, [Reading(np.arange(studies), np.arange(studies))])
     others_Q = np.full(studies, studies - 1)
-    directions = {"image_to_text": ranks.row_R, "text_to_image": ranks.column_C}
     return {
-        f"{direction}_local/{name}": value
-        for direction, ranks_Q in directions.items()
-        for name, value in summarise_ranks(ranks_Q, others_Q).items()
+        "image_to_text_local": Ranked(ranks.row_R, others_Q),
+        "text_to_image_local": Ranked(ranks.column_C, others_Q),
     }

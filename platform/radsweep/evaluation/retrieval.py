@@ -11,6 +11,9 @@ Shapes: M images, S studies, D width of the embedding, Q queries.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -18,7 +21,25 @@ from radsweep.evaluation.chance import SAME_TEXT, Unit, pools
 from radsweep.evaluation.ranking import TIE, Array, Reading, ScoreMatrix, middle_ranks, unit_rows
 from radsweep.spec.metrics import DIRECTIONS, RECALL_AT
 
-__all__ = ["SAME_TEXT", "TIE", "Array", "Unit", "per_query_ranks", "retrieval_metrics", "summarise_ranks"]
+__all__ = [
+    "SAME_TEXT",
+    "TIE",
+    "Array",
+    "Ranked",
+    "Unit",
+    "metrics_of",
+    "per_query_ranks",
+    "ranked",
+    "retrieval_metrics",
+    "summarise_ranks",
+]
+
+
+class Ranked(NamedTuple):
+    """Q queries in one direction and reading."""
+
+    ranks_Q: np.ndarray  # of each query's best positive
+    others_Q: np.ndarray  # non-positives
 
 
 def retrieval_metrics(
@@ -35,14 +56,33 @@ def retrieval_metrics(
     `text_to_image_same_text/recall_at_10` and so on, in which those studies are positives too.
     Arguments and errors as `per_query_ranks`; pool sizes and numbers of positives are those of `chance.pools`.
     """
+    return metrics_of(ranked(image_MD, text_SD, image_study_M, text_group_S, chunk, unit))
+
+
+def metrics_of(queries: Mapping[str, Ranked]) -> dict[str, float]:
+    """{`text_to_image/recall_at_10`: value, ...} of {direction: ranks}."""
+    return {
+        f"{direction}/{name}": value
+        for direction, (ranks_Q, others_Q) in queries.items()
+        for name, value in summarise_ranks(ranks_Q, others_Q).items()
+    }
+
+
+def ranked(
+    image_MD: Array,
+    text_SD: Array,
+    image_study_M: Array,
+    text_group_S: Array | None = None,
+    chunk: int = 1024,
+    unit: Unit = "study",
+) -> dict[str, Ranked]:
+    """As `per_query_ranks`, each with the number of non-positives that the rank is among."""
     ranks = per_query_ranks(image_MD, text_SD, image_study_M, text_group_S, chunk, unit)
     group_S = None if text_group_S is None else _numbers(text_group_S)
     pool_of = pools(_numbers(image_study_M), len(text_SD), group_S, unit)
-    metrics: dict[str, float] = {}
-    for direction, ranks_Q in ranks.items():
-        others_Q = pool_of[direction].candidates - pool_of[direction].positives_Q
-        metrics |= {f"{direction}/{name}": value for name, value in summarise_ranks(ranks_Q, others_Q).items()}
-    return metrics
+    return {
+        name: Ranked(ranks_Q, pool_of[name].candidates - pool_of[name].positives_Q) for name, ranks_Q in ranks.items()
+    }
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ from torch.nn.functional import normalize
 
 from radsweep.evaluation.classification import ClassMetrics, classification_metrics, known_labels, mean_of_images
 from radsweep.evaluation.prompts import PromptSet
+from radsweep.spec.evaluate import Ensembling
 
-Ensembling = Literal["norm_mean_norm", "mean_norm", "max", "mean_similarity"]
 EmbedTexts = Callable[[list[str]], Tensor | np.ndarray]  # P texts to [P, D], before they are brought to unit length
 
 DECIMALS = 6  # of a score: what lies below is rounding of float32, which would order items that are alike

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from radsweep.spec.trial import Settings
+from radsweep.spec.settings import Settings
 
 
 class Seeds(Settings):

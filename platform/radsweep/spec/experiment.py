@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from radsweep.spec.ablation import Ablation
 from radsweep.spec.search import Search
-from radsweep.spec.trial import Settings, Trial
+from radsweep.spec.settings import Settings
+from radsweep.spec.trial import Trial
 
 
 class Run(Settings):

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from radsweep.spec.trial import Settings
+from radsweep.spec.settings import Settings
 
 Scalar = bool | int | float | str | None
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {

@@ -11,13 +11,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from radsweep.spec import metrics
-
-
-class Settings(BaseModel):
-    """Immutable; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from radsweep.spec.evaluate import Evaluate
+from radsweep.spec.settings import Settings
 
 
 class Data(Settings):
@@ -354,28 +349,6 @@ class Train(Settings):
         if self.accumulate > self.batch_size // self.workers:
             raise ValueError(f"accumulate {self.accumulate} is more than a worker's share of the batch")
         return self
-
-
-class Evaluate(Settings):
-    select: str = Field(
-        default="val/text_to_image/recall_at_10",
-        description="Validation metric that picks the best checkpoint, the plateau and a search's winner",
-    )
-    tasks: tuple[Literal["retrieval", "local_retrieval"], ...] = Field(
-        default=("retrieval",),
-        description="What is measured; local_retrieval ranks the test split by the local term's score too, where it "
-        "has a weight: minutes to hours for thousands of studies without a GPU",
-    )
-    every_steps: int = Field(
-        default=20, ge=1, description="Validate at the end of an epoch, at least this many steps after the last"
-    )
-
-    @field_validator("select")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in metrics.selectable():
-            raise ValueError(f"unknown metric {value!r}")
-        return value
 
 
 class Trial(Settings):

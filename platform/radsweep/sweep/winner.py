@@ -9,9 +9,11 @@ import ray
 import torch
 
 from radsweep.data.prepared import PreparedData
+from radsweep.evaluation.queries import write_queries
 from radsweep.sweep.cluster import Room
 from radsweep.sweep.store import Store
-from radsweep.training.read_split import load_checkpoint, retrieval_of
+from radsweep.training.measure import Measured
+from radsweep.training.read_split import load_checkpoint, measured_of
 from radsweep.training.record import CellRecord, PlannedCell
 
 
@@ -32,14 +34,17 @@ def read_test_split(
         rerun()
         return store.read_cell(cell.key)
     task = _evaluate.options(num_cpus=room.cpus, num_gpus=room.gpus)
-    final, chance = ray.get(task.remote(str(folder), data, room.device))
-    record = record.model_copy(update={"final": final, "chance": record.chance | chance})
+    measured: Measured = ray.get(task.remote(str(folder), data, room.device))
+    for name, results in measured.queries.items():
+        write_queries(store.cell_folder(cell.key) / name, results)
+    also = {"chance": record.chance | measured.chance, "pool": record.pool | measured.pool}
+    record = record.model_copy(update={"final": measured.metrics, **also, "notes": (*record.notes, *measured.notes)})
     store.write_cell(record)
     return record
 
 
 @ray.remote
-def _evaluate(folder: str, data: list[ray.ObjectRef], device: str) -> tuple[dict[str, float], dict[str, float]]:
+def _evaluate(folder: str, data: list[ray.ObjectRef], device: str) -> Measured:
     prepared: PreparedData = ray.get(data[0]).opened(ray.get)
     model, trial, _ = load_checkpoint(Path(folder))
-    return retrieval_of(model, trial, prepared, "test", "test", torch.device(device))
+    return measured_of(model, trial, prepared, "test", torch.device(device))

@@ -14,8 +14,9 @@ from radsweep.models.vlm import VisionLanguageModel, build_model
 from radsweep.spec.trial import Trial
 from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
-from radsweep.training.evaluate import Embedder, chance_levels
+from radsweep.training.evaluate import Embedder
 from radsweep.training.loop import mixed_precision
+from radsweep.training.measure import Measured, measure
 
 
 def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:
@@ -36,14 +37,12 @@ def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:
     return model.eval(), trial, state["tokenizer"]
 
 
-def retrieval_of(
-    model: VisionLanguageModel, trial: Trial, data: PreparedData, split: Split, prefix: str, device: torch.device
-) -> tuple[dict[str, float], dict[str, float]]:
-    """({metric: value}, {metric: chance level}) on one split, names under `prefix`."""
+def measured_of(
+    model: VisionLanguageModel, trial: Trial, data: PreparedData, split: Split, device: torch.device
+) -> Measured:
+    """What `evaluate.tasks` of the trial ask of one split."""
     torch.set_num_threads(trial.train.threads)
     model.to(device)
     tokenizer, tokens = load_tokenizer(data.tokenizer), trial.model.text.max_tokens
     with mixed_precision(trial.train, device):
-        found = Embedder(model, tokenizer, tokens, device, Workers()).tested(split, data.splits[split], trial)
-    metrics = {f"{prefix}/{name}": value for name, value in found.items()}
-    return metrics, chance_levels(data.splits[split], list(metrics))
+        return measure(Embedder(model, tokenizer, tokens, device, Workers()), data, split, trial)

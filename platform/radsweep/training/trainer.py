@@ -13,16 +13,18 @@ from torch import Tensor
 from radsweep.data.prepared import PreparedData
 from radsweep.data.subsets import seeded_order, subset_fingerprint, subset_size
 from radsweep.data.tokenizer import load_tokenizer
+from radsweep.evaluation.queries import write_queries
 from radsweep.models.vlm import build_model
 from radsweep.spec import metrics
 from radsweep.spec.trial import Trial
 from radsweep.training import checkpoint, loop
 from radsweep.training.batches import Batch, TrainingData
 from radsweep.training.collectives import Workers
-from radsweep.training.evaluate import Embedder, Frozen, chance_levels
+from radsweep.training.evaluate import Embedder, Frozen
 from radsweep.training.features import backward
 from radsweep.training.learner import Learner
 from radsweep.training.loop import TrialFailed, mixed_precision
+from radsweep.training.measure import Measured, chance_levels, measure
 from radsweep.training.outcome import Outcome
 from radsweep.training.record import Validation
 
@@ -103,31 +105,35 @@ def train(
     torch.set_num_threads(trial.train.threads)
     course = TrialCourse(trial, data, workers, device, adapted, frozen)
     loop.run(loop.start(course), folder, report)
-    conclude(course, read_test)
+    measured = conclude(course, read_test)
     if folder is not None and workers.rank == 0:
         with course.outcome.timed("checkpoint"):
             state = {"trial": trial.model_dump(mode="json"), "tokenizer": data.tokenizer, "data": data.fingerprint}
             weights = {checkpoint.WEIGHTS: checkpoint.model_tensors(course.model)}
             checkpoint.write_folder(folder / "checkpoint", weights, state)
+            for name, results in measured.queries.items():
+                write_queries(folder / name, results)
             checkpoint.remove_folder(folder / "resume")
     return course.outcome
 
 
-def conclude(course: TrialCourse, read_test: bool) -> None:
+def conclude(course: TrialCourse, read_test: bool) -> Measured:
     """With the selected weights: read the test split where the design lets the trial; fill in the outcome."""
+    measured = Measured()
     outcome, splits = course.outcome, course.data.splits
     outcome.chance = chance_levels(splits["validation"], list(outcome.best))
     outcome.pool = {"val/queries": len(splits["validation"].index), "val/candidates": len(splits["validation"].index)}
     if read_test and not outcome.stopped:
-        with outcome.timed("evaluation"):
-            with mixed_precision(course.settings, course.device):
-                found = course.embedder.tested("test", splits["test"], course.trial)
-            outcome.final = {f"test/{name}": value for name, value in found.items()}
-        outcome.chance |= chance_levels(splits["test"], list(outcome.final))
-        outcome.pool |= {"test/queries": len(splits["test"].index), "test/candidates": len(splits["test"].index)}
+        with outcome.timed("evaluation"), mixed_precision(course.settings, course.device):
+            measured = measure(course.embedder, course.data, "test", course.trial)
+        outcome.final = measured.metrics
+        outcome.chance |= measured.chance
+        outcome.pool |= measured.pool
+        outcome.notes += measured.notes
     spread = outcome.history[-1].metrics.get("train/similarity_spread", math.inf)
     if spread < COLLAPSED:
         outcome.notes.append("the embeddings collapsed to one point: all similarities are equal")
+    return measured
 
 
 def subset_rows(trial: Trial, data: PreparedData) -> np.ndarray:
