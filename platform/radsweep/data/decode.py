@@ -72,8 +72,9 @@ def read_labelled(folder: str | Path, splits: Collection[Split] = SPLITS) -> Sha
     if not manifest.labels:
         raise InputError(f"{folder}: the data set has no labels; pack it with `--labels`")
     kinds: tuple[Kind, ...] = ("pairs", "images")
-    found = {split: read_split(_paths(folder, manifest, kinds, (split,)), manifest.labels) for split in splits}
-    indices, reports = ({split: both[part] for split, both in found.items()} for part in (0, 1))
+    indices, reports = {}, {}
+    for split in splits:
+        indices[split], reports[split] = read_split(_paths(folder, manifest, kinds, (split,)), manifest.labels)
     return ShardIndex(Path(folder), manifest, indices, reports, kinds)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from radsweep.augment.words import check_words
 from radsweep.errors import InputError
 from radsweep.models.sources import check_model
+from radsweep.models.whole import fitting_settings
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search
@@ -17,7 +18,9 @@ from radsweep.spec.trial import Trial
 from radsweep.sweep.plan import ablation_cells, cell_trial, grid
 from radsweep.sweep.sources import check_sizes
 
-ONE_FOR_ALL = ("data.shards", "train.workers")  # a sweep's slots and data are the same for all its trials
+# a sweep's slots, data and measures are the same for all its trials
+ONE_FOR_ALL = ("data.shards", "train.workers", "evaluate.select", "evaluate.tasks", "evaluate.sets", "evaluate.against")
+PER_TASK = ("evaluate.zero_shot.", "evaluate.linear_probe.", "evaluate.class_retrieval.")
 STRUCTURE = ("adapt.", "model.", "data.source", "objective.text_ssl.kind")  # keys of which data a trial needs
 MOST_COMBINATIONS = 10_000
 NEED_CHOICE = ("model.image.size",)  # each value means decoding all images again
@@ -30,7 +33,7 @@ def check_experiment(experiment: Experiment, where: str) -> None:
         InputError: names the file, the key and what to do.
     """
     for key in _varied_keys(experiment):
-        if key in ONE_FOR_ALL:
+        if key in ONE_FOR_ALL or key.startswith(PER_TASK):
             raise InputError(f"{where}: {key} must be the same for all trials of a sweep; make one sweep of each value")
     if experiment.search is not None:
         for key in NEED_CHOICE:
@@ -45,6 +48,11 @@ def check_experiment(experiment: Experiment, where: str) -> None:
             check_words(words)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+    for name in experiment.evaluate.against:
+        try:
+            fitting_settings(name)
+        except InputError as error:
+            raise InputError(f"{where}: evaluate.against: {error}") from None
 
 
 def possible_trials(experiment: Experiment) -> Iterator[Trial]:

@@ -24,6 +24,7 @@ from radsweep.sweep.progress import Console
 from radsweep.sweep.results import Ending, how_it_ended, is_complete, statistics, winner
 from radsweep.sweep.sources import Preparations, data_card, dataset_folder, source_for
 from radsweep.sweep.store import Store, store_folder
+from radsweep.sweep.tasks import check_tasks
 from radsweep.sweep.watch import Watch
 from radsweep.tracking.address import prepare, tracking_uri
 from radsweep.tracking.mirror import Mirror
@@ -63,9 +64,9 @@ def run_sweep(
         source = source_for(possible_trials(experiment), shards, cluster.object_store())
         experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
         base = experiment.trial()
-    if base.data.source == "streamed" and any(
-        trial.adapt.image.method != "none" for trial in possible_trials(experiment)
-    ):
+    streamed = base.data.source == "streamed"
+    check_tasks({trial.evaluate for trial in possible_trials(experiment)}, shards, streamed, where)
+    if streamed and any(trial.adapt.image.method != "none" for trial in possible_trials(experiment)):
         raise InputError(
             f"{where}: adapt.image: its images have to fit the object store, and they are streamed here; set "
             "data.source to cached, model.image.size lower, or adapt.image.method to none"
@@ -130,6 +131,13 @@ def run_sweep(
                 )
                 if record is not None:
                     watch.again(record)
+            if base.evaluate.against:
+                from radsweep.sweep.references import measure_references  # PyTorch, as above
+
+                measured = measure_references(base, shards, store, room, console)
+                sweep = sweep.model_copy(update={"references": tuple(cell for cell, _ in measured)})
+                for cell, record in measured:
+                    watch.reference(cell, record)
             status = how_it_ended(cells, watch.ended, expected)
         except KeyboardInterrupt:
             status = "interrupted"
@@ -154,7 +162,7 @@ def run_sweep(
 def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> Path:
     """The report and the winner's checkpoint in the sweep's folder; other checkpoints are let go."""
     folder = store.sweep_folder(sweep.id) / "report"
-    records = store.read_cells({cell.key for cell in sweep.cells})
+    records = store.read_cells({cell.key for cell in (*sweep.cells, *sweep.references)})
     write_report(folder, sweep, records)
     best = winner(sweep.cells, records, sweep.select)
     if best is not None:

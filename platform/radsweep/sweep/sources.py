@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from radsweep.data.decode import ShardIndex
+from radsweep.data.decode import ShardIndex, read_labelled
 from radsweep.data.phantom import HELD_OUT, UNPAIRED, VERSION, from_name, write_phantom
 from radsweep.data.prepared import Unpaired
 from radsweep.data.schema import Manifest
@@ -156,25 +157,26 @@ class Preparations:
             example, unpaired = some[0], unpaired_of(some)
             if any(map(_masks_tokens, some)):
                 mask_id(load_tokenizer(self.tokenizer(example)).special)  # refuses a tokenizer without a mask
-            whole = every_study or "images" in unpaired or any("image features" in stages_of(trial) for trial in some)
+            whole = every_study or "images" in unpaired or any(map(_reads_all_images, some))
             wanted: dict[str, np.ndarray] = {}
             if not whole:
                 wanted["train"] = np.array(sorted({row for trial in some for row in self._rows(trial)}))
             image, streamed = example.model.image, example.data.source == "streamed"
             total = sum(index.images for index in self.shards.splits.values())
             total += self.shards.manifest.images["images"]["train"] if "images" in unpaired else 0
+            sets = [read_labelled(folder) for folder in example.evaluate.sets]  # the same for all trials
+            total += sum(index.images for each in sets for index in each.splits.values())
             with self.console.task(f"Decoding images to {image.size} x {image.size}", total) as advance:
+                tokenizer = self.tokenizer(example)
                 data = prepare_data(
-                    self.shards,
-                    self.tokenizer(example),
-                    image.size,
-                    image.channels,
-                    wanted,
-                    streamed,
-                    unpaired,
-                    advance,
+                    self.shards, tokenizer, image.size, image.channels, wanted, streamed, unpaired, advance
                 )
-            self.made[key] = Prepared(key, ray.put(data), data.decoded)
+                others = [
+                    prepare_data(each, tokenizer, image.size, image.channels, unread(example, each)) for each in sets
+                ]
+                decoded = data.decoded + sum(other.decoded for other in others)
+                advance(decoded)
+            self.made[key] = Prepared(key, ray.put(dataclasses.replace(data, sets=tuple(others))), decoded)
 
     def key(self, trial: Trial) -> str:
         return preparation_key(trial, self.tokenizer(trial))
@@ -191,6 +193,16 @@ class Preparations:
         index = self.shards.splits["train"]
         size = subset_size(len(index), trial.data.pairs, trial.data.fraction)
         return seeded_order(index.study_ids, index.patient_ids, trial.data.seed)[:size]
+
+
+def _reads_all_images(trial: Trial) -> bool:
+    return "image features" in stages_of(trial) or "linear_probe" in trial.evaluate.tasks
+
+
+def unread(trial: Trial, shards: ShardIndex) -> dict[str, np.ndarray]:
+    """`wanted` of `prepare_data` for evaluation alone: no studies of the splits that it does not read."""
+    splits = () if "linear_probe" in trial.evaluate.tasks else ("train", "validation")
+    return {split: np.empty(0, dtype=np.int64) for split in splits if split in shards.splits}
 
 
 def _masks_tokens(trial: Trial) -> bool:

@@ -41,6 +41,14 @@ class Watch(Callback):
         self.mirror.start_trial(cell, record.trial)
         self._end(cell, record, "reused")
 
+    def reference(self, cell: PlannedCell, record: CellRecord) -> None:
+        """A public model that was measured."""
+        self.mirror.start_trial(cell, record.trial)
+        self.mirror.finish_trial(record)
+        score = record.final.get("test/" + self.select.split("/", 1)[1])
+        told = record.error if score is None else f"test/{self.select.split('/', 1)[1]} {score:.3f}"
+        self.console.say(f"   model    {record.status:<8}  {cell.arm:<40}  {told}")
+
     def again(self, record: CellRecord) -> None:
         """A record that has more than before."""
         self.ended[record.key] = record

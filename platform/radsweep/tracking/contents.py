@@ -45,6 +45,8 @@ def arms(sweep: SweepRecord) -> list[str]:
 def trial_name(sweep: SweepRecord, cell: PlannedCell) -> str:
     if cell.stage:
         return cell.stage if cell.stage.endswith("features") else f"adapt {cell.stage}"
+    if cell.reference:
+        return f"reference {cell.arm}"
     if not cell.arm:
         return f"trial {cell.number}"
     several = len({planned.init_seed for planned in sweep.cells}) > 1
@@ -57,6 +59,8 @@ def trial_params(sweep: SweepRecord, cell: PlannedCell, trial: Mapping[str, Any]
     if cell.stage:
         return {"stage": cell.stage} | {key: _text(value) for key, value in keys.flat(trial).items()}
     design = {"arm": cell.arm} if cell.arm else {}
+    if cell.reference:
+        return design
     design |= {"pairs": str(cell.pairs or "all")}
     design |= {"subset_seed": str(cell.subset_seed), "init_seed": str(cell.init_seed)}
     return design | {key: _text(keys.get(trial, key)) for key in varying(sweep)}
@@ -71,7 +75,7 @@ def trial_tags(sweep: SweepRecord, cell: PlannedCell) -> dict[str, str]:
     names = arms(sweep)
     colour = _COLOURS[(names.index(cell.arm) if cell.arm in names else cell.number) % len(_COLOURS)]
     return _common_tags(sweep) | {
-        "radsweep.role": "stage" if cell.stage else "trial",
+        "radsweep.role": "stage" if cell.stage else "reference" if cell.reference else "trial",
         "arm": cell.arm,
         "pairs": str(cell.pairs or "all"),
         "seed": f"{cell.subset_seed}.{cell.init_seed}",

@@ -37,6 +37,11 @@ def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:
     return model.eval(), trial, state["tokenizer"]
 
 
+def untrained_model(trial: Trial, tokenizer: str) -> VisionLanguageModel:
+    """The model that a trial starts from, as it is."""
+    return build_model(trial, load_tokenizer(tokenizer).vocabulary).eval()
+
+
 def measured_of(
     model: VisionLanguageModel, trial: Trial, data: PreparedData, split: Split, device: torch.device
 ) -> Measured:

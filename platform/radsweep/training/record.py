@@ -63,6 +63,7 @@ class PlannedCell(BaseModel):
     init_seed: int = 0
     number: int = 0  # order in the plan; stages count down from -1
     stage: str = ""  # image or text, where this is no cell but an adaptation stage
+    reference: bool = False  # a public model, named by `arm`, that was measured and not trained
 
 
 class SweepRecord(BaseModel):
@@ -76,6 +77,7 @@ class SweepRecord(BaseModel):
     select: str  # metric of evaluate.select
     cells: tuple[PlannedCell, ...]
     stages: tuple[PlannedCell, ...] = ()  # adaptation stages that cells start from
+    references: tuple[PlannedCell, ...] = ()  # public models measured on the same test split
     baseline: str = ""  # arm that the others are compared with
     status: Literal["running", "finished", "failed", "interrupted"] = "running"
     data: dict[str, Any] = {}  # manifest without shards: name, fingerprint, counts, dropped, notes, source
