@@ -34,7 +34,7 @@ def shown(sweep: SweepRecord, cells: dict[str, CellRecord]) -> str:
 
 
 def test_every_number_of_the_report_stands_in_all_its_forms(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
-    page = write_report(tmp_path, *ablation(NUMBERS))
+    page = write_report(tmp_path, *ablation(NUMBERS)).page
     assert page == tmp_path / "report.html"
     html = page.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
     markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def test_every_kind_and_state_of_a_sweep_has_a_report(
     if kind == "failed":
         broken = {"status": "failed", "error": "out of memory", "best": {}, "final": {}, "history": ()}
         cells = {key: record.model_copy(update=broken) for key, record in cells.items()}
-    html = write_report(tmp_path, sweep, cells).read_text(encoding="utf-8")
+    html = write_report(tmp_path, sweep, cells).page.read_text(encoding="utf-8")
     figures = html.count("<figure")
     expected = {"ablation": 5, "search": 5, "train": 1, "running": 0, "failed": 0, "one size": 3}
     assert figures == expected[kind]
@@ -78,7 +78,7 @@ def test_what_people_wrote_is_escaped_everywhere(ablation: Callable[..., Sweep],
     sweep, cells = ablation({"baseline": {300: [0.1]}, HOSTILE: {300: [0.2]}}, name=HOSTILE, notes=(HOSTILE,))
     key = f"{HOSTILE}-300-0"
     cells[key] = cells[key].model_copy(update={"status": "failed", "error": HOSTILE})
-    html = write_report(tmp_path, sweep, cells).read_text(encoding="utf-8")
+    html = write_report(tmp_path, sweep, cells).page.read_text(encoding="utf-8")
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)" in html
     assert "<script" not in (tmp_path / "report.md").read_text(encoding="utf-8")
@@ -90,7 +90,7 @@ def test_what_people_wrote_is_escaped_everywhere(ablation: Callable[..., Sweep],
 
 
 def test_the_page_refers_to_nothing_outside_itself(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
-    html = write_report(tmp_path, *ablation(NUMBERS)).read_text(encoding="utf-8")
+    html = write_report(tmp_path, *ablation(NUMBERS)).page.read_text(encoding="utf-8")
     targets = re.findall(r"""(?:src|href|action|data)\s*=\s*["']([^"']*)""", html) + re.findall(r"url\(([^)]*)\)", html)
     assert targets
     assert [t for t in targets if not t.startswith(("#", "data:,"))] == []
@@ -115,8 +115,8 @@ def test_a_value_that_is_no_number_is_left_out_and_the_json_stays_valid(
 
 
 def test_the_report_of_a_sweep_is_the_same_each_time(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
-    first = write_report(tmp_path / "a", *ablation(NUMBERS)).read_bytes()
-    assert write_report(tmp_path / "b", *ablation(NUMBERS)).read_bytes() == first
+    first = write_report(tmp_path / "a", *ablation(NUMBERS)).page.read_bytes()
+    assert write_report(tmp_path / "b", *ablation(NUMBERS)).page.read_bytes() == first
 
 
 def test_the_terminal_shows_mean_deviation_replicates_and_unconverged_cells(ablation: Callable[..., Sweep]) -> None:
@@ -144,7 +144,7 @@ def test_a_real_browser_opens_the_page_at_390_pixels_without_errors_requests_or_
 ) -> None:
     long = "an-arm-with-a-name-of-many-words-that-no-telephone-could-ever-show-on-one-line"
     sweep = ablation(NUMBERS | {long: NUMBERS["local"]}, name=long) if kind == "ablation" else search([0.1, 0.3, 0.2])
-    page = write_report(tmp_path / "report", *sweep)
+    page = write_report(tmp_path / "report", *sweep).page
     (tmp_path / "frame.html").write_text(FRAME.format(page=page.as_uri()), encoding="utf-8")
     assert CHROMIUM is not None
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]

@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -73,6 +73,12 @@ class Store:
     def read_stage(self, key: str) -> CellRecord | None:
         """An adaptation stage that ended, in whatever way; None as with `read_cell`."""
         return _read_record(self.stage_folder(key))
+
+    def read_stages_of(self, cells: Mapping[str, CellRecord]) -> dict[str, CellRecord]:
+        """{key: record} of the adaptation stages that cells started from."""
+        keys = {key for record in cells.values() for key in record.stages.values()}
+        records = {key: self.read_stage(key) for key in sorted(keys)}
+        return {key: record for key, record in records.items() if record is not None}
 
     def write_stage(self, record: CellRecord) -> None:
         write_atomically(self.stage_folder(record.key) / RECORD, record.model_dump_json())
