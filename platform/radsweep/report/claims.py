@@ -42,6 +42,7 @@ class Finding:
     sentence: str
     arm: str = ""
     size: int | None = None
+    beside: str = ""  # p, replicates, compute, ...
     cells: tuple[int, ...] = ()  # numbers of the cells that it rests on
 
 
@@ -58,8 +59,8 @@ def compared(results: Results, group: Group) -> Finding | None:
     found = verdict(results, group, comparison)
     baseline = _baseline(results, group)
     cells = [r.planned.number for g in (group, baseline) for r in g.results if r.replicate in comparison.replicates]
-    sentence = _sentence(results, group, comparison, found)
-    return Finding(found, sentence, group.arm, group.size, tuple(cells))
+    sentence, beside = _worded(results, group, comparison, found)
+    return Finding(found, sentence, group.arm, group.size, beside, tuple(cells))
 
 
 def verdict(results: Results, group: Group, comparison: Comparison) -> Verdict:
@@ -86,19 +87,24 @@ def _baseline(results: Results, group: Group) -> Group:
     return baseline
 
 
-def _sentence(results: Results, group: Group, comparison: Comparison, found: Verdict) -> str:
+def _worded(results: Results, group: Group, comparison: Comparison, found: Verdict) -> tuple[str, str]:
+    """The sentence, and what stands beside it."""
     at, base = f"At {wording.size_name(group.size)}, {group.arm}", results.sweep.baseline
     if found == "same run":
-        return f"{at} gave the very numbers of {base} ({_levels(results, comparison)[0]}): {SAME_RUN}."
+        return f"{at} gave the very numbers of {base} ({_levels(results, comparison)[0]}): {SAME_RUN}.", ""
     change = results.evidence.differences.get((group.arm, group.size))
+    cost = relative(results, group.arm, [group.size])
+    compute = [cost.sentence] if cost else []
     if change is None:
-        return f"{at} {_without_interval(results, group, comparison, found)}"
-    lines = [f"{at}{_with_interval(results, group, comparison, found, change)}."]
-    if cost := relative(results, group.arm, [group.size]):
-        lines.append(cost.sentence)
-    if sentence := multiplier_sentence(results, group):
-        lines.append(sentence)
-    return " ".join(lines)
+        return f"{at} {_without_interval(results, group, comparison, found)}", " ".join(compute)
+    sentence = f"{at}{_with_interval(results, group, comparison, found, change)}."
+    beside = [_tested(results, group, comparison, change), *compute]
+    if times := multiplier_sentence(results, group):
+        if found == "no evidence":
+            beside.append(times)
+        else:
+            sentence = f"{sentence} {times}"
+    return sentence, " ".join(beside)
 
 
 def _levels(results: Results, comparison: Comparison) -> list[str]:
@@ -106,34 +112,47 @@ def _levels(results: Results, comparison: Comparison) -> list[str]:
 
 
 def _with_interval(results: Results, group: Group, comparison: Comparison, found: Verdict, change: Difference) -> str:
-    """Effect and interval first, p second, then what speaks against taking it at its word."""
-    metric, base = results.metric, results.sweep.baseline
-    evidence = results.evidence
-    adjusted = evidence.p_holm[group.arm, group.size]
-    effect = wording.difference_interval(metric, change)
-    reached, of_base = _levels(results, comparison)
-    beside = f"{reached} against {of_base} for {base}"
-    n = wording.count(comparison.difference.n, "replicate")
-    p = f"p {wording.p_value(adjusted)} after correction for {wording.count(evidence.comparisons, 'comparison')}"
+    """Effect and interval, and in the same sentence what speaks against taking them at their word."""
+    effect = wording.difference_interval(results.metric, change)
     late = wording.listed(unconverged(results, (_baseline(results, group), group), comparison))
     if found in ("helped", "hurt"):
-        return f" {found}: {effect}, {beside}; {p}; {n}, all cells converged"
+        return f" {found}: {effect}"
     if found == "not converged":
         return (
-            f": {effect}, {beside}; {p}; but {late} had not converged, so this is evidence about this much training "
-            "only, not about the technique"
+            f": {effect}, but {late} had not converged, so this is evidence about this much training only, not about "
+            "the technique"
         )
-    ends = [f"{wording.signed(metric, end)}" for end in (change.low, change.high)]
-    doubt = [f"effects beyond {ends[0]} or {ends[1]}{wording.points(metric)} are unlikely on this data"]
-    if change.p < SIGNIFICANT <= adjusted:
-        doubt.append(f"without the correction p would be {wording.p_value(change.p)}: a hint, worth more replicates")
+    doubts = [_unlikely(results.metric, change)]
     if change.seeds == 1:
-        doubt = ["with one replicate the interval holds other patients alone, not other seeds or subsets of studies"]
+        doubts = ["with one replicate the interval holds other patients alone, not other seeds or subsets of studies"]
     if change.no_variation:
-        doubt = ["nothing varied between patients or seeds, so that the interval says little"]
+        doubts = ["nothing varied between patients or seeds, so that the interval says little"]
     if late:
-        doubt.append(f"{late} had not converged, so this is about this much training only")
-    return f": {effect}, {beside}, no evidence of a difference ({p}; {n}); {'; '.join(doubt)}"
+        doubts.append(f"{late} had not converged, so this is about this much training only")
+    return f": {effect}, no evidence of a difference; {'; '.join(doubts)}"
+
+
+def _unlikely(metric: str, change: Difference) -> str:
+    """The ends of an interval that lie on the far side of no difference."""
+    ends = [change.low] * (change.low < 0) + [change.high] * (change.high > 0)
+    beyond = " or ".join(wording.signed(metric, end) for end in ends)
+    return f"effects beyond {beyond}{wording.points(metric)} are unlikely on this data"
+
+
+def _tested(results: Results, group: Group, comparison: Comparison, change: Difference) -> str:
+    """p, levels and what the comparison rests on."""
+    evidence = results.evidence
+    adjusted = evidence.p_holm[group.arm, group.size]
+    parts = ["{} against {} for {}".format(*_levels(results, comparison), results.sweep.baseline)]
+    parts.append(
+        f"p {wording.p_value(adjusted)} after correction for {wording.count(evidence.comparisons, 'comparison')}"
+    )
+    if change.p < SIGNIFICANT <= adjusted:
+        parts.append(f"p {wording.p_value(change.p)} by itself, a hint that may be chance among so many")
+    late = unconverged(results, (_baseline(results, group), group), comparison)
+    replicates = wording.count(comparison.difference.n, "replicate")
+    parts.append(f"{replicates}, {'not all' if late else 'all'} cells converged")
+    return wording.sentence_start("; ".join(parts)) + "."
 
 
 def _without_interval(results: Results, group: Group, comparison: Comparison, found: Verdict) -> str:

@@ -34,8 +34,8 @@ class Relative:
 
     @property
     def sentence(self) -> str:
-        share = f"{self._least}{wording.times(self.seconds)} times the time and {wording.times(self.steps)} times the"
-        return f"A run took {share} optimiser steps of one of the baseline, adaptation of its towers included."
+        time = f"{self._least}{wording.times(self.seconds)} × the baseline's time"
+        return f"Compute: {time} and {wording.times(self.steps)} × its optimiser steps, adaptation included."
 
     @property
     def _least(self) -> str:

@@ -10,7 +10,7 @@ from radsweep.report import evidence_tables, tables, wording
 from radsweep.report.adaptation import adaptation
 from radsweep.report.best import best_experiment, best_yaml, experiment_yaml, how_chosen
 from radsweep.report.checks import warnings
-from radsweep.report.claims import SETTING, Finding, rule
+from radsweep.report.claims import Finding, rule
 from radsweep.report.entries import Entry, arm_entry
 from radsweep.report.findings import findings
 from radsweep.report.recommendation import Recommendation, recommendation
@@ -116,7 +116,6 @@ def _limits(results: Results) -> list[str]:
         limits += [
             "± is the standard deviation over replicates (subset of studies and start); intervals hold the noise of a "
             "finite set of patients as well.",
-            SETTING,
             "Compute counts the adaptation of an arm's towers in full, though a sweep runs each stage once.",
             *results.evidence.notes,
         ]

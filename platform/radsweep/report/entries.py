@@ -49,6 +49,7 @@ def arm_entry(results: Results, group: Group) -> Entry:
     spread = comparison.difference if comparison else None
     change, multiplier = evidence.differences.get(place), evidence.multipliers.get(place)
     judged = verdict(results, group, comparison) if comparison else ""
+    times = multiplier if multiplier and judged != "same run" and multipliers.says_something(multiplier) else None
     against = (results.sweep.baseline, group.size)
     why_not = evidence.why_not(place, against) if comparison and change is None else ""
     return Entry(
@@ -70,8 +71,8 @@ def arm_entry(results: Results, group: Group) -> Entry:
         p_shown=f"p {wording.p_value(evidence.p_holm[place])}" if change else "",
         sign_flip=evidence.sign_flips.get(place),
         multiplier=multiplier,
-        multiplier_shown=multipliers.shown(multiplier) if multiplier and judged != "same run" else "",
-        multiplier_doubt=multipliers.multiplier_doubt(results, group) if multiplier else "",
+        multiplier_shown=f"{multipliers.shown(times)} pairs" if times else "",
+        multiplier_doubt=multipliers.multiplier_doubt(results, group),
         compute=relative(results, group.arm, [group.size]),
         paired=spread.n if spread else 0,
         verdict=judged,

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from radsweep.evaluation.statistics.intervals import LEVEL
 from radsweep.report import wording
 from radsweep.report.results import Group, Result, Results
-from radsweep.report.svg import COLOURS, INK, MARKERS, OUTLINES, drawing
+from radsweep.report.svg import COLOURS, INK, MARKERS, OUTLINES, drawing, short
 
 MOST_PANELS = 60
 PANEL = (0.2, 0.14, 0.97, 0.96)  # left, bottom, right, top
@@ -63,7 +63,7 @@ def by_size(results: Results) -> Figure | None:
         _draw_by_size(picture.axes, results, groups, several)
     with drawing("by-size-file", title, 7.5, 4.2) as alone:
         _draw_by_size(alone.axes, results, groups, several)
-        keys = [Line2D([], [], color=key.colour, marker=key.marker, label=key.name) for key in legend(results)]
+        keys = [Line2D([], [], color=key.colour, marker=key.marker, label=short(key.name)) for key in legend(results)]
         alone.axes.legend(handles=keys, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         alone.axes.set_title(title, fontsize=11)
     bars = f" Bars: {100 * LEVEL:.4g} % intervals." if results.evidence.levels else ""

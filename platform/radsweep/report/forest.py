@@ -13,10 +13,10 @@ from radsweep.report.claims import verdict
 from radsweep.report.figures import Figure
 from radsweep.report.results import Results
 from radsweep.report.runs import unconverged
-from radsweep.report.svg import COLOURS, INK, PAGE, drawing
+from radsweep.report.svg import COLOURS, INK, PAGE, drawing, short
 
 MOST_ROWS = 80
-LONGEST_NAME = 24
+WIDTH = 4.8  # inches: narrow, so that names can be read on a telephone
 _GOOD, _BAD = COLOURS[2], COLOURS[4]
 
 
@@ -37,10 +37,10 @@ def forest(results: Results) -> Figure | None:
         return None
     title = f"Difference from {results.sweep.baseline}, {wording.metric_name(results.metric)}"
     shown = rows[:MOST_ROWS]
-    with drawing("forest", title, 5.6, 0.9 + 0.26 * len(shown)) as picture:
+    with drawing("forest", title, WIDTH, 0.9 + 0.26 * len(shown)) as picture:
         _draw(picture.axes, shown)
         scale = 100 if wording.is_share(results.metric) else 1
-        picture.axes.xaxis.set_major_formatter(lambda value, _: f"{scale * value:+.4g}".replace("-", "−"))
+        picture.axes.xaxis.set_major_formatter(lambda value, _: _signed(scale * value))
         picture.axes.set_xlabel(f"difference{wording.points(results.metric).replace(' ', ', in ')}")
         picture.axes.axvline(0, color=INK, linewidth=1)
     left = f" {len(rows) - len(shown)} more rows stand in the table." if len(rows) > len(shown) else ""
@@ -67,16 +67,21 @@ def _rows(results: Results) -> list[Row]:
     return rows
 
 
-def importance_figure(found: Importances) -> Figure:
+def importance_figure(found: Importances, stopped: int) -> Figure:
     """Shares of the spread between trials; observational, as its note says."""
     title = "Which keys went with the metric"
     rows = [Row(i.key, (max(i.low, 0.0), i.estimate, i.high), COLOURS[0]) for i in found.keys]
-    with drawing("importances", title, 5.6, 0.9 + 0.26 * len(rows)) as picture:
+    with drawing("importances", title, WIDTH, 0.9 + 0.26 * len(rows)) as picture:
         _draw(picture.axes, rows)
         picture.axes.set_xlim(left=0)
         picture.axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
         picture.axes.set_xlabel("share of the spread between trials")
-    return Figure(title, picture.svg, found.note, picture.file)
+    early = (
+        f" {stopped:,} of {found.trials:,} trials were stopped early: they count as far as they came."
+        if stopped
+        else ""
+    )
+    return Figure(title, picture.svg, found.note + early, picture.file)
 
 
 def _draw(axes: Axes, rows: list[Row]) -> None:
@@ -87,7 +92,7 @@ def _draw(axes: Axes, rows: list[Row]) -> None:
         axes.hlines(y, low, high, color=row.colour, linewidth=1.8)
         face = PAGE if row.hollow else row.colour
         axes.plot(middle, y, marker="o", markersize=6, color=row.colour, markerfacecolor=face, markeredgewidth=1.6)
-    axes.set_yticks(range(len(rows)), [_short(row.name) for row in rows])
+    axes.set_yticks(range(len(rows)), [short(row.name) for row in rows])
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row.ends is None else "normal")
     axes.tick_params(axis="y", length=0)
@@ -96,5 +101,5 @@ def _draw(axes: Axes, rows: list[Row]) -> None:
     axes.locator_params(axis="x", nbins=6)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+def _signed(value: float) -> str:
+    return f"{value:+.4g}".replace("-", "−") if value else "0"

@@ -41,6 +41,9 @@ def render_html(results: Results, content: Content, pictures: Pictures) -> str:
         intervals=bool(results.evidence.levels),
         headlines=[finding for finding in content.findings if not finding.arm],
         comparisons=[(arm, list(found)) for arm, found in itertools.groupby(compared, lambda finding: finding.arm)],
+        clear=[
+            f for f in compared if f.verdict in ("helped", "hurt", "not converged") and results.evidence.differences
+        ],
         legend=legend(results),
         pictures=pictures,
         slices=slices(results),

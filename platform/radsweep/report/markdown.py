@@ -22,7 +22,7 @@ def _lines(results: Results, content: Content) -> Iterator[str]:
     for finding in content.findings:
         label = f"**{finding.verdict}**: " if finding.arm else ""
         trace = f" (cells {', '.join(map(str, finding.cells))})" if finding.cells else ""
-        yield f"- {label}{_escaped(finding.sentence)}{trace}"
+        yield f"- {label}{_escaped(f'{finding.sentence} {finding.beside}'.strip())}{trace}"
     beside = f" Chance level {content.chance_shown}." if content.chance is not None else ""
     explained = f"{wording.sentence_start(content.metric_name)}: {content.metric_explained}.{beside} {content.rule}"
     yield from ("", _escaped(explained.strip()))

@@ -10,52 +10,62 @@ from radsweep.report.runs import unconverged
 
 def shown(found: Multiplier) -> str:
     """`2.1 × [1.3, 3.4]`; `> 10` and `< 0.33` where it lies beyond the measured range."""
+    if not says_something(found):
+        return "beyond the range"
     ends = f"[{_end(found.low, found.low_beyond)}, {_end(found.high, found.high_beyond)}]"
     return f"{_end(found.estimate, found.beyond)} × {ends}"
 
 
+def says_something(found: Multiplier) -> bool:
+    """Not where an arm passes the baseline at the largest size: worth more than once the pairs, which is no news."""
+    return found.beyond != "above" or found.pairs < found.measured[-1]
+
+
 def multiplier_sentence(results: Results, group: Group) -> str:
-    """Empty where the baseline has too few sizes."""
+    """Empty where the baseline has too few sizes, or none as large as it would need."""
     found = results.evidence.multipliers.get((group.arm, group.size))
-    if found is None:
+    if found is None or not says_something(found):
         return ""
-    base = results.sweep.baseline
     times = f"{_word(found.estimate, found.beyond)} times the pairs"
-    span = f"{found.measured[0]:,} to {found.measured[-1]:,} pairs"
-    beyond = f", beyond the measured range of {span}" if found.beyond else ""
     ends = f"{_word(found.low, found.low_beyond)} to {_word(found.high, found.high_beyond)}"
-    interval = f"{100 * found.level:.4g} % interval {ends}"
-    if not found.beyond and (found.low_beyond or found.high_beyond):
-        interval += f"; beyond the measured range of {span}"
-    text = f"It does as well as {base} would with {times} ({interval}){beyond}"
+    text = f"It does as well as {results.sweep.baseline} would with {times} ({100 * found.level:.4g} % interval {ends}"
+    if found.beyond or found.low_beyond or found.high_beyond:
+        text += f"; beyond the measured range of {found.measured[0]:,} to {found.measured[-1]:,} pairs"
     doubt = multiplier_doubt(results, group)
-    return f"{text}; {doubt}." if doubt else f"{text}."
+    return f"{text}): {doubt}." if doubt else f"{text})."
 
 
 def trusted(results: Results, group: Group) -> bool:
-    """Whether the baseline's curve and the arm itself had converged."""
-    return not _late_sizes(results) and not unconverged(results, (group,), None)
+    """Whether the arm and the part of the baseline's curve that the multiplier rests on had converged."""
+    return not _late_sizes(results, group) and not unconverged(results, (group,), None)
 
 
 def multiplier_doubt(results: Results, group: Group) -> str:
     """Why the multiplier is not to be trusted; empty where nothing speaks against it."""
     doubts = []
-    if late := _late_sizes(results):
+    if late := _late_sizes(results, group):
         doubts.append(
-            f"this is an upper bound and not to be trusted, since {results.sweep.baseline} had not converged at "
-            f"{wording.listed(late)} and longer training would lower the multiplier"
+            f"an upper bound, not to be trusted, since {results.sweep.baseline} had not converged at "
+            f"{wording.listed(late)} and would do better with longer training"
         )
     if unconverged(results, (group,), None):
-        doubts.append(f"{group.arm} itself had not converged{'' if late else ', so it is not to be trusted'}")
+        doubts.append(f"{'' if late else 'not to be trusted, since '}{group.arm} itself had not converged")
     found = results.evidence.multipliers.get((group.arm, group.size))
     if found and found.seeds == 1:
-        doubts.append("it is of one seed, and others may differ")
+        doubts.append("from one seed, others may differ")
     return "; ".join(doubts)
 
 
-def _late_sizes(results: Results) -> list[str]:
+def _late_sizes(results: Results, group: Group) -> list[str]:
+    """Sizes at which the baseline had not converged, among those about where the interval lies on its curve."""
+    found = results.evidence.multipliers.get((group.arm, group.size))
+    if found is None:
+        return []
+    ends = found.low * found.pairs, found.high * found.pairs
+    first = max((n for n in found.measured if n <= ends[0] * (1 + 1e-9)), default=found.measured[0])
+    last = min((n for n in found.measured if n >= ends[1] * (1 - 1e-9)), default=found.measured[-1])
     curve = [g for size in results.sizes if (g := results.group(results.sweep.baseline, size))]
-    return [wording.size_name(g.size) for g in curve if unconverged(results, (g,), None)]
+    return [wording.size_name(g.size) for g in curve if first <= g.trained <= last and unconverged(results, (g,), None)]
 
 
 def _end(value: float, beyond: str) -> str:

@@ -29,6 +29,8 @@ def pictures_of(results: Results, importances: Importances | None) -> Pictures:
     return Pictures(
         forest=forest(results),
         by_size=by_size(results),
-        importances=importance_figure(importances) if importances else None,
+        importances=importance_figure(importances, sum(r.status == "stopped" for r in results.measured))
+        if importances
+        else None,
         search=search_figures(results),
     )

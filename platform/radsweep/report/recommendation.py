@@ -10,7 +10,6 @@ from radsweep.report import wording
 from radsweep.report.best import as_yaml
 from radsweep.report.claims import SETTING, Finding
 from radsweep.report.compute import relative
-from radsweep.report.evidence import SIGNIFICANT
 from radsweep.report.results import Group, Results, best_result
 from radsweep.report.runs import unconverged
 
@@ -38,7 +37,7 @@ def recommendation(results: Results, findings: list[Finding]) -> Recommendation 
         recipe=_recipe(results, group, findings),
         evidence=_evidence(results, group),
         cautions=list(_cautions(results, group, findings)),
-        next=list(_next(results, group, combined)),
+        next=list(_next(results, group, findings, combined)),
         next_yaml=as_yaml({"ablation": {"arms": combined}}) if combined else "",
     )
 
@@ -48,28 +47,35 @@ def _verdict(findings: list[Finding], group: Group) -> str:
 
 
 def _recipe(results: Results, group: Group, findings: list[Finding]) -> str:
-    base, at = results.sweep.baseline, wording.size_name(group.size)
+    base, at, found = results.sweep.baseline, wording.size_name(group.size), _verdict(findings, group)
+    chosen = f"had the best mean on the validation split at {at}"
     if group.arm == base:
-        return f"Stay with {base}: no other arm had a better mean on the validation split at {at}."
-    if _verdict(findings, group) == "helped":
-        return f"Use {group.arm}: it had the best validation mean at {at}, and the test split confirms it."
-    return (
-        f"Keep {base} for now: {group.arm} had the best mean on the validation split at {at}, but that it is better "
-        "than the baseline is not shown."
-    )
+        return f"Stay with {base}: it {chosen}."
+    helped = [f.size for f in findings if f.arm == group.arm and f.verdict == "helped"]
+    if found == "helped":
+        return f"Use {group.arm}: it {chosen}, and helped at {wording.sizes_name(helped)}."
+    open_ended = {
+        "not converged": "but training had not converged there, so that the technique is not shown to be better",
+        "hurt": f"but on the test split it was worse than {base}",
+        "same run": f"but it is {base} itself",
+    }.get(found, "but that it is better there is not shown")
+    if helped:
+        return f"Use {group.arm} at {wording.sizes_name(helped)}, where it helped; it {chosen}, {open_ended}."
+    return f"Keep {base} for now: {group.arm} {chosen}, {open_ended}."
 
 
 def _evidence(results: Results, group: Group) -> str:
     place, base = (group.arm, group.size), results.sweep.baseline
     change = results.evidence.differences.get(place)
     if group.arm == base:
-        return "Differences of the other arms from it stand above." if results.evidence.differences else ""
+        return "Differences of the other arms from it stand below." if results.evidence.differences else ""
     if change is None:
         return f"There is no interval for this choice, because {results.evidence.why_not(place, (base, group.size))}."
     p = wording.p_value(results.evidence.p_holm[place])
     return (
-        f"On the test split, which had no part in the choice, {group.arm} differs from {base} by "
-        f"{wording.difference_interval(results.metric, change)}, p {p} after correction; from {change.rests_on}."
+        f"On the test split, which had no part in the choice, at {wording.size_name(group.size)} it differs from "
+        f"{base} by {wording.difference_interval(results.metric, change)}, p {p} after correction; from "
+        f"{change.rests_on}."
     )
 
 
@@ -95,15 +101,16 @@ def _cautions(results: Results, group: Group, findings: list[Finding]) -> Iterat
     yield SETTING
 
 
-def _next(results: Results, group: Group, combined: dict[str, Any]) -> Iterator[str]:
+def _next(results: Results, group: Group, findings: list[Finding], combined: dict[str, Any]) -> Iterator[str]:
     late = [r for r in results.measured if r.record and not r.record.converged]
     if late:
         yield (
             f"Train longer (train.until: plateau with a higher train.max_epochs): {len(late):,} of "
             f"{len(results.measured):,} cells had not converged."
         )
-    places = [place for place in results.evidence.differences if place[1] == group.size]
-    yield from _narrower(results, places)
+    yield from _narrower(
+        results, [f.arm for f in findings if f.size == group.size and f.verdict == "no evidence"], group
+    )
     if combined:
         yield f"Run {wording.listed(list(combined))}: each part helped by itself, together they were not run."
     if len(results.sizes) == 1:
@@ -111,18 +118,15 @@ def _next(results: Results, group: Group, combined: dict[str, Any]) -> Iterator[
     yield "Give every arm the same tuning budget before a technique is written off: each ran at one setting."
 
 
-def _narrower(results: Results, places: list[tuple[str, int | None]]) -> Iterator[str]:
+def _narrower(results: Results, undecided: list[str], group: Group) -> Iterator[str]:
     """What would make the intervals of undecided comparisons narrower: more seeds, or more test studies."""
-    open_ended = [p for p in places if results.evidence.p_holm[p] >= SIGNIFICANT]
-    undecided = [p for p in open_ended if not results.evidence.differences[p].no_variation]
-    if not undecided:
+    found = [d for arm in undecided if (d := results.evidence.differences.get((arm, group.size)))]
+    if not found:
         return
-    changes = [results.evidence.differences[p] for p in undecided]
-    names = wording.listed([arm for arm, _ in undecided])
-    seeds = changes[0].seeds
-    of_seeds = sum((c.seed_variance or 0.0) > c.patient_variance for c in changes)
-    if seeds < 3 or 2 * of_seeds >= len(changes):
-        yield f"More replicates (ablation.seeds.subset above {seeds}) to decide on {names}: seeds vary, or are few."
+    names = wording.listed(undecided)
+    of_seeds = sum((d.seed_variance or 0.0) > d.patient_variance for d in found)
+    if found[0].seeds < 3 or 2 * of_seeds >= len(found):
+        yield f"More replicates (ablation.seeds.subset above {found[0].seeds}) to decide on {names}."
     else:
         yield (
             f"A larger test split to decide on {names}: their intervals are wide because patients differ, which more "

@@ -29,6 +29,7 @@ OUTLINES = {  # the same markers in a box of 12 x 12, for the legend in the page
     "<": "M1 6l10 5V1z",
     ">": "M11 6L1 11V1z",
 }
+LONGEST_NAME = 24
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "radsweep",
@@ -87,6 +88,11 @@ def drawing(
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     picture.svg = _inline(buffer.getvalue(), name, label)
     picture.file = _alone(buffer.getvalue())
+
+
+def short(name: str) -> str:
+    """A name that leaves room for the picture."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def _alone(text: str) -> str:

@@ -67,9 +67,9 @@ def points(metric: str) -> str:
 
 
 def signed(metric: str, value: float) -> str:
-    """As `difference`, without the unit."""
-    sign = "+" if value >= 0 else "−"
-    return sign + _bare(metric, abs(value))
+    """As `difference`, without the unit; what rounds to 0 has no sign."""
+    size = _bare(metric, abs(value))
+    return size if not size.strip("0.") else ("+" if value > 0 else "−") + size
 
 
 def deviation(metric: str, found: Spread) -> str:
