@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -8,6 +9,8 @@ import yaml
 from radsweep.report.findings import findings
 from radsweep.report.recommendation import Recommendation, recommendation
 from radsweep.report.results import join
+from radsweep.report.write import write_report
+from radsweep.spec.load import load_experiment
 from radsweep.training.record import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
@@ -33,6 +36,17 @@ def test_an_arm_that_helped_is_recommended_with_its_interval(
     assert any("one data set (made-up)" in caution for caution in found.cautions)
     assert any("Add sizes" in step for step in found.next)
     assert found.next_yaml == ""
+
+
+def test_the_recipes_file_says_what_speaks_for_it_and_still_runs(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any], tmp_path: Path
+) -> None:
+    sweep, cells, queries = with_queries(*ablation({"baseline": {300: BASE}, "local": {300: CLEAR}}))
+    write_report(tmp_path, sweep, cells, queries.get)
+    assert "# On the test split, which had no part in the choice, at 300 pairs it differs from baseline by +6.0" in (
+        tmp_path / "best.yaml"
+    ).read_text(encoding="utf-8")
+    assert load_experiment(tmp_path / "best.yaml").objective.local.weight == 0.1
 
 
 def test_an_arm_that_may_be_better_by_chance_is_not(

@@ -59,6 +59,7 @@ def content(results: Results) -> Content:
     metric, best = results.metric, best_result(results)
     ablation = results.sweep.kind == "ablation"
     found, important = findings(results), evidence_tables.searched_importances(results)
+    advice = recommendation(results, found)
     return Content(
         title=results.sweep.name,
         subtitle=_subtitle(results),
@@ -71,7 +72,7 @@ def content(results: Results) -> Content:
         pool=results.pool(),
         rule=rule(results) if ablation and results.measured else "",
         findings=found,
-        recommendation=recommendation(results, found),
+        recommendation=advice,
         entries=[arm_entry(results, group) for group in results.groups] if ablation else [],
         comparisons=evidence_tables.comparisons(results),
         effects=evidence_tables.effects(results),
@@ -82,7 +83,7 @@ def content(results: Results) -> Content:
         others=tables.other_metrics(results),
         chosen=how_chosen(results, best) if best else "",
         best=best_experiment(results),
-        best_yaml=best_yaml(results) or "",
+        best_yaml=best_yaml(results, advice.evidence if advice else "") or "",
         warnings=warnings(results),
         cost=tables.cost(results),
         stages=tables.stages(results),

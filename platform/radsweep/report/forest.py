@@ -41,7 +41,9 @@ def forest(results: Results) -> Figure | None:
         _draw(picture.axes, shown)
         scale = 100 if wording.is_share(results.metric) else 1
         picture.axes.xaxis.set_major_formatter(lambda value, _: _signed(scale * value))
-        picture.axes.set_xlabel(f"difference{wording.points(results.metric).replace(' ', ', in ')}")
+        picture.axes.set_xlabel(
+            f"difference from {short(results.sweep.baseline)}{wording.points(results.metric).replace(' ', ', in ')}"
+        )
         picture.axes.axvline(0, color=INK, linewidth=1)
     left = f" {len(rows) - len(shown)} more rows stand in the table." if len(rows) > len(shown) else ""
     note = f"Bars: {100 * LEVEL:.4g} % intervals. Green: helped. Red: hurt. Hollow: a cell had not converged.{left}"
