@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from radsweep.evaluation.queries import QueryResults
 from radsweep.report.evidence import Evidence
 from radsweep.report.evidence_tables import effects as effects_table
+from radsweep.report.logged import effects as raw_effects
 from radsweep.report.results import Results, join
 from radsweep.training.record import CellRecord, SweepRecord
 
@@ -225,6 +226,9 @@ def test_effects_of_a_factorial_design_are_found_by_what_each_arm_changes(
     rows = {row[0]: row for row in effects_table(results).rows}
     assert rows["a × b"][2].startswith(f"{100 * effects['a', 'b']:+.1f} [")
     assert rows["a"][4] == "averaged"
+    plain = {tuple(e["factors"]): e for e in raw_effects(results)}
+    assert plain["a",]["difference"]["estimate"] == effects["a",]
+    assert plain["a",]["p_holm"] >= plain["a",]["difference"]["p"]
     assert set(results.evidence.effects_p_holm) == {(300, ("a",)), (300, ("b",)), (300, ("a", "b"))}
 
 

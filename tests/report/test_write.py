@@ -90,6 +90,9 @@ def test_statistics_stand_in_every_form_and_can_be_traced(
     assert logged[f"{name}/p_holm"] == entry["p_holm"] >= entry["change"]["p"]
     assert logged[f"{name}/multiplier"] == entry["multiplier"]["estimate"]
     assert f"arm/baseline/300{name[13:]}/difference" not in logged
+    other = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["measures"]
+    assert {m["metric"] for m in other} == {"test/image_to_text/recall_at_10"}
+    assert len(other) == 6
     low, high = (f"{100 * entry['change'][end]:+.1f}" for end in ("low", "high"))
     shown_change = f"+6.0 [{low}, {high}] points"
     html = page.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")

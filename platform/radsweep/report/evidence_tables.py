@@ -68,7 +68,7 @@ def effects(results: Results) -> Table:
 def measures(results: Results) -> Table:
     """Other metrics of the test split with intervals; each is corrected over its own comparisons."""
     rows = []
-    for metric in _other_metrics(results):
+    for metric in other_metrics(results):
         evidence = results.evidence_of(metric)
         for (arm, size), interval in evidence.levels.items():
             rows.append(
@@ -92,7 +92,7 @@ def _change(evidence: Evidence, metric: str, place: tuple[str, int | None]) -> s
     return f"{wording.difference_bracketed(metric, change)}, p {wording.p_value(evidence.p_holm[place])}"
 
 
-def _other_metrics(results: Results) -> list[str]:
+def other_metrics(results: Results) -> list[str]:
     """The same metric in the other direction, then macro AUROC of each task: where every measured cell has them."""
     if results.sweep.kind != "ablation" or not results.metric.startswith("test/"):
         return []

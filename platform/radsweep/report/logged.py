@@ -1,7 +1,11 @@
-"""The statistics as plain numbers under the names that MLflow shows on the sweep's own run."""
+"""The statistics as plain numbers: for MLflow under the names of the sweep's own run, for report.json in full."""
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
+from radsweep.report.evidence_tables import other_metrics
 from radsweep.report.results import Results
 
 
@@ -31,3 +35,33 @@ def logged(results: Results) -> dict[str, float]:
                 f"{name}/multiplier_high": times.high,
             }
     return found
+
+
+def effects(results: Results) -> list[dict[str, Any]]:
+    """Of a factorial design, as in the report's table."""
+    evidence = results.evidence
+    return [
+        {"size": size, **dataclasses.asdict(effect), "p_holm": evidence.effects_p_holm[size, effect.factors]}
+        for size, found in evidence.effects.items()
+        for effect in found
+    ]
+
+
+def measures(results: Results) -> list[dict[str, Any]]:
+    """Other metrics by arm and size, as in the report's table."""
+    rows = []
+    for metric in other_metrics(results):
+        evidence = results.evidence_of(metric)
+        for (arm, size), interval in evidence.levels.items():
+            change = evidence.differences.get((arm, size))
+            rows.append(
+                {
+                    "metric": metric,
+                    "arm": arm,
+                    "size": size,
+                    "interval": dataclasses.asdict(interval),
+                    "change": dataclasses.asdict(change) if change else None,
+                    "p_holm": evidence.p_holm.get((arm, size)),
+                }
+            )
+    return rows

@@ -79,13 +79,19 @@ class Results:
     metric: str
     queries: Queries = no_queries
     stages: Mapping[str, CellRecord] = field(default_factory=dict)  # adaptation that cells started from, by key
+    _evidence: dict[str, Evidence] = field(default_factory=dict, repr=False, compare=False)  # by metric, once made
 
-    @cached_property
+    @property
     def evidence(self) -> Evidence:
         """The statistics of the metric that the report speaks of."""
         return self.evidence_of(self.metric)
 
     def evidence_of(self, metric: str) -> Evidence:
+        if metric not in self._evidence:
+            self._evidence[metric] = self._new_evidence(metric)
+        return self._evidence[metric]
+
+    def _new_evidence(self, metric: str) -> Evidence:
         if self.sweep.kind != "ablation":
             return Evidence(metric, gap="nothing is compared")
         places = {(g.arm, g.size): g for g in self.groups}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from radsweep.report.content import content
 from radsweep.report.html import render_html
-from radsweep.report.logged import logged
+from radsweep.report.logged import effects, logged, measures
 from radsweep.report.markdown import render_markdown
 from radsweep.report.pictures import pictures_of
 from radsweep.report.results import Queries, Results, join, no_queries
@@ -41,7 +41,8 @@ def write_report(
     results = join(sweep, cells, queries, stages)
     said = content(results)
     folder.mkdir(parents=True, exist_ok=True)
-    data = _finite({"report": dataclasses.asdict(said), "curves": _curves(results)})
+    numbers = {"measures": measures(results), "effects": effects(results), "curves": _curves(results)}
+    data = _finite({"report": dataclasses.asdict(said), **numbers})
     _replace(folder / "report.json", json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     _replace(folder / "report.md", render_markdown(results, said))
     if said.best_yaml:
