@@ -26,7 +26,10 @@ def report(
 
     place = Store(store_folder(store))
     record = place.read_sweep(sweep)
-    write_report(place.sweep_folder(record.id) / "report", record, place.read_cells(cell.key for cell in record.cells))
+    cells = place.read_records(record)
+    write_report(
+        place.sweep_folder(record.id) / "report", record, cells, place.read_queries, place.read_stages_of(cells)
+    )
     tell(place, record, as_json)
 
 
@@ -93,8 +96,8 @@ def tell(store: Store, record: SweepRecord, as_json: bool) -> None:
     if as_json:
         print((folder / "report.json").read_text(encoding="utf-8"), end="")
         return
-    cells = store.read_cells(cell.key for cell in record.cells)
-    _results(None, terminal_table(record, cells), False)
+    cells = store.read_records(record)
+    _results(None, terminal_table(record, cells, store.read_queries), False)
     print(f"Report: {folder / 'report.html'}")
     uri = record.experiment.get("run", {}).get("tracking_uri")
     print(f"MLflow: {sanitise_uri(uri) if uri else f'radsweep ui --store {store.root}'}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from radsweep.data.decode import read_index
 from radsweep.errors import InputError
+from radsweep.evaluation.queries import QueryResults
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.trial import Trial
 from radsweep.sweep import cluster
@@ -33,7 +34,9 @@ from radsweep.training.task import now
 
 # a search over these may ask for any study of the training split
 SUBSETS_OR_FEATURES = ("data.", "model.image.freeze", "augment.image.")
-WriteReport = Callable[[Path, SweepRecord, Mapping[str, CellRecord]], Path]
+ReadQueries = Callable[[str], QueryResults | None]
+Records = Mapping[str, CellRecord]
+WriteReport = Callable[[Path, SweepRecord, Records, ReadQueries, Records], tuple[Path, Mapping[str, float]]]
 
 
 def run_sweep(
@@ -43,7 +46,8 @@ def run_sweep(
 
     Args:
         where: the experiment file, for messages.
-        write_report: makes the report of a sweep in a folder.
+        write_report: makes the report of a sweep in a folder, from its cells, their queries and their stages; gives
+            the page and the statistics for MLflow.
         resume: go on with the latest sweep of the same experiment.
 
     Raises:
@@ -154,16 +158,16 @@ def run_sweep(
             }
         )
         store.write_sweep(sweep)
-        folder = finish(store, sweep, write_report)
-        mirror.finish_sweep(sweep, statistics(sweep, watch.ended), folder)
+        folder, evidence = finish(store, sweep, write_report)
+        mirror.finish_sweep(sweep, {**statistics(sweep, watch.ended), **evidence}, folder)
     return sweep
 
 
-def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> Path:
-    """The report and the winner's checkpoint in the sweep's folder; other checkpoints are let go."""
+def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> tuple[Path, Mapping[str, float]]:
+    """The report and the winner's checkpoint in the sweep's folder, and statistics; other checkpoints are let go."""
     folder = store.sweep_folder(sweep.id) / "report"
-    records = store.read_cells({cell.key for cell in (*sweep.cells, *sweep.references)})
-    write_report(folder, sweep, records)
+    records = store.read_records(sweep)
+    _, evidence = write_report(folder, sweep, records, store.read_queries, store.read_stages_of(records))
     best = winner(sweep.cells, records, sweep.select)
     if best is not None:
         source = store.cell_folder(best.key) / "checkpoint"
@@ -173,7 +177,7 @@ def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> Path:
     for cell in sweep.cells:
         if best is None or cell.key != best.key:
             store.forget_checkpoint(cell.key)
-    return folder
+    return folder, evidence
 
 
 def _new_sweep(experiment: Experiment) -> SweepRecord:

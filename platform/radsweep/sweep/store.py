@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -74,6 +74,12 @@ class Store:
         """An adaptation stage that ended, in whatever way; None as with `read_cell`."""
         return _read_record(self.stage_folder(key))
 
+    def read_stages_of(self, cells: Mapping[str, CellRecord]) -> dict[str, CellRecord]:
+        """{key: record} of the adaptation stages that cells started from."""
+        keys = {key for record in cells.values() for key in record.stages.values()}
+        records = {key: self.read_stage(key) for key in sorted(keys)}
+        return {key: record for key, record in records.items() if record is not None}
+
     def write_stage(self, record: CellRecord) -> None:
         write_atomically(self.stage_folder(record.key) / RECORD, record.model_dump_json())
 
@@ -86,6 +92,10 @@ class Store:
     def read_cells(self, keys: Iterable[str]) -> dict[str, CellRecord]:
         records = {key: self.read_cell(key) for key in keys}
         return {key: record for key, record in records.items() if record is not None}
+
+    def read_records(self, sweep: SweepRecord) -> dict[str, CellRecord]:
+        """Those of its cells that ended, and of the public models beside them."""
+        return self.read_cells({cell.key for cell in (*sweep.cells, *sweep.references)})
 
     def forget_checkpoint(self, key: str) -> None:
         shutil.rmtree(self.cell_folder(key) / "checkpoint", ignore_errors=True)
