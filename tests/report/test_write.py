@@ -101,7 +101,7 @@ def test_statistics_stand_in_every_form_and_can_be_traced(
     console.print(terminal_table(sweep, cells, queries.get))
     assert isinstance(console.file, io.StringIO)
     for text in (html, markdown, console.file.getvalue()):
-        assert shown_change in text
+        assert shown_change.removesuffix(" points") in text
     assert f"+6.0 points (95 % interval {low} to {high})" in html
     targets = set(re.findall(r'href="#(cell-\d+)"', html))
     assert len(targets) == len(sweep.cells)

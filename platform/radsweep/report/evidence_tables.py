@@ -57,11 +57,12 @@ def effects(results: Results) -> Table:
             wording.p_value(evidence.effects_p_holm[size, effect.factors]).removeprefix("= "),
             effect.others,
             effect.difference.rests_on,
+            cell_numbers([r for r in results.all if r.planned.pairs == size and r.value(metric) is not None]),
         )
         for size, found in evidence.effects.items()
         for effect in found
     ]
-    head = ("factor", "pairs", "effect", "p, Holm", "other factors", "rests on")
+    head = ("factor", "pairs", "effect", "p, Holm", "other factors", "rests on", "cells")
     return Table("Main effects and interactions", head, tuple(rows))
 
 
@@ -73,15 +74,16 @@ def measures(results: Results) -> Table:
         for (arm, size), interval in evidence.levels.items():
             rows.append(
                 (
-                    wording.metric_name(metric),
                     arm,
                     _pairs(size),
+                    wording.metric_name(metric),
                     wording.value_bracketed(metric, interval),
                     _change(evidence, metric, (arm, size)),
                     str(interval.seeds),
+                    cell_numbers([r for r in results.all if (r.planned.arm, r.planned.pairs) == (arm, size)]),
                 )
             )
-    head = ("measure", "arm", "pairs", "value", "difference", "n")
+    head = ("arm", "pairs", "measure", "value", "difference", "n", "cells")
     return Table("Other measures with intervals", head, tuple(rows))
 
 

@@ -25,8 +25,10 @@ def terminal_table(sweep: SweepRecord, cells: Mapping[str, CellRecord], queries:
     caption = f"{beside}{f' among {pool:,} candidates' if pool else ''}"
     if sweep.kind != "ablation":
         return _trials(results, title, caption)
-    interval = "[95 % interval]"
-    spread, p = (interval, ", p after correction") if results.evidence.levels else ("± standard deviation", "")
+    interval, unit = "[95 % interval]", " in points" * wording.is_share(results.metric)
+    spread, p = "± standard deviation", ""
+    if results.evidence.levels:
+        spread, p = interval, f"{unit} {interval}, p after correction"
     table = Table(
         title=Text(title),
         caption=Text(
@@ -50,7 +52,9 @@ def _cell(entry: Entry) -> Text:
     if entry.replicates:
         text.append(f" ({entry.replicates}){'*' * (entry.converged < entry.replicates)}", style="dim")
     if entry.difference_shown and entry.verdict != "same run":
-        shown = f"\n{entry.difference_shown}{f', {entry.p_shown}' if entry.p_shown else ''}"
+        shown = f"\n{entry.difference_shown}"
+        if entry.p_shown:  # narrow: the caption has the unit
+            shown = shown.removesuffix(" points") + f"\n{entry.p_shown}"
         text.append(shown, style=_STYLE.get(entry.verdict, "dim"))
     elif entry.verdict:
         text.append("\nsame numbers as the baseline", style="dim")
