@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,15 +39,26 @@ class SplitIndex:
         return np.repeat(np.arange(len(self)), np.diff(self.first_image_S1))
 
 
-def read_split(paths: Sequence[str]) -> tuple[SplitIndex, list[str]]:
-    """Index of the shards at `paths`, and the reports in its order; "" where a study has none."""
-    rows: list[tuple[str, str, str, int]] = []
+Row = tuple[str, str, str, int]  # study id, patient id, report, number of images
+
+
+def read_split(paths: Sequence[str], without: Collection[str] = ()) -> tuple[SplitIndex, list[str]]:
+    """Index of the shards at `paths`, and the reports in its order; "" where a study has none.
+
+    without: patients who are left out.
+    """
+    rows: list[Row] = []
     for path in paths:
         table = pq.ParquetFile(path).read(columns=COLUMNS)
         counts = np.diff(table["images"].combine_chunks().offsets.to_numpy()) if len(table) else []
         texts = (text or "" for text in table["report"].to_pylist())
         rows += zip(table["study_id"].to_pylist(), table["patient_id"].to_pylist(), texts, counts, strict=True)
-    rows.sort(key=lambda row: row[0])
+    return indexed(row for row in rows if row[1] not in without)
+
+
+def indexed(studies: Iterable[Row]) -> tuple[SplitIndex, list[str]]:
+    """Index of studies in any order, and the reports in its order."""
+    rows = sorted(studies, key=lambda row: row[0])
     reports = [row[2] for row in rows]
     groups = {text: number for number, text in enumerate(dict.fromkeys(map(normalised, reports)))}
     index = SplitIndex(

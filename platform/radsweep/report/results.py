@@ -9,7 +9,9 @@ from functools import cached_property
 
 from radsweep.evaluation.chance import chance
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
+from radsweep.report.folds import with_fold_note
 from radsweep.spec.metrics import higher_is_better
+from radsweep.sweep.folds import pool_folds
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
 
@@ -115,13 +117,15 @@ class Results:
 
 
 def join(sweep: SweepRecord, cells: Mapping[str, CellRecord]) -> Results:
-    """The sweep's cells in the order of the plan.
+    """The sweep's cells in the order of the plan; the folds of a replicate are one.
 
     The metric shown is that of the test split where every cell that was measured has it (never in a search, where the
     winner alone may have it), else that of the validation split that also selected.
     """
+    sweep = with_fold_note(sweep, cells)
+    planned_cells, cells = pool_folds(sweep.cells, cells)
     results = tuple(
-        Result(planned, cells.get(planned.key)) for planned in sorted(sweep.cells, key=lambda cell: cell.number)
+        Result(planned, cells.get(planned.key)) for planned in sorted(planned_cells, key=lambda cell: cell.number)
     )
     members: dict[tuple[str, int | None], list[Result]] = {}
     for result in results:

@@ -25,7 +25,15 @@ class Subset(Settings):
     seed: int
 
 
+class Fold(Settings):
+    """Of a cross-validation, whose test and validation patients a stage does not see; as in `Data`."""
+
+    folds: int
+    fold: int
+
+
 class _Stage(Settings):
+    fold: Fold | None
     subset: Subset | None  # None: all of the training split and its unpaired pool
     train: Train
 
@@ -48,6 +56,7 @@ class TextStage(_Stage):
 
 
 class _Frozen(Settings):
+    fold: Fold | None  # which studies are in which split
     whole: str | None  # of `model.from`
     seed: int | None  # of a random start
     workers: int
@@ -82,6 +91,7 @@ def stages_of(trial: Trial) -> dict[StageName, Stage]:
     stages: dict[StageName, Stage] = {name: stage for name, stage in adaptations.items()}  # noqa: C416
     image, text, train = trial.model.image, trial.model.text, trial.train
     common = {
+        "fold": _fold(trial),
         "whole": trial.model.whole,
         "workers": train.workers,
         "threads": train.threads,
@@ -110,6 +120,7 @@ def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
     as_it_starts = {"freeze": False, "lora": 0}
     if trial.adapt.image.method != "none":
         stages["image"] = ImageStage(
+            fold=_fold(trial),
             subset=_subset(trial, trial.adapt.image.data),
             train=_train(trial, trial.adapt.image),
             tower=trial.model.image.model_copy(update=as_it_starts),
@@ -118,6 +129,7 @@ def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
         )
     if trial.adapt.text.method != "none":
         stages["text"] = TextStage(
+            fold=_fold(trial),
             subset=_subset(trial, trial.adapt.text.data),
             train=_train(trial, trial.adapt.text),
             tower=trial.model.text.model_copy(update=as_it_starts),
@@ -138,6 +150,10 @@ def _text_features_suffice(trial: Trial) -> bool:
     objective, text = trial.objective, trial.augment.text
     plain = text.sentences == "all" and not text.changes_words
     return trial.model.text.freeze and plain and objective.local.weight == 0 and objective.text_ssl.weight == 0
+
+
+def _fold(trial: Trial) -> Fold | None:
+    return None if trial.data.folds is None else Fold(folds=trial.data.folds, fold=trial.data.fold)
 
 
 def _subset(trial: Trial, data: Literal["all", "subset"]) -> Subset | None:

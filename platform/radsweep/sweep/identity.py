@@ -21,6 +21,7 @@ DECIDES_NUMBERS = (
     "spec/stage.py",
     "data/index.py",
     "data/subsets.py",
+    "data/folds.py",
     "data/epochs.py",
     "data/pictures.py",
     "data/decode.py",
