@@ -9,14 +9,15 @@ import torch
 from rich import box
 from rich.table import Table
 
-from radsweep.data.decode import ShardIndex, prepare_in_process
+from radsweep.data.decode import ShardIndex, prepare_in_process, read_index
+from radsweep.data.folds import fold_of
 from radsweep.data.index import read_split
 from radsweep.data.schema import Split
 from radsweep.data.shards import read_manifest, shard_paths
 from radsweep.errors import InputError
 from radsweep.report import wording
 from radsweep.sweep.progress import Console
-from radsweep.training.read_split import load_checkpoint, retrieval_of
+from radsweep.training.read_split import load_checkpoint, retrieval_of, trained_on
 
 
 def retrieval_on_shards(checkpoint: Path, data: Path, split: Split) -> dict[str, Any]:
@@ -26,14 +27,18 @@ def retrieval_on_shards(checkpoint: Path, data: Path, split: Split) -> dict[str,
         InputError: no checkpoint, no data set, or fewer than 2 pairs in the split.
     """
     manifest = read_manifest(data)
-    index, reports = read_split(shard_paths(data, manifest, "pairs", split))
+    model, trial, tokenizer = load_checkpoint(checkpoint)
+    if trial.data.folds and trained_on(checkpoint) == manifest.fingerprint:  # it saw patients of every split as packed
+        shards = fold_of(read_index(data, ()), trial.data.folds, trial.data.fold)
+    else:
+        found, reports = read_split(shard_paths(data, manifest, "pairs", split))
+        shards = ShardIndex(data, manifest, {split: found}, {split: reports})
+    index = shards.splits[split]
     if len(index) < 2:
         raise InputError(f"{data}: the {split} split has {len(index)} pairs, retrieval needs 2 or more")
-    model, trial, tokenizer = load_checkpoint(checkpoint)
     image = trial.model.image
     console = Console()
     with console.task(f"Reading {len(index):,} studies", len(index)) as advance:
-        shards = ShardIndex(data, manifest, {split: index}, {split: reports})
         prepared = prepare_in_process(shards, tokenizer, image.size, image.channels)
         advance(len(index))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -54,8 +54,8 @@ class QueryResults:
 def concatenated(parts: Sequence[QueryResults]) -> QueryResults:
     """One trial's folds after one another: every query keeps its rank among the candidates of its own fold.
 
-    Only ranks that all folds have. No scores of classes: those of two models are on two scales, so a curve over both
-    would measure the scales too (Parker et al., BMC Bioinformatics 2007).
+    Only ranks that all folds have. No scores of classes: two models' scores are on two scales, and one curve over both
+    would measure the scales as well.
     """
     shared = [name for name in parts[0].ranks if all(name in part.ranks for part in parts)]
     return QueryResults(

@@ -51,7 +51,9 @@ class Data(Settings):
     @model_validator(mode="after")
     def _one_of_the_folds(self) -> Self:
         if self.fold >= (self.folds or 1):
-            raise ValueError(f"`fold` is {self.fold}, counted from 0, of `folds` {self.folds}: leave it out, all run")
+            raise ValueError(
+                f"`fold` {self.fold} of `folds` {self.folds}: they count from 0, and all run: leave it out"
+            )
         if self.folds is not None and self.source == "streamed":
             raise ValueError("`folds` and source `streamed`: folds share decoded images; use cached or auto")
         return self

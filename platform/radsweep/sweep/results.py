@@ -32,14 +32,17 @@ def winner(cells: Iterable[PlannedCell], records: Mapping[str, CellRecord], sele
     The folds of a replicate are judged as one, and stand for it by the first of them.
     """
     sign = 1 if metrics.higher_is_better(select) else -1
-    by_key = {cell.key: cell for cell in cells}
-    pooled, records = pool_folds(by_key.values(), records)
+    cells = list(cells)
+    pooled, records = pool_folds(cells, records)
     finished = [
         (record.pairs if cell.arm else 0, sign * record.best[select], -cell.number, cell)
         for cell in pooled
         if (record := records.get(cell.key)) and record.status == "finished" and select in record.best
     ]
-    return by_key[fold_keys(max(finished, key=lambda entry: entry[:3])[3].key)[0]] if finished else None
+    if not finished:
+        return None
+    first = fold_keys(max(finished, key=lambda entry: entry[:3])[3].key)[0]
+    return next(cell for cell in cells if cell.key == first)
 
 
 def statistics(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, float]:

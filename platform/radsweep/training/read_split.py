@@ -36,6 +36,12 @@ def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:
     return model.eval(), trial, state["tokenizer"]
 
 
+def trained_on(folder: Path) -> str:
+    """Fingerprint of the data set behind a checkpoint that is there."""
+    found = checkpoint.read_folder(folder)
+    return str(found[1].get("data", "")) if found else ""
+
+
 def retrieval_of(
     model: VisionLanguageModel, trial: Trial, data: PreparedData, split: Split, prefix: str, device: torch.device
 ) -> tuple[dict[str, float], dict[str, float]]:
