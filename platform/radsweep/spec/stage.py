@@ -26,7 +26,7 @@ class Subset(Settings):
 
 
 class Fold(Settings):
-    """Of a cross-validation, whose test and validation patients a stage does not see; as in `Data`."""
+    """Of a cross-validation, as in `Data`: a stage does not see its test and validation patients."""
 
     folds: int
     fold: int
@@ -91,7 +91,7 @@ def stages_of(trial: Trial) -> dict[StageName, Stage]:
     stages: dict[StageName, Stage] = {name: stage for name, stage in adaptations.items()}  # noqa: C416
     image, text, train = trial.model.image, trial.model.text, trial.train
     common = {
-        "fold": _fold(trial),
+        "fold": fold_of_trial(trial),
         "whole": trial.model.whole,
         "workers": train.workers,
         "threads": train.threads,
@@ -108,6 +108,10 @@ def stages_of(trial: Trial) -> dict[StageName, Stage]:
     return stages
 
 
+def fold_of_trial(trial: Trial) -> Fold | None:
+    return None if trial.data.folds is None else Fold(folds=trial.data.folds, fold=trial.data.fold)
+
+
 def stage_spec(trial: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The canonical form of one of a trial's stages, from the trial's."""
     stages: Mapping[str, Stage] = stages_of(Trial.model_validate(trial))  # type: ignore[assignment]
@@ -120,7 +124,7 @@ def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
     as_it_starts = {"freeze": False, "lora": 0}
     if trial.adapt.image.method != "none":
         stages["image"] = ImageStage(
-            fold=_fold(trial),
+            fold=fold_of_trial(trial),
             subset=_subset(trial, trial.adapt.image.data),
             train=_train(trial, trial.adapt.image),
             tower=trial.model.image.model_copy(update=as_it_starts),
@@ -129,7 +133,7 @@ def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
         )
     if trial.adapt.text.method != "none":
         stages["text"] = TextStage(
-            fold=_fold(trial),
+            fold=fold_of_trial(trial),
             subset=_subset(trial, trial.adapt.text.data),
             train=_train(trial, trial.adapt.text),
             tower=trial.model.text.model_copy(update=as_it_starts),
@@ -150,10 +154,6 @@ def _text_features_suffice(trial: Trial) -> bool:
     objective, text = trial.objective, trial.augment.text
     plain = text.sentences == "all" and not text.changes_words
     return trial.model.text.freeze and plain and objective.local.weight == 0 and objective.text_ssl.weight == 0
-
-
-def _fold(trial: Trial) -> Fold | None:
-    return None if trial.data.folds is None else Fold(folds=trial.data.folds, fold=trial.data.fold)
 
 
 def _subset(trial: Trial, data: Literal["all", "subset"]) -> Subset | None:

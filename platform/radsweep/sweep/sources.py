@@ -19,7 +19,7 @@ from radsweep.data.shards import read_manifest
 from radsweep.data.subsets import seeded_order, subset_size
 from radsweep.data.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.errors import InputError
-from radsweep.spec.stage import adaptations_of, stages_of
+from radsweep.spec.stage import Fold, adaptations_of, fold_of_trial, stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.progress import Console
 from radsweep.sweep.store import Store, write_atomically
@@ -27,7 +27,6 @@ from radsweep.sweep.store import Store, write_atomically
 PHANTOM = "phantom:"
 UNPAIRED_OF: dict[Literal["image", "text"], Unpaired] = {"image": "images", "text": "reports"}
 SHARE_OF_STORE = 0.5  # that decoded images may take
-Fold = tuple[int, int]  # of how many, and which
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def check_sizes(trials: Iterable[Trial], where: str, count: Callable[[Trial], in
     count = count or (lambda trial: training_pairs(trial.data.shards, trial.data.folds))
     available: dict[tuple[str, Fold | None], int] = {}
     for trial in trials:
-        place = trial.data.shards, _fold(trial)
+        place = trial.data.shards, fold_of_trial(trial)
         try:
             if place not in available:
                 available[place] = count(trial)
@@ -95,10 +94,6 @@ def check_sizes(trials: Iterable[Trial], where: str, count: Callable[[Trial], in
         except ValueError as error:
             folds = f" to train on in {trial.data.folds} folds" if trial.data.folds else ""
             raise InputError(f"{where}: data.pairs: {error}{folds}") from None
-
-
-def _fold(trial: Trial) -> Fold | None:
-    return None if trial.data.folds is None else (trial.data.folds, trial.data.fold)
 
 
 def tokenizer_of(trial: Trial, shards: ShardIndex, store: Store) -> str:
@@ -126,8 +121,8 @@ def preparation_key(trial: Trial, tokenizer: str) -> str:
 
 
 def _fold_name(trial: Trial) -> str:
-    fold = _fold(trial)
-    return "" if fold is None else f"-fold-{fold[1]}-of-{fold[0]}"
+    fold = fold_of_trial(trial)
+    return "" if fold is None else f"-fold-{fold.fold}-of-{fold.folds}"
 
 
 def unpaired_of(trials: Iterable[Trial]) -> tuple[Unpaired, ...]:
@@ -198,17 +193,17 @@ class Preparations:
 
     def shards_of(self, trial: Trial) -> ShardIndex:
         """The studies of the trial's splits."""
-        fold = _fold(trial)
+        fold = fold_of_trial(trial)
         if fold is None:
             return self.shards
         if fold not in self.folds:
-            self.folds[fold] = fold_of(self.shards, *fold)
+            self.folds[fold] = fold_of(self.shards, fold.folds, fold.fold)
         return self.folds[fold]
 
     def tokenizer(self, trial: Trial) -> str:
         """What `load_tokenizer` takes; read or made once for each text tower and fold."""
         text = trial.model.text
-        tower = (text.backbone, text.weights, text.vocabulary, _fold(trial))
+        tower = (text.backbone, text.weights, text.vocabulary, fold_of_trial(trial))
         if tower not in self.tokenizers:
             self.tokenizers[tower] = tokenizer_of(trial, self.shards_of(trial), self.store)
         return self.tokenizers[tower]
