@@ -255,7 +255,7 @@ def test_a_pooled_record_sums_what_the_folds_cost_and_keeps_what_all_have() -> N
     assert record.converged
     assert record.notes == ("cut",)
     assert record.trial == {"data": {"fold": 0}}
-    assert fold_keys(record.stages["image"]) == ["stage1", "stage2", "stage3"]
+    assert record.stages == {f"image of fold {fold}": f"stage{fold + 1}" for fold in range(3)}
     assert [look.metrics[SELECT] for look in record.history] == [2.0, 4.0]
     assert (record.started, record.ended) == ("2026-01-01", "2026-01-13")
     assert not any(name.endswith("median_rank") for name in (*record.final, *record.best))  # without queries

@@ -21,7 +21,12 @@ from radsweep.training.record import CellRecord, SweepRecord
 pytestmark = pytest.mark.usefixtures("ray_session")
 
 TEST = "test/text_to_image/recall_at_10"
-ARMS = {"baseline": {}, "adapted": {"adapt.text.method": "mlm"}}
+STILL = {f"augment.image.{name}": 0.0 for name in ("affine", "brightness", "contrast", "noise")}
+ARMS: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "adapted": {"adapt.text.method": "mlm"},
+    "frozen": STILL | {"augment.image.crop": [1.0, 1.0], "model.image.freeze": True},
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +49,7 @@ def validated(phantom: Path, short_folder: Path) -> tuple[Path, SweepRecord, dic
 def test_every_fold_finishes_on_its_own_pool(validated: Any, phantom: Path) -> None:
     _, record, cells = validated
     assert record.status == "finished"
-    assert len(record.cells) == len(cells) == 6
+    assert len(record.cells) == len(cells) == 9
     index = read_index(phantom)
     for planned in record.cells:
         fold = fold_of(index, 3, planned.fold)
@@ -65,14 +70,15 @@ def test_every_pair_is_a_query_once_and_every_image_decoded_once(validated: Any,
 
 def test_each_fold_has_a_stage_of_its_own(validated: Any, phantom: Path) -> None:
     store, record, cells = validated
-    assert [stage.stage for stage in record.stages] == ["text"] * 3
+    assert sorted(stage.stage for stage in record.stages) == ["image features"] * 3 + ["text"] * 3
     index = read_index(phantom)
     for cell in record.cells:
-        stage = Store(store).read_stage(cells[cell.key].stages.get("text", ""))
-        if cell.arm == "adapted":
+        for name, key in cells[cell.key].stages.items():
+            stage, splits = Store(store).read_stage(key), fold_of(index, 3, cell.fold).splits
             assert stage is not None
             assert stage.trial["fold"] == {"folds": 3, "fold": cell.fold}
-            assert stage.pairs == len(fold_of(index, 3, cell.fold).splits["train"])
+            images = sum(split.images for split in splits.values())
+            assert stage.pairs == (len(splits["train"]) if name == "text" else images)
 
 
 def test_the_report_pools_the_folds(validated: Any) -> None:
@@ -94,7 +100,7 @@ def test_mlflow_has_a_run_for_each_fold(validated: Any) -> None:
     assert sorted(run.info.run_name for run in runs) == sorted(
         f"{cell.arm} / 20 pairs / seed 0 / fold {cell.fold}" for cell in record.cells
     )
-    assert sorted(run.data.params["fold"] for run in runs) == ["0", "0", "1", "1", "2", "2"]
+    assert sorted(run.data.params["fold"] for run in runs) == ["0"] * 3 + ["1"] * 3 + ["2"] * 3
 
 
 def test_the_winners_checkpoint_is_measured_on_its_own_folds_test_patients(validated: Any, phantom: Path) -> None:

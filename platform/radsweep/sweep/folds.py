@@ -15,7 +15,7 @@ _JOIN = "+"  # between the keys of folds, in the key of a pooled cell
 
 
 def fold_keys(key: str) -> list[str]:
-    """Keys of the cells, or stages, behind a pooled one; of another, its own."""
+    """Keys of the cells behind a pooled one; of another, its own."""
     return key.split(_JOIN)
 
 
@@ -96,7 +96,11 @@ def _pooled(key: str, folds: Sequence[CellRecord], queries: QueryResults | None)
             "steps": sum(record.steps for record in folds),
             "seconds": {part: sum(record.seconds.get(part, 0.0) for record in folds) for part in folds[0].seconds},
             "moments": {},
-            "stages": {name: _JOIN.join(record.stages[name] for record in folds) for name in folds[0].stages},
+            "stages": {
+                f"{name} of fold {number}": key
+                for number, record in enumerate(folds)
+                for name, key in record.stages.items()
+            },
             "notes": tuple(dict.fromkeys(note for record in folds for note in record.notes)),
             "started": min(record.started for record in folds),
             "ended": max(record.ended for record in folds),
