@@ -10,7 +10,8 @@ import torch
 from rich import box
 from rich.table import Table
 
-from radsweep.data.decode import ShardIndex, prepare_in_process
+from radsweep.data.decode import ShardIndex, prepare_in_process, read_index
+from radsweep.data.folds import fold_of
 from radsweep.data.index import read_split
 from radsweep.data.schema import Split
 from radsweep.data.shards import read_manifest, shard_paths
@@ -25,7 +26,7 @@ from radsweep.sweep.progress import Console
 from radsweep.sweep.tasks import check_tasks
 from radsweep.training.checkpoint import STATE
 from radsweep.training.measure import NAMES, Measured
-from radsweep.training.read_split import load_checkpoint, measured_of, untrained_model
+from radsweep.training.read_split import load_checkpoint, measured_of, trained_on, untrained_model
 
 
 def evaluate_model(
@@ -47,7 +48,7 @@ def evaluate_model(
     read_manifest(data)
     model, trial, tokenizer = _load(target, data)
     trial = trial_with(trial, {"data.shards": str(data), "evaluate.sets": [], **settings})
-    shards = _index(data, split, trial)
+    shards = _index(target, data, split, trial)
     check_tasks([trial.evaluate], shards, streamed=False, where="radsweep evaluate")
     console = Console()
     studies = sum(map(len, shards.splits.values()))
@@ -78,9 +79,12 @@ def _load(target: str, data: Path) -> tuple[VisionLanguageModel, Trial, str]:
     return untrained_model(trial, tokenizer), trial, tokenizer
 
 
-def _index(data: Path, split: Split, trial: Trial) -> ShardIndex:
+def _index(target: str, data: Path, split: Split, trial: Trial) -> ShardIndex:
     """The split alone, and with a linear probe or class retrieval those that it must know too."""
     manifest = read_manifest(data)
+    # a fold saw patients of every split as packed
+    if trial.data.folds and trained_on(Path(target)) == manifest.fingerprint:
+        return fold_of(read_index(data, ()), trial.data.folds, trial.data.fold)
     needed: tuple[Split, ...] = (split,)
     if {"linear_probe", "class_retrieval"} & set(trial.evaluate.tasks):
         needed = ("train", "validation", "test")

@@ -11,7 +11,9 @@ from radsweep.evaluation.chance import chance
 from radsweep.evaluation.queries import QueryResults
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
 from radsweep.report.evidence import Evidence, Runs, evidence
+from radsweep.report.folds import with_fold_note
 from radsweep.spec.metrics import higher_is_better
+from radsweep.sweep.folds import pool_folds, pooled_queries
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
 Queries = Callable[[str], QueryResults | None]  # by key of the cell
@@ -77,6 +79,7 @@ class Results:
     all: tuple[Result, ...]
     groups: tuple[Group, ...]
     metric: str
+    references: tuple[Result, ...] = ()  # public models on the same test split
     queries: Queries = no_queries
     stages: Mapping[str, CellRecord] = field(default_factory=dict)  # adaptation that cells started from, by key
     _evidence: dict[str, Evidence] = field(default_factory=dict, repr=False, compare=False)  # by metric, once made
@@ -175,19 +178,24 @@ def join(
     queries: Queries = no_queries,
     stages: Mapping[str, CellRecord] | None = None,
 ) -> Results:
-    """The sweep's cells in the order of the plan.
+    """The sweep's cells in the order of the plan; the folds of a replicate are one.
 
     The metric shown is that of the test split where every cell that was measured has it (never in a search, where the
     winner alone may have it), else that of the validation split that also selected.
     """
+    sweep = with_fold_note(sweep, cells)
+    planned_cells, pooled = pool_folds(sweep.cells, cells, queries)
+    planned_models, models = pool_folds(sweep.references, cells, queries)
     results = tuple(
-        Result(planned, cells.get(planned.key)) for planned in sorted(sweep.cells, key=lambda cell: cell.number)
+        Result(planned, pooled.get(planned.key)) for planned in sorted(planned_cells, key=lambda cell: cell.number)
     )
     members: dict[tuple[str, int | None], list[Result]] = {}
     for result in results:
         members.setdefault((result.planned.arm, result.planned.pairs), []).append(result)
     groups = tuple(Group(arm, size, tuple(found)) for (arm, size), found in members.items())
-    return Results(sweep, results, groups, _shown_metric(sweep, results), queries, stages or {})
+    references = tuple(Result(planned, models.get(planned.key)) for planned in planned_models)
+    metric = _shown_metric(sweep, results)
+    return Results(sweep, results, groups, metric, references, pooled_queries(queries), stages or {})
 
 
 def _shown_metric(sweep: SweepRecord, results: Sequence[Result]) -> str:

@@ -24,6 +24,7 @@ DECIDES_NUMBERS = (
     "spec/stage.py",
     "data/index.py",
     "data/subsets.py",
+    "data/folds.py",
     "data/epochs.py",
     "data/pictures.py",
     "data/decode.py",
@@ -81,7 +82,8 @@ def _fingerprint(folder: str) -> str:
 
 def reference_key(trial: Trial, data: str, device: str) -> str:
     """The key of a public model's record, never that of a trial; arguments as those of `cell_key`."""
-    spec = {"reference": trial.model.model_dump(mode="json"), "evaluate": _evaluation(trial.evaluate)}
+    fold = {"folds": trial.data.folds, "fold": trial.data.fold}
+    spec = {"reference": trial.model.model_dump(mode="json"), "evaluate": _evaluation(trial.evaluate), **fold}
     return _key(spec, data, device)
 
 

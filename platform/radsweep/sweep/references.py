@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 import ray
 import torch
 
@@ -10,9 +13,11 @@ from radsweep.data.prepared import PreparedData
 from radsweep.data.stream import prepare_data
 from radsweep.evaluation.queries import write_queries
 from radsweep.models.whole import fitting_settings
+from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.sweep.cluster import Room
 from radsweep.sweep.identity import code_fingerprint, reference_key, versions
+from radsweep.sweep.plan import folds_of
 from radsweep.sweep.progress import Console
 from radsweep.sweep.sources import unread
 from radsweep.sweep.store import Store
@@ -24,32 +29,29 @@ from radsweep.training.task import now
 FIRST = -1000  # number of the first reference: stages count down from -1
 
 
-def reference_trial(base: Trial, name: str) -> Trial:
-    """A public model as it is, and what the base trial measures.
-
-    Raises:
-        InputError: it cannot be read, or is no whole model.
-    """
-    return Trial(data=base.data, model=fitting_settings(name, base.model.image.channels), evaluate=base.evaluate)
-
-
 def measure_references(
-    base: Trial, shards: ShardIndex, store: Store, room: Room, console: Console
+    base: Trial, shards_of: Callable[[Trial], ShardIndex], store: Store, room: Room, console: Console
 ) -> list[tuple[PlannedCell, CellRecord]]:
-    """The models of `evaluate.against`, each measured once and kept in the store like a trial.
+    """The models of `evaluate.against`, each measured once (once a fold) and kept in the store like a trial.
 
     One that fails is a failed record: the sweep's own results stand.
+
+    Raises:
+        InputError: a model that cannot be read, or is no whole model.
     """
-    found = []
-    for number, name in enumerate(base.evaluate.against):
-        trial = reference_trial(base, name)
+    found: list[tuple[PlannedCell, CellRecord]] = []
+    for name, values in itertools.product(base.evaluate.against, folds_of(base)):
+        data = trial_with(base, values).data
+        model = fitting_settings(name, base.model.image.channels)
+        trial = Trial(data=data, model=model, evaluate=base.evaluate)
+        shards = shards_of(trial)
         key = reference_key(trial, shards.manifest.fingerprint, room.device)
         record = store.read_cell(key)
         if record is None or record.status != "finished":
             with console.task(f"Measuring {name}", 1) as advance:
                 record = _measured(key, trial, shards, store, room)
                 advance(1)
-        cell = PlannedCell(key=key, arm=name, number=FIRST - number, reference=True)
+        cell = PlannedCell(key=key, arm=name, number=FIRST - len(found), reference=True, fold=values.get("data.fold"))
         found.append((cell, record))
     return found
 

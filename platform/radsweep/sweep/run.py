@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from radsweep.data.decode import read_index
+from radsweep.data.schema import SPLITS
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import QueryResults
 from radsweep.spec.experiment import Experiment
@@ -23,7 +24,7 @@ from radsweep.sweep.plan import cell_trial, plan
 from radsweep.sweep.preflight import check_experiment, possible_trials
 from radsweep.sweep.progress import Console
 from radsweep.sweep.results import Ending, how_it_ended, is_complete, statistics, winner
-from radsweep.sweep.sources import Preparations, data_card, dataset_folder, source_for
+from radsweep.sweep.sources import Preparations, check_sizes, data_card, dataset_folder, source_for
 from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.tasks import check_tasks
 from radsweep.sweep.watch import Watch
@@ -63,7 +64,11 @@ def run_sweep(
     store.check_writable(f"{where}: run.store")
     cluster.connect()
     console.say(f"Store: {store.root}")
-    shards = read_index(dataset_folder(base.data.shards, store, console))
+    shards = read_index(dataset_folder(base.data.shards, store, console), () if base.data.folds else SPLITS)
+    preparations = Preparations(shards, store, console)
+    if base.data.folds:  # what the manifest could not tell
+        trials = possible_trials(experiment)
+        check_sizes(trials, where, lambda trial: len(preparations.shards_of(trial).splits["train"]))
     if base.data.source == "auto":  # from here on it says which: the order within an epoch differs
         source = source_for(possible_trials(experiment), shards, cluster.object_store())
         experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
@@ -91,7 +96,6 @@ def run_sweep(
         cell.key: record for cell in cells if (record := store.read_cell(cell.key)) and is_complete(record, read_test)
     }
     expected = len(cells) if cells or experiment.search is None else experiment.search.trials
-    preparations = Preparations(shards, store, console)
     with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
         mirror.start_sweep()
         watch = Watch(store, mirror, console, sweep.select, expected, sweep.created)
@@ -138,7 +142,7 @@ def run_sweep(
             if base.evaluate.against:
                 from radsweep.sweep.references import measure_references  # PyTorch, as above
 
-                measured = measure_references(base, shards, store, room, console)
+                measured = measure_references(base, preparations.shards_of, store, room, console)
                 sweep = sweep.model_copy(update={"references": tuple(cell for cell, _ in measured)})
                 for cell, record in measured:
                     watch.reference(cell, record)

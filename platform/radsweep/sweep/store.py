@@ -60,8 +60,8 @@ class Store:
     def sweep_folder(self, sweep: str) -> Path:
         return self.root / "sweeps" / sweep
 
-    def tokenizer_file(self, data: str, vocabulary: int) -> Path:
-        return self.root / "tokenizers" / f"{data[:16]}-{vocabulary}.json"
+    def tokenizer_file(self, data: str, vocabulary: int, fold: str = "") -> Path:
+        return self.root / "tokenizers" / f"{data[:16]}{fold}-{vocabulary}.json"
 
     def read_cell(self, key: str) -> CellRecord | None:
         """A trial that ended, in whatever way; None where it never did or its record cannot be read."""

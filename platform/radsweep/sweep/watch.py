@@ -122,7 +122,8 @@ class Watch(Callback):
         done = sum(self.counts.values())
         score = record.best.get(self.select)
         told = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")
-        place = " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", f"seed {cell.subset_seed}"]))
+        fold = "" if cell.fold is None else f"fold {cell.fold}"
+        place = " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", f"seed {cell.subset_seed}", fold]))
         self.console.say(f"{done:>4} of {self.total}  {how:<8}  {place:<40}  {told}{self._left(done)}")
         self.advance(done)
 

@@ -47,11 +47,12 @@ def trial_name(sweep: SweepRecord, cell: PlannedCell) -> str:
         return cell.stage if cell.stage.endswith("features") else f"adapt {cell.stage}"
     if cell.reference:
         return f"reference {cell.arm}"
+    fold = "" if cell.fold is None else f" / fold {cell.fold}"
     if not cell.arm:
-        return f"trial {cell.number}"
+        return f"trial {cell.number}{fold}"
     several = len({planned.init_seed for planned in sweep.cells}) > 1
     seed = f"{cell.subset_seed}.{cell.init_seed}" if several else f"{cell.subset_seed}"
-    return f"{cell.arm} / {cell.pairs or 'all'} pairs / seed {seed}"
+    return f"{cell.arm} / {cell.pairs or 'all'} pairs / seed {seed}{fold}"
 
 
 def trial_params(sweep: SweepRecord, cell: PlannedCell, trial: Mapping[str, Any]) -> dict[str, str]:
@@ -63,6 +64,7 @@ def trial_params(sweep: SweepRecord, cell: PlannedCell, trial: Mapping[str, Any]
         return design
     design |= {"pairs": str(cell.pairs or "all")}
     design |= {"subset_seed": str(cell.subset_seed), "init_seed": str(cell.init_seed)}
+    design |= {} if cell.fold is None else {"fold": str(cell.fold)}
     return design | {key: _text(keys.get(trial, key)) for key in varying(sweep)}
 
 

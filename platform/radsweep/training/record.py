@@ -61,6 +61,7 @@ class PlannedCell(BaseModel):
     pairs: int | None = None  # requested; None means all
     subset_seed: int = 0
     init_seed: int = 0
+    fold: int | None = None  # that is tested, of a cross-validation
     number: int = 0  # order in the plan; stages count down from -1
     stage: str = ""  # image or text, where this is no cell but an adaptation stage
     reference: bool = False  # a public model, named by `arm`, that was measured and not trained
