@@ -89,7 +89,10 @@ def test_tasks_sets_and_public_models_of_a_sweep(phantom: Path, public_model: Pa
     measured = store.read_cell(reference.key)
     assert measured is not None
     assert measured.status == "finished"
-    assert reference.arm == str(public_model)
+    assert reference.arm == public_model.name
+    page = (store.sweep_folder(record.id) / "report" / "report.html").read_text()
+    assert "Public models on the same test split" in page
+    assert str(public_model) not in page
     assert set(measured.final) == set(cell.final)
     runs = mlflow.MlflowClient(tracking_uri(None, store.root))
     experiment = runs.get_experiment_by_name("end-to-end")

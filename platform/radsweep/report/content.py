@@ -13,6 +13,7 @@ from radsweep.report.checks import warnings
 from radsweep.report.claims import Finding, rule
 from radsweep.report.entries import Entry, arm_entry
 from radsweep.report.findings import findings
+from radsweep.report.models import public_models
 from radsweep.report.recommendation import Recommendation, recommendation
 from radsweep.report.results import Results, best_result
 from radsweep.report.tables import Table
@@ -38,6 +39,7 @@ class Content:
     comparisons: Table
     effects: Table
     measures: Table
+    models: Table
     importances: Importances | None
     importances_table: Table
     top: Table
@@ -77,6 +79,7 @@ def content(results: Results) -> Content:
         comparisons=evidence_tables.comparisons(results),
         effects=evidence_tables.effects(results),
         measures=evidence_tables.measures(results),
+        models=public_models(results),
         importances=important,
         importances_table=evidence_tables.importances(important),
         top=tables.top_trials(results),

@@ -37,7 +37,7 @@ def _lines(results: Results, content: Content) -> Iterator[str]:
         yield from _table(("arm", *map(wording.size_name, results.sizes), "time"), _matrix(results, content))
         value = "Mean [95 % interval]" if results.evidence.levels else "Mean ± standard deviation"
         yield from ("", f"{value} (n replicates); paired difference from the baseline. Time: times the baseline's.")
-    tables = (content.comparisons, content.effects, content.measures, content.importances_table)
+    tables = (content.comparisons, content.effects, content.measures, content.models, content.importances_table)
     for table in (*tables, content.top, content.others):
         yield from _titled(table)
     if content.best_yaml:

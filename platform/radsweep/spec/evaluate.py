@@ -84,4 +84,13 @@ class Evaluate(Settings):
     @field_validator("sets")
     @classmethod
     def _absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Workers run in other folders."""
         return tuple(str(Path(folder).expanduser().absolute()) for folder in value)
+
+    @field_validator("against")
+    @classmethod
+    def _absolute_where_local(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        folders = [Path(name).expanduser() for name in value]
+        return tuple(
+            str(folder.absolute()) if folder.is_dir() else name for folder, name in zip(folders, value, strict=True)
+        )

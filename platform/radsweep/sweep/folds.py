@@ -11,7 +11,7 @@ from radsweep.evaluation.queries import QueryResults, concatenated
 from radsweep.training.record import CellRecord, PlannedCell, Validation
 
 Queries = Callable[[str], QueryResults | None]  # of a cell's key
-_JOIN = "+"  # between the keys of folds, in the key of a pooled cell
+_JOIN = "|"  # between the keys of folds, in the key of a pooled cell
 
 
 def fold_keys(key: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 import ray
 import torch
@@ -51,7 +52,8 @@ def measure_references(
             with console.task(f"Measuring {name}", 1) as advance:
                 record = _measured(key, trial, shards, store, room)
                 advance(1)
-        cell = PlannedCell(key=key, arm=name, number=FIRST - len(found), reference=True, fold=values.get("data.fold"))
+        shown = Path(name).name if Path(name).is_absolute() else name  # no path of this machine in a report
+        cell = PlannedCell(key=key, arm=shown, number=FIRST - len(found), reference=True, fold=values.get("data.fold"))
         found.append((cell, record))
     return found
 
