@@ -25,7 +25,7 @@ from radsweep.sweep.results import Ending, how_it_ended, is_complete, statistics
 from radsweep.sweep.sources import Preparations, data_card, dataset_folder, source_for
 from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.watch import Watch
-from radsweep.tracking.address import prepare, tracking_uri
+from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
 from radsweep.tracking.mirror import Mirror
 from radsweep.training.record import CellRecord, SweepRecord
 from radsweep.training.task import now
@@ -88,7 +88,7 @@ def run_sweep(
     expected = len(cells) if cells or experiment.search is None else experiment.search.trials
     preparations = Preparations(shards, store, console)
     with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
-        mirror.start_sweep()
+        mirror.start_sweep([store.sweep_file(sweep.id)])
         watch = Watch(store, mirror, console, sweep.select, expected, sweep.created)
         engine = Engine(store, sweep, base, room, preparations, key_of, watch)
         status: Ending = "failed"
@@ -147,13 +147,13 @@ def run_sweep(
         )
         store.write_sweep(sweep)
         folder = finish(store, sweep, write_report)
-        mirror.finish_sweep(sweep, statistics(sweep, watch.ended), folder)
+        mirror.finish_sweep(sweep, statistics(sweep, watch.ended), folder, [store.sweep_file(sweep.id)])
     return sweep
 
 
 def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> Path:
     """The report and the winner's checkpoint in the sweep's folder; other checkpoints are let go."""
-    folder = store.sweep_folder(sweep.id) / "report"
+    folder = store.report_folder(sweep)
     records = store.read_cells({cell.key for cell in sweep.cells})
     write_report(folder, sweep, records)
     best = winner(sweep.cells, records, sweep.select)
@@ -171,11 +171,14 @@ def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> Path:
 def _new_sweep(experiment: Experiment) -> SweepRecord:
     arms = experiment.ablation.designed_arms() if experiment.ablation else {}
     unchanged = [arm for arm, changes in arms.items() if not changes]
+    asked = experiment.model_dump(mode="json", exclude_none=True)
+    if experiment.run.tracking_uri:  # the record goes to MLflow and whoever reads it: no password
+        asked["run"]["tracking_uri"] = sanitise_uri(experiment.run.tracking_uri)
     return SweepRecord(
         id=f"{experiment.experiment}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
         name=experiment.experiment,
         kind="ablation" if experiment.ablation else "search" if experiment.search else "train",
-        experiment=experiment.model_dump(mode="json", exclude_none=True),
+        experiment=asked,
         select=experiment.evaluate.select,
         cells=(),
         baseline=(unchanged or [next(iter(arms), "")])[0],

@@ -4,11 +4,13 @@ STORE/cells/KEY/record.json, checkpoint/   a finished trial, found again by ever
     test split got lies beside it, in queries.parquet
 STORE/stages/KEY/record.json, checkpoint/  a finished adaptation stage, likewise
 STORE/sweeps/ID/sweep.json, report.html    a sweep: its question, its plan, its report
+STORE/comparison/HASH/report.html          a report over several sweeps
 STORE/tokenizers/, data/, mlflow.db        tokenizers trained here, phantom data sets, the default MLflow
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -60,6 +62,20 @@ class Store:
     def sweep_folder(self, sweep: str) -> Path:
         return self.root / "sweeps" / sweep
 
+    def report_folder(self, sweep: SweepRecord) -> Path:
+        """Of a sweep, or of several merged into one, whose id joins theirs."""
+        if "+" in sweep.id:
+            return self.root / "comparison" / hashlib.sha256(sweep.id.encode()).hexdigest()[:12]
+        return self.sweep_folder(sweep.id) / "report"
+
+    def sweep_file(self, sweep: str) -> Path:
+        return self.sweep_folder(sweep) / "sweep.json"
+
+    def result_files(self, key: str, stage: bool = False) -> tuple[Path, ...]:
+        """What a report is made from; a stage has no queries, nor has a trial that read no test split."""
+        folder = self.cell_folder(key)
+        return (self.stage_folder(key) / RECORD,) if stage else (folder / RECORD, folder / QUERIES)
+
     def tokenizer_file(self, data: str, vocabulary: int) -> Path:
         return self.root / "tokenizers" / f"{data[:16]}-{vocabulary}.json"
 
@@ -91,7 +107,7 @@ class Store:
         shutil.rmtree(self.cell_folder(key) / "checkpoint", ignore_errors=True)
 
     def write_sweep(self, sweep: SweepRecord) -> None:
-        write_atomically(self.sweep_folder(sweep.id) / "sweep.json", sweep.model_dump_json())
+        write_atomically(self.sweep_file(sweep.id), sweep.model_dump_json())
 
     def read_sweep(self, sweep: str) -> SweepRecord:
         """The sweep of an id, or the latest whose name or id starts with `sweep`.
