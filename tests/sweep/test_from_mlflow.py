@@ -127,16 +127,18 @@ def test_of_a_sweep_that_runs_what_has_not_ended_is_missing(store: Store, tmp_pa
     fetched = Store(tmp_path / "fetched")
     found = fetch_sweep(address(store), "low", fetched)
     assert set(fetched.read_cells(cell.key for cell in found.cells)) == {found.cells[0].key}
-    assert "3 of 4 cells have no record yet (the sweep is still running)" in reported(
-        fetched, found, tmp_path / "report"
-    )["report.md"]
+    assert (
+        "3 of 4 cells have no record yet (the sweep is still running)"
+        in reported(fetched, found, tmp_path / "report")["report.md"]
+    )
 
 
 def test_of_a_search_that_runs_the_trials_so_far_are_found_in_their_runs(store: Store, tmp_path: Path) -> None:
     asked = sweep(status="running", search=SEARCH)
     rates = (1e-4, 1e-3)
     cells = tuple(
-        PlannedCell(key=f"t{n}", changes={"train.learning_rate": rate}, pairs=50, number=n) for n, rate in enumerate(rates)
+        PlannedCell(key=f"t{n}", changes={"train.learning_rate": rate}, pairs=50, number=n)
+        for n, rate in enumerate(rates)
     )
     run(store, asked.model_copy(update={"cells": cells}), finished=2)
     # its own record does not name them while it runs
@@ -171,7 +173,7 @@ def test_runs_without_their_files_are_told(store: Store, tmp_path: Path) -> None
     (kept,) = [file for file in records if '"key":"00"' in file.read_text()]
     kept.unlink()
     found = fetch_sweep(address(store), "low", Store(tmp_path / "some"))
-    assert found.notes == ("1 trial ended, but MLflow lacks its record.json: it counts as missing.",)
+    assert found.notes == ("Trials that ended, but whose record.json MLflow lacks, so that they count as missing: 1.",)
     for file in records:
         file.unlink(missing_ok=True)
     with pytest.raises(InputError, match=r"no trial of low-1 has its record.json.*Make the report from its store"):
@@ -185,6 +187,6 @@ def test_a_database_that_is_not_there_is_not_made_and_a_server_away_is_told_with
     with pytest.raises(InputError, match="no such file"):
         fetch_sweep(f"sqlite:///{tmp_path / 'mlflow.db'}", "low", Store(tmp_path / "fetched"))
     assert not list(tmp_path.iterdir())
-    with pytest.raises(InputError, match="MLflow at http://127.0.0.1:9 cannot be reached") as raised:
+    with pytest.raises(InputError, match=r"MLflow at http://127.0.0.1:9 cannot be reached") as raised:
         fetch_sweep("http://ann:s3cret@127.0.0.1:9", "low", Store(tmp_path / "fetched"))
     assert "s3cret" not in str(raised.value)

@@ -130,7 +130,7 @@ def test_what_cannot_be_compared_is_refused_by_name() -> None:
     other = sweep("b", {"baseline": {}}, data={"name": "hard", "fingerprint": "e" * 64})
     with pytest.raises(InputError, match=r"a-1 and b-1 ran on different data sets \(easy, .*ddd and hard, .*eee\)"):
         merge([first, other])
-    with pytest.raises(InputError, match="evaluate.select is val/text_to_image/recall_at_10 and val/.*/recall_at_1:"):
+    with pytest.raises(InputError, match=r"evaluate.select is val/text_to_image/recall_at_10 and val/.*/recall_at_1:"):
         merge([first, sweep("b", {"x": {}}, evaluate={"select": "val/text_to_image/recall_at_1"})])
     with pytest.raises(InputError, match="b-1 is a search, which has no arms"):
         merge([first, sweep("b", {"x": {}}, kind="search")])

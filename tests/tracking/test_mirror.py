@@ -257,6 +257,31 @@ def test_an_entry_that_mlflow_refuses_does_not_hold_up_the_others(
     assert run.info.status == "FINISHED"
 
 
+def test_a_spool_names_files_of_the_store_and_sends_what_they_hold_wherever_the_store_has_gone(
+    store: Path, made: SimpleNamespace, tmp_path: Path
+) -> None:
+    old = tmp_path / "old"
+    cell = made.sweep().cells[0]
+    files = [old / "cells" / cell.key / name for name in ("record.json", "queries.parquet")]
+    files[0].parent.mkdir(parents=True)
+    files[0].write_text("before")
+    with Mirror(f"http://127.0.0.1:{closed_port()}", old, made.sweep()) as mirror:
+        mirror.start_sweep()
+        mirror.finish_trial(made.record(cell), files)
+    files[0].write_text("a longer record than any entry, " * 1000)
+    assert max(path.stat().st_size for path in spool_folder(old, made.sweep().id).glob("*.json")) < 20_000
+    shutil.copytree(old, store / "moved")
+    shutil.copy(store / "mlflow.db", store / "moved")
+    shutil.rmtree(old)
+    moved = store / "moved"
+    replay(spool_folder(moved, made.sweep().id), database(moved), moved)
+    (run,) = children(database(moved)).values()
+    client = MlflowClient(database(moved))
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["record.json"]
+    sent = client.download_artifacts(run.info.run_id, "record.json", str(tmp_path))
+    assert Path(sent).read_text().startswith("a longer record")
+
+
 def test_the_saved_views_show_this_sweeps_trials_and_their_mean(whole: str) -> None:
     client = MlflowClient(whole)
     experiment = client.get_experiment_by_name("low-data")

@@ -50,11 +50,7 @@ def fetch_sweep(uri: str, sweep: str, store: Store) -> SweepRecord:
     if lacking and not there:
         raise InputError(_without(f"{reader.where}: no trial of {own.sweep} has its {RECORD}"))
     if lacking:
-        one = len(lacking) == 1
-        which, count = (f"1 trial ended, but MLflow lacks its {RECORD}", "it counts") if one else (
-            f"{len(lacking)} trials ended, but MLflow lacks their {RECORD}", "they count"
-        )
-        note = f"{which}: {count} as missing."
+        note = f"Trials that ended, but whose {RECORD} MLflow lacks, so that they count as missing: {len(lacking)}."
         record = record.model_copy(update={"notes": (*record.notes, note)})
     if not record.cells:
         records = ((run.place, store.read_cell(run.cell)) for run in runs if not run.stage)
