@@ -91,9 +91,9 @@ def merge(sweeps: Sequence[SweepRecord]) -> SweepRecord:
 
 
 def _check(sweeps: Sequence[SweepRecord]) -> None:
-    for sweep, times in Counter(sweep.id for sweep in sweeps).items():
+    for given, times in Counter(sweep.id for sweep in sweeps).items():
         if times > 1:
-            raise InputError(f"{sweep} is given {times} times: a comparison needs different sweeps")
+            raise InputError(f"{given} is given {times} times: a comparison needs different sweeps")
     for sweep in sweeps:
         if sweep.kind == "search":
             raise InputError(
