@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 
 from radsweep.errors import InputError
-from radsweep.evaluation.queries import QUERIES
 from radsweep.spec import keys
-from radsweep.sweep.store import RECORD, Store
+from radsweep.sweep.store import QUERY_FILES, RECORD, Store
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
 
@@ -42,7 +41,7 @@ def fetch_sweep(uri: str, sweep: str, store: Store) -> SweepRecord:
         if run.cell in there or (record.cells and run.cell not in wanted):
             continue  # in several places of the plan, or of a plan that a resumed sweep has given up
         folder = store.stage_folder(run.cell) if run.stage else store.cell_folder(run.cell)
-        if RECORD in reader.download(run, (RECORD, QUERIES), folder):
+        if RECORD in reader.download(run, (RECORD, QUERY_FILES), folder):
             there.add(run.cell)
         if run.ended:
             ended.add(run.cell)

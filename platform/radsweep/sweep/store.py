@@ -27,6 +27,7 @@ from radsweep.training.record import CellRecord, SweepRecord
 logger = logging.getLogger(__name__)
 
 RECORD = "record.json"
+QUERY_FILES = "queries*.parquet"  # one for each data set whose test split was read
 
 
 def store_folder(setting: str | None) -> Path:
@@ -72,9 +73,9 @@ class Store:
         return self.sweep_folder(sweep) / "sweep.json"
 
     def result_files(self, key: str, stage: bool = False) -> tuple[Path, ...]:
-        """What a report is made from; a stage has no queries, nor has a trial that read no test split."""
-        folder = self.cell_folder(key)
-        return (self.stage_folder(key) / RECORD,) if stage else (folder / RECORD, folder / QUERIES)
+        """What a report is made from: the record and, of a trial that read test splits, what each query got."""
+        folder = self.stage_folder(key) if stage else self.cell_folder(key)
+        return (folder / RECORD, *sorted(folder.glob(QUERY_FILES)))
 
     def tokenizer_file(self, data: str, vocabulary: int) -> Path:
         return self.root / "tokenizers" / f"{data[:16]}-{vocabulary}.json"

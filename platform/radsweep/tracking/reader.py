@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,14 +68,15 @@ class Reader:
         places = {(run.cell, run.place): run for run in reversed(found)}  # of two for one place, the elder
         return sorted(places.values(), key=lambda run: (bool(run.cell), run.place))
 
-    def download(self, run: MirroredRun, names: Collection[str], folder: Path) -> list[str]:
-        """Those of the named artifacts that the run has, copied into `folder`; their names.
+    def download(self, run: MirroredRun, patterns: Sequence[str], folder: Path) -> list[str]:
+        """Those of the run's artifacts that match any pattern, copied into `folder`; their names.
 
         Raises:
             InputError: they cannot be read.
         """
         with self._told():
-            found = [file.path for file in self._client.list_artifacts(run.run) if file.path in names]
+            there = [file.path for file in self._client.list_artifacts(run.run) if not file.is_dir]
+            found = [name for name in there if any(fnmatchcase(name, pattern) for pattern in patterns)]
             if found:
                 folder.mkdir(parents=True, exist_ok=True)
             for name in found:
