@@ -1,4 +1,4 @@
-"""What is a patient's stays in the packed data set: a sweep on marked reports, ids and paths, and all it wrote searched.
+"""What is a patient's stays in the packed data set: a sweep on marked reports, ids and paths; all it wrote is searched.
 
 Every mark holds the same rare word, so that one search finds a patient's words, ids, files and a password alike.
 """
@@ -51,7 +51,7 @@ class Swept(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def swept(short_folder: Path, ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
+def swept(short_folder: Path, ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Swept:
     """Packed, swept while MLflow is away, sent to MLflow, and the report made again from there."""
     capture = pytest.MonkeyPatch()
     said = io.StringIO()
@@ -91,7 +91,7 @@ def swept(short_folder: Path, ray_session: None, tmp_path_factory: pytest.TempPa
     again = fetch_sweep(uri, sweep.id, fetched)
     write_report(fetched.root / "report", again, fetched.read_cells(cell.key for cell in again.cells))
     capture.undo()
-    yield Swept(sweep, store, shards, said.getvalue())
+    return Swept(sweep, store, shards, said.getvalue())
 
 
 def source(root: Path) -> Path:
@@ -103,18 +103,19 @@ def source(root: Path) -> Path:
         for study in range(2 if number % 7 == 0 else 1):
             finding, name = FINDINGS[number % 3], f"{MARK}-image-{number}-{study}.png"
             Image.fromarray(draw.integers(0, 256, (32, 32), np.uint8)).save(root / "images" / name)
+            often = f" {MARK}rare" * 9 if number in (7, 14) else ""  # two patients, four studies: too few for a word
+            report = f"{finding} in {MARK}name{number}{often}. {PHRASE}. study {study}."
             rows.append(
                 {
                     "image": "" if number == 1 else name,
-                    "notes": ""
-                    if number == 2
-                    else f"{finding} in {MARK}name{number}. {PHRASE}. {MARK}only seen {study}.",
+                    "notes": "" if number == 2 else report,
                     "patient": f"{MARK}-patient-{number}",
                     "study": f"{MARK}-study-{number}-{study}",
                     "Edema": int(finding == "edema"),
                 }
             )
-    rows.append(rows[3] | {"image": f"{MARK}-lost.png", "study": f"{MARK}-study-lost"})
+    rows.append(rows[9] | {"image": f"{MARK}-lost.png", "study": f"{MARK}-study-lost"})
+    rows.append(rows[9])  # left out and listed: it repeats another
     with (root / "metadata.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
@@ -157,6 +158,7 @@ def test_the_search_finds_what_the_packed_data_set_holds(swept: Swept) -> None:
     assert {"private/ids.csv", "private/dropped.csv"} <= set(found)
     assert [name for name in found if name.endswith(".parquet")]
     assert [name for name in marked(swept.shards, PHRASE) if name.endswith(".parquet")]
+    assert {"mlflow.db", f"sweeps/{swept.sweep.id}/sweep.json"} <= set(marked(swept.store.root, swept.sweep.id))
 
 
 def test_shards_hold_a_patients_words_and_no_id_or_path(swept: Swept) -> None:
