@@ -41,9 +41,13 @@ def places(sweep: SweepRecord) -> list[str]:
     if not arms(sweep):
         space = keys.get(sweep.experiment, "search.space") or {}
         return [name for key, name in _PLACES.items() if key in space]
+    return ["arm", "pairs", "subset_seed", *(["init_seed"] if _several_starts(sweep) else [])]
+
+
+def _several_starts(sweep: SweepRecord) -> bool:
+    """Whether a subset is trained on from more than one start."""
     starts = {(cell.subset_seed, cell.init_seed) for cell in sweep.cells}
-    several = len(starts) > len({subset for subset, _ in starts})
-    return ["arm", "pairs", "subset_seed", *(["init_seed"] if several else [])]
+    return len(starts) > len({subset for subset, _ in starts})
 
 
 def arms(sweep: SweepRecord) -> list[str]:
@@ -57,8 +61,7 @@ def trial_name(sweep: SweepRecord, cell: PlannedCell) -> str:
         return cell.stage if cell.stage.endswith("features") else f"adapt {cell.stage}"
     if not cell.arm:
         return f"trial {cell.number}"
-    several = len({planned.init_seed for planned in sweep.cells}) > 1
-    seed = f"{cell.subset_seed}.{cell.init_seed}" if several else f"{cell.subset_seed}"
+    seed = f"{cell.subset_seed}.{cell.init_seed}" if _several_starts(sweep) else f"{cell.subset_seed}"
     return f"{cell.arm} / {cell.pairs or 'all'} pairs / seed {seed}"
 
 

@@ -29,7 +29,7 @@ def experiment_tags(sweep: SweepRecord, time: int) -> dict[str, str]:
         "mlflow.experimentKind": "custom_model_development",  # else the UI asks, and may show tabs for agents
         "mlflow.experiment.primaryMetric.name": metric,
         "mlflow.experiment.primaryMetric.greaterIsBetter": json.dumps(higher_is_better(metric)),
-        f"mlflow.sharedViewState.{TRIALS}": _saved("Trials", time, _table(sweep)),
+        f"mlflow.sharedViewState.{TRIALS}": _saved("Trials", time, _trials(sweep)),
         f"mlflow.sharedViewState.{SWEEPS}": _saved("Sweeps, opened to their trials", time, _sweeps(sweep)),
     }
     if contents.arms(sweep):
@@ -57,24 +57,29 @@ def _arms(sweep: SweepRecord) -> dict[str, Any]:
     by = [{"mode": "param", "groupByData": name} for name in ("arm", "pairs")]
     folded = dict.fromkeys(sorted(groups)[:MOST_FOLDED], False)
     grouping = {"aggregateFunction": "average", "groupByKeys": by}
-    return _table(sweep) | {"groupBy": grouping, "groupsExpanded": folded}
+    table = _table(sweep, ["pairs"], [], name_width=330)  # a group's other params are means of seeds and the like
+    return table | {"groupBy": grouping, "groupsExpanded": folded}
 
 
 def _sweeps(sweep: SweepRecord) -> dict[str, Any]:
     """One row a sweep of this experiment, the latest first; opened, a row shows its trials in the same columns."""
     every = {"searchFilter": "tags.`radsweep.role` != 'stage'", "orderByKey": "attributes.start_time"}
-    return _table(sweep) | every | {"orderByAsc": False}
+    return _trials(sweep) | every | {"orderByAsc": False}
 
 
-def _table(sweep: SweepRecord) -> dict[str, Any]:
+def _trials(sweep: SweepRecord) -> dict[str, Any]:
     """One row a trial, the best first: its place in the design, its results, the settings that trials differ in."""
+    return _table(sweep, contents.places(sweep), contents.varying(sweep), name_width=230)
+
+
+def _table(sweep: SweepRecord, before: list[str], after: list[str], name_width: int) -> dict[str, Any]:
+    """Results, with params before and after them."""
     metric = contents.selected(sweep)
     direction = {"text_to_image": "image_to_text", "image_to_text": "text_to_image"}
     _, way, name = metric.split("/")
     results = _named("metrics", [metric, f"final/{way}/{name}", f"best/{direction[way]}/{name}"])
     ending = _named("metrics", ["converged", "epochs"])
-    places = _named("params", contents.places(sweep))
-    settings = _named("params", contents.varying(sweep))
+    places, settings = _named("params", before), _named("params", after)
     columns = [_NAME, *places, *results, *ending, *settings, "tags.`radsweep.status`"]
     return {
         "searchFilter": f"tags.`radsweep.sweep` = '{sweep.id}' AND tags.`radsweep.role` = 'trial'",
@@ -84,7 +89,9 @@ def _table(sweep: SweepRecord) -> dict[str, Any]:
         "lifecycleFilter": "Active",
         "selectedColumns": columns,
         "columnOrder": columns,
-        "columnWidths": {_NAME: 230} | dict.fromkeys([*places, *ending, *settings], 90) | dict.fromkeys(results, 165),
+        "columnWidths": {_NAME: name_width}
+        | dict.fromkeys([*places, *ending, *settings], 90)
+        | dict.fromkeys(results, 165),
         "runsHiddenMode": "SHOW_ALL",
         "isAccordionReordered": True,
         "compareRunSections": [{"uuid": _SECTION, "name": "Comparison", "display": True, "isReordered": True}],
