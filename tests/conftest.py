@@ -39,6 +39,35 @@ def phantom(short_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def public_model(short_folder: Path) -> Path:
+    """A folder with a small CLIP of random weights and its tokenizer, as one would have a public model on disk."""
+    import tokenizers
+    import torch
+    import transformers
+
+    words = ["<unk>", "<start>", "</s>", "[PAD]", "there", "is", "no", "the", "a", "effusion", "nodule", "lung", "."]
+    backend = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>")
+    )
+    backend.normalizer = tokenizers.normalizers.Lowercase()
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    special = {"unk_token": "<unk>", "bos_token": "<start>", "eos_token": "</s>", "pad_token": "[PAD]"}
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    config = transformers.CLIPConfig(
+        text_config=small | {"vocab_size": len(words), "eos_token_id": 2, "bos_token_id": 1, "pad_token_id": 3},
+        vision_config=small | {"image_size": 32, "patch_size": 8},
+        projection_dim=24,
+    )
+    folder = short_folder / "small-clip"
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(0)
+        transformers.CLIPModel(config).save_pretrained(folder)
+    transformers.ViTImageProcessor(image_mean=[0.4] * 3, image_std=[0.2] * 3).save_pretrained(folder)
+    transformers.PreTrainedTokenizerFast(tokenizer_object=backend, **special).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def ray_session(short_folder: Path) -> Iterator[None]:
     """A local Ray of 4 logical CPUs, shared by every test of the session."""
     import ray

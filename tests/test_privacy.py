@@ -89,7 +89,8 @@ def swept(short_folder: Path, ray_session: None, tmp_path_factory: pytest.TempPa
     assert replay(spool, uri, store.root) > 10
     fetched = Store(store.root / "fetched")
     again = fetch_sweep(uri, sweep.id, fetched)
-    write_report(fetched.root / "report", again, fetched.read_cells(cell.key for cell in again.cells))
+    cells = fetched.read_records(again)
+    write_report(fetched.root / "report", again, cells, fetched.read_queries, fetched.read_stages_of(cells))
     capture.undo()
     return Swept(sweep, store, shards, said.getvalue())
 

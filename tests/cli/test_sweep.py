@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
+from radsweep.evaluation.queries import read_queries
 from radsweep.spec.experiment import Experiment
 from radsweep.sweep.store import Store, store_folder
 from radsweep.training.record import SweepRecord
@@ -64,7 +65,8 @@ def test_a_sweep_is_run_reported_resumed_and_its_winner_evaluated(
 
     shown = run("evaluate", sweep / "report" / "winner", "--data", phantom, "--split", "validation").out
     row = next(line for line in shown.splitlines() if "validation recall@10, report to image " in line)
-    assert row.split()[-3:] == ["25.0", "%", "40"], "chance and the number of candidates stand beside the value"
+    assert row.split()[-2:] == ["25.0", "%"], "chance stands beside the value"
+    assert "40 candidates" in shown
 
 
 def _same(final: dict[str, float], metrics: dict[str, dict[str, float]]) -> bool:
@@ -139,4 +141,23 @@ def test_a_report_of_an_unknown_sweep_and_a_checkpoint_that_is_none_are_refused(
     assert run("evaluate", tmp_path, "--data", tmp_path).err.startswith(f"radsweep: {tmp_path}: no packed data set")
     refused = run("evaluate", tmp_path, "--data", phantom)
     assert refused.code == 2
-    assert f"{tmp_path}: no checkpoint there" in refused.err
+    assert f"{tmp_path}: neither the folder of a finished trial's checkpoint nor a whole model" in refused.err
+
+
+def test_a_public_model_is_measured_as_it_is(run: Run, phantom: Path, public_model: Path, tmp_path: Path) -> None:
+    arguments = ("evaluate", public_model, "--data", phantom, "--task", "zero_shot", "--task", "linear_probe")
+    file = tmp_path / "queries.parquet"
+    ended = run(*arguments, "--set", "evaluate.zero_shot.prompts=phantom", "--queries", file, "--json")
+    assert ended.code == 0, ended.err
+    found = json.loads(ended.out)
+    assert (found["model"], found["candidates"]) == (str(public_model), 40)
+    assert found["metrics"]["test/text_to_image/recall_at_10"]["chance"] == pytest.approx(10 / 40)
+    assert found["metrics"]["test/zero_shot/effusion/auroc"]["chance"] == 0.5
+    assert 0 <= found["metrics"]["test/linear_probe/100_percent/auroc"]["value"] <= 1
+    results = read_queries(file)
+    assert results is not None
+    assert len(results.study_ids) == 40
+
+    refused = run(*arguments, "--set", "train.seed=1")
+    assert refused.code == 2
+    assert "--set train.seed: a model is measured as it is" in refused.err

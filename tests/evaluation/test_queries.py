@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radsweep.evaluation.queries import QueryResults, read_queries, write_queries
+from radsweep.evaluation.queries import QueryResults, concatenated, read_queries, write_queries
 from radsweep.evaluation.retrieval import summarise_ranks
 
 RANK_S = np.array([1.0, 2.5, 11.0, 51.0])
@@ -50,3 +50,18 @@ def test_the_mean_of_each_querys_share_is_the_metric(name: str) -> None:
 @pytest.mark.parametrize("metric", ["text_to_image/median_rank", "image_to_text/recall_at_10", "zero_shot/auroc"])
 def test_a_metric_that_is_no_mean_over_these_queries_has_no_shares(metric: str) -> None:
     assert RESULTS.values(metric) is None
+
+
+def test_folds_after_one_another_keep_the_ranks_that_all_have_and_no_scores() -> None:
+    other = QueryResults(
+        study_ids=("e", "f"),
+        patient_ids=("s", "t"),
+        ranks={"text_to_image": np.array([2.0, 1.0]), "image_to_text": np.array([1.0, 1.0])},
+        others={"text_to_image": np.array([1.0, 1.0]), "image_to_text": np.array([1.0, 1.0])},
+    )
+    found = concatenated([RESULTS, other])
+    assert (found.study_ids, found.patient_ids) == (tuple("abcdef"), tuple("ppqrst"))
+    assert list(found.ranks) == list(found.others) == ["text_to_image"]
+    assert found.ranks["text_to_image"].tolist() == [1.0, 2.5, 11.0, 51.0, 2.0, 1.0]
+    assert found.others["text_to_image"].tolist() == [99.0, 99, 98, 98, 1, 1]
+    assert (found.scores, found.labels) == ({}, {})

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from radsweep.report.claims import Finding
+from radsweep.report.claims import Finding, rule
 from radsweep.report.findings import findings
 from radsweep.report.results import join
 from radsweep.training.record import CellRecord, SweepRecord
@@ -15,6 +17,106 @@ BASE = [0.12, 0.14, 0.13]
 
 def claims(sweep: SweepRecord, cells: dict[str, CellRecord]) -> list[Finding]:
     return [f for f in findings(join(sweep, cells)) if f.arm]
+
+
+@pytest.fixture
+def claimed(
+    ablation: Callable[..., Sweep],
+    with_queries: Callable[..., tuple[SweepRecord, dict[str, CellRecord], dict[str, Any]]],
+) -> Callable[..., list[Finding]]:
+    """The claims of a sweep whose queries are known."""
+
+    def make(numbers: dict[str, dict[int, list[float]]], **others: Any) -> list[Finding]:
+        sweep, cells, queries = with_queries(*ablation(numbers, **others))
+        return [f for f in findings(join(sweep, cells, queries.get)) if f.arm]
+
+    return make
+
+
+def test_with_intervals_an_effect_and_its_interval_come_first_and_p_after(
+    claimed: Callable[..., list[Finding]],
+) -> None:
+    (claim,) = claimed({"baseline": {300: BASE}, "local": {300: [0.18, 0.20, 0.19]}})
+    assert claim.verdict == "helped"
+    assert re.fullmatch(
+        r"At 300 pairs, local helped: \+6\.0 points \(95 % interval \+\d\.\d to \+\d\.\d\)\.", claim.sentence
+    )
+    assert claim.beside.startswith("19.0 % against 13.0 % for baseline; p < 0.001 after correction for 1 comparison")
+    assert "3 replicates, all cells converged. Compute: 1.0 × the baseline's time" in claim.beside
+    assert claim.cells == (3, 4, 5, 0, 1, 2)
+
+
+def test_with_intervals_no_evidence_still_says_what_is_unlikely(claimed: Callable[..., list[Finding]]) -> None:
+    (claim,) = claimed({"baseline": {300: BASE}, "local": {300: [0.13, 0.1425, 0.1325]}})
+    assert claim.verdict == "no evidence"
+    found = re.search(r"interval (−\d\.\d) to (\+\d\.\d)\), no evidence of a difference", claim.sentence)
+    assert found
+    assert f"effects beyond {found[1]} or {found[2]} points are unlikely on this data" in claim.sentence
+
+
+def test_a_clear_difference_of_unconverged_cells_is_of_this_much_training(
+    claimed: Callable[..., list[Finding]],
+) -> None:
+    (claim,) = claimed(
+        {"baseline": {300: BASE}, "local": {300: [0.18, 0.20, 0.19]}}, unconverged=[("baseline", 300, 1)]
+    )
+    assert claim.verdict == "not converged"
+    assert "+6.0 points (95 % interval" in claim.sentence
+    assert "but baseline (replicate 2) had not converged, so this is evidence about this much training only" in (
+        claim.sentence
+    )
+
+
+def test_one_replicate_never_helps_however_many_patients(claimed: Callable[..., list[Finding]]) -> None:
+    (claim,) = claimed({"baseline": {300: [0.12]}, "local": {300: [0.40]}})
+    assert claim.verdict == "no evidence"
+    assert "with one replicate the interval holds other patients alone, not other seeds" in claim.sentence
+
+
+def test_a_lower_metric_hurts_and_many_comparisons_raise_the_bar(claimed: Callable[..., list[Finding]]) -> None:
+    hurt = claimed({"baseline": {300: BASE}, "local": {300: [0.06, 0.08, 0.07]}})
+    assert hurt[0].verdict == "hurt"
+    small = {300: [0.145, 0.16, 0.1575]}
+    many = {f"other {n}": {300: [0.12 + n / 400, 0.14, 0.13 - n / 400]} for n in range(8)}
+    alone = claimed({"baseline": {300: BASE}, "local": small})
+    among = claimed({"baseline": {300: BASE}, "local": small, **many})
+    assert alone[0].verdict == "helped"
+    assert among[0].verdict == "no evidence"
+    assert "by itself, a hint that may be chance among so many" in among[0].beside
+
+
+def test_a_multiplier_that_rests_on_an_unconverged_baseline_is_an_upper_bound(
+    claimed: Callable[..., list[Finding]],
+) -> None:
+    numbers = {
+        "baseline": {100: [0.08, 0.09, 0.085], 300: [0.14, 0.15, 0.145], 1000: [0.25, 0.26, 0.255]},
+        "local": {100: [0.12, 0.13, 0.125], 300: [0.20, 0.21, 0.205], 1000: [0.30, 0.31, 0.305]},
+    }
+    sound = {c.size: c.sentence for c in claimed(numbers)}
+    assert "It does as well as baseline would with 2." in sound[100]
+    assert "not to be trusted" not in " ".join(sound.values())
+    late = {c.size: c.sentence for c in claimed(numbers, unconverged=[("baseline", 1000, 0)])}
+    doubt = "an upper bound, not to be trusted, since baseline had not converged at 1,000 pairs"
+    assert doubt in late[300]
+    assert doubt not in late[100], "between 100 and 300 pairs the curve had converged"
+    assert "times the pairs" not in late[1000], "no baseline is as large as it would need"
+    early = {c.size: c.sentence for c in claimed(numbers, unconverged=[("local", 100, 0)])}
+    assert "not to be trusted, since local itself had not converged" in early[100]
+
+
+def test_why_there_are_no_intervals_is_said_once_for_all_or_by_arm(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
+) -> None:
+    sweep, cells, queries = with_queries(
+        *ablation({"baseline": {300: BASE}, "local": {300: [0.15] * 3}, "weak": {300: [0.14, 0.15, 0.16]}})
+    )
+    assert "because no record of what each query got was found" in rule(join(sweep, cells))
+    del queries["local-300-0"]
+    results = join(sweep, cells, queries.get)
+    assert "Holm" in rule(results)
+    by_arm = {f.arm: f.sentence for f in findings(results)}
+    assert "There is no interval, because a run of local lacks its record" in by_arm["local"]
+    assert "95 % interval" in by_arm["weak"]
 
 
 def headline(sweep: SweepRecord, cells: dict[str, CellRecord]) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -34,7 +35,7 @@ def shown(sweep: SweepRecord, cells: dict[str, CellRecord]) -> str:
 
 
 def test_every_number_of_the_report_stands_in_all_its_forms(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
-    page = write_report(tmp_path, *ablation(NUMBERS))
+    page = write_report(tmp_path, *ablation(NUMBERS)).page
     assert page == tmp_path / "report.html"
     html = page.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
     markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
@@ -63,7 +64,7 @@ def test_every_kind_and_state_of_a_sweep_has_a_report(
     if kind == "failed":
         broken = {"status": "failed", "error": "out of memory", "best": {}, "final": {}, "history": ()}
         cells = {key: record.model_copy(update=broken) for key, record in cells.items()}
-    html = write_report(tmp_path, sweep, cells).read_text(encoding="utf-8")
+    html = write_report(tmp_path, sweep, cells).page.read_text(encoding="utf-8")
     figures = html.count("<figure")
     expected = {"ablation": 5, "search": 5, "train": 1, "running": 0, "failed": 0, "one size": 3}
     assert figures == expected[kind]
@@ -74,11 +75,92 @@ def test_every_kind_and_state_of_a_sweep_has_a_report(
     assert shown(sweep, cells).strip()
 
 
+def test_statistics_stand_in_every_form_and_can_be_traced(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any], tmp_path: Path
+) -> None:
+    numbers = NUMBERS | {"weak": {100: [0.06, 0.07, 0.0625], 300: [0.125, 0.14, 0.1325]}}
+    sweep, cells, queries = with_queries(*ablation(numbers))
+    page, logged = write_report(tmp_path, sweep, cells, queries.get)
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["report"]
+    entry = next(e for e in report["entries"] if (e["arm"], e["size"]) == ("local", 300))
+    name = "arm/local/300/test/text_to_image/recall_at_10"
+    assert entry["change"]["low"] < entry["difference"] < entry["change"]["high"]
+    assert logged[f"{name}/difference_low"] == entry["change"]["low"]
+    assert logged[f"{name}/low"] == entry["interval"]["low"]
+    assert logged[f"{name}/p_holm"] == entry["p_holm"] >= entry["change"]["p"]
+    assert logged[f"{name}/multiplier"] == entry["multiplier"]["estimate"]
+    assert f"arm/baseline/300{name[13:]}/difference" not in logged
+    other = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["measures"]
+    assert {m["metric"] for m in other} == {"test/image_to_text/recall_at_10"}
+    assert len(other) == 6
+    low, high = (f"{100 * entry['change'][end]:+.1f}" for end in ("low", "high"))
+    shown_change = f"+6.0 [{low}, {high}] points"
+    html = page.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
+    markdown = (tmp_path / "report.md").read_text(encoding="utf-8").replace("\\", "")
+    console = Console(width=200, file=io.StringIO())
+    console.print(terminal_table(sweep, cells, queries.get))
+    assert isinstance(console.file, io.StringIO)
+    for text in (html, markdown, console.file.getvalue()):
+        assert shown_change.removesuffix(" points") in text
+    assert f"+6.0 points (95 % interval {low} to {high})" in html
+    targets = set(re.findall(r'href="#(cell-\d+)"', html))
+    assert len(targets) == len(sweep.cells)
+    assert targets <= set(re.findall(r'<tr id="(cell-\d+)"', html))
+    assert entry["cells"] == [c.number for c in sweep.cells if (c.arm, c.pairs) == ("local", 300)]
+
+
+def test_figures_are_files_that_need_nothing_else(
+    ablation: Callable[..., Sweep], search: Callable[..., Sweep], with_queries: Callable[..., Any], tmp_path: Path
+) -> None:
+    sweep, cells, queries = with_queries(*ablation(NUMBERS | {HOSTILE: NUMBERS["local"]}))
+    write_report(tmp_path / "ablation", sweep, cells, queries.get)
+    write_report(tmp_path / "search", *search([0.1, 0.3, 0.2, 0.15, 0.25, 0.12, 0.22, 0.18, 0.31, 0.27]))
+    found = {file.name: file.read_text(encoding="utf-8") for file in tmp_path.rglob("*.svg")}
+    assert set(found) == {"forest.svg", "learning_curves.svg", "importances.svg"}
+    for text in found.values():
+        ElementTree.fromstring(text)
+        assert "var(--" not in text
+        assert "currentColor" not in text
+        assert "#010203" not in text
+        assert "<script" not in text
+        assert re.findall(r"https?://[^\"]*", re.sub(r'xmlns(:\w+)?="[^"]*"', "", text)) == []
+    assert "local" in found["forest.svg"]
+    assert "local" in found["learning_curves.svg"], "a file has its own legend"
+    assert "train.learning_rate" in found["importances.svg"]
+
+
+def test_a_search_of_few_trials_has_no_importances_and_many_are_observational(
+    search: Callable[..., Sweep], tmp_path: Path
+) -> None:
+    few = write_report(tmp_path / "few", *search([0.1, 0.3, 0.2])).page.read_text(encoding="utf-8")
+    assert "Importance of keys" not in few
+    many = write_report(tmp_path / "many", *search([0.1 + 0.02 * n for n in range(12)]))
+    html = many.page.read_text(encoding="utf-8")
+    assert "Importance of keys, 12 trials" in html
+    assert "Observational" in html
+    assert "2 of 12 trials were stopped early" in html
+    assert many.statistics == {}
+
+
+def test_adaptation_stages_have_a_row_and_count_in_the_compute_of_their_arm(
+    ablation: Callable[..., Sweep], tmp_path: Path
+) -> None:
+    sweep, cells = ablation(NUMBERS)
+    stage = cells["local-100-0"].model_copy(update={"steps": 900, "seconds": {"training": 68.0}, "pairs": 9123})
+    for key in ("local-100-0", "local-100-1", "local-100-2"):
+        cells[key] = cells[key].model_copy(update={"stages": {"image": "stagekey"}})
+    html = write_report(tmp_path, sweep, cells, stages={"stagekey": stage}).page.read_text(encoding="utf-8")
+    assert "stagekey" in html
+    assert "9,123" in html
+    assert "3.0 ×" in html
+    assert "10.0 × its optimiser steps" in html or "10 × its optimiser steps" in html
+
+
 def test_what_people_wrote_is_escaped_everywhere(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
     sweep, cells = ablation({"baseline": {300: [0.1]}, HOSTILE: {300: [0.2]}}, name=HOSTILE, notes=(HOSTILE,))
     key = f"{HOSTILE}-300-0"
     cells[key] = cells[key].model_copy(update={"status": "failed", "error": HOSTILE})
-    html = write_report(tmp_path, sweep, cells).read_text(encoding="utf-8")
+    html = write_report(tmp_path, sweep, cells).page.read_text(encoding="utf-8")
     assert "<script" not in html
     assert "&lt;script&gt;alert(1)" in html
     assert "<script" not in (tmp_path / "report.md").read_text(encoding="utf-8")
@@ -90,7 +172,7 @@ def test_what_people_wrote_is_escaped_everywhere(ablation: Callable[..., Sweep],
 
 
 def test_the_page_refers_to_nothing_outside_itself(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
-    html = write_report(tmp_path, *ablation(NUMBERS)).read_text(encoding="utf-8")
+    html = write_report(tmp_path, *ablation(NUMBERS)).page.read_text(encoding="utf-8")
     targets = re.findall(r"""(?:src|href|action|data)\s*=\s*["']([^"']*)""", html) + re.findall(r"url\(([^)]*)\)", html)
     assert targets
     assert [t for t in targets if not t.startswith(("#", "data:,"))] == []
@@ -115,8 +197,8 @@ def test_a_value_that_is_no_number_is_left_out_and_the_json_stays_valid(
 
 
 def test_the_report_of_a_sweep_is_the_same_each_time(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
-    first = write_report(tmp_path / "a", *ablation(NUMBERS)).read_bytes()
-    assert write_report(tmp_path / "b", *ablation(NUMBERS)).read_bytes() == first
+    first = write_report(tmp_path / "a", *ablation(NUMBERS)).page.read_bytes()
+    assert write_report(tmp_path / "b", *ablation(NUMBERS)).page.read_bytes() == first
 
 
 def test_the_terminal_shows_mean_deviation_replicates_and_unconverged_cells(ablation: Callable[..., Sweep]) -> None:
@@ -140,11 +222,18 @@ FRAME = """<iframe src="{page}" style="border:0;width:390px;height:900px"></ifra
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("kind", ["ablation", "search"])
 def test_a_real_browser_opens_the_page_at_390_pixels_without_errors_requests_or_sideways_scrolling(
-    kind: str, ablation: Callable[..., Sweep], search: Callable[..., Sweep], tmp_path: Path
+    kind: str,
+    ablation: Callable[..., Sweep],
+    search: Callable[..., Sweep],
+    with_queries: Callable[..., Any],
+    tmp_path: Path,
 ) -> None:
     long = "an-arm-with-a-name-of-many-words-that-no-telephone-could-ever-show-on-one-line"
-    sweep = ablation(NUMBERS | {long: NUMBERS["local"]}, name=long) if kind == "ablation" else search([0.1, 0.3, 0.2])
-    page = write_report(tmp_path / "report", *sweep)
+    if kind == "ablation":
+        sweep, cells, queries = with_queries(*ablation(NUMBERS | {long: NUMBERS["local"]}, name=long))
+        page = write_report(tmp_path / "report", sweep, cells, queries.get).page
+    else:
+        page = write_report(tmp_path / "report", *search([0.1, 0.3, 0.2])).page
     (tmp_path / "frame.html").write_text(FRAME.format(page=page.as_uri()), encoding="utf-8")
     assert CHROMIUM is not None
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -157,6 +246,6 @@ def test_a_real_browser_opens_the_page_at_390_pixels_without_errors_requests_or_
     seen = json.loads(found[1])
     assert seen["width"] <= 390
     assert seen["height"] > 900
-    assert seen["figures"] == (7 if kind == "ablation" else 5)
+    assert seen["figures"] == (8 if kind == "ablation" else 5)
     assert seen["requests"] == []
     assert "CONSOLE" not in run.stderr

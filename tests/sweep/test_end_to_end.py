@@ -7,15 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from radsweep.data.decode import prepare_in_process, read_index
+from radsweep.data.phantom import write_phantom
+from radsweep.data.shards import read_manifest
 from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial
 from radsweep.sweep.run import run_sweep
 from radsweep.sweep.store import Store
+from radsweep.tracking.address import tracking_uri
 from radsweep.training.collectives import Workers
 from radsweep.training.record import CellRecord, SweepRecord
 from radsweep.training.trainer import train
@@ -54,6 +59,43 @@ def test_every_cell_of_an_ablation_finishes_and_reads_the_test_split(ablation: A
         cell = cells[planned.key]
         assert (cell.status, cell.pairs, cell.steps) == ("finished", planned.pairs, 6)
         assert cell.final["test/text_to_image/recall_at_10"] >= 0
+
+
+def test_tasks_sets_and_public_models_of_a_sweep(phantom: Path, public_model: Path, short_folder: Path) -> None:
+    other = short_folder / "labelled"
+    write_phantom(other, pairs=40, size=32, validation=20, test=20, unpaired_images=0, unpaired_reports=0)
+    manifest = other / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"name": "phantom', '"name": "other'))
+    evaluate = {
+        "tasks": ["retrieval", "zero_shot", "linear_probe"],
+        "zero_shot": {"prompts": "phantom"},
+        "linear_probe": {"fractions": [1.0]},
+        "sets": [str(other)],
+        "against": [str(public_model)],
+    }
+    store = Store(short_folder / "tasks")
+    arms = {"baseline": {}, "sentences": {"augment.text.sentences": "sample"}}
+    record, cells = sweep(phantom, store.root, ablation={"arms": arms}, evaluate=evaluate)
+    assert record.status == "finished"
+    other_name = read_manifest(other).name
+    for key, cell in cells.items():
+        results = store.read_queries(key)
+        assert results is not None
+        assert np.mean(results.ranks["text_to_image"] <= 10) == cell.final["test/text_to_image/recall_at_10"]
+        auroc = roc_auc_score(results.labels["effusion"], results.scores["zero_shot"]["effusion"])
+        assert auroc == cell.final["test/zero_shot/effusion/auroc"]
+        assert f"test/{other_name}/linear_probe/100_percent/auroc" in cell.final
+    (reference,) = record.references
+    measured = store.read_cell(reference.key)
+    assert measured is not None
+    assert measured.status == "finished"
+    assert reference.arm == str(public_model)
+    assert set(measured.final) == set(cell.final)
+    runs = mlflow.MlflowClient(tracking_uri(None, store.root))
+    experiment = runs.get_experiment_by_name("end-to-end")
+    assert experiment is not None
+    (run,) = runs.search_runs([experiment.experiment_id], "tags.`radsweep.role` = 'reference'")
+    assert run.data.metrics["final/zero_shot/auroc"] == measured.final["test/zero_shot/auroc"]
 
 
 def test_every_image_is_decoded_once_for_all_trials(ablation: Any, phantom: Path) -> None:

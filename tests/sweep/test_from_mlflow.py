@@ -54,6 +54,7 @@ def sweep(identifier: str = "low-1", status: str = "finished", **question: Any) 
         select=SELECT,
         cells=tuple(plan(experiment, lambda trial: f"{trial.objective.local.weight:.0f}{trial.data.seed}")),
         stages=(PlannedCell(key="5tage", stage="image", number=-1),),
+        references=(PlannedCell(key="pub1ic", arm="CLIP", reference=True, number=-1000),),
         baseline="baseline",
         data={"name": "easy", "fingerprint": "d" * 64},
         status=status,  # type: ignore[arg-type]
@@ -72,6 +73,7 @@ def record(of: SweepRecord, cell: PlannedCell) -> CellRecord:
         final={TEST: value},
         pairs=50,
         seconds={"total": 3.0},
+        stages={"image": "5tage"},
     )
 
 
@@ -90,14 +92,19 @@ def run(store: Store, of: SweepRecord, finished: int, uri: str = "") -> None:
                 results = QueryResults(("s1", "s2"), ("p1", "p1"), {"text_to_image": np.array([1.0, 2.5 + number])})
                 write_queries(store.cell_folder(cell.key) / QUERIES, results)
                 mirror.finish_trial(record(of, cell), store.result_files(cell.key))
+        public = CellRecord(key="pub1ic", trial={}, status="finished", final={TEST: 0.5})
+        store.write_cell(public)
+        mirror.start_trial(of.references[0], {})
+        mirror.finish_trial(public, store.result_files("pub1ic"))
         if of.status != "running":
             mirror.finish_sweep(of, {}, None, [store.sweep_file(of.id)])
     assert mirror.pending == 0
 
 
 def reported(store: Store, of: SweepRecord, folder: Path) -> dict[str, str]:
-    write_report(folder, of, store.read_cells(cell.key for cell in of.cells))
-    return {file.name: file.read_text() for file in folder.iterdir()}
+    cells = store.read_records(of)
+    write_report(folder, of, cells, store.read_queries, store.read_stages_of(cells))
+    return {file.name: file.read_text() for file in folder.rglob("*") if file.is_file()}
 
 
 def test_the_report_from_mlflow_alone_is_the_report_from_the_store(store: Store, tmp_path: Path) -> None:
@@ -117,16 +124,15 @@ def test_the_report_from_mlflow_alone_is_the_report_from_the_store(store: Store,
         assert after is not None
         assert after.study_ids == before.study_ids
         assert list(after.ranks["text_to_image"]) == list(before.ranks["text_to_image"])
-    stage = fetched.read_stage("5tage")
-    assert stage is not None
-    assert stage.trial == {"adapt": {"method": "simsiam"}}
+    assert fetched.read_cell("pub1ic") is not None
+    assert fetched.read_stages_of(fetched.read_records(found))["5tage"].trial == {"adapt": {"method": "simsiam"}}
 
 
 def test_of_a_sweep_that_runs_what_has_not_ended_is_missing(store: Store, tmp_path: Path) -> None:
     run(store, sweep(status="running", ablation=ABLATION), finished=1)
     fetched = Store(tmp_path / "fetched")
     found = fetch_sweep(address(store), "low", fetched)
-    assert set(fetched.read_cells(cell.key for cell in found.cells)) == {found.cells[0].key}
+    assert set(fetched.read_records(found)) == {found.cells[0].key, "pub1ic"}
     assert (
         "3 of 4 cells have no record yet (the sweep is still running)"
         in reported(fetched, found, tmp_path / "report")["report.md"]
@@ -164,7 +170,8 @@ def test_cells_of_a_plan_that_was_given_up_are_left_in_mlflow(store: Store, tmp_
     run(store, old.model_copy(update={"cells": old.cells[:2]}), finished=2)
     fetched = Store(tmp_path / "fetched")
     fetch_sweep(address(store), "low", fetched)
-    assert sorted(path.name for path in (fetched.root / "cells").iterdir()) == sorted(c.key for c in old.cells[:2])
+    kept = [*(cell.key for cell in old.cells[:2]), "pub1ic"]
+    assert sorted(path.name for path in (fetched.root / "cells").iterdir()) == sorted(kept)
 
 
 def test_runs_without_their_files_are_told(store: Store, tmp_path: Path) -> None:

@@ -27,6 +27,34 @@ def test_where_the_data_lie_does_not() -> None:
     assert identity.cell_key(moved, "data", "cpu") == identity.cell_key(BASE, "data", "cpu")
 
 
+def test_settings_of_a_task_count_where_it_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.yaml"
+    file.write_text("Edema: {positive: [edema], negative: [no edema]}")
+    settings = {"evaluate.zero_shot.prompts": str(file)}
+    assert identity.cell_key(trial_with(BASE, settings), "data", "cpu") == identity.cell_key(BASE, "data", "cpu")
+    asked = {"evaluate.tasks": ["retrieval", "zero_shot"]}
+    mine, shipped = trial_with(BASE, settings | asked), trial_with(BASE, asked)
+    assert identity.cell_key(mine, "data", "cpu") != identity.cell_key(shipped, "data", "cpu")
+    copy_of = tmp_path / "copy.yaml"
+    copy_of.write_text("# the same\nEdema:\n  positive: [edema]\n  negative: [no edema]\n")
+    same = trial_with(BASE, asked | {"evaluate.zero_shot.prompts": str(copy_of)})
+    assert identity.cell_key(same, "data", "cpu") == identity.cell_key(mine, "data", "cpu")
+
+
+def test_public_models_beside_a_trial_do_not_change_it(tmp_path: Path) -> None:
+    beside = trial_with(BASE, {"evaluate.against": ["some/model"]})
+    assert identity.cell_key(beside, "data", "cpu") == identity.cell_key(BASE, "data", "cpu")
+    assert identity.reference_key(BASE, "data", "cpu") != identity.cell_key(BASE, "data", "cpu")
+
+
+def test_statistics_do_not_change_the_code_behind_numbers(copy: Path) -> None:
+    before = fingerprint()
+    (copy / "evaluation" / "statistics" / "intervals.py").write_text("changed = True")
+    assert fingerprint() == before
+    (copy / "evaluation" / "ranking.py").write_text("changed = True")
+    assert fingerprint() != before
+
+
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the package's source that may be changed."""

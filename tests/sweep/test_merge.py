@@ -10,15 +10,17 @@ from radsweep.errors import InputError
 from radsweep.spec.load import parse_experiment
 from radsweep.sweep.merge import merge
 from radsweep.sweep.plan import plan
-from radsweep.training.record import SweepRecord
+from radsweep.training.record import PlannedCell, SweepRecord
 
 SELECT = "val/text_to_image/recall_at_10"
 
 
-def sweep(name: str, arms: dict[str, dict[str, Any]] | None, seeds: int = 2, **parts: Any) -> SweepRecord:
+def sweep(
+    name: str, arms: dict[str, dict[str, Any]] | None, seeds: int = 2, folds: int | None = None, **parts: Any
+) -> SweepRecord:
     """As `run_sweep` plans it; a key is the trial's settings and the code, read plainly."""
     record = {key: parts.pop(key) for key in list(parts) if key in SweepRecord.model_fields}
-    tree: dict[str, Any] = {"experiment": name, "data": {"shards": "phantom:easy"}, **parts}
+    tree: dict[str, Any] = {"experiment": name, "data": {"shards": "phantom:easy", "folds": folds}, **parts}
     if arms is not None:
         tree["ablation"] = {"arms": arms, "pairs": [100, 300], "seeds": seeds}
     experiment = parse_experiment(tree, "test")
@@ -112,6 +114,21 @@ def test_a_lone_trial_is_an_arm_of_its_experiments_name() -> None:
     merged = merge([sweep("a", {"baseline": {}}), alone])
     assert set(places(merged)) == {"baseline", "alone"}
     assert merge([alone, sweep("a", {"baseline": {}})]).baseline == "alone"
+
+
+def test_folds_of_a_cross_validation_are_places_of_their_own() -> None:
+    arms = {"baseline": {}, "local": LOCAL}
+    merged = merge([sweep(name, arms, seeds=1, folds=3) for name in ("a", "b")])
+    folds = {(cell.arm, cell.pairs, cell.fold) for cell in merged.cells}
+    assert folds == {(arm, pairs, fold) for arm in arms for pairs in (100, 300) for fold in range(3)}
+    assert len(merged.cells) == 12
+
+
+def test_public_models_of_all_stand_beside_the_arms() -> None:
+    models = [PlannedCell(key=key, arm=key, reference=True) for key in ("clip", "biovil")]
+    first = sweep("a", {"baseline": {}}, references=tuple(models))
+    second = sweep("b", {"baseline": {}}, references=tuple(models[:1]))
+    assert merge([second, first]).references == tuple(models)
 
 
 def test_costs_add_up_and_one_that_runs_makes_the_whole_run() -> None:

@@ -344,6 +344,8 @@ def test_seeds_of_starts_are_a_column_where_a_subset_has_several_and_searches_sh
     assert contents.places(sweep) == ["arm", "pairs", "subset_seed"]
     several = sweep.model_copy(update={"cells": tuple(starts)})
     assert contents.places(several) == ["arm", "pairs", "subset_seed", "init_seed"]
+    folds = sweep.model_copy(update={"cells": tuple(cell.model_copy(update={"fold": 1}) for cell in sweep.cells)})
+    assert contents.places(folds) == ["arm", "pairs", "subset_seed", "fold"]
     space = {"data.pairs": {"choice": [100, 300]}, "train.learning_rate": {"choice": [0.1]}}
     search = sweep.model_copy(update={"cells": (), "experiment": sweep.experiment | {"search": {"space": space}}})
     assert contents.places(search) == ["pairs"]

@@ -1,7 +1,8 @@
-"""A checkpoint measured on a split of a packed data set."""
+"""A checkpoint, or a public model as it is, measured on a split of a packed data set."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,51 +10,118 @@ import torch
 from rich import box
 from rich.table import Table
 
-from radsweep.data.decode import ShardIndex, prepare_in_process
+from radsweep.data.decode import ShardIndex, prepare_in_process, read_index
+from radsweep.data.folds import fold_of
 from radsweep.data.index import read_split
 from radsweep.data.schema import Split
 from radsweep.data.shards import read_manifest, shard_paths
 from radsweep.errors import InputError
+from radsweep.evaluation.queries import QUERIES, write_queries
+from radsweep.models.vlm import VisionLanguageModel
+from radsweep.models.whole import fitting_settings
 from radsweep.report import wording
+from radsweep.spec.load import trial_with
+from radsweep.spec.trial import Trial
 from radsweep.sweep.progress import Console
-from radsweep.training.read_split import load_checkpoint, retrieval_of
+from radsweep.sweep.tasks import check_tasks
+from radsweep.training.checkpoint import STATE
+from radsweep.training.measure import NAMES, Measured
+from radsweep.training.read_split import load_checkpoint, measured_of, trained_on, untrained_model
 
 
-def retrieval_on_shards(checkpoint: Path, data: Path, split: Split) -> dict[str, Any]:
-    """What `radsweep evaluate --json` prints: {data, fingerprint, split, candidates, metrics {name: {value, chance}}}.
+def evaluate_model(
+    target: str, data: Path, split: Split, settings: Mapping[str, Any], queries: Path | None = None
+) -> dict[str, Any]:
+    """What `radsweep evaluate --json` prints: {model, data, fingerprint, split, tasks, pool, notes, metrics {name:
+    {value, chance}}}.
+
+    Args:
+        target: folder of a checkpoint, or hub id or local folder of a whole model.
+        settings: `evaluate.` keys to change, such as {"evaluate.tasks": ["retrieval", "zero_shot"]}.
+        queries: file for what each query got.
 
     Raises:
-        InputError: no checkpoint, no data set, or fewer than 2 pairs in the split.
+        InputError: no checkpoint or model, no data set, fewer than 2 pairs in the split, a task it cannot serve.
     """
-    manifest = read_manifest(data)
-    index, reports = read_split(shard_paths(data, manifest, "pairs", split))
-    if len(index) < 2:
-        raise InputError(f"{data}: the {split} split has {len(index)} pairs, retrieval needs 2 or more")
-    model, trial, tokenizer = load_checkpoint(checkpoint)
-    image = trial.model.image
+    if other := [key for key in settings if not key.startswith("evaluate.")]:
+        raise InputError(f"--set {other[0]}: a model is measured as it is; only keys of `evaluate` can be set")
+    read_manifest(data)
+    model, trial, tokenizer = _load(target, data)
+    trial = trial_with(trial, {"data.shards": str(data), "evaluate.sets": [], **settings})
+    shards = _index(target, data, split, trial)
+    check_tasks([trial.evaluate], shards, streamed=False, where="radsweep evaluate")
     console = Console()
-    with console.task(f"Reading {len(index):,} studies", len(index)) as advance:
-        shards = ShardIndex(data, manifest, {split: index}, {split: reports})
-        prepared = prepare_in_process(shards, tokenizer, image.size, image.channels)
-        advance(len(index))
+    studies = sum(map(len, shards.splits.values()))
+    with console.task(f"Reading {studies:,} studies", studies) as advance:
+        prepared = prepare_in_process(shards, tokenizer, trial.model.image.size, trial.model.image.channels)
+        advance(studies)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    values, chance = retrieval_of(model, trial, prepared, split, "test" if split == "test" else "val", device)
+    with console.task(f"Measuring {', '.join(trial.evaluate.tasks)}", 1) as advance:
+        measured = measured_of(model, trial, prepared, split, device)
+        advance(1)
+    if queries is not None:
+        write_queries(queries, measured.queries[QUERIES])
+    return _told(target, shards, split, trial, measured)
+
+
+def _load(target: str, data: Path) -> tuple[VisionLanguageModel, Trial, str]:
+    if (Path(target) / STATE).exists():
+        return load_checkpoint(Path(target))
+    try:
+        settings = fitting_settings(target)
+    except InputError as error:
+        line = str(error).removeprefix("model.from: ")
+        raise InputError(
+            f"{target}: neither the folder of a finished trial's checkpoint nor a whole model: {line}"
+        ) from None
+    trial = trial_with(Trial.model_validate({"data": {"shards": str(data)}}), {"model": settings.model_dump()})
+    tokenizer = trial.model.text.backbone
+    return untrained_model(trial, tokenizer), trial, tokenizer
+
+
+def _index(target: str, data: Path, split: Split, trial: Trial) -> ShardIndex:
+    """The split alone, and with a linear probe or class retrieval those that it must know too."""
+    manifest = read_manifest(data)
+    # a fold saw patients of every split as packed
+    if trial.data.folds and trained_on(Path(target)) == manifest.fingerprint:
+        return fold_of(read_index(data, ()), trial.data.folds, trial.data.fold)
+    needed: tuple[Split, ...] = (split,)
+    if {"linear_probe", "class_retrieval"} & set(trial.evaluate.tasks):
+        needed = ("train", "validation", "test")
+    found = {name: read_split(shard_paths(data, manifest, "pairs", name), manifest.labels) for name in needed}
+    if len(found[split][0]) < 2:
+        raise InputError(f"{data}: the {split} split has {len(found[split][0])} pairs, retrieval needs 2 or more")
+    return ShardIndex(
+        data,
+        manifest,
+        {name: index for name, (index, _) in found.items()},
+        {n: texts for n, (_, texts) in found.items()},
+    )
+
+
+def _told(target: str, shards: ShardIndex, split: Split, trial: Trial, measured: Measured) -> dict[str, Any]:
     return {
-        "data": manifest.name,
-        "fingerprint": manifest.fingerprint,
+        "model": target,
+        "data": shards.manifest.name,
+        "fingerprint": shards.manifest.fingerprint,
         "split": split,
-        "candidates": len(index),
-        "metrics": {name: {"value": value, "chance": chance[name]} for name, value in values.items()},
+        "tasks": list(trial.evaluate.tasks),
+        "candidates": measured.pool[f"{NAMES[split]}/candidates"],
+        "notes": measured.notes,
+        "metrics": {
+            name: {"value": value, "chance": measured.chance.get(name)} for name, value in measured.metrics.items()
+        },
     }
 
 
 def evaluation_table(found: dict[str, Any]) -> Table:
     """The same for the terminal: each number beside its chance level and the size of the pool."""
-    table = Table(title=f"{found['data']}, {found['split']} split", box=box.SIMPLE_HEAD)
+    title = f"{found['data']}, {found['split']} split, {found['candidates']:,} candidates"
+    table = Table(title=title, box=box.SIMPLE_HEAD)
     table.add_column("metric")
-    for column in ("value", "chance", "candidates"):
+    for column in ("value", "chance"):
         table.add_column(column, justify="right")
     for name, numbers in found["metrics"].items():
         shown = (wording.number(name, numbers[what]) for what in ("value", "chance"))
-        table.add_row(wording.metric_name(name), *shown, f"{found['candidates']:,}")
+        table.add_row(wording.metric_name(name), *shown)
     return table

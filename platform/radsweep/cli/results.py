@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from radsweep.cli.arguments import Json, StoreOption
+from radsweep.cli.arguments import Changes, Json, StoreOption
 
 if TYPE_CHECKING:
     from radsweep.sweep.store import Store
@@ -53,7 +53,8 @@ def report(
             records = [fetch_sweep(checked(tracking_uri, place.root), name, source) for name in sweeps]
         record = records[0] if len(records) == 1 else merge(records)
         folder = out or place.report_folder(record)
-        write_report(folder, record, source.read_cells(cell.key for cell in record.cells))
+        cells = source.read_records(record)
+        write_report(folder, record, cells, source.read_queries, source.read_stages_of(cells))
         tell(source, record, as_json, folder, tracking_uri)
 
 
@@ -73,18 +74,41 @@ def ui(
 
 
 def evaluate(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Folder of a finished trial's checkpoint.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="Folder of a finished trial's checkpoint; or hub id or folder of a whole public model.",
+        ),
+    ],
     data: Annotated[Path, typer.Option(metavar="SHARDS", help="Folder of a packed data set.")],
     split: Annotated[Literal["test", "validation"], typer.Option(help="Whose studies are searched.")] = "test",
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TASK",
+            help="Measured beside retrieval: local_retrieval, zero_shot, linear_probe, class_retrieval; repeatable.",
+        ),
+    ] = None,
+    changes: Changes = None,
+    queries: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what each study got, as Parquet: ids, ranks, scores.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a checkpoint on a packed data set.
+    """Measure a checkpoint, or a public model as it is, on a packed data set.
 
-    Retrieval, both ways, on the full pool of a split; beside each number what chance would give.
+    Retrieval, both ways, on the full pool of a split, and the tasks asked for; beside each number what chance would
+    give. Settings of tasks are those of an experiment file: --set evaluate.zero_shot.prompts=mine.yaml
     """
-    from radsweep.cli.evaluation import evaluation_table, retrieval_on_shards
+    from radsweep.cli.evaluation import evaluate_model, evaluation_table
+    from radsweep.spec.load import parse_changes
 
-    found = retrieval_on_shards(checkpoint, data, split)
+    tasks = ["retrieval", *(name for name in task or () if name != "retrieval")]
+    settings = parse_changes(changes or ())
+    if task or not any(key.startswith("evaluate.tasks") for key in settings):
+        settings["evaluate.tasks"] = tasks
+    found = evaluate_model(model, data, split, settings, queries)
     _results(found, evaluation_table(found), as_json)
 
 
@@ -99,8 +123,8 @@ def tell(
     if as_json:
         print((folder / "report.json").read_text(encoding="utf-8"), end="")
         return
-    cells = store.read_cells(cell.key for cell in record.cells)
-    _results(None, terminal_table(record, cells), False)
+    cells = store.read_records(record)
+    _results(None, terminal_table(record, cells, store.read_queries), False)
     print(f"Report: {folder / 'report.html'}")
     uri = tracking_uri or record.experiment.get("run", {}).get("tracking_uri")
     print(f"MLflow: {sanitise_uri(uri) if uri else f'radsweep ui --store {store.root}'}")

@@ -31,6 +31,7 @@ class ShardIndex:
     splits: Mapping[Split, SplitIndex]
     reports: Mapping[Split, list[str]]
     kinds: tuple[Kind, ...] = ("pairs",)
+    held_out: frozenset[str] = frozenset()  # patients whose unpaired studies nothing may learn from
 
     def paths(self, *splits: Split) -> list[str]:
         """Of the shards of these splits, or of all."""
@@ -42,11 +43,14 @@ class ShardIndex:
 
     def unpaired(self, kind: Unpaired) -> tuple[SplitIndex, list[str]]:
         """Index of the unpaired training images, or reports, and their texts."""
-        return read_split(self.unpaired_paths(kind))
+        return read_split(self.unpaired_paths(kind), without=self.held_out)
 
 
-def read_index(folder: str | Path) -> ShardIndex:
+def read_index(folder: str | Path, needed: Collection[Split] = SPLITS) -> ShardIndex:
     """Index of the pairs at `folder`.
+
+    Args:
+        needed: splits that must have pairs; none where folds are made of all of them.
 
     Raises:
         InputError: no such data set, a damaged one, or one without pairs to train and validate on.
@@ -55,7 +59,7 @@ def read_index(folder: str | Path) -> ShardIndex:
     splits, reports = {}, {}
     for split in SPLITS:
         splits[split], reports[split] = read_split(shard_paths(folder, manifest, "pairs", split), manifest.labels)
-        if len(splits[split]) < 2:
+        if split in needed and len(splits[split]) < 2:
             raise InputError(
                 f"{folder}: the {split} split has {len(splits[split])} pairs and needs 2; pack with other splits"
             )
@@ -72,8 +76,9 @@ def read_labelled(folder: str | Path, splits: Collection[Split] = SPLITS) -> Sha
     if not manifest.labels:
         raise InputError(f"{folder}: the data set has no labels; pack it with `--labels`")
     kinds: tuple[Kind, ...] = ("pairs", "images")
-    found = {split: read_split(_paths(folder, manifest, kinds, (split,)), manifest.labels) for split in splits}
-    indices, reports = ({split: both[part] for split, both in found.items()} for part in (0, 1))
+    indices, reports = {}, {}
+    for split in splits:
+        indices[split], reports[split] = read_split(_paths(folder, manifest, kinds, (split,)), manifest.labels)
     return ShardIndex(Path(folder), manifest, indices, reports, kinds)
 
 

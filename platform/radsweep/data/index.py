@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -41,30 +42,46 @@ class SplitIndex:
         return np.repeat(np.arange(len(self)), np.diff(self.first_image_S1))
 
 
-def read_split(paths: Sequence[str], labels: Sequence[str] = ()) -> tuple[SplitIndex, list[str]]:
+class Row(NamedTuple):
+    study_id: str
+    patient_id: str
+    report: str
+    images: int  # how many
+    labels_C: np.ndarray
+
+
+def read_split(
+    paths: Sequence[str], labels: Sequence[str] = (), without: Collection[str] = ()
+) -> tuple[SplitIndex, list[str]]:
     """Index of the shards at `paths`, and the reports in its order; "" where a study has none.
 
-    `labels`: names of the columns of `labels_SC`.
+    Args:
+        labels: names of the columns of `labels_SC`.
+        without: patients who are left out.
     """
-    rows: list[tuple[str, str, str, int]] = []
-    found = [np.empty((0, len(labels)), dtype=np.float32)]
+    rows: list[Row] = []
     for path in paths:
         table = pq.ParquetFile(path).read(columns=[*COLUMNS, *(["labels"] if labels else [])])
-        found.append(_labels(table["labels"], labels) if labels else np.empty((len(table), 0), dtype=np.float32))
+        labels_SC = _labels(table["labels"], labels) if labels else np.empty((len(table), 0), dtype=np.float32)
         counts = np.diff(table["images"].combine_chunks().offsets.to_numpy()) if len(table) else []
         texts = (text or "" for text in table["report"].to_pylist())
-        rows += zip(table["study_id"].to_pylist(), table["patient_id"].to_pylist(), texts, counts, strict=True)
-    order = sorted(range(len(rows)), key=lambda number: rows[number][0])
-    rows = [rows[number] for number in order]
-    reports = [row[2] for row in rows]
+        ids = (table["study_id"].to_pylist(), table["patient_id"].to_pylist())
+        rows += map(Row, *ids, texts, counts, labels_SC)
+    return indexed((row for row in rows if row.patient_id not in without), len(labels))
+
+
+def indexed(studies: Iterable[Row], labels: int) -> tuple[SplitIndex, list[str]]:
+    """Index of studies in any order, each with so many labels, and the reports in its order."""
+    rows = sorted(studies, key=lambda row: row.study_id)
+    reports = [row.report for row in rows]
     groups = {text: number for number, text in enumerate(dict.fromkeys(map(normalised, reports)))}
     index = SplitIndex(
-        study_ids=tuple(row[0] for row in rows),
-        patient_ids=tuple(row[1] for row in rows),
-        first_image_S1=np.concatenate([[0], np.cumsum([row[3] for row in rows], dtype=np.int64)]).astype(np.int64),
+        study_ids=tuple(row.study_id for row in rows),
+        patient_ids=tuple(row.patient_id for row in rows),
+        first_image_S1=np.concatenate([[0], np.cumsum([row.images for row in rows], dtype=np.int64)]).astype(np.int64),
         report_group_S=np.array([groups[normalised(text)] for text in reports], dtype=np.int64),
-        sample_key_S=np.array([sample_key(row[0]) for row in rows], dtype=np.int64),
-        labels_SC=np.concatenate(found)[np.array(order, dtype=np.int64)],
+        sample_key_S=np.array([sample_key(row.study_id) for row in rows], dtype=np.int64),
+        labels_SC=np.array([row.labels_C for row in rows], dtype=np.float32).reshape(len(rows), labels),
     )
     return index, reports
 

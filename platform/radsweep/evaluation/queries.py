@@ -6,7 +6,7 @@ Shapes: S studies of the pool, each of them a query.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +49,21 @@ class QueryResults:
         if name == "rank_percentile":
             return 1 - (rank_S - 1) / np.maximum(self.others[direction], 1)
         return None
+
+
+def concatenated(parts: Sequence[QueryResults]) -> QueryResults:
+    """One trial's folds after one another: every query keeps its rank among the candidates of its own fold.
+
+    Only ranks that all folds have. No scores of classes: two models' scores are on two scales, and one curve over both
+    would measure the scales as well.
+    """
+    shared = [name for name in parts[0].ranks if all(name in part.ranks for part in parts)]
+    return QueryResults(
+        study_ids=tuple(study for part in parts for study in part.study_ids),
+        patient_ids=tuple(patient for part in parts for patient in part.patient_ids),
+        ranks={name: np.concatenate([part.ranks[name] for part in parts]) for name in shared},
+        others={name: np.concatenate([part.others[name] for part in parts]) for name in shared},
+    )
 
 
 def write_queries(path: Path, results: QueryResults) -> None:

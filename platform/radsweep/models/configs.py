@@ -95,15 +95,18 @@ def patches(config: Mapping[str, Any], name: str) -> tuple[Any, Any]:
 
 def check_positions(settings: TextTower, config: Mapping[str, Any]) -> None:
     """Refuse more tokens than a text model has positions for (of open_clip's: than it was trained with)."""
+    most = positions(config, settings.backbone)
+    if settings.max_tokens > most:
+        raise InputError(
+            f"model.text.max_tokens: {settings.backbone} has positions for {most} tokens, not "
+            f"{settings.max_tokens}; set it to {most} or less"
+        )
+
+
+def positions(config: Mapping[str, Any], name: str) -> int:
+    """Tokens that a text model has positions for (of open_clip's: that it was trained with)."""
     kind, text = config["model_type"], config.get("text_config") or config
     if kind == OPEN_CLIP:
-        positions = open_clip_settings(config, settings.backbone).tokens
-    else:
-        positions = text.get("max_position_embeddings", _POSITIONS.get(kind, 512))
-    if kind in _POSITIONS_AFTER_PADDING:
-        positions -= 2
-    if settings.max_tokens > positions:
-        raise InputError(
-            f"model.text.max_tokens: {settings.backbone} has positions for {positions} tokens, not "
-            f"{settings.max_tokens}; set it to {positions} or less"
-        )
+        return open_clip_settings(config, name).tokens
+    found = int(text.get("max_position_embeddings", _POSITIONS.get(kind, 512)))
+    return found - 2 if kind in _POSITIONS_AFTER_PADDING else found

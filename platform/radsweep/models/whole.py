@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from radsweep.errors import InputError
 from radsweep.models.configs import (
@@ -14,6 +14,7 @@ from radsweep.models.configs import (
     check_positions,
     model_config,
     patches,
+    positions,
 )
 from radsweep.models.hub import Unreadable, has_file
 from radsweep.models.names import check_name
@@ -21,6 +22,8 @@ from radsweep.models.open_clip_config import open_clip_settings
 from radsweep.spec.trial import Model
 
 KEY = "model.from"
+SIZE_WITHOUT_PATCHES = 480  # pixels, as BioViL was trained
+LONGEST_REPORT = 512  # tokens
 BIOVIL_FILES = ("biovil_t_image_model_proj_size_128.pt", "biovil_image_resnet50_proj_size_128.pt")
 
 
@@ -37,6 +40,36 @@ def check_whole(model: Model) -> None:
         raise InputError("\n".join(problems))
 
 
+def fitting_settings(name: str, channels: Literal[1, 3] = 1) -> Model:
+    """Settings of a whole model as it was published: image size, tokens, width, pooling.
+
+    Args:
+        name: hub id or local folder.
+        channels: of the images as they are cached; grey is repeated for towers that want 3.
+
+    Raises:
+        InputError: it cannot be read, or is no whole model.
+    """
+    check_name(name, KEY, [])
+    config = model_config(name, KEY, WHOLE_KINDS)
+    size = patches(config, name)[1] or SIZE_WITHOUT_PATCHES
+    tokens = min(positions(config, name), LONGEST_REPORT)
+    model = {
+        "from": name,
+        "image": {"size": size, "channels": channels},
+        "text": {"max_tokens": tokens, "pooling": _pooling(config, name)},
+        "dim": _width(config, name),
+    }
+    settings = Model.model_validate(model)
+    check_whole(settings)
+    return settings
+
+
+def _pooling(config: Mapping[str, Any], name: str) -> str:
+    """How the text tower becomes one vector."""
+    return open_clip_settings(config, name).pooling if config["model_type"] == OPEN_CLIP else "cls"
+
+
 def _problems(model: Model, name: str, config: Mapping[str, Any]) -> Iterator[str]:
     for tower in ("image", "text"):
         backbone = getattr(model, tower).backbone
@@ -48,7 +81,7 @@ def _problems(model: Model, name: str, config: Mapping[str, Any]) -> Iterator[st
     width = _width(config, name)
     if model.dim != width:
         yield f"model.dim: {name} embeds in {width} dimensions, not {model.dim}; set it to {width}"
-    pooling = open_clip_settings(config, name).pooling if config["model_type"] == OPEN_CLIP else "cls"
+    pooling = _pooling(config, name)
     if model.text.pooling != pooling:
         yield f"model.text.pooling: {name} was trained with {pooling}, not {model.text.pooling}; set it to {pooling}"
     yield from _message(lambda: check_patches(model.image, *patches(config, name)))

@@ -41,11 +41,13 @@ def best_experiment(results: Results) -> dict[str, Any] | None:
     return {"experiment": f"{name}-best", **best.record.trial}
 
 
-def best_yaml(results: Results) -> str | None:
+def best_yaml(results: Results, evidence: str = "") -> str | None:
+    """With comments above: how it was chosen, and the evidence for it."""
     best, experiment = best_result(results), best_experiment(results)
     if best is None or experiment is None:
         return None
-    return f"# {' '.join(how_chosen(results, best).split())}\n" + as_yaml(experiment)
+    comments = [" ".join(text.split()) for text in (how_chosen(results, best), evidence) if text]
+    return "".join(f"# {comment}\n" for comment in comments) + as_yaml(experiment)
 
 
 class _Dumper(yaml.SafeDumper):

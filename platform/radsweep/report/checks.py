@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from radsweep.report import wording
-from radsweep.report.claims import same_run
 from radsweep.report.results import Result, Results
+from radsweep.report.runs import same_run
 from radsweep.training.record import CellRecord
 
 MOST_NAMED = 6

@@ -5,36 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from radsweep.report import tables, wording
+from radsweep.evaluation.statistics import Importances
+from radsweep.report import evidence_tables, tables, wording
 from radsweep.report.adaptation import adaptation
 from radsweep.report.best import best_experiment, best_yaml, experiment_yaml, how_chosen
 from radsweep.report.checks import warnings
-from radsweep.report.claims import RULE, Finding, verdict
+from radsweep.report.claims import Finding, rule
+from radsweep.report.entries import Entry, arm_entry
 from radsweep.report.findings import findings
-from radsweep.report.results import Group, Results, best_result
+from radsweep.report.recommendation import Recommendation, recommendation
+from radsweep.report.results import Results, best_result
 from radsweep.report.tables import Table
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One cell of the table arms x sizes, with what it is to be read beside."""
-
-    arm: str
-    size: int | None
-    shown: str  # 18.1 % ± 1.3
-    mean: float | None
-    deviation: float | None
-    replicates: int
-    planned: int
-    converged: int
-    failed: int
-    difference: float | None  # mean of the paired differences from the baseline
-    difference_shown: str
-    difference_deviation: float | None
-    difference_deviation_shown: str
-    paired: int
-    verdict: str
-    best: bool  # the largest mean of its size
 
 
 @dataclass(frozen=True)
@@ -52,7 +33,13 @@ class Content:
     pool: int | None
     rule: str
     findings: list[Finding]
+    recommendation: Recommendation | None
     entries: list[Entry]
+    comparisons: Table
+    effects: Table
+    measures: Table
+    importances: Importances | None
+    importances_table: Table
     top: Table
     others: Table
     chosen: str
@@ -60,6 +47,7 @@ class Content:
     best_yaml: str
     warnings: list[str]
     cost: Table
+    stages: Table
     data: list[Table]
     provenance: Table
     limits: list[str]
@@ -70,6 +58,8 @@ class Content:
 def content(results: Results) -> Content:
     metric, best = results.metric, best_result(results)
     ablation = results.sweep.kind == "ablation"
+    found, important = findings(results), evidence_tables.searched_importances(results)
+    advice = recommendation(results, found)
     return Content(
         title=results.sweep.name,
         subtitle=_subtitle(results),
@@ -80,16 +70,23 @@ def content(results: Results) -> Content:
         chance=results.chance(),
         chance_shown=wording.number(metric, results.chance()),
         pool=results.pool(),
-        rule=RULE if ablation else "",
-        findings=findings(results),
+        rule=rule(results) if ablation and results.measured else "",
+        findings=found,
+        recommendation=advice,
         entries=[arm_entry(results, group) for group in results.groups] if ablation else [],
+        comparisons=evidence_tables.comparisons(results),
+        effects=evidence_tables.effects(results),
+        measures=evidence_tables.measures(results),
+        importances=important,
+        importances_table=evidence_tables.importances(important),
         top=tables.top_trials(results),
         others=tables.other_metrics(results),
         chosen=how_chosen(results, best) if best else "",
         best=best_experiment(results),
-        best_yaml=best_yaml(results) or "",
+        best_yaml=best_yaml(results, advice.evidence if advice else "") or "",
         warnings=warnings(results),
         cost=tables.cost(results),
+        stages=tables.stages(results),
         data=tables.data_card(results),
         provenance=tables.provenance(results),
         limits=_limits(results),
@@ -118,35 +115,9 @@ def _limits(results: Results) -> list[str]:
     limits += list(adaptation(results))
     if results.sweep.kind == "ablation":
         limits += [
-            "± is the standard deviation over replicates (subset of studies and start); the noise of a finite pool of "
-            "queries is common to all arms and comes on top.",
-            "Every arm ran at one setting of its own: that an arm adds little means little at this setting.",
+            "± is the standard deviation over replicates (subset of studies and start); intervals hold the noise of a "
+            "finite set of patients as well.",
+            "Compute counts the adaptation of an arm's towers in full, though a sweep runs each stage once.",
+            *results.evidence.notes,
         ]
     return limits
-
-
-def arm_entry(results: Results, group: Group) -> Entry:
-    comparison = results.comparison(group)
-    found = group.spread(results.metric)
-    measured = group.measured(results.metric)
-    means = [s.mean for g in results.groups if g.size == group.size and (s := g.spread(results.metric))]
-    top = (max(means) if results.higher else min(means)) if len(means) > 1 else None
-    change = comparison.difference if comparison else None
-    return Entry(
-        arm=group.arm,
-        size=group.size,
-        shown=wording.with_deviation(results.metric, found),
-        mean=found.mean if found else None,
-        deviation=found.deviation if found else None,
-        replicates=len(measured),
-        planned=len(group.results),
-        converged=sum(bool(r.record and r.record.converged) for r in measured),
-        failed=sum(r.status == "failed" for r in group.results),
-        difference=change.mean if change else None,
-        difference_shown=wording.difference(results.metric, change.mean) if change else "",
-        difference_deviation=change.deviation if change else None,
-        difference_deviation_shown=wording.deviation(results.metric, change) if change else "",
-        paired=change.n if change else 0,
-        verdict=verdict(results, group, comparison) if comparison else "",
-        best=found is not None and found.mean == top,
-    )

@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
+from radsweep.evaluation.statistics.intervals import LEVEL
 from radsweep.report import wording
 from radsweep.report.results import Group, Result, Results
-from radsweep.report.svg import COLOURS, INK, MARKERS, OUTLINES, drawing
+from radsweep.report.svg import COLOURS, INK, MARKERS, OUTLINES, drawing, short
 
 MOST_PANELS = 60
 PANEL = (0.2, 0.14, 0.97, 0.96)  # left, bottom, right, top
@@ -21,6 +23,7 @@ class Figure:
     title: str
     svg: str
     note: str = ""
+    file: str = ""  # the same, to stand alone
 
 
 @dataclass(frozen=True)
@@ -53,34 +56,41 @@ def by_size(results: Results) -> Figure | None:
     groups = [g for g in results.groups if g.measured(results.metric)]
     if not groups or results.sweep.kind != "ablation":
         return None
-    several = len({_trained(g) for g in groups}) > 1
-    what = wording.metric_name(results.metric)
-    title = (
-        f"{wording.sentence_start(what)} by number of training pairs"
-        if several
-        else f"{wording.sentence_start(what)} by arm"
-    )
+    several = len({g.trained for g in groups}) > 1
+    title = f"{wording.sentence_start(wording.metric_name(results.metric))} by "
+    title += "number of training pairs" if several else "arm"
     with drawing("by-size", title) as picture:
-        axes = picture.axes
-        for place, key in enumerate(legend(results)):
-            mine = sorted((g for g in groups if g.arm == key.name), key=_trained)
-            at = [_trained(g) for g in mine] if several else [float(place)] * len(mine)
-            _line(axes, results, mine, at, key, 3 if key.name == results.sweep.baseline else 2)
-        _chance_line(axes, results)
-        if several:
-            axes.set_xscale("log")
-            sizes = sorted({_trained(g) for g in groups})
-            axes.xaxis.set_major_locator(FixedLocator(sizes))
-            axes.xaxis.set_minor_locator(NullLocator())
-            axes.xaxis.set_minor_formatter(NullFormatter())
-            axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
-            axes.set_xlabel("training pairs (logarithmic)")
-        else:
-            axes.set_xticks([])
-            axes.set_xlim(-0.7, len(results.arms) - 0.3)
-        metric_axis(axes, results.metric)
-    note = "Line: mean over replicates. Small points: each replicate. Hollow: had not converged. Dotted: chance."
-    return Figure(title, picture.svg, note)
+        _draw_by_size(picture.axes, results, groups, several)
+    with drawing("by-size-file", title, 7.5, 4.2) as alone:
+        _draw_by_size(alone.axes, results, groups, several)
+        keys = [Line2D([], [], color=key.colour, marker=key.marker, label=short(key.name)) for key in legend(results)]
+        alone.axes.legend(handles=keys, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        alone.axes.set_title(title, fontsize=11)
+    bars = f" Bars: {100 * LEVEL:.4g} % intervals." if results.evidence.levels else ""
+    note = f"Line: mean over replicates.{bars} Small points: each replicate. Hollow: had not converged. Dotted: chance."
+    return Figure(title, picture.svg, note, alone.file)
+
+
+def _draw_by_size(axes: Axes, results: Results, groups: list[Group], several: bool) -> None:
+    arms = legend(results)
+    for place, key in enumerate(arms):
+        mine = sorted((g for g in groups if g.arm == key.name), key=lambda g: g.trained)
+        apart = 1 + 0.02 * (place - (len(arms) - 1) / 2)  # so that bars of several arms can be told apart
+        at = [g.trained * apart for g in mine] if several else [float(place)] * len(mine)
+        _line(axes, results, mine, at, key, 3 if key.name == results.sweep.baseline else 2)
+    _chance_line(axes, results)
+    if several:
+        sizes = sorted({g.trained for g in groups})
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(FixedLocator(sizes))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.set_xlabel("training pairs (logarithmic)")
+    else:
+        axes.set_xticks([])
+        axes.set_xlim(-0.7, len(results.arms) - 0.3)
+    metric_axis(axes, results.metric)
 
 
 def with_curves(results: Results) -> list[Group]:
@@ -131,15 +141,12 @@ def _curve(result: Result, metric: str) -> tuple[list[int], list[float]]:
     return [step for step, _ in looks], [value for _, value in looks]
 
 
-def _trained(group: Group) -> float:
-    """Pairs that the group trained on, on average."""
-    pairs = [r.record.pairs for r in group.results if r.record and r.record.pairs]
-    return sum(pairs) / len(pairs) if pairs else float(group.size or 1)
-
-
 def _line(axes: Axes, results: Results, groups: list[Group], at: list[float], key: Key, order: int) -> None:
     means = [s.mean for g in groups if (s := g.spread(results.metric))]
     axes.plot(at, means, color=key.colour, linewidth=1.8, marker=key.marker, markersize=6, zorder=order)
+    for group, x in zip(groups, at, strict=True):
+        if interval := results.evidence.levels.get((group.arm, group.size)):
+            axes.vlines(x, interval.low, interval.high, color=key.colour, linewidth=1.6, alpha=0.8, zorder=order)
     for converged, face in ((True, key.colour), (False, "none")):
         points = [
             (x, group.values(results.metric)[r.replicate])

@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Sequence
 
 from radsweep.report import wording
-from radsweep.report.claims import SAME_RUN, Finding, compared, unconverged
+from radsweep.report.claims import Finding, compared
 from radsweep.report.results import Group, Result, Results, best_result
+from radsweep.report.runs import SAME_RUN, unconverged
 
 
 def findings(results: Results) -> list[Finding]:
@@ -35,7 +36,8 @@ def _shortened(results: Results, comparisons: Sequence[Finding]) -> list[Finding
         if len(own) > 1 and all(f.verdict == "same run" for f in own):
             at = wording.sizes_name([f.size for f in own])
             sentence = f"At {at}, {finding.arm} gave the very numbers of {results.sweep.baseline}: {SAME_RUN}."
-            short[finding.arm, None] = Finding("same run", sentence, finding.arm)
+            cells = tuple(number for f in own for number in f.cells)
+            short[finding.arm, None] = Finding("same run", sentence, finding.arm, cells=cells)
         else:
             short[finding.arm, finding.size] = finding
     return list(short.values())
@@ -43,6 +45,7 @@ def _shortened(results: Results, comparisons: Sequence[Finding]) -> list[Finding
 
 def _ablation_headline(results: Results, compared: Sequence[Finding]) -> list[Finding]:
     clear = [f for f in compared if f.verdict in ("helped", "hurt")]
+    unfinished = [f for f in compared if f.verdict == "not converged"]
     lines = []
     if clear:
         found: dict[str, list[int | None]] = {}
@@ -54,10 +57,13 @@ def _ablation_headline(results: Results, compared: Sequence[Finding]) -> list[Fi
     elif compared:
         lines.append(
             f"None of the {wording.count(len(compared), 'comparison')} with {results.sweep.baseline} is evidence of a "
-            "difference; what was measured, and why it does not bear more, stands below."
+            "difference between techniques; what was measured, and why it does not bear more, stands below."
         )
     else:
         lines.append("No arm could be compared with a baseline so far; the table holds what was measured.")
+    if unfinished:
+        which = wording.listed(list(dict.fromkeys(f"{f.arm} at {wording.size_name(f.size)}" for f in unfinished)))
+        lines.append(f"{which} differed from {results.sweep.baseline}, but before training had converged.")
     if growth := _growth(results):
         lines.append(growth)
     return [Finding("measured", line) for line in lines]

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import itertools
+import re
+from collections.abc import Sequence
 from importlib import resources
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from radsweep.report import wording
+from radsweep.report.compute import relative
 from radsweep.report.content import Content
-from radsweep.report.figures import MOST_PANELS, by_size, legend, training_curves, with_curves
+from radsweep.report.figures import MOST_PANELS, legend, training_curves, with_curves
+from radsweep.report.pictures import Pictures
 from radsweep.report.results import Results, best_result
-from radsweep.report.search_figures import search_figures, slices
+from radsweep.report.search_figures import slices
 
 
-def render_html(results: Results, content: Content) -> str:
+def render_html(results: Results, content: Content, pictures: Pictures) -> str:
     """Every value is escaped; the pictures alone are trusted, since matplotlib escapes what stands in them."""
     folder = resources.files("radsweep.report")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters |= {"size_name": wording.size_name, "sentence_start": wording.sentence_start}
+    environment.filters |= {"linked": _linked}
     template = environment.from_string((folder / "template.html.j2").read_text(encoding="utf-8"))
     best = best_result(results)
-    sized = by_size(results)
     entries = {(entry.arm, entry.size): entry for entry in content.entries}
     compared = [finding for finding in content.findings if finding.arm]
     page = template.render(
@@ -30,11 +34,18 @@ def render_html(results: Results, content: Content) -> str:
         style=Markup((folder / "style.css").read_text(encoding="utf-8")),
         baseline=results.sweep.baseline,
         sizes=results.sizes,
-        matrix=[(arm, [entries.get((arm, size)) for size in results.sizes]) for arm in results.arms],
+        matrix=[
+            (arm, [entries.get((arm, size)) for size in results.sizes], relative(results, arm, results.sizes))
+            for arm in results.arms
+        ],
+        intervals=bool(results.evidence.levels),
         headlines=[finding for finding in content.findings if not finding.arm],
         comparisons=[(arm, list(found)) for arm, found in itertools.groupby(compared, lambda finding: finding.arm)],
+        clear=[
+            f for f in compared if f.verdict in ("helped", "hurt", "not converged") and results.evidence.differences
+        ],
         legend=legend(results),
-        main_figures=[*([sized] if sized else []), *search_figures(results)],
+        pictures=pictures,
         slices=slices(results),
         curves=training_curves(results),
         panels_a_row=len(results.sizes) if 2 <= len(results.sizes) <= 4 else 4,
@@ -43,3 +54,9 @@ def render_html(results: Results, content: Content) -> str:
         changes=[(key, wording.setting(value)) for key, value in best.planned.changes.items()] if best else [],
     )
     return page.replace(" %", "\N{NO-BREAK SPACE}%")  # a number and its unit stay on one line
+
+
+def _linked(cells: str | Sequence[int]) -> Markup:
+    """Numbers of cells, each a link to its row."""
+    text = cells if isinstance(cells, str) else ", ".join(map(str, cells))
+    return Markup(re.sub(r"\d+", r'<a href="#cell-\g<0>">\g<0></a>', str(escape(text))))

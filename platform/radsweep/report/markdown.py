@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from radsweep.report import wording
+from radsweep.report.compute import relative
 from radsweep.report.content import Content
 from radsweep.report.results import Results
 from radsweep.report.tables import Table
@@ -20,21 +21,28 @@ def _lines(results: Results, content: Content) -> Iterator[str]:
     yield from ("", _escaped(content.subtitle), "", "## What was found", "")
     for finding in content.findings:
         label = f"**{finding.verdict}**: " if finding.arm else ""
-        yield f"- {label}{_escaped(finding.sentence)}"
+        trace = f" (cells {', '.join(map(str, finding.cells))})" if finding.cells else ""
+        yield f"- {label}{_escaped(f'{finding.sentence} {finding.beside}'.strip())}{trace}"
     beside = f" Chance level {content.chance_shown}." if content.chance is not None else ""
     explained = f"{wording.sentence_start(content.metric_name)}: {content.metric_explained}.{beside} {content.rule}"
     yield from ("", _escaped(explained.strip()))
+    if advice := content.recommendation:
+        yield from ("", "## What to do", "", _escaped(f"{advice.recipe} {advice.evidence}".strip()))
+        yield from ("", "When not to follow it:", "", *(f"- {_escaped(c)}" for c in advice.cautions))
+        yield from ("", "What to run next:", "", *(f"- {_escaped(n)}" for n in advice.next))
     if content.warnings:
         yield from ("", "## Before you trust the numbers", "", *(f"- {_escaped(w)}" for w in content.warnings))
     if content.entries:
         yield from ("", f"## {_escaped(wording.sentence_start(content.metric_name))}, arms by number of pairs", "")
-        yield from _table(("arm", *map(wording.size_name, results.sizes)), _matrix(results, content))
-        yield from ("", "Mean ± standard deviation (n replicates); paired difference from the baseline.")
-    for table in (content.top, content.others):
+        yield from _table(("arm", *map(wording.size_name, results.sizes), "time"), _matrix(results, content))
+        value = "Mean [95 % interval]" if results.evidence.levels else "Mean ± standard deviation"
+        yield from ("", f"{value} (n replicates); paired difference from the baseline. Time: times the baseline's.")
+    tables = (content.comparisons, content.effects, content.measures, content.importances_table)
+    for table in (*tables, content.top, content.others):
         yield from _titled(table)
     if content.best_yaml:
         yield from ("", "## The best configuration", "", f"{_escaped(content.chosen)} It stands in `best.yaml`.")
-    for table in (content.cost, *content.data, content.provenance):
+    for table in (content.cost, content.stages, *content.data, content.provenance):
         yield from _titled(table)
     yield from ("", "## Limits", "", *(f"- {_escaped(limit)}" for limit in content.limits))
     yield from _titled(content.cells)
@@ -52,8 +60,10 @@ def _matrix(results: Results, content: Content) -> Iterator[Sequence[str]]:
             late = entry.replicates - entry.converged
             same = entry.verdict == "same run"
             change = "; same numbers" if same else f"; {entry.difference_shown}" if entry.difference_shown else ""
-            row.append(f"{entry.shown} ({entry.replicates}){change}{f'; {late} not converged' if late else ''}")
-        yield row
+            p = f", {entry.p_shown}" if entry.p_shown and not same else ""
+            row.append(f"{entry.shown} ({entry.replicates}){change}{p}{f'; {late} not converged' if late else ''}")
+        cost = relative(results, arm, results.sizes)
+        yield [*row, cost.shown if cost else "–"]
 
 
 def _titled(table: Table) -> Iterator[str]:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from radsweep.evaluation.chance import chance
+from radsweep.evaluation.queries import QueryResults
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
+from radsweep.report.evidence import Evidence, Runs, evidence
+from radsweep.report.folds import with_fold_note
 from radsweep.spec.metrics import higher_is_better
+from radsweep.sweep.folds import pool_folds, pooled_queries
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+
+Queries = Callable[[str], QueryResults | None]  # by key of the cell
+
+
+def no_queries(key: str) -> None:
+    """Of sweeps whose trials kept no record of what each query got."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,12 @@ class Group:
     def measured(self, metric: str) -> list[Result]:
         return [r for r in self.results if r.value(metric) is not None]
 
+    @property
+    def trained(self) -> int:
+        """Pairs that it trained on, on average."""
+        pairs = [r.record.pairs for r in self.results if r.record and r.record.pairs]
+        return round(sum(pairs) / len(pairs)) if pairs else self.size or 1
+
 
 @dataclass(frozen=True)
 class Results:
@@ -63,6 +79,48 @@ class Results:
     all: tuple[Result, ...]
     groups: tuple[Group, ...]
     metric: str
+    references: tuple[Result, ...] = ()  # public models on the same test split
+    queries: Queries = no_queries
+    stages: Mapping[str, CellRecord] = field(default_factory=dict)  # adaptation that cells started from, by key
+    _evidence: dict[str, Evidence] = field(default_factory=dict, repr=False, compare=False)  # by metric, once made
+
+    @property
+    def evidence(self) -> Evidence:
+        """The statistics of the metric that the report speaks of."""
+        return self.evidence_of(self.metric)
+
+    def evidence_of(self, metric: str) -> Evidence:
+        if metric not in self._evidence:
+            self._evidence[metric] = self._new_evidence(metric)
+        return self._evidence[metric]
+
+    def _new_evidence(self, metric: str) -> Evidence:
+        if self.sweep.kind != "ablation":
+            return Evidence(metric, gap="nothing is compared")
+        places = {(g.arm, g.size): g for g in self.groups}
+        runs = Runs(
+            {
+                place: {r.replicate: self.queries(r.planned.key) for r in g.measured(metric)}
+                for place, g in places.items()
+            },
+            {place: g.values(metric) for place, g in places.items()},
+            {g.size: g.trained for g in self.groups if g.arm == self.sweep.baseline},
+            self.factors,
+        )
+        return evidence(metric, self.sweep.baseline, runs)
+
+    @property
+    def factors(self) -> dict[str, frozenset[str]]:
+        """Of a factorial design: the techniques that are on, by arm."""
+        ablation = self.sweep.experiment.get("ablation") or {}
+        if ablation.get("design") != "factorial":
+            return {}
+        changes = {r.planned.arm: r.planned.changes for r in self.all}
+        active = {name: of for name, of in ablation["arms"].items() if of}
+        return {
+            arm: frozenset(name for name, of in active.items() if of.items() <= switched.items())
+            for arm, switched in changes.items()
+        }
 
     @property
     def arms(self) -> list[str]:
@@ -114,20 +172,30 @@ class Results:
         return chance(metric, pool) if pool and "_same_text" not in metric else None
 
 
-def join(sweep: SweepRecord, cells: Mapping[str, CellRecord]) -> Results:
-    """The sweep's cells in the order of the plan.
+def join(
+    sweep: SweepRecord,
+    cells: Mapping[str, CellRecord],
+    queries: Queries = no_queries,
+    stages: Mapping[str, CellRecord] | None = None,
+) -> Results:
+    """The sweep's cells in the order of the plan; the folds of a replicate are one.
 
     The metric shown is that of the test split where every cell that was measured has it (never in a search, where the
     winner alone may have it), else that of the validation split that also selected.
     """
+    sweep = with_fold_note(sweep, cells)
+    planned_cells, pooled = pool_folds(sweep.cells, cells, queries)
+    planned_models, models = pool_folds(sweep.references, cells, queries)
     results = tuple(
-        Result(planned, cells.get(planned.key)) for planned in sorted(sweep.cells, key=lambda cell: cell.number)
+        Result(planned, pooled.get(planned.key)) for planned in sorted(planned_cells, key=lambda cell: cell.number)
     )
     members: dict[tuple[str, int | None], list[Result]] = {}
     for result in results:
         members.setdefault((result.planned.arm, result.planned.pairs), []).append(result)
     groups = tuple(Group(arm, size, tuple(found)) for (arm, size), found in members.items())
-    return Results(sweep, results, groups, _shown_metric(sweep, results))
+    references = tuple(Result(planned, models.get(planned.key)) for planned in planned_models)
+    metric = _shown_metric(sweep, results)
+    return Results(sweep, results, groups, metric, references, pooled_queries(queries), stages or {})
 
 
 def _shown_metric(sweep: SweepRecord, results: Sequence[Result]) -> str:

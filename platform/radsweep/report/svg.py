@@ -12,7 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-INK, LINES, FAINT = "#010203", "#040506", "#070809"  # stand for the page's colours until the SVG is written
+INK, LINES, FAINT, PAGE = "#010203", "#040506", "#070809", "#0a0b0c"  # stand for the page's until the SVG is written
+_PAGE_COLOURS = {INK: "currentColor", LINES: "var(--rule)", FAINT: "var(--faint)", PAGE: "var(--page)"}
+_PLAIN_COLOURS = {INK: "#1b1f24", LINES: "#d9dde3", FAINT: "#b9c0ca", PAGE: "#ffffff"}
 # told apart on white and on near-black, and by marker where colour fails
 COLOURS = ("#3f7fcf", "#e07b1a", "#2a9d74", "#a467c9", "#d9505f", "#17a2b8", "#a97b3c", "#8a9a20")
 MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">")
@@ -27,6 +29,7 @@ OUTLINES = {  # the same markers in a box of 12 x 12, for the legend in the page
     "<": "M1 6l10 5V1z",
     ">": "M11 6L1 11V1z",
 }
+LONGEST_NAME = 24
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "radsweep",
@@ -50,11 +53,12 @@ _STYLE = {
 
 
 class Drawing:
-    """An Axes to draw on; `svg` holds the text of the picture once the block has ended."""
+    """An Axes to draw on; once the block has ended, `svg` is for the page, and `file` stands alone, dark on white."""
 
     def __init__(self, axes: Axes) -> None:
         self.axes = axes
         self.svg = ""
+        self.file = ""
 
 
 @contextmanager
@@ -83,14 +87,30 @@ def drawing(
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     picture.svg = _inline(buffer.getvalue(), name, label)
+    picture.file = _alone(buffer.getvalue())
+
+
+def short(name: str) -> str:
+    """A name that leaves room for the picture."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+def _alone(text: str) -> str:
+    body = _body(text)
+    for colour, plain in _PLAIN_COLOURS.items():
+        body = body.replace(colour, plain)
+    return body.replace(">", '><rect width="100%" height="100%" fill="#ffffff"/>', 1)
+
+
+def _body(text: str) -> str:
+    return re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
 
 
 def _inline(text: str, name: str, label: str) -> str:
-    body = text[text.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = _body(text)
     body = re.sub(r' xmlns(:\w+)?="[^"]*"', "", body, count=2)
     body = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{name}-", body)
-    for colour, page in ((INK, "currentColor"), (LINES, "var(--rule)"), (FAINT, "var(--faint)")):
+    for colour, page in _PAGE_COLOURS.items():
         body = body.replace(colour, page)
     body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", body)
     viewbox = re.search(r'viewBox="[^"]*"', body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from radsweep.report import wording
@@ -57,13 +58,14 @@ def other_metrics(results: Results) -> Table:
         names.append(f"{arrow[base]} {wording.short_name(name)}{same}")
     rows: list[tuple[str, ...]] = []
     if results.sweep.kind == "ablation":
-        lead: tuple[str, ...] = ("arm", "pairs", "n")
+        lead: tuple[str, ...] = ("arm", "pairs", "n", "cells")
         levels = [wording.number(c, results.chance(f"{split}/{c}")) for c in columns]
-        rows.append(("chance", "", "", *levels))
+        rows.append(("chance", "", "", "", *levels))
         for group in results.groups:
             if found := group.spread(results.metric):
                 shown = [wording.with_deviation(c, group.spread(f"{split}/{c}")) for c in columns]
-                rows.append((group.arm, _size(group.size), str(found.n), *shown))
+                cells = cell_numbers(group.measured(results.metric))
+                rows.append((group.arm, _size(group.size), str(found.n), cells, *shown))
     else:
         lead = ("split",)
         best = best_result(results)
@@ -133,6 +135,7 @@ def provenance(results: Results) -> Table:
         ("selection metric", select),
         ("test split used for selection", "no"),
         ("trials behind the chosen configuration", f"{measured:,}"),
+        ("trials behind each number", "n, and the cells named beside it"),
         ("device", wording.listed(sorted({record.device for record in records}))),
         ("code fingerprint", sweep.code),
         ("git commit", sweep.git_commit),
@@ -141,6 +144,34 @@ def provenance(results: Results) -> Table:
         *((f"version of {name}", version) for name, version in sweep.versions.items()),
     ]
     return Table("Provenance", ("what", "value"), tuple((what, value or "–") for what, value in rows))
+
+
+def stages(results: Results) -> Table:
+    """Adaptation and features that cells started from, each run once, with the arms that use it."""
+    users: dict[str, list[str]] = {}
+    for result in results.all:
+        for key in result.record.stages.values() if result.record else ():
+            users.setdefault(key, []).append(result.planned.arm or f"trial {result.planned.number}")
+    rows = []
+    for key, arms in users.items():
+        record = results.stages.get(key)
+        seconds = sum(v for part, v in record.seconds.items() if part != "total") if record else 0.0
+        rows.append(
+            (
+                key[:12],
+                wording.listed(list(dict.fromkeys(arms))),
+                str(len(arms)),
+                f"{record.pairs:,}" if record else "no record",
+                f"{record.steps:,}" if record else "–",
+                wording.duration(seconds) if record else "–",
+            )
+        )
+    return Table("Adaptation stages", ("key", "arms", "runs", "studies", "steps", "time"), tuple(rows))
+
+
+def cell_numbers(results: Sequence[Result]) -> str:
+    """`0, 3, 6`: where a number comes from, as the table of cells counts."""
+    return ", ".join(str(number) for number in sorted(r.planned.number for r in results))
 
 
 def all_cells(results: Results) -> Table:

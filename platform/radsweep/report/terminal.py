@@ -9,27 +9,30 @@ from rich.table import Table
 from rich.text import Text
 
 from radsweep.report import tables, wording
-from radsweep.report.content import Entry, arm_entry
-from radsweep.report.results import Results, join
+from radsweep.report.entries import Entry, arm_entry
+from radsweep.report.results import Queries, Results, join, no_queries
 from radsweep.training.record import CellRecord, SweepRecord
 
 _STYLE = {"helped": "green", "hurt": "red"}
 
 
-def terminal_table(sweep: SweepRecord, cells: Mapping[str, CellRecord]) -> Table:
-    """Arms x sizes with mean ± deviation over n replicates, or the best trials of a search, or the one trial."""
-    results = join(sweep, cells)
+def terminal_table(sweep: SweepRecord, cells: Mapping[str, CellRecord], queries: Queries = no_queries) -> Table:
+    """Arms x sizes with mean and interval, or deviation, over n replicates, or a search's best trials."""
+    results = join(sweep, cells, queries)
     title = wording.metric_name(results.metric)
     level, pool = results.chance(), results.pool()
     beside = f"chance {wording.number(results.metric, level)}" if level is not None else "no chance level recorded"
     caption = f"{beside}{f' among {pool:,} candidates' if pool else ''}"
     if sweep.kind != "ablation":
         return _trials(results, title, caption)
+    interval, unit = "[95 % interval]", " in points" * wording.is_share(results.metric)
+    spread, p = "± standard deviation", ""
+    if results.evidence.levels:
+        spread, p = interval, f"{unit} {interval}, p after correction"
     table = Table(
         title=Text(title),
         caption=Text(
-            f"{caption}\nmean ± standard deviation (n replicates)\ndifference from the baseline\n"
-            "* a cell had not converged"
+            f"{caption}\nmean {spread} (n replicates)\ndifference from the baseline{p}\n* a cell had not converged"
         ),
         caption_justify="left",
         min_width=48,
@@ -49,7 +52,10 @@ def _cell(entry: Entry) -> Text:
     if entry.replicates:
         text.append(f" ({entry.replicates}){'*' * (entry.converged < entry.replicates)}", style="dim")
     if entry.difference_shown and entry.verdict != "same run":
-        text.append(f"\n{entry.difference_shown}", style=_STYLE.get(entry.verdict, "dim"))
+        shown = f"\n{entry.difference_shown}"
+        if entry.p_shown:  # narrow: the caption has the unit
+            shown = shown.removesuffix(" points") + f"\n{entry.p_shown}"
+        text.append(shown, style=_STYLE.get(entry.verdict, "dim"))
     elif entry.verdict:
         text.append("\nsame numbers as the baseline", style="dim")
     if entry.failed:

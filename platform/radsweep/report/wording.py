@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from radsweep.evaluation.summary import Spread
+
+if TYPE_CHECKING:  # a table of numbers needs no statsmodels
+    from radsweep.evaluation.statistics import Difference, Interval
 
 DIRECTION = {"text_to_image": "report to image", "image_to_text": "image to report"}
 SPLIT = {"val": "validation", "test": "test"}
@@ -12,15 +16,16 @@ SPLIT = {"val": "validation", "test": "test"}
 
 def metric_name(metric: str) -> str:
     """`test/text_to_image/recall_at_10` as `test recall@10, report to image`."""
-    split, direction, name = metric.split("/")
+    split, what = metric.split("/", 1)
+    direction, name = what.rsplit("/", 1)
     base = direction.removesuffix("_same_text")
     same = ", same wording counts" if base != direction else ""
-    return f"{SPLIT[split]} {short_name(name)}, {DIRECTION[base]}{same}"
+    return f"{SPLIT[split]} {short_name(name)}, {DIRECTION.get(base, base.replace('_', ' '))}{same}"
 
 
 def short_name(name: str) -> str:
     name = name.rsplit("/", 1)[-1]
-    return name.replace("recall_at_", "recall@").replace("_", " ")
+    return {"auroc": "AUROC"}.get(name, name.replace("recall_at_", "recall@").replace("_", " "))
 
 
 def explained(metric: str, pool: int | None) -> str:
@@ -53,13 +58,18 @@ def number(metric: str, value: float | None) -> str:
 
 def difference(metric: str, value: float) -> str:
     """With its sign: `+3.9 points`, `−0.021`, `−12.5`."""
-    return signed(metric, value) + " points" * is_share(metric)
+    return signed(metric, value) + points(metric)
+
+
+def points(metric: str) -> str:
+    """The unit of a difference of shares; nothing for other metrics."""
+    return " points" * is_share(metric)
 
 
 def signed(metric: str, value: float) -> str:
-    """As `difference`, without the unit."""
-    sign = "+" if value >= 0 else "−"
-    return f"{sign}{100 * abs(value):.1f}" if is_share(metric) else sign + _plain(metric, abs(value))
+    """As `difference`, without the unit; what rounds to 0 has no sign."""
+    size = _bare(metric, abs(value))
+    return size if not size.strip("0.") else ("+" if value > 0 else "−") + size
 
 
 def deviation(metric: str, found: Spread) -> str:
@@ -67,6 +77,33 @@ def deviation(metric: str, found: Spread) -> str:
     if found.deviation is None:
         return ""
     return f"± {100 * found.deviation:.1f}" if is_share(metric) else f"± {_plain(metric, found.deviation)}"
+
+
+def value_bracketed(metric: str, found: Interval) -> str:
+    """`19.0 % [17.1, 21.0]`."""
+    return f"{number(metric, found.estimate)} [{_bare(metric, found.low)}, {_bare(metric, found.high)}]"
+
+
+def difference_bracketed(metric: str, found: Difference) -> str:
+    """`+6.0 [+4.1, +7.9] points`."""
+    ends = f"[{signed(metric, found.low)}, {signed(metric, found.high)}]"
+    return f"{signed(metric, found.estimate)} {ends}{points(metric)}"
+
+
+def difference_interval(metric: str, found: Difference) -> str:
+    """`+6.0 points (95 % interval +4.1 to +7.9)`."""
+    ends = f"{signed(metric, found.low)} to {signed(metric, found.high)}"
+    return f"{difference(metric, found.estimate)} ({100 * found.level:.4g} % interval {ends})"
+
+
+def p_value(p: float) -> str:
+    """`= 0.012`, `< 0.001`."""
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
+
+
+def times(value: float) -> str:
+    """`12`, `2.1`, `0.33`."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
 def with_deviation(metric: str, found: Spread | None) -> str:
@@ -113,5 +150,9 @@ def setting(value: object) -> str:
     return str(list(value)) if isinstance(value, list | tuple) else str(value)
 
 
+def _bare(metric: str, value: float) -> str:
+    return f"{100 * value:.1f}" if is_share(metric) else _plain(metric, value)
+
+
 def _plain(metric: str, value: float) -> str:
-    return f"{value:.3f}" if metric.endswith("reciprocal_rank") else f"{value:.1f}"
+    return f"{value:.1f}" if metric.endswith("_rank") and "reciprocal" not in metric else f"{value:.3f}"

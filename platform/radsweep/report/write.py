@@ -1,4 +1,4 @@
-"""A sweep's report in a folder: report.html, report.md, report.json, best.yaml."""
+"""A sweep's report in a folder: report.html, report.md, report.json, best.yaml, figures/."""
 
 from __future__ import annotations
 
@@ -8,32 +8,52 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from radsweep.report.content import content
 from radsweep.report.html import render_html
+from radsweep.report.logged import effects, logged, measures
 from radsweep.report.markdown import render_markdown
-from radsweep.report.results import Results, join
+from radsweep.report.pictures import pictures_of
+from radsweep.report.results import Queries, Results, join, no_queries
 from radsweep.training.record import CellRecord, SweepRecord
 
 
-def write_report(folder: Path, sweep: SweepRecord, cells: Mapping[str, CellRecord]) -> Path:
-    """The path of report.html. Cells that are missing, failed or stopped are said to be so.
+class Written(NamedTuple):
+    page: Path  # report.html
+    statistics: dict[str, float]  # as MLflow is to show them: arm/local/300/test/.../difference_low
+
+
+def write_report(
+    folder: Path,
+    sweep: SweepRecord,
+    cells: Mapping[str, CellRecord],
+    queries: Queries = no_queries,
+    stages: Mapping[str, CellRecord] | None = None,
+) -> Written:
+    """Cells that are missing, failed or stopped are said to be so.
 
     Args:
         cells: {key: record} of the cells that have ended; others may be missing, and unplanned ones are ignored.
+        queries: what each query of the test split got, by key of the cell; None where it is not known.
+        stages: {key: record} of the adaptation stages that cells started from.
     """
-    results = join(sweep, cells)
+    results = join(sweep, cells, queries, stages)
     said = content(results)
     folder.mkdir(parents=True, exist_ok=True)
-    data = _finite({"report": dataclasses.asdict(said), "curves": _curves(results)})
+    numbers = {"measures": measures(results), "effects": effects(results), "curves": _curves(results)}
+    data = _finite({"report": dataclasses.asdict(said), **numbers})
     _replace(folder / "report.json", json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     _replace(folder / "report.md", render_markdown(results, said))
     if said.best_yaml:
         _replace(folder / "best.yaml", said.best_yaml)
+    pictures = pictures_of(results, said.importances)
+    for name, figure in pictures.named.items():
+        (folder / "figures").mkdir(exist_ok=True)
+        _replace(folder / "figures" / f"{name}.svg", figure.file)
     page = folder / "report.html"
-    _replace(page, render_html(results, said))
-    return page
+    _replace(page, render_html(results, said, pictures))
+    return Written(page, logged(results))
 
 
 def _curves(results: Results) -> dict[str, list[tuple[int, float | None]]]:

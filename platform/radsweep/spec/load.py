@@ -47,7 +47,7 @@ def load_experiment(path: str | Path, changes: Iterable[str] = ()) -> Experiment
         raise InputError(f"{path}: {_place(error)}is no valid YAML: {_problem(error)}") from None
     if not isinstance(tree, dict):
         raise InputError(f"{path}: expected keys such as `experiment:` and `data:`, found {found(tree)}")
-    return parse_experiment(keys.with_values(tree, _parse_changes(changes)), str(path))
+    return parse_experiment(keys.with_values(tree, parse_changes(changes)), str(path))
 
 
 def parse_experiment(tree: Mapping[str, Any], where: str) -> Experiment:
@@ -68,7 +68,8 @@ def trial_with(base: Trial, values: Mapping[str, Any]) -> Trial:
     return _validated(Trial, keys.with_values(base.model_dump(mode="json"), values), "trial")
 
 
-def _parse_changes(changes: Iterable[str]) -> dict[str, Any]:
+def parse_changes(changes: Iterable[str]) -> dict[str, Any]:
+    """{dotted key: value} of `KEY=VALUE` texts, values as YAML. Raises InputError."""
     values: dict[str, Any] = {}
     for change in changes:
         key, equals, text = change.partition("=")

@@ -25,7 +25,15 @@ class Subset(Settings):
     seed: int
 
 
+class Fold(Settings):
+    """Of a cross-validation, as in `Data`: a stage does not see its test and validation patients."""
+
+    folds: int
+    fold: int
+
+
 class _Stage(Settings):
+    fold: Fold | None
     subset: Subset | None  # None: all of the training split and its unpaired pool
     train: Train
 
@@ -48,6 +56,7 @@ class TextStage(_Stage):
 
 
 class _Frozen(Settings):
+    fold: Fold | None  # which studies are in which split
     whole: str | None  # of `model.from`
     seed: int | None  # of a random start
     workers: int
@@ -82,6 +91,7 @@ def stages_of(trial: Trial) -> dict[StageName, Stage]:
     stages: dict[StageName, Stage] = {name: stage for name, stage in adaptations.items()}  # noqa: C416
     image, text, train = trial.model.image, trial.model.text, trial.train
     common = {
+        "fold": fold_of_trial(trial),
         "whole": trial.model.whole,
         "workers": train.workers,
         "threads": train.threads,
@@ -98,6 +108,10 @@ def stages_of(trial: Trial) -> dict[StageName, Stage]:
     return stages
 
 
+def fold_of_trial(trial: Trial) -> Fold | None:
+    return None if trial.data.folds is None else Fold(folds=trial.data.folds, fold=trial.data.fold)
+
+
 def stage_spec(trial: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The canonical form of one of a trial's stages, from the trial's."""
     stages: Mapping[str, Stage] = stages_of(Trial.model_validate(trial))  # type: ignore[assignment]
@@ -110,6 +124,7 @@ def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
     as_it_starts = {"freeze": False, "lora": 0}
     if trial.adapt.image.method != "none":
         stages["image"] = ImageStage(
+            fold=fold_of_trial(trial),
             subset=_subset(trial, trial.adapt.image.data),
             train=_train(trial, trial.adapt.image),
             tower=trial.model.image.model_copy(update=as_it_starts),
@@ -118,6 +133,7 @@ def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
         )
     if trial.adapt.text.method != "none":
         stages["text"] = TextStage(
+            fold=fold_of_trial(trial),
             subset=_subset(trial, trial.adapt.text.data),
             train=_train(trial, trial.adapt.text),
             tower=trial.model.text.model_copy(update=as_it_starts),

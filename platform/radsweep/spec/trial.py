@@ -24,6 +24,14 @@ class Data(Settings):
         default=None, gt=0, le=1, description="Part of the training studies used, instead of `pairs`"
     )
     seed: int = Field(default=0, ge=0, description="Seed of the order of patients that subsets are taken from")
+    folds: int | None = Field(
+        default=None,
+        ge=3,
+        le=20,
+        description="Cross-validate: the patients of all splits are dealt into this many folds; each trial runs once a "
+        "fold, tests on it, validates on the next and trains on the others, so that every pair is a test query once",
+    )
+    fold: int = Field(default=0, ge=0, description="Which of `folds` is tested; all are run, so leave it out")
     source: Literal["auto", "cached", "streamed"] = Field(
         default="auto",
         description="cached: decoded once, in Ray's object store; streamed: from the shards; auto: cached if it fits",
@@ -33,6 +41,16 @@ class Data(Settings):
     def _one_size(self) -> Self:
         if self.pairs is not None and self.fraction is not None:
             raise ValueError("`pairs` and `fraction` both set: give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _one_of_the_folds(self) -> Self:
+        if self.fold >= (self.folds or 1):
+            raise ValueError(
+                f"`fold` {self.fold} of `folds` {self.folds}: they count from 0, and all run: leave it out"
+            )
+        if self.folds is not None and self.source == "streamed":
+            raise ValueError("`folds` and source `streamed`: folds share decoded images; use cached or auto")
         return self
 
 
@@ -370,4 +388,10 @@ class Trial(Settings):
                 raise ValueError(
                     f"adapt.{name}.batch_size {adapt.batch_size} is no multiple of train.workers {self.train.workers}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _pooled_over_folds(self) -> Self:
+        if self.data.folds is not None and self.evaluate.select.endswith("/median_rank"):
+            raise ValueError("`data.folds` and a median as `evaluate.select`: no mean over queries; select mean_rank")
         return self

@@ -35,12 +35,13 @@ def fetch_sweep(uri: str, sweep: str, store: Store) -> SweepRecord:
         record = SweepRecord.model_validate_json(file.read_bytes())
     except ValidationError:
         raise InputError(f"{reader.where}: {own.sweep} was written by another version of radsweep") from None
-    wanted = {cell.key for cell in (*record.cells, *record.stages)}
+    planned = {cell.key for cell in record.cells}
     ended, there = set[str](), set[str]()
     for run in runs:
-        if run.cell in there or (record.cells and run.cell not in wanted):
-            continue  # in several places of the plan, or of a plan that a resumed sweep has given up
-        folder = store.stage_folder(run.cell) if run.stage else store.cell_folder(run.cell)
+        given_up = run.role == "trial" and planned and run.cell not in planned  # by a resumed sweep
+        if run.cell in there or given_up:
+            continue
+        folder = store.stage_folder(run.cell) if run.role == "stage" else store.cell_folder(run.cell)
         if RECORD in reader.download(run, (RECORD, QUERY_FILES), folder):
             there.add(run.cell)
         if run.ended:
@@ -52,7 +53,7 @@ def fetch_sweep(uri: str, sweep: str, store: Store) -> SweepRecord:
         note = f"Trials that ended, but whose {RECORD} MLflow lacks, so that they count as missing: {len(lacking)}."
         record = record.model_copy(update={"notes": (*record.notes, note)})
     if not record.cells:
-        records = ((run.place, store.read_cell(run.cell)) for run in runs if not run.stage)
+        records = ((run.place, store.read_cell(run.cell)) for run in runs if run.role == "trial")
         record = record.model_copy(update={"cells": tuple(_suggested(record, records))})
     store.write_sweep(record)
     return record

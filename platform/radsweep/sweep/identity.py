@@ -13,6 +13,9 @@ from typing import Any
 
 import radsweep
 from radsweep.augment.words import check_words
+from radsweep.data.shards import read_manifest
+from radsweep.evaluation.prompts import load_prompts
+from radsweep.spec.evaluate import Evaluate
 from radsweep.spec.stage import Stage
 from radsweep.spec.trial import Trial
 
@@ -21,6 +24,7 @@ DECIDES_NUMBERS = (
     "spec/stage.py",
     "data/index.py",
     "data/subsets.py",
+    "data/folds.py",
     "data/epochs.py",
     "data/pictures.py",
     "data/decode.py",
@@ -36,6 +40,7 @@ DECIDES_NUMBERS = (
     "evaluation",
     "training",
 )
+DECIDES_NONE = ("evaluation/statistics", "evaluation/summary.py")  # they come after all trials
 LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "numpy")
 
 
@@ -50,6 +55,35 @@ def cell_key(trial: Trial, data: str, device: str) -> str:
     spec = trial.model_dump(mode="json") | {"data": trial.data.model_dump(mode="json", exclude={"shards"})}
     text = trial.augment.text  # what a list of words says, wherever it lies
     spec["augment"]["text"]["words"] = _words(text.words) if text.changes_words else ""
+    spec["evaluate"] = _evaluation(trial.evaluate)
+    return _key(spec, data, device)
+
+
+def _evaluation(evaluate: Evaluate) -> dict[str, Any]:
+    """What decides the trial's numbers: settings of the tasks asked for, what prompts say, what sets hold."""
+    spec = evaluate.model_dump(mode="json", exclude={"against", "sets"})
+    for task in ("zero_shot", "linear_probe", "class_retrieval"):
+        if task not in evaluate.tasks:
+            del spec[task]
+        elif task == "zero_shot":
+            spec[task]["prompts"] = _prompts(evaluate.zero_shot.prompts)
+    return spec | {"sets": [_fingerprint(folder) for folder in evaluate.sets]}
+
+
+@cache
+def _prompts(prompts: str) -> str:
+    return load_prompts(prompts).sha256
+
+
+@cache
+def _fingerprint(folder: str) -> str:
+    return read_manifest(folder).fingerprint
+
+
+def reference_key(trial: Trial, data: str, device: str) -> str:
+    """The key of a public model's record, never that of a trial; arguments as those of `cell_key`."""
+    fold = {"folds": trial.data.folds, "fold": trial.data.fold}
+    spec = {"reference": trial.model.model_dump(mode="json"), "evaluate": _evaluation(trial.evaluate), **fold}
     return _key(spec, data, device)
 
 
@@ -75,6 +109,8 @@ def code_fingerprint() -> str:
     for entry in DECIDES_NUMBERS:
         path = PACKAGE / entry
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            if file.relative_to(PACKAGE).as_posix().startswith(DECIDES_NONE):
+                continue
             digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n{_meaning(file)}\n".encode())
     return digest.hexdigest()[:16]
 

@@ -13,10 +13,10 @@ from radsweep.spec.trial import Trial
 from radsweep.training.record import PlannedCell, SweepRecord
 
 # where an arm is measured and where its data lies: not what it is
-_PLACE = {"data.shards", "data.pairs", "data.seed", "train.seed"}
+_PLACE = {"data.shards", "data.pairs", "data.seed", "train.seed", "data.fold"}
 _IDENTITY = [key for key in keys.leaf_keys(Trial) if key not in _PLACE]
 
-Place = tuple[int | None, int, int]  # size, subset seed, init seed
+Place = tuple[int | None, int, int, int | None]  # size, subset seed, init seed, fold
 
 
 @dataclass(eq=False)
@@ -74,6 +74,7 @@ def merge(sweeps: Sequence[SweepRecord]) -> SweepRecord:
             "experiment": _experiment(sweeps, changes, cells),
             "cells": tuple(cells),
             "stages": tuple({stage.key: stage for sweep in sweeps for stage in sweep.stages}.values()),
+            "references": tuple({model.key: model for sweep in sweeps for model in sweep.references}.values()),
             "baseline": baseline,
             "status": next((s.status for s in sorted(sweeps, key=_unrest) if s.status != "finished"), "finished"),
             "code": _joined(sweep.code for sweep in sweeps),
@@ -130,7 +131,7 @@ def _arms(sweep: SweepRecord) -> Iterable[_Arm]:
         if name not in arms:
             changed = {key: value for key, value in keys.flat(cell.changes).items() if key in base}
             arms[name] = _Arm(name, sweep, base | changed)
-        arms[name].cells[cell.pairs, cell.subset_seed, cell.init_seed] = cell
+        arms[name].cells[cell.pairs, cell.subset_seed, cell.init_seed, cell.fold] = cell
     return arms.values()
 
 

@@ -23,7 +23,7 @@ def plan(experiment: Experiment, key_of: KeyOf) -> list[PlannedCell]:
     if experiment.ablation is not None:
         return ablation_cells(base, experiment.ablation, key_of)
     if experiment.search is None:
-        return [planned(base, {}, key_of, 0)]
+        return [planned(trial_with(base, fold), {}, key_of, number) for number, fold in enumerate(folds_of(base))]
     if experiment.search.algorithm == "grid":
         points = grid(base, experiment.search)
         return [planned(base, values, key_of, number) for number, values in enumerate(points)]
@@ -40,24 +40,30 @@ def planned(base: Trial, values: dict[str, Any], key_of: KeyOf, number: int, arm
         pairs=trial.data.pairs,
         subset_seed=trial.data.seed,
         init_seed=trial.train.seed,
+        fold=None if trial.data.folds is None else trial.data.fold,
         number=number,
     )
 
 
+def folds_of(base: Trial) -> list[dict[str, Any]]:
+    """What to set for each fold of a cross-validation; nothing, once, without one."""
+    return [{}] if base.data.folds is None else [{"data.fold": fold} for fold in range(base.data.folds)]
+
+
 def ablation_cells(base: Trial, ablation: Ablation, key_of: KeyOf) -> list[PlannedCell]:
-    """Arms x sizes x replicates x starts. A replicate has the same subset and the same start in every arm.
+    """Arms x sizes x replicates x starts x folds. A replicate has the same subset and the same start in every arm.
 
     The order is by size and replicate first, so that a sweep that ends early still compares whole sets of arms.
     """
     sizes = ablation.pairs or (None,)
     replicates = itertools.product(range(ablation.seeds.subset), range(ablation.seeds.init))
     cells: list[PlannedCell] = []
-    for size, (subset, start) in itertools.product(sizes, list(replicates)):
+    for size, (subset, start), fold in itertools.product(sizes, list(replicates), folds_of(base)):
         seeds = {
             "data.seed": base.data.seed + subset,
             "train.seed": base.train.seed + subset * ablation.seeds.init + start,
         }
-        sized = seeds if size is None else seeds | {"data.pairs": size}
+        sized = (seeds if size is None else seeds | {"data.pairs": size}) | fold
         for arm, changes in ablation.designed_arms().items():
             cell = planned(base, sized | changes, key_of, len(cells), arm)
             cells.append(cell.model_copy(update={"changes": changes}))
@@ -69,6 +75,8 @@ def cell_trial(base: Trial, cell: PlannedCell) -> Trial:
     places = {"data.seed": cell.subset_seed, "train.seed": cell.init_seed}
     if cell.pairs is not None:
         places["data.pairs"] = cell.pairs
+    if cell.fold is not None:
+        places["data.fold"] = cell.fold
     return trial_with(base, places | cell.changes)
 
 

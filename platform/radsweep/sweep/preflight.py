@@ -10,14 +10,25 @@ from typing import Any
 from radsweep.augment.words import check_words
 from radsweep.errors import InputError
 from radsweep.models.sources import check_model
+from radsweep.models.whole import fitting_settings
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
-from radsweep.sweep.plan import ablation_cells, cell_trial, grid
+from radsweep.sweep.plan import ablation_cells, cell_trial, folds_of, grid
 from radsweep.sweep.sources import check_sizes
 
-ONE_FOR_ALL = ("data.shards", "train.workers")  # a sweep's slots and data are the same for all its trials
+# a sweep's slots, data and measures are the same for all its trials
+ONE_FOR_ALL = (
+    "data.shards",
+    "data.folds",
+    "train.workers",
+    "evaluate.select",
+    "evaluate.tasks",
+    "evaluate.sets",
+    "evaluate.against",
+)
+PER_TASK = ("evaluate.zero_shot.", "evaluate.linear_probe.", "evaluate.class_retrieval.")
 STRUCTURE = ("adapt.", "model.", "data.source", "objective.text_ssl.kind")  # keys of which data a trial needs
 MOST_COMBINATIONS = 10_000
 NEED_CHOICE = ("model.image.size",)  # each value means decoding all images again
@@ -30,9 +41,16 @@ def check_experiment(experiment: Experiment, where: str) -> None:
         InputError: names the file, the key and what to do.
     """
     for key in _varied_keys(experiment):
-        if key in ONE_FOR_ALL:
+        if key in ONE_FOR_ALL or key.startswith(PER_TASK):
             raise InputError(f"{where}: {key} must be the same for all trials of a sweep; make one sweep of each value")
+    if "data.fold" in _varied_keys(experiment) or experiment.data.fold:
+        raise InputError(f"{where}: data.fold: all folds of data.folds are run; leave it out")
     if experiment.search is not None:
+        if experiment.data.folds is not None:
+            raise InputError(
+                f"{where}: data.folds: a search is not cross-validated yet; search without folds, then set them in an "
+                "ablation or `radsweep train` of what it found"
+            )
         for key in NEED_CHOICE:
             if key in experiment.search.space and experiment.search.space[key].choice is None:
                 raise InputError(f"{where}: search.space.{key}: use `choice`; each size is decoded and kept")
@@ -45,6 +63,11 @@ def check_experiment(experiment: Experiment, where: str) -> None:
             check_words(words)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+    for name in experiment.evaluate.against:
+        try:
+            fitting_settings(name)
+        except InputError as error:
+            raise InputError(f"{where}: evaluate.against: {error}") from None
 
 
 def possible_trials(experiment: Experiment) -> Iterator[Trial]:
@@ -54,7 +77,8 @@ def possible_trials(experiment: Experiment) -> Iterator[Trial]:
         for cell in ablation_cells(base, experiment.ablation, lambda trial: ""):
             yield cell_trial(base, cell)
     elif experiment.search is None:
-        yield base
+        for fold in folds_of(base):
+            yield trial_with(base, fold)
     elif experiment.search.algorithm == "grid":
         for values in grid(base, experiment.search):
             yield trial_with(base, values)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from radsweep.evaluation.summary import spread
 from radsweep.spec import metrics
+from radsweep.sweep.folds import fold_keys, pool_folds
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
 Ending = Literal["finished", "interrupted", "failed"]
@@ -26,21 +27,30 @@ def how_it_ended(cells: Sequence[PlannedCell], records: Mapping[str, CellRecord]
 
 
 def winner(cells: Iterable[PlannedCell], records: Mapping[str, CellRecord], select: str) -> PlannedCell | None:
-    """The finished cell with the best validation metric, of an ablation at its largest size; test has no say."""
+    """The finished cell with the best validation metric, of an ablation at its largest size; test has no say.
+
+    The folds of a replicate are judged as one, and stand for it by the first of them.
+    """
     sign = 1 if metrics.higher_is_better(select) else -1
+    cells = list(cells)
+    pooled, records = pool_folds(cells, records)
     finished = [
         (record.pairs if cell.arm else 0, sign * record.best[select], -cell.number, cell)
-        for cell in cells
+        for cell in pooled
         if (record := records.get(cell.key)) and record.status == "finished" and select in record.best
     ]
-    return max(finished, key=lambda entry: entry[:3])[3] if finished else None
+    if not finished:
+        return None
+    first = fold_keys(max(finished, key=lambda entry: entry[:3])[3].key)[0]
+    return next(cell for cell in cells if cell.key == first)
 
 
 def statistics(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, float]:
     """{`arm/local/300/test/text_to_image/recall_at_10/mean`: value, .../deviation} over replicates."""
     values: dict[tuple[str, int, str], list[float]] = defaultdict(list)
     test = sweep.select.replace("val/", "test/", 1)
-    for cell in sweep.cells:
+    cells, records = pool_folds(sweep.cells, records)
+    for cell in cells:
         record = records.get(cell.key)
         if record is None or record.status != "finished" or not cell.arm:
             continue

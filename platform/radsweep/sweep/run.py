@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from radsweep.data.decode import read_index
+from radsweep.data.schema import SPLITS
 from radsweep.errors import InputError
+from radsweep.evaluation.queries import QueryResults
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.trial import Trial
 from radsweep.sweep import cluster
@@ -22,8 +24,9 @@ from radsweep.sweep.plan import cell_trial, plan
 from radsweep.sweep.preflight import check_experiment, possible_trials
 from radsweep.sweep.progress import Console
 from radsweep.sweep.results import Ending, how_it_ended, is_complete, statistics, winner
-from radsweep.sweep.sources import Preparations, data_card, dataset_folder, source_for
+from radsweep.sweep.sources import Preparations, check_sizes, data_card, dataset_folder, source_for
 from radsweep.sweep.store import Store, store_folder
+from radsweep.sweep.tasks import check_tasks
 from radsweep.sweep.watch import Watch
 from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
 from radsweep.tracking.mirror import Mirror
@@ -32,7 +35,9 @@ from radsweep.training.task import now
 
 # a search over these may ask for any study of the training split
 SUBSETS_OR_FEATURES = ("data.", "model.image.freeze", "augment.image.")
-WriteReport = Callable[[Path, SweepRecord, Mapping[str, CellRecord]], Path]
+ReadQueries = Callable[[str], QueryResults | None]
+Records = Mapping[str, CellRecord]
+WriteReport = Callable[[Path, SweepRecord, Records, ReadQueries, Records], tuple[Path, Mapping[str, float]]]
 
 
 def run_sweep(
@@ -42,7 +47,8 @@ def run_sweep(
 
     Args:
         where: the experiment file, for messages.
-        write_report: makes the report of a sweep in a folder.
+        write_report: makes the report of a sweep in a folder, from its cells, their queries and their stages; gives
+            the page and the statistics for MLflow.
         resume: go on with the latest sweep of the same experiment.
 
     Raises:
@@ -58,14 +64,18 @@ def run_sweep(
     store.check_writable(f"{where}: run.store")
     cluster.connect()
     console.say(f"Store: {store.root}")
-    shards = read_index(dataset_folder(base.data.shards, store, console))
+    shards = read_index(dataset_folder(base.data.shards, store, console), () if base.data.folds else SPLITS)
+    preparations = Preparations(shards, store, console)
+    if base.data.folds:  # what the manifest could not tell
+        trials = possible_trials(experiment)
+        check_sizes(trials, where, lambda trial: len(preparations.shards_of(trial).splits["train"]))
     if base.data.source == "auto":  # from here on it says which: the order within an epoch differs
         source = source_for(possible_trials(experiment), shards, cluster.object_store())
         experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
         base = experiment.trial()
-    if base.data.source == "streamed" and any(
-        trial.adapt.image.method != "none" for trial in possible_trials(experiment)
-    ):
+    streamed = base.data.source == "streamed"
+    check_tasks({trial.evaluate for trial in possible_trials(experiment)}, shards, streamed, where)
+    if streamed and any(trial.adapt.image.method != "none" for trial in possible_trials(experiment)):
         raise InputError(
             f"{where}: adapt.image: its images have to fit the object store, and they are streamed here; set "
             "data.source to cached, model.image.size lower, or adapt.image.method to none"
@@ -86,7 +96,6 @@ def run_sweep(
         cell.key: record for cell in cells if (record := store.read_cell(cell.key)) and is_complete(record, read_test)
     }
     expected = len(cells) if cells or experiment.search is None else experiment.search.trials
-    preparations = Preparations(shards, store, console)
     with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
         mirror.start_sweep([store.sweep_file(sweep.id)])
         watch = Watch(store, mirror, console, sweep.select, expected, sweep.created)
@@ -130,6 +139,13 @@ def run_sweep(
                 )
                 if record is not None:
                     watch.again(record)
+            if base.evaluate.against:
+                from radsweep.sweep.references import measure_references  # PyTorch, as above
+
+                measured = measure_references(base, preparations.shards_of, store, room, console)
+                sweep = sweep.model_copy(update={"references": tuple(cell for cell, _ in measured)})
+                for cell, record in measured:
+                    watch.reference(cell, record)
             status = how_it_ended(cells, watch.ended, expected)
         except KeyboardInterrupt:
             status = "interrupted"
@@ -146,16 +162,16 @@ def run_sweep(
             }
         )
         store.write_sweep(sweep)
-        folder = finish(store, sweep, write_report)
-        mirror.finish_sweep(sweep, statistics(sweep, watch.ended), folder, [store.sweep_file(sweep.id)])
+        folder, evidence = finish(store, sweep, write_report)
+        mirror.finish_sweep(sweep, {**statistics(sweep, watch.ended), **evidence}, folder, [store.sweep_file(sweep.id)])
     return sweep
 
 
-def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> Path:
-    """The report and the winner's checkpoint in the sweep's folder; other checkpoints are let go."""
+def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> tuple[Path, Mapping[str, float]]:
+    """The report and the winner's checkpoint in the sweep's folder, and statistics; other checkpoints are let go."""
     folder = store.report_folder(sweep)
-    records = store.read_cells({cell.key for cell in sweep.cells})
-    write_report(folder, sweep, records)
+    records = store.read_records(sweep)
+    _, evidence = write_report(folder, sweep, records, store.read_queries, store.read_stages_of(records))
     best = winner(sweep.cells, records, sweep.select)
     if best is not None:
         source = store.cell_folder(best.key) / "checkpoint"
@@ -165,7 +181,7 @@ def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> Path:
     for cell in sweep.cells:
         if best is None or cell.key != best.key:
             store.forget_checkpoint(cell.key)
-    return folder
+    return folder, evidence
 
 
 def _new_sweep(experiment: Experiment) -> SweepRecord:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from radsweep.data.decode import ShardIndex
+from radsweep.data.decode import ShardIndex, read_labelled
+from radsweep.data.folds import fold_of, redealt
 from radsweep.data.phantom import HELD_OUT, UNPAIRED, VERSION, from_name, write_phantom
-from radsweep.data.prepared import Unpaired
+from radsweep.data.prepared import PreparedData, Unpaired
 from radsweep.data.schema import Manifest
 from radsweep.data.shards import read_manifest
 from radsweep.data.subsets import seeded_order, subset_size
 from radsweep.data.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.errors import InputError
-from radsweep.spec.stage import adaptations_of, stages_of
+from radsweep.spec.stage import Fold, adaptations_of, fold_of_trial, stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.progress import Console
 from radsweep.sweep.store import Store, write_atomically
@@ -30,11 +32,10 @@ SHARE_OF_STORE = 0.5  # that decoded images may take
 
 @dataclass(frozen=True)
 class Prepared:
-    """A reference to prepared data in the object store, and what making it took. Trials name it by `key`."""
+    """A reference to prepared data in the object store. Trials name it by `key`."""
 
     key: str
     reference: Any
-    decoded: int
 
 
 def dataset_folder(shards: str, store: Store, console: Console) -> Path:
@@ -55,41 +56,57 @@ def dataset_folder(shards: str, store: Store, console: Console) -> Path:
     return folder
 
 
-def training_pairs(shards: str) -> int:
+def training_pairs(shards: str, folds: int | None = None) -> int:
     """Number of training studies, from the manifest or a phantom's name: cheap, and nothing is made.
+
+    With folds: the mean over folds, which is not less than what the smallest training split has.
 
     Raises:
         InputError: no data set there, or an unknown phantom.
     """
     if shards.startswith(PHANTOM):
-        return from_name(shards.removeprefix(PHANTOM)).pairs
-    return read_manifest(Path(shards).expanduser()).studies["pairs"]["train"]
+        pairs = from_name(shards.removeprefix(PHANTOM)).pairs
+        whole = pairs + HELD_OUT
+    else:
+        by_split = read_manifest(Path(shards).expanduser()).studies["pairs"]
+        pairs, whole = by_split["train"], sum(by_split.values())
+    return pairs if folds is None else whole * (folds - 2) // folds
 
 
-def check_sizes(trials: Iterable[Trial], where: str) -> None:
+def check_sizes(trials: Iterable[Trial], where: str, count: Callable[[Trial], int] | None = None) -> None:
     """Refuse more pairs than there are, before anything starts.
+
+    Args:
+        count: gives the number of training studies; else it is that of `training_pairs`.
 
     Raises:
         InputError: names the file and the key.
     """
-    available: dict[str, int] = {}
+    count = count or (lambda trial: training_pairs(trial.data.shards, trial.data.folds))
+    available: dict[tuple[str, Fold | None], int] = {}
     for trial in trials:
+        place = trial.data.shards, fold_of_trial(trial)
         try:
-            if trial.data.shards not in available:
-                available[trial.data.shards] = training_pairs(trial.data.shards)
-            subset_size(available[trial.data.shards], trial.data.pairs, trial.data.fraction)
+            if place not in available:
+                available[place] = count(trial)
+            subset_size(available[place], trial.data.pairs, trial.data.fraction)
         except InputError as error:
             raise InputError(f"{where}: data.shards: {error}") from None
         except ValueError as error:
-            raise InputError(f"{where}: data.pairs: {error}") from None
+            folds = f" to train on in {trial.data.folds} folds" if trial.data.folds else ""
+            raise InputError(f"{where}: data.pairs: {error}{folds}") from None
 
 
 def tokenizer_of(trial: Trial, shards: ShardIndex, store: Store) -> str:
-    """What `load_tokenizer` takes: the backbone's own, or one trained once on all reports of the training split."""
+    """What `load_tokenizer` takes: the backbone's own, or one trained once on all reports of the training split.
+
+    Args:
+        shards: those of the trial's fold, where it has one.
+    """
     text = trial.model.text
     if not (text.backbone.startswith("tiny-") or text.weights == "scratch"):
         return text.backbone
-    file = store.tokenizer_file(shards.manifest.fingerprint, text.vocabulary)
+    file = store.tokenizer_file(shards.manifest.fingerprint, text.vocabulary, _fold_name(trial))
     if not file.exists():
         patients = shards.splits["train"].patient_ids
         rows = zip(patients, shards.reports["train"], strict=True)
@@ -98,9 +115,15 @@ def tokenizer_of(trial: Trial, shards: ShardIndex, store: Store) -> str:
 
 
 def preparation_key(trial: Trial, tokenizer: str) -> str:
-    """Trials with equal keys share decoded images and tokens."""
+    """Trials with equal keys share decoded images, splits and tokens."""
     image = trial.model.image
-    return f"{image.size}-{image.channels}-{hashlib.sha256(tokenizer.encode()).hexdigest()[:12]}"
+    tokens = hashlib.sha256(tokenizer.encode()).hexdigest()[:12]
+    return f"{image.size}-{image.channels}-{tokens}{_fold_name(trial)}"
+
+
+def _fold_name(trial: Trial) -> str:
+    fold = fold_of_trial(trial)
+    return "" if fold is None else f"-fold-{fold.fold}-of-{fold.folds}"
 
 
 def unpaired_of(trials: Iterable[Trial]) -> tuple[Unpaired, ...]:
@@ -117,6 +140,8 @@ def source_for(trials: Iterable[Trial], shards: ShardIndex, capacity: float) -> 
         capacity: bytes of the cluster's object store.
     """
     trials = list(trials)
+    if any(trial.data.folds for trial in trials):
+        return "cached"
     images = sum(index.images for index in shards.splits.values())
     if "images" in unpaired_of(trials):
         images += shards.manifest.images["images"]["train"]
@@ -131,66 +156,95 @@ class Preparations:
     def __init__(self, shards: ShardIndex, store: Store, console: Console) -> None:
         self.shards, self.store, self.console = shards, store, console
         self.made: dict[str, Prepared] = {}
-        self.tokenizers: dict[tuple[str, str, int], str] = {}
+        self.decoded = 0  # images
+        self.folds: dict[Fold, ShardIndex] = {}
+        self.tokenizers: dict[tuple[str, str, int, Fold | None], str] = {}
 
     @property
     def references(self) -> dict[str, list[Any]]:
         """{key: [reference]}: in a list, so that Ray hands on the reference and not the data."""
         return {key: [prepared.reference] for key, prepared in self.made.items()}
 
-    @property
-    def decoded(self) -> int:
-        return sum(prepared.decoded for prepared in self.made.values())
-
     def make(self, trials: Iterable[Trial], every_study: bool = False) -> None:
         """Everything that these trials need. `every_study`: their subsets are not known beforehand."""
         import ray
 
         from radsweep.augment.masking import mask_id  # PyTorch and Ray take seconds; preflight needs neither
-        from radsweep.data.stream import prepare_data
 
         alike: dict[str, list[Trial]] = {}
         for trial in trials:
             alike.setdefault(self.key(trial), []).append(trial)
+        unpaired = unpaired_of(trial for some in alike.values() for trial in some)
+        whole: dict[tuple[int, int], PreparedData] = {}  # what folds are dealt from, by size and channels
         for key, some in alike.items():
-            example, unpaired = some[0], unpaired_of(some)
+            example = some[0]
             if any(map(_masks_tokens, some)):
                 mask_id(load_tokenizer(self.tokenizer(example)).special)  # refuses a tokenizer without a mask
-            whole = every_study or "images" in unpaired or any("image features" in stages_of(trial) for trial in some)
-            wanted: dict[str, np.ndarray] = {}
-            if not whole:
-                wanted["train"] = np.array(sorted({row for trial in some for row in self._rows(trial)}))
-            image, streamed = example.model.image, example.data.source == "streamed"
-            total = sum(index.images for index in self.shards.splits.values())
-            total += self.shards.manifest.images["images"]["train"] if "images" in unpaired else 0
-            with self.console.task(f"Decoding images to {image.size} x {image.size}", total) as advance:
-                data = prepare_data(
-                    self.shards,
-                    self.tokenizer(example),
-                    image.size,
-                    image.channels,
-                    wanted,
-                    streamed,
-                    unpaired,
-                    advance,
-                )
-            self.made[key] = Prepared(key, ray.put(data), data.decoded)
+            if example.data.folds is None:
+                data = self._decoded(example, unpaired_of(some), self._wanted(some, every_study))
+            else:
+                shape = example.model.image.size, example.model.image.channels
+                if shape not in whole:
+                    whole[shape] = self._decoded(example, unpaired, {})
+                data = redealt(whole[shape], self.shards_of(example), self.tokenizer(example))
+            self.made[key] = Prepared(key, ray.put(data))
 
     def key(self, trial: Trial) -> str:
         return preparation_key(trial, self.tokenizer(trial))
 
+    def shards_of(self, trial: Trial) -> ShardIndex:
+        """The studies of the trial's splits."""
+        fold = fold_of_trial(trial)
+        if fold is None:
+            return self.shards
+        if fold not in self.folds:
+            self.folds[fold] = fold_of(self.shards, fold.folds, fold.fold)
+        return self.folds[fold]
+
     def tokenizer(self, trial: Trial) -> str:
-        """What `load_tokenizer` takes; read or made once for each text tower."""
+        """What `load_tokenizer` takes; read or made once for each text tower and fold."""
         text = trial.model.text
-        tower = (text.backbone, text.weights, text.vocabulary)
+        tower = (text.backbone, text.weights, text.vocabulary, fold_of_trial(trial))
         if tower not in self.tokenizers:
-            self.tokenizers[tower] = tokenizer_of(trial, self.shards, self.store)
+            self.tokenizers[tower] = tokenizer_of(trial, self.shards_of(trial), self.store)
         return self.tokenizers[tower]
+
+    def _decoded(self, example: Trial, unpaired: tuple[Unpaired, ...], wanted: dict[str, np.ndarray]) -> PreparedData:
+        from radsweep.data.stream import prepare_data
+
+        image, tokenizer = example.model.image, self.tokenizer(example)
+        streamed = example.data.source == "streamed"
+        sets = [read_labelled(folder) for folder in example.evaluate.sets]  # the same for all trials
+        total = sum(index.images for shards in (self.shards, *sets) for index in shards.splits.values())
+        total += self.shards.manifest.images["images"]["train"] if "images" in unpaired else 0
+        with self.console.task(f"Decoding images to {image.size} x {image.size}", total) as advance:
+            data = prepare_data(self.shards, tokenizer, image.size, image.channels, wanted, streamed, unpaired, advance)
+            others = [prepare_data(each, tokenizer, image.size, image.channels, unread(example, each)) for each in sets]
+            decoded = data.decoded + sum(other.decoded for other in others)
+            advance(decoded)
+        self.decoded += decoded
+        return dataclasses.replace(data, sets=tuple(others))
+
+    def _wanted(self, some: list[Trial], every_study: bool) -> dict[str, np.ndarray]:
+        """Rows of the training split that trials use; none named where they may use any."""
+        if every_study or "images" in unpaired_of(some) or any(map(_reads_all_images, some)):
+            return {}
+        return {"train": np.array(sorted({row for trial in some for row in self._rows(trial)}))}
 
     def _rows(self, trial: Trial) -> list[int]:
         index = self.shards.splits["train"]
         size = subset_size(len(index), trial.data.pairs, trial.data.fraction)
         return seeded_order(index.study_ids, index.patient_ids, trial.data.seed)[:size]
+
+
+def _reads_all_images(trial: Trial) -> bool:
+    return "image features" in stages_of(trial) or "linear_probe" in trial.evaluate.tasks
+
+
+def unread(trial: Trial, shards: ShardIndex) -> dict[str, np.ndarray]:
+    """`wanted` of `prepare_data` for evaluation alone: no studies of the splits that it does not read."""
+    splits = () if "linear_probe" in trial.evaluate.tasks else ("train", "validation")
+    return {split: np.empty(0, dtype=np.int64) for split in splits if split in shards.splits}
 
 
 def _masks_tokens(trial: Trial) -> bool:

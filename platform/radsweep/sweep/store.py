@@ -15,7 +15,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -77,8 +77,8 @@ class Store:
         folder = self.stage_folder(key) if stage else self.cell_folder(key)
         return (folder / RECORD, *sorted(folder.glob(QUERY_FILES)))
 
-    def tokenizer_file(self, data: str, vocabulary: int) -> Path:
-        return self.root / "tokenizers" / f"{data[:16]}-{vocabulary}.json"
+    def tokenizer_file(self, data: str, vocabulary: int, fold: str = "") -> Path:
+        return self.root / "tokenizers" / f"{data[:16]}{fold}-{vocabulary}.json"
 
     def read_cell(self, key: str) -> CellRecord | None:
         """A trial that ended, in whatever way; None where it never did or its record cannot be read."""
@@ -90,6 +90,12 @@ class Store:
     def read_stage(self, key: str) -> CellRecord | None:
         """An adaptation stage that ended, in whatever way; None as with `read_cell`."""
         return _read_record(self.stage_folder(key))
+
+    def read_stages_of(self, cells: Mapping[str, CellRecord]) -> dict[str, CellRecord]:
+        """{key: record} of the adaptation stages that cells started from."""
+        keys = {key for record in cells.values() for key in record.stages.values()}
+        records = {key: self.read_stage(key) for key in sorted(keys)}
+        return {key: record for key, record in records.items() if record is not None}
 
     def write_stage(self, record: CellRecord) -> None:
         write_atomically(self.stage_folder(record.key) / RECORD, record.model_dump_json())
@@ -103,6 +109,10 @@ class Store:
     def read_cells(self, keys: Iterable[str]) -> dict[str, CellRecord]:
         records = {key: self.read_cell(key) for key in keys}
         return {key: record for key, record in records.items() if record is not None}
+
+    def read_records(self, sweep: SweepRecord) -> dict[str, CellRecord]:
+        """Those of its cells that ended, and of the public models beside them."""
+        return self.read_cells({cell.key for cell in (*sweep.cells, *sweep.references)})
 
     def forget_checkpoint(self, key: str) -> None:
         shutil.rmtree(self.cell_folder(key) / "checkpoint", ignore_errors=True)

@@ -41,6 +41,14 @@ class Watch(Callback):
         self.mirror.start_trial(cell, record.trial)
         self._end(cell, record, "reused")
 
+    def reference(self, cell: PlannedCell, record: CellRecord) -> None:
+        """A public model that was measured."""
+        self.mirror.start_trial(cell, record.trial)
+        self.mirror.finish_trial(record, self.store.result_files(cell.key))
+        score = record.final.get("test/" + self.select.split("/", 1)[1])
+        told = record.error if score is None else f"test/{self.select.split('/', 1)[1]} {score:.3f}"
+        self.console.say(f"   model    {record.status:<8}  {cell.arm:<40}  {told}")
+
     def again(self, record: CellRecord) -> None:
         """A record that has more than before."""
         self.ended[record.key] = record
@@ -114,7 +122,8 @@ class Watch(Callback):
         done = sum(self.counts.values())
         score = record.best.get(self.select)
         told = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")
-        place = " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", f"seed {cell.subset_seed}"]))
+        fold = "" if cell.fold is None else f"fold {cell.fold}"
+        place = " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", f"seed {cell.subset_seed}", fold]))
         self.console.say(f"{done:>4} of {self.total}  {how:<8}  {place:<40}  {told}{self._left(done)}")
         self.advance(done)
 

@@ -38,10 +38,11 @@ def varying(sweep: SweepRecord) -> list[str]:
 
 def places(sweep: SweepRecord) -> list[str]:
     """Params that say where in the design a trial stands: those that tell trials of this sweep apart."""
+    fold = ["fold"] if any(cell.fold is not None for cell in sweep.cells) else []
     if not arms(sweep):
         space = keys.get(sweep.experiment, "search.space") or {}
-        return [name for key, name in _PLACES.items() if key in space]
-    return ["arm", "pairs", "subset_seed", *(["init_seed"] if _several_starts(sweep) else [])]
+        return [name for key, name in _PLACES.items() if key in space] + fold
+    return ["arm", "pairs", "subset_seed", *(["init_seed"] if _several_starts(sweep) else []), *fold]
 
 
 def _several_starts(sweep: SweepRecord) -> bool:
@@ -59,10 +60,13 @@ def arms(sweep: SweepRecord) -> list[str]:
 def trial_name(sweep: SweepRecord, cell: PlannedCell) -> str:
     if cell.stage:
         return cell.stage if cell.stage.endswith("features") else f"adapt {cell.stage}"
+    if cell.reference:
+        return f"reference {cell.arm}"
+    fold = "" if cell.fold is None else f" / fold {cell.fold}"
     if not cell.arm:
-        return f"trial {cell.number}"
+        return f"trial {cell.number}{fold}"
     seed = f"{cell.subset_seed}.{cell.init_seed}" if _several_starts(sweep) else f"{cell.subset_seed}"
-    return f"{cell.arm} / {cell.pairs or 'all'} pairs / seed {seed}"
+    return f"{cell.arm} / {cell.pairs or 'all'} pairs / seed {seed}{fold}"
 
 
 def trial_params(sweep: SweepRecord, cell: PlannedCell, trial: Mapping[str, Any]) -> dict[str, str]:
@@ -70,8 +74,11 @@ def trial_params(sweep: SweepRecord, cell: PlannedCell, trial: Mapping[str, Any]
     if cell.stage:
         return {"stage": cell.stage} | {key: _text(value) for key, value in keys.flat(trial).items()}
     design = {"arm": cell.arm} if cell.arm else {}
+    if cell.reference:
+        return design
     design |= {"pairs": str(cell.pairs or "all")}
     design |= {"subset_seed": str(cell.subset_seed), "init_seed": str(cell.init_seed)}
+    design |= {} if cell.fold is None else {"fold": str(cell.fold)}
     return design | {key: _text(keys.get(trial, key)) for key in varying(sweep)}
 
 
@@ -84,7 +91,7 @@ def trial_tags(sweep: SweepRecord, cell: PlannedCell) -> dict[str, str]:
     names = arms(sweep)
     colour = _COLOURS[(names.index(cell.arm) if cell.arm in names else cell.number) % len(_COLOURS)]
     return _common_tags(sweep) | {
-        "radsweep.role": "stage" if cell.stage else "trial",
+        "radsweep.role": "stage" if cell.stage else "reference" if cell.reference else "trial",
         "arm": cell.arm,
         "pairs": str(cell.pairs or "all"),
         "seed": f"{cell.subset_seed}.{cell.init_seed}",

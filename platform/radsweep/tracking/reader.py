@@ -28,7 +28,7 @@ class MirroredRun(NamedTuple):
     sweep: str
     cell: str  # key of the trial or stage; empty for the sweep's own run
     place: int  # number in the plan
-    stage: bool
+    role: str  # sweep, trial, stage, reference
     ended: bool
 
 
@@ -99,7 +99,7 @@ class Reader:
                     sweep=sweep,
                     cell=cell,
                     place=int(tags.get("radsweep.place", 0)),
-                    stage=tags.get("radsweep.role") == "stage",
+                    role=tags.get("radsweep.role", ""),
                     ended=found.info.status != "RUNNING",
                 )
                 runs.append(run)

@@ -37,6 +37,17 @@ def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:
     return model.eval(), trial, state["tokenizer"]
 
 
+def trained_on(folder: Path) -> str:
+    """Fingerprint of the data set behind a checkpoint that is there."""
+    found = checkpoint.read_folder(folder)
+    return str(found[1].get("data", "")) if found else ""
+
+
+def untrained_model(trial: Trial, tokenizer: str) -> VisionLanguageModel:
+    """The model that a trial starts from, as it is."""
+    return build_model(trial, load_tokenizer(tokenizer).vocabulary).eval()
+
+
 def measured_of(
     model: VisionLanguageModel, trial: Trial, data: PreparedData, split: Split, device: torch.device
 ) -> Measured:

@@ -61,8 +61,10 @@ class PlannedCell(BaseModel):
     pairs: int | None = None  # requested; None means all
     subset_seed: int = 0
     init_seed: int = 0
+    fold: int | None = None  # that is tested, of a cross-validation
     number: int = 0  # order in the plan; stages count down from -1
     stage: str = ""  # image or text, where this is no cell but an adaptation stage
+    reference: bool = False  # a public model, named by `arm`, that was measured and not trained
 
 
 class SweepRecord(BaseModel):
@@ -76,6 +78,7 @@ class SweepRecord(BaseModel):
     select: str  # metric of evaluate.select
     cells: tuple[PlannedCell, ...]
     stages: tuple[PlannedCell, ...] = ()  # adaptation stages that cells start from
+    references: tuple[PlannedCell, ...] = ()  # public models measured on the same test split
     baseline: str = ""  # arm that the others are compared with
     status: Literal["running", "finished", "failed", "interrupted"] = "running"
     data: dict[str, Any] = {}  # manifest without shards: name, fingerprint, counts, dropped, notes, source

@@ -61,6 +61,7 @@ def fanova_importances(
     Raises:
         ValueError: fewer than 10 trials, values that are not finite or all equal, no key that varies.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # else a line for each of the forests below
     found = np.asarray(values, dtype=np.float64)
     if len(params) != len(found) or len(found) < FEWEST_TRIALS or not np.isfinite(found).all():
         raise ValueError(f"expected a finite value for each of at least {FEWEST_TRIALS} trials, found {len(found)}")

@@ -1,0 +1,195 @@
+"""One metric of every run of an ablation, query by query, on the same studies in the same order and resamples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from radsweep.evaluation.queries import QueryResults
+from radsweep.evaluation.statistics import Estimates, PatientResamples, estimate_auroc, estimate_means, macro
+from radsweep.evaluation.summary import Replicate
+from radsweep.report import wording
+
+Size = int | None
+Place = tuple[str, Size]  # arm and number of pairs
+Columns = dict[str, np.ndarray]  # class -> scores, or "" -> each query's share in the metric
+AUROC = "/auroc"
+TOLERANCE = 1e-6  # between a recorded metric and its recomputation
+
+
+@dataclass
+class Estimator:
+    """Shapes: Q queries."""
+
+    resamples: PatientResamples
+    patient_ids: tuple[str, ...]
+    columns: dict[Place, dict[Replicate, Columns]]
+    reciprocal: dict[Place, dict[Replicate, np.ndarray]]
+    labels: Mapping[str, np.ndarray]  # class -> [Q]; empty for a mean over queries
+    gaps: dict[Place, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    replicates: dict[Place, frozenset[Replicate]] = field(default_factory=dict)  # that statistics rest on
+    _made: dict[tuple[Size, frozenset[Replicate]], Estimates] = field(default_factory=dict)
+
+    def estimates(self, size: Size, replicates: Set[Replicate]) -> Estimates:
+        """All arms at a size that have these replicates: the variance between seeds is pooled over them.
+
+        Starts on one subset of studies are averaged where there are several subsets: those alone are independent.
+        """
+        chosen = _balanced(replicates)
+        key = size, frozenset(chosen)
+        if key not in self._made:
+            arms = {arm: rs for (arm, at), rs in self.columns.items() if at == size and rs.keys() >= set(chosen)}
+            parts = []
+            for name in next(iter(arms.values()))[chosen[0]]:
+                values = {arm: np.stack([rs[r][name] for r in chosen]) for arm, rs in arms.items()}
+                if name:
+                    parts.append(estimate_auroc(values, self.labels[name], self.resamples))
+                else:
+                    parts.append(estimate_means(values, self.resamples))
+            found = macro(parts) if len(parts) > 1 else parts[0]
+            subsets = [subset for subset, _ in chosen]
+            several = 1 < len(set(subsets)) < len(subsets)
+            self._made[key] = found.over_starts(subsets) if several else found
+        return self._made[key]
+
+    def reciprocal_ranks(self, place: Place, replicates: Set[Replicate]) -> np.ndarray | None:
+        """[replicates, Q]; None for a metric without ranks."""
+        ranks = self.reciprocal.get(place)
+        return np.stack([ranks[r] for r in sorted(replicates)]) if ranks else None
+
+
+def estimator(
+    metric: str,
+    queries: Mapping[Place, Mapping[Replicate, QueryResults | None]],
+    recorded: Mapping[Place, Mapping[Replicate, float]],
+) -> Estimator | str:
+    """The estimator of `test/...`, or why there is none, as the end of a sentence."""
+    split, _, name = metric.partition("/")
+    if split != "test":
+        return "what each query got is kept of the test split alone, and these are numbers of the validation split"
+    first = next((q for of in queries.values() for q in of.values() if q is not None), None)
+    if first is None:
+        return "no record of what each query got was found"
+    labels = _labels(first, name)
+    if labels is None and first.values(name) is None:
+        if name.rpartition("/")[0] not in first.ranks:
+            return f"no record of what each query got in {wording.metric_name(metric)} was found"
+        return f"the {wording.short_name(name)} is no mean over queries"
+    try:
+        resamples = PatientResamples.draw(first.patient_ids)
+    except ValueError as error:
+        return str(error)
+    found = Estimator(resamples, first.patient_ids, {}, {}, labels or {})
+    for place, of in queries.items():
+        _take(found, name, place, of, first, recorded.get(place, {}))
+    return found
+
+
+def _take(
+    found: Estimator,
+    name: str,
+    place: Place,
+    of: Mapping[Replicate, QueryResults | None],
+    first: QueryResults,
+    recorded: Mapping[Replicate, float],
+) -> None:
+    """All replicates of an arm and size, or the reason why it has no statistics."""
+    columns: dict[Replicate, Columns] = {}
+    reciprocal: dict[Replicate, np.ndarray] = {}
+    for replicate, results in of.items():
+        order = None if results is None else _order(results, first)
+        if results is None or order is None:
+            what = "lacks its record of what each query got" if results is None else "ran on other test studies"
+            found.gaps[place] = f"a run of {place[0]} {what}"
+            return
+        taken = _columns(results, name, order, found.labels)
+        if taken is None:
+            found.gaps[place] = f"a run of {place[0]} has no numbers of its queries in this metric"
+            return
+        columns[replicate] = taken
+        ranks = results.ranks.get(name.rpartition("/")[0])
+        if ranks is not None:
+            reciprocal[replicate] = 1 / ranks[order]
+    if not columns:
+        return
+    try:
+        values = _value_of(columns, found)
+    except ValueError as error:
+        found.gaps[place] = str(error)
+        return
+    if any(abs(values[r] - recorded[r]) > TOLERANCE for r in values.keys() & recorded.keys()):
+        found.gaps[place] = f"what the queries of {place[0]} got does not add up to the metric that was recorded"
+        return
+    found.columns[place], found.reciprocal[place] = columns, reciprocal
+    found.replicates[place] = frozenset(_balanced(columns.keys()))
+    if dropped := len(columns) - len(found.replicates[place]):
+        found.notes.append(
+            f"{place[0]}, {wording.size_name(place[1])}: intervals leave out {wording.count(dropped, 'run')}, since "
+            "its subsets of studies have different numbers of starts."
+        )
+    if 1 == len({subset for subset, _ in columns}) < len(columns):
+        found.notes.append("Replicates differ by their start alone: intervals say nothing of other subsets of studies.")
+
+
+def _value_of(columns: Mapping[Replicate, Columns], found: Estimator) -> dict[Replicate, float]:
+    """The metric itself, by replicate."""
+    if "" in next(iter(columns.values())):
+        return {replicate: float(of[""].mean()) for replicate, of in columns.items()}
+    everyone = PatientResamples(found.resamples.patient_Q, found.resamples.patients, 1, 0)
+    parts = [
+        estimate_auroc({"": np.stack([of[name] for of in columns.values()])}, label_Q, everyone).value_AR[0]
+        for name, label_Q in found.labels.items()
+    ]
+    return dict(zip(columns, np.mean(parts, axis=0).tolist(), strict=True))
+
+
+def _order(results: QueryResults, first: QueryResults) -> np.ndarray | None:
+    """Where each study of the first is among the results' own; None where they are not the same studies."""
+    if results.study_ids == first.study_ids:
+        return np.arange(len(first.study_ids))
+    if len(results.study_ids) != len(first.study_ids) or set(results.study_ids) != set(first.study_ids):
+        return None
+    place = {study: number for number, study in enumerate(results.study_ids)}
+    return np.array([place[study] for study in first.study_ids])
+
+
+def _columns(results: QueryResults, name: str, order: np.ndarray, labels: Mapping[str, np.ndarray]) -> Columns | None:
+    if not labels:
+        values = results.values(name)
+        return None if values is None else {"": values[order]}
+    task, _ = _task(results, name)
+    scores = results.scores.get(task, {})
+    return {of: scores[of][order] for of in labels} if scores.keys() >= labels.keys() else None
+
+
+def _labels(results: QueryResults, name: str) -> dict[str, np.ndarray] | None:
+    """Labels of the classes that an AUROC is of: one class, or those with both sides where it is macro."""
+    task, of = _task(results, name)
+    if not name.endswith(AUROC) or task not in results.scores:
+        return None
+    known = {k: results.labels[k] for k in ([of] if of else results.scores[task]) if k in results.labels}
+    return {k: label_Q for k, label_Q in known.items() if {0.0, 1.0} <= set(label_Q[np.isfinite(label_Q)])}
+
+
+def _task(results: QueryResults, name: str) -> tuple[str, str]:
+    """`zero_shot/Edema/auroc` as (zero_shot, Edema), `zero_shot/auroc` as (zero_shot, "")."""
+    path = name.removesuffix(AUROC)
+    task = next((t for t in results.scores if path == t or path.startswith(f"{t}/")), path)
+    return task, path.removeprefix(task).removeprefix("/")
+
+
+def _balanced(replicates: Set[Replicate]) -> list[Replicate]:
+    """In order, and of each subset of studies as many starts as of any other."""
+    ordered = sorted(replicates)
+    least = min(Counter(subset for subset, _ in ordered).values())
+    taken: Counter[int] = Counter()
+    kept = []
+    for replicate in ordered:
+        if taken[replicate[0]] < least:
+            taken[replicate[0]] += 1
+            kept.append(replicate)
+    return kept

@@ -1,0 +1,136 @@
+"""Tables of statistics, already worded: comparisons, factorial effects, other measures, importances."""
+
+from __future__ import annotations
+
+from radsweep.evaluation.statistics import Importances, fanova_importances
+from radsweep.evaluation.statistics.importances import FEWEST_TRIALS
+from radsweep.report import multipliers, wording
+from radsweep.report.compute import relative
+from radsweep.report.evidence import Evidence
+from radsweep.report.results import Results
+from radsweep.report.runs import unconverged
+from radsweep.report.tables import Table, cell_numbers
+from radsweep.spec.search import Search
+
+_TASKS = ("/zero_shot", "/100_percent")  # whose scores are kept
+
+
+def comparisons(results: Results) -> Table:
+    """Every comparison with the baseline, with all that it is to be read beside."""
+    evidence, base = results.evidence, results.sweep.baseline
+    head = ("arm", "pairs", "difference", "p", "p, Holm", "sign-flip p", "multiplier", "time", "steps", "converged")
+    rows = []
+    for (arm, size), change in evidence.differences.items():
+        group, against = results.group(arm, size), results.group(base, size)
+        assert group is not None
+        assert against is not None
+        flip, times = evidence.sign_flips.get((arm, size)), evidence.multipliers.get((arm, size))
+        doubt = "" if multipliers.trusted(results, group) else ", not to be trusted"
+        cost = relative(results, arm, [size])
+        rows.append(
+            (
+                arm,
+                _pairs(size),
+                wording.difference_bracketed(results.metric, change),
+                wording.p_value(change.p).removeprefix("= "),
+                wording.p_value(evidence.p_holm[arm, size]).removeprefix("= "),
+                wording.p_value(flip.p).removeprefix("= ") if flip else "–",
+                multipliers.shown(times) + doubt if times else "–",
+                cost.shown if cost else "–",
+                f"{wording.times(cost.steps)} ×" if cost else "–",
+                "no" if unconverged(results, (against, group), None) else "yes",
+                change.rests_on,
+                f"{cell_numbers(group.measured(results.metric))} − {cell_numbers(against.measured(results.metric))}",
+            )
+        )
+    return Table("All comparisons", (*head, "rests on", "cells"), tuple(rows))
+
+
+def effects(results: Results) -> Table:
+    """Of a factorial design: each technique averaged over the others, and what two add to each other."""
+    evidence, metric = results.evidence, results.metric
+    rows = [
+        (
+            " × ".join(effect.factors),
+            _pairs(size),
+            wording.difference_bracketed(metric, effect.difference),
+            wording.p_value(evidence.effects_p_holm[size, effect.factors]).removeprefix("= "),
+            effect.others,
+            effect.difference.rests_on,
+            cell_numbers([r for r in results.all if r.planned.pairs == size and r.value(metric) is not None]),
+        )
+        for size, found in evidence.effects.items()
+        for effect in found
+    ]
+    head = ("factor", "pairs", "effect", "p, Holm", "other factors", "rests on", "cells")
+    return Table("Main effects and interactions", head, tuple(rows))
+
+
+def measures(results: Results) -> Table:
+    """Other metrics of the test split with intervals; each is corrected over its own comparisons."""
+    rows = []
+    for metric in other_metrics(results):
+        evidence = results.evidence_of(metric)
+        for (arm, size), interval in evidence.levels.items():
+            rows.append(
+                (
+                    arm,
+                    _pairs(size),
+                    wording.metric_name(metric),
+                    wording.value_bracketed(metric, interval),
+                    _change(evidence, metric, (arm, size)),
+                    str(interval.seeds),
+                    cell_numbers([r for r in results.all if (r.planned.arm, r.planned.pairs) == (arm, size)]),
+                )
+            )
+    head = ("arm", "pairs", "measure", "value", "difference", "n", "cells")
+    return Table("Other measures with intervals", head, tuple(rows))
+
+
+def _change(evidence: Evidence, metric: str, place: tuple[str, int | None]) -> str:
+    change = evidence.differences.get(place)
+    if change is None:
+        return "–"
+    return f"{wording.difference_bracketed(metric, change)}, p {wording.p_value(evidence.p_holm[place])}"
+
+
+def other_metrics(results: Results) -> list[str]:
+    """The same metric in the other direction, then macro AUROC of each task: where every measured cell has them."""
+    if results.sweep.kind != "ablation" or not results.metric.startswith("test/"):
+        return []
+    name = results.metric.rsplit("/", 1)[1]
+    wanted = [f"test/{direction}/{name}" for direction in ("text_to_image", "image_to_text")]
+    finals = [set(r.record.final) for r in results.measured if r.record]
+    common = set.intersection(*finals) if finals else set()
+    wanted += sorted(m for m in common if m.endswith("/auroc") and m.removesuffix("/auroc").endswith(_TASKS))
+    return [metric for metric in wanted if metric in common and metric != results.metric]
+
+
+def importances(found: Importances | None) -> Table:
+    """Of a search: which keys went with the metric."""
+    if found is None:
+        return Table("", (), ())
+    rows = [
+        (i.key, f"{100 * i.estimate:.0f} %", f"{100 * max(i.low, 0):.0f} to {100 * i.high:.0f} %") for i in found.keys
+    ]
+    rows.append(("combinations of keys", f"{100 * found.together:.0f} %", ""))
+    rows += [(key, "–", "not in every trial, or of one value") for key in found.left_out]
+    interval = f"{100 * found.level:.4g} % interval over trials"
+    return Table(f"Importance of keys, {found.trials} trials", ("key", "share of the spread", interval), tuple(rows))
+
+
+def searched_importances(results: Results) -> Importances | None:
+    """None with fewer than 10 trials, or where nothing varied."""
+    if results.sweep.kind != "search" or len(results.measured) < FEWEST_TRIALS:
+        return None
+    search = Search.model_validate(results.sweep.experiment["search"])
+    params = [r.planned.changes for r in results.measured]
+    values = [v for r in results.measured if (v := r.value(results.metric)) is not None]
+    try:
+        return fanova_importances(params, values, search.space)
+    except ValueError:  # all trials alike
+        return None
+
+
+def _pairs(size: int | None) -> str:
+    return "all" if size is None else f"{size:,}"

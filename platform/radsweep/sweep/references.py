@@ -1,0 +1,94 @@
+"""Public models measured on the sweep's test split: what its arms are read against."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import ray
+import torch
+
+from radsweep.data.decode import ShardIndex
+from radsweep.data.prepared import PreparedData
+from radsweep.data.stream import prepare_data
+from radsweep.evaluation.queries import write_queries
+from radsweep.models.whole import fitting_settings
+from radsweep.spec.load import trial_with
+from radsweep.spec.trial import Trial
+from radsweep.sweep.cluster import Room
+from radsweep.sweep.identity import code_fingerprint, reference_key, versions
+from radsweep.sweep.plan import folds_of
+from radsweep.sweep.progress import Console
+from radsweep.sweep.sources import unread
+from radsweep.sweep.store import Store
+from radsweep.training.measure import Measured
+from radsweep.training.read_split import measured_of, untrained_model
+from radsweep.training.record import CellRecord, PlannedCell
+from radsweep.training.task import now
+
+FIRST = -1000  # number of the first reference: stages count down from -1
+
+
+def measure_references(
+    base: Trial, shards_of: Callable[[Trial], ShardIndex], store: Store, room: Room, console: Console
+) -> list[tuple[PlannedCell, CellRecord]]:
+    """The models of `evaluate.against`, each measured once (once a fold) and kept in the store like a trial.
+
+    One that fails is a failed record: the sweep's own results stand.
+
+    Raises:
+        InputError: a model that cannot be read, or is no whole model.
+    """
+    found: list[tuple[PlannedCell, CellRecord]] = []
+    for name, values in itertools.product(base.evaluate.against, folds_of(base)):
+        data = trial_with(base, values).data
+        model = fitting_settings(name, base.model.image.channels)
+        trial = Trial(data=data, model=model, evaluate=base.evaluate)
+        shards = shards_of(trial)
+        key = reference_key(trial, shards.manifest.fingerprint, room.device)
+        record = store.read_cell(key)
+        if record is None or record.status != "finished":
+            with console.task(f"Measuring {name}", 1) as advance:
+                record = _measured(key, trial, shards, store, room)
+                advance(1)
+        cell = PlannedCell(key=key, arm=name, number=FIRST - len(found), reference=True, fold=values.get("data.fold"))
+        found.append((cell, record))
+    return found
+
+
+def _measured(key: str, trial: Trial, shards: ShardIndex, store: Store, room: Room) -> CellRecord:
+    began = now()
+    known = {
+        "key": key,
+        "trial": trial.model_dump(mode="json"),
+        "device": room.device,
+        "code": code_fingerprint(),
+        "data": shards.manifest.fingerprint,
+        "versions": versions(),
+        "started": began,
+    }
+    data = prepare_data(
+        shards, trial.model.text.backbone, trial.model.image.size, trial.model.image.channels, unread(trial, shards)
+    )
+    task = _measure.options(num_cpus=room.cpus, num_gpus=room.gpus)
+    try:
+        measured: Measured = ray.get(task.remote(known["trial"], [ray.put(data)], room.device))
+    except ray.exceptions.RayTaskError as error:
+        line = " ".join(str(error.cause).split())[:300]
+        record = CellRecord.model_validate(known | {"status": "failed", "error": line, "ended": now()})
+    else:
+        for name, results in measured.queries.items():
+            store.cell_folder(key).mkdir(parents=True, exist_ok=True)
+            write_queries(store.cell_folder(key) / name, results)
+        numbers = {"final": measured.metrics, "chance": measured.chance, "pool": measured.pool}
+        ending = {"status": "finished", "ended": now(), "notes": measured.notes}
+        record = CellRecord.model_validate(known | numbers | ending)
+    store.write_cell(record)
+    return record
+
+
+@ray.remote
+def _measure(trial: dict[str, object], data: list[ray.ObjectRef], device: str) -> Measured:
+    prepared: PreparedData = ray.get(data[0]).opened(ray.get)
+    settings = Trial.model_validate(trial)
+    return measured_of(untrained_model(settings, prepared.tokenizer), settings, prepared, "test", torch.device(device))

@@ -1,0 +1,62 @@
+"""Studies read back from shards, with their labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from radsweep.data.decode import read_index, read_labelled
+from radsweep.data.schema import SPLITS, Image, Study
+from radsweep.data.shards import write_dataset
+from radsweep.errors import InputError
+
+PNG = b"\x89PNG\r\n\x1a\n"
+LABELS: tuple[dict[str, float | None], ...] = ({"Edema": 1.0}, {"Edema": 0.0, "Nodule": None}, {}, {"Nodule": 1.0})
+
+
+def studies(with_report: bool) -> list[Study]:
+    return [
+        Study(
+            f"{with_report}-{split}-{number}",
+            f"{split}-{number}",
+            split,
+            f"report {number}" if with_report else None,
+            (Image("a", PNG + bytes([number])),),
+            labels,
+        )
+        for split in SPLITS
+        for number, labels in enumerate(LABELS)
+    ]
+
+
+def test_labels_stand_in_the_row_of_their_study_whatever_the_sharding(tmp_path: Path) -> None:
+    given = studies(with_report=True)
+    write_dataset(tmp_path / "a", given, name="a", source={}, rows_per_shard=1, key=b"k")
+    write_dataset(tmp_path / "b", reversed(given), name="b", source={}, rows_per_shard=100, key=b"k")
+    one, other = read_index(tmp_path / "a"), read_index(tmp_path / "b")
+    assert one.manifest.labels == ("Edema", "Nodule")
+    for split in SPLITS:
+        assert one.splits[split].study_ids == other.splits[split].study_ids
+        np.testing.assert_array_equal(one.splits[split].labels_SC, other.splits[split].labels_SC)
+    index, reports = one.splits["train"], one.reports["train"]
+    known = {text: tuple(row) for text, row in zip(reports, np.nan_to_num(index.labels_SC, nan=-1), strict=True)}
+    assert known == {"report 0": (1, -1), "report 1": (0, -1), "report 2": (-1, -1), "report 3": (-1, 1)}
+
+
+def test_studies_without_a_report_count_where_labels_are_what_matters(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "a", studies(True) + studies(False), name="a", source={}, key=b"k")
+    assert [len(read_index(tmp_path / "a").splits[split]) for split in SPLITS] == [4, 4, 4]
+    found = read_labelled(tmp_path / "a")
+    assert [len(found.splits[split]) for split in SPLITS] == [8, 8, 8]
+    assert len(found.paths("test")) == 2
+    assert sorted(np.nansum(found.splits["test"].labels_SC, axis=0)) == [2, 2]
+    assert found.splits["test"].study_ids == tuple(sorted(found.splits["test"].study_ids))
+
+
+def test_a_data_set_without_labels_is_no_labelled_one(tmp_path: Path) -> None:
+    plain = [Study("s", "p", "train", "report", (Image("a", PNG),))]
+    write_dataset(tmp_path / "a", plain, name="a", source={}, key=b"k")
+    with pytest.raises(InputError, match="has no labels"):
+        read_labelled(tmp_path / "a")

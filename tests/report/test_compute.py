@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from radsweep.report.compute import relative
+from radsweep.report.results import join
+from radsweep.training.record import CellRecord, SweepRecord
+
+Sweep = tuple[SweepRecord, dict[str, CellRecord]]
+NUMBERS = {"baseline": {100: [0.1], 300: [0.2]}, "adapted": {100: [0.2], 300: [0.3]}}
+
+
+def test_adaptation_counts_in_full_for_each_run_that_starts_from_it(ablation: Callable[..., Sweep]) -> None:
+    sweep, cells = ablation(NUMBERS)
+    stage = cells["baseline-100-0"].model_copy(update={"steps": 500, "seconds": {"training": 60.0, "total": 68.0}})
+    cells["adapted-100-0"] = cells["adapted-100-0"].model_copy(update={"stages": {"image": "st"}})
+    cells["adapted-300-0"] = cells["adapted-300-0"].model_copy(update={"stages": {"image": "st"}, "steps": 300})
+    results = join(sweep, cells, stages={"st": stage})
+    small = relative(results, "adapted", [100])
+    assert small is not None
+    assert (small.steps, small.seconds, small.complete) == (6.0, (34 + 68) / 34, True)
+    both = relative(results, "adapted", [100, 300])
+    assert both is not None
+    assert both.steps == pytest.approx((600 + 800) / 200)
+    unknown = relative(join(sweep, cells), "adapted", [100])
+    assert unknown is not None
+    assert unknown.shown == "at least 1.0 ×"
+
+
+def test_what_has_no_baseline_or_no_times_is_not_compared(ablation: Callable[..., Sweep]) -> None:
+    sweep, cells = ablation(NUMBERS)
+    assert relative(join(sweep.model_copy(update={"baseline": ""}), cells), "adapted", [100]) is None
+    timeless = {key: record.model_copy(update={"seconds": {}}) for key, record in cells.items()}
+    assert relative(join(sweep, timeless), "adapted", [100]) is None

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from radsweep.evaluation.queries import QueryResults
+from radsweep.report.evidence import Evidence
+from radsweep.report.evidence_tables import effects as effects_table
+from radsweep.report.logged import effects as raw_effects
+from radsweep.report.results import Results, join
+from radsweep.training.record import CellRecord, SweepRecord
+
+Sweep = tuple[SweepRecord, dict[str, CellRecord]]
+NUMBERS = {
+    "baseline": {100: [0.06, 0.07, 0.0625], 300: [0.12, 0.14, 0.13]},
+    "local": {100: [0.09, 0.10, 0.0925], 300: [0.18, 0.20, 0.19]},
+    "weak": {100: [0.06, 0.0725, 0.0575], 300: [0.13, 0.135, 0.14]},
+}
+
+
+WithQueries = Callable[..., tuple[SweepRecord, dict[str, CellRecord], dict[str, QueryResults]]]
+Joined = Callable[..., Results]
+
+
+@pytest.fixture
+def joined(with_queries: WithQueries) -> Joined:
+    def make(sweep: SweepRecord, cells: dict[str, CellRecord]) -> Results:
+        sweep, cells, queries = with_queries(sweep, cells)
+        return join(sweep, cells, queries.get)
+
+    return make
+
+
+def plain_patient_variance(change_Q: np.ndarray, patients: tuple[str, ...]) -> float:
+    """Of the mean over queries when whole patients vary: the ratio estimator, linearised."""
+    sums = [
+        (sum(c for c, p in zip(change_Q, patients, strict=True) if p == name), patients.count(name))
+        for name in set(patients)
+    ]
+    mean = change_Q.mean()
+    return sum((total - mean * n) ** 2 for total, n in sums) / len(change_Q) ** 2
+
+
+def test_differences_are_those_of_the_records_and_intervals_hold_patients_and_seeds(
+    ablation: Callable[..., Sweep], with_queries: WithQueries
+) -> None:
+    sweep, cells, queries = with_queries(*ablation(NUMBERS))
+    found = join(sweep, cells, queries.get).evidence
+    change = found.differences["local", 300]
+    assert change.estimate == pytest.approx(0.06, abs=1e-12)
+    assert (change.seeds, change.patients, change.queries) == (3, 240, 400)
+    hits = {k: (q.ranks["text_to_image"] <= 10).astype(float) for k, q in queries.items()}
+    change_Q = np.mean([hits[f"local-300-{r}"] - hits[f"baseline-300-{r}"] for r in range(3)], axis=0)
+    expected = plain_patient_variance(change_Q, queries["local-300-0"].patient_ids)
+    assert change.patient_variance == pytest.approx(expected, rel=0.1)
+    assert change.low < 0.06 - 1.96 * change.patient_variance**0.5
+    assert found.levels["local", 300].low < 0.19 < found.levels["local", 300].high
+
+
+def test_holms_correction_counts_every_comparison_of_the_table(ablation: Callable[..., Sweep], joined: Joined) -> None:
+    found = joined(*ablation(NUMBERS)).evidence
+    raw = sorted(d.p for d in found.differences.values())
+    assert found.comparisons == 4
+    assert min(found.p_holm.values()) == pytest.approx(min(1, 4 * raw[0]))
+    assert max(found.p_holm.values()) == pytest.approx(max(min(1, (4 - i) * p) for i, p in enumerate(raw)), rel=1e-12)
+
+
+def test_queries_are_aligned_by_study(ablation: Callable[..., Sweep], with_queries: WithQueries) -> None:
+    sweep, cells, queries = with_queries(*ablation(NUMBERS))
+    before = join(sweep, cells, queries.get).evidence
+    order = np.random.default_rng(1).permutation(400)
+    old = queries["local-300-1"]
+    queries["local-300-1"] = QueryResults(
+        tuple(old.study_ids[i] for i in order),
+        tuple(old.patient_ids[i] for i in order),
+        {name: rank_Q[order] for name, rank_Q in old.ranks.items()},
+        old.others,
+    )
+    assert join(sweep, cells, queries.get).evidence == before
+
+
+def test_an_arm_that_lacks_a_replicate_is_compared_over_those_that_both_have(
+    ablation: Callable[..., Sweep], joined: Joined
+) -> None:
+    numbers = {"baseline": {300: [0.12, 0.14, 0.30]}, "local": {300: [0.18, 0.20]}, "weak": {300: [0.13, 0.14, 0.15]}}
+    found = joined(*ablation(numbers)).evidence
+    assert found.differences["local", 300].estimate == pytest.approx(0.06, abs=1e-12)
+    assert found.differences["local", 300].seeds == 2
+    assert found.differences["weak", 300].seeds == 3
+
+
+def test_one_replicate_has_an_interval_of_patients_alone(ablation: Callable[..., Sweep], joined: Joined) -> None:
+    found = joined(*ablation({"baseline": {300: [0.12]}, "local": {300: [0.18]}})).evidence
+    change = found.differences["local", 300]
+    assert change.seed_variance is None
+    assert change.standard_error**2 == pytest.approx(change.patient_variance)
+
+
+def test_starts_on_one_subset_are_averaged_before_seeds_are_counted(
+    ablation: Callable[..., Sweep], with_queries: WithQueries
+) -> None:
+    numbers = {"baseline": {300: [0.12, 0.14, 0.13, 0.15]}, "local": {300: [0.18, 0.20, 0.19, 0.22]}}
+    sweep, cells, queries = with_queries(*ablation(numbers))
+
+    def seeds(subsets: list[int]) -> tuple[int, tuple[str, ...]]:
+        planned = tuple(
+            c.model_copy(update={"subset_seed": subsets[int(c.key[-1])], "init_seed": int(c.key[-1])})
+            for c in sweep.cells
+        )
+        found = join(sweep.model_copy(update={"cells": planned}), cells, queries.get).evidence
+        return found.differences["local", 300].seeds, found.notes
+
+    assert seeds([0, 0, 1, 1]) == (2, ())
+    assert seeds([0, 1, 2, 3]) == (4, ())
+    assert seeds([0, 0, 1, 2])[0] == 3
+    assert "leave out 1 run" in seeds([0, 0, 1, 2])[1][0]
+    assert seeds([0, 0, 0, 0])[0] == 4
+    assert "nothing of other subsets" in seeds([0, 0, 0, 0])[1][0]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "reason"),
+    [
+        ("none", "no record of what each query got was found"),
+        ("one", "a run of local lacks its record"),
+        ("numbers", "does not add up to the metric that was recorded"),
+        ("studies", "a run of local ran on other test studies"),
+        ("validation", "numbers of the validation split"),
+        ("one patient", "at least 2 patients"),
+    ],
+)
+def test_what_cannot_be_estimated_has_its_reason(
+    break_it: str, reason: str, ablation: Callable[..., Sweep], with_queries: WithQueries
+) -> None:
+    sweep, cells, queries = with_queries(*ablation({"baseline": {300: [0.12, 0.14]}, "local": {300: [0.18, 0.2]}}))
+    key = "local-300-1"
+    if break_it == "none":
+        queries.clear()
+    if break_it == "one":
+        del queries[key]
+    if break_it == "numbers":
+        final = {name: value + 0.01 for name, value in cells[key].final.items()}
+        cells[key] = cells[key].model_copy(update={"final": final})
+    if break_it == "studies":
+        queries[key] = dataclasses.replace(queries[key], study_ids=tuple(f"x{n}" for n in range(400)))
+    if break_it == "validation":
+        cells[key] = cells[key].model_copy(update={"final": {}})
+    if break_it == "one patient":
+        queries = {k: dataclasses.replace(q, patient_ids=("p",) * 400) for k, q in queries.items()}
+    found = join(sweep, cells, queries.get).evidence
+    assert not found.differences
+    assert reason in found.why_not(("local", 300), ("baseline", 300))
+
+
+def test_a_median_is_no_mean_over_queries(ablation: Callable[..., Sweep], with_queries: WithQueries) -> None:
+    sweep, cells, queries = with_queries(*ablation(NUMBERS, select="val/text_to_image/median_rank"))
+    assert "the median rank is no mean over queries" in join(sweep, cells, queries.get).evidence.gap
+
+
+def labelled(
+    with_queries: WithQueries, sweep: SweepRecord, cells: dict[str, CellRecord]
+) -> tuple[Results, dict[str, QueryResults]]:
+    """Scores of two classes, one label in ten unknown; the records hold what scikit-learn says."""
+    sweep, cells, queries = with_queries(sweep, cells)
+    rng = np.random.default_rng(3)
+    labels = {
+        name: np.where(rng.random(400) < 0.1, np.nan, rng.random(400) < share).astype(float)
+        for name, share in {"Edema": 0.3, "Effusion/left": 0.15}.items()
+    }
+    for key, found in queries.items():
+        gain = 1.0 if key.startswith("local") else 0.5
+        scores = {n: gain * np.nan_to_num(of, nan=0.5) + rng.normal(size=400) for n, of in labels.items()}
+        queries[key] = dataclasses.replace(found, scores={"zero_shot": scores}, labels=labels)
+        known = {name: np.isfinite(of) for name, of in labels.items()}
+        areas = {f"{n}/auroc": roc_auc_score(labels[n][known[n]], scores[n][known[n]]) for n in labels}
+        areas["auroc"] = float(np.mean(list(areas.values())))
+        final = cells[key].final | {f"test/zero_shot/{name}": float(value) for name, value in areas.items()}
+        cells[key] = cells[key].model_copy(update={"final": final})
+    return join(sweep, cells, queries.get), queries
+
+
+@pytest.mark.parametrize("name", ["auroc", "Edema/auroc", "Effusion/left/auroc"])
+def test_auroc_is_estimated_as_recorded_macro_and_by_class(
+    name: str, ablation: Callable[..., Sweep], with_queries: WithQueries
+) -> None:
+    results, _ = labelled(with_queries, *ablation(NUMBERS))
+    metric = f"test/zero_shot/{name}"
+    found = results.evidence_of(metric)
+    group = results.group("local", 300)
+    assert group is not None
+    spread = group.spread(metric)
+    assert spread is not None
+    assert found.levels["local", 300].estimate == pytest.approx(spread.mean, abs=1e-9)
+    assert found.differences["local", 300].p < 0.05
+    assert found.gap == ""
+    assert not found.gaps
+
+
+def test_the_multiplier_asks_the_baselines_curve(ablation: Callable[..., Sweep], joined: Joined) -> None:
+    numbers = {"baseline": {100: [0.10] * 3, 1000: [0.20] * 3}, "local": {100: [0.15] * 3, 1000: [0.30] * 3}}
+    found = joined(*ablation(numbers)).evidence.multipliers
+    assert found["local", 100].estimate == pytest.approx(10**0.5, rel=1e-6), "half way between 100 and 1,000 in log n"
+    assert found["local", 1000].beyond == "above"
+    assert not joined(*ablation({"baseline": {100: [0.1]}, "local": {100: [0.2]}})).evidence.multipliers
+
+
+def test_effects_of_a_factorial_design_are_found_by_what_each_arm_changes(
+    ablation: Callable[..., Sweep], joined: Joined
+) -> None:
+    numbers = {"baseline": [0.10, 0.11, 0.10], "a": [0.15, 0.16, 0.15], "b": [0.12, 0.13, 0.12], "a + b": [0.22] * 3}
+    sweep, cells = ablation({arm: {300: values} for arm, values in numbers.items()})
+    parts = {"a": {"objective.local.weight": 1.0}, "b": {"objective.text_ssl.weight": 1.0}}
+    changes = {"baseline": {}, "a": parts["a"], "b": parts["b"], "a + b": parts["a"] | parts["b"]}
+    planned = tuple(c.model_copy(update={"changes": changes[c.arm]}) for c in sweep.cells)
+    design = sweep.experiment | {"ablation": {"arms": {"none": {}, **parts}, "design": "factorial"}}
+    results = joined(sweep.model_copy(update={"cells": planned, "experiment": design}), cells)
+    effects = {e.factors: e.difference.estimate for e in results.evidence.effects[300]}
+    means = {arm: np.mean([round(400 * v) / 400 for v in values]) for arm, values in numbers.items()}
+    on, off = means["a"] + means["a + b"], means["baseline"] + means["b"]
+    assert effects["a",] == pytest.approx((on - off) / 2)
+    assert effects["a", "b"] == pytest.approx(means["a + b"] - means["a"] - means["b"] + means["baseline"])
+    rows = {row[0]: row for row in effects_table(results).rows}
+    assert rows["a × b"][2].startswith(f"{100 * effects['a', 'b']:+.1f} [")
+    assert rows["a"][4] == "averaged"
+    plain = {tuple(e["factors"]): e for e in raw_effects(results)}
+    assert plain["a",]["difference"]["estimate"] == effects["a",]
+    assert plain["a",]["p_holm"] >= plain["a",]["difference"]["p"]
+    assert set(results.evidence.effects_p_holm) == {(300, ("a",)), (300, ("b",)), (300, ("a", "b"))}
+
+
+def test_a_search_has_no_evidence_of_differences(search: Callable[..., Sweep]) -> None:
+    assert join(*search([0.1, 0.2])).evidence == Evidence("val/text_to_image/recall_at_10", gap="nothing is compared")

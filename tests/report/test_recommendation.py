@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from radsweep.report.findings import findings
+from radsweep.report.recommendation import Recommendation, recommendation
+from radsweep.report.results import join
+from radsweep.report.write import write_report
+from radsweep.spec.load import load_experiment
+from radsweep.training.record import CellRecord, SweepRecord
+
+Sweep = tuple[SweepRecord, dict[str, CellRecord]]
+BASE = [0.12, 0.14, 0.13]
+CLEAR = [0.18, 0.20, 0.19]
+
+
+def advice(make: Callable[..., Sweep], with_queries: Callable[..., Any], numbers: Any, **others: Any) -> Recommendation:
+    sweep, cells, queries = with_queries(*make(numbers, **others))
+    results = join(sweep, cells, queries.get)
+    found = recommendation(results, findings(results))
+    assert found is not None
+    return found
+
+
+def test_an_arm_that_helped_is_recommended_with_its_interval(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
+) -> None:
+    found = advice(ablation, with_queries, {"baseline": {300: BASE}, "local": {300: CLEAR}})
+    assert found.recipe.startswith("Use local: it had the best mean on the validation split at 300 pairs, and helped")
+    assert "at 300 pairs it differs from baseline by +6.0 points (95 % interval +" in found.evidence
+    assert "from 3 seeds and 400 queries of 240 patients" in found.evidence
+    assert any("one data set (made-up)" in caution for caution in found.cautions)
+    assert any("Add sizes" in step for step in found.next)
+    assert found.next_yaml == ""
+
+
+def test_the_recipes_file_says_what_speaks_for_it_and_still_runs(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any], tmp_path: Path
+) -> None:
+    sweep, cells, queries = with_queries(*ablation({"baseline": {300: BASE}, "local": {300: CLEAR}}))
+    write_report(tmp_path, sweep, cells, queries.get)
+    assert "# On the test split, which had no part in the choice, at 300 pairs it differs from baseline by +6.0" in (
+        tmp_path / "best.yaml"
+    ).read_text(encoding="utf-8")
+    assert load_experiment(tmp_path / "best.yaml").objective.local.weight == 0.1
+
+
+def test_an_arm_that_may_be_better_by_chance_is_not(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
+) -> None:
+    found = advice(ablation, with_queries, {"baseline": {300: BASE}, "local": {300: [0.13, 0.145, 0.1325]}})
+    assert found.recipe.startswith("Keep baseline for now: local had the best mean")
+    assert "The difference from the baseline may be chance." in found.cautions
+    assert any("decide on local" in step for step in found.next)
+
+
+def test_unconverged_cells_call_for_longer_training_first(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
+) -> None:
+    numbers = {"baseline": {300: BASE, 100: BASE}, "local": {300: CLEAR, 100: CLEAR}}
+    found = advice(ablation, with_queries, numbers, unconverged=[("baseline", 300, 0)])
+    assert found.recipe.startswith("Use local at 100 pairs, where it helped;")
+    assert "training had not converged there" in found.recipe
+    assert found.cautions[0] == "Baseline (replicate 1) had not converged: longer training may turn the order."
+    assert found.next[0].startswith("Train longer")
+    assert "1 of 12 cells had not converged" in found.next[0]
+
+
+def test_arms_that_helped_apart_are_proposed_together(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
+) -> None:
+    sweep, cells, queries = with_queries(
+        *ablation({"baseline": {300: BASE}, "a": {300: CLEAR}, "b": {300: CLEAR}, "c": {300: BASE}})
+    )
+    changes = {"baseline": {}, "a": {"train.dropout": 0.1}, "b": {"model.dim": 64}, "c": {"train.seed": 1}}
+    planned = tuple(c.model_copy(update={"changes": changes[c.arm]}) for c in sweep.cells)
+    results = join(sweep.model_copy(update={"cells": planned}), cells, queries.get)
+    found = recommendation(results, findings(results))
+    assert found is not None
+    assert yaml.safe_load(found.next_yaml) == {"ablation": {"arms": {"a + b": {"train.dropout": 0.1, "model.dim": 64}}}}
+    changes["c"] = changes["a"] | changes["b"]
+    planned = tuple(c.model_copy(update={"changes": changes[c.arm]}) for c in sweep.cells)
+    results = join(sweep.model_copy(update={"cells": planned}), cells, queries.get)
+    found = recommendation(results, findings(results))
+    assert found is not None
+    assert found.next_yaml == "", "it was run already"
+
+
+def test_the_baseline_is_kept_where_it_is_best(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
+) -> None:
+    found = advice(ablation, with_queries, {"baseline": {300: CLEAR}, "local": {300: BASE}})
+    assert found.recipe == "Stay with baseline: it had the best mean on the validation split at 300 pairs."
+
+
+def test_a_search_and_a_sweep_without_numbers_have_none(
+    search: Callable[..., Sweep], ablation: Callable[..., Sweep]
+) -> None:
+    results = join(*search([0.1, 0.2]))
+    assert recommendation(results, findings(results)) is None
+    results = join(ablation({"baseline": {300: BASE}})[0], {})
+    assert recommendation(results, findings(results)) is None

@@ -1,0 +1,82 @@
+"""Tasks that a data set cannot serve are refused before anything trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from radsweep.data.decode import ShardIndex, read_index
+from radsweep.data.schema import SPLITS, Image, Study
+from radsweep.data.shards import write_dataset
+from radsweep.errors import InputError
+from radsweep.spec.evaluate import Evaluate
+from radsweep.sweep.tasks import check_tasks
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def data(folder: Path, name: str = "ours", labels: tuple[str, ...] = ("Edema", "Nodule"), reports: bool = True) -> Path:
+    """Four studies a split; each label is on in every second one."""
+    studies = [
+        Study(
+            f"{split}{number}",
+            f"{split}{number}",
+            split,
+            "a report" if reports else None,
+            (Image("a", PNG),),
+            {label: float((number + place) % 2) for place, label in enumerate(labels)},
+        )
+        for split in SPLITS
+        for number in range(4)
+    ]
+    write_dataset(folder / name, studies, name=name, source={}, key=b"k")
+    return folder / name
+
+
+def check(shards: Path | ShardIndex, streamed: bool = False, **evaluate: Any) -> None:
+    index = shards if isinstance(shards, ShardIndex) else read_index(shards)
+    check_tasks([Evaluate.model_validate(evaluate)], index, streamed, "test.yaml")
+
+
+def test_what_can_be_served_passes(tmp_path: Path) -> None:
+    other = data(tmp_path, "other", reports=False)
+    tasks = ["retrieval", "zero_shot", "linear_probe", "class_retrieval"]
+    classes = {"classes": ["Edema", "Nodule"], "per_class": 2}
+    check(data(tmp_path), tasks=tasks, sets=[str(other)], class_retrieval=classes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "evaluate", "message"),
+    [
+        ((), {"tasks": ["zero_shot"]}, "evaluate.tasks: zero_shot needs labels, and ours has none"),
+        (("Pox",), {"tasks": ["zero_shot"]}, "none for a label of the data"),
+        (("Edema",), {"tasks": ["class_retrieval"]}, "no labels of Atelectasis"),
+        (
+            ("Edema", "Nodule"),
+            {"tasks": ["class_retrieval"], "class_retrieval": {"classes": ["Edema", "Nodule"]}},
+            "200 studies that show one class alone are needed of each; found of Edema 2, Nodule 2",
+        ),
+        (("Edema",), {"sets": ["/nowhere"]}, "no packed data set"),
+        (("Edema",), {"tasks": ["zero_shot"], "zero_shot": {"prompts": "chexprt"}}, "chexprt"),
+    ],
+)
+def test_what_cannot_is_named_with_its_reason(
+    tmp_path: Path, labels: tuple[str, ...], evaluate: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        check(data(tmp_path, labels=labels), **evaluate)
+
+
+def test_sets_need_a_task_that_reads_them_and_names_of_their_own(tmp_path: Path) -> None:
+    ours, other = data(tmp_path), data(tmp_path, "other")
+    with pytest.raises(InputError, match="used by zero_shot and linear_probe"):
+        check(ours, sets=[str(other)])
+    with pytest.raises(InputError, match="two data sets have one name"):
+        check(ours, tasks=["zero_shot"], sets=[str(ours)])
+
+
+def test_streamed_images_cannot_be_probed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"set data\.source to cached"):
+        check(data(tmp_path), streamed=True, tasks=["linear_probe"])
