@@ -15,8 +15,10 @@ import yaml
 from mlflow import MlflowClient
 
 from radsweep.errors import InputError
+from radsweep.tracking import contents
 from radsweep.tracking.delivery import replay
 from radsweep.tracking.mirror import Mirror, spool_folder
+from radsweep.tracking.reader import Reader
 from radsweep.training.record import PlannedCell
 
 RECALL = "text_to_image/recall_at_10"
@@ -222,6 +224,27 @@ def test_nothing_is_lost_or_doubled_when_the_server_dies_and_returns(
         assert sorted(m.step for m in logged) == [20, 40, 60]
 
 
+def test_files_come_back_through_a_server_that_keeps_them(
+    server: Any, store: Path, made: SimpleNamespace, tmp_path: Path
+) -> None:
+    sweep = made.sweep().model_copy(update={"id": "20261125-c3d4"})
+    cell = sweep.cells[0]
+    for name in ("sweep.json", "record.json", "queries.parquet", "queries-other.parquet"):
+        (store / name).write_text(name)
+    with Mirror(server.uri, store, sweep) as mirror:
+        mirror.start_sweep([store / "sweep.json"])
+        mirror.finish_trial(made.record(cell), sorted(store.glob("[rq]*.*")))
+    assert mirror.pending == 0
+    own, trial = Reader(server.uri).find("low-data")
+    assert (own.cell, own.ended, trial.cell, trial.ended) == ("", False, cell.key, True)
+    patterns = ("record.json", "queries*.parquet")
+    assert Reader(server.uri).download(own, patterns, tmp_path / "none") == []
+    assert Reader(server.uri).download(own, ("sweep.json",), tmp_path / "sweep") == ["sweep.json"]
+    found = Reader(server.uri).download(trial, patterns, tmp_path / "cell")
+    assert found == ["queries-other.parquet", "queries.parquet", "record.json"]
+    assert {path.name: path.read_text() for path in (tmp_path / "cell").iterdir()} == {name: name for name in found}
+
+
 def test_mlflow_away_is_one_line_without_secrets(
     store: Path, made: SimpleNamespace, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -257,13 +280,73 @@ def test_an_entry_that_mlflow_refuses_does_not_hold_up_the_others(
     assert run.info.status == "FINISHED"
 
 
-def test_the_saved_views_show_this_sweeps_trials_and_their_mean(whole: str) -> None:
+def test_a_spool_names_files_of_the_store_and_sends_what_they_hold_wherever_the_store_has_gone(
+    store: Path, made: SimpleNamespace, tmp_path: Path
+) -> None:
+    old = tmp_path / "old"
+    cell = made.sweep().cells[0]
+    files = [old / "cells" / cell.key / name for name in ("record.json", "queries.parquet")]
+    files[0].parent.mkdir(parents=True)
+    files[0].write_text("before")
+    with Mirror(f"http://127.0.0.1:{closed_port()}", old, made.sweep()) as mirror:
+        mirror.start_sweep()
+        mirror.finish_trial(made.record(cell), files)
+    files[0].write_text("a longer record than any entry, " * 1000)
+    assert max(path.stat().st_size for path in spool_folder(old, made.sweep().id).glob("*.json")) < 20_000
+    shutil.copytree(old, store / "moved")
+    shutil.copy(store / "mlflow.db", store / "moved")
+    shutil.rmtree(old)
+    moved = store / "moved"
+    replay(spool_folder(moved, made.sweep().id), database(moved), moved)
+    (run,) = children(database(moved)).values()
+    client = MlflowClient(database(moved))
+    assert [file.path for file in client.list_artifacts(run.info.run_id)] == ["record.json"]
+    sent = client.download_artifacts(run.info.run_id, "record.json", str(tmp_path))
+    assert Path(sent).read_text().startswith("a longer record")
+
+
+def view(uri: str, name: str) -> dict[str, Any]:
+    tags = MlflowClient(uri).get_experiment_by_name("low-data").tags
+    state: dict[str, Any] = json.loads(json.loads(tags[f"mlflow.sharedViewState.radsweep-{name}"])["state"])
+    return state
+
+
+def test_the_saved_views_show_this_sweeps_trials_their_mean_and_all_sweeps(whole: str) -> None:
     client = MlflowClient(whole)
-    experiment = client.get_experiment_by_name("low-data")
-    states = {
-        name: json.loads(json.loads(experiment.tags[f"mlflow.sharedViewState.radsweep-{name}"])["state"])
-        for name in ("trials", "arms")
-    }
-    assert len(client.search_runs([experiment.experiment_id], states["trials"]["searchFilter"])) == 12
-    assert states["trials"]["selectedColumns"][1] == f"metrics.`best/{RECALL}`"
-    assert [key["groupByData"] for key in states["arms"]["groupBy"]["groupByKeys"]] == ["arm", "pairs"]
+    experiment = client.get_experiment_by_name("low-data").experiment_id
+
+    def roles(name: str) -> Counter[str]:
+        found = client.search_runs([experiment], view(whole, name)["searchFilter"])
+        return Counter(run.data.tags["radsweep.role"] for run in found)
+
+    assert roles("trials") == roles("arms") == {"trial": 12}
+    assert roles("sweeps") == {"sweep": 1, "trial": 12}
+    assert [key["groupByData"] for key in view(whole, "arms")["groupBy"]["groupByKeys"]] == ["arm", "pairs"]
+
+
+def test_arm_pairs_seed_and_best_and_final_results_are_the_first_columns_and_runs_fill_them(whole: str) -> None:
+    columns = view(whole, "trials")["selectedColumns"]
+    assert columns[1:6] == ["params.`arm`", "params.`pairs`", "params.`subset_seed`", f"metrics.`best/{RECALL}`",
+                            f"metrics.`final/{RECALL}`"]  # fmt: skip
+    assert columns == view(whole, "sweeps")["columnOrder"]
+    assert columns[4:] == [*view(whole, "arms")["columnOrder"][2:-1], *columns[9:]]
+    for run in children(whole).values():
+        has = {"attributes.`Run Name`", *(f"params.`{name}`" for name in run.data.params)}
+        has |= {f"metrics.`{name}`" for name in run.data.metrics} | {f"tags.`{name}`" for name in run.data.tags}
+        assert set(columns) <= has
+
+
+def test_seeds_of_starts_are_a_column_where_a_subset_has_several_and_searches_show_what_they_vary(
+    made: SimpleNamespace,
+) -> None:
+    sweep = made.sweep()
+    starts = [cell.model_copy(update={"init_seed": seed}) for cell in sweep.cells for seed in (0, 1)]
+    assert contents.places(sweep) == ["arm", "pairs", "subset_seed"]
+    several = sweep.model_copy(update={"cells": tuple(starts)})
+    assert contents.places(several) == ["arm", "pairs", "subset_seed", "init_seed"]
+    folds = sweep.model_copy(update={"cells": tuple(cell.model_copy(update={"fold": 1}) for cell in sweep.cells)})
+    assert contents.places(folds) == ["arm", "pairs", "subset_seed", "fold"]
+    space = {"data.pairs": {"choice": [100, 300]}, "train.learning_rate": {"choice": [0.1]}}
+    search = sweep.model_copy(update={"cells": (), "experiment": sweep.experiment | {"search": {"space": space}}})
+    assert contents.places(search) == ["pairs"]
+    assert contents.varying(search) == ["train.learning_rate"]

@@ -35,7 +35,8 @@ def test_an_experiments_views_are_linked_to(store: Path, made: SimpleNamespace) 
     uri = f"sqlite:///{store / 'mlflow.db'}"
     with Mirror(uri, store, made.sweep()) as mirror:
         mirror.start_sweep()
-    _, trials, arms, curves = addresses(uri, store, 5000, "low-data")
+    _, trials, arms, curves, sweeps = addresses(uri, store, 5000, "low-data")
     assert trials.endswith("/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=radsweep-trials")
     assert arms.endswith("viewStateShareKey=radsweep-arms")
     assert curves.endswith("viewStateShareKey=radsweep-arms&compareRunsMode=CHART")
+    assert sweeps.endswith("viewStateShareKey=radsweep-sweeps")

@@ -16,21 +16,46 @@ if TYPE_CHECKING:
 
 
 def report(
-    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="Name or id of a sweep; its latest is taken.")],
+    sweeps: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SWEEP...", help="Name or id; of a name the latest. Several are compared in one report."
+        ),
+    ],
     store: StoreOption = None,
+    tracking_uri: Annotated[
+        str | None, typer.Option("--tracking-uri", metavar="URI", help="Read this MLflow alone, and no store.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where the report goes; else into the store.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a sweep's report again; also while it runs."""
+    """Write a sweep's report again; also while it runs.
+
+    Of several sweeps on one data set: one report of all their arms, against the baseline of the first.
+    """
+    from tempfile import TemporaryDirectory
+
     from radsweep.report.write import write_report
+    from radsweep.sweep.from_mlflow import fetch_sweep
+    from radsweep.sweep.merge import merge
     from radsweep.sweep.store import Store, store_folder
+    from radsweep.tracking.address import tracking_uri as checked
 
     place = Store(store_folder(store))
-    record = place.read_sweep(sweep)
-    cells = place.read_records(record)
-    write_report(
-        place.sweep_folder(record.id) / "report", record, cells, place.read_queries, place.read_stages_of(cells)
-    )
-    tell(place, record, as_json)
+    with TemporaryDirectory(prefix="radsweep-") as fetched:
+        if tracking_uri is None:
+            source = place
+            records = [source.read_sweep(name) for name in sweeps]
+        else:
+            source = Store(Path(fetched))
+            records = [fetch_sweep(checked(tracking_uri, place.root), name, source) for name in sweeps]
+        record = records[0] if len(records) == 1 else merge(records)
+        folder = out or place.report_folder(record)
+        cells = source.read_records(record)
+        write_report(folder, record, cells, source.read_queries, source.read_stages_of(cells))
+        tell(source, record, as_json, folder, tracking_uri)
 
 
 def ui(
@@ -87,19 +112,21 @@ def evaluate(
     _results(found, evaluation_table(found), as_json)
 
 
-def tell(store: Store, record: SweepRecord, as_json: bool) -> None:
+def tell(
+    store: Store, record: SweepRecord, as_json: bool, folder: Path | None = None, tracking_uri: str | None = None
+) -> None:
     """A sweep's results: its table, and where the rest is."""
     from radsweep.report.terminal import terminal_table
     from radsweep.tracking.address import sanitise_uri
 
-    folder = store.sweep_folder(record.id) / "report"
+    folder = folder or store.report_folder(record)
     if as_json:
         print((folder / "report.json").read_text(encoding="utf-8"), end="")
         return
     cells = store.read_records(record)
     _results(None, terminal_table(record, cells, store.read_queries), False)
     print(f"Report: {folder / 'report.html'}")
-    uri = record.experiment.get("run", {}).get("tracking_uri")
+    uri = tracking_uri or record.experiment.get("run", {}).get("tracking_uri")
     print(f"MLflow: {sanitise_uri(uri) if uri else f'radsweep ui --store {store.root}'}")
 
 

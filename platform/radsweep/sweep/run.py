@@ -28,7 +28,7 @@ from radsweep.sweep.sources import Preparations, check_sizes, data_card, dataset
 from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.tasks import check_tasks
 from radsweep.sweep.watch import Watch
-from radsweep.tracking.address import prepare, tracking_uri
+from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
 from radsweep.tracking.mirror import Mirror
 from radsweep.training.record import CellRecord, SweepRecord
 from radsweep.training.task import now
@@ -97,7 +97,7 @@ def run_sweep(
     }
     expected = len(cells) if cells or experiment.search is None else experiment.search.trials
     with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
-        mirror.start_sweep()
+        mirror.start_sweep([store.sweep_file(sweep.id)])
         watch = Watch(store, mirror, console, sweep.select, expected, sweep.created)
         engine = Engine(store, sweep, base, room, preparations, key_of, watch)
         status: Ending = "failed"
@@ -163,13 +163,13 @@ def run_sweep(
         )
         store.write_sweep(sweep)
         folder, evidence = finish(store, sweep, write_report)
-        mirror.finish_sweep(sweep, {**statistics(sweep, watch.ended), **evidence}, folder)
+        mirror.finish_sweep(sweep, {**statistics(sweep, watch.ended), **evidence}, folder, [store.sweep_file(sweep.id)])
     return sweep
 
 
 def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> tuple[Path, Mapping[str, float]]:
     """The report and the winner's checkpoint in the sweep's folder, and statistics; other checkpoints are let go."""
-    folder = store.sweep_folder(sweep.id) / "report"
+    folder = store.report_folder(sweep)
     records = store.read_records(sweep)
     _, evidence = write_report(folder, sweep, records, store.read_queries, store.read_stages_of(records))
     best = winner(sweep.cells, records, sweep.select)
@@ -187,11 +187,14 @@ def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> tuple
 def _new_sweep(experiment: Experiment) -> SweepRecord:
     arms = experiment.ablation.designed_arms() if experiment.ablation else {}
     unchanged = [arm for arm, changes in arms.items() if not changes]
+    asked = experiment.model_dump(mode="json", exclude_none=True)
+    if experiment.run.tracking_uri:  # the record goes to MLflow and whoever reads it: no password
+        asked["run"]["tracking_uri"] = sanitise_uri(experiment.run.tracking_uri)
     return SweepRecord(
         id=f"{experiment.experiment}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
         name=experiment.experiment,
         kind="ablation" if experiment.ablation else "search" if experiment.search else "train",
-        experiment=experiment.model_dump(mode="json", exclude_none=True),
+        experiment=asked,
         select=experiment.evaluate.select,
         cells=(),
         baseline=(unchanged or [next(iter(arms), "")])[0],

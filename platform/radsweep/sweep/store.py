@@ -4,11 +4,13 @@ STORE/cells/KEY/record.json, checkpoint/   a finished trial, found again by ever
     test split got lies beside it, in queries.parquet
 STORE/stages/KEY/record.json, checkpoint/  a finished adaptation stage, likewise
 STORE/sweeps/ID/sweep.json, report.html    a sweep: its question, its plan, its report
+STORE/comparison/HASH/report.html          a report over several sweeps
 STORE/tokenizers/, data/, mlflow.db        tokenizers trained here, phantom data sets, the default MLflow
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -25,6 +27,7 @@ from radsweep.training.record import CellRecord, SweepRecord
 logger = logging.getLogger(__name__)
 
 RECORD = "record.json"
+QUERY_FILES = "queries*.parquet"  # one for each data set whose test split was read
 
 
 def store_folder(setting: str | None) -> Path:
@@ -59,6 +62,20 @@ class Store:
 
     def sweep_folder(self, sweep: str) -> Path:
         return self.root / "sweeps" / sweep
+
+    def report_folder(self, sweep: SweepRecord) -> Path:
+        """Of a sweep, or of several merged into one, whose id joins theirs."""
+        if "+" in sweep.id:
+            return self.root / "comparison" / hashlib.sha256(sweep.id.encode()).hexdigest()[:12]
+        return self.sweep_folder(sweep.id) / "report"
+
+    def sweep_file(self, sweep: str) -> Path:
+        return self.sweep_folder(sweep) / "sweep.json"
+
+    def result_files(self, key: str, stage: bool = False) -> tuple[Path, ...]:
+        """What a report is made from: the record and, of a trial that read test splits, what each query got."""
+        folder = self.stage_folder(key) if stage else self.cell_folder(key)
+        return (folder / RECORD, *sorted(folder.glob(QUERY_FILES)))
 
     def tokenizer_file(self, data: str, vocabulary: int, fold: str = "") -> Path:
         return self.root / "tokenizers" / f"{data[:16]}{fold}-{vocabulary}.json"
@@ -101,7 +118,7 @@ class Store:
         shutil.rmtree(self.cell_folder(key) / "checkpoint", ignore_errors=True)
 
     def write_sweep(self, sweep: SweepRecord) -> None:
-        write_atomically(self.sweep_folder(sweep.id) / "sweep.json", sweep.model_dump_json())
+        write_atomically(self.sweep_file(sweep.id), sweep.model_dump_json())
 
     def read_sweep(self, sweep: str) -> SweepRecord:
         """The sweep of an id, or the latest whose name or id starts with `sweep`.

@@ -44,7 +44,7 @@ class Watch(Callback):
     def reference(self, cell: PlannedCell, record: CellRecord) -> None:
         """A public model that was measured."""
         self.mirror.start_trial(cell, record.trial)
-        self.mirror.finish_trial(record)
+        self.mirror.finish_trial(record, self.store.result_files(cell.key))
         score = record.final.get("test/" + self.select.split("/", 1)[1])
         told = record.error if score is None else f"test/{self.select.split('/', 1)[1]} {score:.3f}"
         self.console.say(f"   model    {record.status:<8}  {cell.arm:<40}  {told}")
@@ -52,7 +52,7 @@ class Watch(Callback):
     def again(self, record: CellRecord) -> None:
         """A record that has more than before."""
         self.ended[record.key] = record
-        self.mirror.finish_trial(record)
+        self.mirror.finish_trial(record, self.store.result_files(record.key))
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell, spec = _cell(trial.config), trial.config["work"]["task"]["trial"]
@@ -104,7 +104,7 @@ class Watch(Callback):
 
     def _end_stage(self, cell: PlannedCell, record: CellRecord, how: str) -> None:
         self.stages[cell.key] = cell
-        self.mirror.finish_trial(record)
+        self.mirror.finish_trial(record, self.store.result_files(cell.key, stage=True))
         self.adapted[how] += record.seconds.get("total", 0.0)
         tower, _, features = cell.stage.partition(" ")
         by = "features of the frozen tower" if features else f"adapted by {record.trial['adapt']['method']}"
@@ -118,7 +118,7 @@ class Watch(Callback):
             return
         self.ended[cell.key] = record
         self.counts[how] += 1
-        self.mirror.finish_trial(record)
+        self.mirror.finish_trial(record, self.store.result_files(cell.key))
         done = sum(self.counts.values())
         score = record.best.get(self.select)
         told = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")

@@ -14,6 +14,7 @@ from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Valid
 
 # Okabe and Ito (2008), told apart with colour-blind eyes; the first is the baseline's grey
 _COLOURS = ("#7f7f7f", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+_PLACES = {"data.pairs": "pairs", "data.seed": "subset_seed", "train.seed": "init_seed"}  # keys as params of their own
 _TRIAL_STATUS: dict[str, RunStatus] = {"finished": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}
 _SWEEP_STATUS: dict[str, RunStatus] = {
     "running": "RUNNING",
@@ -32,8 +33,22 @@ def varying(sweep: SweepRecord) -> list[str]:
     """Dotted keys that arms change or the search chooses, in the order of the experiment file's fields."""
     changed = {key for cell in sweep.cells for key in cell.changes}
     changed |= set(keys.get(sweep.experiment, "search.space") or ())
-    changed -= {"data.pairs", "data.seed", "train.seed"}  # told as pairs, subset_seed, init_seed
-    return [key for key in keys.leaf_keys(Trial) if key in changed]
+    return [key for key in keys.leaf_keys(Trial) if key in changed and key not in _PLACES]
+
+
+def places(sweep: SweepRecord) -> list[str]:
+    """Params that say where in the design a trial stands: those that tell trials of this sweep apart."""
+    fold = ["fold"] if any(cell.fold is not None for cell in sweep.cells) else []
+    if not arms(sweep):
+        space = keys.get(sweep.experiment, "search.space") or {}
+        return [name for key, name in _PLACES.items() if key in space] + fold
+    return ["arm", "pairs", "subset_seed", *(["init_seed"] if _several_starts(sweep) else []), *fold]
+
+
+def _several_starts(sweep: SweepRecord) -> bool:
+    """Whether a subset is trained on from more than one start."""
+    starts = {(cell.subset_seed, cell.init_seed) for cell in sweep.cells}
+    return len(starts) > len({subset for subset, _ in starts})
 
 
 def arms(sweep: SweepRecord) -> list[str]:
@@ -50,8 +65,7 @@ def trial_name(sweep: SweepRecord, cell: PlannedCell) -> str:
     fold = "" if cell.fold is None else f" / fold {cell.fold}"
     if not cell.arm:
         return f"trial {cell.number}{fold}"
-    several = len({planned.init_seed for planned in sweep.cells}) > 1
-    seed = f"{cell.subset_seed}.{cell.init_seed}" if several else f"{cell.subset_seed}"
+    seed = f"{cell.subset_seed}.{cell.init_seed}" if _several_starts(sweep) else f"{cell.subset_seed}"
     return f"{cell.arm} / {cell.pairs or 'all'} pairs / seed {seed}{fold}"
 
 

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from radsweep.errors import InputError
-from radsweep.tracking.address import artifact_root, prepare, sanitise_uri
+from radsweep.tracking.address import prepare, sanitise_uri
 from radsweep.tracking.runs import Sender, trouble
 from radsweep.tracking.spool import Spool
 
@@ -39,7 +39,7 @@ class Delivery:
     def _send(self, path: Path) -> None:
         try:
             if self._sender is None:
-                self._sender = Sender(prepare(self._uri, self._store), artifact_root(self._uri, self._store))
+                self._sender = Sender(prepare(self._uri, self._store), self._store)
             self._sender.send(self._spool.read(path))
         except Exception as error:
             reason, refused = trouble(error)

@@ -37,6 +37,7 @@ class Entry(BaseModel):
     status: RunStatus | None = None
     texts: dict[str, str] = {}  # {artifact name: text}
     artifacts: str | None = None  # folder whose files are logged
+    files: tuple[str, ...] = ()  # of the store, logged under their own names; one that is not there is left out
     experiment_tags: dict[str, str] = {}
 
 

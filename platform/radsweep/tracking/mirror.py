@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ def spool_folder(store: Path, sweep: str) -> Path:
 class Mirror:
     """One sweep's way into MLflow. Its methods return at once and never raise.
 
-    Metrics are logged at the number of optimiser steps completed.
+    Metrics are logged at the number of optimiser steps completed. `files` lie in the store: an entry names them, and
+    what they hold when it is sent is logged, so that the report can be made from MLflow alone.
     """
 
     def __init__(self, uri: str, store: Path, sweep: SweepRecord) -> None:
@@ -58,7 +59,7 @@ class Mirror:
         """Entries that MLflow does not have yet."""
         return len(self._spool.waiting())
 
-    def start_sweep(self) -> None:
+    def start_sweep(self, files: Iterable[Path] = ()) -> None:
         """The sweep's own run, with the experiment file; also where a sweep is resumed."""
         now = _now()
         self._add(
@@ -68,6 +69,7 @@ class Mirror:
                 tags=contents.sweep_tags(self._sweep),
                 status="RUNNING",
                 texts={"experiment.yaml": yaml.safe_dump(_plain(self._sweep.experiment), sort_keys=False)},
+                files=self._within(files),
                 experiment_tags=views.experiment_tags(self._sweep, now),
             )
         )
@@ -83,9 +85,10 @@ class Mirror:
             step = contents.validation_step(validation, now)
             self._add(Entry(**self._place(cell, now), history=(step,)))
 
-    def finish_trial(self, record: CellRecord) -> None:
+    def finish_trial(self, record: CellRecord, files: Iterable[Path] = ()) -> None:
         """All of a trial that ended, in every place it fills; what MLflow has already is not sent again."""
         now = _now()
+        kept = self._within(files)
         for cell in self._holding(record.key):
             entry = self._trial_run(cell, record.trial, status=contents.ended_status(record))
             self._add(
@@ -96,11 +99,18 @@ class Mirror:
                         "starts_from": record.stages,
                         "history": contents.history(record, now),
                         "summary": contents.summary(record, now),
+                        "files": kept,
                     }
                 )
             )
 
-    def finish_sweep(self, sweep: SweepRecord, statistics: Mapping[str, float], artifacts: Path | None) -> None:
+    def finish_sweep(
+        self,
+        sweep: SweepRecord,
+        statistics: Mapping[str, float],
+        artifacts: Path | None,
+        files: Iterable[Path] = (),
+    ) -> None:
         """Close the sweep's run with {metric name: value} over cells, and a folder of files: report, checkpoint, ..."""
         self._sweep = sweep
         ended = contents.milliseconds(sweep.ended, _now())
@@ -113,6 +123,7 @@ class Mirror:
                 summary=(Step(step=0, time=ended, metrics=metrics),),
                 status=contents.sweep_status(sweep),
                 artifacts=str(artifacts.absolute()) if artifacts else None,
+                files=self._within(files),
                 experiment_tags=views.experiment_tags(sweep, ended),
             )
         )
@@ -131,6 +142,10 @@ class Mirror:
 
     def _holding(self, key: str) -> list[PlannedCell]:
         return [cell for cell in self._places.values() if cell.key == key]
+
+    def _within(self, files: Iterable[Path]) -> tuple[str, ...]:
+        """Paths below the store, which may lie elsewhere when a spool is sent at last."""
+        return tuple(file.relative_to(self._store).as_posix() for file in files)
 
     def _sweep_run(self, time: int) -> dict[str, Any]:
         name = self._sweep.name

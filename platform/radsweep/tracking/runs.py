@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ for _name, _value in {  # short: a server that is away costs seconds, and the sp
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }.items():
     os.environ.setdefault(_name, _value)
 
@@ -19,6 +20,7 @@ from mlflow.entities import Experiment, Metric, Param, RunTag  # noqa: E402 - re
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
+from radsweep.tracking.address import artifact_root  # noqa: E402
 from radsweep.tracking.entry import Entry, Step  # noqa: E402
 
 METRICS_A_REQUEST = 1000
@@ -34,6 +36,25 @@ def find_experiment(uri: str, name: str) -> Experiment | None:
     return MlflowClient(tracking_uri=uri).get_experiment_by_name(name)
 
 
+def all_pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
+    """All that a search finds; `ask` takes the token of a page."""
+    token: str | None = None
+    while True:
+        page = ask(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def search_runs(client: MlflowClient, experiments: list[str], condition: str) -> Iterator[Any]:
+    """Runs of experiments (their ids) for which a condition holds, the eldest first."""
+    order = ["attributes.start_time ASC"]
+    return all_pages(
+        lambda token: client.search_runs(experiments, condition, max_results=1000, order_by=order, page_token=token)
+    )
+
+
 class Run:
     """What we know of a run that exists: enough to send nothing twice."""
 
@@ -46,9 +67,10 @@ class Run:
 class Sender:
     """Writes entries; remembers what it found. After an error make a new one: an answer may have been lost."""
 
-    def __init__(self, uri: str, artifacts: str | None) -> None:
+    def __init__(self, uri: str, store: Path) -> None:
         self._client = MlflowClient(tracking_uri=uri)
-        self._artifacts = artifacts
+        self._store = store
+        self._artifacts = artifact_root(uri, store)
         self._experiments: dict[str, str] = {}
         self._sweeps: dict[str, dict[tuple[str, int], Run]] = {}
 
@@ -65,6 +87,9 @@ class Sender:
             self._client.log_text(run.id, text, name)
         if entry.artifacts and Path(entry.artifacts).is_dir():
             self._client.log_artifacts(run.id, entry.artifacts)
+        for file in entry.files:
+            if (self._store / file).is_file():
+                self._client.log_artifact(run.id, str(self._store / file))
         if entry.status == "RUNNING":
             self._client.update_run(run.id, status="RUNNING")
         elif entry.status:
@@ -118,7 +143,7 @@ class Sender:
     def _find(self, experiment: str, sweep: str) -> dict[tuple[str, int], Run]:
         """The sweep's runs; of two for one place, made by an answer that got lost, the younger is deleted."""
         runs: dict[tuple[str, int], Run] = {}
-        for found in self._search(experiment, f"tags.`radsweep.sweep` = '{sweep}'"):
+        for found in search_runs(self._client, [experiment], f"tags.`radsweep.sweep` = '{sweep}'"):
             tags = found.data.tags
             place = (tags["radsweep.cell"], int(tags["radsweep.place"]))
             if place in runs:
@@ -127,17 +152,6 @@ class Sender:
             looks = self._client.get_metric_history(found.info.run_id, "epoch") if "epoch" in found.data.metrics else ()
             runs[place] = Run(found.info.run_id, found.data.params, (look.step for look in looks))
         return runs
-
-    def _search(self, experiment: str, condition: str) -> Iterator[Any]:
-        token: str | None = None
-        while True:
-            page = self._client.search_runs(
-                [experiment], condition, max_results=1000, order_by=["attributes.start_time ASC"], page_token=token
-            )
-            yield from page
-            token = page.token
-            if not token:
-                return
 
     def _log(self, run: Run, entry: Entry) -> None:
         history = [step for step in entry.history if step.step not in run.steps]

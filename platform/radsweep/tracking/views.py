@@ -6,7 +6,7 @@ The UI keeps a view as an experiment tag `mlflow.sharedViewState.ID` and opens i
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from radsweep.spec.metrics import higher_is_better
@@ -15,6 +15,7 @@ from radsweep.training.record import SweepRecord
 
 TRIALS = "radsweep-trials"
 ARMS = "radsweep-arms"
+SWEEPS = "radsweep-sweeps"
 MOST_FOLDED = 60  # groups: a tag holds 20,000 characters
 _SECTION = "radsweep-comparison"
 _NAME = "attributes.`Run Name`"
@@ -29,6 +30,7 @@ def experiment_tags(sweep: SweepRecord, time: int) -> dict[str, str]:
         "mlflow.experiment.primaryMetric.name": metric,
         "mlflow.experiment.primaryMetric.greaterIsBetter": json.dumps(higher_is_better(metric)),
         f"mlflow.sharedViewState.{TRIALS}": _saved("Trials", time, _trials(sweep)),
+        f"mlflow.sharedViewState.{SWEEPS}": _saved("Sweeps, opened to their trials", time, _sweeps(sweep)),
     }
     if contents.arms(sweep):
         tags[f"mlflow.sharedViewState.{ARMS}"] = _saved("Arms: mean over seeds", time, _arms(sweep))
@@ -41,17 +43,12 @@ def pages(tags: Mapping[str, str], experiment_id: str) -> dict[str, str]:
     shown = {"trials": start + TRIALS}
     if f"mlflow.sharedViewState.{ARMS}" in tags:
         shown["arms, mean over seeds"] = start + ARMS
-    return shown | {"curves": list(shown.values())[-1] + "&compareRunsMode=CHART"}
+    curves = list(shown.values())[-1] + "&compareRunsMode=CHART"
+    return shown | {"curves": curves, "all sweeps of this name, opened to their trials": start + SWEEPS}
 
 
 def _saved(name: str, time: int, state: dict[str, Any]) -> str:
     return json.dumps({"name": name, "createdAt": time, "updatedAt": time, "state": json.dumps(state)})
-
-
-def _trials(sweep: SweepRecord) -> dict[str, Any]:
-    """One row a trial, the best first: results, then what the trials differ in."""
-    design = ["arm", "pairs", "subset_seed"] if contents.arms(sweep) else []
-    return _table(sweep, [f"params.`{name}`" for name in design + contents.varying(sweep)])
 
 
 def _arms(sweep: SweepRecord) -> dict[str, Any]:
@@ -60,25 +57,41 @@ def _arms(sweep: SweepRecord) -> dict[str, Any]:
     by = [{"mode": "param", "groupByData": name} for name in ("arm", "pairs")]
     folded = dict.fromkeys(sorted(groups)[:MOST_FOLDED], False)
     grouping = {"aggregateFunction": "average", "groupByKeys": by}
-    return _table(sweep, ["params.`pairs`"]) | {"groupBy": grouping, "groupsExpanded": folded}
+    table = _table(sweep, ["pairs"], [], name_width=330)  # a group's other params are means of seeds and the like
+    return table | {"groupBy": grouping, "groupsExpanded": folded}
 
 
-def _table(sweep: SweepRecord, params: list[str]) -> dict[str, Any]:
+def _sweeps(sweep: SweepRecord) -> dict[str, Any]:
+    """One row a sweep of this experiment, the latest first; opened, a row shows its trials in the same columns."""
+    every = {"searchFilter": "tags.`radsweep.role` != 'stage'", "orderByKey": "attributes.start_time"}
+    return _trials(sweep) | every | {"orderByAsc": False}
+
+
+def _trials(sweep: SweepRecord) -> dict[str, Any]:
+    """One row a trial, the best first: its place in the design, its results, the settings that trials differ in."""
+    return _table(sweep, contents.places(sweep), contents.varying(sweep), name_width=230)
+
+
+def _table(sweep: SweepRecord, before: list[str], after: list[str], name_width: int) -> dict[str, Any]:
+    """Results, with params before and after them."""
     metric = contents.selected(sweep)
     direction = {"text_to_image": "image_to_text", "image_to_text": "text_to_image"}
     _, way, name = metric.split("/")
-    shown = [metric, f"best/{direction[way]}/{name}", f"final/{way}/{name}", "converged", "epochs"]
-    metrics = [f"metrics.`{name}`" for name in shown]
-    columns = [_NAME, *metrics, *params, "tags.`radsweep.status`"]
+    results = _named("metrics", [metric, f"final/{way}/{name}", f"best/{direction[way]}/{name}"])
+    ending = _named("metrics", ["converged", "epochs"])
+    places, settings = _named("params", before), _named("params", after)
+    columns = [_NAME, *places, *results, *ending, *settings, "tags.`radsweep.status`"]
     return {
         "searchFilter": f"tags.`radsweep.sweep` = '{sweep.id}' AND tags.`radsweep.role` = 'trial'",
-        "orderByKey": metrics[0],
+        "orderByKey": results[0],
         "orderByAsc": not higher_is_better(metric),
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "selectedColumns": columns,
         "columnOrder": columns,
-        "columnWidths": {_NAME: 300} | dict.fromkeys(metrics[:3], 150) | dict.fromkeys([*metrics[3:], *params], 90),
+        "columnWidths": {_NAME: name_width}
+        | dict.fromkeys([*places, *ending, *settings], 90)
+        | dict.fromkeys(results, 165),
         "runsHiddenMode": "SHOW_ALL",
         "isAccordionReordered": True,
         "compareRunSections": [{"uuid": _SECTION, "name": "Comparison", "display": True, "isReordered": True}],
@@ -88,6 +101,11 @@ def _table(sweep: SweepRecord, params: list[str]) -> dict[str, Any]:
             _chart("LINE", "train/loss"),
         ],
     }
+
+
+def _named(kind: str, names: Iterable[str]) -> list[str]:
+    """As the UI calls columns."""
+    return [f"{kind}.`{name}`" for name in names]
 
 
 def _chart(kind: str, metric: str) -> dict[str, Any]:

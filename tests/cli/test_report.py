@@ -1,0 +1,114 @@
+"""`radsweep report` on made-up records: one sweep, several, and MLflow alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from radsweep.spec.load import parse_experiment
+from radsweep.sweep.plan import cell_trial, plan
+from radsweep.sweep.store import Store
+from radsweep.tracking.address import prepare
+from radsweep.tracking.mirror import Mirror
+from radsweep.training.record import CellRecord, SweepRecord
+
+SELECT, TEST = "val/text_to_image/recall_at_10", "test/text_to_image/recall_at_10"
+LOCAL, CROP = {"objective.local.weight": 1.0}, {"augment.image.crop": [0.8, 1.0]}
+Run = Callable[..., Any]
+
+
+def sweep(store: Store, name: str, arm: dict[str, Any], data: str = "d" * 64) -> SweepRecord:
+    """A baseline and an arm, both finished, in the store."""
+    ablation = {"arms": {"baseline": {}, name: arm}, "pairs": [100], "seeds": 2}
+    experiment = parse_experiment(
+        {"experiment": name, "data": {"shards": "phantom:easy"}, "ablation": ablation}, "test"
+    )
+    record = SweepRecord(
+        id=f"{name}-1",
+        name=name,
+        kind="ablation",
+        experiment=experiment.model_dump(mode="json", exclude_none=True),
+        select=SELECT,
+        cells=tuple(plan(experiment, lambda trial: f"{hash(trial.model_dump_json()) % 2**32:x}")),
+        baseline="baseline",
+        data={"name": "easy", "fingerprint": data},
+        status="finished",
+    )
+    store.write_sweep(record)
+    for cell in record.cells:
+        value = 0.2 + 0.1 * bool(cell.changes) + 0.01 * cell.subset_seed
+        trial = cell_trial(experiment.trial(), cell).model_dump(mode="json")
+        store.write_cell(
+            CellRecord(
+                key=cell.key, trial=trial, status="finished", pairs=100, best={SELECT: value}, final={TEST: value}
+            )
+        )
+    return record
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def entries(folder: Path) -> list[tuple[str, float, str]]:
+    said = json.loads((folder / "report.json").read_text())["report"]
+    return [(entry["arm"], round(entry["mean"], 6), entry["difference_shown"]) for entry in said["entries"]]
+
+
+def test_several_sweeps_are_one_report_against_the_baseline_of_the_first(run: Run, store: Store) -> None:
+    sweep(store, "local", LOCAL)
+    sweep(store, "crop", CROP)
+    told = run("report", "local", "crop")
+    assert told.code == 0, told.err
+    (folder,) = (store.root / "comparison").iterdir()
+    assert f"Report: {folder / 'report.html'}" in told.out
+    assert [(arm, mean) for arm, mean, _ in entries(folder)] == [("baseline", 0.205), ("local", 0.305), ("crop", 0.305)]
+    assert entries(folder)[2][2] == entries(folder)[1][2] != ""
+    assert "This report joins 2 sweeps, local-1, crop-1:" in (folder / "report.md").read_text()
+
+
+def test_a_comparison_goes_where_it_is_asked_and_is_refused_over_two_data_sets(
+    run: Run, store: Store, tmp_path: Path
+) -> None:
+    sweep(store, "local", LOCAL)
+    sweep(store, "crop", CROP, data="e" * 64)
+    refused = run("report", "local", "crop", "--out", tmp_path / "out")
+    assert refused.code == 2
+    assert "local-1 and crop-1 ran on different data sets" in refused.err
+    assert not (tmp_path / "out").exists()
+    assert run("report", "crop", "--out", tmp_path / "out", "--json").code == 0
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert not (store.root / "sweeps" / "crop-1" / "report").exists()
+
+
+def test_from_mlflow_alone_the_report_is_that_of_the_store(run: Run, store: Store, tmp_path: Path) -> None:
+    elsewhere = Store(tmp_path / "elsewhere")
+    uri = prepare(f"sqlite:///{tmp_path / 'elsewhere' / 'mlflow.db'}", elsewhere.root)
+    record = sweep(elsewhere, "local", LOCAL)
+    with Mirror(uri, elsewhere.root, record) as mirror:
+        mirror.start_sweep([elsewhere.sweep_file(record.id)])
+        for cell in record.cells:
+            found = elsewhere.read_cell(cell.key)
+            assert found is not None
+            mirror.start_trial(cell, found.trial)
+            mirror.finish_trial(found, elsewhere.result_files(cell.key))
+    told = run("report", "local", "--tracking-uri", uri)
+    assert told.code == 0, told.err
+    folder = store.root / "sweeps" / "local-1" / "report"
+    assert f"Report: {folder / 'report.html'}" in told.out
+    assert f"MLflow: {uri}" in told.out
+    assert run("report", "local", "--store", elsewhere.root, "--out", tmp_path / "direct").code == 0
+    assert entries(folder) == entries(tmp_path / "direct")
+    assert len(entries(folder)) == 2
+
+
+def test_an_mlflow_that_cannot_be_read_is_told_without_secrets(run: Run, tmp_path: Path) -> None:
+    away = run("report", "local", "--tracking-uri", "http://ann:s3cret@127.0.0.1:9", "--json")
+    assert (away.code, away.out) == (2, "")
+    assert away.err == "radsweep: MLflow at http://127.0.0.1:9 cannot be reached\n"
+    assert "no longer tracks to folders" in run("report", "local", "--tracking-uri", "mlruns").err

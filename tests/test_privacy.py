@@ -1,0 +1,194 @@
+"""What is a patient's stays in the packed data set: a sweep on marked reports, ids and paths; all it wrote is searched.
+
+Every mark holds the same rare word, so that one search finds a patient's words, ids, files and a password alike.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sqlite3
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.importers.csv_table import pack_csv
+from radsweep.data.pack import describe
+from radsweep.report.write import write_report
+from radsweep.spec.load import parse_experiment
+from radsweep.sweep.from_mlflow import fetch_sweep
+from radsweep.sweep.run import run_sweep
+from radsweep.sweep.store import Store
+from radsweep.tracking.delivery import replay
+from radsweep.tracking.mirror import spool_folder
+from radsweep.training.record import SweepRecord
+
+MARK = "qzmark"
+PHRASE = "faint opacity projects over the lower zone"  # of every report: its words may be known, never their order
+PATIENTS = 70
+FINDINGS = ("edema", "clear lungs", "effusion")
+ARMS: dict[str, dict[str, Any]] = {
+    "baseline": {},
+    "adapted": {"adapt.text.method": "mlm", "adapt.image.method": "simclr"},
+    "words": {"augment.text.sentences": "sample", "objective.local.weight": 1.0, "objective.neighbours.weight": 1.0},
+    "diverging": {"train.learning_rate": 1e30},
+}
+
+
+class Swept(NamedTuple):
+    sweep: SweepRecord
+    store: Store
+    shards: Path
+    said: str  # to the person: standard output and error
+
+
+@pytest.fixture(scope="module")
+def swept(short_folder: Path, ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Swept:
+    """Packed, swept while MLflow is away, sent to MLflow, and the report made again from there."""
+    capture = pytest.MonkeyPatch()
+    said = io.StringIO()
+    for stream in ("sys.stdout", "sys.stderr"):
+        capture.setattr(stream, said)
+    shards, store = short_folder / "private-shards", Store(short_folder / "private-store")
+    packed = pack_csv(
+        CsvSettings(
+            image="images/{image}", report="notes", patient="patient", study="study", labels=("Edema",),
+            without_reports=True, without_images=True,
+        ),
+        source(tmp_path_factory.mktemp("source") / f"{MARK}-folder"),
+        shards,
+    )  # fmt: skip
+    said.write("\n".join(describe(packed)))
+    experiment = parse_experiment(
+        {
+            "experiment": "private",
+            "data": {"shards": str(shards)},
+            "model": {"image": {"size": 32}, "dim": 32},
+            "adapt": {"image": {"steps": 2, "batch_size": 8}, "text": {"steps": 2, "batch_size": 8}},
+            "train": {"until": "steps", "steps": 4, "batch_size": 16, "learning_rate": 1e-3},
+            "evaluate": {"every_steps": 2, "tasks": ["retrieval", "local_retrieval", "zero_shot", "linear_probe"]},
+            "ablation": {"arms": ARMS},
+            "run": {"store": str(store.root), "slots": 1, "tracking_uri": f"http://ann:{MARK}-secret@127.0.0.1:9"},
+        },
+        "test.yaml",
+    )
+    sweep = run_sweep(experiment, "test.yaml", write_report)
+    uri = f"sqlite:///{store.root / 'mlflow.db'}"
+    spool = spool_folder(store.root, sweep.id)
+    (store.root / "waited").mkdir()
+    for file in spool.glob("*.json"):  # what waited on disk is searched too
+        (store.root / "waited" / file.name).write_bytes(file.read_bytes())
+    assert replay(spool, uri, store.root) > 10
+    fetched = Store(store.root / "fetched")
+    again = fetch_sweep(uri, sweep.id, fetched)
+    cells = fetched.read_records(again)
+    write_report(fetched.root / "report", again, cells, fetched.read_queries, fetched.read_stages_of(cells))
+    capture.undo()
+    return Swept(sweep, store, shards, said.getvalue())
+
+
+def source(root: Path) -> Path:
+    """A patient in seven has a second study; one has a picture without report, one a report without picture."""
+    (root / "images").mkdir(parents=True)
+    draw = np.random.default_rng(0)
+    rows = []
+    for number in range(PATIENTS):
+        for study in range(2 if number % 7 == 0 else 1):
+            finding, name = FINDINGS[number % 3], f"{MARK}-image-{number}-{study}.png"
+            Image.fromarray(draw.integers(0, 256, (32, 32), np.uint8)).save(root / "images" / name)
+            often = f" {MARK}rare" * 9 if number in (7, 14) else ""  # two patients, four studies: too few for a word
+            report = f"{finding} in {MARK}name{number}{often}. {PHRASE}. study {study}."
+            rows.append(
+                {
+                    "image": "" if number == 1 else name,
+                    "notes": "" if number == 2 else report,
+                    "patient": f"{MARK}-patient-{number}",
+                    "study": f"{MARK}-study-{number}-{study}",
+                    "Edema": int(finding == "edema"),
+                }
+            )
+    rows.append(rows[9] | {"image": f"{MARK}-lost.png", "study": f"{MARK}-study-lost"})
+    rows.append(rows[9])  # left out and listed: it repeats another
+    with (root / "metadata.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return root
+
+
+def contents(path: Path) -> Iterator[bytes]:
+    """A file's name and bytes, and what lies compressed within."""
+    yield str(path).encode()
+    data = path.read_bytes()
+    yield data
+    if data.startswith(b"PAR1"):
+        table = pq.read_table(io.BytesIO(data))
+        yield f"{table.schema.metadata}".encode()
+        for column in table.columns:
+            yield f"{column.to_pylist()}".encode()
+    elif data.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            yield from (archive.read(name) for name in archive.namelist())
+    elif data.startswith(b"SQLite format 3"):
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            yield "\n".join(database.iterdump()).encode()
+
+
+def marked(folder: Path, *marks: str) -> list[str]:
+    """Files below a folder that hold any of the marks, in whatever case."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+    assert files
+    wanted = [mark.lower().encode() for mark in marks]
+    return [
+        str(file.relative_to(folder))
+        for file in files
+        if any(mark in content.lower() for content in contents(file) for mark in wanted)
+    ]
+
+
+def test_the_search_finds_what_the_packed_data_set_holds(swept: Swept) -> None:
+    found = marked(swept.shards, MARK)
+    assert {"private/ids.csv", "private/dropped.csv"} <= set(found)
+    assert [name for name in found if name.endswith(".parquet")]
+    assert [name for name in marked(swept.shards, PHRASE) if name.endswith(".parquet")]
+    assert {"mlflow.db", f"sweeps/{swept.sweep.id}/sweep.json"} <= set(marked(swept.store.root, swept.sweep.id))
+
+
+def test_shards_hold_a_patients_words_and_no_id_or_path(swept: Swept) -> None:
+    ids = [f"{MARK}-{what}" for what in ("patient", "study", "image", "folder", "lost")]
+    assert [name for name in marked(swept.shards, *ids) if not name.startswith("private/")] == []
+    beside = [name for name in marked(swept.shards, MARK, PHRASE) if not name.startswith("private/")]
+    assert all(name.endswith(".parquet") for name in beside), beside
+
+
+def test_the_sweep_used_what_could_give_them_away(swept: Swept) -> None:
+    records = swept.store.read_cells(cell.key for cell in swept.sweep.cells)
+    by_arm = {cell.arm: records[cell.key] for cell in swept.sweep.cells}
+    assert {arm: record.status for arm, record in by_arm.items()} == dict.fromkeys(ARMS, "finished") | {
+        "diverging": "failed"
+    }
+    assert set(by_arm["adapted"].stages) == {"image", "text"}
+    written = {path.name for path in swept.store.root.rglob("*")}
+    assert {"mlflow.db", "mlartifacts", "queries.parquet", "report.html", "report.md", "report.json"} <= written
+    assert {"checkpoint", "record.json", "sweep.json", "tokenizers", "waited"} <= written
+    assert len(list((swept.store.root / "mlartifacts").rglob("record.json"))) == 4 + 2
+
+
+def test_nothing_in_the_store_or_mlflow_is_a_patients(swept: Swept) -> None:
+    assert marked(swept.store.root, MARK, PHRASE) == []
+
+
+def test_nothing_said_or_logged_is_a_patients(swept: Swept, short_folder: Path) -> None:
+    assert "diverging" in swept.said
+    assert MARK not in swept.said
+    assert PHRASE not in swept.said
+    logs = (short_folder / "ray" / "session_latest").resolve() / "logs"
+    assert marked(logs, MARK, PHRASE) == []
