@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from radsweep.objectives.contrast import contrast
-from radsweep.objectives.local import local, local_scores, sum_pieces
+from radsweep.objectives.local import CHUNK_ELEMENTS, local, local_scores, sum_pieces
 from radsweep.objectives.neighbours import NeighbourBank
 from radsweep.objectives.total import TERMS, Term, build_heads, total_loss
 from radsweep.objectives.views import Rows, Views, Widths, Words
@@ -118,7 +118,10 @@ def test_local_scores_do_not_depend_on_padding_or_chunks(monkeypatch: pytest.Mon
     noise = torch.randn(B, 3, D, dtype=torch.float64)
     padded = Words(torch.cat([tokens, noise], dim=1), torch.cat([numbers, torch.full((B, 3), -1)], dim=1))
     assert torch.allclose(local_scores(views.own_regions_bRD[0], padded, settings), whole, atol=1e-12)
-    monkeypatch.setattr("radsweep.objectives.local.CHUNK_ELEMENTS", 1)
+    monkeypatch.setitem(CHUNK_ELEMENTS, "cpu", 1)
+    assert torch.allclose(local_scores(views.own_regions_bRD[0], views.words[0], settings), whole, atol=1e-12)
+    monkeypatch.setattr("radsweep.objectives.local.LIKE_LENGTH", 2)
+    assert len(set(numbers.amax(dim=1).tolist())) > 1, "texts of different lengths, so that their order changes"
     assert torch.allclose(local_scores(views.own_regions_bRD[0], views.words[0], settings), whole, atol=1e-12)
 
 
@@ -131,7 +134,7 @@ def test_local_has_the_same_gradient_in_chunks(regions: int, images: int, monkey
         return torch.autograd.grad(local(views, Local(weight=1)).loss, leaves)
 
     whole = gradients()
-    monkeypatch.setattr("radsweep.objectives.local.CHUNK_ELEMENTS", images * B * 4 * regions)
+    monkeypatch.setitem(CHUNK_ELEMENTS, "cpu", images * B * 4 * regions)
     for found, expected in zip(gradients(), whole, strict=True):
         assert torch.allclose(found, expected, atol=1e-12)
 
