@@ -17,8 +17,11 @@ from radsweep.data.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Data, Trial
 from radsweep.training.collectives import Workers
+from radsweep.training.evaluate import Embedder
 from radsweep.training.features import backward
 from radsweep.training.loop import start
+from radsweep.training.measure import measure
+from radsweep.training.read_split import untrained_model
 from radsweep.training.trainer import TrialCourse
 
 WORDS = ["heart", "lungs", "clear", "opacity", "effusion", "left", "right", "large", "small", "no", "nodule", "mass"]
@@ -41,6 +44,13 @@ CASES = {
     "same report": {"objective.contrast.same_report": 0.3},
     "same report, sigmoid": {"objective.contrast.same_report": 0.3, "objective.contrast.kind": "sigmoid"},
     "stochastic depth": {"model.image.backbone": "convnext_tiny", "model.image.size": 32},
+}
+
+
+MEASURED = {
+    "evaluate.tasks": ["retrieval", "zero_shot", "linear_probe"],
+    "evaluate.zero_shot.prompts": str(Path(__file__).with_name("prompts.yaml")),
+    "evaluate.linear_probe.fractions": [1.0],
 }
 
 
@@ -118,9 +128,22 @@ def one_step(case: str, workers: Workers, parts: int = 1) -> tuple[float, dict[s
     return loss, gradients
 
 
+def measured_metrics(workers: Workers) -> dict[str, float]:
+    """Of an untrained model on the test split: retrieval, zero-shot classification, linear probe."""
+    trial = synthetic_trial(**MEASURED)
+    data = synthetic_data()
+    model = untrained_model(trial, data.tokenizer)
+    tokens = trial.model.text.max_tokens
+    embedder = Embedder(model, load_tokenizer(data.tokenizer), tokens, torch.device("cpu"), workers)
+    return measure(embedder, data, "test", trial).metrics
+
+
 def main(rank: int, world: int, init: str, out: Path, cases: list[str]) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{init}", rank=rank, world_size=world)
+    metrics = measured_metrics(Workers(rank, world))
+    if rank == 0:
+        (out / "measured.json").write_text(json.dumps(metrics))
     for case in cases:
         loss, gradients = one_step(case, Workers(rank, world))
         if rank == 0:

@@ -22,16 +22,7 @@ from radsweep.training.read_split import untrained_model
 from radsweep.training.trainer import train
 
 CPU = torch.device("cpu")
-PROMPTS = """
-upper left: {positive: [heart seen., there is heart.], negative: [no heart., no heart seen.]}
-upper right: {positive: [lungs seen.], negative: [no lungs.]}
-"""
-
-
-@pytest.fixture
-def prompts(tmp_path: Path) -> Path:
-    (tmp_path / "prompts.yaml").write_text(PROMPTS)
-    return tmp_path / "prompts.yaml"
+PROMPTS = str(Path(__file__).with_name("prompts.yaml"))
 
 
 def embedder_of(trial: Trial, data: PreparedData) -> Embedder:
@@ -55,8 +46,8 @@ def test_retrieval_is_always_measured_and_its_ranks_are_kept() -> None:
 
 
 @pytest.mark.parametrize("ensembling", ["norm_mean_norm", "mean_norm", "max", "mean_similarity"])
-def test_zero_shot_scores_are_differences_of_cosines_with_prompts(prompts: Path, ensembling: str) -> None:
-    settings = {"evaluate.zero_shot.prompts": str(prompts), "evaluate.zero_shot.ensembling": ensembling}
+def test_zero_shot_scores_are_differences_of_cosines_with_prompts(ensembling: str) -> None:
+    settings = {"evaluate.zero_shot.prompts": PROMPTS, "evaluate.zero_shot.ensembling": ensembling}
     trial = synthetic_trial(**{"evaluate.tasks": ["retrieval", "zero_shot"]}, **settings)
     data = synthetic_data()
     found = measured(trial, data)
@@ -100,12 +91,10 @@ def test_a_linear_probe_reads_what_the_images_show_and_keeps_its_scores(tmp_path
     assert LAYER.startswith("image tower")
 
 
-def test_sets_are_measured_under_their_names_with_results_of_their_own(prompts: Path) -> None:
+def test_sets_are_measured_under_their_names_with_results_of_their_own() -> None:
     other = dataclasses.replace(synthetic_data(seed=3), name="else where/x")
     data = dataclasses.replace(synthetic_data(), sets=(other,))
-    trial = synthetic_trial(
-        **{"evaluate.tasks": ["retrieval", "zero_shot"], "evaluate.zero_shot.prompts": str(prompts)}
-    )
+    trial = synthetic_trial(**{"evaluate.tasks": ["retrieval", "zero_shot"], "evaluate.zero_shot.prompts": PROMPTS})
     found = measured(trial, data)
     assert set(found.queries) == {"queries.parquet", "queries-else-where-x.parquet"}
     alone = measured(trial, other)
@@ -114,8 +103,8 @@ def test_sets_are_measured_under_their_names_with_results_of_their_own(prompts: 
     assert not any(name.startswith("test/else where/x/text_to_image") for name in found.metrics)
 
 
-def test_frozen_image_features_give_the_numbers_of_the_tower_itself(prompts: Path) -> None:
-    tasks = {"evaluate.tasks": ["retrieval", "zero_shot", "linear_probe"], "evaluate.zero_shot.prompts": str(prompts)}
+def test_frozen_image_features_give_the_numbers_of_the_tower_itself() -> None:
+    tasks = {"evaluate.tasks": ["retrieval", "zero_shot", "linear_probe"], "evaluate.zero_shot.prompts": PROMPTS}
     trial, data = synthetic_trial(**tasks), synthetic_data()
     whole = embedder_of(trial, data)
     features = {name: whole.pooled(name, split) for name, split in data.splits.items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic import CASES, one_step
+from synthetic import CASES, measured_metrics, one_step
 
 from radsweep.training.collectives import Workers
 
@@ -38,6 +38,19 @@ def test_two_workers_give_the_loss_and_every_gradient_of_one(case: str, two_work
     assert set(found) == set(expected)
     for name, gradient in expected.items():
         np.testing.assert_allclose(found[name], gradient, rtol=1e-6, atol=1e-8, err_msg=name)
+
+
+def test_two_workers_measure_what_one_does(two_workers: Path) -> None:
+    torch.set_num_threads(1)
+    found = json.loads((two_workers / "measured.json").read_text())
+    assert found == pytest.approx(measured_metrics(Workers()), abs=1e-9)
+    assert "test/linear_probe/100_percent/auroc" in found
+
+
+def test_metrics_do_not_depend_on_how_many_are_embedded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = measured_metrics(Workers())
+    monkeypatch.setattr("radsweep.training.evaluate.ROWS", 5)
+    assert measured_metrics(Workers()) == pytest.approx(whole, abs=1e-9)
 
 
 @pytest.mark.parametrize("case", ["infonce", "local", "views", "text ssl", "simcse", "neighbours", "same report"])
