@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from radsweep.evaluation.retrieval import retrieval_metrics
+from radsweep.evaluation.retrieval import metrics_of, ranked
 
 SHARED_REPORTS = 20
 
@@ -43,7 +43,7 @@ def retrieval(pool: int, width: int) -> dict[str, float]:
     group_S[::10] = np.arange(len(group_S[::10])) % SHARED_REPORTS
     text_SD = text_SD[torch.from_numpy(group_S)]
     image_MD = text_SD + 5 * torch.randn(pool, width, generator=generator)
-    return retrieval_metrics(image_MD, text_SD, np.arange(pool), group_S)
+    return metrics_of(ranked(image_MD, text_SD, np.arange(pool), group_S))
 
 
 def main() -> None:

@@ -9,8 +9,16 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from radsweep.evaluation.chance import chance, pools
-from radsweep.evaluation.retrieval import Unit, per_query_ranks, retrieval_metrics
+from radsweep.evaluation.retrieval import Unit, metrics_of, ranked
 from radsweep.spec.metrics import DIRECTIONS, HIGHER_IS_BETTER
+
+
+def ranks_of(*pool: Any, **settings: Any) -> dict[str, np.ndarray]:
+    return {direction: found.ranks_Q for direction, found in ranked(*pool, **settings).items()}
+
+
+def measured(*pool: Any, **settings: Any) -> dict[str, float]:
+    return metrics_of(ranked(*pool, **settings))
 
 
 def brute_force_rank(scores: list[float], positive: list[bool]) -> float:
@@ -72,7 +80,7 @@ def test_ranks_agree_with_the_definition_written_out_with_ties_and_several_image
     unit: Unit, definition: Callable[..., dict[str, list[float]]], seed: int
 ) -> None:
     image, text, study, group = pool(seed)
-    ours = per_query_ranks(image, text, study, group, chunk=7, unit=unit)
+    ours = ranks_of(image, text, study, group, chunk=7, unit=unit)
     expected = definition(image, text, study, group)
     assert ours.keys() == expected.keys()
     for direction, ranks in expected.items():
@@ -81,7 +89,7 @@ def test_ranks_agree_with_the_definition_written_out_with_ties_and_several_image
 
 
 def test_perfect_embeddings_are_perfect_in_every_metric() -> None:
-    metrics = retrieval_metrics(np.eye(60), 3 * np.eye(60), np.arange(60))
+    metrics = measured(np.eye(60), 3 * np.eye(60), np.arange(60))
     assert metrics.keys() == {f"{direction}/{name}" for direction in DIRECTIONS for name in HIGHER_IS_BETTER}
     assert set(metrics.values()) == {1.0}
 
@@ -89,7 +97,7 @@ def test_perfect_embeddings_are_perfect_in_every_metric() -> None:
 def test_the_percentile_of_single_images_counts_the_non_positives_alone() -> None:
     """Constant embeddings lie in the middle, however many positives a query has."""
     study, group = np.array([0, 0, 0, 1, 2, 2]), np.array([4, 4, 9])
-    metrics = retrieval_metrics(np.ones((6, 3)), np.ones((3, 3)), study, group, unit="image")
+    metrics = measured(np.ones((6, 3)), np.ones((3, 3)), study, group, unit="image")
     for direction in DIRECTIONS:
         assert metrics[f"{direction}/rank_percentile"] == 0.5
         assert metrics[f"{direction}_same_text/rank_percentile"] == 0.5
@@ -133,16 +141,14 @@ def test_memory_does_not_grow_with_the_product_of_queries_and_candidates(unit: U
     study = np.repeat(np.arange(studies), 2)
     image, text, group = rng.normal(size=(2 * studies, width)), rng.normal(size=(studies, width)), np.zeros(studies)
     with LargestTensor() as made:
-        per_query_ranks(image, text, study, group, chunk=chunk, unit=unit)
+        ranks_of(image, text, study, group, chunk=chunk, unit=unit)
     assert 0 < made.largest <= max(2 * studies * width, 2 * chunk * chunk)
 
 
 def test_constant_embeddings_get_the_middle_rank_whatever_the_order() -> None:
     rng = np.random.default_rng(0)
     row = rng.normal(size=96).astype(np.float32)
-    metrics = retrieval_metrics(
-        np.tile(row, (301, 1)), np.tile(-row, (301, 1)), np.arange(301), np.arange(301), chunk=64
-    )
+    metrics = measured(np.tile(row, (301, 1)), np.tile(-row, (301, 1)), np.arange(301), np.arange(301), chunk=64)
     for direction in DIRECTIONS:
         assert metrics[f"{direction}/mean_rank"] == metrics[f"{direction}/median_rank"] == 151
         assert metrics[f"{direction}/recall_at_50"] == 0
@@ -160,7 +166,7 @@ def test_random_embeddings_lie_at_chance_also_where_reports_repeat(unit: Unit) -
     for seed in range(draws):
         rng = np.random.default_rng(seed)
         image, text = rng.normal(size=(2 * studies, 64)), rng.normal(size=(studies, 64))
-        metrics = retrieval_metrics(image, text, study, group, unit=unit)
+        metrics = measured(image, text, study, group, unit=unit)
         for key, value in metrics.items():
             seen.setdefault(key, []).append(value)
     for key, values in seen.items():
@@ -176,11 +182,11 @@ def test_neither_chunk_size_nor_the_order_of_images_and_studies_changes_a_number
     rng = np.random.default_rng(3)
     study = np.concatenate([np.arange(90), rng.integers(0, 90, 40)])
     image, text, group = rng.normal(size=(130, 32)), rng.normal(size=(90, 32)), rng.integers(0, 60, 90)
-    whole = per_query_ranks(image, text, study, group, chunk=1000, unit=unit)
+    whole = ranks_of(image, text, study, group, chunk=1000, unit=unit)
     images, studies = rng.permutation(130), rng.permutation(90)
     place = np.argsort(studies)
-    shuffled = per_query_ranks(image[images], text[studies], place[study[images]], group[studies], chunk=37, unit=unit)
-    for direction, ranks in per_query_ranks(image, text, study, group, chunk=11, unit=unit).items():
+    shuffled = ranks_of(image[images], text[studies], place[study[images]], group[studies], chunk=37, unit=unit)
+    for direction, ranks in ranks_of(image, text, study, group, chunk=11, unit=unit).items():
         np.testing.assert_array_equal(ranks, whole[direction])
         order = images if unit == "image" and direction.startswith("image") else studies
         np.testing.assert_array_equal(shuffled[direction], whole[direction][order])
@@ -189,13 +195,13 @@ def test_neither_chunk_size_nor_the_order_of_images_and_studies_changes_a_number
 def test_the_best_of_a_studys_images_counts() -> None:
     text = np.eye(3)
     image = np.array([[-1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]])
-    assert set(retrieval_metrics(image, text, np.array([0, 1, 2, 0])).values()) == {1.0}
+    assert set(measured(image, text, np.array([0, 1, 2, 0])).values()) == {1.0}
 
 
 def test_a_repeated_report_is_half_a_miss_in_one_reading_and_none_in_the_other() -> None:
     text = np.eye(4)[[0, 0, 1, 2]]
     image = np.eye(4)[[0, 0, 1, 2]]
-    metrics = retrieval_metrics(image, text, np.arange(4), text_group_S=np.array([7, 7, 1, 2]))
+    metrics = measured(image, text, np.arange(4), text_group_S=np.array([7, 7, 1, 2]))
     assert metrics["text_to_image/mean_rank"] == 1.25
     assert metrics["text_to_image_same_text/mean_rank"] == 1.0
     assert metrics["image_to_text_same_text/recall_at_1"] == 1.0
@@ -207,9 +213,9 @@ def test_tensors_in_half_precision_are_scored_in_single_precision_even_under_aut
         torch.randn(80, 32, generator=generator).bfloat16(),
         torch.randn(80, 32, generator=generator).bfloat16(),
     )
-    expected = per_query_ranks(image.float().numpy(), text.float().numpy(), np.arange(80))
+    expected = ranks_of(image.float().numpy(), text.float().numpy(), np.arange(80))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        ranks = per_query_ranks(image, text, torch.arange(80))
+        ranks = ranks_of(image, text, torch.arange(80))
     np.testing.assert_array_equal(ranks["text_to_image"], expected["text_to_image"])
 
 
@@ -218,17 +224,17 @@ def test_an_embedding_that_is_not_finite_is_an_error_and_not_a_rank(bad: float) 
     broken = np.eye(4)
     broken[2, 1] = bad
     with pytest.raises(ValueError, match="image embeddings are not finite"):
-        retrieval_metrics(broken, np.eye(4), np.arange(4))
+        measured(broken, np.eye(4), np.arange(4))
     with pytest.raises(ValueError, match="text embeddings are not finite"):
-        retrieval_metrics(np.eye(4), broken, np.arange(4))
+        measured(np.eye(4), broken, np.arange(4))
 
 
 def test_a_pool_that_does_not_fit_together_is_an_error() -> None:
     with pytest.raises(ValueError, match="1 studies of the pool have no image"):
-        retrieval_metrics(np.eye(4), np.eye(4), np.array([0, 1, 2, 2]))
+        measured(np.eye(4), np.eye(4), np.array([0, 1, 2, 2]))
     with pytest.raises(ValueError, match="sizes do not fit"):
-        retrieval_metrics(np.eye(4), np.ones((4, 3)), np.arange(4))
+        measured(np.eye(4), np.ones((4, 3)), np.arange(4))
     with pytest.raises(ValueError, match="4 texts, 3 groups of texts"):
-        retrieval_metrics(np.eye(4), np.eye(4), np.arange(4), np.arange(3))
+        measured(np.eye(4), np.eye(4), np.arange(4), np.arange(3))
     with pytest.raises(ValueError, match="expected studies 0 to 3"):
-        retrieval_metrics(np.eye(4), np.eye(4), np.array([0, 1, 2, 4]))
+        measured(np.eye(4), np.eye(4), np.array([0, 1, 2, 4]))

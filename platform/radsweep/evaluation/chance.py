@@ -27,7 +27,7 @@ def pools(
 ) -> dict[str, Pool]:
     """{`text_to_image`: pool, ...}, with groups of equal reports also `text_to_image_same_text` and so on.
 
-    Arguments as `retrieval.per_query_ranks`.
+    Arguments as `retrieval.ranked`.
     """
     images_S = np.bincount(image_study_M, minlength=studies) if unit == "image" else np.ones(studies, np.int64)
     queried = np.asarray(image_study_M) if unit == "image" else np.arange(studies)  # study of each image query

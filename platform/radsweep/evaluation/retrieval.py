@@ -28,9 +28,7 @@ __all__ = [
     "Ranked",
     "Unit",
     "metrics_of",
-    "per_query_ranks",
     "ranked",
-    "retrieval_metrics",
     "summarise_ranks",
 ]
 
@@ -42,25 +40,8 @@ class Ranked(NamedTuple):
     others_Q: np.ndarray  # non-positives
 
 
-def retrieval_metrics(
-    image_MD: Array,
-    text_SD: Array,
-    image_study_M: Array,
-    text_group_S: Array | None = None,
-    chunk: int = 1024,
-    unit: Unit = "study",
-) -> dict[str, float]:
-    """{`text_to_image/recall_at_10`: value, ...}: every metric of `spec.metrics` in both directions.
-
-    With `text_group_S` (studies with the same normalised report share a number) also
-    `text_to_image_same_text/recall_at_10` and so on, in which those studies are positives too.
-    Arguments and errors as `per_query_ranks`; pool sizes and numbers of positives are those of `chance.pools`.
-    """
-    return metrics_of(ranked(image_MD, text_SD, image_study_M, text_group_S, chunk, unit))
-
-
 def metrics_of(queries: Mapping[str, Ranked]) -> dict[str, float]:
-    """{`text_to_image/recall_at_10`: value, ...} of {direction: ranks}."""
+    """{`text_to_image/recall_at_10`: value, ...}: every metric of `spec.metrics`, of what `ranked` gives."""
     return {
         f"{direction}/{name}": value
         for direction, (ranks_Q, others_Q) in queries.items()
@@ -68,6 +49,7 @@ def metrics_of(queries: Mapping[str, Ranked]) -> dict[str, float]:
     }
 
 
+@torch.no_grad()
 def ranked(
     image_MD: Array,
     text_SD: Array,
@@ -76,27 +58,11 @@ def ranked(
     chunk: int = 1024,
     unit: Unit = "study",
 ) -> dict[str, Ranked]:
-    """As `per_query_ranks`, each with the number of non-positives that the rank is among."""
-    ranks = per_query_ranks(image_MD, text_SD, image_study_M, text_group_S, chunk, unit)
-    group_S = None if text_group_S is None else _numbers(text_group_S)
-    pool_of = pools(_numbers(image_study_M), len(text_SD), group_S, unit)
-    return {
-        name: Ranked(ranks_Q, pool_of[name].candidates - pool_of[name].positives_Q) for name, ranks_Q in ranks.items()
-    }
+    """{`text_to_image`: ranks, ...}: what every metric and every later statistic rests on.
 
-
-@torch.no_grad()
-def per_query_ranks(
-    image_MD: Array,
-    text_SD: Array,
-    image_study_M: Array,
-    text_group_S: Array | None = None,
-    chunk: int = 1024,
-    unit: Unit = "study",
-) -> dict[str, np.ndarray]:
-    """{direction: rank of each query's best positive}: what every metric and every later statistic rests on.
-
-    Of shape S, in the order of the studies; with unit "image", `image_to_text` is of shape M, in that of the images.
+    With `text_group_S` also `text_to_image_same_text` and so on, in which studies whose reports read alike are
+    positives too. Ranks are of shape S, in the order of the studies; with unit "image", those of `image_to_text` are of
+    shape M, in that of the images.
 
     Args:
         image_MD: embeddings of all images of the pool, each once; normalised here.
@@ -130,11 +96,13 @@ def per_query_ranks(
         scores = ScoreMatrix(lambda of, to: rows[of] @ columns[to].T, images_R, studies, text.device, chunk)
         ranks = dict(zip(readings, middle_ranks(scores, list(readings.values())), strict=True))
     back_R = place_S if unit == "study" else np.argsort(order_M)
+    pool_of = pools(study_M, studies, group_S, unit)
     found = {}
     for direction in DIRECTIONS:
         for suffix, both in ranks.items():
-            of_rows = direction == "image_to_text"
-            found[direction + suffix] = both.row_R[back_R] if of_rows else both.column_C[place_S]
+            name, of_rows = direction + suffix, direction == "image_to_text"
+            ranks_Q = both.row_R[back_R] if of_rows else both.column_C[place_S]
+            found[name] = Ranked(ranks_Q, pool_of[name].candidates - pool_of[name].positives_Q)
     return found
 
 
