@@ -98,7 +98,8 @@ def run_sweep(
     expected = len(cells) if cells or experiment.search is None else experiment.search.trials
     with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
         mirror.start_sweep([store.sweep_file(sweep.id)])
-        watch = Watch(store, mirror, console, sweep.select, expected, sweep.created)
+        distinct = len({cell.key for cell in cells}) or expected  # an arm may be another under a second name
+        watch = Watch(store, mirror, console, sweep.select, distinct, sweep.created)
         engine = Engine(store, sweep, base, room, preparations, key_of, watch)
         status: Ending = "failed"
         try:
