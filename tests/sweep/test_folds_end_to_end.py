@@ -8,7 +8,7 @@ from typing import Any
 import mlflow
 import pytest
 
-from radsweep.cli.evaluation import retrieval_on_shards
+from radsweep.cli.evaluation import evaluate_model
 from radsweep.data.decode import read_index
 from radsweep.data.folds import fold_of
 from radsweep.report.results import join
@@ -106,7 +106,7 @@ def test_mlflow_has_a_run_for_each_fold(validated: Any) -> None:
 def test_the_winners_checkpoint_is_measured_on_its_own_folds_test_patients(validated: Any, phantom: Path) -> None:
     store, record, cells = validated
     folder = Store(store).sweep_folder(record.id) / "report" / "winner"
-    found = retrieval_on_shards(folder, phantom, "test")
+    found = evaluate_model(str(folder), phantom, "test", {})
     first = [cells[cell.key] for cell in record.cells if cell.fold == 0]
     assert found["candidates"] == first[0].pool["test/queries"]
     assert found["metrics"][TEST]["value"] in {cell.final[TEST] for cell in first}
