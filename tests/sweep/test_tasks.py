@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from radsweep.data.decode import ShardIndex, read_index
-from radsweep.data.schema import SPLITS, Image, Study
+from radsweep.data.decode import read_index
+from radsweep.data.schema import SPLITS, Image, Split, Study
 from radsweep.data.shards import write_dataset
 from radsweep.errors import InputError
 from radsweep.spec.evaluate import Evaluate
@@ -35,9 +35,8 @@ def data(folder: Path, name: str = "ours", labels: tuple[str, ...] = ("Edema", "
     return folder / name
 
 
-def check(shards: Path | ShardIndex, streamed: bool = False, **evaluate: Any) -> None:
-    index = shards if isinstance(shards, ShardIndex) else read_index(shards)
-    check_tasks([Evaluate.model_validate(evaluate)], index, streamed, "test.yaml")
+def check(shards: Path, streamed: bool = False, split: Split = "test", **evaluate: Any) -> None:
+    check_tasks(Evaluate.model_validate(evaluate), read_index(shards), split, streamed, "test.yaml")
 
 
 def test_what_can_be_served_passes(tmp_path: Path) -> None:
@@ -75,6 +74,12 @@ def test_sets_need_a_task_that_reads_them_and_names_of_their_own(tmp_path: Path)
         check(ours, sets=[str(other)])
     with pytest.raises(InputError, match="two data sets have one name"):
         check(ours, tasks=["zero_shot"], sets=[str(ours)])
+
+
+def test_a_linear_probe_is_measured_on_the_split_that_did_not_choose(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="chooses on validation and is measured on test alone"):
+        check(data(tmp_path), split="validation", tasks=["linear_probe"])
+    check(data(tmp_path, "other"), split="validation", tasks=["zero_shot"], zero_shot={"prompts": "chexpert"})
 
 
 def test_streamed_images_cannot_be_probed(tmp_path: Path) -> None:

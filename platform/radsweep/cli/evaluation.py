@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from rich import box
 from rich.table import Table
 
-from radsweep.data.decode import ShardIndex, prepare_in_process, read_index
+from radsweep.data.decode import ShardIndex, prepare_in_process, read_index, read_labelled
 from radsweep.data.folds import fold_of
 from radsweep.data.index import read_split
 from radsweep.data.schema import Split
@@ -45,20 +46,34 @@ def evaluate_model(
     """
     if other := [key for key in settings if not key.startswith("evaluate.")]:
         raise InputError(f"--set {other[0]}: a model is measured as it is; only keys of `evaluate` can be set")
-    read_manifest(data)
+    if queries is not None and queries.exists():
+        raise InputError(f"--queries {queries}: is there already; choose another name")
+    if queries is not None and not queries.absolute().parent.is_dir():
+        raise InputError(f"--queries {queries}: its folder does not exist; make it first")
+    manifest = read_manifest(data)
     model, trial, tokenizer = _load(target, data)
     trial = trial_with(trial, {"data.shards": str(data), "evaluate.sets": [], **settings})
     shards = _index(target, data, split, trial)
-    check_tasks([trial.evaluate], shards, streamed=False, where="radsweep evaluate")
+    check_tasks(trial.evaluate, shards, split, streamed=False, where="radsweep evaluate")
     console = Console()
     studies = sum(map(len, shards.splits.values()))
     with console.task(f"Reading {studies:,} studies", studies) as advance:
-        prepared = prepare_in_process(shards, tokenizer, trial.model.image.size, trial.model.image.channels)
+        image = trial.model.image
+        prepared = prepare_in_process(shards, tokenizer, image.size, image.channels)
+        sets = (read_labelled(folder) for folder in trial.evaluate.sets)
+        others = tuple(prepare_in_process(each, tokenizer, image.size, image.channels) for each in sets)
+        prepared = dataclasses.replace(prepared, sets=others)
         advance(studies)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with console.task(f"Measuring {', '.join(trial.evaluate.tasks)}", 1) as advance:
         measured = measured_of(model, trial, prepared, split, device)
         advance(1)
+    if trial.data.folds and trained_on(Path(target)) != manifest.fingerprint:
+        measured.notes.insert(
+            0,
+            "this checkpoint is of a cross-validation: if these are the patients it was trained on, "
+            "in another packing, the numbers are too good",
+        )
     if queries is not None:
         write_queries(queries, measured.queries[QUERIES])
     return _told(target, shards, split, trial, measured)

@@ -110,6 +110,9 @@ def evaluate(
         settings["evaluate.tasks"] = tasks
     found = evaluate_model(model, data, split, settings, queries)
     _results(found, evaluation_table(found), as_json)
+    if not as_json:
+        for note in found["notes"]:
+            print(f"Note: {note}")
 
 
 def tell(

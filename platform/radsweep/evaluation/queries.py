@@ -19,6 +19,11 @@ _RANK, _OTHERS, _SCORE, _LABEL = "/rank", "/others", "/score", "/label"
 _TASK = re.compile(r"(zero_shot|linear_probe/[^/]+)/(.+)")  # a class name may hold slashes, a task's none of its own
 
 
+def file_name(data_set: str) -> str:
+    """Of the results on a further data set, beside those of the trial's own in QUERIES."""
+    return f"queries-{re.sub(r'[^A-Za-z0-9._-]', '-', data_set)}.parquet"
+
+
 @dataclass(frozen=True, eq=False)
 class QueryResults:
     """One trial on one split, in the order of its studies; every array is [S]."""
@@ -75,6 +80,7 @@ def write_queries(path: Path, results: QueryResults) -> None:
         f"{task}/{name}{_SCORE}": score_S for task, scores in results.scores.items() for name, score_S in scores.items()
     }
     columns |= {name + _LABEL: label_S for name, label_S in results.labels.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     pq.write_table(pa.table(columns), partial, compression="zstd")
     partial.replace(path)

@@ -21,6 +21,7 @@ from radsweep.spec.trial import Trial
 
 PACKAGE = Path(radsweep.__file__).parent
 DECIDES_NUMBERS = (
+    "spec/metrics.py",
     "spec/stage.py",
     "data/index.py",
     "data/subsets.py",
@@ -41,7 +42,7 @@ DECIDES_NUMBERS = (
     "training",
 )
 DECIDES_NONE = ("evaluation/statistics", "evaluation/summary.py")  # they come after all trials
-LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "numpy")
+LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "numpy", "scikit-learn")
 
 
 def cell_key(trial: Trial, data: str, device: str) -> str:
@@ -83,7 +84,12 @@ def _fingerprint(folder: str) -> str:
 def reference_key(trial: Trial, data: str, device: str) -> str:
     """The key of a public model's record, never that of a trial; arguments as those of `cell_key`."""
     fold = {"folds": trial.data.folds, "fold": trial.data.fold}
-    spec = {"reference": trial.model.model_dump(mode="json"), "evaluate": _evaluation(trial.evaluate), **fold}
+    model = trial.model.model_dump(mode="json")
+    spec: dict[str, Any] = {"reference": model, "evaluate": _evaluation(trial.evaluate), **fold}
+    folder = Path(str(trial.model.whole))
+    if folder.is_dir():  # other weights under the same name are another model
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        spec["files"] = [(str(f.relative_to(folder)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     return _key(spec, data, device)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import ray
@@ -12,6 +13,7 @@ import torch
 from radsweep.data.decode import ShardIndex
 from radsweep.data.prepared import PreparedData
 from radsweep.data.stream import prepare_data
+from radsweep.errors import InputError
 from radsweep.evaluation.queries import write_queries
 from radsweep.models.whole import fitting_settings
 from radsweep.spec.load import trial_with
@@ -20,14 +22,14 @@ from radsweep.sweep.cluster import Room
 from radsweep.sweep.identity import code_fingerprint, reference_key, versions
 from radsweep.sweep.plan import folds_of
 from radsweep.sweep.progress import Console
-from radsweep.sweep.sources import unread
+from radsweep.sweep.sources import prepared_sets, unread
 from radsweep.sweep.store import Store
 from radsweep.training.measure import Measured
 from radsweep.training.read_split import measured_of, untrained_model
 from radsweep.training.record import CellRecord, PlannedCell
 from radsweep.training.task import now
 
-FIRST = -1000  # number of the first reference: stages count down from -1
+FIRST = -1_000_000  # number of the first reference: stages count down from -1
 
 
 def measure_references(
@@ -41,6 +43,7 @@ def measure_references(
         InputError: a model that cannot be read, or is no whole model.
     """
     found: list[tuple[PlannedCell, CellRecord]] = []
+    shown = shown_names(base.evaluate.against)
     for name, values in itertools.product(base.evaluate.against, folds_of(base)):
         data = trial_with(base, values).data
         model = fitting_settings(name, base.model.image.channels)
@@ -49,17 +52,28 @@ def measure_references(
         key = reference_key(trial, shards.manifest.fingerprint, room.device)
         record = store.read_cell(key)
         if record is None or record.status != "finished":
-            with console.task(f"Measuring {name}", 1) as advance:
-                record = _measured(key, trial, shards, store, room)
+            with console.task(f"Measuring {shown[name]}", 1) as advance:
+                record = _record(key, trial, shards, store, room)
                 advance(1)
-        shown = Path(name).name if Path(name).is_absolute() else name  # no path of this machine in a report
-        cell = PlannedCell(key=key, arm=shown, number=FIRST - len(found), reference=True, fold=values.get("data.fold"))
+        fold = values.get("data.fold")
+        cell = PlannedCell(key=key, arm=shown[name], number=FIRST - len(found), reference=True, fold=fold)
         found.append((cell, record))
     return found
 
 
-def _measured(key: str, trial: Trial, shards: ShardIndex, store: Store, room: Room) -> CellRecord:
-    began = now()
+def shown_names(against: Sequence[str]) -> dict[str, str]:
+    """{model: its name in the report}: a hub id, or as much of a folder's path as tells it from the others."""
+    shown = {}
+    for name in against:
+        parts = Path(name).parts if Path(name).is_absolute() else (name,)
+        for length in range(1, len(parts) + 1):
+            shown[name] = "/".join(parts[-length:])
+            if sum(other.endswith(f"/{shown[name]}") for other in against) < 2:
+                break
+    return shown
+
+
+def _record(key: str, trial: Trial, shards: ShardIndex, store: Store, room: Room) -> CellRecord:
     known = {
         "key": key,
         "trial": trial.model_dump(mode="json"),
@@ -67,26 +81,30 @@ def _measured(key: str, trial: Trial, shards: ShardIndex, store: Store, room: Ro
         "code": code_fingerprint(),
         "data": shards.manifest.fingerprint,
         "versions": versions(),
-        "started": began,
+        "started": now(),
     }
-    data = prepare_data(
-        shards, trial.model.text.backbone, trial.model.image.size, trial.model.image.channels, unread(trial, shards)
-    )
-    task = _measure.options(num_cpus=room.cpus, num_gpus=room.gpus)
     try:
-        measured: Measured = ray.get(task.remote(known["trial"], [ray.put(data)], room.device))
-    except ray.exceptions.RayTaskError as error:
-        line = " ".join(str(error.cause).split())[:300]
+        measured = _measured(trial, shards, room)
+    except (InputError, ray.exceptions.RayError) as error:
+        line = " ".join(str(getattr(error, "cause", None) or error).split())[:300]
         record = CellRecord.model_validate(known | {"status": "failed", "error": line, "ended": now()})
     else:
         for name, results in measured.queries.items():
-            store.cell_folder(key).mkdir(parents=True, exist_ok=True)
             write_queries(store.cell_folder(key) / name, results)
         numbers = {"final": measured.metrics, "chance": measured.chance, "pool": measured.pool}
         ending = {"status": "finished", "ended": now(), "notes": measured.notes}
         record = CellRecord.model_validate(known | numbers | ending)
     store.write_cell(record)
     return record
+
+
+def _measured(trial: Trial, shards: ShardIndex, room: Room) -> Measured:
+    tokenizer, image = trial.model.text.backbone, trial.model.image
+    data = prepare_data(shards, tokenizer, image.size, image.channels, unread(trial, shards))
+    data = dataclasses.replace(data, sets=prepared_sets(trial, tokenizer))
+    task = _measure.options(num_cpus=room.cpus, num_gpus=room.gpus)
+    measured: Measured = ray.get(task.remote(trial.model_dump(mode="json"), [ray.put(data)], room.device))
+    return measured
 
 
 @ray.remote

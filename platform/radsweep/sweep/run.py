@@ -16,11 +16,12 @@ from radsweep.data.schema import SPLITS
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import QueryResults
 from radsweep.spec.experiment import Experiment
+from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.sweep import cluster
 from radsweep.sweep.engine import Engine
 from radsweep.sweep.identity import cell_key, code_fingerprint, git_commit, versions
-from radsweep.sweep.plan import cell_trial, plan
+from radsweep.sweep.plan import cell_trial, folds_of, plan
 from radsweep.sweep.preflight import check_experiment, possible_trials
 from radsweep.sweep.progress import Console
 from radsweep.sweep.results import Ending, how_it_ended, is_complete, statistics, winner
@@ -74,7 +75,8 @@ def run_sweep(
         experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
         base = experiment.trial()
     streamed = base.data.source == "streamed"
-    check_tasks({trial.evaluate for trial in possible_trials(experiment)}, shards, streamed, where)
+    for values in folds_of(base):
+        check_tasks(base.evaluate, preparations.shards_of(trial_with(base, values)), "test", streamed, where)
     if streamed and any(trial.adapt.image.method != "none" for trial in possible_trials(experiment)):
         raise InputError(
             f"{where}: adapt.image: its images have to fit the object store, and they are streamed here; set "
@@ -123,8 +125,9 @@ def run_sweep(
                 with watch.bar():
                     cells = engine.run_search(asked)
             watch.settle(cells)
+            status = how_it_ended(cells, watch.ended, expected)  # Tune swallows Ctrl-C
             best = winner(cells, watch.ended, sweep.select)
-            if best is not None and not read_test:
+            if best is not None and not read_test and status != "interrupted":
                 console.say("Reading the test split for the winner")
                 trial = cell_trial(base, best)
                 if preparations.key(trial) not in preparations.made:
@@ -140,14 +143,13 @@ def run_sweep(
                 )
                 if record is not None:
                     watch.again(record)
-            if base.evaluate.against:
+            if base.evaluate.against and status != "interrupted":
                 from radsweep.sweep.references import measure_references  # PyTorch, as above
 
                 measured = measure_references(base, preparations.shards_of, store, room, console)
                 sweep = sweep.model_copy(update={"references": tuple(cell for cell, _ in measured)})
                 for cell, record in measured:
                     watch.reference(cell, record)
-            status = how_it_ended(cells, watch.ended, expected)
         except KeyboardInterrupt:
             status = "interrupted"
         if status == "interrupted":

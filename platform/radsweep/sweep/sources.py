@@ -214,16 +214,15 @@ class Preparations:
 
         image, tokenizer = example.model.image, self.tokenizer(example)
         streamed = example.data.source == "streamed"
-        sets = [read_labelled(folder) for folder in example.evaluate.sets]  # the same for all trials
-        total = sum(index.images for shards in (self.shards, *sets) for index in shards.splits.values())
+        total = sum(index.images for index in self.shards.splits.values())
         total += self.shards.manifest.images["images"]["train"] if "images" in unpaired else 0
         with self.console.task(f"Decoding images to {image.size} x {image.size}", total) as advance:
             data = prepare_data(self.shards, tokenizer, image.size, image.channels, wanted, streamed, unpaired, advance)
-            others = [prepare_data(each, tokenizer, image.size, image.channels, unread(example, each)) for each in sets]
-            decoded = data.decoded + sum(other.decoded for other in others)
+            sets = prepared_sets(example, tokenizer)  # the same for all trials
+            decoded = data.decoded + sum(each.decoded for each in sets)
             advance(decoded)
         self.decoded += decoded
-        return dataclasses.replace(data, sets=tuple(others))
+        return dataclasses.replace(data, sets=sets)
 
     def _wanted(self, some: list[Trial], every_study: bool) -> dict[str, np.ndarray]:
         """Rows of the training split that trials use; none named where they may use any."""
@@ -239,6 +238,15 @@ class Preparations:
 
 def _reads_all_images(trial: Trial) -> bool:
     return "image features" in stages_of(trial) or "linear_probe" in trial.evaluate.tasks
+
+
+def prepared_sets(trial: Trial, tokenizer: str) -> tuple[PreparedData, ...]:
+    """The data sets of `evaluate.sets`, as far as its tasks read them."""
+    from radsweep.data.stream import prepare_data
+
+    image = trial.model.image
+    sets = map(read_labelled, trial.evaluate.sets)
+    return tuple(prepare_data(each, tokenizer, image.size, image.channels, unread(trial, each)) for each in sets)
 
 
 def unread(trial: Trial, shards: ShardIndex) -> dict[str, np.ndarray]:

@@ -2,44 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from radsweep.data.decode import ShardIndex, read_labelled
 from radsweep.data.index import SplitIndex
+from radsweep.data.schema import Split
 from radsweep.errors import InputError
 from radsweep.evaluation.class_retrieval import draw_class_pool
 from radsweep.evaluation.prompts import load_prompts
+from radsweep.evaluation.queries import file_name
 from radsweep.spec.evaluate import Evaluate
 
 BY_LABELS = ("zero_shot", "linear_probe", "class_retrieval")
 
 
-def check_tasks(evaluations: Iterable[Evaluate], shards: ShardIndex, streamed: bool, where: str) -> None:
+def check_tasks(evaluate: Evaluate, shards: ShardIndex, split: Split, streamed: bool, where: str) -> None:
     """Refuse what could only fail at a trial's end.
+
+    Args:
+        split: the one that is measured.
 
     Raises:
         InputError: names the file, the key, the data set and what to do.
     """
-    for evaluate in set(evaluations):
-        sets = [read_labelled(folder) for folder in evaluate.sets]
-        names = [each.manifest.name for each in (shards, *sets)]
-        if len(set(names)) < len(names):
-            raise InputError(f"{where}: evaluate.sets: two data sets have one name ({', '.join(names)}); pack one anew")
-        asked = [task for task in BY_LABELS if task in evaluate.tasks]
-        if evaluate.sets and not {"zero_shot", "linear_probe"} & set(asked):
-            raise InputError(f"{where}: evaluate.sets: used by zero_shot and linear_probe; add one to evaluate.tasks")
-        if "linear_probe" in asked and streamed:
-            raise InputError(
-                f"{where}: evaluate.tasks: linear_probe reads all training images again at each trial's end, and they "
-                "are streamed here; set data.source to cached, or leave it out"
-            )
-        for data in (shards, *sets):
-            of_it = [task for task in asked if data is shards or task != "class_retrieval"]
-            if of_it:
-                _check(evaluate, data, of_it, where)
+    sets = [read_labelled(folder) for folder in evaluate.sets]
+    names = [each.manifest.name for each in (shards, *sets)]
+    if len(set(map(file_name, names))) < len(names):
+        raise InputError(f"{where}: evaluate.sets: two data sets have one name ({', '.join(names)}); pack one anew")
+    asked = [task for task in BY_LABELS if task in evaluate.tasks]
+    if evaluate.sets and not {"zero_shot", "linear_probe"} & set(asked):
+        raise InputError(f"{where}: evaluate.sets: used by zero_shot and linear_probe; add one to evaluate.tasks")
+    if "linear_probe" in asked and streamed:
+        raise InputError(
+            f"{where}: evaluate.tasks: linear_probe reads all training images again at each trial's end, and they "
+            "are streamed here; set data.source to cached, or leave it out"
+        )
+    if "linear_probe" in asked and split != "test":
+        raise InputError(f"{where}: evaluate.tasks: linear_probe chooses on validation and is measured on test alone")
+    if asked:
+        _check(evaluate, shards, split, asked, where)
+    if by_set := [task for task in asked if task != "class_retrieval"]:
+        for each in sets:
+            _check(evaluate, each, "test", by_set, where)
 
 
-def _check(evaluate: Evaluate, data: ShardIndex, asked: Sequence[str], where: str) -> None:
+def _check(evaluate: Evaluate, data: ShardIndex, split: Split, asked: Sequence[str], where: str) -> None:
     name, labels = data.manifest.name, data.manifest.labels
     if not labels:
         raise InputError(
@@ -49,13 +56,13 @@ def _check(evaluate: Evaluate, data: ShardIndex, asked: Sequence[str], where: st
     try:
         if "zero_shot" in asked:
             load_prompts(evaluate.zero_shot.prompts).by_label(labels)
-            if not _has_both(data.splits["test"]):
-                raise InputError(f"no label of the test split of {name} has both positive and negative studies")
+            if not _has_both(data.splits[split]):
+                raise InputError(f"no label of the {split} split of {name} has both positive and negative studies")
         fits = "linear_probe" in asked and all(map(len, data.splits.values()))
         if fits and not _has_both(data.splits["validation"]):
             raise InputError(f"no label of the validation split of {name} has both positive and negative studies")
         if "class_retrieval" in asked:
-            index, settings = data.splits["test"], evaluate.class_retrieval
+            index, settings = data.splits[split], evaluate.class_retrieval
             draw_class_pool(
                 index.study_ids,
                 index.patient_ids,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +18,7 @@ from radsweep.evaluation.classification import mean_of_images
 from radsweep.evaluation.linear_probe import LabelledFeatures, linear_probe
 from radsweep.evaluation.local_retrieval import rank_locally
 from radsweep.evaluation.prompts import load_prompts
-from radsweep.evaluation.queries import QUERIES, QueryResults
+from radsweep.evaluation.queries import QUERIES, QueryResults, file_name
 from radsweep.evaluation.retrieval import metrics_of, ranked
 from radsweep.evaluation.zero_shot import zero_shot
 from radsweep.spec.trial import Trial
@@ -80,7 +79,7 @@ def measure(embedder: Embedder, data: PreparedData, split: Split, trial: Trial) 
             results = _zero_shot(found, elsewhere, other, "test", trial, prefix, results, image_MD)
         if "linear_probe" in trial.evaluate.tasks:
             results = _linear_probe(found, elsewhere, other, trial, prefix, results)
-        found.queries[f"queries-{re.sub(r'[^A-Za-z0-9._-]', '-', other.name)}.parquet"] = results
+        found.queries[file_name(other.name)] = results
     return found
 
 
@@ -106,6 +105,11 @@ def _zero_shot(
     zero = zero_shot(image_MD, index.labels_SC, data.labels, prompts, embedder.prompts, study_M, settings.ensembling)
     found.metrics |= {f"{prefix}/zero_shot/{name}": value for name, value in zero.result.metrics.items()}
     found.chance |= {f"{prefix}/zero_shot/{name}": value for name, value in zero.result.chance.items()}
+    found.notes.append(f"{prefix}/zero_shot: mean over {_listed(zero.result.positives)} ({zero.ensembling})")
+    if zero.result.skipped:
+        found.notes.append(
+            f"{prefix}/zero_shot leaves out {_listed(zero.result.skipped)}: no prompts, or one value only"
+        )
     return _with_scores(results, data, split, "zero_shot", zero.class_names, zero.scores_SC)
 
 
@@ -135,7 +139,21 @@ def _linear_probe(
         if fit.fraction == 1:
             task = "linear_probe/100_percent"
             results = _with_scores(results, data, "test", task, probe.class_names, fit.scores_SC)
+    found.notes.append(f"{prefix}/linear_probe reads the {LAYER}")
+    if probe.at_edge:
+        found.notes.append(f"{prefix}/linear_probe: a fit chose the smallest or largest C of the grid")
+    if unfinished := {name: "" for fit in probe.fits for name in fit.unfinished}:
+        found.notes.append(f"{prefix}/linear_probe: fits of {_listed(unfinished)} had not converged")
+    if untrained := {name: "" for fit in probe.fits for name in fit.untrained}:
+        found.notes.append(
+            f"{prefix}/linear_probe: a subset had one value only of {_listed(untrained)}: AUROC 0.5 there"
+        )
     return results
+
+
+def _listed(names: Mapping[str, object], most: int = 5) -> str:
+    shown = ", ".join(list(names)[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def _with_scores(

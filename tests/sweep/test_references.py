@@ -1,0 +1,33 @@
+"""Public models beside a sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from radsweep.spec.load import trial_with
+from radsweep.spec.trial import Data, Trial
+from radsweep.sweep import identity
+from radsweep.sweep.references import shown_names
+
+
+def test_names_tell_models_apart_and_no_more_of_a_path_than_that() -> None:
+    names = ("openai/clip", "/home/me/clip", "/data/a/best/model", "/data/b/best/model")
+    assert shown_names(names) == {
+        "openai/clip": "openai/clip",
+        "/home/me/clip": "me/clip",
+        "/data/a/best/model": "a/best/model",
+        "/data/b/best/model": "b/best/model",
+    }
+    assert shown_names(("/home/me/biovil",)) == {"/home/me/biovil": "biovil"}
+
+
+def test_other_weights_in_a_models_folder_are_another_model(public_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for file in public_model.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    trial = trial_with(Trial(data=Data(shards="here")), {"model.from": str(folder), "model.dim": 24})
+    before = identity.reference_key(trial, "data", "cpu")
+    assert identity.reference_key(trial, "data", "cpu") == before
+    (folder / "model.safetensors").write_bytes(b"other")
+    assert identity.reference_key(trial, "data", "cpu") != before
