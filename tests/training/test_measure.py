@@ -15,9 +15,11 @@ from radsweep.data.prepared import PreparedData
 from radsweep.data.tokenizer import load_tokenizer
 from radsweep.evaluation.queries import read_queries
 from radsweep.spec.trial import Trial
+from radsweep.training.by_labels import LAYER
 from radsweep.training.collectives import Workers
 from radsweep.training.evaluate import Embedder
-from radsweep.training.measure import LAYER, Measured, measure
+from radsweep.training.measure import measure
+from radsweep.training.measured import Measured
 from radsweep.training.read_split import untrained_model
 from radsweep.training.trainer import train
 

@@ -26,7 +26,8 @@ from radsweep.spec.trial import Trial
 from radsweep.sweep.progress import Console
 from radsweep.sweep.tasks import check_tasks
 from radsweep.training.checkpoint import STATE
-from radsweep.training.measure import NAMES, Measured
+from radsweep.training.measure import NAMES
+from radsweep.training.measured import Measured
 from radsweep.training.read_split import load_checkpoint, measured_of, trained_on, untrained_model
 
 

@@ -24,7 +24,7 @@ from radsweep.sweep.plan import folds_of
 from radsweep.sweep.progress import Console
 from radsweep.sweep.sources import prepared_sets, unread
 from radsweep.sweep.store import Store
-from radsweep.training.measure import Measured
+from radsweep.training.measured import Measured
 from radsweep.training.read_split import measured_of, untrained_model
 from radsweep.training.record import CellRecord, PlannedCell
 from radsweep.training.task import now

@@ -12,7 +12,7 @@ from radsweep.data.prepared import PreparedData
 from radsweep.evaluation.queries import write_queries
 from radsweep.sweep.cluster import Room
 from radsweep.sweep.store import Store
-from radsweep.training.measure import Measured
+from radsweep.training.measured import Measured
 from radsweep.training.read_split import load_checkpoint, measured_of
 from radsweep.training.record import CellRecord, PlannedCell
 

@@ -16,7 +16,8 @@ from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
 from radsweep.training.evaluate import Embedder
 from radsweep.training.loop import mixed_precision
-from radsweep.training.measure import Measured, measure
+from radsweep.training.measure import measure
+from radsweep.training.measured import Measured
 
 
 def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:

@@ -24,7 +24,8 @@ from radsweep.training.evaluate import Embedder, Frozen
 from radsweep.training.features import backward
 from radsweep.training.learner import Learner
 from radsweep.training.loop import TrialFailed, mixed_precision
-from radsweep.training.measure import Measured, chance_levels, measure
+from radsweep.training.measure import chance_levels, measure
+from radsweep.training.measured import Measured
 from radsweep.training.outcome import Outcome
 from radsweep.training.record import Validation
 
