@@ -40,7 +40,10 @@ def comparisons(results: Results) -> Table:
                 f"{wording.times(cost.steps)} ×" if cost else "–",
                 "no" if unconverged(results, (against, group), None) else "yes",
                 change.rests_on,
-                f"{cell_numbers(group.measured(results.metric))} − {cell_numbers(against.measured(results.metric))}",
+                " − ".join(
+                    cell_numbers([r for r in g.measured(results.metric) if r.replicate in evidence.replicates[arm, size]])
+                    for g in (group, against)
+                ),
             )
         )
     return Table("All comparisons", (*head, "rests on", "cells"), tuple(rows))
@@ -76,7 +79,7 @@ def measures(results: Results) -> Table:
                 (
                     arm,
                     _pairs(size),
-                    wording.metric_name(metric),
+                    wording.metric_name(metric) + wording.without(evidence.left_out),
                     wording.value_bracketed(metric, interval),
                     _change(evidence, metric, (arm, size)),
                     str(interval.seeds),
@@ -95,15 +98,15 @@ def _change(evidence: Evidence, metric: str, place: tuple[str, int | None]) -> s
 
 
 def other_metrics(results: Results) -> list[str]:
-    """The same metric in the other direction, then macro AUROC of each task: where every measured cell has them."""
+    """The same metric in the other direction, then macro AUROC of each task."""
     if results.sweep.kind != "ablation" or not results.metric.startswith("test/"):
         return []
     name = results.metric.rsplit("/", 1)[1]
     wanted = [f"test/{direction}/{name}" for direction in ("text_to_image", "image_to_text")]
     finals = [set(r.record.final) for r in results.measured if r.record]
-    common = set.intersection(*finals) if finals else set()
-    wanted += sorted(m for m in common if m.endswith("/auroc") and m.removesuffix("/auroc").endswith(_TASKS))
-    return [metric for metric in wanted if metric in common and metric != results.metric]
+    known = set().union(*finals)
+    wanted += sorted(m for m in known if m.endswith("/auroc") and m.removesuffix("/auroc").endswith(_TASKS))
+    return [metric for metric in wanted if metric in known and metric != results.metric]
 
 
 def importances(found: Importances | None) -> Table:
