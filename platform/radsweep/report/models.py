@@ -61,7 +61,8 @@ def beside_public_models(results: Results) -> str:
         return f"{text}."
     interval, spread = results.evidence.levels.get((arm, groups[-1].size)), groups[-1].spread(metric)
     reached = wording.value_bracketed(metric, interval) if interval else wording.with_deviation(metric, spread)
-    return f"{text}; {arm} with {wording.size_name(groups[-1].size)} reached {reached}. {CAUTION}"
+    reached = f"{arm} with {wording.size_name(groups[-1].size)} reached {reached}"
+    return f"{text}; {reached}. Whether such a model has seen these studies is not known."
 
 
 def _measured(results: Results) -> list[Result]:

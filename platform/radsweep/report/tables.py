@@ -66,7 +66,7 @@ def other_metrics(results: Results) -> Table:
             if found := group.spread(results.metric):
                 shown = [wording.with_deviation(c, group.spread(f"{split}/{c}")) for c in columns]
                 cells = cell_numbers(group.measured(results.metric))
-                rows.append((group.arm, _size(group.size), str(found.n), cells, *shown))
+                rows.append((group.arm, size_cell(group.size), str(found.n), cells, *shown))
     else:
         lead = ("split",)
         best = best_result(results)
@@ -192,7 +192,7 @@ def all_cells(results: Results) -> Table:
                 str(r.planned.number),
                 short_key(r.planned.key),
                 r.planned.arm or "–",
-                _size(r.planned.pairs),
+                size_cell(r.planned.pairs),
                 f"{record.pairs:,}" if record and record.pairs else "–",
                 str(r.planned.subset_seed),
                 str(r.planned.init_seed),
@@ -206,7 +206,7 @@ def all_cells(results: Results) -> Table:
     return Table("Cells", (*head, "validation", "test"), tuple(rows))
 
 
-def _size(size: int | None) -> str:
+def size_cell(size: int | None) -> str:
     return "all" if size is None else f"{size:,}"
 
 

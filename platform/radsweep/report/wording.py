@@ -21,7 +21,9 @@ def metric_name(metric: str) -> str:
     direction, name = what.rsplit("/", 1)
     base = direction.removesuffix("_same_text")
     same = ", same wording counts" if base != direction else ""
-    place = DIRECTION.get(base) or re.sub(r"/([\d.]+)_percent$", r" at \1 %", base).replace("_", " ")
+    if (searched := base.removesuffix("_local")) in DIRECTION:
+        return f"{SPLIT[split]} {short_name(name)}, {DIRECTION[searched]}{', local score' * (searched != base)}{same}"
+    place = re.sub(r"/([\d.]+)_percent$", r" at \1 %", base).replace("_", " ")
     return f"{SPLIT[split]} {short_name(name)}, {place}{same}"
 
 

@@ -116,8 +116,8 @@ def _check(sweeps: Sequence[SweepRecord]) -> None:
         if folds[0] != folds[1]:
             told = [f"{n} folds" if n else "no folds" for n in folds]
             raise InputError(
-                f"{first.id} and {sweep.id} were tested on different studies, data.folds gives {told[0]} and {told[1]}: "
-                "their numbers cannot be compared; run one of them with the other's data.folds"
+                f"{first.id} and {sweep.id} were tested on different studies, data.folds asks for {told[0]} and "
+                f"{told[1]}: their numbers cannot be compared; run one of them with the other's data.folds"
             )
 
 
