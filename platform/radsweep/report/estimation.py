@@ -81,7 +81,7 @@ def estimator(
     labels = _labels(first, name)
     if labels is None and first.values(name) is None:
         if name.rpartition("/")[0] not in {*first.ranks, *first.scores}:
-            return f"no record of what each query got in {wording.metric_name(metric)} was found"
+            return "no record of what each query got in this measure was found"
         return f"the {wording.short_name(name)} is no mean over queries"
     try:
         resamples = PatientResamples.draw(first.patient_ids)

@@ -84,11 +84,11 @@ def _table(results: Results, title: str, by_class: bool) -> Table:
         best = best_result(results)
         rows = list(_of_one(results, best, metrics)) if best else []
         return Table(title, ("measure", "value", "chance"), tuple(rows))
-    rows = [row for metric in metrics for group in results.groups for row in _of_group(results, group, metric)]
+    found = [row for metric in metrics for group in results.groups for row in _of_group(results, group, metric)]
     head = ("measure", "arm", "pairs", "value", "chance", "n", "no interval, because", "cells")
-    if by_class:
-        head, rows = (*head[:6], head[7]), [(*row[:6], row[7]) for row in rows]
-    return Table(title, head, tuple(rows))
+    if not by_class:
+        return Table(title, head, tuple(found))
+    return Table(title, (*head[:6], head[7]), tuple((*row[:6], row[7]) for row in found))
 
 
 def _of_one(results: Results, best: Result, metrics: list[str]) -> Iterator[tuple[str, ...]]:
