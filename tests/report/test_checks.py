@@ -7,7 +7,7 @@ import pytest
 
 from radsweep.report.checks import warnings
 from radsweep.report.results import join
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
 NUMBERS = {"baseline": {300: [0.12, 0.14]}, "local": {300: [0.18, 0.20]}}
@@ -73,3 +73,24 @@ def test_a_trials_own_notes_are_counted(ablation: Callable[..., Sweep]) -> None:
     for key in ("baseline-300-0", "local-300-0"):
         cells = changed(cells, key, notes=("12 reports were cut at 128 tokens",))
     assert warnings(join(sweep, cells)) == ["12 reports were cut at 128 tokens (2 cells)"]
+
+
+@pytest.mark.parametrize("status", ["finished", "running", "interrupted"])
+def test_public_models_without_numbers_are_counted_and_named(ablation: Callable[..., Sweep], status: str) -> None:
+    sweep, cells = ablation(NUMBERS)
+    against = {"against": ["clip", "biovil", "/somewhere/private/ours"]}
+    evaluate = sweep.experiment | {"evaluate": sweep.experiment["evaluate"] | against}
+    sweep = sweep.model_copy(update={"experiment": evaluate, "status": status})
+    (warning,) = warnings(join(sweep, cells))
+    assert warning == (
+        "evaluate.against asked for 3 public models; 0 were measured, 3 not measured yet (clip, biovil, ours)."
+    )
+    planned = tuple(PlannedCell(key=name, arm=name, reference=True) for name in ("clip", "biovil", "ours"))
+    cells |= {name: cells["baseline-300-0"].model_copy(update={"key": name}) for name in ("clip", "biovil")}
+    cells = changed(cells, "biovil", status="failed", error="no such file")
+    (warning,) = warnings(join(sweep.model_copy(update={"references": planned[:2]}), cells))
+    assert warning == (
+        "evaluate.against asked for 3 public models; 1 was measured, 1 failed (biovil), 1 not measured yet (ours)."
+    )
+    cells |= {name: cells["clip"].model_copy(update={"key": name}) for name in ("biovil", "ours")}
+    assert warnings(join(sweep.model_copy(update={"references": planned}), cells)) == []

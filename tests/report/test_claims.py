@@ -219,3 +219,41 @@ def test_a_trial_alone_says_whether_it_had_converged(one_trial: Sweep) -> None:
     assert "18.0 % test recall@10" in text
     assert "it had not converged" in text
     assert "chance is 2.5 % among 400 candidates" in text
+
+
+def test_a_gap_beside_the_intervals_of_others_is_no_evidence_however_clear_the_replicates(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
+) -> None:
+    numbers = {"baseline": {300: BASE}, "local": {300: [0.18, 0.20, 0.19]}, "weak": {300: [0.14, 0.15, 0.16]}}
+    sweep, cells, queries = with_queries(*ablation(numbers))
+    del queries["local-300-0"]
+    by_arm = {f.arm: f for f in findings(join(sweep, cells, queries.get))}
+    assert by_arm["local"].verdict == "no evidence"
+    assert "no evidence of a difference. There is no interval, because a run of local lacks" in by_arm["local"].sentence
+    queries = {key: found for key, found in queries.items() if not key.startswith("baseline")}
+    results = join(sweep, cells, queries.get)
+    assert {f.verdict for f in findings(results) if f.arm} == {"no evidence"}, "arms have levels, none a difference"
+    assert "Holm" in rule(results)
+
+
+def test_a_sentence_counts_and_names_the_runs_that_its_interval_rests_on(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
+) -> None:
+    numbers = {"baseline": {300: [*BASE, 0.14]}, "local": {300: [0.18, 0.20, 0.19, 0.3]}}
+    sweep, cells, queries = with_queries(*ablation(numbers))
+
+    def claim(starts: dict[int, tuple[int, int]]) -> Finding:
+        planned = tuple(
+            c.model_copy(update=dict(zip(("subset_seed", "init_seed"), starts[int(c.key[-1])], strict=True)))
+            for c in sweep.cells
+        )
+        results = join(sweep.model_copy(update={"cells": planned}), cells, queries.get)
+        return next(f for f in findings(results) if f.arm)
+
+    unequal = claim({0: (0, 0), 1: (1, 0), 2: (2, 0), 3: (2, 1)})
+    assert unequal.cells == (4, 5, 6, 0, 1, 2), "the second start of one subset is left out"
+    assert "19.0 % against 13.0 %" in unequal.beside
+    assert "3 replicates, all cells converged" in unequal.beside
+    equal = claim({0: (0, 0), 1: (0, 1), 2: (1, 0), 3: (1, 1)})
+    assert equal.cells == (4, 5, 6, 7, 0, 1, 2, 3)
+    assert "4 replicates on 2 subsets of studies, which alone count as independent" in equal.beside

@@ -10,7 +10,11 @@ from sklearn.metrics import roc_auc_score
 from radsweep.evaluation.queries import QueryResults
 from radsweep.report.evidence import Evidence
 from radsweep.report.evidence_tables import effects as effects_table
+from radsweep.report.evidence_tables import measures as measures_table
+from radsweep.report.further import further
 from radsweep.report.logged import effects as raw_effects
+from radsweep.report.logged import logged
+from radsweep.report.logged import measures as raw_measures
 from radsweep.report.results import Results, join
 from radsweep.training.record import CellRecord, SweepRecord
 
@@ -162,15 +166,21 @@ def test_a_median_is_no_mean_over_queries(ablation: Callable[..., Sweep], with_q
 
 
 def labelled(
-    with_queries: WithQueries, sweep: SweepRecord, cells: dict[str, CellRecord]
+    with_queries: WithQueries, sweep: SweepRecord, cells: dict[str, CellRecord], rare: bool = False
 ) -> tuple[Results, dict[str, QueryResults]]:
-    """Scores of two classes, one label in ten unknown; the records hold what scikit-learn says."""
+    """Scores of two classes, one label in ten unknown; the records hold what scikit-learn says.
+
+    Args:
+        rare: a third class, of the two studies of one patient.
+    """
     sweep, cells, queries = with_queries(sweep, cells)
     rng = np.random.default_rng(3)
     labels = {
         name: np.where(rng.random(400) < 0.1, np.nan, rng.random(400) < share).astype(float)
         for name, share in {"Edema": 0.3, "Effusion/left": 0.15}.items()
     }
+    if rare:
+        labels["Hernia"] = (np.arange(400) < 2).astype(float)
     for key, found in queries.items():
         gain = 1.0 if key.startswith("local") else 0.5
         scores = {n: gain * np.nan_to_num(of, nan=0.5) + rng.normal(size=400) for n, of in labels.items()}
@@ -198,6 +208,52 @@ def test_auroc_is_estimated_as_recorded_macro_and_by_class(
     assert found.differences["local", 300].p < 0.05
     assert found.gap == ""
     assert not found.gaps
+
+
+def test_a_class_of_one_patient_is_left_out_of_the_macro_interval_and_named(
+    ablation: Callable[..., Sweep], with_queries: WithQueries
+) -> None:
+    results, queries = labelled(with_queries, *ablation(NUMBERS), rare=True)
+    found = results.evidence_of("test/zero_shot/auroc")
+    assert found.left_out == ("Hernia",)
+    areas = []
+    for replicate in range(3):
+        q = queries[f"local-300-{replicate}"]
+        for name in ("Edema", "Effusion/left"):
+            known = np.isfinite(q.labels[name])
+            areas.append(roc_auc_score(q.labels[name][known], q.scores["zero_shot"][name][known]))
+    assert found.levels["local", 300].estimate == pytest.approx(np.mean(areas), abs=1e-9)
+    assert found.differences["local", 300].p < 0.05
+    assert {row[2] for row in measures_table(results).rows if "AUROC" in row[2]} == {
+        "test AUROC, zero shot without Hernia"
+    }
+    assert all(row["left_out"] == ("Hernia",) for row in raw_measures(results) if row["metric"].endswith("auroc"))
+    (why, *others) = {row[6] for row in further(results).rows if row[0] == "test AUROC, zero shot"}
+    assert "too few patients have Hernia" in why
+    assert not others
+    assert "at least 2 patients have" in results.evidence_of("test/zero_shot/Hernia/auroc").gap
+
+
+@pytest.mark.parametrize(
+    ("metric", "inside"), [("mean_reciprocal_rank", True), ("rank_percentile", True), ("mean_rank", False)]
+)
+def test_an_interval_of_what_lies_between_0_and_1_stays_there(
+    metric: str, inside: bool, ablation: Callable[..., Sweep], with_queries: WithQueries
+) -> None:
+    sweep, cells, queries = with_queries(*ablation({"baseline": {300: [0.12]}}))
+    rank_Q = np.full(400, 399.0) if metric == "mean_reciprocal_rank" else np.ones(400)
+    rank_Q[0] = 1 if metric == "mean_reciprocal_rank" else 400
+    (key,) = queries
+    queries[key] = dataclasses.replace(queries[key], ranks={"text_to_image": rank_Q})
+    values = queries[key].values(f"text_to_image/{metric}")
+    assert values is not None
+    cells[key] = cells[key].model_copy(
+        update={"final": cells[key].final | {f"test/text_to_image/{metric}": float(values.mean())}}
+    )
+    level = join(sweep, cells, queries.get).evidence_of(f"test/text_to_image/{metric}").levels["baseline", 300]
+    assert (0 < level.low < level.high < 1) == inside
+    middle = (level.low + level.high) / 2
+    assert (middle == pytest.approx(level.estimate, rel=1e-9)) != inside, "symmetric in the logit alone"
 
 
 def test_the_multiplier_asks_the_baselines_curve(ablation: Callable[..., Sweep], joined: Joined) -> None:
@@ -234,3 +290,25 @@ def test_effects_of_a_factorial_design_are_found_by_what_each_arm_changes(
 
 def test_a_search_has_no_evidence_of_differences(search: Callable[..., Sweep]) -> None:
     assert join(*search([0.1, 0.2])).evidence == Evidence("val/text_to_image/recall_at_10", gap="nothing is compared")
+
+
+def test_a_multiplier_is_logged_where_the_report_says_it_with_its_caveats(
+    ablation: Callable[..., Sweep], with_queries: WithQueries
+) -> None:
+    numbers = {
+        "baseline": {100: [0.08, 0.09, 0.085], 300: [0.14, 0.15, 0.145], 1000: [0.25, 0.26, 0.255]},
+        "local": {100: [0.12, 0.13, 0.125], 300: [0.40, 0.41, 0.405], 1000: [0.50, 0.51, 0.505]},
+    }
+    sweep, cells, queries = with_queries(*ablation(numbers, unconverged=[("local", 300, 0)]))
+    found = logged(join(sweep, cells, queries.get))
+    said = {
+        size: [found.get(f"arm/local/{size}/test/text_to_image/recall_at_10/multiplier{end}") for end in ENDS]
+        for size in numbers["local"]
+    }
+    assert said[1000] == [None] * 5, "better than the largest baseline: worth more than once the pairs, no news"
+    assert said[100][3:] == [0.0, 1.0]
+    assert said[300][3:] == [1.0, 0.0]
+    assert said[300][0] == pytest.approx(1000 / 300)
+
+
+ENDS = ("", "_low", "_high", "_beyond", "_trusted")

@@ -88,7 +88,8 @@ def test_statistics_stand_in_every_form_and_can_be_traced(
     assert logged[f"{name}/difference_low"] == entry["change"]["low"]
     assert logged[f"{name}/low"] == entry["interval"]["low"]
     assert logged[f"{name}/p_holm"] == entry["p_holm"] >= entry["change"]["p"]
-    assert logged[f"{name}/multiplier"] == entry["multiplier"]["estimate"]
+    small = next(e for e in report["entries"] if (e["arm"], e["size"]) == ("local", 100))
+    assert logged["arm/local/100" + name[13:] + "/multiplier"] == small["multiplier"]["estimate"]
     assert f"arm/baseline/300{name[13:]}/difference" not in logged
     other = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["measures"]
     assert {m["metric"] for m in other} == {"test/image_to_text/recall_at_10"}

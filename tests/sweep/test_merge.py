@@ -149,6 +149,8 @@ def test_what_cannot_be_compared_is_refused_by_name() -> None:
         merge([first, other])
     with pytest.raises(InputError, match=r"evaluate.select is val/text_to_image/recall_at_10 and val/.*/recall_at_1:"):
         merge([first, sweep("b", {"x": {}}, evaluate={"select": "val/text_to_image/recall_at_1"})])
+    with pytest.raises(InputError, match=r"a-1 and b-1 were tested on .*, data.folds asks for no folds and 3 folds:"):
+        merge([first, sweep("b", {"x": {}}, folds=3)])
     with pytest.raises(InputError, match="b-1 is a search, which has no arms"):
         merge([first, sweep("b", {"x": {}}, kind="search")])
     with pytest.raises(InputError, match="a-1 is given 2 times"):

@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from radsweep.report import wording
+from radsweep.report.models import shown_name
 from radsweep.report.results import Result, Results
 from radsweep.report.runs import same_run
+from radsweep.spec import keys
 from radsweep.training.record import CellRecord
 
 MOST_NAMED = 6
@@ -21,6 +23,7 @@ def warnings(results: Results) -> list[str]:
         *_missing(results),
         *_failed(results),
         *_stopped(results),
+        *_public_models(results),
         *_same_arms(results),
         *_unpaired(results),
         *_sizes(results),
@@ -76,6 +79,21 @@ def _failed(results: Results) -> Iterator[str]:
             by_error.setdefault(result.record.error or "no reason was recorded", []).append(result)
     for error, cells in by_error.items():
         yield f"{wording.count(len(cells), 'cell')} failed ({_named(results, cells)}): {error}"
+
+
+def _public_models(results: Results) -> Iterator[str]:
+    """Models of `evaluate.against` without numbers."""
+    asked = [shown_name(name) for name in keys.get(results.sweep.experiment, "evaluate.against") or ()]
+    measured = [r.planned.arm for r in results.references if r.status == "finished"]
+    failed = [r.planned.arm for r in results.references if r.status == "failed"]
+    waiting = list((Counter(asked) - Counter(measured) - Counter(failed)).elements())
+    if not failed and not waiting:
+        return
+    models = wording.count(len(measured) + len(failed) + len(waiting), "public model")
+    parts = [f"{len(measured):,} {'was' if len(measured) == 1 else 'were'} measured"]
+    parts += [f"{len(failed):,} failed ({', '.join(failed)})"] if failed else []
+    parts += [f"{len(waiting):,} not measured yet ({', '.join(waiting)})"] if waiting else []
+    yield f"evaluate.against asked for {models}; {', '.join(parts)}."
 
 
 def _stopped(results: Results) -> Iterator[str]:

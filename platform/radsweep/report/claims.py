@@ -1,9 +1,10 @@
 """What a comparison with the baseline bears, in one sentence.
 
 The rule: `helped` or `hurt` is said where p after Holm's correction over the whole table is below 0.05, the interval
-holds seeds as well as patients, and every cell had converged. Where no record of what each query got is there, it is
-said only of at least 3 paired replicates that all differ in the same direction, by a mean of at least 3 standard
-deviations of the differences. Everything else is stated as measured, with the reason in the same sentence.
+holds seeds as well as patients, and every cell had converged. Where no comparison has an interval, for want of any
+record of what each query got, it is said only of at least 3 paired replicates that all differ in the same direction, by
+a mean of at least 3 standard deviations of the differences; an arm that alone lacks its interval is no evidence.
+Everything else is stated as measured, with the reason in the same sentence.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Finding:
 def rule(results: Results) -> str:
     """How the words of this report were chosen."""
     evidence = results.evidence
-    return RULE if evidence.differences else RULE_WITHOUT.format(gap=evidence.gap or "no arm could be compared so")
+    return RULE_WITHOUT.format(gap=evidence.gap) if evidence.gap else RULE
 
 
 def compared(results: Results, group: Group) -> Finding | None:
@@ -71,6 +72,7 @@ def verdict(results: Results, group: Group, comparison: Comparison) -> Verdict:
     change = results.evidence.differences.get((group.arm, group.size))
     if change is None:
         sound = comparison.enough and comparison.one_direction and comparison.beyond_spread and not late
+        sound = sound and bool(results.evidence.gap)  # a gap beside others' intervals is not filled by a weaker rule
         return _direction(results, comparison.difference.mean) if sound else "no evidence"
     if results.evidence.p_holm[group.arm, group.size] >= SIGNIFICANT or change.seeds == 1:
         return "no evidence"
@@ -150,8 +152,10 @@ def _tested(results: Results, group: Group, comparison: Comparison, change: Diff
     if change.p < SIGNIFICANT <= adjusted:
         parts.append(f"p {wording.p_value(change.p)} by itself, a hint that may be chance among so many")
     late = unconverged(results, (_baseline(results, group), group), comparison)
-    replicates = wording.count(comparison.difference.n, "replicate")
-    parts.append(f"{replicates}, {'not all' if late else 'all'} cells converged")
+    replicates, subsets = wording.count(comparison.difference.n, "replicate"), ""
+    if change.seeds < comparison.difference.n:
+        subsets = f" on {wording.count(change.seeds, 'subset')} of studies, which alone count as independent"
+    parts.append(f"{replicates}{subsets}, {'not all' if late else 'all'} cells converged")
     return wording.sentence_start("; ".join(parts)) + "."
 
 
@@ -163,11 +167,17 @@ def _without_interval(results: Results, group: Group, comparison: Comparison, fo
     over = f"in the mean of {n} paired replicates ({ends[0]} to {ends[1]})" if n > 1 else "in one paired replicate"
     change = f"{wording.difference(metric, comparison.difference.mean)} {over}"
     gap = results.evidence.why_not((group.arm, group.size), (base, group.size))
-    lacks = "" if results.evidence.gap else f" There is no interval, because {gap}."  # the rule says it once for all
     if found != "no evidence":
-        return f"{found}: {numbers} for {base}, {change}, all cells converged.{lacks}"
+        return f"{found}: {numbers} for {base}, {change}, all cells converged."
+    if not results.evidence.gap:  # else the rule says it once for all
+        late = unconverged(results, (_baseline(results, group), group), comparison)
+        also = f", and {wording.listed(late)} had not converged" if late else ""
+        return (
+            f"reached {numbers} for {base}, {change}; this is no evidence of a difference. There is no interval, "
+            f"because {gap}{also}."
+        )
     because = ", and ".join(f"because {reason}" for reason in _reasons(results, group, comparison))
-    return f"reached {numbers} for {base}, {change}; this is no evidence of a difference yet, {because}.{lacks}"
+    return f"reached {numbers} for {base}, {change}; this is no evidence of a difference yet, {because}."
 
 
 def _reasons(results: Results, group: Group, comparison: Comparison) -> list[str]:

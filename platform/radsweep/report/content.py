@@ -13,7 +13,8 @@ from radsweep.report.checks import warnings
 from radsweep.report.claims import Finding, rule
 from radsweep.report.entries import Entry, arm_entry
 from radsweep.report.findings import findings
-from radsweep.report.models import public_models
+from radsweep.report.further import by_class, further, measured_what
+from radsweep.report.models import CAUTION, public_models
 from radsweep.report.recommendation import Recommendation, recommendation
 from radsweep.report.results import Results, best_result
 from radsweep.report.tables import Table
@@ -39,7 +40,10 @@ class Content:
     comparisons: Table
     effects: Table
     measures: Table
+    further: Table
+    by_class: Table
     models: Table
+    models_about: str
     importances: Importances | None
     importances_table: Table
     top: Table
@@ -79,7 +83,10 @@ def content(results: Results) -> Content:
         comparisons=evidence_tables.comparisons(results),
         effects=evidence_tables.effects(results),
         measures=evidence_tables.measures(results),
+        further=further(results),
+        by_class=by_class(results),
         models=public_models(results),
+        models_about=CAUTION if results.references else "",
         importances=important,
         importances_table=evidence_tables.importances(important),
         top=tables.top_trials(results),
@@ -113,7 +120,8 @@ def _limits(results: Results) -> list[str]:
     selected = wording.metric_name(results.sweep.select)
     limits = [
         f"Checkpoints and winners were chosen by {selected}; the test split had no part in any choice.",
-        "All numbers are of retrieval within one data set; they say nothing of other hospitals, or of clinical use.",
+        f"Measured were {measured_what(results)}. The numbers are of these studies; they say nothing of other "
+        "hospitals, or of clinical use.",
     ]
     limits += list(adaptation(results))
     if results.sweep.kind == "ablation":

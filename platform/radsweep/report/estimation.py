@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from radsweep.evaluation.classification import classification_metrics
 from radsweep.evaluation.queries import QueryResults
 from radsweep.evaluation.statistics import Estimates, PatientResamples, estimate_auroc, estimate_means, macro
 from radsweep.evaluation.summary import Replicate
@@ -29,6 +30,7 @@ class Estimator:
     columns: dict[Place, dict[Replicate, Columns]]
     reciprocal: dict[Place, dict[Replicate, np.ndarray]]
     labels: Mapping[str, np.ndarray]  # class -> [Q]; empty for a mean over queries
+    left_out: tuple[str, ...] = ()  # classes of a macro AUROC with fewer than 2 patients on a side: not resampled
     gaps: dict[Place, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     replicates: dict[Place, frozenset[Replicate]] = field(default_factory=dict)  # that statistics rest on
@@ -39,12 +41,14 @@ class Estimator:
 
         Starts on one subset of studies are averaged where there are several subsets: those alone are independent.
         """
-        chosen = _balanced(replicates)
+        chosen = balanced(replicates)
         key = size, frozenset(chosen)
         if key not in self._made:
             arms = {arm: rs for (arm, at), rs in self.columns.items() if at == size and rs.keys() >= set(chosen)}
             parts = []
             for name in next(iter(arms.values()))[chosen[0]]:
+                if name in self.left_out:
+                    continue
                 values = {arm: np.stack([rs[r][name] for r in chosen]) for arm, rs in arms.items()}
                 if name:
                     parts.append(estimate_auroc(values, self.labels[name], self.resamples))
@@ -76,14 +80,17 @@ def estimator(
         return "no record of what each query got was found"
     labels = _labels(first, name)
     if labels is None and first.values(name) is None:
-        if name.rpartition("/")[0] not in first.ranks:
-            return f"no record of what each query got in {wording.metric_name(metric)} was found"
+        if name.rpartition("/")[0] not in {*first.ranks, *first.scores}:
+            return "no record of what each query got in this measure was found"
         return f"the {wording.short_name(name)} is no mean over queries"
     try:
         resamples = PatientResamples.draw(first.patient_ids)
     except ValueError as error:
         return str(error)
-    found = Estimator(resamples, first.patient_ids, {}, {}, labels or {})
+    rare = tuple(of for of, label_Q in (labels or {}).items() if fewest_patients(label_Q, resamples.patient_Q) < 2)
+    if labels is not None and len(rare) == len(labels):
+        return "an interval of AUROC needs a class that at least 2 patients have and at least 2 have not"
+    found = Estimator(resamples, first.patient_ids, {}, {}, labels or {}, rare)
     for place, of in queries.items():
         _take(found, name, place, of, first, recorded.get(place, {}))
     return found
@@ -116,16 +123,12 @@ def _take(
             reciprocal[replicate] = 1 / ranks[order]
     if not columns:
         return
-    try:
-        values = _value_of(columns, found)
-    except ValueError as error:
-        found.gaps[place] = str(error)
-        return
+    values = _value_of(columns, found)
     if any(abs(values[r] - recorded[r]) > TOLERANCE for r in values.keys() & recorded.keys()):
         found.gaps[place] = f"what the queries of {place[0]} got does not add up to the metric that was recorded"
         return
     found.columns[place], found.reciprocal[place] = columns, reciprocal
-    found.replicates[place] = frozenset(_balanced(columns.keys()))
+    found.replicates[place] = frozenset(balanced(columns.keys()))
     if dropped := len(columns) - len(found.replicates[place]):
         found.notes.append(
             f"{place[0]}, {wording.size_name(place[1])}: intervals leave out {wording.count(dropped, 'run')}, since "
@@ -139,12 +142,15 @@ def _value_of(columns: Mapping[Replicate, Columns], found: Estimator) -> dict[Re
     """The metric itself, by replicate."""
     if "" in next(iter(columns.values())):
         return {replicate: float(of[""].mean()) for replicate, of in columns.items()}
-    everyone = PatientResamples(found.resamples.patient_Q, found.resamples.patients, 1, 0)
-    parts = [
-        estimate_auroc({"": np.stack([of[name] for of in columns.values()])}, label_Q, everyone).value_AR[0]
-        for name, label_Q in found.labels.items()
-    ]
-    return dict(zip(columns, np.mean(parts, axis=0).tolist(), strict=True))
+    names = list(found.labels)
+    labels_QC = np.stack([found.labels[name] for name in names], axis=1)
+    scores = {replicate: np.stack([of[name] for name in names], axis=1) for replicate, of in columns.items()}
+    return {r: classification_metrics(scores_QC, labels_QC, names).metrics["auroc"] for r, scores_QC in scores.items()}
+
+
+def fewest_patients(label_Q: np.ndarray, patient_Q: np.ndarray) -> int:
+    """Patients with a class or without it, whichever are fewer."""
+    return min(len(np.unique(patient_Q[label_Q == value])) for value in (0, 1))
 
 
 def _order(results: QueryResults, first: QueryResults) -> np.ndarray | None:
@@ -182,7 +188,7 @@ def _task(results: QueryResults, name: str) -> tuple[str, str]:
     return task, path.removeprefix(task).removeprefix("/")
 
 
-def _balanced(replicates: Set[Replicate]) -> list[Replicate]:
+def balanced(replicates: Set[Replicate]) -> list[Replicate]:
     """In order, and of each subset of studies as many starts as of any other."""
     ordered = sorted(replicates)
     least = min(Counter(subset for subset, _ in ordered).values())

@@ -25,7 +25,8 @@ from radsweep.evaluation.statistics import (
     sign_flip_test,
 )
 from radsweep.evaluation.summary import Replicate
-from radsweep.report.estimation import Estimator, Place, Size, estimator
+from radsweep.report import wording
+from radsweep.report.estimation import Estimator, Place, Size, balanced, estimator
 from radsweep.spec.metrics import higher_is_better
 
 SIGNIFICANT = 0.05
@@ -49,8 +50,10 @@ class Evidence:
     gap: str = ""
     gaps: Mapping[Place, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()  # classes without which a macro AUROC stands here: too few patients to resample
     levels: Mapping[Place, Interval] = field(default_factory=dict)
     differences: Mapping[Place, Difference] = field(default_factory=dict)  # from the baseline, paired
+    replicates: Mapping[Place, frozenset[Replicate]] = field(default_factory=dict)  # that a difference rests on
     p_holm: Mapping[Place, float] = field(default_factory=dict)
     sign_flips: Mapping[Place, SignFlipTest] = field(default_factory=dict)  # of reciprocal ranks: beside, not to decide
     multipliers: Mapping[Place, Multiplier] = field(default_factory=dict)
@@ -71,7 +74,7 @@ def evidence(metric: str, baseline: str, runs: Runs) -> Evidence:
     found = estimator(metric, runs.queries, runs.recorded)
     if isinstance(found, str):
         return Evidence(metric, gap=found)
-    bounded = not metric.endswith("_rank")  # all others lie in [0, 1]
+    bounded = not wording.is_rank(metric)
     levels = {
         place: level_interval(found.estimates(place[1], rs), place[0], bounded=bounded)
         for place, rs in found.replicates.items()
@@ -84,8 +87,10 @@ def evidence(metric: str, baseline: str, runs: Runs) -> Evidence:
         metric,
         gaps=found.gaps,
         notes=tuple(found.notes),
+        left_out=found.left_out,
         levels=levels,
         differences=differences,
+        replicates=shared,
         p_holm=holm({place: d.p for place, d in differences.items()}),
         sign_flips=_sign_flips(found, baseline, shared, runs.queries),
         multipliers=_multipliers(found, baseline, shared, runs.pairs, higher_is_better(metric)),
@@ -95,13 +100,13 @@ def evidence(metric: str, baseline: str, runs: Runs) -> Evidence:
 
 
 def _shared(found: Estimator, baseline: str) -> dict[Place, frozenset[Replicate]]:
-    """The replicates of each arm that the baseline has too."""
+    """The replicates of each arm that the baseline has too, as many of each subset of studies."""
     pairs = {
         (arm, size): frozenset(rs) & frozenset(found.replicates.get((baseline, size), ()))
         for (arm, size), rs in found.replicates.items()
         if arm != baseline
     }
-    return {place: rs for place, rs in pairs.items() if rs}
+    return {place: frozenset(balanced(rs)) for place, rs in pairs.items() if rs}
 
 
 def _sign_flips(

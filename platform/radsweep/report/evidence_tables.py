@@ -9,7 +9,8 @@ from radsweep.report.compute import relative
 from radsweep.report.evidence import Evidence
 from radsweep.report.results import Results
 from radsweep.report.runs import unconverged
-from radsweep.report.tables import Table, cell_numbers
+from radsweep.report.tables import Table, cell_numbers, size_cell
+from radsweep.spec.metrics import DIRECTIONS
 from radsweep.spec.search import Search
 
 _TASKS = ("/zero_shot", "/100_percent")  # whose scores are kept
@@ -30,7 +31,7 @@ def comparisons(results: Results) -> Table:
         rows.append(
             (
                 arm,
-                _pairs(size),
+                size_cell(size),
                 wording.difference_bracketed(results.metric, change),
                 wording.p_value(change.p).removeprefix("= "),
                 wording.p_value(evidence.p_holm[arm, size]).removeprefix("= "),
@@ -40,7 +41,12 @@ def comparisons(results: Results) -> Table:
                 f"{wording.times(cost.steps)} ×" if cost else "–",
                 "no" if unconverged(results, (against, group), None) else "yes",
                 change.rests_on,
-                f"{cell_numbers(group.measured(results.metric))} − {cell_numbers(against.measured(results.metric))}",
+                " − ".join(
+                    cell_numbers(
+                        [r for r in g.measured(results.metric) if r.replicate in evidence.replicates[arm, size]]
+                    )
+                    for g in (group, against)
+                ),
             )
         )
     return Table("All comparisons", (*head, "rests on", "cells"), tuple(rows))
@@ -52,7 +58,7 @@ def effects(results: Results) -> Table:
     rows = [
         (
             " × ".join(effect.factors),
-            _pairs(size),
+            size_cell(size),
             wording.difference_bracketed(metric, effect.difference),
             wording.p_value(evidence.effects_p_holm[size, effect.factors]).removeprefix("= "),
             effect.others,
@@ -75,8 +81,8 @@ def measures(results: Results) -> Table:
             rows.append(
                 (
                     arm,
-                    _pairs(size),
-                    wording.metric_name(metric),
+                    size_cell(size),
+                    wording.metric_name(metric) + wording.without(evidence.left_out),
                     wording.value_bracketed(metric, interval),
                     _change(evidence, metric, (arm, size)),
                     str(interval.seeds),
@@ -95,15 +101,15 @@ def _change(evidence: Evidence, metric: str, place: tuple[str, int | None]) -> s
 
 
 def other_metrics(results: Results) -> list[str]:
-    """The same metric in the other direction, then macro AUROC of each task: where every measured cell has them."""
+    """The same metric in the other direction and by the local score, then macro AUROC of each task."""
     if results.sweep.kind != "ablation" or not results.metric.startswith("test/"):
         return []
     name = results.metric.rsplit("/", 1)[1]
-    wanted = [f"test/{direction}/{name}" for direction in ("text_to_image", "image_to_text")]
+    wanted = [f"test/{direction}{score}/{name}" for score in ("", "_local") for direction in reversed(DIRECTIONS)]
     finals = [set(r.record.final) for r in results.measured if r.record]
-    common = set.intersection(*finals) if finals else set()
-    wanted += sorted(m for m in common if m.endswith("/auroc") and m.removesuffix("/auroc").endswith(_TASKS))
-    return [metric for metric in wanted if metric in common and metric != results.metric]
+    known = set().union(*finals)
+    wanted += sorted(m for m in known if m.endswith("/auroc") and m.removesuffix("/auroc").endswith(_TASKS))
+    return [metric for metric in wanted if metric in known and metric != results.metric]
 
 
 def importances(found: Importances | None) -> Table:
@@ -130,7 +136,3 @@ def searched_importances(results: Results) -> Importances | None:
         return fanova_importances(params, values, search.space)
     except ValueError:  # all trials alike
         return None
-
-
-def _pairs(size: int | None) -> str:
-    return "all" if size is None else f"{size:,}"

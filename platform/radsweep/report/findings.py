@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from radsweep.report import wording
 from radsweep.report.claims import Finding, compared
+from radsweep.report.models import beside_public_models
 from radsweep.report.results import Group, Result, Results, best_result
 from radsweep.report.runs import SAME_RUN, unconverged
 
@@ -64,8 +65,7 @@ def _ablation_headline(results: Results, compared: Sequence[Finding]) -> list[Fi
     if unfinished:
         which = wording.listed(list(dict.fromkeys(f"{f.arm} at {wording.size_name(f.size)}" for f in unfinished)))
         lines.append(f"{which} differed from {results.sweep.baseline}, but before training had converged.")
-    if growth := _growth(results):
-        lines.append(growth)
+    lines += [line for line in (_growth(results), beside_public_models(results)) if line]
     return [Finding("measured", line) for line in lines]
 
 

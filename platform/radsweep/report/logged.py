@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from radsweep.report import multipliers
 from radsweep.report.evidence_tables import other_metrics
 from radsweep.report.results import Results
 
@@ -28,11 +29,14 @@ def logged(results: Results) -> dict[str, float]:
                 f"{name}/difference_high": change.high,
                 f"{name}/p_holm": evidence.p_holm[place],
             }
-        if times := evidence.multipliers.get(place):
+        times = evidence.multipliers.get(place)
+        if times and multipliers.says_something(times):
             found |= {
                 f"{name}/multiplier": times.estimate,
                 f"{name}/multiplier_low": times.low,
                 f"{name}/multiplier_high": times.high,
+                f"{name}/multiplier_beyond": float(multipliers.beyond(times)),
+                f"{name}/multiplier_trusted": float(multipliers.trusted(results, group)),
             }
     return found
 
@@ -62,6 +66,7 @@ def measures(results: Results) -> list[dict[str, Any]]:
                     "interval": dataclasses.asdict(interval),
                     "change": dataclasses.asdict(change) if change else None,
                     "p_holm": evidence.p_holm.get((arm, size)),
+                    "left_out": evidence.left_out,
                 }
             )
     return rows

@@ -37,8 +37,11 @@ def _lines(results: Results, content: Content) -> Iterator[str]:
         yield from _table(("arm", *map(wording.size_name, results.sizes), "time"), _matrix(results, content))
         value = "Mean [95 % interval]" if results.evidence.levels else "Mean ± standard deviation"
         yield from ("", f"{value} (n replicates); paired difference from the baseline. Time: times the baseline's.")
-    tables = (content.comparisons, content.effects, content.measures, content.models, content.importances_table)
-    for table in (*tables, content.top, content.others):
+    for table in (content.comparisons, content.effects, content.measures, content.further, content.models):
+        yield from _titled(table)
+    if content.models_about:
+        yield from ("", _escaped(content.models_about))
+    for table in (content.importances_table, content.top, content.others):
         yield from _titled(table)
     if content.best_yaml:
         yield from ("", "## The best configuration", "", f"{_escaped(content.chosen)} It stands in `best.yaml`.")

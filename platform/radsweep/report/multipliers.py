@@ -21,6 +21,11 @@ def says_something(found: Multiplier) -> bool:
     return found.beyond != "above" or found.pairs < found.measured[-1]
 
 
+def beyond(found: Multiplier) -> bool:
+    """Whether it, or an end of its interval, lies beyond the measured range."""
+    return bool(found.beyond or found.low_beyond or found.high_beyond)
+
+
 def multiplier_sentence(results: Results, group: Group) -> str:
     """Empty where the baseline has too few sizes, or none as large as it would need."""
     found = results.evidence.multipliers.get((group.arm, group.size))
@@ -29,7 +34,7 @@ def multiplier_sentence(results: Results, group: Group) -> str:
     times = f"{_word(found.estimate, found.beyond)} times the pairs"
     ends = f"{_word(found.low, found.low_beyond)} to {_word(found.high, found.high_beyond)}"
     text = f"It does as well as {results.sweep.baseline} would with {times} ({100 * found.level:.4g} % interval {ends}"
-    if found.beyond or found.low_beyond or found.high_beyond:
+    if beyond(found):
         text += f"; beyond the measured range of {found.measured[0]:,} to {found.measured[-1]:,} pairs"
     doubt = multiplier_doubt(results, group)
     return f"{text}): {doubt}." if doubt else f"{text})."

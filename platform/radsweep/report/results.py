@@ -12,7 +12,7 @@ from radsweep.evaluation.queries import QueryResults
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
 from radsweep.report.evidence import Evidence, Runs, evidence
 from radsweep.report.folds import with_fold_note
-from radsweep.spec.metrics import higher_is_better
+from radsweep.spec.metrics import HIGHER_IS_BETTER, higher_is_better
 from radsweep.sweep.folds import pool_folds, pooled_queries
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
@@ -151,11 +151,20 @@ class Results:
         return next((g for g in self.groups if (g.arm, g.size) == (arm, size)), None)
 
     def comparison(self, group: Group, metric: str | None = None) -> Comparison | None:
-        """`group` against the baseline at the same size; None for the baseline itself or where nothing is shared."""
+        """`group` against the baseline at the same size; None for the baseline itself or where nothing is shared.
+
+        Where there is an interval, over the replicates that it rests on.
+        """
+        metric = metric or self.metric
         baseline = self.group(self.sweep.baseline, group.size)
         if baseline is None or group.arm == self.sweep.baseline:
             return None
-        return compare(group.values(metric or self.metric), baseline.values(metric or self.metric))
+        kept = self.evidence_of(metric).replicates.get((group.arm, group.size))
+        ours, theirs = (
+            {r: value for r, value in of.values(metric).items() if kept is None or r in kept}
+            for of in (group, baseline)
+        )
+        return compare(ours, theirs)
 
     def pool(self, metric: str | None = None) -> int | None:
         """Studies that a query is compared with."""
@@ -169,7 +178,8 @@ class Results:
         if (value := next((c for c in recorded if c is not None), None)) is not None:
             return value
         pool = self.pool(metric)
-        return chance(metric, pool) if pool and "_same_text" not in metric else None
+        known = pool and "_same_text" not in metric and metric.rsplit("/", 1)[-1] in HIGHER_IS_BETTER
+        return chance(metric, pool) if pool and known else None
 
 
 def join(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from radsweep.report import wording
 from radsweep.report.results import Result, Results, best_result, searched
 from radsweep.spec.metrics import DIRECTIONS, higher_is_better
+from radsweep.sweep.folds import fold_keys
 
 TOP = 10
 _BESIDE = ("recall_at_1", "recall_at_5", "recall_at_10", "median_rank")
@@ -65,7 +66,7 @@ def other_metrics(results: Results) -> Table:
             if found := group.spread(results.metric):
                 shown = [wording.with_deviation(c, group.spread(f"{split}/{c}")) for c in columns]
                 cells = cell_numbers(group.measured(results.metric))
-                rows.append((group.arm, _size(group.size), str(found.n), cells, *shown))
+                rows.append((group.arm, size_cell(group.size), str(found.n), cells, *shown))
     else:
         lead = ("split",)
         best = best_result(results)
@@ -169,6 +170,11 @@ def stages(results: Results) -> Table:
     return Table("Adaptation stages", ("key", "arms", "runs", "studies", "steps", "time"), tuple(rows))
 
 
+def short_key(key: str) -> str:
+    """Of a pooled cell, that of each fold."""
+    return " ".join(part[:12] for part in fold_keys(key))
+
+
 def cell_numbers(results: Sequence[Result]) -> str:
     """`0, 3, 6`: where a number comes from, as the table of cells counts."""
     return ", ".join(str(number) for number in sorted(r.planned.number for r in results))
@@ -184,9 +190,9 @@ def all_cells(results: Results) -> Table:
         rows.append(
             (
                 str(r.planned.number),
-                r.planned.key[:12],
+                short_key(r.planned.key),
                 r.planned.arm or "–",
-                _size(r.planned.pairs),
+                size_cell(r.planned.pairs),
                 f"{record.pairs:,}" if record and record.pairs else "–",
                 str(r.planned.subset_seed),
                 str(r.planned.init_seed),
@@ -200,7 +206,7 @@ def all_cells(results: Results) -> Table:
     return Table("Cells", (*head, "validation", "test"), tuple(rows))
 
 
-def _size(size: int | None) -> str:
+def size_cell(size: int | None) -> str:
     return "all" if size is None else f"{size:,}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,21 @@ def metric_name(metric: str) -> str:
     direction, name = what.rsplit("/", 1)
     base = direction.removesuffix("_same_text")
     same = ", same wording counts" if base != direction else ""
-    return f"{SPLIT[split]} {short_name(name)}, {DIRECTION.get(base, base.replace('_', ' '))}{same}"
+    if (searched := base.removesuffix("_local")) in DIRECTION:
+        return f"{SPLIT[split]} {short_name(name)}, {DIRECTION[searched]}{', local score' * (searched != base)}{same}"
+    place = re.sub(r"/([\d.]+)_percent$", r" at \1 %", base).replace("_", " ")
+    return f"{SPLIT[split]} {short_name(name)}, {place}{same}"
+
+
+def without(classes: Sequence[str]) -> str:
+    """` without Hernia`, of a macro mean; nothing where no class is left out."""
+    return f" without {listed(classes)}" if classes else ""
 
 
 def short_name(name: str) -> str:
     name = name.rsplit("/", 1)[-1]
-    return {"auroc": "AUROC"}.get(name, name.replace("recall_at_", "recall@").replace("_", " "))
+    shown = name.replace("recall_at_", "recall@").replace("precision_at_", "precision@").replace("_", " ")
+    return {"auroc": "AUROC"}.get(name, shown)
 
 
 def explained(metric: str, pool: int | None) -> str:
@@ -47,6 +57,11 @@ def explained(metric: str, pool: int | None) -> str:
 
 def is_share(metric: str) -> bool:
     return "recall_at_" in metric or metric.endswith("rank_percentile")
+
+
+def is_rank(metric: str) -> bool:
+    """Of the metrics, those that are not within [0, 1]."""
+    return metric.rsplit("/", 1)[-1] in ("median_rank", "mean_rank")
 
 
 def number(metric: str, value: float | None) -> str:
@@ -155,4 +170,4 @@ def _bare(metric: str, value: float) -> str:
 
 
 def _plain(metric: str, value: float) -> str:
-    return f"{value:.1f}" if metric.endswith("_rank") and "reciprocal" not in metric else f"{value:.3f}"
+    return f"{value:.1f}" if is_rank(metric) else f"{value:.3f}"

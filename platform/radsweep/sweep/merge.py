@@ -40,7 +40,7 @@ def merge(sweeps: Sequence[SweepRecord]) -> SweepRecord:
     counts once. Arms that differ and share a name are called `sweep: arm`.
 
     Raises:
-        InputError: data sets or metrics differ, one is a search, or one is given twice.
+        InputError: data sets, folds or metrics differ, one is a search, or one is given twice.
     """
     _check(sweeps)
     base = _settings(sweeps[0])
@@ -111,6 +111,13 @@ def _check(sweeps: Sequence[SweepRecord]) -> None:
             raise InputError(
                 f"{first.id} and {sweep.id} chose by different metrics, evaluate.select is {first.select} and "
                 f"{sweep.select}: their numbers cannot be compared"
+            )
+        folds = [keys.get(of.experiment, "data.folds") for of in (first, sweep)]
+        if folds[0] != folds[1]:
+            told = [f"{n} folds" if n else "no folds" for n in folds]
+            raise InputError(
+                f"{first.id} and {sweep.id} were tested on different studies, data.folds asks for {told[0]} and "
+                f"{told[1]}: their numbers cannot be compared; run one of them with the other's data.folds"
             )
 
 

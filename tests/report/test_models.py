@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from radsweep.evaluation.queries import QueryResults
+from radsweep.report.content import content
+from radsweep.report.findings import findings
+from radsweep.report.markdown import render_markdown
+from radsweep.report.models import public_models
+from radsweep.report.results import Results, join
+from radsweep.report.wording import value_bracketed
+from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+
+Sweep = tuple[SweepRecord, dict[str, CellRecord]]
+TEST = "test/text_to_image/recall_at_10"
+
+
+@pytest.fixture
+def beside(ablation: Callable[..., Sweep], with_queries: Callable[..., Any]) -> Results:
+    """Two public models of one shown name, right in 20 and in 40 of 400 queries."""
+    numbers = {"baseline": {100: [0.06, 0.07], 300: [0.12, 0.14]}, "local": {300: [0.18, 0.20]}}
+    sweep, cells, queries = with_queries(*ablation(numbers))
+    for key, hits in {"k" * 16: 20, "l" * 16: 40}.items():
+        rank_Q = np.where(np.arange(400) % (400 // hits) == 0, 1.0, 300.0)
+        some = queries["baseline-300-0"]
+        queries[key] = QueryResults(some.study_ids, some.patient_ids, {"text_to_image": rank_Q}, {})
+        final = {TEST: hits / 400}
+        cells[key] = cells["baseline-300-0"].model_copy(update={"key": key, "final": final, "best": {}})
+    planned = tuple(PlannedCell(key=key, arm="clip", reference=True) for key in ("k" * 16, "l" * 16))
+    return join(sweep.model_copy(update={"references": planned}), cells, queries.get)
+
+
+def test_two_models_that_share_a_name_keep_their_own_numbers(beside: Results) -> None:
+    table = public_models(beside)
+    shown = [row[1] for row in table.rows]
+    assert [value.split(" [")[0] for value in shown] == ["5.0 %", "10.0 %"]
+    assert all("[" in value for value in shown)
+    assert [row[-1] for row in table.rows] == ["k" * 12, "l" * 12]
+
+
+def test_what_public_models_reach_is_a_finding_beside_the_largest_baseline(beside: Results) -> None:
+    sentence = next(f.sentence for f in findings(beside) if f.sentence.startswith("As published"))
+    first, second = (row[1] for row in public_models(beside).rows)
+    level = value_bracketed(TEST, beside.evidence.levels["baseline", 300])
+    assert sentence == (
+        f"As published, clip reaches {first} and clip reaches {second} on the same test split; baseline with 300 pairs "
+        f"reached {level}. Whether such a model has seen these studies is not known."
+    )
+
+
+def test_the_caution_about_public_models_is_part_of_every_form(beside: Results, ablation: Callable[..., Sweep]) -> None:
+    said = content(beside)
+    assert "it may have seen these studies" in said.models_about
+    assert "it may have seen these studies" in render_markdown(beside, said)
+    assert content(join(*ablation({"baseline": {300: [0.1]}}))).models_about == ""
