@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from radsweep.spec.evaluate import shown_names
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Data, Trial
 from radsweep.sweep import identity
-from radsweep.sweep.references import shown_names
 
 
 def test_names_tell_models_apart_and_no_more_of_a_path_than_that() -> None:

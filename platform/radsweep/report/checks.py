@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from radsweep.report import wording
-from radsweep.report.models import shown_name
 from radsweep.report.results import Result, Results
 from radsweep.report.runs import same_run
 from radsweep.spec import keys
+from radsweep.spec.evaluate import shown_names
 from radsweep.training.record import CellRecord
 
 MOST_NAMED = 6
@@ -83,7 +83,7 @@ def _failed(results: Results) -> Iterator[str]:
 
 def _public_models(results: Results) -> Iterator[str]:
     """Models of `evaluate.against` without numbers."""
-    asked = [shown_name(name) for name in keys.get(results.sweep.experiment, "evaluate.against") or ()]
+    asked = shown_names(keys.get(results.sweep.experiment, "evaluate.against") or ()).values()
     measured = [r.planned.arm for r in results.references if r.status == "finished"]
     failed = [r.planned.arm for r in results.references if r.status == "failed"]
     waiting = list((Counter(asked) - Counter(measured) - Counter(failed)).elements())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from radsweep.evaluation.queries import QueryResults
 from radsweep.evaluation.summary import Replicate
 from radsweep.report import wording
@@ -22,11 +20,6 @@ CAUTION = (
     "As published, not trained here; intervals hold the noise of patients alone. What such a model was trained on is "
     "not known to radsweep: it may have seen these studies."
 )
-
-
-def shown_name(name: str) -> str:
-    """Of a model of `evaluate.against`: no path of the machine it ran on."""
-    return Path(name).name if Path(name).is_absolute() else name
 
 
 def public_models(results: Results) -> Table:

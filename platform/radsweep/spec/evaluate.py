@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -94,3 +95,15 @@ class Evaluate(Settings):
         return tuple(
             str(folder.absolute()) if folder.is_dir() else name for folder, name in zip(folders, value, strict=True)
         )
+
+
+def shown_names(against: Sequence[str]) -> dict[str, str]:
+    """{model: its name in the report}: a hub id, or as much of a folder's path as tells it from the others."""
+    shown = {}
+    for name in against:
+        parts = Path(name).parts if Path(name).is_absolute() else (name,)
+        for length in range(1, len(parts) + 1):
+            shown[name] = "/".join(parts[-length:])
+            if sum(other.endswith(f"/{shown[name]}") for other in against) < 2:
+                break
+    return shown

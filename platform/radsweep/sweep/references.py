@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import ray
 import torch
@@ -16,6 +15,7 @@ from radsweep.data.stream import prepare_data
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import write_queries
 from radsweep.models.whole import fitting_settings
+from radsweep.spec.evaluate import shown_names
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.sweep.cluster import Room
@@ -59,18 +59,6 @@ def measure_references(
         cell = PlannedCell(key=key, arm=shown[name], number=FIRST - len(found), reference=True, fold=fold)
         found.append((cell, record))
     return found
-
-
-def shown_names(against: Sequence[str]) -> dict[str, str]:
-    """{model: its name in the report}: a hub id, or as much of a folder's path as tells it from the others."""
-    shown = {}
-    for name in against:
-        parts = Path(name).parts if Path(name).is_absolute() else (name,)
-        for length in range(1, len(parts) + 1):
-            shown[name] = "/".join(parts[-length:])
-            if sum(other.endswith(f"/{shown[name]}") for other in against) < 2:
-                break
-    return shown
 
 
 def _record(key: str, trial: Trial, shards: ShardIndex, store: Store, room: Room) -> CellRecord:
