@@ -186,7 +186,7 @@ def test_the_baseline_under_another_name_is_called_that_and_never_helps(ablation
     (claim,) = claims(sweep, cells)
     assert claim.verdict == "same run"
     assert "gave the very numbers of baseline" in claim.sentence
-    assert "None of the 1 comparison" in headline(sweep, cells)
+    assert "The one comparison with baseline is no evidence" in headline(sweep, cells)
 
 
 def test_equal_scores_of_different_runs_are_not_called_the_same_run(ablation: Callable[..., Sweep]) -> None:

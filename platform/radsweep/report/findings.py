@@ -56,9 +56,11 @@ def _ablation_headline(results: Results, compared: Sequence[Finding]) -> list[Fi
         which = f"{len(clear)} of {wording.count(len(compared), 'comparison')} with {results.sweep.baseline}"
         lines.append(f"{which} {'is' if len(clear) == 1 else 'are'} clear: {'; '.join(parts)}.")
     elif compared:
+        many = f"None of the {len(compared)} comparisons" if len(compared) > 1 else "The one comparison"
+        evidence = "is evidence" if len(compared) > 1 else "is no evidence"
         lines.append(
-            f"None of the {wording.count(len(compared), 'comparison')} with {results.sweep.baseline} is evidence of a "
-            "difference between techniques; what was measured, and why it does not bear more, stands below."
+            f"{many} with {results.sweep.baseline} {evidence} of a difference between techniques; what was measured, "
+            "and why it does not bear more, stands below."
         )
     else:
         lines.append("No arm could be compared with a baseline so far; the table holds what was measured.")
