@@ -16,20 +16,12 @@ from radsweep.spec.load import parse_experiment
 from radsweep.sweep.from_mlflow import fetch_sweep
 from radsweep.sweep.plan import cell_trial, plan
 from radsweep.sweep.store import RECORD, Store
-from radsweep.tracking.address import prepare
 from radsweep.tracking.mirror import Mirror
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
 SELECT, TEST = "val/text_to_image/recall_at_10", "test/text_to_image/recall_at_10"
 ABLATION = {"arms": {"baseline": {}, "local": {"objective.local.weight": 1.0}}, "seeds": 2}
 SEARCH = {"trials": 3, "space": {"train.learning_rate": {"loguniform": [1e-5, 1e-2]}}}
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    store = tmp_path_factory.mktemp("template")
-    prepare(f"sqlite:///{store / 'mlflow.db'}", store)
-    return store / "mlflow.db"
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ import pytest
 
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import parse_experiment, trial_with
-from radsweep.tracking.address import prepare
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
 
 SELECT = "text_to_image/recall_at_10"
@@ -108,14 +107,6 @@ def record(cell: PlannedCell, status: str = "finished", looks: int = 3) -> CellR
 def made() -> SimpleNamespace:
     """A sweep of 12 cells, 2 arms x 2 sizes x 3 seeds: its records."""
     return SimpleNamespace(sweep=sweep, trial=trial, record=record, experiment=experiment)
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database, made once: a copy takes milliseconds, a migration seconds."""
-    store = tmp_path_factory.mktemp("template")
-    prepare(f"sqlite:///{store / 'mlflow.db'}", store)
-    return store / "mlflow.db"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 from rich import box
 from rich.table import Table
 
-from radsweep.data.decode import ShardIndex, prepare_in_process, read_index, read_labelled
+from radsweep.data.decode import ShardIndex, prepare_in_process, read_index
 from radsweep.data.folds import fold_of
 from radsweep.data.index import read_split
 from radsweep.data.schema import Split
@@ -24,7 +24,7 @@ from radsweep.report import wording
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.sweep.progress import Console
-from radsweep.sweep.tasks import check_tasks
+from radsweep.sweep.tasks import check_tasks, read_sets
 from radsweep.training.checkpoint import STATE
 from radsweep.training.measure import NAMES
 from radsweep.training.measured import Measured
@@ -54,14 +54,16 @@ def evaluate_model(
     manifest = read_manifest(data)
     model, trial, tokenizer = _load(target, data)
     trial = trial_with(trial, {"data.shards": str(data), "evaluate.sets": [], **settings})
-    shards = _index(target, data, split, trial)
+    # a fold saw patients of every split as packed
+    own_fold = trial.data.folds is not None and trained_on(Path(target)) == manifest.fingerprint
+    shards = _fold(data, trial) if own_fold else _index(data, split, trial)
     check_tasks(trial.evaluate, shards, split, streamed=False, where="radsweep evaluate")
     console = Console()
     studies = sum(map(len, shards.splits.values()))
     with console.task(f"Reading {studies:,} studies", studies) as advance:
         image = trial.model.image
         prepared = prepare_in_process(shards, tokenizer, image.size, image.channels)
-        sets = (read_labelled(folder) for folder in trial.evaluate.sets)
+        sets = read_sets(trial.evaluate)
         others = tuple(prepare_in_process(each, tokenizer, image.size, image.channels) for each in sets)
         prepared = dataclasses.replace(prepared, sets=others)
         advance(studies)
@@ -69,7 +71,7 @@ def evaluate_model(
     with console.task(f"Measuring {', '.join(trial.evaluate.tasks)}", 1) as advance:
         measured = measured_of(model, trial, prepared, split, device)
         advance(1)
-    if trial.data.folds and trained_on(Path(target)) != manifest.fingerprint:
+    if trial.data.folds is not None and not own_fold:
         measured.notes.insert(
             0,
             "this checkpoint is of a cross-validation: if these are the patients it was trained on, "
@@ -95,12 +97,14 @@ def _load(target: str, data: Path) -> tuple[VisionLanguageModel, Trial, str]:
     return untrained_model(trial, tokenizer), trial, tokenizer
 
 
-def _index(target: str, data: Path, split: Split, trial: Trial) -> ShardIndex:
+def _fold(data: Path, trial: Trial) -> ShardIndex:
+    assert trial.data.folds is not None
+    return fold_of(read_index(data, ()), trial.data.folds, trial.data.fold)
+
+
+def _index(data: Path, split: Split, trial: Trial) -> ShardIndex:
     """The split alone, and with a linear probe or class retrieval those that it must know too."""
     manifest = read_manifest(data)
-    # a fold saw patients of every split as packed
-    if trial.data.folds and trained_on(Path(target)) == manifest.fingerprint:
-        return fold_of(read_index(data, ()), trial.data.folds, trial.data.fold)
     needed: tuple[Split, ...] = (split,)
     if {"linear_probe", "class_retrieval"} & set(trial.evaluate.tasks):
         needed = ("train", "validation", "test")

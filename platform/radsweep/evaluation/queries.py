@@ -6,7 +6,7 @@ Shapes: S studies of the pool, each of them a query.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,6 +69,13 @@ def concatenated(parts: Sequence[QueryResults]) -> QueryResults:
         ranks={name: np.concatenate([part.ranks[name] for part in parts]) for name in shared},
         others={name: np.concatenate([part.others[name] for part in parts]) for name in shared},
     )
+
+
+Queries = Callable[[str], QueryResults | None]  # by key of the cell; None where it is not known
+
+
+def no_queries(key: str) -> None:
+    """Of sweeps whose trials kept no record of what each query got."""
 
 
 def write_queries(path: Path, results: QueryResults) -> None:

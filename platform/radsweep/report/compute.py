@@ -14,8 +14,7 @@ class Compute:
     """Of one run, on average over replicates."""
 
     steps: float  # optimiser steps, those of adaptation included
-    seconds: float  # of its slot, adaptation included
-    adaptation_seconds: float  # stages run once for all trials that share them; counted here as if for this run alone
+    seconds: float  # of its slot, and of adaptation, which all that share a stage count as if for them alone
     complete: bool  # whether every stage's record was there
 
 
@@ -51,7 +50,6 @@ def compute(results: Results, groups: Sequence[Group]) -> Compute | None:
     return Compute(
         sum(part.steps for part in parts) / n,
         sum(part.seconds for part in parts) / n,
-        sum(part.adaptation_seconds for part in parts) / n,
         all(part.complete for part in parts),
     )
 
@@ -80,7 +78,6 @@ def _one(results: Results, result: Result) -> Compute:
     return Compute(
         steps=record.steps + sum(stage.steps for stage in found),
         seconds=seconds(record.seconds) + adaptation,
-        adaptation_seconds=adaptation,
         complete=len(found) == len(stages),
     )
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from radsweep.evaluation.chance import chance
-from radsweep.evaluation.queries import QueryResults
+from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
 from radsweep.report.evidence import Evidence, Runs, evidence
 from radsweep.report.folds import with_fold_note
 from radsweep.spec.metrics import HIGHER_IS_BETTER, higher_is_better
 from radsweep.sweep.folds import pool_folds, pooled_queries
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
-
-Queries = Callable[[str], QueryResults | None]  # by key of the cell
-
-
-def no_queries(key: str) -> None:
-    """Of sweeps whose trials kept no record of what each query got."""
 
 
 @dataclass(frozen=True)

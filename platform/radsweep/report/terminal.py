@@ -8,9 +8,10 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.report import tables, wording
 from radsweep.report.entries import Entry, arm_entry
-from radsweep.report.results import Queries, Results, join, no_queries
+from radsweep.report.results import Results, join
 from radsweep.training.record import CellRecord, SweepRecord
 
 _STYLE = {"helped": "green", "hurt": "red"}

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.report.content import content
 from radsweep.report.html import render_html
 from radsweep.report.logged import effects, logged, measures
 from radsweep.report.markdown import render_markdown
 from radsweep.report.pictures import pictures_of
-from radsweep.report.results import Queries, Results, join, no_queries
+from radsweep.report.results import Results, join
 from radsweep.training.record import CellRecord, SweepRecord
 
 

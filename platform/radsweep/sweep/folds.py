@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from radsweep.evaluation.queries import QueryResults, concatenated
+from radsweep.evaluation.queries import Queries, QueryResults, concatenated, no_queries
 from radsweep.training.record import CellRecord, PlannedCell, Validation
 
-Queries = Callable[[str], QueryResults | None]  # of a cell's key
 _JOIN = "|"  # between the keys of folds, in the key of a pooled cell
 
 
@@ -33,7 +32,7 @@ def pooled_queries(queries: Queries) -> Queries:
 
 
 def pool_folds(
-    cells: Iterable[PlannedCell], records: Mapping[str, CellRecord], queries: Queries = lambda key: None
+    cells: Iterable[PlannedCell], records: Mapping[str, CellRecord], queries: Queries = no_queries
 ) -> tuple[list[PlannedCell], dict[str, CellRecord]]:
     """One cell and one record for the folds of each replicate; what is in no fold stays as it is.
 

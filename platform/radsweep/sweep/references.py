@@ -88,7 +88,7 @@ def _record(key: str, trial: Trial, shards: ShardIndex, store: Store, room: Room
 
 def _measured(trial: Trial, shards: ShardIndex, room: Room) -> Measured:
     tokenizer, image = trial.model.text.backbone, trial.model.image
-    data = prepare_data(shards, tokenizer, image.size, image.channels, unread(trial, shards))
+    data = prepare_data(shards, tokenizer, image.size, image.channels, unread(trial))
     data = dataclasses.replace(data, sets=prepared_sets(trial, tokenizer))
     task = _measure.options(num_cpus=room.cpus, num_gpus=room.gpus)
     measured: Measured = ray.get(task.remote(trial.model_dump(mode="json"), [ray.put(data)], room.device))

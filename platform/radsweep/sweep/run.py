@@ -14,7 +14,7 @@ from typing import Any
 from radsweep.data.decode import read_index
 from radsweep.data.schema import SPLITS
 from radsweep.errors import InputError
-from radsweep.evaluation.queries import QueryResults
+from radsweep.evaluation.queries import Queries
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
@@ -36,9 +36,8 @@ from radsweep.training.task import now
 
 # a search over these may ask for any study of the training split
 SUBSETS_OR_FEATURES = ("data.", "model.image.freeze", "augment.image.")
-ReadQueries = Callable[[str], QueryResults | None]
 Records = Mapping[str, CellRecord]
-WriteReport = Callable[[Path, SweepRecord, Records, ReadQueries, Records], tuple[Path, Mapping[str, float]]]
+WriteReport = Callable[[Path, SweepRecord, Records, Queries, Records], tuple[Path, Mapping[str, float]]]
 
 
 def run_sweep(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from radsweep.data.decode import ShardIndex, read_labelled
+from radsweep.data.decode import ShardIndex
 from radsweep.data.folds import fold_of, redealt
 from radsweep.data.phantom import HELD_OUT, UNPAIRED, VERSION, from_name, write_phantom
 from radsweep.data.prepared import PreparedData, Unpaired
@@ -24,6 +24,7 @@ from radsweep.spec.stage import Fold, adaptations_of, fold_of_trial, stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.progress import Console
 from radsweep.sweep.store import Store, write_atomically
+from radsweep.sweep.tasks import read_sets
 
 PHANTOM = "phantom:"
 UNPAIRED_OF: dict[Literal["image", "text"], Unpaired] = {"image": "images", "text": "reports"}
@@ -245,14 +246,14 @@ def prepared_sets(trial: Trial, tokenizer: str) -> tuple[PreparedData, ...]:
     from radsweep.data.stream import prepare_data
 
     image = trial.model.image
-    sets = map(read_labelled, trial.evaluate.sets)
-    return tuple(prepare_data(each, tokenizer, image.size, image.channels, unread(trial, each)) for each in sets)
+    sets = read_sets(trial.evaluate)
+    return tuple(prepare_data(each, tokenizer, image.size, image.channels, {}) for each in sets)
 
 
-def unread(trial: Trial, shards: ShardIndex) -> dict[str, np.ndarray]:
+def unread(trial: Trial) -> dict[str, np.ndarray]:
     """`wanted` of `prepare_data` for evaluation alone: no studies of the splits that it does not read."""
     splits = () if "linear_probe" in trial.evaluate.tasks else ("train", "validation")
-    return {split: np.empty(0, dtype=np.int64) for split in splits if split in shards.splits}
+    return {split: np.empty(0, dtype=np.int64) for split in splits}
 
 
 def _masks_tokens(trial: Trial) -> bool:

@@ -6,14 +6,23 @@ from collections.abc import Sequence
 
 from radsweep.data.decode import ShardIndex, read_labelled
 from radsweep.data.index import SplitIndex
-from radsweep.data.schema import Split
+from radsweep.data.schema import SPLITS, Split
 from radsweep.errors import InputError
-from radsweep.evaluation.class_retrieval import draw_class_pool
 from radsweep.evaluation.prompts import load_prompts
 from radsweep.evaluation.queries import file_name
 from radsweep.spec.evaluate import Evaluate
 
 BY_LABELS = ("zero_shot", "linear_probe", "class_retrieval")
+
+
+def read_sets(evaluate: Evaluate) -> list[ShardIndex]:
+    """Index of each of `evaluate.sets`, of the splits that its tasks read.
+
+    Raises:
+        InputError: as `read_labelled`.
+    """
+    splits: tuple[Split, ...] = SPLITS if "linear_probe" in evaluate.tasks else ("test",)
+    return [read_labelled(folder, splits) for folder in evaluate.sets]
 
 
 def check_tasks(evaluate: Evaluate, shards: ShardIndex, split: Split, streamed: bool, where: str) -> None:
@@ -25,7 +34,7 @@ def check_tasks(evaluate: Evaluate, shards: ShardIndex, split: Split, streamed: 
     Raises:
         InputError: names the file, the key, the data set and what to do.
     """
-    sets = [read_labelled(folder) for folder in evaluate.sets]
+    sets = read_sets(evaluate)
     names = [each.manifest.name for each in (shards, *sets)]
     if len(set(map(file_name, names))) < len(names):
         raise InputError(f"{where}: evaluate.sets: two data sets have one name ({', '.join(names)}); pack one anew")
@@ -62,6 +71,8 @@ def _check(evaluate: Evaluate, data: ShardIndex, split: Split, asked: Sequence[s
         if fits and not _has_both(data.splits["validation"]):
             raise InputError(f"no label of the validation split of {name} has both positive and negative studies")
         if "class_retrieval" in asked:
+            from radsweep.evaluation.class_retrieval import draw_class_pool  # PyTorch: seconds that others do not owe
+
             index, settings = data.splits[split], evaluate.class_retrieval
             draw_class_pool(
                 index.study_ids,

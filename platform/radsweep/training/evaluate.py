@@ -16,7 +16,7 @@ from radsweep.augment.text import TextBatch, text_batch
 from radsweep.data.prepared import PreparedSplit
 from radsweep.data.schema import Split
 from radsweep.data.tokenizer import ReportTokenizer, TokenisedReports
-from radsweep.evaluation.retrieval import Ranked, metrics_of, ranked
+from radsweep.evaluation.retrieval import metrics_of, ranked
 from radsweep.models.features import ImageFeatures, TextFeatures
 from radsweep.models.vlm import VisionLanguageModel
 from radsweep.objectives.views import Words
@@ -40,12 +40,8 @@ class Embedder:
 
     def retrieval(self, name: Split, split: PreparedSplit) -> dict[str, float]:
         """{`text_to_image/recall_at_10`: value, ...} over all studies of the split."""
-        return metrics_of(self.ranks(name, split))
-
-    def ranks(self, name: Split, split: PreparedSplit) -> dict[str, Ranked]:
-        """{`text_to_image`: rank of each study's best positive, ...}"""
         image_MD, text_SD = self.embed(name, split)
-        return ranked(image_MD, text_SD, split.index.image_study_M, split.index.report_group_S)
+        return metrics_of(ranked(image_MD, text_SD, split.index.image_study_M, split.index.report_group_S))
 
     def embed(self, name: Split, split: PreparedSplit) -> tuple[Tensor, Tensor]:
         """Unit embeddings of every image [M, D] and every study's report [S, D]."""
