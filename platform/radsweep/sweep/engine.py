@@ -15,7 +15,8 @@ from radsweep.spec.search import Search
 from radsweep.spec.stage import stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.cluster import Room
-from radsweep.sweep.identity import code_fingerprint, stage_key, versions
+from radsweep.sweep.code import code_fingerprint, versions
+from radsweep.sweep.identity import stage_key
 from radsweep.sweep.plan import cell_trial, planned
 from radsweep.sweep.search import StudySearch
 from radsweep.sweep.slot import SCORE, Slot

@@ -19,7 +19,8 @@ from radsweep.spec.evaluate import shown_names
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.sweep.cluster import Room
-from radsweep.sweep.identity import code_fingerprint, reference_key, versions
+from radsweep.sweep.code import code_fingerprint, versions
+from radsweep.sweep.identity import reference_key
 from radsweep.sweep.plan import folds_of
 from radsweep.sweep.progress import Console
 from radsweep.sweep.sources import prepared_sets, unread

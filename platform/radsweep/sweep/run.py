@@ -19,8 +19,9 @@ from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.sweep import cluster
+from radsweep.sweep.code import code_fingerprint, git_commit, versions
 from radsweep.sweep.engine import Engine
-from radsweep.sweep.identity import cell_key, code_fingerprint, git_commit, versions
+from radsweep.sweep.identity import cell_key
 from radsweep.sweep.plan import cell_trial, folds_of, plan
 from radsweep.sweep.preflight import check_experiment, possible_trials
 from radsweep.sweep.progress import Console
