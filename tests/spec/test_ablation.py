@@ -175,10 +175,18 @@ def test_an_arm_that_fits_no_size_of_the_ablation_is_named() -> None:
 
 
 def test_an_ablation_needs_an_arm() -> None:
-    assert refusal({"arms": {}}) == "FILE: ablation.arms: is empty; expected at least one entry"
+    assert refusal({"arms": {}}).startswith("FILE: ablation.arms: is empty; expected at least one entry")
     assert "ablation.arms.baseline: expected keys with values ({} for none)" in refusal({"arms": {"baseline": None}})
 
 
 def test_a_file_asks_one_question() -> None:
     space = {"train.seed": {"int": [0, 3]}}
     assert "`search` and `ablation` both set" in refusal({"arms": ARMS}, search={"space": space})
+
+
+@pytest.mark.parametrize(
+    "ablation", [{"arms": ARMS}, {"design": "one-at-a-time", "levels": {"train.clip": [2, 3]}}], ids=["arms", "levels"]
+)
+def test_an_experiment_can_be_written_down_and_read_again(ablation: dict[str, Any]) -> None:
+    whole = parse_experiment({"experiment": "t", "data": {"shards": "x"}, "ablation": ablation}, "FILE")
+    assert parse_experiment(whole.model_dump(mode="json"), "FILE") == whole

@@ -29,7 +29,9 @@ def _number_of_seeds(value: Any) -> Any:
 
 class Ablation(Settings):
     arms: dict[str, dict[str, Any]] = Field(
-        default={}, description="Name: {dotted key: value}; an empty one is the baseline", min_length=1
+        default={},
+        description="Name: {dotted key: value}; an empty one is the baseline",
+        json_schema_extra={"minProperties": 1},  # in a file; see `_arms`
     )
     design: Literal["add-one", "leave-one-out", "factorial", "fractional", "one-at-a-time"] = Field(
         default="add-one",
@@ -37,7 +39,7 @@ class Ablation(Settings):
         "those; each of `levels` on the base",
     )
     levels: dict[str, tuple[Any, ...]] = Field(
-        default={}, description="Of design one-at-a-time, instead of arms: {dotted key: [values]}", min_length=1
+        default={}, description="Of design one-at-a-time, instead of arms: {dotted key: [values]}"
     )
     resolution: Literal[3, 4, 5] | None = Field(
         default=None,
@@ -69,7 +71,8 @@ class Ablation(Settings):
         if self.levels:
             raise ValueError(f"levels: of design one-at-a-time alone, and design is {self.design}; set that, or arms")
         if not self.arms:
-            raise ValueError("arms: is missing; expected name: {dotted key: value}, such as baseline: {}")
+            what = "is empty; expected at least one entry" if "arms" in self.model_fields_set else "is missing"
+            raise ValueError(f"arms: {what}, such as `baseline: {{}}`")
         if self.design != "add-one":
             for (a, first), (b, second) in itertools.combinations(self.arms.items(), 2):
                 for key in sorted(first.keys() & second.keys()):
