@@ -10,12 +10,14 @@ from sklearn.metrics import roc_auc_score
 from radsweep.evaluation.queries import QueryResults
 from radsweep.report.evidence import Evidence
 from radsweep.report.evidence_tables import effects as effects_table
+from radsweep.report.evidence_tables import levels as levels_table
 from radsweep.report.evidence_tables import measures as measures_table
 from radsweep.report.further import further
 from radsweep.report.logged import effects as raw_effects
 from radsweep.report.logged import logged
 from radsweep.report.logged import measures as raw_measures
 from radsweep.report.results import Results, join
+from radsweep.spec.ablation import Ablation
 from radsweep.training.record import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
@@ -286,6 +288,48 @@ def test_effects_of_a_factorial_design_are_found_by_what_each_arm_changes(
     assert plain["a",]["difference"]["estimate"] == effects["a",]
     assert plain["a",]["p_holm"] >= plain["a",]["difference"]["p"]
     assert set(results.evidence.effects_p_holm) == {(300, ("a",)), (300, ("b",)), (300, ("a", "b"))}
+
+
+def test_effects_of_a_fraction_say_what_they_are_confounded_with(
+    ablation: Callable[..., Sweep], joined: Joined
+) -> None:
+    parts = {
+        "a": {"objective.local.weight": 1.0},
+        "b": {"objective.text_ssl.weight": 1.0},
+        "c": {"objective.neighbours.weight": 1.0},
+        "d": {"augment.text.swap": 0.1},
+    }
+    designed = Ablation(arms=parts, design="fractional").designed_arms()
+    numbers = {arm: {300: [0.10 + 0.02 * n + 0.01 * r for r in range(3)]} for n, arm in enumerate(designed)}
+    sweep, cells = ablation(numbers)
+    planned = tuple(c.model_copy(update={"changes": designed[c.arm]}) for c in sweep.cells)
+    design = sweep.experiment | {"ablation": {"arms": parts, "design": "fractional"}}
+    table = effects_table(joined(sweep.model_copy(update={"cells": planned, "experiment": design}), cells))
+    also = table.head.index("confounded with")
+    assert {row[0]: row[also].lstrip("−") for row in table.rows} == {
+        **dict.fromkeys("abcd", "interactions of 3 or more"),
+        "a × b": "c × d",
+        "a × c": "b × d",
+        "a × d": "b × c",
+    }
+    on = [np.mean(v[300]) for arm, v in numbers.items() if "a" in arm.split(" + ")]
+    off = [np.mean(v[300]) for arm, v in numbers.items() if "a" not in arm.split(" + ")]
+    shown = float(table.rows[0][2].split(" ")[0].replace("−", "-"))
+    assert shown == pytest.approx(100 * (np.mean(on) - np.mean(off)), abs=0.3)  # hits of 400 queries are whole
+
+
+def test_levels_stand_in_their_order_with_the_base_among_them(ablation: Callable[..., Sweep], joined: Joined) -> None:
+    arms = {"baseline": 0.2, "objective.local.weight=1": 0.3, "objective.local.weight=0.5": 0.25}
+    sweep, cells = ablation({arm: {300: [value, value + 0.01]} for arm, value in arms.items()})
+    levels = {"objective.local.weight": [1, 0.5]}
+    design = sweep.experiment | {"ablation": {"levels": levels, "design": "one-at-a-time"}}
+    table = levels_table(joined(sweep.model_copy(update={"experiment": design}), cells))
+    assert [row[:3] for row in table.rows] == [
+        ("objective.local.weight", level, "300") for level in ("0 (base)", "0.5", "1")
+    ]
+    assert [row[3][:4] for row in table.rows] == ["20.5", "25.5", "30.5"]
+    assert table.rows[0][4] == "–"
+    assert table.rows[2][4].startswith("+10.0 [")
 
 
 def test_a_search_has_no_evidence_of_differences(search: Callable[..., Sweep]) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -42,6 +44,82 @@ def test_factorial_is_every_on_and_off_combination() -> None:
     assert designed["local + seed"] == {"objective.local.weight": 1, "train.seed": 7}
     assert designed["local + sentences + seed"] == ARMS["local"] | ARMS["sentences"] | {"train.seed": 7}
     assert len({tuple(sorted(changes.items())) for changes in designed.values()}) == 2**3
+
+
+SIX = {name: {f"augment.text.{name}": 0.1} for name in ("swap", "delete", "insert", "synonyms")} | {
+    "local": {"objective.local.weight": 1},
+    "views": {"objective.views.image": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("arms", "settings", "runs"),
+    [(3, {"resolution": 3}, 4), (4, {}, 8), (5, {"resolution": 5}, 16), (6, {"runs": 8}, 8), (6, {"runs": 32}, 32)],
+)
+def test_a_fraction_is_balanced_and_holds_the_baseline(arms: int, settings: dict[str, int], runs: int) -> None:
+    names = list(SIX)[:arms]
+    designed = Ablation(arms={n: SIX[n] for n in names}, design="fractional", **settings).designed_arms()
+    assert len(designed) == runs < 2**arms
+    assert next(iter(designed)) == "baseline"
+    assert designed["baseline"] == {}
+    for first, second in itertools.combinations(names, 2):
+        together = Counter(
+            (SIX[first].items() <= on.items(), SIX[second].items() <= on.items()) for on in designed.values()
+        )
+        assert set(together.values()) == {runs // 4}, "any two factors are crossed evenly"
+
+
+@pytest.mark.parametrize(
+    ("ablation", "said"),
+    [
+        ({"arms": ARMS, "design": "fractional"}, "fractional needs 3 arms or more that change something, found 2"),
+        (
+            {"arms": dict(list(SIX.items())[:3]), "design": "fractional"},
+            "resolution 4 of 3 factors takes all 8 combinations; set resolution 3, or use design factorial",
+        ),
+        ({"arms": SIX, "design": "fractional", "resolution": 6}, "ablation.resolution: expected 3, 4 or 5, found 6"),
+        ({"arms": SIX, "design": "fractional", "runs": 24}, "is best with 24 runs; give 8 or 16 or 32"),
+        ({"arms": SIX, "design": "fractional", "runs": 16, "resolution": 4}, "`resolution` and `runs` both set"),
+        ({"arms": SIX, "resolution": 4}, "resolution: of design fractional alone, and design is add-one"),
+        ({"arms": SIX, "design": "factorial", "runs": 8}, "runs: of design fractional alone, and design is factorial"),
+        (
+            {"arms": ARMS, "levels": {"train.clip": [1, 2]}},
+            "levels: of design one-at-a-time alone, and design is add-one",
+        ),
+        ({"design": "one-at-a-time"}, "levels: is missing"),
+        ({"arms": ARMS, "design": "one-at-a-time"}, "arms: design one-at-a-time takes `levels`"),
+        ({"design": "one-at-a-time", "levels": {"train.clip": []}}, "levels.train.clip: is empty"),
+        ({"design": "one-at-a-time", "levels": {"train.clip": [2, 2]}}, "levels.train.clip: 2 is there twice"),
+        ({"design": "one-at-a-time", "levels": {"train.clipp": [2]}}, "ablation.levels.train.clipp: unknown key"),
+        (
+            {"design": "one-at-a-time", "levels": {"train.clip": [2, -1]}},
+            "ablation.levels.train.clip: expected more than 0",
+        ),
+        ({"design": "one-at-a-time", "levels": {"train.clip": [1.0]}}, "every value is the base trial's own"),
+        ({}, "arms: is missing"),
+    ],
+)
+def test_a_design_that_cannot_be_had_is_told(ablation: dict[str, Any], said: str) -> None:
+    assert said in refusal(ablation)
+
+
+def test_one_at_a_time_is_each_level_alone_and_the_base_for_its_own() -> None:
+    levels = {"objective.local.weight": [0, 0.5, 1], "augment.text.sentences": ["all", "one"]}
+    whole = parse_experiment(
+        {
+            "experiment": "t",
+            "data": {"shards": "x"},
+            "ablation": {"design": "one-at-a-time", "levels": levels},
+        },
+        "FILE",
+    )
+    assert whole.ablation is not None
+    assert whole.ablation.designed_arms(whole.trial()) == {
+        "baseline": {},
+        "objective.local.weight=0.5": {"objective.local.weight": 0.5},
+        "objective.local.weight=1": {"objective.local.weight": 1},
+        "augment.text.sentences=one": {"augment.text.sentences": "one"},
+    }
 
 
 @pytest.mark.parametrize("design", ["leave-one-out", "factorial"])
@@ -97,10 +175,18 @@ def test_an_arm_that_fits_no_size_of_the_ablation_is_named() -> None:
 
 
 def test_an_ablation_needs_an_arm() -> None:
-    assert refusal({"arms": {}}) == "FILE: ablation.arms: is empty; expected at least one entry"
+    assert refusal({"arms": {}}).startswith("FILE: ablation.arms: is empty; expected at least one entry")
     assert "ablation.arms.baseline: expected keys with values ({} for none)" in refusal({"arms": {"baseline": None}})
 
 
 def test_a_file_asks_one_question() -> None:
     space = {"train.seed": {"int": [0, 3]}}
     assert "`search` and `ablation` both set" in refusal({"arms": ARMS}, search={"space": space})
+
+
+@pytest.mark.parametrize(
+    "ablation", [{"arms": ARMS}, {"design": "one-at-a-time", "levels": {"train.clip": [2, 3]}}], ids=["arms", "levels"]
+)
+def test_an_experiment_can_be_written_down_and_read_again(ablation: dict[str, Any]) -> None:
+    whole = parse_experiment({"experiment": "t", "data": {"shards": "x"}, "ablation": ablation}, "FILE")
+    assert parse_experiment(whole.model_dump(mode="json"), "FILE") == whole

@@ -39,6 +39,7 @@ class Content:
     entries: list[Entry]
     comparisons: Table
     effects: Table
+    levels: Table
     measures: Table
     further: Table
     by_class: Table
@@ -82,6 +83,7 @@ def content(results: Results) -> Content:
         entries=[arm_entry(results, group) for group in results.groups] if ablation else [],
         comparisons=evidence_tables.comparisons(results),
         effects=evidence_tables.effects(results),
+        levels=evidence_tables.levels(results),
         measures=evidence_tables.measures(results),
         further=further(results),
         by_class=by_class(results),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from radsweep.evaluation.statistics import Importances, fanova_importances
+from radsweep.evaluation.statistics.fractions import Confounded
 from radsweep.evaluation.statistics.importances import FEWEST_TRIALS
 from radsweep.report import multipliers, wording
 from radsweep.report.compute import relative
@@ -10,6 +13,8 @@ from radsweep.report.evidence import Evidence
 from radsweep.report.results import Results
 from radsweep.report.runs import unconverged
 from radsweep.report.tables import Table, cell_numbers, size_cell
+from radsweep.spec import keys
+from radsweep.spec.ablation import level_name
 from radsweep.spec.metrics import DIRECTIONS
 from radsweep.spec.search import Search
 
@@ -53,8 +58,12 @@ def comparisons(results: Results) -> Table:
 
 
 def effects(results: Results) -> Table:
-    """Of a factorial design: each technique averaged over the others, and what two add to each other."""
+    """Of a factorial design: each technique averaged over the others, and what two add to each other.
+
+    Of a fraction also what each number is confounded with.
+    """
     evidence, metric = results.evidence, results.metric
+    fraction = any(effect.confounded != Confounded() for found in evidence.effects.values() for effect in found)
     rows = [
         (
             " × ".join(effect.factors),
@@ -62,14 +71,59 @@ def effects(results: Results) -> Table:
             wording.difference_bracketed(metric, effect.difference),
             wording.p_value(evidence.effects_p_holm[size, effect.factors]).removeprefix("= "),
             effect.others,
+            *([_confounded(effect.confounded)] if fraction else []),
             effect.difference.rests_on,
             cell_numbers([r for r in results.all if r.planned.pairs == size and r.value(metric) is not None]),
         )
         for size, found in evidence.effects.items()
         for effect in found
     ]
-    head = ("factor", "pairs", "effect", "p, Holm", "other factors", "rests on", "cells")
-    return Table("Main effects and interactions", head, tuple(rows))
+    head = ("factor", "pairs", "effect", "p, Holm", "other factors", *(["confounded with"] if fraction else []))
+    return Table("Main effects and interactions", (*head, "rests on", "cells"), tuple(rows))
+
+
+def _confounded(also: Confounded) -> str:
+    """`b × c, −a × d, interactions of 3 or more`: a minus where the number holds the other's negative."""
+    parts = [("−" if sign < 0 else "") + " × ".join(term) for sign, term in also.pairs]
+    parts += [f"interactions of {also.beyond} or more"] if also.beyond else []
+    return ", ".join(parts) or "–"
+
+
+def levels(results: Results) -> Table:
+    """Of a one-at-a-time design: every level of a key in its order, the base trial's own among them."""
+    evidence, metric = results.evidence, results.metric
+    asked = (results.sweep.experiment.get("ablation") or {}).get("levels") or {}
+    rows = []
+    for key, values in asked.items():
+        own = keys.get(results.sweep.experiment, key)
+        for size in results.sizes:
+            for value in _in_order([*values, *([] if own in values else [own])]):
+                arm = results.sweep.baseline if value == own else level_name(key, value)
+                group = results.group(arm, size)
+                if group is None or not group.measured(metric):
+                    continue
+                interval, change = evidence.levels.get((arm, size)), evidence.differences.get((arm, size))
+                shown = wording.value_bracketed(metric, interval) if interval else ""
+                rows.append(
+                    (
+                        key,
+                        wording.setting(value) + (" (base)" if value == own else ""),
+                        size_cell(size),
+                        shown or wording.with_deviation(metric, group.spread(metric)),
+                        wording.difference_bracketed(metric, change) if change else "–",
+                        wording.p_value(evidence.p_holm[arm, size]).removeprefix("= ") if change else "–",
+                        str(len(group.measured(metric))),
+                        cell_numbers(group.measured(metric)),
+                    )
+                )
+    head = ("key", "level", "pairs", "value", "difference from the base", "p, Holm", "n", "cells")
+    return Table("Levels", head, tuple(rows))
+
+
+def _in_order(values: list[Any]) -> list[Any]:
+    """Numbers by size; what is no number as it was given."""
+    numbers = all(isinstance(value, int | float) for value in values)
+    return sorted(values) if numbers else values
 
 
 def measures(results: Results) -> Table:

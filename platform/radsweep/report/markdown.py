@@ -37,7 +37,14 @@ def _lines(results: Results, content: Content) -> Iterator[str]:
         yield from _table(("arm", *map(wording.size_name, results.sizes), "time"), _matrix(results, content))
         value = "Mean [95 % interval]" if results.evidence.levels else "Mean ± standard deviation"
         yield from ("", f"{value} (n replicates); paired difference from the baseline. Time: times the baseline's.")
-    for table in (content.comparisons, content.effects, content.measures, content.further, content.models):
+    for table in (
+        content.comparisons,
+        content.effects,
+        content.levels,
+        content.measures,
+        content.further,
+        content.models,
+    ):
         yield from _titled(table)
     if content.models_about:
         yield from ("", _escaped(content.models_about))

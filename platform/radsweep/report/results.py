@@ -12,6 +12,7 @@ from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
 from radsweep.report.evidence import Evidence, Runs, evidence
 from radsweep.report.folds import with_fold_note
+from radsweep.spec.ablation import ON_OFF
 from radsweep.spec.metrics import HIGHER_IS_BETTER, higher_is_better
 from radsweep.sweep.folds import pool_folds, pooled_queries
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
@@ -105,9 +106,9 @@ class Results:
 
     @property
     def factors(self) -> dict[str, frozenset[str]]:
-        """Of a factorial design: the techniques that are on, by arm."""
+        """Of a factorial design or a fraction of one: the techniques that are on, by arm."""
         ablation = self.sweep.experiment.get("ablation") or {}
-        if ablation.get("design") != "factorial":
+        if ablation.get("design") not in ON_OFF:
             return {}
         changes = {r.planned.arm: r.planned.changes for r in self.all}
         active = {name: of for name, of in ablation["arms"].items() if of}

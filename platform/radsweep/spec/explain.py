@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ _BOUNDS = {
     "too_short": "{min_length} entries or more",
     "too_long": "{max_length} entries at most",
 }
+_KEY_WITHIN = re.compile(r"([a-z_]+)[\w.]*: ")
 _MOST_NAMED = 20  # known keys
 
 
@@ -50,6 +52,8 @@ def explain(model: type[BaseModel], detail: ErrorDetails) -> str:
     message = expectation(detail)
     if key == "evaluate.select":
         return f"{key}: {message}{suggestion(str(detail['input']), metrics.selectable())}"
+    if within := _KEY_WITHIN.match(message):  # of several keys together: the message itself names one
+        return f"{key}.{message}" if key and within[1] in _fields_at(location, model) else f"{key}: {message}"
     given = detail["input"]
     shown = f", found {json.dumps(given, default=str)}" if not isinstance(given, dict | list) else ""
     return f"{key}: {message}{shown}" if key else message
@@ -89,13 +93,17 @@ def _nearest(location: list[str], model: type[BaseModel]) -> str:
     if ".".join(location) in known:
         *outer, last = word.split(".")
         return f"; dots are for --set, arms and spaces, here write {': {'.join([*outer, last])}: ...{'}' * len(outer)}"
-    inner: type[BaseModel] | None = model
-    for part in parents:
-        field = inner.model_fields.get(part) if inner else None
-        inner = keys.field_model(field.annotation) if field else inner  # a mapping's own key keeps the model
-    siblings = [".".join([*parents, name]) for name in inner.model_fields] if inner else []
+    siblings = [".".join([*parents, name]) for name in _fields_at(parents, model)]
     near = difflib.get_close_matches(".".join(location), siblings, 1, 0.8)
     return ("" if near else _elsewhere(word, known)) or suggestion(".".join(location), siblings)
+
+
+def _fields_at(location: Sequence[str], model: type[BaseModel]) -> list[str]:
+    inner: type[BaseModel] | None = model
+    for part in location:
+        field = inner.model_fields.get(part) if inner else None
+        inner = keys.field_model(field.annotation) if field else inner  # a mapping's own key keeps the model
+    return list(inner.model_fields) if inner else []
 
 
 def _elsewhere(word: str, known: Sequence[str]) -> str:

@@ -121,15 +121,23 @@ def _ablation_problems(experiment: Experiment) -> Iterator[str]:
             if problem := _value_problem(base, key, value):
                 sound = False
                 yield f"ablation.arms.{arm}.{key}: {problem}"
+    for key, values in experiment.ablation.levels.items():
+        if problem := next((found for value in values if (found := _value_problem(base, key, value))), None):
+            sound = False
+            yield f"ablation.levels.{key}: {problem}"
     if not sound:
         return
-    for arm, changes in experiment.ablation.designed_arms().items():
+    designed = experiment.ablation.designed_arms(base)
+    part = "levels" if experiment.ablation.levels else "arms"
+    if part == "levels" and len(designed) == 1:
+        yield "ablation.levels: every value is the base trial's own, so that nothing is compared; add another"
+    for arm, changes in designed.items():
         sizes: list[dict[str, Any]] = [{"data.pairs": n} for n in experiment.ablation.pairs] or [{}]
         for size in sizes:
             try:
                 trial_with(base, changes | size)
             except InputError as error:
-                yield f"ablation.arms.{arm}: {str(error).removeprefix('trial: ')}"
+                yield f"ablation.{part}.{arm}: {str(error).removeprefix('trial: ')}"
 
 
 def _search_problems(experiment: Experiment) -> Iterator[str]:

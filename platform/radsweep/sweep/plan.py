@@ -57,6 +57,7 @@ def ablation_cells(base: Trial, ablation: Ablation, key_of: KeyOf) -> list[Plann
     """
     sizes = ablation.pairs or (None,)
     replicates = itertools.product(range(ablation.seeds.subset), range(ablation.seeds.init))
+    arms = ablation.designed_arms(base)
     cells: list[PlannedCell] = []
     for size, (subset, start), fold in itertools.product(sizes, list(replicates), folds_of(base)):
         seeds = {
@@ -64,7 +65,7 @@ def ablation_cells(base: Trial, ablation: Ablation, key_of: KeyOf) -> list[Plann
             "train.seed": base.train.seed + subset * ablation.seeds.init + start,
         }
         sized = (seeds if size is None else seeds | {"data.pairs": size}) | fold
-        for arm, changes in ablation.designed_arms().items():
+        for arm, changes in arms.items():
             cell = planned(base, sized | changes, key_of, len(cells), arm)
             cells.append(cell.model_copy(update={"changes": changes}))
     return cells

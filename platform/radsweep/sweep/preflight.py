@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 from radsweep.augment.words import check_words
 from radsweep.errors import InputError
@@ -99,6 +98,5 @@ def _combinations(base: Trial, search: Search) -> Iterator[Trial]:
 
 
 def _varied_keys(experiment: Experiment) -> set[str]:
-    arms: dict[str, dict[str, Any]] = experiment.ablation.arms if experiment.ablation else {}
-    keys = {key for changes in arms.values() for key in changes}
+    keys = experiment.ablation.varied() if experiment.ablation else set()
     return keys | set(experiment.search.space if experiment.search else ())

@@ -188,7 +188,7 @@ def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> tuple
 
 
 def _new_sweep(experiment: Experiment) -> SweepRecord:
-    arms = experiment.ablation.designed_arms() if experiment.ablation else {}
+    arms = experiment.ablation.designed_arms(experiment.trial()) if experiment.ablation else {}
     unchanged = [arm for arm, changes in arms.items() if not changes]
     asked = experiment.model_dump(mode="json", exclude_none=True)
     if experiment.run.tracking_uri:  # the record goes to MLflow and whoever reads it: no password

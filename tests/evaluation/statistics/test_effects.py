@@ -9,6 +9,7 @@ from statsmodels.formula.api import ols
 
 from radsweep.evaluation.statistics import PatientResamples, estimate_means, factorial_effects
 from radsweep.evaluation.statistics.estimates import Estimates
+from radsweep.spec.ablation import Ablation
 
 
 def run(arms: dict[str, set[str]], seed: int = 0) -> Estimates:
@@ -33,6 +34,63 @@ def test_the_effects_of_all_combinations_are_the_coefficients_of_least_squares()
         assert effect.difference.estimate == pytest.approx(fitted[":".join(effect.factors)])
         assert effect.others == "averaged"
         assert effect.difference.low < effect.difference.estimate < effect.difference.high
+
+
+def exact(arms: dict[str, set[str]], value_of: dict[tuple[str, ...], float]) -> Estimates:
+    """A response without noise: each arm's value is the sum of the coefficients of its on/off (1, -1) products."""
+
+    def response(on: set[str]) -> float:
+        return sum(c * np.prod([1 if name in on else -1 for name in term]) for term, c in value_of.items())
+
+    resamples = PatientResamples.draw(np.arange(30), count=50)
+    return estimate_means({arm: np.full((2, 30), response(on)) for arm, on in arms.items()}, resamples)
+
+
+def fractional(names: str, **settings: int) -> dict[str, set[str]]:
+    changes = {name: {f"augment.text.{name}": 1} for name in names}
+    kept = Ablation(arms=changes, design="fractional", **settings).designed_arms()
+    return {arm: {name for name in names if f"augment.text.{name}" in on} for arm, on in kept.items()}
+
+
+@pytest.mark.parametrize(
+    ("names", "resolution", "runs"),
+    [("abc", 3, 4), ("abcd", 4, 8), ("abcde", 3, 8), ("abcde", 5, 16), ("abcdef", 4, 16)],
+)
+def test_effects_of_a_fraction_are_least_squares_and_name_what_they_are_confounded_with(
+    names: str, resolution: int, runs: int
+) -> None:
+    arms = fractional(names, resolution=resolution)
+    assert len(arms) == runs
+    rng = np.random.default_rng(0)
+    terms = [*((n,) for n in names), *itertools.combinations(names, 2)]
+    truth = {term: float(rng.normal()) for term in terms}
+    found = factorial_effects(exact(arms, truth), arms)
+
+    # What stands in the row of a chain alone, fitted by least squares
+    sign = np.array([[1 if n in on else -1 for n in names] for on in arms.values()], dtype=float)
+    column = {term: sign[:, [names.index(n) for n in term]].prod(1) for term in terms}
+    response = sum(truth[term] * column[term] for term in terms)
+    model = np.column_stack([np.ones(runs), *(column[e.factors] for e in found)])
+    fitted = np.linalg.lstsq(model, response, rcond=None)[0][1:]
+    assert [e.difference.estimate for e in found] == pytest.approx(
+        [2 ** len(e.factors) * c for e, c in zip(found, fitted, strict=True)]
+    )
+
+    named = [*(e.factors for e in found), *(term for e in found for _, term in e.confounded.pairs)]
+    assert sorted(named) == sorted(terms), "every term is either told or named as confounded, once"
+    for e in found:
+        whole = truth[e.factors] + sum(s * truth[term] for s, term in e.confounded.pairs)
+        assert e.difference.estimate == pytest.approx(2 ** len(e.factors) * whole)
+        if resolution >= 4 and len(e.factors) == 1:
+            assert not e.confounded.pairs
+        if resolution == 5:
+            assert not e.confounded.pairs
+
+
+def test_a_fraction_half_run_tells_no_factor_that_goes_with_another() -> None:
+    arms = fractional("abcd", resolution=4)
+    some = dict(list(arms.items())[:4])
+    assert all(len(e.factors) == 1 or e.others != "averaged" for e in factorial_effects(run(some), some))
 
 
 def test_one_factor_added_at_a_time_is_compared_with_the_baseline() -> None:

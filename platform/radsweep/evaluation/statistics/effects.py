@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from radsweep.evaluation.statistics.estimates import Estimates
+from radsweep.evaluation.statistics.fractions import Confounded, Factors, chains, is_fraction, weights
 from radsweep.evaluation.statistics.intervals import LEVEL, Difference, contrast
 
 Others = Literal["averaged", "off", "on"]
-Factors = frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Effect:
     factors: tuple[str, ...]
     others: Others  # what the other factors were: every combination averaged, all off, or all on
     difference: Difference
+    confounded: Confounded = field(default_factory=Confounded)  # of a fraction: what the number holds as well
 
 
 def factorial_effects(
@@ -29,14 +30,15 @@ def factorial_effects(
     """What the design can tell, main effects first.
 
     All combinations of the factors: effects averaged over the other factors (Montgomery, Design and Analysis of
-    Experiments, chapter 6; his interaction is half of ours). Otherwise from the arm without any factor: each factor
+    Experiments, chapter 6; his interaction is half of ours). A regular fraction of them: the same contrasts, each once,
+    with what they are confounded with (his chapter 8). Otherwise from the arm without any factor: each factor
     alone, and pairs where their arm was run. Otherwise from the arm with all: what leaving one out costs.
 
     Args:
         factors_of: the factors that are on, by arm.
 
     Raises:
-        ValueError: two arms with the same factors, or a design that is none of the three.
+        ValueError: two arms with the same factors, or a design that is none of the four.
     """
     arm_of: dict[Factors, str] = {}
     for arm, on in factors_of.items():
@@ -45,23 +47,26 @@ def factorial_effects(
     every = sorted(frozenset().union(*arm_of))
     terms = [*((name,) for name in every), *itertools.combinations(every, 2)]
     others: Others = "off"
+    confounded: dict[tuple[str, ...], Confounded] = {}
     if len(arm_of) == 2 ** len(every):
         others = "averaged"
-        weights = {term: _averaged(term, arm_of) for term in terms}
+        weight_of = {term: weights(term, arm_of) for term in terms}
+    elif is_fraction(arm_of.keys(), every):
+        others = "averaged"
+        confounded = chains(arm_of.keys(), every)
+        weight_of = {term: weights(term, arm_of) for term in confounded}
     elif frozenset() in arm_of:
-        weights = {term: _from(frozenset(), term, arm_of) for term in terms}
+        weight_of = {term: _from(frozenset(), term, arm_of) for term in terms}
     elif frozenset(every) in arm_of:
         others = "on"
-        weights = {term: _from(frozenset(every), term, arm_of) for term in terms}
+        weight_of = {term: _from(frozenset(every), term, arm_of) for term in terms}
     else:
         raise ValueError("no arm with all factors off and none with all on: effects have nothing to start from")
-    found = {term: weight_of for term, weight_of in weights.items() if weight_of}
-    return tuple(Effect(term, others, contrast(estimates, w, level=level)) for term, w in found.items())
-
-
-def _averaged(term: tuple[str, ...], arm_of: Mapping[Factors, str]) -> dict[str, float]:
-    share = 2 ** len(term) / len(arm_of)
-    return {arm: share * (-1) ** len(set(term) - on) for on, arm in arm_of.items()}
+    return tuple(
+        Effect(term, others, contrast(estimates, of, level=level), confounded.get(term, Confounded()))
+        for term, of in weight_of.items()
+        if of
+    )
 
 
 def _from(start: Factors, term: tuple[str, ...], arm_of: Mapping[Factors, str]) -> dict[str, float]:

@@ -1,0 +1,179 @@
+"""10,000 finished cells in a store: seconds to plan them, to resume their sweep, and to write their report.
+
+An ablation of 20 arms at 5 sizes with 100 replicates. Records and what each of 200 queries got are made up and written
+beforehand; the sweep is the real one, on a local Ray and an MLflow on SQLite, and finds every cell in the store. MLflow
+gets what is reused in the background: `mlflow_s` is how long it took after the sweep had ended.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import Figures, phantom, run, tell
+
+from radsweep.data.shards import read_manifest
+from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
+from radsweep.spec.experiment import Experiment
+from radsweep.spec.load import parse_experiment
+from radsweep.sweep.identity import cell_key, code_fingerprint, versions
+from radsweep.sweep.plan import cell_trial, plan
+from radsweep.sweep.store import RECORD, Store
+from radsweep.training.record import CellRecord, PlannedCell, Validation
+
+ARMS, SIZES, REPLICATES, QUERY_COUNT = 20, (20, 40, 60, 80, 100), 100, 200
+DIRECTIONS = ("text_to_image", "image_to_text")
+
+
+def measure(folder: Path, quick: bool) -> Figures:
+    arms, replicates = (4, 3) if quick else (ARMS, REPLICATES)
+    shards = phantom(folder, max(SIZES), quick=True)
+    file = folder / "experiment.json"
+    file.write_text(experiment(shards, folder, arms, replicates).model_dump_json())
+    cells = _alone("write", file)["cells"]
+    tell(f"{cells:,} cells are there")
+    planned = _alone("plan", file)
+    resumed = _alone("resume", file)
+    return {
+        "cells": cells,
+        "plan_s": planned["plan_s"],
+        **{key: resumed[key] for key in ("resume_s", "report_s", "mlflow_s", "mlflow_left", "peak_mb")},
+        "plan_peak_mb": planned["peak_mb"],
+        "before_mb": resumed["before_mb"],
+        "page_mb": resumed["page_mb"],
+    }
+
+
+def experiment(shards: Path, folder: Path, arms: int, replicates: int) -> Experiment:
+    weights = {"baseline": {}} | {f"local {n}": {"objective.local.weight": n / 10} for n in range(1, arms)}
+    return parse_experiment(
+        {
+            "experiment": "many-cells",
+            "data": {"shards": str(shards), "source": "cached"},
+            "ablation": {"arms": weights, "pairs": list(SIZES), "seeds": replicates},
+            "run": {"store": str(folder / "store"), "tracking_uri": f"sqlite:///{folder}/mlflow.db"},
+        },
+        "many_cells.py",
+    )
+
+
+def planned_cells(asked: Experiment) -> list[PlannedCell]:
+    fingerprint = read_manifest(asked.data.shards).fingerprint
+    return plan(asked, lambda trial: cell_key(trial, fingerprint, "cpu"))
+
+
+def write(asked: Experiment) -> Figures:
+    """Records as trials would leave them, apart from the fsync of each."""
+    store, cells = Store(Path(str(asked.run.store))), planned_cells(asked)
+    base, fingerprint = asked.trial(), read_manifest(asked.data.shards).fingerprint
+    rng = np.random.default_rng(0)
+    names = [f"{n:032x}" for n in range(QUERY_COUNT)]
+    ease_Q = rng.normal(size=QUERY_COUNT)
+    gain = {arm: 0.02 * n for n, arm in enumerate(dict.fromkeys(cell.arm for cell in cells))}
+    for cell in cells:
+        level = 0.5 * np.log(cell.pairs or 1) + gain[cell.arm] + ease_Q + 0.5 * rng.normal(size=QUERY_COUNT)
+        rank_Q = np.clip(np.round(np.exp(4.5 - level)), 1, QUERY_COUNT)
+        ranks, others = dict.fromkeys(DIRECTIONS, rank_Q), dict.fromkeys(DIRECTIONS, np.full(QUERY_COUNT, 199.0))
+        write_queries(store.cell_folder(cell.key) / QUERIES, QueryResults(tuple(names), tuple(names), ranks, others))
+        record = _record(cell, cell_trial(base, cell).model_dump(mode="json"), rank_Q, fingerprint)
+        (store.cell_folder(cell.key) / RECORD).write_text(record.model_dump_json())
+    return {"cells": len(cells)}
+
+
+def _record(cell: PlannedCell, trial: dict[str, Any], rank_Q: np.ndarray, data: str) -> CellRecord:
+    values = {f"recall_at_{k}": float((rank_Q <= k).mean()) for k in (1, 5, 10, 50)}
+    values |= {"median_rank": float(np.median(rank_Q)), "mean_rank": float(rank_Q.mean())}
+    metrics = {
+        split: {f"{split}/{direction}/{name}": value for direction in DIRECTIONS for name, value in values.items()}
+        for split in ("val", "test")
+    }
+    looks = tuple(
+        Validation(epoch=n, step=20 * n, seconds=3.0 * n, metrics={"train/loss": 4 - 0.1 * n, **metrics["val"]})
+        for n in range(1, 11)
+    )
+    seconds = {"training": 25.0, "evaluation": 5.0, "checkpoint": 0.1, "total": 30.2}
+    return CellRecord(
+        key=cell.key, trial=trial, status="finished", pairs=cell.pairs or 0, history=looks, best=metrics["val"],
+        best_step=200, final=metrics["test"], converged=True, epochs=10, steps=200, seconds=seconds, data=data,
+        pool={f"{split}/{what}": QUERY_COUNT for split in ("val", "test") for what in ("queries", "candidates")},
+        chance={name: 0.05 for of in metrics.values() for name in of}, code=code_fingerprint(), versions=versions(),
+        started="2026-11-01T10:00:00.000+00:00", ended="2026-11-01T10:00:30.200+00:00",
+    )  # fmt: skip
+
+
+def time_plan(asked: Experiment) -> Figures:
+    from radsweep.sweep.preflight import check_experiment
+
+    began = time.perf_counter()
+    check_experiment(asked, "many_cells.py")
+    planned_cells(asked)
+    return {"plan_s": time.perf_counter() - began, "peak_mb": _peak()}
+
+
+def time_resume(asked: Experiment) -> Figures:
+    """The sweep without its report, the report, and what MLflow still waits for."""
+    from radsweep.report.write import Written, write_report
+    from radsweep.sweep import cluster
+    from radsweep.sweep import run as sweep_run
+    from radsweep.tracking.mirror import spool_folder
+    from radsweep.tracking.spool import Spool
+
+    cluster.connect()  # a Ray is there already: its start is the same for 1 cell and for 10,000
+    before = _peak()
+    spent: dict[str, float] = {}
+
+    def timed(*arguments: Any) -> Written:
+        began = time.perf_counter()
+        written = write_report(*arguments)
+        spent["report"] = time.perf_counter() - began
+        spent["page"] = written.page.stat().st_size / 2**20
+        spent["ended"] = time.perf_counter()
+        return written
+
+    began = time.perf_counter()
+    record = sweep_run.run_sweep(asked, "many_cells.py", timed)
+    ended = time.perf_counter()
+    assert record.status == "finished", record.status
+    assert record.cost["trials_run"] == 0, "every cell is there"
+    left = len(Spool(spool_folder(Path(str(asked.run.store)), record.id)).waiting())
+    return {
+        "resume_s": spent["ended"] - spent["report"] - began,
+        "report_s": spent["report"],
+        "mlflow_s": ended - spent["ended"],
+        "mlflow_left": left,
+        "page_mb": spent["page"],
+        "before_mb": before,
+        "peak_mb": _peak(),
+    }
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _alone(part: str, file: Path) -> Figures:
+    """In a process of its own, for its memory."""
+    command = [sys.executable, __file__, part, str(file)]
+    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    figures: Figures = json.loads(out.splitlines()[-1])
+    return figures
+
+
+def _part(arguments: Iterable[str]) -> None:
+    part, file = arguments
+    asked = Experiment.model_validate_json(Path(file).read_text())
+    print(json.dumps({"write": write, "plan": time_plan, "resume": time_resume}[part](asked)))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        _part(sys.argv[1:])
+    else:
+        run(measure)
