@@ -23,6 +23,7 @@ import pytest
 
 import radsweep.sweep  # noqa: F401 - sets what Ray reads when it is imported
 
+sys.path.insert(0, str(Path(__file__).parent))  # `searched` is a module beside the tests
 for _variable in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RADSWEEP_STORE", "MLFLOW_TRACKING_URI"):
     os.environ.pop(_variable, None)
 os.environ["RAY_AUTH_MODE"] = "disabled"

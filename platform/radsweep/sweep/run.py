@@ -25,6 +25,7 @@ from radsweep.sweep.plan import cell_trial, folds_of, plan
 from radsweep.sweep.preflight import check_experiment, possible_trials
 from radsweep.sweep.progress import Console
 from radsweep.sweep.questions import latest_unfinished, question_key
+from radsweep.sweep.reach import check_nodes, check_room
 from radsweep.sweep.results import Ending, how_it_ended, is_complete, statistics, winner
 from radsweep.sweep.sources import Preparations, check_shards, check_sizes, data_card, dataset_folder, source_for
 from radsweep.sweep.store import Store, store_folder
@@ -89,6 +90,9 @@ def _run(
         experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
         base = experiment.trial()
     streamed = base.data.source == "streamed"
+    if not streamed:
+        check_room(list(possible_trials(experiment)), shards, cluster.object_store(), where)
+    check_nodes(store.root, [shards.folder, *map(Path, base.evaluate.sets)], where)
     for values in folds_of(base):
         check_tasks(base.evaluate, preparations.shards_of(trial_with(base, values)), "test", streamed, where)
     if streamed and any(trial.adapt.image.method != "none" for trial in possible_trials(experiment)):

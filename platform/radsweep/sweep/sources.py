@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -154,12 +154,16 @@ def source_for(trials: Iterable[Trial], shards: ShardIndex, capacity: float) -> 
     trials = list(trials)
     if any(trial.data.folds for trial in trials):
         return "cached"
+    return "cached" if decoded_bytes(trials, shards) <= SHARE_OF_STORE * capacity else "streamed"
+
+
+def decoded_bytes(trials: Sequence[Trial], shards: ShardIndex) -> int:
+    """What all images of the splits take once decoded, and those that adaptation learns from, at every size asked."""
     images = sum(index.images for index in shards.splits.values())
     if "images" in unpaired_of(trials):
         images += shards.manifest.images["images"]["train"]
     shapes = {(trial.model.image.size, trial.model.image.channels) for trial in trials}
-    needed = sum(images * channels * size**2 for size, channels in shapes)
-    return "cached" if needed <= SHARE_OF_STORE * capacity else "streamed"
+    return sum(images * channels * size**2 for size, channels in shapes)
 
 
 class Preparations:

@@ -78,6 +78,9 @@ class Watch(Callback):
         if record is not None:  # one that a scheduler stopped writes its record a moment later: see `settle`
             self._end(cell, record, record.status)
 
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.console.say(f"A slot died; {_place(_cell(trial.config))} goes on in another, from its last checkpoint")
+
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial whose slot died too often: it is told as failed, and the others go on."""
         cell = _cell(trial.config)
@@ -136,9 +139,7 @@ class Watch(Callback):
         done = sum(self.counts.values())
         score = record.best.get(self.select)
         told = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")
-        fold = "" if cell.fold is None else f"fold {cell.fold}"
-        place = " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", f"seed {cell.subset_seed}", fold]))
-        self.console.say(f"{done:>4} of {self.total}  {how:<8}  {place:<40}  {told}{self._left(done)}")
+        self.console.say(f"{done:>4} of {self.total}  {how:<8}  {_place(cell):<40}  {told}{self._left(done)}")
         self.advance(done)
 
     def _left(self, done: int) -> str:
@@ -147,6 +148,14 @@ class Watch(Callback):
             return ""
         seconds = (time.monotonic() - self.started) / run * (self.total - done)
         return f"  about {seconds / 60:.0f} min left" if seconds >= 60 else f"  about {seconds:.0f} s left"
+
+
+def _place(cell: PlannedCell) -> str:
+    """In words for people."""
+    if cell.stage:
+        return f"the adaptation stage, {cell.stage}"
+    fold = "" if cell.fold is None else f"fold {cell.fold}"
+    return " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", f"seed {cell.subset_seed}", fold]))
 
 
 def _cell(config: dict[str, Any]) -> PlannedCell:
