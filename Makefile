@@ -11,7 +11,7 @@ test: .venv/installed
 	$(BIN)/python -m pytest -m "not slow"
 
 chaos: .venv/installed
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -s
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

@@ -1,17 +1,29 @@
-"""One Ray and one small phantom data set for the whole session. The settings stand before anything imports Ray."""
+"""One Ray and one small phantom data set for the session, a real MLflow server that may be killed.
+
+The settings stand before anything imports Ray.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import radsweep.sweep  # noqa: F401 - sets what Ray reads when it is imported
 
+sys.path.insert(0, str(Path(__file__).parent))  # `searched` is a module beside the tests
 for _variable in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RADSWEEP_STORE", "MLFLOW_TRACKING_URI"):
     os.environ.pop(_variable, None)
 os.environ["RAY_AUTH_MODE"] = "disabled"
@@ -91,3 +103,70 @@ def ray_session(short_folder: Path) -> Iterator[None]:
     )
     yield
     ray.shutdown()
+
+
+def quiet_port() -> int:
+    """A free port below those that systems hand out: while the server is away nobody, such as Ray, is given it."""
+    for port in random.SystemRandom().sample(range(10_000, 30_000), 100):
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
+
+
+class Server:
+    """`mlflow server` as a process of our own, killed and started again on the same port and database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = quiet_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        argv = [sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1"]
+        argv += ["--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"]
+        argv += ["--artifacts-destination", str(self.folder / "mlartifacts")]
+        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        log = (self.folder / "server.log").open("ab")
+        self.process = subprocess.Popen(
+            argv, env=os.environ | quiet, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
+        )
+        wait_until(self._answers)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)  # its session is its own: the workers it started, no others
+            self.process.wait()
+            self.process = None
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+        return False
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copy(template, folder / "mlflow.db")
+    running = Server(folder)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.kill()
+
+
+@pytest.fixture(scope="session")
+def wait() -> Callable[[Callable[[], bool]], None]:
+    return wait_until
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Poll; the suite's own limit ends what never comes true."""
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("never came true")

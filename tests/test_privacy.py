@@ -7,15 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
-import sqlite3
-import zipfile
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -30,6 +25,7 @@ from radsweep.sweep.store import Store
 from radsweep.tracking.delivery import replay
 from radsweep.tracking.mirror import spool_folder
 from radsweep.training.record import SweepRecord
+from searched import marked
 
 MARK = "qzmark"
 PHRASE = "faint opacity projects over the lower zone"  # of every report: its words may be known, never their order
@@ -122,36 +118,6 @@ def source(root: Path) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return root
-
-
-def contents(path: Path) -> Iterator[bytes]:
-    """A file's name and bytes, and what lies compressed within."""
-    yield str(path).encode()
-    data = path.read_bytes()
-    yield data
-    if data.startswith(b"PAR1"):
-        table = pq.read_table(io.BytesIO(data))
-        yield f"{table.schema.metadata}".encode()
-        for column in table.columns:
-            yield f"{column.to_pylist()}".encode()
-    elif data.startswith(b"PK"):
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            yield from (archive.read(name) for name in archive.namelist())
-    elif data.startswith(b"SQLite format 3"):
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-            yield "\n".join(database.iterdump()).encode()
-
-
-def marked(folder: Path, *marks: str) -> list[str]:
-    """Files below a folder that hold any of the marks, in whatever case."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
-    assert files
-    wanted = [mark.lower().encode() for mark in marks]
-    return [
-        str(file.relative_to(folder))
-        for file in files
-        if any(mark in content.lower() for content in contents(file) for mark in wanted)
-    ]
 
 
 def test_the_search_finds_what_the_packed_data_set_holds(swept: Swept) -> None:

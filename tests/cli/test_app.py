@@ -14,7 +14,7 @@ from radsweep.data.importers.csv_settings import CsvSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "torchvision", "ray", "mlflow", "transformers", "pandas", "pyarrow", "numpy")
-COMMANDS = ("phantom", "pack csv", "inspect", "sweep", "train", "submit", "evaluate", "report", "ui", "schema")
+COMMANDS = ("phantom", "pack csv", "inspect", "sweep", "train", "submit", "evaluate", "report", "sync", "ui", "schema")
 Run = Callable[..., Any]
 
 

@@ -1,18 +1,8 @@
-"""A synthetic sweep's records, a migrated database to copy, and a real MLflow server that may be killed."""
+"""A synthetic sweep's records, a migrated database to copy."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import random
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -113,70 +103,3 @@ def made() -> SimpleNamespace:
 def store(tmp_path: Path, template: Path) -> Path:
     shutil.copy(template, tmp_path / "mlflow.db")
     return tmp_path
-
-
-def quiet_port() -> int:
-    """A free port below those that systems hand out: while the server is away nobody, such as Ray, is given it."""
-    for port in random.SystemRandom().sample(range(10_000, 30_000), 100):
-        with socket.socket() as free, contextlib.suppress(OSError):
-            free.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port")
-
-
-class Server:
-    """`mlflow server` as a process of our own, killed and started again on the same port and database."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = quiet_port()
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        argv = [sys.executable, "-m", "mlflow", "server", "--port", str(self.port), "--workers", "1"]
-        argv += ["--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}"]
-        argv += ["--artifacts-destination", str(self.folder / "mlartifacts")]
-        quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        log = (self.folder / "server.log").open("ab")
-        self.process = subprocess.Popen(
-            argv, env=os.environ | quiet, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
-        )
-        wait_until(self._answers)
-
-    def kill(self) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)  # its session is its own: the workers it started, no others
-            self.process.wait()
-            self.process = None
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-        return False
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    shutil.copy(template, folder / "mlflow.db")
-    running = Server(folder)
-    try:
-        running.start()
-        yield running
-    finally:
-        running.kill()
-
-
-@pytest.fixture(scope="session")
-def wait() -> Callable[[Callable[[], bool]], None]:
-    return wait_until
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Poll; the suite's own limit ends what never comes true."""
-    for _ in range(6000):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError("never came true")

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from synthetic import synthetic_data, synthetic_trial
 
+from radsweep.data.folder import no_room
 from radsweep.spec.trial import Trial
 from radsweep.training import checkpoint, loop, trainer
+from radsweep.training.cell import run_cell
 from radsweep.training.collectives import Workers
 from radsweep.training.loop import TrialFailed
 from radsweep.training.outcome import Outcome
 from radsweep.training.read_split import load_checkpoint, measured_of
 from radsweep.training.record import Validation
+from radsweep.training.task import Task
 from radsweep.training.trainer import train
 
 CPU = torch.device("cpu")
@@ -105,6 +109,27 @@ def test_resume_gives_the_same_numbers_as_an_uninterrupted_run(
     assert not (tmp_path / "resume").exists()
 
 
+@pytest.mark.parametrize("at", [2, 8])
+def test_a_paused_trial_has_its_checkpoint_and_goes_on_from_there(at: int, tmp_path: Path) -> None:
+    trial = synthetic_trial(**EVERYTHING)
+    undisturbed = run(trial, read_test=True)
+    paused_at = next(v.step for v in undisturbed.history if v.step >= at)
+    told: list[int] = []
+
+    def pausing(validation: Validation) -> int:
+        told.append(validation.step)
+        return loop.PAUSE if validation.step == paused_at else loop.GO_ON
+
+    with pytest.raises(loop.Paused):
+        run(trial, read_test=True, folder=tmp_path, report=pausing)
+    assert told[-1] == paused_at
+    assert not (tmp_path / "checkpoint").exists()
+    after: list[int] = []
+    resumed = run(trial, read_test=True, folder=tmp_path, report=lambda v: after.append(v.step) or True)
+    assert min(after) > paused_at
+    assert numbers(resumed) == numbers(undisturbed)
+
+
 def test_the_weights_that_are_validated_tested_and_kept_are_the_averaged_ones(tmp_path: Path) -> None:
     trial = synthetic_trial(**{"train.ema": 0.5, "train.batch_size": 32, "train.steps": 6, "evaluate.every_steps": 6})
     course = trainer.TrialCourse(trial, synthetic_data(), Workers(), CPU)
@@ -172,6 +197,22 @@ def test_an_interrupted_write_leaves_the_old_checkpoint_or_the_new(
     found = checkpoint.read_folder(folder)
     assert found is not None
     assert found[1] == {"step": 1}
+
+
+def test_a_full_disk_is_told_with_the_folder_and_is_no_trials_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full_disk(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full_disk)
+    trial = synthetic_trial(**{"train.steps": 2})
+    task = Task("key", trial.model_dump(mode="json"), str(tmp_path), "", False, "", {}, {})
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        run_cell(task, synthetic_data(), Workers(), CPU, lambda validation: True)
+    assert no_room(raised.value)
+    assert raised.value.filename == str(tmp_path / "checkpoint")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_subset_larger_than_the_data_fails() -> None:

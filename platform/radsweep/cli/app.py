@@ -10,6 +10,8 @@ import typer
 
 from radsweep import __version__
 from radsweep.cli import data, experiments, results
+from radsweep.cli.sync import sync
+from radsweep.data.folder import no_room
 from radsweep.errors import InputError
 
 Command = Callable[..., Any]
@@ -38,6 +40,7 @@ _add(app, "train", experiments.train, "radsweep train search_spaces/quickstart.y
 _add(app, "submit", experiments.submit, "radsweep submit search_spaces/quickstart.yaml --address http://HEAD:8265")
 _add(app, "evaluate", results.evaluate, "radsweep evaluate ~/radsweep/sweeps/ID/report/winner --data my-shards")
 _add(app, "report", results.report, "radsweep report low-data-ablation")
+_add(app, "sync", sync, "radsweep sync --store ~/radsweep")
 _add(app, "ui", results.ui, "radsweep ui --port 5000")
 _add(app, "schema", experiments.schema, "radsweep schema > experiment.schema.json")
 
@@ -67,5 +70,6 @@ def main() -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"radsweep: {error.filename}: {error.strerror}", file=sys.stderr)
+        more = "; free space there, then go on with --resume" if no_room(error) else ""
+        print(f"radsweep: {error.filename}: {error.strerror}{more}", file=sys.stderr)
         sys.exit(1)

@@ -17,6 +17,11 @@ _LOCK = ".lock"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
+def no_room(error: BaseException) -> bool:
+    """Whether the disk, a quota or a limit on files is what an error comes from."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
+
+
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A temporary sibling of `out` to write into; renamed to `out` at the end, removed if anything is raised.
@@ -47,8 +52,8 @@ def new_folder(out: Path) -> Iterator[Path]:
         sync(out.parent)
     except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            raise InputError(f"no room left for {out} ({os.strerror(error.errno)}): free space there") from error
+        if isinstance(error, OSError) and no_room(error):
+            raise InputError(f"no room left for {out} ({error.strerror}): free space there") from error
         raise
     finally:
         lock.close()

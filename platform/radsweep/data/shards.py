@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from radsweep.data.fingerprint import Fingerprint
@@ -161,6 +163,21 @@ def verify_shards(folder: str | Path, manifest: Manifest) -> None:
             raise InputError(f"{folder}: shard {shard.path} cannot be read: {error.strerror}") from error
         if found != shard.sha256:
             raise InputError(f"{folder}: shard {shard.path} is damaged (its hash differs); copy it again")
+
+
+def damage(path: str) -> str:
+    """Why a shard cannot be read to its end, in a few words; empty where it can."""
+    try:
+        file = pq.ParquetFile(path)
+        for number in range(file.num_row_groups):
+            file.read_row_group(number)
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror or 'damaged'})"
+    except (pa.ArrowException, ValueError):
+        return "is damaged"
+    return ""
 
 
 def _check(study: Study) -> None:

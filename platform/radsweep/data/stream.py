@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import ray
 
 from radsweep.data.decode import DECODED_AT_ONCE, Decoder, ShardIndex, with_unpaired
 from radsweep.data.prepared import Block, PreparedData, Unpaired, assemble, first_images, prepared_data
+from radsweep.data.shards import damage
 from radsweep.data.tokenizer import load_tokenizer
+from radsweep.errors import InputError
 
 
 def prepare_data(
@@ -40,7 +43,9 @@ def prepare_data(
     paths = shards.paths(*(("validation", "test") if streamed else ()))
     paths += [path for kind in unpaired for path in shards.unpaired_paths(kind)]
     blocks, places = [], []
-    for block in _decoded(paths, decoder).to_numpy_refs():
+    with _naming_shards(paths):
+        decoded = _decoded(paths, decoder).to_numpy_refs()
+    for block in decoded:
         place = ray.get(_image_numbers.remote(block))
         if len(place):
             blocks.append(block)
@@ -60,7 +65,20 @@ def training_blocks(paths: Sequence[str], decoder: Decoder, seed: int, epoch: in
     context.execution_options.preserve_order = True
     order = np.random.default_rng([seed, epoch, 3]).permutation(len(paths))
     blocks = _decoded([paths[number] for number in order], decoder)
-    yield from blocks.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1)
+    with _naming_shards(paths):
+        yield from blocks.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1)
+
+
+@contextmanager
+def _naming_shards(paths: Sequence[str]) -> Iterator[None]:
+    """Within, a read that fails because of a shard says which; Ray's own error is a page long."""
+    try:
+        yield
+    except Exception as error:
+        for path in paths:
+            if reason := damage(path):
+                raise InputError(f"shard {path} {reason}; copy it again") from error
+        raise
 
 
 def _decoded(paths: Sequence[str], decoder: Decoder) -> ray.data.Dataset:

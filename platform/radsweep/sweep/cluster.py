@@ -11,6 +11,7 @@ import radsweep
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Run
 from radsweep.spec.trial import Trial
+from radsweep.sweep.tokens import require_token
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def connect() -> None:
     Workers of a cluster get this very package, whatever their environment has installed.
 
     Raises:
-        InputError: a cluster that cannot be reached.
+        InputError: a cluster that cannot be reached, or a local one that does not start.
     """
     import ray
 
@@ -48,12 +49,21 @@ def connect() -> None:
     address = os.environ.get("RAY_ADDRESS")
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not address:
-        # the dashboard's state API is what frees the workers of a slot that died
-        ray.init(include_dashboard=True, configure_logging=True, **quiet)
+        require_token()
+        try:
+            # the dashboard's state API is what frees the workers of a slot that died
+            ray.init(include_dashboard=True, configure_logging=True, **quiet)
+        except Exception as error:
+            line = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"Ray did not start on this machine ({line}); is it very busy, or out of memory?"
+            ) from None
         return
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray takes no notice of a token alone
     try:
         ray.init(runtime_env={"py_modules": [str(Path(radsweep.__file__).parent)]}, **quiet)
-    except (ConnectionError, ValueError) as error:
+    except (ConnectionError, ValueError, RuntimeError) as error:
         line = " ".join(str(error).split())[:200]
         raise InputError(f"no Ray cluster at RAY_ADDRESS={address} ({line}); unset it to run locally") from None
 

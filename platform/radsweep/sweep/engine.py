@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -44,7 +42,7 @@ class Engine:
     ) -> None:
         self.store, self.sweep, self.base, self.room = store, sweep, base, room
         self.preparations, self.key_of, self.watch = preparations, key_of, watch
-        self.scratch = store.root / "ray" / sweep.id
+        self.scratch = store.scratch_folder(sweep.id)
         self.asked_for: set[str] = set()  # stages
 
     def stage_keys(self, trial: Trial) -> dict[str, str]:
@@ -66,6 +64,8 @@ class Engine:
 
         Cells that start from a stage come last: a slot would wait for another that is at the stage.
         """
+        for cell in cells:
+            self.store.forget_failed_cell(cell.key)
         trials = [(cell, cell_trial(self.base, cell)) for cell in cells]
         configs = [self._config(cell, trial, read_test) for cell, trial in trials]
         configs.sort(key=lambda config: bool(config["task"]["stages"]))
@@ -146,13 +146,12 @@ class Engine:
             storage_path=str(self.scratch),
             name="tune",
             callbacks=[self.watch],
+            stop=self.watch.interruption,
             failure_config=tune.FailureConfig(max_failures=SLOT_RESTARTS),
             verbose=0,
         )
-        on_interrupt = signal.getsignal(signal.SIGINT)
         try:
-            tune.Tuner(trainable, param_space=param_space, tune_config=config, run_config=run).fit()
+            with self.watch.interruption:
+                tune.Tuner(trainable, param_space=param_space, tune_config=config, run_config=run).fit()
         finally:
-            if threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGINT, on_interrupt)  # Tune takes Ctrl-C and keeps it
             shutil.rmtree(self.scratch, ignore_errors=True)

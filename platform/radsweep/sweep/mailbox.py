@@ -6,10 +6,11 @@ import asyncio
 from typing import Any
 
 MOST_ATTEMPTS = 3
+STOP, GO_ON, PAUSE = range(3)  # as in training/loop.py, whose import takes PyTorch
 
 
 class Letter(dict[str, Any]):
-    """What a slot gets: {"validation": ...} or {"record": ...} or {"lost": reason}."""
+    """What a slot gets: {"validation": ...}, {"record": ...}, {"lost": reason}, {"full": what} or {"paused": True}."""
 
 
 class Mailbox:
@@ -20,6 +21,7 @@ class Mailbox:
         self.number = -1
         self.task: Any = None
         self.over = False
+        self.pausing = False
         self.attempts = 0
         self.read = 0  # letters the slot has taken
         self.letters: list[Letter] = []
@@ -37,6 +39,12 @@ class Mailbox:
         """From the slot: there are no more tasks."""
         async with self.changed:
             self.over = True
+            self.changed.notify_all()
+
+    async def pause(self) -> None:
+        """From the slot: the sweep is interrupted; what runs saves its checkpoint, and there are no more tasks."""
+        async with self.changed:
+            self.over = self.pausing = True
             self.changed.notify_all()
 
     async def letter(self, number: int) -> Letter:
@@ -69,26 +77,46 @@ class Mailbox:
             await self.changed.wait_for(lambda: len(self.handed.get(group, [])) > place)
             return self.handed[group][place]
 
-    async def validated(self, number: int, validation: dict[str, Any]) -> bool:
-        """From worker 0: a validation. Returns whether the task goes on."""
+    async def validated(self, number: int, validation: dict[str, Any]) -> int:
+        """From worker 0: a validation. Returns whether the task goes on: STOP, GO_ON or PAUSE."""
         async with self.changed:
             if number != self.number or self.over:
-                return False
+                return self._order(number)
             self._deliver(Letter(validation=validation))
             if self.wait_for_reply:
                 sent = len(self.letters)
                 await self.changed.wait_for(lambda: self.over or number != self.number or self.read > sent)
-            return number == self.number and not self.over
+            return self._order(number)
 
-    async def goes_on(self, number: int) -> bool:
-        """From worker 0: whether the task goes on."""
-        return number == self.number and not self.over
+    async def goes_on(self, number: int) -> int:
+        """From worker 0: whether the task goes on: STOP, GO_ON or PAUSE."""
+        return self._order(number)
+
+    async def paused(self, number: int) -> None:
+        """From worker 0: the task's checkpoint is there."""
+        async with self.changed:
+            if number == self.number:
+                self._deliver(Letter(paused=True))
+
+    async def full(self, number: int, what: str) -> None:
+        """From worker 0: there is no room to write what the task leaves."""
+        async with self.changed:
+            self.over = self.pausing = True
+            if number == self.number:
+                self._deliver(Letter(full=what))
 
     async def finished(self, number: int, record: str) -> None:
         """From worker 0: the task's record."""
         async with self.changed:
             if number == self.number:
                 self._deliver(Letter(record=record))
+
+    def _order(self, number: int) -> int:
+        if number != self.number:
+            return STOP
+        if self.pausing:
+            return PAUSE
+        return STOP if self.over else GO_ON
 
     async def _until_after(self, number: int) -> None:
         await self.changed.wait_for(lambda: self.over or self.number > number)

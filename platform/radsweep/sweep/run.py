@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from radsweep.data.decode import read_index
 from radsweep.data.schema import SPLITS
@@ -22,11 +20,14 @@ from radsweep.sweep import cluster
 from radsweep.sweep.code import code_fingerprint, git_commit, versions
 from radsweep.sweep.engine import Engine
 from radsweep.sweep.identity import cell_key
+from radsweep.sweep.locks import Lease
 from radsweep.sweep.plan import cell_trial, folds_of, plan
 from radsweep.sweep.preflight import check_experiment, possible_trials
 from radsweep.sweep.progress import Console
+from radsweep.sweep.questions import latest_unfinished, question_key
+from radsweep.sweep.reach import check_nodes, check_room
 from radsweep.sweep.results import Ending, how_it_ended, is_complete, statistics, winner
-from radsweep.sweep.sources import Preparations, check_sizes, data_card, dataset_folder, source_for
+from radsweep.sweep.sources import Preparations, check_shards, check_sizes, data_card, dataset_folder, source_for
 from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.tasks import check_tasks
 from radsweep.sweep.watch import Watch
@@ -56,16 +57,30 @@ def run_sweep(
         InputError: what a user can put right; no trial has started then.
     """
     console = console or Console()
-    began = time.monotonic()
-    base = experiment.trial()
     store = Store(store_folder(experiment.run.store))
     check_experiment(experiment, where)
-    previous = _previous(store, experiment, where) if resume else None
     uri = tracking_uri(experiment.run.tracking_uri, store.root)
+    previous = latest_unfinished(store, experiment, where, resume, console)
     store.check_writable(f"{where}: run.store")
+    with Lease(store.root / "leases", question_key(experiment)).taken(where):
+        return _run(experiment, where, write_report, previous, uri, store, console)
+
+
+def _run(
+    experiment: Experiment,
+    where: str,
+    write_report: WriteReport,
+    previous: SweepRecord | None,
+    uri: str,
+    store: Store,
+    console: Console,
+) -> SweepRecord:
+    began = time.monotonic()
+    base = experiment.trial()
     cluster.connect()
     console.say(f"Store: {store.root}")
     shards = read_index(dataset_folder(base.data.shards, store, console), () if base.data.folds else SPLITS)
+    check_shards(shards)
     preparations = Preparations(shards, store, console)
     if base.data.folds:  # what the manifest could not tell
         trials = possible_trials(experiment)
@@ -75,6 +90,9 @@ def run_sweep(
         experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
         base = experiment.trial()
     streamed = base.data.source == "streamed"
+    if not streamed:
+        check_room(list(possible_trials(experiment)), shards, cluster.object_store(), where)
+    check_nodes(store.root, [shards.folder, *map(Path, base.evaluate.sets)], where)
     for values in folds_of(base):
         check_tasks(base.evaluate, preparations.shards_of(trial_with(base, values)), "test", streamed, where)
     if streamed and any(trial.adapt.image.method != "none" for trial in possible_trials(experiment)):
@@ -101,7 +119,7 @@ def run_sweep(
     with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
         mirror.start_sweep([store.sweep_file(sweep.id)])
         distinct = len({cell.key for cell in cells}) or expected  # an arm may be another under a second name
-        watch = Watch(store, mirror, console, sweep.select, distinct, sweep.created)
+        watch = Watch(store, mirror, console, sweep, distinct)
         engine = Engine(store, sweep, base, room, preparations, key_of, watch)
         status: Ending = "failed"
         try:
@@ -125,7 +143,7 @@ def run_sweep(
                 with watch.bar():
                     cells = engine.run_search(asked)
             watch.settle(cells)
-            status = how_it_ended(cells, watch.ended, expected)  # Tune swallows Ctrl-C
+            status = how_it_ended(cells, watch.ended, expected)
             best = winner(cells, watch.ended, sweep.select)
             if best is not None and not read_test and status != "interrupted":
                 console.say("Reading the test split for the winner")
@@ -153,7 +171,8 @@ def run_sweep(
         except KeyboardInterrupt:
             status = "interrupted"
         if status == "interrupted":
-            console.say(f"Interrupted. What is finished is kept; `radsweep sweep {where} --resume` goes on.")
+            why = f" ({watch.interruption.reason})" if watch.interruption.reason else ""
+            console.say(f"Interrupted{why}. What is finished is kept; `radsweep sweep {where} --resume` goes on.")
         watch.settle(cells)
         sweep = sweep.model_copy(
             update={
@@ -202,26 +221,6 @@ def _new_sweep(experiment: Experiment) -> SweepRecord:
         cells=(),
         baseline=(unchanged or [next(iter(arms), "")])[0],
         created=now(),
-    )
-
-
-def _previous(store: Store, experiment: Experiment, where: str) -> SweepRecord:
-    """The latest sweep that asked the same question, wherever it ran."""
-    question = _question(experiment.model_dump(mode="json", exclude_none=True))
-    same = [s for s in store.sweeps() if s.name == experiment.experiment and _question(s.experiment) == question]
-    if not same:
-        raise InputError(
-            f"{where}: --resume: no sweep of this very experiment in {store.root}; without --resume a new one starts, "
-            "and trials that are finished already are not run again"
-        )
-    return same[-1]
-
-
-def _question(experiment: dict[str, Any]) -> str:
-    """What a sweep asks, wherever it runs and however its images reach the trials."""
-    data = {key: value for key, value in experiment["data"].items() if key != "source"}
-    return json.dumps(
-        {key: value for key, value in experiment.items() if key != "run"} | {"data": data}, sort_keys=True
     )
 
 

@@ -6,7 +6,6 @@ some hundredths of a second, and imports, process group, pretrained weights and 
 
 from __future__ import annotations
 
-import functools
 import itertools
 import random
 import threading
@@ -17,14 +16,17 @@ import ray
 import ray.train
 from ray import tune
 
+from radsweep.data.folder import no_room
 from radsweep.data.prepared import PreparedData
 from radsweep.spec import metrics
 from radsweep.spec.stage import stage_spec
+from radsweep.sweep.interrupt import FLAG
 from radsweep.sweep.mailbox import Mailbox
 from radsweep.sweep.store import Store
 from radsweep.training.record import CellRecord, Validation
-from radsweep.training.task import Task
+from radsweep.training.task import Task, now
 
+INTERRUPTED = "interrupted"  # how a trial ended that goes on with `--resume`
 AT_STEP = "at_step"  # optimiser steps before it
 MOST_RESTARTS = 20  # of a slot's worker group
 SCORE = "score"  # of a validation, higher is better: what schedulers and searchers see
@@ -34,7 +36,7 @@ class Slot(tune.Trainable):
     """A Tune trainable whose configuration is {"work": {"task": Task fields, ...}}; each result is one validation."""
 
     def setup(self, config: dict[str, Any], settings: dict[str, Any] | None = None) -> None:
-        """settings: store, data {name: reference}, select, workers, resources, use_gpu, wait_for_reply."""
+        """settings: store, data {name: reference}, select, workers, resources, use_gpu, wait_for_reply, scratch."""
         assert settings is not None
         self.settings = settings
         self.mailbox = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64).remote(settings["wait_for_reply"])
@@ -53,11 +55,15 @@ class Slot(tune.Trainable):
         """Wait for the trial's next validation, or its end."""
         waiting = self.mailbox.letter.remote(self.number)
         while not ray.wait([waiting], timeout=1.0)[0]:
+            if self._interrupted():
+                ray.get(self.mailbox.pause.remote())
             if not self.group.is_alive():
                 raise RuntimeError(f"the slot's worker group ended: {self.died}")
         letter = ray.get(waiting)
         if "validation" in letter:
             return self._result(letter["validation"], done=False)
+        if "paused" in letter or "full" in letter:  # no record: it goes on when the sweep does
+            return self._result({"metrics": {}}, done=True) | {"status": INTERRUPTED, "full": letter.get("full")}
         if "lost" in letter:
             record, store = self._lost(letter["lost"]), Store(Path(self.settings["store"]))
             (store.write_stage if self.task.stage else store.write_cell)(record)
@@ -73,9 +79,12 @@ class Slot(tune.Trainable):
         """Nothing: see `save_checkpoint`."""
 
     def cleanup(self) -> None:
-        """Let the group end by itself, so that its last record is written."""
-        ray.get(self.mailbox.close.remote())
+        """Let the group end by itself, so that its last record or checkpoint is written."""
+        ray.get(self.mailbox.pause.remote() if self._interrupted() else self.mailbox.close.remote())
         self.group.join(timeout=60)
+
+    def _interrupted(self) -> bool:
+        return (Path(self.settings["scratch"]) / FLAG).exists()
 
     def _post(self, config: dict[str, Any]) -> None:
         self.task = Task(**config["work"]["task"])
@@ -94,8 +103,7 @@ class Slot(tune.Trainable):
         return result
 
     def _lost(self, reason: str) -> CellRecord:
-        spec = stage_spec(self.task.trial, self.task.stage) if self.task.stage else self.task.trial
-        return CellRecord(key=self.task.key, trial=spec, status="failed", error=reason)
+        return lost_record(self.task, reason)
 
     def _run_group(self) -> None:
         import ray.train.torch  # PyTorch: slow to import, and whoever imports this module would wait for it
@@ -123,13 +131,20 @@ class Slot(tune.Trainable):
             self.died = f"{type(error).__name__}: {error}"
 
 
+def lost_record(task: Task, reason: str) -> CellRecord:
+    """Of a trial, or a stage, whose workers or slot died too often to leave one."""
+    spec = stage_spec(task.trial, task.stage) if task.stage else task.trial
+    return CellRecord(key=task.key, trial=spec, status="failed", error=reason, stages=task.stages, ended=now())
+
+
 def serve_tasks(config: dict[str, Any]) -> None:
     """The loop of every worker of a group: take a task, run it, leave its record, until there are no more."""
     import ray.train.torch
 
-    from radsweep.sweep.stages import ready_stage, ready_stages
-    from radsweep.training.cell import run_cell
+    from radsweep.sweep.cells import ready_cell
+    from radsweep.sweep.stages import ready_stage
     from radsweep.training.collectives import Workers
+    from radsweep.training.loop import Paused
 
     mailbox, store = config["mailbox"], Store(Path(config["store"]))
     context = ray.train.get_context()
@@ -146,19 +161,27 @@ def serve_tasks(config: dict[str, Any]) -> None:
         if task.data not in opened:
             opened[task.data] = ray.get(config["data"][task.data][0]).opened(ray.get)
 
-        def report(validation: Validation, number: int = number) -> bool:
+        def report(validation: Validation, number: int = number) -> int:
             return ray.get(mailbox.validated.remote(number, validation.model_dump()))
 
-        def goes_on(number: int = number) -> bool:
+        def goes_on(number: int = number) -> int:
             return ray.get(mailbox.goes_on.remote(number))
 
         data = opened[task.data]
-        if task.stage:
-            record = ready_stage(task.stage, task, store, data, workers, device, report, goes_on)
-        else:
-            ready = functools.partial(ready_stages, task, store, data, workers, device, goes_on)
-            record = run_cell(task, data, workers, device, report, ready)
-        if workers.rank == 0:
-            if not task.stage:
-                store.write_cell(record)
-            ray.get(mailbox.finished.remote(number, record.model_dump_json()))
+        try:
+            if task.stage:
+                record = ready_stage(task.stage, task, store, data, workers, device, report, goes_on)
+            else:
+                record = ready_cell(task, store, data, workers, device, report, goes_on)
+            said = mailbox.finished.remote(number, record.model_dump_json()) if workers.rank == 0 else None
+        except Paused:
+            said = mailbox.paused.remote(number) if workers.rank == 0 else None
+        except OSError as error:
+            if not no_room(error):
+                raise
+            said = mailbox.full.remote(number, f"no room left for {error.filename} ({error.strerror})")
+            if workers.world > 1:  # the others wait for this one's share of a sum: the group has to end
+                ray.get(said)
+                raise
+        if said is not None:
+            ray.get(said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from radsweep.data.folds import fold_of, redealt
 from radsweep.data.phantom import HELD_OUT, UNPAIRED, VERSION, from_name, write_phantom
 from radsweep.data.prepared import PreparedData, Unpaired
 from radsweep.data.schema import Manifest
-from radsweep.data.shards import read_manifest
+from radsweep.data.shards import read_manifest, verify_shards
 from radsweep.data.subsets import seeded_order, subset_size
 from radsweep.data.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.errors import InputError
@@ -28,6 +28,7 @@ from radsweep.sweep.tasks import read_sets
 
 PHANTOM = "phantom:"
 UNPAIRED_OF: dict[Literal["image", "text"], Unpaired] = {"image": "images", "text": "reports"}
+HASHED = 2**30  # bytes of a data set that are checked against its hashes before a sweep
 SHARE_OF_STORE = 0.5  # that decoded images may take
 
 
@@ -55,6 +56,16 @@ def dataset_folder(shards: str, store: Store, console: Console) -> Path:
         with console.counting(f"Making the phantom data set {shards}, in studies", total) as progress:
             write_phantom(folder, difficulty=settings.difficulty, pairs=settings.pairs, progress=progress)
     return folder
+
+
+def check_shards(shards: ShardIndex) -> None:
+    """Hash a data set's shards where that takes seconds; of larger ones the manifest's sizes were checked.
+
+    Raises:
+        InputError: names the damaged shard.
+    """
+    if sum(shard.bytes for shard in shards.manifest.shards) <= HASHED:
+        verify_shards(shards.folder, shards.manifest)
 
 
 def training_pairs(shards: str, folds: int | None = None) -> int:
@@ -143,12 +154,16 @@ def source_for(trials: Iterable[Trial], shards: ShardIndex, capacity: float) -> 
     trials = list(trials)
     if any(trial.data.folds for trial in trials):
         return "cached"
+    return "cached" if decoded_bytes(trials, shards) <= SHARE_OF_STORE * capacity else "streamed"
+
+
+def decoded_bytes(trials: Sequence[Trial], shards: ShardIndex) -> int:
+    """What all images of the splits take once decoded, and those that adaptation learns from, at every size asked."""
     images = sum(index.images for index in shards.splits.values())
     if "images" in unpaired_of(trials):
         images += shards.manifest.images["images"]["train"]
     shapes = {(trial.model.image.size, trial.model.image.channels) for trial in trials}
-    needed = sum(images * channels * size**2 for size, channels in shapes)
-    return "cached" if needed <= SHARE_OF_STORE * capacity else "streamed"
+    return sum(images * channels * size**2 for size, channels in shapes)
 
 
 class Preparations:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -16,17 +14,18 @@ from torch import Tensor
 from radsweep.data.prepared import PreparedData
 from radsweep.data.schema import Split
 from radsweep.spec.stage import StageName
+from radsweep.sweep.locks import Lock
 from radsweep.sweep.store import Store
 from radsweep.training.adaptation import load_adapted
 from radsweep.training.cell import run_stage
 from radsweep.training.collectives import Workers
 from radsweep.training.frozen import load_frozen
-from radsweep.training.loop import Stopped, TrialFailed
+from radsweep.training.loop import GO_ON, PAUSE, Paused, Stopped, TrialFailed
 from radsweep.training.record import CellRecord, Validation
 from radsweep.training.task import Task
 
 ASK_AGAIN = 1.0  # seconds, while another group is at the stage
-_THERE, _OURS, _WAIT, _STOP = range(4)
+_THERE, _OURS, _WAIT, _STOP, _PAUSE = range(5)
 Found = TypeVar("Found")
 
 
@@ -36,13 +35,13 @@ def ready_stages(
     data: PreparedData,
     workers: Workers,
     device: torch.device,
-    goes_on: Callable[[], bool],
+    goes_on: Callable[[], int],
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, dict[Split, Tensor]]]:
     """The weights that a trial's towers start from, and the features of those that need not run.
 
     Raises:
         TrialFailed: a stage went wrong.
-        Stopped: it was told to stop.
+        Stopped, Paused: it was told to.
     """
     adapted: dict[str, dict[str, Tensor]] = {}
     frozen: dict[str, dict[Split, Tensor]] = {}
@@ -68,8 +67,8 @@ def ready_stage(
     data: PreparedData,
     workers: Workers,
     device: torch.device,
-    report: Callable[[Validation], bool],
-    goes_on: Callable[[], bool],
+    report: Callable[[Validation], int],
+    goes_on: Callable[[], int],
 ) -> CellRecord:
     """The record of one of the stages of a task: found, waited for, or made here by all workers of the group.
 
@@ -78,12 +77,14 @@ def ready_stage(
     """
     key = task.stages[name]
     folder = store.stage_folder(key)
-    with _Lock(folder) as lock:
+    with Lock(folder) as lock:
         while True:
             state = workers.first(_state(store, key, lock, goes_on) if workers.rank == 0 else 0)
             if state != _WAIT:
                 break
             time.sleep(ASK_AGAIN)
+        if state == _PAUSE:
+            raise Paused
         if state == _STOP:
             return CellRecord(key=key, trial={}, status="stopped")
         if state == _THERE:
@@ -103,7 +104,7 @@ def ready_stage(
         return record
 
 
-def _go_on(goes_on: Callable[[], bool], validation: Validation) -> bool:
+def _go_on(goes_on: Callable[[], int], validation: Validation) -> int:
     return goes_on()
 
 
@@ -113,35 +114,10 @@ def _there(found: Found | None, folder: Path) -> Found:
     return found
 
 
-def _state(store: Store, key: str, lock: _Lock, goes_on: Callable[[], bool]) -> int:
-    if not goes_on():
-        return _STOP
+def _state(store: Store, key: str, lock: Lock, goes_on: Callable[[], int]) -> int:
+    if (order := goes_on()) != GO_ON:
+        return _PAUSE if order == PAUSE else _STOP
     held = lock.take()  # before the record is looked for: whoever held it may have written it just now
     if store.read_stage(key) is not None:
         return _THERE
     return _OURS if held else _WAIT
-
-
-class _Lock:
-    """A lock on a folder that the system gives back when its process dies, in whatever way."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "lock"
-        self.file: int | None = None
-
-    def __enter__(self) -> _Lock:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.file is not None:
-            os.close(self.file)
-
-    def take(self) -> bool:
-        if self.file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

@@ -4,6 +4,7 @@ STORE/cells/KEY/record.json, checkpoint/   a finished trial, found again by ever
     test split got lies beside it, in queries.parquet
 STORE/stages/KEY/record.json, checkpoint/  a finished adaptation stage, likewise
 STORE/sweeps/ID/sweep.json, report.html    a sweep: its question, its plan, its report
+STORE/leases/HASH/holder.json              which process runs a question now
 STORE/comparison/HASH/report.html          a report over several sweeps
 STORE/tokenizers/, data/, mlflow.db        tokenizers trained here, phantom data sets, the default MLflow
 """
@@ -63,6 +64,10 @@ class Store:
     def sweep_folder(self, sweep: str) -> Path:
         return self.root / "sweeps" / sweep
 
+    def scratch_folder(self, sweep: str) -> Path:
+        """What Ray writes while a sweep runs; gone afterwards."""
+        return self.root / "ray" / sweep
+
     def report_folder(self, sweep: SweepRecord) -> Path:
         """Of a sweep, or of several merged into one, whose id joins theirs."""
         if "+" in sweep.id:
@@ -105,6 +110,12 @@ class Store:
         record = self.read_stage(key)
         if record is not None and record.status != "finished":
             (self.stage_folder(key) / RECORD).unlink(missing_ok=True)
+
+    def forget_failed_cell(self, key: str) -> None:
+        """A trial that failed or was stopped runs again: until it ended once more it has no record."""
+        record = self.read_cell(key)
+        if record is not None and record.status != "finished":
+            (self.cell_folder(key) / RECORD).unlink(missing_ok=True)
 
     def read_cells(self, keys: Iterable[str]) -> dict[str, CellRecord]:
         records = {key: self.read_cell(key) for key in keys}
@@ -160,6 +171,8 @@ def write_atomically(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # of a write: it does not say where
+            error.filename = str(path)
         raise

@@ -19,6 +19,7 @@ import radsweep
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import load_experiment
+from radsweep.sweep.tokens import find_token
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -92,14 +93,6 @@ def stage(folder: Path, experiment: Path, changes: Sequence[str]) -> str:
     shutil.copyfile(experiment, folder / name)
     options = [part for change in changes for part in ("--set", change)]
     return shlex.join(["python", "jobs/sweep.py", str(name), *options])
-
-
-def find_token() -> str | None:
-    """The token where Ray itself looks: RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
-    if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
-        return token
-    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
-    return path.read_text(encoding="utf-8").strip() or None if path.is_file() else None
 
 
 def _authorisation(token: str | None) -> dict[str, str]:

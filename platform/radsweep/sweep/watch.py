@@ -11,20 +11,23 @@ from typing import Any
 from ray.tune import Callback
 
 from radsweep.spec.stage import stage_spec
+from radsweep.sweep.interrupt import Interruption
 from radsweep.sweep.progress import Console
+from radsweep.sweep.slot import INTERRUPTED, lost_record
 from radsweep.sweep.store import Store
 from radsweep.tracking.mirror import Mirror
-from radsweep.training.record import CellRecord, PlannedCell, Validation
+from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
+from radsweep.training.task import Task
 
 
 class Watch(Callback):
     """Told by Tune of every result; told by the sweep of cells that were there already."""
 
-    def __init__(self, store: Store, mirror: Mirror, console: Console, select: str, total: int, created: str) -> None:
-        """`created`: when the sweep began, ISO 8601."""
-        self.created = created
+    def __init__(self, store: Store, mirror: Mirror, console: Console, sweep: SweepRecord, total: int) -> None:
+        self.created = sweep.created
+        self.interruption = Interruption(store.scratch_folder(sweep.id))
         self.store, self.mirror, self.console = store, mirror, console
-        self.select, self.total = select, total
+        self.select, self.total = sweep.select, total
         self.ended: dict[str, CellRecord] = {}  # by key
         self.counts = {"finished": 0, "reused": 0, "stopped": 0, "failed": 0}
         self.stages: dict[str, PlannedCell] = {}  # that ended, by key
@@ -63,13 +66,27 @@ class Watch(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
+        if result.get("full"):
+            self.interruption.ask(result["full"])
         if not result["done"]:
             self.mirror.validation(result["key"], Validation.model_validate(result["validation"]))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial.config)
-        record = self._read(cell)
+        interrupted = trial.last_result.get("status") == INTERRUPTED
+        record = None if interrupted else self._read(cell)
         if record is not None:  # one that a scheduler stopped writes its record a moment later: see `settle`
+            self._end(cell, record, record.status)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.console.say(f"A slot died; {_place(_cell(trial.config))} goes on in another, from its last checkpoint")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial whose slot died too often: it is told as failed, and the others go on."""
+        cell = _cell(trial.config)
+        if self._read(cell) is None:
+            record = lost_record(Task(**trial.config["work"]["task"]), f"its slot died {trial.num_failures} times")
+            (self.store.write_stage if cell.stage else self.store.write_cell)(record)
             self._end(cell, record, record.status)
 
     def settle(self, cells: list[PlannedCell]) -> None:
@@ -122,9 +139,7 @@ class Watch(Callback):
         done = sum(self.counts.values())
         score = record.best.get(self.select)
         told = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")
-        fold = "" if cell.fold is None else f"fold {cell.fold}"
-        place = " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", f"seed {cell.subset_seed}", fold]))
-        self.console.say(f"{done:>4} of {self.total}  {how:<8}  {place:<40}  {told}{self._left(done)}")
+        self.console.say(f"{done:>4} of {self.total}  {how:<8}  {_place(cell):<40}  {told}{self._left(done)}")
         self.advance(done)
 
     def _left(self, done: int) -> str:
@@ -133,6 +148,14 @@ class Watch(Callback):
             return ""
         seconds = (time.monotonic() - self.started) / run * (self.total - done)
         return f"  about {seconds / 60:.0f} min left" if seconds >= 60 else f"  about {seconds:.0f} s left"
+
+
+def _place(cell: PlannedCell) -> str:
+    """In words for people."""
+    if cell.stage:
+        return f"the adaptation stage, {cell.stage}"
+    fold = "" if cell.fold is None else f"fold {cell.fold}"
+    return " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", f"seed {cell.subset_seed}", fold]))
 
 
 def _cell(config: dict[str, Any]) -> PlannedCell:

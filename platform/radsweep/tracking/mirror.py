@@ -1,7 +1,7 @@
 """The store's records mirrored to MLflow while a sweep runs, without ever holding the sweep up.
 
 An entry goes to a spool on disk; a background thread writes it to MLflow. While MLflow is away entries wait, and what
-is left when the process ends is sent by the next one that mirrors the sweep, or by `replay`.
+is left when the process ends is sent by the next one that mirrors the sweep, or by `radsweep sync`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Mirror:
         self._uri, self._store, self._sweep = uri, store, sweep
         self._places = {cell.number: cell for cell in sweep.cells}
         self._spool = Spool(spool_folder(store, sweep.id))
+        self._missed = False  # an entry for want of room
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
@@ -136,7 +137,9 @@ class Mirror:
         left = self.pending
         if left:
             logger.warning(
-                "%d MLflow entries wait in %s; they are sent when the sweep is resumed", left, self._spool.folder
+                "%d MLflow entries wait in %s; `radsweep sync` sends them, or the sweep when it is resumed",
+                left,
+                self._spool.folder,
             )
         return left
 
@@ -167,7 +170,10 @@ class Mirror:
         try:
             self._spool.add(entry)
         except OSError as error:
-            logger.warning("MLflow misses an entry: %s cannot be written (%s)", self._spool.folder, error.strerror)
+            if not self._missed:  # told once: a full disk would be told with every validation
+                why = "%s cannot be written (%s); MLflow gets what it misses when the sweep is resumed"
+                logger.warning(why, self._spool.folder, error.strerror)
+            self._missed = True
         self._wake.set()
 
     def _work(self) -> None:

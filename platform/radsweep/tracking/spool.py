@@ -34,10 +34,14 @@ class Spool:
             self._last = max(self._last + 1, time.time_ns())
             path = self.folder / f"{self._last:020d}-{os.getpid()}.json"
         unfinished = path.with_suffix(".unfinished")
-        with open(unfinished, "w", encoding="utf-8") as file:
-            json.dump(entry.model_dump(exclude_defaults=True), file)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(unfinished, "w", encoding="utf-8") as file:
+                json.dump(entry.model_dump(exclude_defaults=True), file)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
         os.replace(unfinished, path)
         sync(self.folder)
 

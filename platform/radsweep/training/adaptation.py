@@ -171,7 +171,7 @@ def adapt(
     workers: Workers,
     device: torch.device,
     folder: Path,
-    report: Callable[[Validation], bool] = lambda validation: True,
+    report: Callable[[Validation], int] = lambda validation: True,
 ) -> Outcome:
     """Run a stage; the tower's weights are then in `folder/checkpoint`. It resumes from `folder/resume`.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from radsweep.data.folder import no_room
 from radsweep.data.prepared import PreparedData
 from radsweep.errors import InputError
 from radsweep.spec.stage import Adaptation, StageName, stages_of
@@ -17,7 +18,7 @@ from radsweep.training.adaptation import adapt
 from radsweep.training.collectives import Workers
 from radsweep.training.evaluate import Frozen
 from radsweep.training.frozen import run_frozen
-from radsweep.training.loop import Stopped, TrialFailed
+from radsweep.training.loop import Paused, Stopped, TrialFailed
 from radsweep.training.outcome import Outcome
 from radsweep.training.record import CellRecord, Validation
 from radsweep.training.task import Task, now
@@ -31,7 +32,7 @@ def run_cell(
     data: PreparedData,
     workers: Workers,
     device: torch.device,
-    report: Callable[[Validation], bool],
+    report: Callable[[Validation], int],
     ready: Callable[[], tuple[Adapted, Frozen]] = lambda: ({}, {}),
 ) -> CellRecord:
     """The cell's record; `failed` with one line for people where the trial itself went wrong.
@@ -41,6 +42,10 @@ def run_cell(
 
     With several workers an error that may be one worker's own is raised instead: the others would wait for it for
     ever, so the whole group has to start again.
+
+    Raises:
+        Paused: told to; the checkpoint is there.
+        OSError: no room on the disk.
     """
 
     def trained() -> Outcome:
@@ -59,7 +64,7 @@ def run_stage(
     data: PreparedData,
     workers: Workers,
     device: torch.device,
-    report: Callable[[Validation], bool],
+    report: Callable[[Validation], int],
     adapted: Callable[[], Adapted],
 ) -> CellRecord:
     """The record of a stage of the task's trial, as that of a cell; `adapted` gives the weights it starts from."""
@@ -98,8 +103,10 @@ def _record(
         return CellRecord.model_validate(known | {"status": "stopped", "ended": now()})
     except (TrialFailed, InputError) as error:
         return CellRecord.model_validate(known | {"status": "failed", "error": str(error), "ended": now()})
+    except Paused:
+        raise
     except Exception as error:
-        if workers.world > 1:
+        if workers.world > 1 or no_room(error):  # a full disk is no trial's fault
             raise
         logger.exception("%s failed", what["key"])
         line = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -25,16 +27,23 @@ def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dic
 
     A kill at any moment leaves the old folder, the new one, or (between two renames) the new one beside its place,
     where `read_folder` finds it.
+
+    Raises:
+        OSError: names the folder; the old one is as it was.
     """
     fresh, old = _beside(folder, "new"), _beside(folder, "old")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    for name, group in tensors.items():
-        save_file({key: value.detach().cpu().contiguous() for key, value in group.items()}, fresh / name)
-    with open(fresh / STATE, "w", encoding="utf-8") as file:  # last: a folder with it is complete
-        json.dump(state, file)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        for name, group in tensors.items():
+            save_file({key: value.detach().cpu().contiguous() for key, value in group.items()}, fresh / name)
+        with open(fresh / STATE, "w", encoding="utf-8") as file:  # last: a folder with it is complete
+            json.dump(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise _named(error, folder) from error
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
@@ -78,6 +87,13 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor])
         number, _, key = name.partition(".")
         state.setdefault(int(number), {})[key] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _named(error: OSError | SafetensorError, folder: Path) -> OSError:
+    """What the system said, with the folder's name; safetensors tells the error's number in words alone."""
+    found = re.search(r"os error (\d+)", str(error))
+    number = int(found[1]) if found else getattr(error, "errno", None)
+    return OSError(str(error)) if number is None else OSError(number, os.strerror(number), str(folder))
 
 
 def _beside(folder: Path, suffix: str) -> Path:

@@ -38,6 +38,13 @@ class Stopped(Exception):
     """What a trial needs was told to stop before it was there."""
 
 
+class Paused(Exception):
+    """Told to go on another time, perhaps elsewhere: its checkpoint is there, and it has no record."""
+
+
+STOP, GO_ON, PAUSE = range(3)  # what a run is told after a validation; False and True are the first two
+
+
 class Course(ABC):
     """What a run of the loop trains, on which batches, by which loss, and how it is measured."""
 
@@ -109,15 +116,16 @@ def start(course: Course) -> Training:
     return Training(course, build_optimiser(learner, settings), schedule_for(settings, course.steps_per_epoch), average)
 
 
-def run(training: Training, folder: Path | None, report: Callable[[Validation], bool]) -> None:
+def run(training: Training, folder: Path | None, report: Callable[[Validation], int]) -> None:
     """Train to the end, from `folder/resume` where there is one.
 
     Args:
         folder: where checkpoints lie; None keeps nothing.
-        report: worker 0 tells it of each validation; False from it ends the run as stopped.
+        report: worker 0 tells it of each validation; STOP from it ends the run as stopped.
 
     Raises:
         TrialFailed: a loss that is no number.
+        Paused: `report` said PAUSE; the checkpoint is in `folder`.
     """
     course, outcome = training.course, training.outcome
     torch.set_num_threads(course.settings.threads)
@@ -132,12 +140,15 @@ def run(training: Training, folder: Path | None, report: Callable[[Validation], 
             continue
         validation = validate(training, logged)
         outcome.moments["last_report"] = time.time()
-        goes_on = report(validation) if course.workers.rank == 0 else True
-        outcome.stopped = not course.workers.first(int(goes_on))
-        if folder is not None and course.workers.rank == 0 and time.perf_counter() - last_saved > SAVE_EVERY:
+        order = course.workers.first(int(report(validation)) if course.workers.rank == 0 else GO_ON)
+        outcome.stopped = order == STOP
+        due_to_save = order == PAUSE or time.perf_counter() - last_saved > SAVE_EVERY
+        if folder is not None and course.workers.rank == 0 and due_to_save:
             with outcome.timed("checkpoint"):
                 save(training, folder)
             last_saved = time.perf_counter()
+        if order == PAUSE and not training.finished:
+            raise Paused
     course.result.load_state_dict(training.selected)
     outcome.converged = training.schedule.converged
 

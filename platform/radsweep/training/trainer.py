@@ -88,7 +88,7 @@ def train(
     read_test: bool = False,
     adapted: Adapted | None = None,
     frozen: Frozen | None = None,
-    report: Callable[[Validation], bool] = lambda validation: True,
+    report: Callable[[Validation], int] = lambda validation: True,
 ) -> Outcome:
     """Train, validate and select one trial.
 

@@ -1,0 +1,58 @@
+"""Ctrl-C, SIGTERM (a preemption) and a full disk: what runs saves a checkpoint, and `--resume` goes on from there."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ray.tune import Stopper
+
+FLAG = "interrupted"
+
+
+class Interruption(Stopper):
+    """Asked for by a signal or by `ask`; Ray Tune then ends every trial, and slots find the flag in their folder."""
+
+    def __init__(self, scratch: Path) -> None:
+        """`scratch`: the folder that the sweep's slots share."""
+        self.flag = scratch / FLAG
+        self.reason = ""
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interruption:
+        with suppress(OSError):
+            self.flag.unlink(missing_ok=True)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._signalled)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles what it is given for a restore that we never ask for."""
+        return {}
+
+    def ask(self, reason: str) -> None:
+        """Every trial saves its checkpoint and ends."""
+        self.reason = self.reason or reason
+        with suppress(OSError):  # on a full disk they run to their next letter instead
+            self.flag.parent.mkdir(parents=True, exist_ok=True)
+            self.flag.touch()
+
+    def stop_all(self) -> bool:
+        return bool(self.reason)
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def _signalled(self, number: int, frame: FrameType | None) -> None:
+        if self.reason:
+            raise KeyboardInterrupt  # asked twice: at once, from the last checkpoints
+        self.ask(signal.Signals(number).name)

@@ -1,0 +1,120 @@
+"""Who may write: one group of workers at a cell or stage, one process at a sweep's question."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from radsweep.errors import InputError
+
+BEAT = 10.0  # seconds between two signs of life
+SILENT = 60.0  # seconds after which a process on another machine counts as dead
+
+
+class Lock:
+    """A lock on a folder that the system gives back when its process dies, in whatever way."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "lock"
+        self.file: int | None = None
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.file is not None:
+            os.close(self.file)
+            self.file = None
+
+    def take(self) -> bool:
+        """Whether it is ours now; asked again while it is another's."""
+        if self.file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+                raise  # a file system without locks: the last writer of the same numbers wins
+        return True
+
+
+class Lease:
+    """The right to run one question on one store: a lock where locks work, signs of life where they may not reach.
+
+    A process on this machine holds it exactly as long as it lives; one on another machine until its last sign of life
+    is a minute old, since a shared file system may keep locks to each machine.
+    """
+
+    def __init__(self, folder: Path, question: str) -> None:
+        self.lock = Lock(folder / question)
+        self.life = folder / question / "holder.json"
+        self.since = ""
+        self._ended = threading.Event()
+        self._beating: threading.Thread | None = None
+
+    def take(self, where: str) -> None:
+        """Hold it until this process ends, or `release`.
+
+        Raises:
+            InputError: another process runs the same question; says which, since when and what to do.
+        """
+        ours = self.lock.take()
+        holder = self._holder()
+        far = holder.get("host") not in (None, socket.gethostname())
+        if not ours or (far and time.time() - float(holder["beat"]) < SILENT):
+            self.lock.__exit__()
+            raise InputError(
+                f"{where}: this very experiment is being run by process {holder.get('pid', '?')} on "
+                f"{holder.get('host', 'this machine')} since {holder.get('since', '?')}: wait for it or end it, then "
+                "--resume goes on; to run it a second time at once, give it another run.store"
+            )
+        self.since = time.strftime("%Y-%m-%d %H:%M:%S")
+        self._beat()
+        self._beating = threading.Thread(target=self._work, daemon=True, name="lease")
+        self._beating.start()
+
+    def release(self) -> None:
+        self._ended.set()
+        if self._beating is not None:
+            self._beating.join()
+        with suppress(OSError):
+            self.life.unlink(missing_ok=True)
+        self.lock.__exit__()
+
+    @contextmanager
+    def taken(self, where: str) -> Iterator[None]:
+        """Held within; raises as `take`."""
+        self.take(where)
+        try:
+            yield
+        finally:
+            self.release()
+
+    def _holder(self) -> dict[str, str]:
+        try:
+            found = json.loads(self.life.read_text(encoding="utf-8"))
+            return {str(key): str(value) for key, value in found.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+    def _beat(self) -> None:
+        life = {"host": socket.gethostname(), "pid": os.getpid(), "since": self.since, "beat": time.time()}
+        unfinished = self.life.with_suffix(".new")
+        unfinished.write_text(json.dumps(life), encoding="utf-8")
+        os.replace(unfinished, self.life)
+
+    def _work(self) -> None:
+        while not self._ended.wait(BEAT):
+            with suppress(OSError):  # a full disk: the lock holds all the same
+                self._beat()

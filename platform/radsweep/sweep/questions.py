@@ -1,0 +1,52 @@
+"""What a sweep asks, and which earlier sweep asked the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from radsweep.errors import InputError
+from radsweep.spec.experiment import Experiment
+from radsweep.sweep.progress import Console
+from radsweep.sweep.store import Store
+from radsweep.training.record import SweepRecord
+
+
+def question_key(experiment: Experiment) -> str:
+    """The same for sweeps that ask the same, wherever they run."""
+    return hashlib.sha256(_asked(experiment.model_dump(mode="json", exclude_none=True)).encode()).hexdigest()[:24]
+
+
+def latest_unfinished(
+    store: Store, experiment: Experiment, where: str, resume: bool, console: Console
+) -> SweepRecord | None:
+    """The latest sweep of the same question, which `--resume` goes on with; a plain call says that it is unfinished.
+
+    Raises:
+        InputError: there is none to go on with.
+    """
+    asked = _asked(experiment.model_dump(mode="json", exclude_none=True))
+    same = [s for s in store.sweeps() if s.name == experiment.experiment and _asked(s.experiment) == asked]
+    if resume:
+        if not same:
+            raise InputError(
+                f"{where}: --resume: no sweep of this very experiment in {store.root}; without --resume a new one "
+                "starts, and trials that are finished already are not run again"
+            )
+        return same[-1]
+    if same and same[-1].status in ("running", "interrupted"):
+        lost = " and its study starts anew" if same[-1].kind == "search" else ""
+        console.say(
+            f"{same[-1].id} asked the same and is unfinished: `radsweep sweep {where} --resume` goes on with it. This "
+            f"is a new sweep: trials that are finished are not run again{lost}."
+        )
+    return None
+
+
+def _asked(experiment: dict[str, Any]) -> str:
+    """Without where it runs and how its images reach the trials."""
+    data = {key: value for key, value in experiment["data"].items() if key != "source"}
+    return json.dumps(
+        {key: value for key, value in experiment.items() if key != "run"} | {"data": data}, sort_keys=True
+    )

@@ -1,0 +1,77 @@
+"""What a cluster's nodes must have before a sweep starts: the store, the shards, room for decoded images."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from radsweep.data.decode import ShardIndex
+from radsweep.data.shards import MANIFEST
+from radsweep.errors import InputError
+from radsweep.spec.trial import Trial
+from radsweep.sweep.sources import decoded_bytes
+
+ANSWER_WITHIN = 120.0  # seconds, of a node; one that is just being started may take a minute
+
+
+def check_nodes(store: Path, folders: Iterable[Path], where: str) -> None:
+    """Refuse a cluster with a node that could run a trial and does not see the store or the data.
+
+    Raises:
+        InputError: names the node and the folder.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    own = ray.get_runtime_context().get_node_id()
+    nodes = {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
+    if set(nodes) <= {own}:
+        return
+    mark = store / f".seen-{secrets.token_hex(4)}"
+    mark.touch()
+    wanted = [str(mark), *(str(folder / MANIFEST) for folder in folders)]
+    look = ray.remote(num_cpus=0, max_retries=0)(missing)
+    try:
+        asked = {
+            look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(wanted): node
+            for node in nodes
+        }
+        answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_WITHIN)
+        for answer in answered:  # a node that dies or is slow now is none of the user's faults: trials move on
+            try:
+                lost = ray.get(answer)
+            except ray.exceptions.RayError:
+                continue
+            if lost:
+                name = nodes[asked[answer]]["NodeManagerAddress"]
+                key, folder = ("run.store", store) if lost[0] == str(mark) else ("data.shards", Path(lost[0]).parent)
+                raise InputError(
+                    f"{where}: {key}: node {name} does not see {folder}; put it on a file system that all nodes share, "
+                    "at the same path"
+                )
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def missing(paths: Sequence[str]) -> list[str]:
+    """Those that this machine does not have."""
+    return [path for path in paths if not Path(path).exists()]
+
+
+def check_room(trials: Sequence[Trial], shards: ShardIndex, capacity: float, where: str) -> None:
+    """Refuse to cache more decoded images than the object store holds: Ray would move them to disk and back.
+
+    Args:
+        capacity: bytes of the cluster's object store.
+
+    Raises:
+        InputError: says what is needed, what is there and what to do.
+    """
+    needed = decoded_bytes(trials, shards)
+    if needed > capacity:
+        instead = "lower model.image.size" if trials[0].data.folds else "set data.source to streamed or auto"
+        raise InputError(
+            f"{where}: data.source: decoded images take {needed / 2**30:.1f} GiB and Ray's object store has "
+            f"{capacity / 2**30:.1f}; {instead}, or start Ray with a larger --object-store-memory"
+        )

@@ -1,0 +1,31 @@
+"""Ray's token: whoever reaches a Ray without one runs code on it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+
+def find_token() -> str | None:
+    """The token where Ray itself looks: RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token."""
+    if token := os.environ.get("RAY_AUTH_TOKEN", "").strip():
+        return token
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    return path.read_text(encoding="utf-8").strip() or None if path.is_file() else None
+
+
+def require_token() -> None:
+    """Have a local Ray ask for a token, whose file its owner alone can read; RAY_AUTH_MODE decides where it is set."""
+    if os.environ.get("RAY_AUTH_MODE"):
+        return
+    os.environ["RAY_AUTH_MODE"] = "token"
+    own = Path.home() / ".ray" / "auth_token"
+    if find_token() is None and not os.environ.get("RAY_AUTH_TOKEN_PATH"):
+        own.parent.mkdir(parents=True, exist_ok=True)
+        with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(secrets.token_hex(32))
+    with suppress(OSError):  # Ray itself makes it for everyone to read
+        if own.stat().st_mode & 0o077:
+            own.chmod(0o600)

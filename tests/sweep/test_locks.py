@@ -1,0 +1,62 @@
+"""Who may write: what a second process is told, and that a dead one never keeps anything."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from radsweep.errors import InputError
+from radsweep.sweep.locks import SILENT, Lease, Lock
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from radsweep.sweep.locks import Lease
+Lease(Path(sys.argv[1]), "question").take("a.yaml")
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_lock_is_one_holders_until_it_lets_go(tmp_path: Path) -> None:
+    with Lock(tmp_path / "cell") as first, Lock(tmp_path / "cell") as second:
+        assert first.take()
+        assert not second.take()
+        first.__exit__()
+        assert second.take()
+        assert second.take()  # asked again by its holder
+
+
+def test_a_question_is_refused_while_another_process_lives_and_free_once_it_is_killed(tmp_path: Path) -> None:
+    other = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(InputError, match=rf"b.yaml: .* process {other.pid} on .* since 20.*--resume"):
+        Lease(tmp_path, "question").take("b.yaml")
+    with Lease(tmp_path, "another").taken("b.yaml"):
+        pass
+    other.kill()  # -9
+    other.wait()
+    with Lease(tmp_path, "question").taken("b.yaml"):
+        assert (tmp_path / "question" / "holder.json").exists()
+    assert not (tmp_path / "question" / "holder.json").exists()
+
+
+@pytest.mark.parametrize(("age", "refused"), [(1.0, True), (SILENT + 1, False)])
+def test_another_machine_counts_as_alive_for_a_minute(tmp_path: Path, age: float, refused: bool) -> None:
+    holder = {"host": "elsewhere", "pid": 7, "since": "2026-01-01 00:00:00", "beat": time.time() - age}
+    (tmp_path / "question").mkdir()
+    (tmp_path / "question" / "holder.json").write_text(json.dumps(holder))
+    lease = Lease(tmp_path, "question")
+    if refused:
+        with pytest.raises(InputError, match="process 7 on elsewhere"):
+            lease.take("a.yaml")
+        assert json.loads((tmp_path / "question" / "holder.json").read_text())["pid"] == 7
+    else:
+        with lease.taken("a.yaml"):
+            pass

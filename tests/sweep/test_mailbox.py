@@ -1,0 +1,64 @@
+"""What workers are told after a validation: to stop, to go on, or to save and go on another time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from radsweep.sweep.mailbox import GO_ON, MOST_ATTEMPTS, PAUSE, STOP, Mailbox
+from radsweep.training import loop
+
+
+def test_the_orders_are_those_of_the_loop() -> None:
+    assert (STOP, GO_ON, PAUSE) == (loop.STOP, loop.GO_ON, loop.PAUSE)
+    assert (STOP, GO_ON) == (False, True)  # what simpler callers give
+
+
+def test_a_task_stops_when_the_next_is_posted_and_pauses_when_the_sweep_is_interrupted() -> None:
+    async def orders() -> list[int]:
+        box = Mailbox(wait_for_reply=False)
+        await box.post(0, "first")
+        assert await box.next(-1, "group") == (0, "first")
+        told = [await box.validated(0, {"step": 1})]
+        await box.post(1, "second")
+        told.append(await box.validated(0, {"step": 2}))
+        assert await box.next(0, "group") == (1, "second")
+        await box.pause()
+        told += [await box.validated(1, {"step": 1}), await box.goes_on(1)]
+        await box.paused(1)
+        assert await box.next(1, "group") == (-1, None)
+        assert await box.letter(1) == {"paused": True}
+        return told
+
+    assert asyncio.run(orders()) == [GO_ON, STOP, PAUSE, PAUSE]
+
+
+def test_a_scheduler_that_waits_for_a_reply_is_let_go_by_a_pause() -> None:
+    async def order() -> int:
+        box = Mailbox(wait_for_reply=True)
+        await box.post(0, "task")
+        waiting = asyncio.create_task(box.validated(0, {"step": 1}))
+        await asyncio.sleep(0)
+        await box.pause()
+        return await waiting
+
+    assert asyncio.run(order()) == PAUSE
+
+
+def test_a_full_disk_ends_the_group_and_a_task_whose_workers_die_is_lost() -> None:
+    async def letters() -> list[Any]:
+        full, lost = Mailbox(False), Mailbox(False)
+        await full.post(0, "task")
+        await full.full(0, "no room left for /store")
+        assert await full.next(0, "group") == (-1, None)
+        await lost.post(0, "task")
+        for attempt in range(MOST_ATTEMPTS):
+            await lost.next(-1, f"group {attempt}")
+        fourth = asyncio.create_task(lost.next(-1, "group"))
+        found = [await full.letter(0), await lost.letter(0)]
+        fourth.cancel()
+        return found
+
+    full, lost = asyncio.run(letters())
+    assert full == {"full": "no room left for /store"}
+    assert lost == {"lost": f"its workers died {MOST_ATTEMPTS} times"}

@@ -1,0 +1,71 @@
+"""A second call of an experiment: what is gone on with, and what is said."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console as Terminal
+
+from radsweep.errors import InputError
+from radsweep.spec.experiment import Experiment
+from radsweep.spec.load import parse_experiment
+from radsweep.sweep.progress import Console
+from radsweep.sweep.questions import latest_unfinished, question_key
+from radsweep.sweep.store import Store
+from radsweep.training.record import SweepRecord
+
+
+def experiment(**parts: object) -> Experiment:
+    tree = {"experiment": "twice", "data": {"shards": "phantom:plain"}, "ablation": {"arms": {"a": {}}}}
+    return parse_experiment(tree | parts, "a.yaml")
+
+
+def stored(store: Store, status: str) -> None:
+    asked = experiment().model_dump(mode="json", exclude_none=True)
+    store.write_sweep(
+        SweepRecord(
+            id=f"twice-{status}",
+            name="twice",
+            kind="ablation",
+            experiment=asked,
+            select="val/text_to_image/recall_at_10",
+            cells=(),
+            status=status,  # type: ignore[arg-type]
+            created="2026-01-01",
+        )
+    )
+
+
+def call(store: Store, resume: bool) -> tuple[SweepRecord | None, str]:
+    said = io.StringIO()
+    found = latest_unfinished(store, experiment(), "a.yaml", resume, Console(Terminal(file=said, width=400)))
+    return found, said.getvalue()
+
+
+@pytest.mark.parametrize("status", ["running", "interrupted"])
+def test_a_plain_call_of_an_unfinished_sweep_says_so_and_offers_to_resume(tmp_path: Path, status: str) -> None:
+    stored(Store(tmp_path), status)
+    found, said = call(Store(tmp_path), resume=False)
+    assert found is None
+    assert f"twice-{status} asked the same and is unfinished: `radsweep sweep a.yaml --resume`" in said
+
+
+def test_a_finished_one_is_not_spoken_of_and_resume_finds_it(tmp_path: Path) -> None:
+    stored(Store(tmp_path), "finished")
+    assert call(Store(tmp_path), resume=False) == (None, "")
+    found, _ = call(Store(tmp_path), resume=True)
+    assert found is not None
+    assert found.id == "twice-finished"
+
+
+def test_resume_without_such_a_sweep_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a.yaml: --resume: no sweep of this very experiment"):
+        call(Store(tmp_path), resume=True)
+
+
+def test_where_a_sweep_runs_is_no_part_of_its_question() -> None:
+    key = question_key(experiment())
+    assert key == question_key(experiment(run={"slots": 2, "store": "/elsewhere"}))
+    assert key != question_key(experiment(train={"seed": 1}))

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from radsweep.sweep.tokens import require_token
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, "")
+    return tmp_path
+
+
+def test_a_local_ray_asks_for_a_token_that_its_owner_alone_can_read(home: Path) -> None:
+    require_token()
+    file = home / ".ray" / "auth_token"
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert len(file.read_text()) == 64
+
+
+def test_a_token_that_is_there_stays_and_is_closed_to_others(home: Path) -> None:
+    file = home / ".ray" / "auth_token"
+    file.parent.mkdir()
+    file.write_text("mine")
+    file.chmod(0o644)
+    require_token()
+    assert (file.read_text(), file.stat().st_mode & 0o777) == ("mine", 0o600)
+
+
+def test_whoever_set_the_mode_is_obeyed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    require_token()
+    assert os.environ["RAY_AUTH_MODE"] == "disabled"
+    assert not (home / ".ray").exists()
