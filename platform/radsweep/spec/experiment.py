@@ -21,6 +21,11 @@ class Run(Settings):
     tracking_uri: str | None = Field(
         default=None, description="MLflow tracking server or database; else MLFLOW_TRACKING_URI, else the store's"
     )
+    optuna_storage: str | None = Field(
+        default=None,
+        description="Database of a search's Optuna study, such as postgresql://HOST/NAME; else a SQLite file, "
+        "optuna.db, in the sweep's folder",
+    )
     slots: int | None = Field(
         default=None, ge=1, description="Trials at once; else as many as the cluster has room for"
     )

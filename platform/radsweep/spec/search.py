@@ -20,6 +20,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
+TRIALS = 32  # of a search without a budget
 _CONDITION = re.compile(r"^\s*([\w.]+)\s*(>=|<=|==|!=|>|<)\s*(.+?)\s*$")
 
 
@@ -100,15 +101,51 @@ def _scalar(text: str) -> Scalar:
 class Search(Settings):
     """Trials suggested one after another."""
 
-    algorithm: Literal["tpe", "random", "grid"] = Field(
-        default="tpe", description="Optuna's TPE, Optuna's random sampler, or every combination of choices"
+    algorithm: Literal["tpe", "random", "grid", "cmaes", "nsga2"] = Field(
+        default="tpe",
+        description="Optuna's TPE, random sampler, CMA-ES (numbers without conditions) or NSGA-II (with `cost`); grid: "
+        "every combination of choices",
     )
-    trials: int = Field(default=32, ge=1, description="Number of trials; a grid runs each combination once")
-    scheduler: Literal["none", "asha"] = Field(default="none", description="asha stops weak trials early")
-    grace: int = Field(default=3, ge=1, description="Validations before asha may stop a trial")
-    reduction: int = Field(default=3, ge=2, description="asha keeps one in this many at each rung")
+    trials: int | None = Field(
+        default=None,
+        ge=1,
+        description="Number of trials; 32 where no other budget is set; a grid runs each combination once",
+    )
+    hours: float | None = Field(
+        default=None, gt=0, description="Wall-clock hours after which no trial starts; running ones end"
+    )
+    gpu_hours: float | None = Field(default=None, gt=0, description="The same, hours that trials held GPUs, summed")
+    slot_hours: float | None = Field(default=None, gt=0, description="The same, hours that trials held slots, summed")
+    scheduler: Literal["none", "asha", "median"] = Field(
+        default="none",
+        description="asha stops all but the best 1/`reduction` at each rung; median: those whose best is below the "
+        "median of the others' means so far",
+    )
+    fidelity: Literal["epochs", "pairs"] = Field(
+        default="epochs",
+        description="What asha's rungs are: validations of one training run, or runs of their own on nested subsets "
+        "of growing size, up to `data.pairs`",
+    )
+    grace: int = Field(default=3, ge=1, description="Validations before a trial may be stopped")
+    reduction: int = Field(
+        default=3,
+        ge=2,
+        description="asha keeps one in this many at each rung, and a rung has this many times the pairs",
+    )
+    smallest: int = Field(default=100, ge=2, description="`fidelity: pairs`: no rung has fewer training studies")
+    cost: Literal["seconds", "samples", "parameters"] | None = Field(
+        default=None,
+        description="Searched to be low beside a high `evaluate.select`: seconds or studies of training, or parameters "
+        "of the model; the report shows which trials no other beats in both",
+    )
     seed: int = Field(default=0, ge=0, description="Seed of the sampler")
     space: dict[str, Dimension] = Field(description="Dotted key: how it varies", min_length=1)
+
+    @property
+    def most_trials(self) -> int | None:
+        """`trials`, with its default; None where hours alone end the search."""
+        budgets = (self.trials, self.hours, self.gpu_hours, self.slot_hours)
+        return TRIALS if all(budget is None for budget in budgets) else self.trials
 
     @model_validator(mode="after")
     def _grid_of_choices(self) -> Self:
@@ -116,12 +153,68 @@ class Search(Settings):
             for key, dimension in self.space.items():
                 if dimension.choice is None and dimension.whole is None:
                     raise ValueError(f"algorithm grid needs `choice` or `int` for {key}")
+            for name in ("hours", "gpu_hours", "slot_hours", "cost"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"algorithm grid runs every combination to its end: leave {name} out")
+            if self.scheduler != "none":
+                raise ValueError("algorithm grid runs every combination to its end: set scheduler to none")
+        return self
+
+    @model_validator(mode="after")
+    def _numbers_for_cmaes(self) -> Self:
+        if self.algorithm == "cmaes":
+            for key, dimension in self.space.items():
+                if dimension.choice is not None or dimension.condition is not None:
+                    what = "`choice`" if dimension.choice is not None else "`only_if`"
+                    raise ValueError(
+                        f"algorithm cmaes moves through numbers alone, and {key} has {what}; use uniform, loguniform "
+                        "or int without a condition, or algorithm tpe"
+                    )
+            if len(self.space) < 2:
+                raise ValueError("algorithm cmaes needs two keys or more; use algorithm tpe for one")
+        return self
+
+    @model_validator(mode="after")
+    def _one_score_to_stop_by(self) -> Self:
+        if self.cost is None:
+            if self.algorithm == "nsga2":
+                raise ValueError("algorithm nsga2 weighs two aims: set cost, or use algorithm tpe")
+            return self
+        if self.algorithm == "cmaes":
+            raise ValueError("algorithm cmaes has one aim, and cost is a second; use tpe, nsga2 or random")
+        if self.scheduler != "none":
+            raise ValueError(
+                f"scheduler {self.scheduler} stops by the score alone, and would stop cheap trials that cost asks for; "
+                "set scheduler to none, or leave cost out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rungs_of_pairs(self) -> Self:
+        if self.fidelity == "pairs":
+            if self.scheduler != "asha":
+                raise ValueError("fidelity pairs needs scheduler asha: it decides which trials get more pairs")
+            for key in ("data.pairs", "data.fraction"):
+                if key in self.space:
+                    raise ValueError(f"fidelity pairs sets {key} itself: take it out of the space")
         return self
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         ordered(self.space)
         return self
+
+    def sizes(self, pairs: int) -> list[int]:
+        """Training studies at each rung of `fidelity: pairs`, rising to `pairs`; alone where there is no lower one.
+
+        There are no more rungs than `trials` can fill: the top one takes one in `reduction` ** (rungs - 1).
+        """
+        found = [pairs]
+        while (smaller := -(-pairs // self.reduction ** len(found))) >= self.smallest and smaller < found[0]:
+            if self.most_trials is not None and self.reduction ** len(found) > self.most_trials:
+                break
+            found.insert(0, smaller)
+        return found
 
 
 def ordered(space: Mapping[str, Dimension]) -> list[str]:

@@ -6,20 +6,23 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from optuna.storages import BaseStorage
 from ray import tune
 
-from radsweep.spec.load import trial_with
+from radsweep.data.subsets import subset_size
 from radsweep.spec.search import Search
 from radsweep.spec.stage import stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.cluster import Room
 from radsweep.sweep.code import code_fingerprint, versions
 from radsweep.sweep.identity import stage_key
-from radsweep.sweep.plan import cell_trial, planned
-from radsweep.sweep.search import StudySearch
-from radsweep.sweep.slot import SCORE, Slot
+from radsweep.sweep.plan import cell_trial
+from radsweep.sweep.search import StudyScheduler, StudySearch
+from radsweep.sweep.searched import SearchedCells
+from radsweep.sweep.slot import Slot
 from radsweep.sweep.sources import Preparations
 from radsweep.sweep.store import Store
+from radsweep.sweep.study import open_study
 from radsweep.sweep.watch import Watch
 from radsweep.training.record import PlannedCell, SweepRecord
 from radsweep.training.task import Task
@@ -75,33 +78,37 @@ class Engine:
             configs.insert(0, {"cell": stage.model_dump(mode="json"), "task": task})
         self._fit(tune.TuneConfig(), wait_for_reply=False, param_space={"work": tune.grid_search(configs)})
 
-    def run_search(self, search: Search) -> list[PlannedCell]:
-        """As many trials as the search has left; returns all it asked for, in order."""
+    def run_search(self, search: Search, storage: BaseStorage) -> tuple[list[PlannedCell], str]:
+        """As many trials as the search has left.
+
+        Returns:
+            All cells it asked for, in order; which budget ended it, in words, and nothing if it was interrupted.
+        """
         cells: list[PlannedCell] = list(self.sweep.cells)
 
-        def config_of(values: dict[str, Any]) -> dict[str, Any]:
-            cell = planned(self.base, values, self.key_of, len(cells))
-            cells.append(cell)
+        def write() -> None:
             self.store.write_sweep(self.sweep.model_copy(update={"cells": tuple(cells)}))
-            return {"work": self._config(cell, trial_with(self.base, values), read_test=False)}
 
-        file = self.store.sweep_folder(self.sweep.id) / "optuna.db"
-        searcher = StudySearch(search, self.base, config_of, self.sweep.id, file)
-        asha = None
-        if search.scheduler == "asha":
-            asha = tune.schedulers.ASHAScheduler(
-                time_attr="validations",
-                metric=SCORE,
-                mode="max",
-                grace_period=search.grace,
-                reduction_factor=search.reduction,
-                max_t=10_000,
-            )
-        left = search.trials - searcher.counted()
-        if left > 0:
-            config = tune.TuneConfig(search_alg=searcher, num_samples=left, scheduler=asha)
-            self._fit(config, wait_for_reply=asha is not None)
-        return cells
+        def config_of(cell: PlannedCell, trial: Trial) -> dict[str, Any]:
+            return self._config(cell, trial, read_test=False)
+
+        found = SearchedCells(self.base, cells, self.key_of, self.store, self.watch, config_of, write)
+        study = open_study(search, self.sweep.id, storage)
+        sizes = search.sizes(self._pairs(self.base)) if search.fidelity == "pairs" else ()
+        searcher = StudySearch(search, self.base, found, study, sizes, self.room.gpus * self.room.workers)
+        try:
+            if searcher.has_more():
+                scheduler = StudyScheduler(searcher)
+                config = tune.TuneConfig(search_alg=searcher, num_samples=-1, scheduler=scheduler)
+                self._fit(config, wait_for_reply=search.scheduler != "none" and not sizes)
+        finally:
+            searcher.close()
+        return cells, searcher.ended_by
+
+    def _pairs(self, trial: Trial) -> int:
+        """Training studies of a trial."""
+        available = len(self.preparations.shards_of(trial).splits["train"])
+        return subset_size(available, trial.data.pairs, trial.data.fraction)
 
     def _config(self, cell: PlannedCell, trial: Trial, read_test: bool) -> dict[str, Any]:
         stages = self.stage_keys(trial)

@@ -37,7 +37,10 @@ def winner(cells: Iterable[PlannedCell], records: Mapping[str, CellRecord], sele
     finished = [
         (record.pairs if cell.arm else 0, sign * record.best[select], -cell.number, cell)
         for cell in pooled
-        if (record := records.get(cell.key)) and record.status == "finished" and select in record.best
+        if (record := records.get(cell.key))
+        and record.status == "finished"
+        and select in record.best
+        and not cell.lower_rung
     ]
     if not finished:
         return None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from radsweep.data.decode import read_index
 from radsweep.data.schema import SPLITS
+from radsweep.data.subsets import subset_size
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import Queries
 from radsweep.spec.experiment import Experiment
@@ -27,8 +28,10 @@ from radsweep.sweep.progress import Console
 from radsweep.sweep.questions import latest_unfinished, question_key
 from radsweep.sweep.reach import check_nodes, check_room
 from radsweep.sweep.results import Ending, how_it_ended, is_complete, statistics, winner
+from radsweep.sweep.searched import check_search
 from radsweep.sweep.sources import Preparations, check_shards, check_sizes, data_card, dataset_folder, source_for
 from radsweep.sweep.store import Store, store_folder
+from radsweep.sweep.study import open_storage, storage_url
 from radsweep.sweep.tasks import check_tasks
 from radsweep.sweep.watch import Watch
 from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
@@ -101,12 +104,18 @@ def _run(
             "data.source to cached, model.image.size lower, or adapt.image.method to none"
         )
     room = cluster.room(experiment.run, base)
+    if experiment.search is not None:
+        pairs = subset_size(len(shards.splits["train"]), base.data.pairs, base.data.fraction)
+        check_search(experiment.search, pairs, room.gpus, where)
 
     def key_of(trial: Trial) -> str:
         return cell_key(trial, shards.manifest.fingerprint, room.device)
 
     cells = plan(experiment, key_of)
     sweep = previous or _new_sweep(experiment)
+    storage = None
+    if experiment.search is not None and not cells:
+        storage = open_storage(storage_url(experiment.run.optuna_storage, store.sweep_folder(sweep.id)))
     fresh = {"status": "running", "code": code_fingerprint(), "git_commit": git_commit(), "versions": versions()}
     data = {"data": data_card(shards.manifest), "cells": tuple(cells) or sweep.cells}
     sweep = sweep.model_copy(update=fresh | data)
@@ -115,7 +124,7 @@ def _run(
     known = {
         cell.key: record for cell in cells if (record := store.read_cell(cell.key)) and is_complete(record, read_test)
     }
-    expected = len(cells) if cells or experiment.search is None else experiment.search.trials
+    expected = len(cells) if cells or experiment.search is None else experiment.search.most_trials or 0
     with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
         mirror.start_sweep([store.sweep_file(sweep.id)])
         distinct = len({cell.key for cell in cells}) or expected  # an arm may be another under a second name
@@ -141,7 +150,10 @@ def _run(
                     possible_trials(experiment), any(key.startswith(SUBSETS_OR_FEATURES) for key in asked.space)
                 )
                 with watch.bar():
-                    cells = engine.run_search(asked)
+                    cells, ended_by = engine.run_search(asked, storage)
+                expected = len(cells) + (ended_by == "")  # some were cut short
+                sweep = sweep.model_copy(update={"ended_by": ended_by})
+                console.say(f"The search ended: {ended_by}" if ended_by else "The search was cut short")
             watch.settle(cells)
             status = how_it_ended(cells, watch.ended, expected)
             best = winner(cells, watch.ended, sweep.select)
@@ -210,8 +222,8 @@ def _new_sweep(experiment: Experiment) -> SweepRecord:
     arms = experiment.ablation.designed_arms(experiment.trial()) if experiment.ablation else {}
     unchanged = [arm for arm, changes in arms.items() if not changes]
     asked = experiment.model_dump(mode="json", exclude_none=True)
-    if experiment.run.tracking_uri:  # the record goes to MLflow and whoever reads it: no password
-        asked["run"]["tracking_uri"] = sanitise_uri(experiment.run.tracking_uri)
+    for key in {"tracking_uri", "optuna_storage"} & asked["run"].keys():  # MLflow shows the record: no password
+        asked["run"][key] = sanitise_uri(asked["run"][key])
     return SweepRecord(
         id=f"{experiment.experiment}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
         name=experiment.experiment,

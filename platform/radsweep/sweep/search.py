@@ -1,69 +1,324 @@
 """Optuna asked for trials and told how they ended, as a Ray Tune searcher.
 
 Ray's own OptunaSearch leaves a trial without an objective RUNNING for ever, and records stopped and failed ones as
-COMPLETE; here stopped ones are PRUNED and failed ones FAIL, so TPE compares like with like.
+COMPLETE; here stopped ones are PRUNED and failed ones FAIL, so TPE compares like with like. A suggestion whose cell
+has ended already is answered from its record: it counts as a trial and takes no slot.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import optuna
 from optuna.trial import TrialState
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from radsweep.spec.keys import get
-from radsweep.spec.search import Dimension, Search, ordered
+from radsweep.errors import InputError
+from radsweep.spec import metrics
+from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
+from radsweep.sweep.brackets import Brackets
+from radsweep.sweep.budget import Budget
+from radsweep.sweep.pareto import cost_of
 from radsweep.sweep.slot import AT_STEP, SCORE
+from radsweep.sweep.stopping import Stopping
+from radsweep.sweep.study import BRACKET, CONTINUES, counts, points, put_back, sampler, suggest_values
+from radsweep.training.record import CellRecord
 
-INTERRUPTED = "interrupted"
+CELL, SPENT = "cell", "spent"  # user attributes: of a trial its cell's key, of the study what was spent
+FIRST = "first"  # stands for Tune's id of a trial that was asked for before Tune started
+REPEATS = 5  # suggestions in a row that had been run, after which a point not tried yet is drawn
+
+
+class Cells(Protocol):
+    """Where suggestions become cells: see `searched.py`."""
+
+    def find(self, values: dict[str, Any], pairs: int | None) -> str:
+        """The key of a suggestion's cell. Raises InputError where its values exclude one another."""
+
+    def ended(self, key: str) -> CellRecord | None:
+        """The finished record that answers for a cell."""
+
+    def known(self, key: str) -> CellRecord | None:
+        """The same, of the last suggestion, before it takes a slot: whoever watches is told."""
+
+    def config(self, key: str) -> dict[str, Any]:
+        """What a slot is handed to run the last suggestion."""
+
+
+class Outcome(NamedTuple):
+    """How a cell ended, for whoever asks for it again."""
+
+    state: TrialState
+    values: tuple[float, ...]  # score, and cost where there is one
+    curve: tuple[tuple[int, float], ...]  # optimiser step, score
+
+
+@dataclass
+class Asked:
+    """A trial of the study on its way."""
+
+    trial: optuna.Trial
+    values: dict[str, Any]
+    key: str = ""
+    rung: int = 0
+    curve: list[tuple[int, float]] = field(default_factory=list)
 
 
 class StudySearch(Searcher):
-    """Suggests configurations of a space; `config_of` makes a slot's configuration of dotted values."""
+    """Suggests configurations of a space, one study's. A sweep may have several, each with its own base trial."""
 
     def __init__(
-        self, search: Search, base: Trial, config_of: Callable[[dict[str, Any]], dict[str, Any]], name: str, file: Path
+        self,
+        search: Search,
+        base: Trial,
+        cells: Cells,
+        study: optuna.Study,
+        sizes: Sequence[int] = (),
+        gpus: float = 0.0,
     ) -> None:
+        """
+        Args:
+            base: what a key keeps whose condition does not hold; its `evaluate.select` is the score.
+            study: of `open_study`.
+            sizes: rungs of `fidelity: pairs`, rising; the last one is the base trial's own.
+            gpus: that a slot holds.
+        """
         super().__init__(metric=SCORE, mode="max")
-        self.search, self.config_of = search, config_of
+        self.search, self.cells, self.study, self.select = search, cells, study, base.evaluate.select
         self.base = base.model_dump(mode="json")
-        self.study = open_study(search, name, file)
-        self.asked: dict[str, optuna.Trial] = {}
+        self.sizes: Sequence[int | None] = [*sizes[:-1], None]
+        self.steps = sizes
+        self.budget = Budget(search, gpus, study.user_attrs.get(SPENT, {}))
+        self.stopping = Stopping(search)
+        self.brackets = Brackets(len(sizes), search.reduction) if len(sizes) > 1 else None
+        self.points = points(search, self.base)
+        self.tried: set[tuple[tuple[str, Any], ...]] = set()
+        self.outcomes: dict[str, Outcome] = {}  # by key of the cell
+        self.live: dict[str, Asked] = {}  # by Tune's id
+        self.told_to_stop: set[str] = set()
+        self.twins: defaultdict[str, list[Asked]] = defaultdict(list)  # asked again while it runs, by key
+        self.paused: dict[int, Asked] = {}  # between rungs
+        self.ready: list[Asked] = []  # promoted
+        self.first_config: Any = None
+        self.count = self.repeats = 0
+        self.ended_by = ""
+        for trial in study.get_trials(deepcopy=False):
+            if counts(trial):
+                self._remember(trial)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles what it is given for a restore that we never ask for."""
         return {}
 
+    def has_more(self) -> bool:
+        """Whether a trial needs a slot; that trial is what `suggest` gives first."""
+        self.first_config = self.suggest(FIRST)
+        return self.first_config != Searcher.FINISHED
+
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self.counted() >= self.search.trials:
-            return Searcher.FINISHED
-        trial = self.study.ask()
-        self.asked[trial_id] = trial
-        return self.config_of(suggest_values(self.search, self.base, trial))
+        """The next trial that needs a slot; None where one may come of those that run."""
+        if FIRST in self.live:
+            self.live[trial_id] = self.live.pop(FIRST)
+            self.budget.start(trial_id)
+            return self.first_config
+        while (asked := self._next()) is not None:
+            try:
+                asked.key = self.cells.find(asked.values, self.sizes[asked.rung])
+            except InputError as error:  # no corner of the space, or preflight had refused it
+                asked.trial.set_user_attr("error", str(error))
+                self._tell(asked, Outcome(TrialState.FAIL, (), ()))
+                continue
+            asked.trial.set_user_attr(CELL, asked.key)
+            if any(other.key == asked.key for other in self.live.values()):
+                self.twins[asked.key].append(asked)
+                self.repeats += 1
+            elif (known := self._known(asked.key)) is not None:
+                self.repeats += asked.rung == 0
+                self._tell(asked, known)
+            else:
+                self.repeats = 0
+                self.live[trial_id] = asked
+                if trial_id != FIRST:
+                    self.budget.start(trial_id)
+                    self._keep_spent()
+                return self.cells.config(asked.key)
+        return None if self.brackets and self.live else Searcher.FINISHED
+
+    def validated(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """A validation of a trial that runs; whether it stops."""
+        asked = self.live[trial_id]
+        if SCORE not in result or not self._report(asked, result[AT_STEP], result[SCORE]):
+            return False
+        scores = [score for _, score in asked.curve]
+        if self.brackets or not self.stopping.validated(asked.trial.number, scores):
+            return False
+        self.told_to_stop.add(trial_id)
+        return True
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if SCORE in result:
-            self.asked[trial_id].report(result[SCORE], result[AT_STEP])
+        """Nothing: see `validated`, which `StudyScheduler` asks first."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        trial = self.asked.pop(trial_id)
-        scores = list(self.study.trials[trial.number].intermediate_values.values())
-        if error or not result or result.get("status") == "failed" or not scores:
-            self.study.tell(trial, state=TrialState.FAIL)
-        elif result.get("done") and result.get("status") == "finished":
-            self.study.tell(trial, max(scores))  # the selected checkpoint's
-        else:
-            self.study.tell(trial, state=TrialState.PRUNED)
+        asked = self.live.pop(trial_id)
+        self.budget.end(trial_id)
+        self._keep_spent()
+        result = result or {}
+        record = self.cells.ended(asked.key) if result.get("status") == "finished" else None
+        if trial_id in self.told_to_stop and not error:
+            outcome = Outcome(TrialState.PRUNED, (), tuple(asked.curve))
+        elif record is not None and not error:
+            outcome = self._outcome(record)
+        elif error or not result or "status" in result:
+            outcome = Outcome(TrialState.FAIL, (), ())
+        else:  # cut short from outside
+            self.live[trial_id] = asked
+            return
+        for each in (asked, *self.twins.pop(asked.key, [])):
+            self._tell(each, outcome)
 
-    def counted(self) -> int:
-        """Trials asked for so far, without those that an interruption cut short and that wait to be asked again."""
-        trials = self.study.get_trials(deepcopy=False)
-        return sum(t.state != TrialState.WAITING and INTERRUPTED not in t.user_attrs for t in trials)
+    def close(self) -> None:
+        """No trial runs any more: leave none RUNNING. What was cut short waits to be asked again."""
+        cut = [*self.live.values(), *(twin for some in self.twins.values() for twin in some)]
+        if cut:
+            self.ended_by = ""
+        between = [*self.paused.values(), *self.ready]
+        for asked in between if self.ended_by else ():
+            self.study.tell(asked.trial, state=TrialState.PRUNED)
+        for asked in cut if self.ended_by else cut + between:
+            put_back(self.study, self.study._storage.get_trial(asked.trial._trial_id))
+        for trial_id in self.live:
+            self.budget.end(trial_id)
+        self._keep_spent()
+        self.live, self.twins, self.paused, self.ready = {}, defaultdict(list), {}, []
+
+    def _next(self) -> Asked | None:
+        self.ended_by = self.budget.hours_spent(self.count) or self.ended_by
+        if self.budget.hours_spent(self.count):
+            return None
+        if not self.ready and not self.ended_by:
+            self.ended_by = self.budget.trials_spent(self.count) or self._exhausted()
+        if self.ended_by and self.brackets:
+            self.brackets.close()
+            self._decide()
+        if self.ready:
+            return self.ready.pop(0)
+        return None if self.ended_by else self._ask()
+
+    def _ask(self) -> Asked:
+        if self.points and self.repeats >= REPEATS:
+            untried = [point for point in self.points if _frozen(point) not in self.tried]
+            self.study.enqueue_trial(random.Random(f"{self.search.seed} {self.count}").choice(untried))
+        self.study.sampler = sampler(self.search, self.count)
+        trial = self.study.ask()
+        asked = Asked(trial, suggest_values(self.search, self.base, trial))
+        self.count += 1
+        self.tried.add(_frozen(trial.params))
+        if self.brackets:
+            bracket = self.brackets.enter(trial.number, trial.user_attrs.get(BRACKET))
+            trial.set_user_attr(BRACKET, bracket)
+        elif (before := trial.user_attrs.get(CONTINUES)) is not None:
+            curve = self.study.get_trials(deepcopy=False)[before].intermediate_values
+            self._replay(asked, tuple(sorted(curve.items())))
+        return asked
+
+    def _exhausted(self) -> str:
+        if self.points is None or len(self.tried) < len(self.points):
+            return ""
+        return f"search.space: all its {len(self.points):,} configurations were asked for, in {self.count:,} trials"
+
+    def _known(self, key: str) -> Outcome | None:
+        """How a cell of this study ended, or one of an earlier sweep finished."""
+        if key not in self.outcomes and (record := self.cells.known(key)) is not None:
+            return self._outcome(record)
+        return self.outcomes.get(key)
+
+    def _outcome(self, record: CellRecord) -> Outcome:
+        sign = 1 if metrics.higher_is_better(self.select) else -1
+        looks = [
+            (look.step, sign * look.metrics[self.select]) for look in record.history if self.select in look.metrics
+        ]
+        values = [sign * record.best[self.select]]
+        if self.search.cost is not None:
+            values.append(cost_of(record, self.search.cost))
+        return Outcome(TrialState.COMPLETE, tuple(values), tuple(looks))
+
+    def _tell(self, asked: Asked, outcome: Outcome) -> None:
+        """The study, how one of its trials ended; on a rung that is not the top one, it waits to be promoted."""
+        number = asked.trial.number
+        if asked.key:
+            self.outcomes[asked.key] = outcome
+        if self.brackets and outcome.state == TrialState.COMPLETE:
+            asked.trial.report(outcome.values[0], self.steps[asked.rung])
+            self.brackets.ended(number, asked.rung, outcome.values[0])
+            if asked.rung < self.brackets.top:
+                self.paused[number] = asked
+                self._decide()
+                return
+        elif not self.brackets:
+            self._replay(asked, outcome.curve)
+        if outcome.state == TrialState.COMPLETE:
+            self.study.tell(asked.trial, list(outcome.values))
+            return
+        self.study.tell(asked.trial, state=outcome.state)
+        if outcome.state == TrialState.FAIL:
+            self.stopping.forget(number)
+            if self.brackets:
+                self.brackets.failed(number)
+                self._decide()
+
+    def _decide(self) -> None:
+        assert self.brackets is not None
+        promoted, out = self.brackets.decide()
+        for number, rung in promoted:
+            if (asked := self.paused.pop(number, None)) is not None:
+                asked.rung = rung
+                self.ready.append(asked)
+        for number in out:
+            if (asked := self.paused.pop(number, None)) is not None:
+                self.study.tell(asked.trial, state=TrialState.PRUNED)
+
+    def _report(self, asked: Asked, step: int, score: float) -> bool:
+        """Note a validation; False of one that was noted before its slot died and it went on from its checkpoint."""
+        if asked.curve and step <= asked.curve[-1][0]:
+            return False
+        asked.curve.append((step, score))
+        if self.search.cost is None and not self.brackets:  # Optuna has no intermediate values of two aims
+            asked.trial.report(score, step)
+        return True
+
+    def _replay(self, asked: Asked, curve: Sequence[tuple[int, float]]) -> None:
+        for step, score in curve:
+            if self._report(asked, step, score):
+                self.stopping.validated(asked.trial.number, [score for _, score in asked.curve])
+
+    def _remember(self, trial: optuna.trial.FrozenTrial) -> None:
+        """A trial of an earlier driver."""
+        self.count += 1
+        self.tried.add(_frozen(trial.params))
+        curve = sorted(trial.intermediate_values.items())
+        key = trial.user_attrs.get(CELL)
+        if BRACKET in trial.user_attrs and self.brackets:
+            self.brackets.enter(trial.number, trial.user_attrs[BRACKET])
+            for size, score in curve:
+                self.brackets.ended(trial.number, self.steps.index(size), score)
+            if trial.state == TrialState.FAIL:
+                self.brackets.failed(trial.number)
+            self.brackets.decide()  # nobody waits for it: all of them were told
+            return
+        if key is not None:
+            self.outcomes[key] = Outcome(trial.state, tuple(trial.values or ()), tuple(curve))
+        if trial.state != TrialState.FAIL:
+            for length in range(1, len(curve) + 1):
+                self.stopping.validated(trial.number, [score for _, score in curve[:length]])
+
+    def _keep_spent(self) -> None:
+        self.study.set_user_attr(SPENT, self.budget.state)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study is on disk."""
@@ -72,47 +327,21 @@ class StudySearch(Searcher):
         """Nothing: see `save`."""
 
 
-def open_study(search: Search, name: str, file: Path) -> optuna.Study:
-    """The study of a sweep, in a SQLite file of its own that `optuna-dashboard` can open."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    sampler: optuna.samplers.BaseSampler
-    if search.algorithm == "tpe":
-        startup = max(5, min(10, search.trials // 3))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # group: for conditions
-            sampler = optuna.samplers.TPESampler(
-                seed=search.seed, multivariate=True, group=True, n_startup_trials=startup, constant_liar=True
-            )
-    else:
-        sampler = optuna.samplers.RandomSampler(seed=search.seed)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
-    study = optuna.create_study(
-        study_name=name, storage=storage, sampler=sampler, direction="maximize", load_if_exists=True
-    )
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):  # of a driver that died
-        study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
-        study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params)
-    return study
+class StudyScheduler(FIFOScheduler):
+    """Tune's scheduler of a search: it stops what the searcher says."""
+
+    def __init__(self, searcher: StudySearch) -> None:
+        super().__init__()
+        self.searcher = searcher
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as of the searcher."""
+        return {}
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        stops = self.searcher.validated(trial.trial_id, result)
+        return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
 
 
-def suggest_values(search: Search, base: dict[str, Any], trial: optuna.Trial) -> dict[str, Any]:
-    """Dotted values of one trial; a key whose condition does not hold keeps the base's value."""
-    values: dict[str, Any] = {}
-    for key in ordered(search.space):
-        dimension = search.space[key]
-        condition = dimension.condition
-        if condition is None or condition.holds(values.get(condition.key, get(base, condition.key))):
-            values[key] = suggest(trial, key, dimension)
-    return values
-
-
-def suggest(trial: optuna.Trial, key: str, dimension: Dimension) -> Any:
-    """Ask for one key. A choice is asked for by the number of its option, since options may be lists."""
-    if dimension.choice is not None:
-        return dimension.choice[trial.suggest_categorical(key, range(len(dimension.choice)))]
-    if dimension.whole is not None:
-        return trial.suggest_int(key, *dimension.whole)
-    low, high = dimension.extremes()
-    return trial.suggest_float(key, low, high, log=dimension.loguniform is not None)
+def _frozen(params: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(params.items()))

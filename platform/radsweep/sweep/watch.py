@@ -109,10 +109,11 @@ class Watch(Callback):
     def bar(self) -> Iterator[None]:
         """Within, a terminal shows a bar over all trials of the sweep; a log has the lines of `_end`."""
         if not self.console.terminal.is_terminal:
-            self.console.say(f"Running {self.total - sum(self.counts.values())} of {self.total} trials")
+            left = self.total - sum(self.counts.values())
+            self.console.say(f"Running {left} of {self.total} trials" if self.total else "Running trials")
             yield
             return
-        with self.console.task("Trials", self.total) as self.advance:
+        with self.console.task("Trials", self.total or None) as self.advance:
             self.advance(sum(self.counts.values()))
             yield
 
@@ -139,7 +140,8 @@ class Watch(Callback):
         done = sum(self.counts.values())
         score = record.best.get(self.select)
         told = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")
-        self.console.say(f"{done:>4} of {self.total}  {how:<8}  {_place(cell):<40}  {told}{self._left(done)}")
+        of = f" of {self.total}" if self.total else ""  # hours may end a search, not a number of trials
+        self.console.say(f"{done:>4}{of}  {how:<8}  {_place(cell):<40}  {told}{self._left(done)}")
         self.advance(done)
 
     def _left(self, done: int) -> str:

@@ -31,6 +31,7 @@ class Outcome:
     subset_sha256: str = ""
     epochs: int = 0
     steps: int = 0
+    parameters: int = 0
     seconds: dict[str, float] = field(default_factory=_no_seconds)
     moments: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

@@ -38,6 +38,7 @@ class CellRecord(BaseModel):
     converged: bool = False  # the validation metric had stopped rising before the ceiling
     epochs: int = 0
     steps: int = 0
+    parameters: int = 0  # of the model
     seconds: dict[str, float] = {}  # training, evaluation, checkpoint, total
     moments: dict[str, float] = {}  # first_step, last_step, last_report: seconds since 1970
     device: str = "cpu"
@@ -64,6 +65,7 @@ class PlannedCell(BaseModel):
     fold: int | None = None  # that is tested, of a cross-validation
     number: int = 0  # order in the plan; stages count down from -1
     stage: str = ""  # image or text, where this is no cell but an adaptation stage
+    lower_rung: bool = False  # on fewer pairs than its search is about: promoted or not, never a winner
     reference: bool = False  # a public model, named by `arm`, that was measured and not trained
 
 
@@ -81,6 +83,7 @@ class SweepRecord(BaseModel):
     references: tuple[PlannedCell, ...] = ()  # public models measured on the same test split
     baseline: str = ""  # arm that the others are compared with
     status: Literal["running", "finished", "failed", "interrupted"] = "running"
+    ended_by: str = ""  # which budget ended a search, in words
     data: dict[str, Any] = {}  # manifest without shards: name, fingerprint, counts, dropped, notes, source
     code: str = ""
     git_commit: str = ""

@@ -53,6 +53,7 @@ class TrialCourse(loop.Course):
         rows = subset_rows(trial, data)
         self.outcome = Outcome(pairs=len(rows), subset_sha256=subset_fingerprint([index.study_ids[r] for r in rows]))
         self.model = self.result = build_model(trial, self.tokenizer.vocabulary, adapted or {}).to(device)
+        self.outcome.parameters = sum(parameter.numel() for parameter in self.model.parameters())
         self.learner: Learner = Learner(self.model, trial, self.tokenizer.vocabulary, len(rows)).to(device)
         self.source = TrainingData(data, rows, self.tokenizer, trial, workers, frozen or {})
         tokens = trial.model.text.max_tokens

@@ -1,0 +1,85 @@
+"""Suggestions of a search turned into cells of its sweep, and those that ended already found in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from radsweep.errors import InputError
+from radsweep.spec.load import trial_with
+from radsweep.spec.search import Search
+from radsweep.spec.trial import Trial
+from radsweep.sweep.plan import KeyOf, planned
+from radsweep.sweep.results import is_complete
+from radsweep.sweep.store import Store
+from radsweep.sweep.watch import Watch
+from radsweep.training.record import CellRecord, PlannedCell
+
+
+class SearchedCells:
+    """The `Cells` of a searcher. A cell that is suggested twice is one cell of the sweep."""
+
+    def __init__(
+        self,
+        base: Trial,
+        cells: list[PlannedCell],
+        key_of: KeyOf,
+        store: Store,
+        watch: Watch,
+        config_of: Callable[[PlannedCell, Trial], dict[str, Any]],
+        write: Callable[[], None],
+        arm: str = "",
+    ) -> None:
+        """
+        Args:
+            cells: of the sweep so far; new ones are added.
+            config_of: what a slot is handed for a cell.
+            write: keeps the sweep's record, after a cell was added.
+        """
+        self.base, self.cells, self.key_of, self.store, self.watch = base, cells, key_of, store, watch
+        self.config_of, self.write, self.arm = config_of, write, arm
+        self.trial = base  # of the last suggestion
+        self.by_key = {cell.key: cell for cell in cells}
+
+    def find(self, values: dict[str, Any], pairs: int | None) -> str:
+        places = values if pairs is None else values | {"data.pairs": pairs}
+        cell = planned(self.base, places, self.key_of, len(self.cells), self.arm)
+        self.trial = trial_with(self.base, places)
+        if cell.key not in self.by_key:
+            cell = cell.model_copy(update={"changes": values, "lower_rung": pairs is not None})
+            self.by_key[cell.key] = cell
+            self.cells.append(cell)
+            self.write()
+        return cell.key
+
+    def ended(self, key: str) -> CellRecord | None:
+        record = self.store.read_cell(key)
+        return record if record is not None and is_complete(record, read_test=False) else None
+
+    def known(self, key: str) -> CellRecord | None:
+        record = self.ended(key)
+        if record is not None and key not in self.watch.ended:
+            self.watch.known(self.by_key[key], record)
+        return record
+
+    def config(self, key: str) -> dict[str, Any]:
+        return {"work": self.config_of(self.by_key[key], self.trial)}
+
+
+def check_search(search: Search, pairs: int, gpus: float, where: str) -> None:
+    """Refuse what only the data and the cluster can tell.
+
+    Args:
+        pairs: training studies of the base trial.
+        gpus: that a slot holds.
+
+    Raises:
+        InputError: names the file and the key.
+    """
+    if search.gpu_hours is not None and not gpus:
+        raise InputError(f"{where}: search.gpu_hours: trials have no GPU here; set search.slot_hours instead")
+    if search.fidelity == "pairs" and len(search.sizes(pairs)) == 1:
+        raise InputError(
+            f"{where}: search.fidelity: no smaller size below {pairs:,} pairs has {search.smallest:,} or more and enough "
+            f"trials; lower search.smallest or search.reduction, or set more trials than search.reduction"
+        )

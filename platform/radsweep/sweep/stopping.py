@@ -1,0 +1,63 @@
+"""Which trials of a search are stopped early, by their validation scores beside those of the others.
+
+Our own rules, since Ray Tune's forget everything when a driver dies, and see no trial that was answered from the store:
+these are told again of all curves of the study.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from radsweep.spec.search import Search
+
+FEWEST_OTHERS = 3  # whose median says something
+
+
+class Reached(NamedTuple):
+    """What a trial had when it was validated for the t-th time."""
+
+    best: float  # so far: what its selected checkpoint would have
+    mean: float  # so far, from the grace period on
+
+
+class Stopping:
+    """Told of every validation of every trial; time is counted in validations."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.reached: defaultdict[int, dict[Hashable, Reached]] = defaultdict(dict)  # validations -> trial -> what
+
+    def validated(self, trial: Hashable, scores: Sequence[float]) -> bool:
+        """Whether a trial stops after its latest validation.
+
+        Args:
+            scores: all of the trial so far, in order; higher is better.
+        """
+        time, grace = len(scores), self.search.grace
+        own = Reached(max(scores), float(np.mean(scores[grace - 1 :])) if time >= grace else scores[-1])
+        others = [reached for other, reached in self.reached[time].items() if other != trial]
+        self.reached[time][trial] = own
+        if time < grace or not others:
+            return False
+        if self.search.scheduler == "median":
+            return len(others) >= FEWEST_OTHERS and own.best < float(np.median([other.mean for other in others]))
+        if self.search.scheduler == "asha" and self.is_rung(time):
+            kept = 100 * (1 - 1 / self.search.reduction)
+            return own.best < float(np.percentile([other.best for other in others], kept))
+        return False
+
+    def is_rung(self, time: int) -> bool:
+        """asha decides after grace, grace x reduction, grace x reduction^2, ... validations."""
+        rung = self.search.grace
+        while rung < time:
+            rung *= self.search.reduction
+        return rung == time
+
+    def forget(self, trial: Hashable) -> None:
+        """A trial that failed, or starts again: nobody is measured by it."""
+        for reached in self.reached.values():
+            reached.pop(trial, None)
