@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from radsweep.data.shards import read_manifest
 from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial
+from radsweep.spec.tune import Tune
 from radsweep.sweep.run import run_sweep
 from radsweep.sweep.store import Store
 from radsweep.tracking.address import tracking_uri
@@ -43,6 +45,13 @@ def sweep(phantom: Path, store: Path, resume: bool = False, **parts: Any) -> tup
         tree[name] = tree.get(name, {}) | part
     record = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", write_report, resume)
     return record, Store(store).read_cells({cell.key for cell in record.cells})
+
+
+def mlflow_runs(store: Store, record: SweepRecord) -> list[Any]:
+    client = mlflow.MlflowClient(tracking_uri(None, store.root))
+    experiment = client.get_experiment_by_name(record.name)
+    found = client.search_runs([experiment.experiment_id], f"tags.`radsweep.sweep` = '{record.id}'", max_results=100)
+    return list(found)
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +220,68 @@ def test_streamed_from_the_shards_a_trial_sees_the_same_samples_and_repeats_itse
     assert first.key != cached.key
     assert first.best == again.best
     assert [v.metrics["train/loss"] for v in first.history] == [v.metrics["train/loss"] for v in again.history]
+
+
+def test_fair_tuning(phantom: Path, short_folder: Path) -> None:
+    store = Store(short_folder / "tuned")
+    arms = {"baseline": {}, "sentences": {"augment.text.sentences": "sample"}, "local": {"objective.local.weight": 1.0}}
+    space = {"train.learning_rate": {"loguniform": [1e-4, 1e-2]}}
+    own = {"local": {"objective.local.weight": {"uniform": [0.1, 1]}}}
+    # One point was run before, by a trial that read the test split: none of that may show.
+    design: dict[str, Any] = {"arms": arms, "seeds": 2, "tune": {"trials": 3, "space": space, "own": own}}
+    point = Tune.model_validate(design["tune"]).points("baseline", {})[1]
+    before, _ = sweep(phantom, store.root, ablation={"arms": {"the point": point}})
+    record, cells = sweep(phantom, store.root, ablation=design)
+    assert record.status == "finished"
+    assert record.cost["trials_reused"] == 1
+    assert [len([c for c in record.tuning if c.arm == arm]) for arm in arms] == [3, 3, 3]
+    assert {(c.subset_seed, c.init_seed) for c in record.tuning} == {(0, 0)}
+    assert sorted({(c.subset_seed, c.init_seed) for c in record.cells}) == [(1, 1), (2, 2)]
+    assert len(record.cells) == 6
+    assert all(cells[cell.key].final for cell in record.cells)
+    tuned = store.read_records(record)
+    assert not any(tuned[cell.key].final or "test/candidates" in tuned[cell.key].pool for cell in record.tuning)
+    for arm in arms:
+        scores = {c.number: tuned[c.key].best[record.select] for c in record.tuning if c.arm == arm}
+        best = min(n for n, score in scores.items() if score == max(scores.values()))
+        chosen = next(c.tuned for c in record.tuning if c.number == best)
+        assert {json.dumps(c.tuned) for c in record.cells if c.arm == arm} == {json.dumps(chosen)}
+        assert [cells[c.key].trial["train"]["learning_rate"] for c in record.cells if c.arm == arm] == (
+            [chosen["train.learning_rate"]] * 2
+        )
+    page = (store.report_folder(record) / "report.html").read_text()
+    assert "Every arm was tuned at every size with 3 trials of its own" in page
+
+    runs = [run for run in mlflow_runs(store, record) if run.data.tags["radsweep.role"] in ("trial", "tuning")]
+    by_role: dict[tuple[str, str], int] = defaultdict(int)
+    for run in runs:
+        by_role[run.data.tags["radsweep.role"], run.data.params["arm"]] += 1
+        tested = any(name.startswith("final/") for name in run.data.metrics)
+        assert tested == (run.data.tags["radsweep.role"] == "trial")
+    assert by_role == {(role, arm): number for role, number in (("tuning", 3), ("trial", 2)) for arm in arms}
+    (reused,) = [run for run in runs if run.data.tags["radsweep.reused_from"]]
+    assert reused.data.tags["radsweep.reused_from"] == before.id
+
+    again, _ = sweep(phantom, store.root, ablation=design)
+    assert again.cost["trials_run"] == 0
+    assert [cell.key for cell in again.cells] == [cell.key for cell in record.cells]
+
+
+def test_fresh_runs_what_is_there_again(phantom: Path, short_folder: Path) -> None:
+    store = short_folder / "fresh"
+    arms = {"arms": {"baseline": {}, "sentences": ARMS["sentences"]}}
+    first, before = sweep(phantom, store, ablation=arms)
+    tree = first.experiment | {"run": {"store": str(store), "slots": 1}}
+    fresh = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", write_report, fresh=True)
+    after = Store(store).read_records(fresh)
+    assert fresh.cost["trials_run"] == 2
+    assert {key: r.final for key, r in after.items()} == {key: r.final for key, r in before.items()}
+    assert all(after[key].ended > before[key].ended and after[key].sweep == fresh.id for key in before)
+
+
+def test_an_arm_added_to_a_finished_sweep_runs_alone(phantom: Path, short_folder: Path) -> None:
+    store = short_folder / "added"
+    sweep(phantom, store, ablation={"arms": {name: ARMS[name] for name in ("baseline", "sentences")}, "seeds": 2})
+    record, cells = sweep(phantom, store, ablation={"arms": ARMS, "seeds": 2})
+    assert (record.cost["trials_run"], record.cost["trials_reused"]) == (2, 4)
+    assert {cell.arm for cell in record.cells if cells[cell.key].sweep == record.id} == {"local"}

@@ -9,16 +9,22 @@ from typing import Annotated
 import typer
 
 from radsweep.cli.arguments import Changes, Experiment, Json
+from radsweep.errors import InputError
 
 
 def sweep(
     experiment: Experiment,
     changes: Changes = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the latest sweep of this experiment.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run every trial again, also those that earlier sweeps have finished.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a search or an ablation, and write its report."""
-    _run(experiment, changes, resume, as_json, alone=False)
+    if resume and fresh:
+        raise InputError("--resume and --fresh: the one goes on with what is there, the other does not; give one")
+    _run(experiment, changes, resume, as_json, alone=False, fresh=fresh)
 
 
 def train(experiment: Experiment, changes: Changes = None, as_json: Json = False) -> None:
@@ -49,7 +55,9 @@ def schema() -> None:
     print(json.dumps(Experiment.model_json_schema(), indent=2))
 
 
-def _run(experiment: Path, changes: list[str] | None, resume: bool, as_json: bool, alone: bool) -> None:
+def _run(
+    experiment: Path, changes: list[str] | None, resume: bool, as_json: bool, alone: bool, fresh: bool = False
+) -> None:
     from radsweep.spec.load import load_experiment
 
     loaded = load_experiment(experiment, changes or [])
@@ -65,7 +73,7 @@ def _run(experiment: Path, changes: list[str] | None, resume: bool, as_json: boo
     from radsweep.sweep.run import run_sweep
     from radsweep.sweep.store import Store, store_folder
 
-    record = run_sweep(loaded, str(experiment), write_report, resume)
+    record = run_sweep(loaded, str(experiment), write_report, resume, fresh=fresh)
     tell(Store(store_folder(loaded.run.store)), record, as_json)
     if record.status != "finished":
         raise typer.Exit(1)

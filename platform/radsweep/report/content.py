@@ -18,6 +18,7 @@ from radsweep.report.models import CAUTION, public_models
 from radsweep.report.recommendation import Recommendation, recommendation
 from radsweep.report.results import Results, best_result
 from radsweep.report.tables import Table
+from radsweep.report.tuning import tuning, tuning_notes
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Content:
     measures: Table
     further: Table
     by_class: Table
+    tuning: Table
     models: Table
     models_about: str
     importances: Importances | None
@@ -87,6 +89,7 @@ def content(results: Results) -> Content:
         measures=evidence_tables.measures(results),
         further=further(results),
         by_class=by_class(results),
+        tuning=tuning(results),
         models=public_models(results),
         models_about=CAUTION if results.references else "",
         importances=important,
@@ -125,7 +128,7 @@ def _limits(results: Results) -> list[str]:
         f"Measured were {measured_what(results)}. The numbers are of these studies; they say nothing of other "
         "hospitals, or of clinical use.",
     ]
-    limits += list(adaptation(results))
+    limits += [*tuning_notes(results), *adaptation(results)]
     if results.sweep.kind == "ablation":
         limits += [
             "± is the standard deviation over replicates (subset of studies and start); intervals hold the noise of a "

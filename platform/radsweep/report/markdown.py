@@ -43,6 +43,7 @@ def _lines(results: Results, content: Content) -> Iterator[str]:
         content.levels,
         content.measures,
         content.further,
+        content.tuning,
         content.models,
     ):
         yield from _titled(table)

@@ -74,6 +74,7 @@ class Results:
     all: tuple[Result, ...]
     groups: tuple[Group, ...]
     metric: str
+    tuning: tuple[Result, ...] = ()  # trials that chose the settings of its arms
     references: tuple[Result, ...] = ()  # public models on the same test split
     queries: Queries = no_queries
     stages: Mapping[str, CellRecord] = field(default_factory=dict)  # adaptation that cells started from, by key
@@ -200,7 +201,8 @@ def join(
     groups = tuple(Group(arm, size, tuple(found)) for (arm, size), found in members.items())
     references = tuple(Result(planned, models.get(planned.key)) for planned in planned_models)
     metric = _shown_metric(sweep, results)
-    return Results(sweep, results, groups, metric, references, pooled_queries(queries), stages or {})
+    tuning = tuple(Result(planned, cells.get(planned.key)) for planned in sweep.tuning)
+    return Results(sweep, results, groups, metric, tuning, references, pooled_queries(queries), stages or {})
 
 
 def _shown_metric(sweep: SweepRecord, results: Sequence[Result]) -> str:

@@ -13,6 +13,7 @@ from radsweep.spec.fractional import fraction, fraction_of
 from radsweep.spec.keys import get
 from radsweep.spec.settings import Settings
 from radsweep.spec.trial import Trial
+from radsweep.spec.tune import Tune
 
 ON_OFF = ("factorial", "fractional")  # designs whose arms switch techniques on and off
 BASELINE = "baseline"
@@ -54,6 +55,11 @@ class Ablation(Settings):
     )
     seeds: Annotated[Seeds, BeforeValidator(_number_of_seeds, json_schema_input_type=Seeds | int)] = Field(
         default=Seeds(), description="Replicates; a number alone means `subset`"
+    )
+    tune: Tune | None = Field(
+        default=None,
+        description="Tune every arm at every size first, with equal budgets; what is chosen runs on fresh seeds, and "
+        "only that reads the test split",
     )
 
     @model_validator(mode="after")
@@ -129,8 +135,9 @@ class Ablation(Settings):
         return {arm: {k: v for n in names for k, v in active[n].items()} for arm, names in self._kept().items()}
 
     def varied(self) -> set[str]:
-        """Dotted keys that arms or levels set."""
-        return {key for changes in self.arms.values() for key in changes} | set(self.levels)
+        """Dotted keys that arms or levels set, or that are tuned."""
+        tuned = {*self.tune.space, *(key for own in self.tune.own.values() for key in own)} if self.tune else set()
+        return {key for changes in self.arms.values() for key in changes} | set(self.levels) | tuned
 
 
 def level_name(key: str, value: Any) -> str:

@@ -15,7 +15,9 @@ from radsweep.errors import InputError
 from radsweep.spec import keys
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.explain import dotted_hint, explain, found
+from radsweep.spec.search import Dimension
 from radsweep.spec.trial import Trial
+from radsweep.spec.tune import Tune
 from radsweep.spec.yaml_files import UniqueKeys
 
 Checked = TypeVar("Checked", bound=BaseModel)
@@ -138,17 +140,34 @@ def _ablation_problems(experiment: Experiment) -> Iterator[str]:
                 trial_with(base, changes | size)
             except InputError as error:
                 yield f"ablation.{part}.{arm}: {str(error).removeprefix('trial: ')}"
+    if experiment.ablation.tune is not None:
+        yield from _tune_problems(experiment.ablation.tune, base, designed)
+
+
+def _tune_problems(tune: Tune, base: Trial, arms: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for arm in tune.own:
+        if arm not in arms:
+            yield f"ablation.tune.own.{arm}: no such arm; the arms are {', '.join(arms)}"
+    for arm, changes in arms.items():
+        if not tune.space_of(arm):
+            yield f"ablation.tune: nothing is tuned in {arm}, so that the other arms would have the better of it"
+        place = f"ablation.tune.own.{arm}" if arm in tune.own else "ablation.tune.space"
+        yield from (f"{place}.{problem}" for problem in _space_problems(tune.space_of(arm), trial_with(base, changes)))
 
 
 def _search_problems(experiment: Experiment) -> Iterator[str]:
     if experiment.search is None:
         return
-    base = experiment.trial()
+    for problem in _space_problems(experiment.search.space, experiment.trial()):
+        yield f"search.space.{problem}"
+
+
+def _space_problems(space: Mapping[str, Dimension], base: Trial) -> Iterator[str]:
     known = list(keys.leaf_keys(Trial))
-    for key, dimension in experiment.search.space.items():
+    for key, dimension in space.items():
         for value in dimension.extremes():
             if problem := _value_problem(base, key, value):
-                yield f"search.space.{key}: {problem}"
+                yield f"{key}: {problem}"
                 break
         if (condition := dimension.condition) and condition.key not in known:
-            yield f"search.space.{key}.only_if: unknown key {condition.key}{dotted_hint(condition.key, known)}"
+            yield f"{key}.only_if: unknown key {condition.key}{dotted_hint(condition.key, known)}"

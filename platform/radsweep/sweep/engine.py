@@ -67,8 +67,6 @@ class Engine:
 
         Cells that start from a stage come last: a slot would wait for another that is at the stage.
         """
-        for cell in cells:
-            self.store.forget_failed_cell(cell.key)
         trials = [(cell, cell_trial(self.base, cell)) for cell in cells]
         configs = [self._config(cell, trial, read_test) for cell, trial in trials]
         configs.sort(key=lambda config: bool(config["task"]["stages"]))
@@ -92,7 +90,9 @@ class Engine:
         def config_of(cell: PlannedCell, trial: Trial) -> dict[str, Any]:
             return self._config(cell, trial, read_test=False)
 
-        found = SearchedCells(self.base, cells, self.key_of, self.store, self.watch, config_of, write)
+        found = SearchedCells(
+            self.base, cells, self.key_of, self.store, self.watch, config_of, write, since=self.sweep.since
+        )
         study = open_study(search, self.sweep.id, storage)
         sizes = search.sizes(self._pairs(self.base)) if search.fidelity == "pairs" else ()
         searcher = StudySearch(search, self.base, found, study, sizes, self.room.gpus * self.room.workers)
@@ -113,8 +113,9 @@ class Engine:
     def _config(self, cell: PlannedCell, trial: Trial, read_test: bool) -> dict[str, Any]:
         stages = self.stage_keys(trial)
         for key in set(stages.values()) - self.asked_for:
-            self.store.forget_failed_stage(key)
+            self.store.forget_stage(key, self.sweep.since)
             self.asked_for.add(key)
+        self.store.forget_cell(cell.key, self.sweep.since)
         task = Task(
             key=cell.key,
             trial=trial.model_dump(mode="json"),
@@ -124,6 +125,7 @@ class Engine:
             code=code_fingerprint(),
             versions=versions(),
             stages=stages,
+            sweep=self.sweep.id,
         )
         return {"cell": cell.model_dump(mode="json"), "task": task._asdict()}
 

@@ -35,10 +35,10 @@ def fetch_sweep(uri: str, sweep: str, store: Store) -> SweepRecord:
         record = SweepRecord.model_validate_json(file.read_bytes())
     except ValidationError:
         raise InputError(f"{reader.where}: {own.sweep} was written by another version of radsweep") from None
-    planned = {cell.key for cell in record.cells}
+    planned = {cell.key for cell in (*record.cells, *record.tuning)}
     ended, there = set[str](), set[str]()
     for run in runs:
-        given_up = run.role == "trial" and planned and run.cell not in planned  # by a resumed sweep
+        given_up = run.role in ("trial", "tuning") and planned and run.cell not in planned  # by a resumed sweep
         if run.cell in there or given_up:
             continue
         folder = store.stage_folder(run.cell) if run.role == "stage" else store.cell_folder(run.cell)
@@ -52,7 +52,7 @@ def fetch_sweep(uri: str, sweep: str, store: Store) -> SweepRecord:
     if lacking:
         note = f"Trials that ended, but whose {RECORD} MLflow lacks, so that they count as missing: {len(lacking)}."
         record = record.model_copy(update={"notes": (*record.notes, note)})
-    if not record.cells:
+    if not record.cells and not record.tuning:
         records = ((run.place, store.read_cell(run.cell)) for run in runs if run.role == "trial")
         record = record.model_copy(update={"cells": tuple(_suggested(record, records))})
     store.write_sweep(record)

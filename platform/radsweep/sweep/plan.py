@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from radsweep.spec.ablation import Ablation
@@ -12,14 +12,19 @@ from radsweep.spec.keys import get
 from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search, ordered
 from radsweep.spec.trial import Trial
+from radsweep.spec.tune import Tune
 from radsweep.training.record import PlannedCell
 
 KeyOf = Callable[[Trial], str]
+Changes = Mapping[str, Any]
+Place = tuple[str, int | None]  # arm, size
 
 
 def plan(experiment: Experiment, key_of: KeyOf) -> list[PlannedCell]:
-    """All cells known beforehand; empty for a search that is asked as it goes."""
+    """All cells known beforehand: of a tuned ablation those that tune, of a search that is asked as it goes none."""
     base = experiment.trial()
+    if experiment.ablation is not None and experiment.ablation.tune is not None:
+        return tuning_cells(base, experiment.ablation, experiment.ablation.tune, key_of)
     if experiment.ablation is not None:
         return ablation_cells(base, experiment.ablation, key_of)
     if experiment.search is None:
@@ -50,25 +55,55 @@ def folds_of(base: Trial) -> list[dict[str, Any]]:
     return [{}] if base.data.folds is None else [{"data.fold": fold} for fold in range(base.data.folds)]
 
 
-def ablation_cells(base: Trial, ablation: Ablation, key_of: KeyOf) -> list[PlannedCell]:
+def ablation_cells(
+    base: Trial, ablation: Ablation, key_of: KeyOf, chosen: Mapping[Place, Changes] | None = None
+) -> list[PlannedCell]:
     """Arms x sizes x replicates x starts x folds. A replicate has the same subset and the same start in every arm.
 
     The order is by size and replicate first, so that a sweep that ends early still compares whole sets of arms.
+
+    Args:
+        chosen: (arm, size) -> dotted values that tuning chose; seeds are then other than those it was tuned on, and
+            arms without a choice are left out.
     """
     sizes = ablation.pairs or (None,)
     replicates = itertools.product(range(ablation.seeds.subset), range(ablation.seeds.init))
     arms = ablation.designed_arms(base)
+    fresh = 0 if chosen is None else 1  # tuning ran on the base's own
     cells: list[PlannedCell] = []
     for size, (subset, start), fold in itertools.product(sizes, list(replicates), folds_of(base)):
         seeds = {
-            "data.seed": base.data.seed + subset,
-            "train.seed": base.train.seed + subset * ablation.seeds.init + start,
+            "data.seed": base.data.seed + fresh + subset,
+            "train.seed": base.train.seed + fresh + subset * ablation.seeds.init + start,
         }
         sized = (seeds if size is None else seeds | {"data.pairs": size}) | fold
         for arm, changes in arms.items():
-            cell = planned(base, sized | changes, key_of, len(cells), arm)
-            cells.append(cell.model_copy(update={"changes": changes}))
+            if chosen is not None and (arm, size) not in chosen:
+                continue
+            tuned = {} if chosen is None else dict(chosen[arm, size])
+            cell = planned(base, sized | changes | tuned, key_of, len(cells), arm)
+            behind = ablation.tune.trials if ablation.tune else 0
+            cells.append(cell.model_copy(update={"changes": changes, "tuned": tuned, "behind": behind}))
     return cells
+
+
+def tuning_cells(base: Trial, ablation: Ablation, tune: Tune, key_of: KeyOf) -> list[PlannedCell]:
+    """Arms x sizes x points, all on the base's seeds (and its first fold); numbers follow those of the final cells."""
+    cells: list[PlannedCell] = []
+    for size in ablation.pairs or (None,):
+        place = {} if size is None else {"data.pairs": size}
+        for arm, changes in ablation.designed_arms(base).items():
+            points = tune.points(arm, trial_with(base, changes).model_dump(mode="json"))
+            for number, point in enumerate(points):
+                cell = planned(base, place | changes | point, key_of, number_of_cells(base, ablation) + len(cells), arm)
+                cells.append(cell.model_copy(update={"changes": changes, "tuned": point, "tuning": number}))
+    return cells
+
+
+def number_of_cells(base: Trial, ablation: Ablation) -> int:
+    """Cells of an ablation, those that tune apart."""
+    arms, sizes = len(ablation.designed_arms(base)), len(ablation.pairs or (None,))
+    return arms * sizes * ablation.seeds.subset * ablation.seeds.init * len(folds_of(base))
 
 
 def cell_trial(base: Trial, cell: PlannedCell) -> Trial:
@@ -78,7 +113,7 @@ def cell_trial(base: Trial, cell: PlannedCell) -> Trial:
         places["data.pairs"] = cell.pairs
     if cell.fold is not None:
         places["data.fold"] = cell.fold
-    return trial_with(base, places | cell.changes)
+    return trial_with(base, places | cell.changes | cell.tuned)
 
 
 def grid(base: Trial, search: Search) -> list[dict[str, Any]]:

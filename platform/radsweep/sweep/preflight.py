@@ -10,11 +10,13 @@ from radsweep.augment.words import check_words
 from radsweep.errors import InputError
 from radsweep.models.sources import check_model
 from radsweep.models.whole import fitting_settings
+from radsweep.spec.ablation import Ablation
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
-from radsweep.sweep.plan import ablation_cells, cell_trial, folds_of, grid
+from radsweep.spec.tune import Tune
+from radsweep.sweep.plan import ablation_cells, cell_trial, folds_of, grid, tuning_cells
 from radsweep.sweep.sources import check_sizes
 
 # a sweep's slots, data and measures are the same for all its trials
@@ -44,6 +46,11 @@ def check_experiment(experiment: Experiment, where: str) -> None:
             raise InputError(f"{where}: {key} must be the same for all trials of a sweep; make one sweep of each value")
     if "data.fold" in _varied_keys(experiment) or experiment.data.fold:
         raise InputError(f"{where}: data.fold: all folds of data.folds are run; leave it out")
+    if experiment.ablation is not None and experiment.ablation.tune is not None and experiment.data.folds is not None:
+        raise InputError(
+            f"{where}: ablation.tune: with data.folds, settings would be chosen on patients that other folds test; "
+            "leave one of them out"
+        )
     if experiment.search is not None:
         if experiment.data.folds is not None:
             raise InputError(
@@ -75,6 +82,8 @@ def possible_trials(experiment: Experiment) -> Iterator[Trial]:
     if experiment.ablation is not None:
         for cell in ablation_cells(base, experiment.ablation, lambda trial: ""):
             yield cell_trial(base, cell)
+        if experiment.ablation.tune is not None:
+            yield from _tuned(base, experiment.ablation, experiment.ablation.tune)
     elif experiment.search is None:
         for fold in folds_of(base):
             yield trial_with(base, fold)
@@ -87,6 +96,12 @@ def possible_trials(experiment: Experiment) -> Iterator[Trial]:
             for value in dimension.extremes():
                 yield trial_with(base, {key: value})
         yield from _combinations(base, experiment.search)
+
+
+def _tuned(base: Trial, ablation: Ablation, tune: Tune) -> Iterator[Trial]:
+    """Every trial that tunes, and may then be run on fresh seeds."""
+    for cell in tuning_cells(base, ablation, tune, lambda trial: ""):
+        yield cell_trial(base, cell)
 
 
 def _combinations(base: Trial, search: Search) -> Iterator[Trial]:

@@ -14,9 +14,25 @@ from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 Ending = Literal["finished", "interrupted", "failed"]
 
 
-def is_complete(record: CellRecord, read_test: bool) -> bool:
-    """Whether a record answers for its cell, so that it need not run again."""
-    return record.status == "finished" and (bool(record.final) or not read_test)
+def is_complete(record: CellRecord, read_test: bool, since: str = "") -> bool:
+    """Whether a record answers for its cell, so that it need not run again; older ones than `since` do not."""
+    return record.status == "finished" and (bool(record.final) or not read_test) and record.ended >= since
+
+
+def without_test(record: CellRecord) -> CellRecord:
+    """As a trial sees it that may not read the test split, where another sweep's has read it."""
+    kept = {name: value for name, value in record.chance.items() if not name.startswith("test/")}
+    pool = {name: value for name, value in record.pool.items() if not name.startswith("test/")}
+    return record.model_copy(update={"final": {}, "chance": kept, "pool": pool})
+
+
+def allowed(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, CellRecord]:
+    """The records as the sweep's design lets them be seen: tests of a search's winner, and of no trial that tunes."""
+    blind = {cell.key for cell in sweep.tuning} - {cell.key for cell in sweep.cells}
+    if sweep.kind == "search":
+        best = winner(sweep.cells, records, sweep.select)
+        blind |= {cell.key for cell in sweep.cells} - {best.key if best else ""}
+    return {key: without_test(record) if key in blind else record for key, record in records.items()}
 
 
 def how_it_ended(cells: Sequence[PlannedCell], records: Mapping[str, CellRecord], expected: int) -> Ending:

@@ -29,15 +29,17 @@ class SearchedCells:
         config_of: Callable[[PlannedCell, Trial], dict[str, Any]],
         write: Callable[[], None],
         arm: str = "",
+        since: str = "",
     ) -> None:
         """
         Args:
+            since: records that ended before do not count.
             cells: of the sweep so far; new ones are added.
             config_of: what a slot is handed for a cell.
             write: keeps the sweep's record, after a cell was added.
         """
         self.base, self.cells, self.key_of, self.store, self.watch = base, cells, key_of, store, watch
-        self.config_of, self.write, self.arm = config_of, write, arm
+        self.config_of, self.write, self.arm, self.since = config_of, write, arm, since
         self.trial = base  # of the last suggestion
         self.by_key = {cell.key: cell for cell in cells}
 
@@ -54,7 +56,7 @@ class SearchedCells:
 
     def ended(self, key: str) -> CellRecord | None:
         record = self.store.read_cell(key)
-        return record if record is not None and is_complete(record, read_test=False) else None
+        return record if record is not None and is_complete(record, False, self.since) else None
 
     def known(self, key: str) -> CellRecord | None:
         record = self.ended(key)
@@ -80,6 +82,6 @@ def check_search(search: Search, pairs: int, gpus: float, where: str) -> None:
         raise InputError(f"{where}: search.gpu_hours: trials have no GPU here; set search.slot_hours instead")
     if search.fidelity == "pairs" and len(search.sizes(pairs)) == 1:
         raise InputError(
-            f"{where}: search.fidelity: no smaller size below {pairs:,} pairs has {search.smallest:,} or more and enough "
-            f"trials; lower search.smallest or search.reduction, or set more trials than search.reduction"
+            f"{where}: search.fidelity: no smaller size below {pairs:,} pairs has {search.smallest:,} or more and "
+            f"enough trials; lower search.smallest or search.reduction, or set more trials than search.reduction"
         )

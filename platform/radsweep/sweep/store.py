@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import QUERIES, QueryResults, read_queries
+from radsweep.sweep.results import allowed
 from radsweep.training.record import CellRecord, SweepRecord
 
 logger = logging.getLogger(__name__)
@@ -105,25 +106,28 @@ class Store:
     def write_stage(self, record: CellRecord) -> None:
         write_atomically(self.stage_folder(record.key) / RECORD, record.model_dump_json())
 
-    def forget_failed_stage(self, key: str) -> None:
-        """A stage that failed is tried again; one that finished stays."""
-        record = self.read_stage(key)
-        if record is not None and record.status != "finished":
-            (self.stage_folder(key) / RECORD).unlink(missing_ok=True)
+    def forget_stage(self, key: str, since: str = "") -> None:
+        """A stage that failed, or ended before `since`, runs again: it has no record until it ended once more."""
+        _forget(self.stage_folder(key), since)
 
-    def forget_failed_cell(self, key: str) -> None:
-        """A trial that failed or was stopped runs again: until it ended once more it has no record."""
-        record = self.read_cell(key)
-        if record is not None and record.status != "finished":
-            (self.cell_folder(key) / RECORD).unlink(missing_ok=True)
+    def forget_cell(self, key: str, since: str = "") -> None:
+        """As `forget_stage`."""
+        _forget(self.cell_folder(key), since)
 
     def read_cells(self, keys: Iterable[str]) -> dict[str, CellRecord]:
         records = {key: self.read_cell(key) for key in keys}
         return {key: record for key, record in records.items() if record is not None}
 
     def read_records(self, sweep: SweepRecord) -> dict[str, CellRecord]:
-        """Those of its cells that ended, and of the public models beside them."""
-        return self.read_cells({cell.key for cell in (*sweep.cells, *sweep.references)})
+        """Those of its cells that ended, and of the public models beside them; see `allowed`."""
+        keys = {cell.key for cell in (*sweep.cells, *sweep.tuning, *sweep.references)}
+        return allowed(sweep, self.read_cells(keys))
+
+    def write_blind(self, sweep: str, record: CellRecord) -> tuple[Path, ...]:
+        """A file of the record beside the sweep, for MLflow, where the cell's own says more than the sweep may."""
+        file = self.sweep_folder(sweep) / "blind" / record.key / RECORD
+        write_atomically(file, record.model_dump_json())
+        return (file,)
 
     def forget_checkpoint(self, key: str) -> None:
         shutil.rmtree(self.cell_folder(key) / "checkpoint", ignore_errors=True)
@@ -149,6 +153,12 @@ class Store:
         files = (self.root / "sweeps").glob("*/sweep.json")
         records = [SweepRecord.model_validate_json(file.read_bytes()) for file in files]
         return sorted(records, key=lambda record: record.created)
+
+
+def _forget(folder: Path, since: str) -> None:
+    record = _read_record(folder)
+    if record is not None and (record.status != "finished" or record.ended < since):
+        (folder / RECORD).unlink(missing_ok=True)
 
 
 def _read_record(folder: Path) -> CellRecord | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from ray.tune import Callback
 from radsweep.spec.stage import stage_spec
 from radsweep.sweep.interrupt import Interruption
 from radsweep.sweep.progress import Console
+from radsweep.sweep.results import without_test
 from radsweep.sweep.slot import INTERRUPTED, lost_record
 from radsweep.sweep.store import Store
 from radsweep.tracking.mirror import Mirror
@@ -24,7 +25,7 @@ class Watch(Callback):
     """Told by Tune of every result; told by the sweep of cells that were there already."""
 
     def __init__(self, store: Store, mirror: Mirror, console: Console, sweep: SweepRecord, total: int) -> None:
-        self.created = sweep.created
+        self.sweep = sweep
         self.interruption = Interruption(store.scratch_folder(sweep.id))
         self.store, self.mirror, self.console = store, mirror, console
         self.select, self.total = sweep.select, total
@@ -43,6 +44,15 @@ class Watch(Callback):
         """A cell, or a stage, that an earlier sweep ran."""
         self.mirror.start_trial(cell, record.trial)
         self._end(cell, record, "reused")
+
+    def _finish(self, cell: PlannedCell, record: CellRecord) -> CellRecord:
+        """Tell MLflow; the record as the sweep may see it, where another one's trial read the test split."""
+        files = self.store.result_files(cell.key)
+        if record.final and (cell.tuning is not None or self.sweep.kind == "search"):
+            record = without_test(record)
+            files = self.store.write_blind(self.sweep.id, record)
+        self.mirror.finish_trial(record, files)
+        return record
 
     def reference(self, cell: PlannedCell, record: CellRecord) -> None:
         """A public model that was measured."""
@@ -89,7 +99,7 @@ class Watch(Callback):
             (self.store.write_stage if cell.stage else self.store.write_cell)(record)
             self._end(cell, record, record.status)
 
-    def settle(self, cells: list[PlannedCell]) -> None:
+    def settle(self, cells: Iterable[PlannedCell]) -> None:
         """When all is over: take in the records of cells that ended without being told of."""
         for cell in cells:
             if cell.key not in self.ended and (record := self._read(cell)) is not None:
@@ -102,7 +112,7 @@ class Watch(Callback):
                 if key not in self.stages and (stage := self.store.read_stage(key)) is not None:
                     cell = PlannedCell(key=key, stage=name, number=-1 - len(self.stages))
                     self.mirror.start_trial(cell, stage.trial)
-                    self._end(cell, stage, stage.status if stage.ended >= self.created else "reused")
+                    self._end(cell, stage, stage.status if stage.ended >= self.sweep.created else "reused")
         return tuple(self.stages.values())
 
     @contextmanager
@@ -134,9 +144,8 @@ class Watch(Callback):
         if cell.stage:
             self._end_stage(cell, record, how)
             return
-        self.ended[cell.key] = record
+        record = self.ended[cell.key] = self._finish(cell, record)
         self.counts[how] += 1
-        self.mirror.finish_trial(record, self.store.result_files(cell.key))
         done = sum(self.counts.values())
         score = record.best.get(self.select)
         told = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")
@@ -157,7 +166,8 @@ def _place(cell: PlannedCell) -> str:
     if cell.stage:
         return f"the adaptation stage, {cell.stage}"
     fold = "" if cell.fold is None else f"fold {cell.fold}"
-    return " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", f"seed {cell.subset_seed}", fold]))
+    seed = f"seed {cell.subset_seed}" if cell.tuning is None else f"tuning {cell.tuning + 1}"
+    return " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", seed, fold]))
 
 
 def _cell(config: dict[str, Any]) -> PlannedCell:

@@ -31,7 +31,7 @@ def milliseconds(moment: str, otherwise: int) -> int:
 
 def varying(sweep: SweepRecord) -> list[str]:
     """Dotted keys that arms change or the search chooses, in the order of the experiment file's fields."""
-    changed = {key for cell in sweep.cells for key in cell.changes}
+    changed = {key for cell in (*sweep.cells, *sweep.tuning) for key in (*cell.changes, *cell.tuned)}
     changed |= set(keys.get(sweep.experiment, "search.space") or ())
     return [key for key in keys.leaf_keys(Trial) if key in changed and key not in _PLACES]
 
@@ -53,7 +53,7 @@ def _several_starts(sweep: SweepRecord) -> bool:
 
 def arms(sweep: SweepRecord) -> list[str]:
     """Names of the arms, the baseline first; empty for a search."""
-    names = dict.fromkeys(cell.arm for cell in sweep.cells if cell.arm)
+    names = dict.fromkeys(cell.arm for cell in (*sweep.tuning, *sweep.cells) if cell.arm)
     return sorted(names, key=lambda arm: arm != sweep.baseline)
 
 
@@ -63,6 +63,8 @@ def trial_name(sweep: SweepRecord, cell: PlannedCell) -> str:
     if cell.reference:
         return f"reference {cell.arm}"
     fold = "" if cell.fold is None else f" / fold {cell.fold}"
+    if cell.tuning is not None:
+        return f"tune {cell.arm} / {cell.pairs or 'all'} pairs / point {cell.tuning}"
     if not cell.arm:
         return f"trial {cell.number}{fold}"
     seed = f"{cell.subset_seed}.{cell.init_seed}" if _several_starts(sweep) else f"{cell.subset_seed}"
@@ -79,6 +81,8 @@ def trial_params(sweep: SweepRecord, cell: PlannedCell, trial: Mapping[str, Any]
     design |= {"pairs": str(cell.pairs or "all")}
     design |= {"subset_seed": str(cell.subset_seed), "init_seed": str(cell.init_seed)}
     design |= {} if cell.fold is None else {"fold": str(cell.fold)}
+    design |= {} if cell.tuning is None else {"point": str(cell.tuning)}
+    design |= {"trials_behind": str(cell.behind)} if cell.behind else {}
     return design | {key: _text(keys.get(trial, key)) for key in varying(sweep)}
 
 
@@ -87,11 +91,18 @@ def sweep_params(sweep: SweepRecord) -> dict[str, str]:
     return {key: _text(keys.get(sweep.experiment, key)) for key in keys.leaf_keys(Trial)}
 
 
+def role(cell: PlannedCell) -> str:
+    """What kind of run it is; `tuning` ones are no results."""
+    if cell.stage or cell.reference:
+        return "stage" if cell.stage else "reference"
+    return "trial" if cell.tuning is None else "tuning"
+
+
 def trial_tags(sweep: SweepRecord, cell: PlannedCell) -> dict[str, str]:
     names = arms(sweep)
     colour = _COLOURS[(names.index(cell.arm) if cell.arm in names else cell.number) % len(_COLOURS)]
     return _common_tags(sweep) | {
-        "radsweep.role": "stage" if cell.stage else "reference" if cell.reference else "trial",
+        "radsweep.role": role(cell),
         "arm": cell.arm,
         "pairs": str(cell.pairs or "all"),
         "seed": f"{cell.subset_seed}.{cell.init_seed}",
@@ -100,8 +111,10 @@ def trial_tags(sweep: SweepRecord, cell: PlannedCell) -> dict[str, str]:
     }
 
 
-def ended_tags(record: CellRecord) -> dict[str, str]:
+def ended_tags(sweep: SweepRecord, record: CellRecord) -> dict[str, str]:
+    reused = record.sweep if record.sweep != sweep.id else ""
     tags = {
+        "radsweep.reused_from": reused,  # the sweep that ran it; empty where it is this one
         "radsweep.status": record.status,
         "radsweep.converged": "yes" if record.converged else "no",
         "radsweep.device": record.device,

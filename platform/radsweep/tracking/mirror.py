@@ -96,7 +96,7 @@ class Mirror:
                 entry.model_copy(
                     update={
                         "time": contents.milliseconds(record.ended, now),
-                        "tags": entry.tags | contents.ended_tags(record),
+                        "tags": entry.tags | contents.ended_tags(self._sweep, record),
                         "starts_from": record.stages,
                         "history": contents.history(record, now),
                         "summary": contents.summary(record, now),

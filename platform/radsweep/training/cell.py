@@ -92,6 +92,7 @@ def _record(
     known = what | {
         "device": device.type,
         "workers": workers.world,
+        "sweep": task.sweep,
         "code": task.code,
         "data": data.fingerprint,
         "versions": task.versions,

@@ -41,6 +41,7 @@ class CellRecord(BaseModel):
     parameters: int = 0  # of the model
     seconds: dict[str, float] = {}  # training, evaluation, checkpoint, total
     moments: dict[str, float] = {}  # first_step, last_step, last_report: seconds since 1970
+    sweep: str = ""  # id of the sweep that ran it; others take it from the store
     device: str = "cpu"
     workers: int = 1
     code: str = ""  # fingerprint of the code that decides numbers
@@ -66,6 +67,9 @@ class PlannedCell(BaseModel):
     number: int = 0  # order in the plan; stages count down from -1
     stage: str = ""  # image or text, where this is no cell but an adaptation stage
     lower_rung: bool = False  # on fewer pairs than its search is about: promoted or not, never a winner
+    tuned: dict[str, Any] = {}  # dotted keys that tuning set besides; those of one arm may differ between sizes
+    tuning: int | None = None  # number of the point, where this trial only chooses the settings of its arm
+    behind: int = 0  # trials of its arm and size among which the settings were chosen
     reference: bool = False  # a public model, named by `arm`, that was measured and not trained
 
 
@@ -80,11 +84,13 @@ class SweepRecord(BaseModel):
     select: str  # metric of evaluate.select
     cells: tuple[PlannedCell, ...]
     stages: tuple[PlannedCell, ...] = ()  # adaptation stages that cells start from
+    tuning: tuple[PlannedCell, ...] = ()  # trials that chose the settings of cells; none reads the test split
     references: tuple[PlannedCell, ...] = ()  # public models measured on the same test split
     baseline: str = ""  # arm that the others are compared with
     status: Literal["running", "finished", "failed", "interrupted"] = "running"
     ended_by: str = ""  # which budget ended a search, in words
     data: dict[str, Any] = {}  # manifest without shards: name, fingerprint, counts, dropped, notes, source
+    fresh: bool = False  # whether what earlier sweeps have does not count
     code: str = ""
     git_commit: str = ""
     versions: dict[str, str] = {}
@@ -92,3 +98,8 @@ class SweepRecord(BaseModel):
     notes: tuple[str, ...] = ()
     created: str = ""
     ended: str = ""
+
+    @property
+    def since(self) -> str:
+        """Records that ended before this do not count for the sweep."""
+        return self.created if self.fresh else ""

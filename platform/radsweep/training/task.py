@@ -17,6 +17,7 @@ class Task(NamedTuple):
     code: str
     versions: dict[str, str]
     stages: dict[str, str]  # image or text -> key of the stage that the trial starts from
+    sweep: str = ""  # id of the one that asks
     stage: str = ""  # image or text, where the task is that stage of the trial and not the trial
 
 

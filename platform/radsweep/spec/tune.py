@@ -1,0 +1,81 @@
+"""Fair tuning of an ablation: the same number of trials for every arm, over its own space, judged by validation alone.
+
+The points are a Latin hypercube (McKay, Beckman, Conover 1979) drawn key by key: arms that share a key are tried at the
+same values of it, so that none is luckier in them than another, and all points are known before the first trial runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from radsweep.spec.keys import get
+from radsweep.spec.search import Dimension, ordered
+from radsweep.spec.settings import Settings
+
+# what the design itself varies, or what must be the same for all
+NOT_TUNED = ("data.", "train.seed", "train.workers", "evaluate.")
+
+
+class Tune(Settings):
+    trials: int = Field(default=16, ge=2, le=10_000, description="Trials of each arm at each size: the same for all")
+    space: dict[str, Dimension] = Field(default={}, description="Dotted key: how it varies, in every arm")
+    own: dict[str, dict[str, Dimension]] = Field(
+        default={}, description="Arm: {dotted key: how it varies}, what that arm alone has besides `space`"
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the points")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.space and not self.own:
+            raise ValueError("space: is missing; expected {dotted key: how it varies}")
+        for key in {*self.space, *(key for space in self.own.values() for key in space)}:
+            if key.startswith(NOT_TUNED):
+                raise ValueError(f"{key} cannot be tuned: it says what is compared, and must be the same for all arms")
+        for arm in ("", *self.own):
+            ordered(self.space_of(arm))
+        return self
+
+    def space_of(self, arm: str) -> dict[str, Dimension]:
+        """All that is tuned in an arm; the arm's own entry of a key goes before the common one."""
+        return {**self.space, **self.own.get(arm, {})}
+
+    def points(self, arm: str, trial: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Dotted values of the arm's trials.
+
+        Args:
+            trial: the arm's trial, nested: what conditions on keys that are not tuned look at.
+        """
+        space = self.space_of(arm)
+        drawn = {key: _strata(self.trials, f"{self.seed}/{key}") for key in space}
+        points: list[dict[str, Any]] = [{} for _ in range(self.trials)]
+        for key in ordered(space):
+            dimension, condition = space[key], space[key].condition
+            for point, part in zip(points, drawn[key], strict=True):
+                if condition is None or condition.holds(point.get(condition.key, get(trial, condition.key))):
+                    point[key] = value_at(dimension, float(part))
+        return points
+
+
+def value_at(dimension: Dimension, part: float) -> Any:
+    """The value of a dimension at a part of its range, in [0, 1)."""
+    if dimension.choice is not None:
+        return dimension.choice[int(part * len(dimension.choice))]
+    low, high = dimension.extremes()
+    if dimension.whole is not None:
+        return int(low + part * (high - low + 1))
+    if dimension.loguniform is not None:
+        return float(math.exp(math.log(low) + part * (math.log(high) - math.log(low))))
+    return float(low + part * (high - low))
+
+
+def _strata(number: int, seed: str) -> np.ndarray:
+    """One random place in each of `number` equal parts of [0, 1), in random order."""
+    entropy = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "little")
+    generator = np.random.default_rng(entropy)
+    return np.asarray((generator.permutation(number) + generator.random(number)) / number)

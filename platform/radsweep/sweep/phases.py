@@ -1,0 +1,124 @@
+"""What a sweep runs, one phase after another: tuning, a design, a search, its winner's test, public models."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.storages import BaseStorage
+
+from radsweep.spec import metrics
+from radsweep.spec.ablation import Ablation
+from radsweep.spec.search import Search
+from radsweep.sweep.engine import Engine
+from radsweep.sweep.opened import Opened
+from radsweep.sweep.plan import Place, ablation_cells, cell_trial
+from radsweep.sweep.preflight import possible_trials
+from radsweep.sweep.progress import Console
+from radsweep.sweep.results import is_complete, winner
+from radsweep.sweep.store import Store
+from radsweep.sweep.watch import Watch
+from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+
+# a search over these may ask for any study of the training split
+SUBSETS_OR_FEATURES = ("data.", "model.image.freeze", "augment.image.")
+
+
+@dataclass
+class Phases:
+    """`sweep` says what was added so far, also where a phase is interrupted."""
+
+    sweep: SweepRecord
+    store: Store
+    opened: Opened
+    engine: Engine
+    watch: Watch
+    console: Console
+
+    def design(self, cells: Sequence[PlannedCell], read_test: bool) -> None:
+        """Every cell: taken from the store where it is complete, else run; a cell in several places runs once."""
+        since = self.sweep.since
+        found = {cell.key: self.store.read_cell(cell.key) for cell in cells}
+        known = {key: record for key, record in found.items() if record and is_complete(record, read_test, since)}
+        for cell in cells:
+            if cell.key in known:
+                self.watch.known(cell, known[cell.key])
+        todo = list({cell.key: cell for cell in cells if cell.key not in known}.values())
+        if not todo:
+            return
+        self.opened.preparations.make([cell_trial(self.opened.base, cell) for cell in todo])
+        stages = self.engine.stages(todo)
+        for stage in stages:
+            record = self.store.read_stage(stage.key)
+            if record is not None and is_complete(record, False, since):
+                self.watch.known(stage, record)
+        with self.watch.bar():
+            self.engine.run_cells(todo, read_test, [stage for stage in stages if stage.key not in self.watch.stages])
+
+    def tuned(self, ablation: Ablation) -> None:
+        """Each arm's settings chosen on validation, then the cells that read the test split, on fresh seeds."""
+        self.console.say(f"Tuning: {len(self.sweep.tuning):,} trials, none of which reads the test split")
+        self.design(self.sweep.tuning, read_test=False)
+        self.watch.settle(self.sweep.tuning)
+        if any(cell.key not in self.watch.ended for cell in self.sweep.tuning):
+            return  # interrupted
+        chosen = choices(self.sweep.tuning, self.watch.ended, self.sweep.select)
+        cells = ablation_cells(self.opened.base, ablation, self.opened.key_of, chosen)
+        self.sweep = self.sweep.model_copy(update={"cells": tuple(cells)})
+        self.store.write_sweep(self.sweep)
+        self.console.say(f"Running what was chosen on fresh seeds: {len(cells):,} trials")
+        self.design(cells, read_test=True)
+
+    def search(self, search: Search, storage: BaseStorage) -> None:
+        """As many trials as are asked for."""
+        whole = any(key.startswith(SUBSETS_OR_FEATURES) for key in search.space)
+        self.opened.preparations.make(possible_trials(self.opened.experiment), whole)
+        with self.watch.bar():
+            cells, ended_by = self.engine.run_search(search, storage)
+        self.sweep = self.sweep.model_copy(update={"cells": tuple(cells), "ended_by": ended_by})
+        self.console.say(f"The search ended: {ended_by}" if ended_by else "The search was cut short")
+
+    def test_of_winner(self) -> None:
+        """The test split, read for the winner of a search alone."""
+        best = winner(self.sweep.cells, self.watch.ended, self.sweep.select)
+        if best is None:
+            return
+        self.console.say("Reading the test split for the winner")
+        preparations, trial = self.opened.preparations, cell_trial(self.opened.base, best)
+        if preparations.key(trial) not in preparations.made:
+            preparations.make([trial])
+        from radsweep.sweep.winner import read_test_split  # PyTorch, which only a search's end needs here
+
+        prepared = preparations.references[preparations.key(trial)]
+        again = lambda: self.engine.run_cells([best], read_test=True)  # noqa: E731
+        record = read_test_split(self.store, best, prepared, self.opened.room, again)
+        if record is not None:
+            self.watch.again(record)
+
+    def references(self) -> None:
+        """Public models, on the test split that the cells read."""
+        from radsweep.sweep.references import measure_references  # PyTorch, as above
+
+        opened = self.opened
+        measured = measure_references(opened.base, opened.preparations.shards_of, self.store, opened.room, self.console)
+        self.sweep = self.sweep.model_copy(update={"references": tuple(cell for cell, _ in measured)})
+        for cell, record in measured:
+            self.watch.reference(cell, record)
+
+
+def choices(
+    tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], select: str
+) -> dict[Place, dict[str, Any]]:
+    """(arm, size) -> the values of its trial with the best validation metric, the first of equal ones.
+
+    Trials that failed lose; an arm of which all failed at a size has no entry there.
+    """
+    sign = 1 if metrics.higher_is_better(select) else -1
+    by_place: dict[Place, list[tuple[float, int, dict[str, Any]]]] = defaultdict(list)
+    for cell in tuning:
+        record = records.get(cell.key)
+        if record is not None and record.status == "finished" and select in record.best:
+            by_place[cell.arm, cell.pairs].append((sign * record.best[select], -cell.number, cell.tuned))
+    return {place: max(found, key=lambda one: one[:2])[2] for place, found in by_place.items()}
