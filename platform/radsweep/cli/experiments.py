@@ -9,15 +9,28 @@ from typing import Annotated
 import typer
 
 from radsweep.cli.arguments import Changes, Experiment, Json
+from radsweep.errors import InputError
 
 
 def sweep(
     experiment: Experiment,
     changes: Changes = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the latest sweep of this experiment.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its time; start nothing.")] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="With --dry-run: train some steps of each arm to estimate the time.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a search or an ablation, and write its report."""
+    if calibrate and not dry_run:
+        raise InputError("--calibrate: of --dry-run alone; add it, or leave both out")
+    if dry_run:
+        from radsweep.cli.plan import show_plan
+        from radsweep.spec.load import load_experiment
+
+        show_plan(load_experiment(experiment, changes or []), experiment, calibrate, as_json)
+        return
     _run(experiment, changes, resume, as_json, alone=False)
 
 
