@@ -23,7 +23,8 @@ from radsweep.data.shards import read_manifest
 from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import parse_experiment
-from radsweep.sweep.identity import cell_key, code_fingerprint, versions
+from radsweep.sweep.code import code_fingerprint, versions
+from radsweep.sweep.identity import cell_key
 from radsweep.sweep.plan import cell_trial, plan
 from radsweep.sweep.store import RECORD, Store
 from radsweep.training.record import CellRecord, PlannedCell, Validation

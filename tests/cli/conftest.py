@@ -11,6 +11,8 @@ import pytest
 
 from radsweep.cli import main
 
+sys.path.insert(0, str(Path(__file__).parent))  # tests import `malformed` from here
+
 
 class Ended(NamedTuple):
     code: int

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from malformed import Wrong, generated
+
+from radsweep.spec.keys import leaf_keys
+from radsweep.spec.trial import Trial
 
 BASE = "experiment: wrong\ndata: {shards: 'phantom:standard-300'}\n"
 SPACE = "{objective.local.weight: {uniform: [0, 1]}}"
@@ -79,6 +84,31 @@ def test_a_malformed_experiment_is_refused(run: Callable[..., Any], tmp_path: Pa
     assert hint in ended.err
     assert "Traceback" not in ended.err
     assert sorted(path.name for path in tmp_path.iterdir()) == before, "nothing is written, no store is made"
+
+
+GENERATED = generated()
+HINT = re.compile(
+    r"expected|did you mean|known:|`radsweep schema` has|give|leave|use |make |set |write|needs|repeated|nothing"
+)
+
+
+def test_there_are_a_hundred_of_them_and_every_field_is_among_them() -> None:
+    assert len(GENERATED) >= 100
+    named = {wrong.key for wrong in GENERATED}
+    assert {key for key in leaf_keys(Trial) if key not in named} == set()
+
+
+@pytest.mark.usefixtures("no_ray")
+@pytest.mark.parametrize("wrong", GENERATED, ids=lambda wrong: wrong.name)
+def test_a_generated_malformed_file_is_refused(run: Callable[..., Any], tmp_path: Path, wrong: Wrong) -> None:
+    Path("wrong.yaml").write_text(wrong.text)
+    ended = run("sweep", "wrong.yaml")
+    assert (ended.code, ended.out) == (2, ""), wrong.text
+    for line in ended.err.splitlines():
+        assert line.removeprefix("radsweep: ").startswith("wrong.yaml: "), "each line names the file"
+    assert wrong.key in ended.err
+    assert HINT.search(ended.err), ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["wrong.yaml"], "nothing is written, no store is made"
 
 
 @pytest.mark.usefixtures("no_ray")

@@ -72,10 +72,13 @@ def test_a_fraction_is_balanced_and_holds_the_baseline(arms: int, settings: dict
 @pytest.mark.parametrize(
     ("ablation", "said"),
     [
-        ({"arms": ARMS, "design": "fractional"}, "fractional needs 3 arms or more that change something, found 2"),
+        (
+            {"arms": ARMS, "design": "fractional"},
+            "ablation.arms: fractional needs 3 of them or more that change something, found 2",
+        ),
         (
             {"arms": dict(list(SIX.items())[:3]), "design": "fractional"},
-            "resolution 4 of 3 factors takes all 8 combinations; set resolution 3, or use design factorial",
+            "ablation.resolution: 4 of 3 factors takes all 8 combinations; set resolution 3, or use design factorial",
         ),
         ({"arms": SIX, "design": "fractional", "resolution": 6}, "ablation.resolution: expected 3, 4 or 5, found 6"),
         ({"arms": SIX, "design": "fractional", "runs": 24}, "is best with 24 runs; give 8 or 16 or 32"),

@@ -19,11 +19,23 @@ def sweep(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run every trial again, also those that earlier sweeps have finished.")
     ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its time; start nothing.")] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="With --dry-run: train some steps of each arm to estimate the time.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a search or an ablation, and write its report."""
     if resume and fresh:
         raise InputError("--resume and --fresh: the one goes on with what is there, the other does not; give one")
+    if calibrate and not dry_run:
+        raise InputError("--calibrate: of --dry-run alone; add it, or leave both out")
+    if dry_run:
+        from radsweep.cli.plan import show_plan
+        from radsweep.spec.load import load_experiment
+
+        show_plan(load_experiment(experiment, changes or []), experiment, calibrate, as_json)
+        return
     _run(experiment, changes, resume, as_json, alone=False, fresh=fresh)
 
 

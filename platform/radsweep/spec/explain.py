@@ -46,7 +46,11 @@ def explain(model: type[BaseModel], detail: ErrorDetails) -> str:
         return f"{key}: unknown key{_nearest(location, model)}"
     if detail["type"] == "missing":
         entry = location[-1].isdigit()
-        return f"{'.'.join(location[:-1])}: entry {int(location[-1]) + 1} is missing" if entry else f"{key}: is missing"
+        return (
+            f"{'.'.join(location[:-1])}: entry {int(location[-1]) + 1} is missing"
+            if entry
+            else f"{key}: is missing; {_wanted(location, model)}"
+        )
     if detail["type"] == "too_short" and not detail["input"]:
         return f"{key}: is empty; expected at least one entry"
     message = expectation(detail)
@@ -98,12 +102,28 @@ def _nearest(location: list[str], model: type[BaseModel]) -> str:
     return ("" if near else _elsewhere(word, known)) or suggestion(".".join(location), siblings)
 
 
+def _wanted(location: Sequence[str], model: type[BaseModel]) -> str:
+    """What a key that is missing would say."""
+    *parents, word = location
+    parent = _model_at(parents, model)
+    field = parent.model_fields.get(word) if parent else None
+    inner = keys.field_model(field.annotation) if field else None
+    if inner is not None:
+        return f"give its keys, {', '.join(list(inner.model_fields)[:3])} and so on"
+    return f"give it: {field.description}" if field and field.description else "give it"
+
+
 def _fields_at(location: Sequence[str], model: type[BaseModel]) -> list[str]:
+    found = _model_at(location, model)
+    return list(found.model_fields) if found else []
+
+
+def _model_at(location: Sequence[str], model: type[BaseModel]) -> type[BaseModel] | None:
     inner: type[BaseModel] | None = model
     for part in location:
         field = inner.model_fields.get(part) if inner else None
         inner = keys.field_model(field.annotation) if field else inner  # a mapping's own key keeps the model
-    return list(inner.model_fields) if inner else []
+    return inner
 
 
 def _elsewhere(word: str, known: Sequence[str]) -> str:

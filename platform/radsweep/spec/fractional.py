@@ -19,14 +19,14 @@ def fraction(factors: int, resolution: int) -> Runs:
     """
     if factors < 3:
         raise ValueError(
-            f"fractional needs 3 arms or more that change something, found {factors}; use design factorial"
+            f"arms: fractional needs 3 of them or more that change something, found {factors}; use design factorial"
         )
     from pydoe.factorial.factorial import fracfact_by_res  # SciPy: seconds that other designs do not owe
 
     design_RF = fracfact_by_res(factors, resolution)
     if len(design_RF) == 2**factors:
         raise ValueError(
-            f"resolution {resolution} of {factors} factors takes all {2**factors} combinations; "
+            f"resolution: {resolution} of {factors} factors takes all {2**factors} combinations; "
             f"{_lower(factors, resolution)}use design factorial"
         )
     # A column times -1 is the same design with a level renamed: so that the baseline is always among the runs.

@@ -99,7 +99,10 @@ def _place(error: yaml.YAMLError) -> str:
 
 def _problem(error: yaml.YAMLError) -> str:
     parts = (getattr(error, "context", None), getattr(error, "problem", None))
-    return ", ".join(filter(None, parts)) or " ".join(str(error).split())
+    problem = ", ".join(filter(None, parts)) or " ".join(str(error).split())
+    if "'\\t'" in problem:
+        return f"{problem}; indent with spaces"
+    return f"{problem}; leave the tag out" if "constructor for the tag" in problem else problem
 
 
 def _value_problem(base: Trial, key: str, value: Any) -> str | None:

@@ -84,7 +84,11 @@ def room(run: Run, trial: Trial) -> Room:
     import ray
 
     total = ray.cluster_resources()
-    cpus, gpus = total.get("CPU", 0.0), total.get("GPU", 0.0)
+    return room_in(total.get("CPU", 0.0), total.get("GPU", 0.0), run, trial)
+
+
+def room_in(cpus: float, gpus: float, run: Run, trial: Trial) -> Room:
+    """As `room`, of so many CPUs and GPUs."""
     if trial.data.source == "streamed":
         cpus -= 1  # for Ray Data, which would wait for ever if workers reserved every CPU
     per_worker = run.gpus_per_worker if run.gpus_per_worker is not None else float(gpus > 0)

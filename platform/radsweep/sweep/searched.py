@@ -83,5 +83,5 @@ def check_search(search: Search, pairs: int, gpus: float, where: str) -> None:
     if search.fidelity == "pairs" and len(search.sizes(pairs)) == 1:
         raise InputError(
             f"{where}: search.fidelity: no smaller size below {pairs:,} pairs has {search.smallest:,} or more and "
-            f"enough trials; lower search.smallest or search.reduction, or set more trials than search.reduction"
+            "enough trials; lower search.smallest or search.reduction, or set more trials than search.reduction"
         )

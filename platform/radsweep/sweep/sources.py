@@ -46,11 +46,9 @@ def dataset_folder(shards: str, store: Store, console: Console) -> Path:
     Raises:
         InputError: an unknown phantom.
     """
-    if not shards.startswith(PHANTOM):
-        return Path(shards).expanduser().resolve()
-    settings = from_name(shards.removeprefix(PHANTOM))
-    folder = store.root / "data" / f"phantom-{settings.difficulty}-{settings.pairs}-v{VERSION}"
-    if not folder.exists():
+    folder = place_of(shards, store)
+    if shards.startswith(PHANTOM) and not folder.exists():
+        settings = from_name(shards.removeprefix(PHANTOM))
         total = settings.pairs + HELD_OUT + UNPAIRED
         folder.parent.mkdir(parents=True, exist_ok=True)
         with console.counting(f"Making the phantom data set {shards}, in studies", total) as progress:
@@ -66,6 +64,14 @@ def check_shards(shards: ShardIndex) -> None:
     """
     if sum(shard.bytes for shard in shards.manifest.shards) <= HASHED:
         verify_shards(shards.folder, shards.manifest)
+
+
+def place_of(shards: str, store: Store) -> Path:
+    """Where the shards lie, or would lie once they are made. Raises InputError on an unknown phantom."""
+    if not shards.startswith(PHANTOM):
+        return Path(shards).expanduser().resolve()
+    settings = from_name(shards.removeprefix(PHANTOM))
+    return store.root / "data" / f"phantom-{settings.difficulty}-{settings.pairs}-v{VERSION}"
 
 
 def training_pairs(shards: str, folds: int | None = None) -> int:

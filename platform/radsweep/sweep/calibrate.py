@@ -1,0 +1,77 @@
+"""A few steps of a trial in this process, to know what a step takes before a sweep is started."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+
+from radsweep.data.decode import ShardIndex, prepare_in_process
+from radsweep.data.epochs import batch_bounds
+from radsweep.data.prepared import PreparedData
+from radsweep.data.tokenizer import train_tokenizer
+from radsweep.spec.load import trial_with
+from radsweep.spec.trial import Trial
+from radsweep.sweep.estimate import Expected, longest
+from radsweep.training import loop
+from radsweep.training.collectives import Workers
+from radsweep.training.trainer import TrialCourse
+
+STEPS = 4  # warmed up for, and as many again timed
+MOST_STUDIES = 5_000  # that are decoded for it, all splits together
+SOURCE = "a calibration of {} steps on this machine"
+
+
+class Calibration:
+    """Expected durations from steps of one trial of each arm; the data is decoded here, once for each image size."""
+
+    def __init__(self, shards: ShardIndex, device: str, say: Callable[[str], None]) -> None:
+        self.shards, self.device, self.say = shards, torch.device(device), say
+        self._data: dict[tuple[object, ...], PreparedData] = {}
+
+    def seconds(self, trial: Trial, pairs: int, what: str) -> Expected:
+        """Of a whole trial on so many pairs: its longest number of steps, and its validations; no adaptation stage.
+
+        Raises:
+            TrialFailed: it could not be trained.
+        """
+        self.say(f"Calibrating {what}")
+        batch = trial.train.batch_size
+        few = {
+            "data.pairs": min(pairs, STEPS * batch),
+            "data.fraction": None,
+            "train.until": "steps",
+            "train.steps": 2 * STEPS,
+            "train.workers": 1,
+            "adapt.image.method": "none",
+            "adapt.text.method": "none",
+        }
+        course = TrialCourse(trial_with(trial, few), self._prepared(trial), Workers(0, 1), self.device)
+        training = loop.start(course)
+        logged = loop.train_epoch(training)
+        steps, seconds = training.outcome.steps, training.outcome.seconds["training"]
+        while not training.finished:
+            logged = loop.train_epoch(training)
+        timed = training.outcome.steps - steps
+        step = (training.outcome.seconds["training"] - seconds) / timed if timed else seconds / steps
+        loop.validate(training, logged)
+        validation = training.outcome.seconds["evaluation"]
+        whole = longest(trial, pairs)
+        # a validation comes at an epoch's end once `every_steps` have passed; the test split counts as one more
+        epoch = len(batch_bounds(pairs, batch))
+        between = epoch * math.ceil(trial.evaluate.every_steps / epoch)
+        looks = math.ceil(whole / between) + 1
+        ceiling = trial.train.until == "plateau"
+        workers = trial.train.workers
+        return Expected(step / workers * whole + validation * looks, ceiling, SOURCE.format(timed or steps))
+
+    def _prepared(self, trial: Trial) -> PreparedData:
+        image, text = trial.model.image, trial.model.text
+        own = not (text.backbone.startswith("tiny-") or text.weights == "scratch")
+        key = (image.size, image.channels, text.backbone if own else text.vocabulary)
+        if key not in self._data:
+            rows = zip(self.shards.splits["train"].patient_ids, self.shards.reports["train"], strict=True)
+            tokenizer = text.backbone if own else train_tokenizer(rows, text.vocabulary)
+            self._data[key] = prepare_in_process(self.shards, tokenizer, image.size, image.channels)
+        return self._data[key]

@@ -1,0 +1,131 @@
+"""How long trials will take, from records of earlier ones: the same trial with other seeds, else the most alike."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from radsweep.data.epochs import batch_bounds
+from radsweep.data.subsets import subset_size
+from radsweep.spec.keys import flat
+from radsweep.spec.trial import Trial
+from radsweep.training.record import CellRecord
+from radsweep.training.schedule import schedule_for
+
+# keys that decide what a step costs; none of those below would tell one trial's step from another's
+COST = ("model.", "objective.", "augment.", "train.")
+NO_COST = ("train.seed", "train.learning_rate", "train.weight_decay", "train.warmup", "train.clip", "train.until")
+LENGTH = ("train.epochs", "train.steps", "train.max_epochs", "train.max_steps", "train.patience", "train.cooldown")
+MUST_BE_EQUAL = (
+    "model.image.backbone",
+    "model.image.size",
+    "model.text.backbone",
+    "model.text.max_tokens",
+    "model.from",
+    "train.batch_size",
+    "train.workers",
+    "train.threads",
+)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Of one trial. `ceiling`: it may end earlier, at a plateau."""
+
+    seconds: float
+    ceiling: bool
+    source: str  # where the number comes from, for people
+
+
+@dataclass(frozen=True)
+class Estimate:
+    wall_seconds: float
+    compute_hours: float  # of GPUs where there are any, else of CPUs
+    unit: str  # GPU hours or CPU hours
+    at_most: bool
+    sources: Mapping[str, int]  # where it comes from: trials
+
+
+class Paces:
+    """What finished trials of one kind of device took."""
+
+    def __init__(self, records: Iterable[CellRecord], device: str) -> None:
+        self._exact: defaultdict[str, list[CellRecord]] = defaultdict(list)
+        self._cost: dict[str, tuple[dict[str, Any], list[CellRecord]]] = {}
+        for record in records:
+            if record.status == "finished" and record.device == device and record.steps and "total" in record.seconds:
+                values = flat(record.trial)
+                self._exact[_name(_without_seeds(values) | {"pairs": record.pairs})].append(record)
+                cost = _cost(values)
+                self._cost.setdefault(_name(cost), (cost, []))[1].append(record)
+
+    def expected(self, trial: Trial, available: int) -> Expected | None:
+        """Of a trial that draws from `available` training studies; None where no record is alike.
+
+        Raises:
+            ValueError: more pairs than there are.
+        """
+        pairs = subset_size(available, trial.data.pairs, trial.data.fraction)
+        values = flat(trial.model_dump(mode="json"))
+        if same := self._exact.get(_name(_without_seeds(values) | {"pairs": pairs})):
+            mean = sum(record.seconds["total"] for record in same) / len(same)
+            return Expected(mean, False, "trials of the same settings and size with other seeds")
+        cost = _cost(values)
+        ceiling = trial.train.until == "plateau"
+        steps = longest(trial, pairs)
+        if found := self._cost.get(_name(cost)):
+            return Expected(_pace(found[1]) * steps, ceiling, "trials of the same settings at another length or size")
+        alike = [
+            (sum(of.get(key) == value for key, value in cost.items()), name)
+            for name, (of, _) in self._cost.items()
+            if all(of.get(key) == cost.get(key) for key in MUST_BE_EQUAL)
+        ]
+        if not alike:
+            return None
+        of, records = self._cost[max(alike)[1]]
+        differs = sorted(key for key in cost.keys() | of.keys() if cost.get(key) != of.get(key))
+        which = ", ".join(differs[:3]) + (", ..." if len(differs) > 3 else "")
+        return Expected(_pace(records) * steps, ceiling, f"the most alike trials, which differ in {which}")
+
+
+def longest(trial: Trial, pairs: int) -> int:
+    """Optimiser steps that a trial on so many pairs never passes."""
+    return schedule_for(trial.train, len(batch_bounds(pairs, trial.train.batch_size))).ceiling
+
+
+def total(expected: Sequence[Expected], slots: int, per_slot: float, unit: str) -> Estimate:
+    """Wall time where each slot that is free takes the next trial.
+
+    Args:
+        per_slot: GPUs, or CPUs, that a slot reserves.
+    """
+    free = [0.0] * slots
+    for trial in expected:
+        heapq.heapreplace(free, free[0] + trial.seconds)
+    sources: dict[str, int] = {}
+    for trial in expected:
+        sources[trial.source] = sources.get(trial.source, 0) + 1
+    hours = sum(trial.seconds for trial in expected) * per_slot / 3600
+    return Estimate(max(free), hours, unit, any(trial.ceiling for trial in expected), sources)
+
+
+def _pace(records: Sequence[CellRecord]) -> float:
+    """Seconds a step, with validations, checkpoints and the test split."""
+    return sum(record.seconds["total"] for record in records) / sum(record.steps for record in records)
+
+
+def _cost(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in values.items() if k.startswith(COST) and k not in (*NO_COST, *LENGTH)}
+
+
+def _without_seeds(values: Mapping[str, Any]) -> dict[str, Any]:
+    left_out = ("data.", "train.seed")  # the size stands beside it
+    return {k: v for k, v in values.items() if not k.startswith(left_out)}
+
+
+def _name(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True)

@@ -1,0 +1,142 @@
+"""The plan of a sweep is told, and nothing is started or written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from radsweep.data.phantom import write_phantom
+from radsweep.data.shards import read_manifest
+from radsweep.spec.load import load_experiment
+from radsweep.sweep.identity import cell_key
+from radsweep.sweep.plan import cell_trial, plan
+from radsweep.sweep.store import Store
+from radsweep.training.record import CellRecord
+
+ARMS: dict[str, Any] = {"baseline": {}, "same": {"objective.local.weight": 0}, "local": {"objective.local.weight": 1}}
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr("ray.init", refuse)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    studies = {"pairs": 24, "validation": 10, "test": 10, "unpaired_images": 0, "unpaired_reports": 0}
+    write_phantom(tmp_path / "shards", **studies)
+    whole = {
+        "experiment": "dry",
+        "data": {"shards": str(tmp_path / "shards")},
+        "train": {"batch_size": 8, "max_epochs": 2},
+        "ablation": {"arms": ARMS, "pairs": [16, 24], "seeds": 2},
+        "run": {"slots": 1},
+    }
+    path = tmp_path / "dry.yaml"
+    path.write_text(yaml.safe_dump(whole))
+    return path
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path) for path in folder.rglob("*"))
+
+
+def told(run: Callable[..., Any], file: Path, *more: str) -> dict[str, Any]:
+    ended = run("sweep", file, "--dry-run", "--json", *more)
+    assert ended.code == 0, ended.err
+    found: dict[str, Any] = json.loads(ended.out)
+    return found
+
+
+def test_trials_are_counted_by_arm_and_size_and_nothing_is_written(
+    run: Callable[..., Any], file: Path, tmp_path: Path
+) -> None:
+    before = everything(tmp_path)
+    found = told(run, file)
+    assert (found["trials"], found["distinct"], found["done"]) == (12, 8, 0)
+    assert {(row["arm"], row["pairs"]): (row["replicates"], row["trials"]) for row in found["rows"]} == {
+        (arm, size): (2, 2) for arm in ARMS for size in (16, 24)
+    }
+    assert found["estimate"] is None
+    assert "--calibrate" in found["no_estimate"]
+    ended = run("sweep", file, "--dry-run")
+    assert "Nothing was started, nothing was written." in ended.out
+    assert everything(tmp_path) == before
+
+
+def test_what_the_store_has_is_done_and_gives_the_estimate(run: Callable[..., Any], file: Path, tmp_path: Path) -> None:
+    experiment = load_experiment(file)
+    source = experiment.data.model_copy(update={"source": "cached"})
+    experiment = experiment.model_copy(update={"data": source})
+    fingerprint = read_manifest(tmp_path / "shards").fingerprint
+    cells = plan(experiment, lambda trial: cell_key(trial, fingerprint, "cpu"))
+    store = Store(tmp_path / "store")
+    for cell in cells:
+        if cell.subset_seed == 0:
+            trial = cell_trial(experiment.trial(), cell).model_dump(mode="json")
+            steps, seconds = 4, {"total": 36.0 if cell.arm == "local" else 18.0}
+            done = CellRecord(
+                key=cell.key, trial=trial, status="finished", pairs=cell.pairs or 0, steps=steps, seconds=seconds,
+                final={"test/x": 1.0},
+            )  # fmt: skip
+            store.write_cell(done)
+    found = told(run, file)
+    assert (found["distinct"], found["done"]) == (8, 4)
+    assert {row["done"] for row in found["rows"]} == {1}
+    assert found["estimate"]["wall_seconds"] == pytest.approx(2 * 18 + 2 * 36)
+    assert found["estimate"]["compute_hours"] == pytest.approx(108 / 3600)
+    assert found["estimate"]["unit"] == "CPU hours"
+    assert not found["estimate"]["at_most"]
+
+
+def test_a_calibration_times_steps_of_each_arm_and_says_at_most(
+    run: Callable[..., Any], file: Path, tmp_path: Path
+) -> None:
+    before = everything(tmp_path)
+    found = told(run, file, "--calibrate", "--set", "ablation.pairs=[16]")
+    assert found["estimate"]["wall_seconds"] > 0
+    assert found["estimate"]["at_most"], "a run until its plateau may end earlier"
+    assert all("calibration" in source for source in found["estimate"]["sources"])
+    assert everything(tmp_path) == before
+
+
+def test_stages_are_told_with_the_trials_that_share_them(run: Callable[..., Any], file: Path) -> None:
+    arms = "{adapt.image.method: simclr}, both: {adapt.image.method: simclr, objective.local.weight: 1}}"
+    arms = f"ablation.arms={{baseline: {{}}, adapted: {arms}"
+    found = told(run, file, "--set", arms)
+    assert [(stage["name"], stage["trials"], stage["done"]) for stage in found["stages"]] == [("image", 8, False)]
+
+
+def test_a_data_set_on_demand_is_not_made(run: Callable[..., Any], file: Path, tmp_path: Path) -> None:
+    before = everything(tmp_path)
+    found = told(run, file, "--set", "data.shards=phantom:standard-300")
+    assert found["trials"] == 12
+    assert "is not made yet" in found["notes"][0]
+    assert everything(tmp_path) == before
+
+
+def test_what_a_sweep_would_refuse_is_listed_with_the_plan(run: Callable[..., Any], file: Path) -> None:
+    ended = run("sweep", file, "--dry-run", "--json", "--set", "ablation.pairs=[16, 25]", "--set", "run.slots=500")
+    assert ended.code == 2
+    assert json.loads(ended.out)["trials"] == 12
+    assert "data.pairs: 25 training studies asked for" in ended.err
+    assert "run.slots: 500 slots asked for" in ended.err
+
+
+def test_calibrate_alone_is_refused(run: Callable[..., Any], file: Path) -> None:
+    ended = run("sweep", file, "--calibrate")
+    assert ended.code == 2
+    assert "--dry-run" in ended.err
+
+
+def test_a_search_has_no_cells_yet(run: Callable[..., Any], tmp_path: Path, file: Path) -> None:
+    search = {"trials": 7, "space": {"train.learning_rate": {"loguniform": [1e-5, 1e-3]}}}
+    whole = {key: value for key, value in yaml.safe_load(file.read_text()).items() if key != "ablation"}
+    (tmp_path / "search.yaml").write_text(yaml.safe_dump(whole | {"search": search}))
+    found = told(run, tmp_path / "search.yaml")
+    assert (found["kind"], found["trials"], found["distinct"]) == ("search", 7, None)
