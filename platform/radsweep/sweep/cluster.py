@@ -44,8 +44,9 @@ def connect() -> None:
 
     if ray.is_initialized():
         return
-    for name in ("ray", "ray.data", "ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # our own lines tell what happens
+    for name in ("ray", "ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # pages of traceback; our own lines tell what happens
     address = os.environ.get("RAY_ADDRESS")
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not address:

@@ -88,13 +88,13 @@ def _run(
     if base.data.folds:  # what the manifest could not tell
         trials = possible_trials(experiment)
         check_sizes(trials, where, lambda trial: len(preparations.shards_of(trial).splits["train"]))
+    if base.data.source == "cached" or base.data.folds:
+        check_room(list(possible_trials(experiment)), shards, cluster.object_store(), where)
     if base.data.source == "auto":  # from here on it says which: the order within an epoch differs
         source = source_for(possible_trials(experiment), shards, cluster.object_store())
         experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
         base = experiment.trial()
     streamed = base.data.source == "streamed"
-    if not streamed:
-        check_room(list(possible_trials(experiment)), shards, cluster.object_store(), where)
     check_nodes(store.root, [shards.folder, *map(Path, base.evaluate.sets)], where)
     for values in folds_of(base):
         check_tasks(base.evaluate, preparations.shards_of(trial_with(base, values)), "test", streamed, where)
