@@ -51,20 +51,15 @@ def connect() -> None:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not address:
         require_token()
-        for again in (True, False):
-            try:
-                # the dashboard's state API is what frees the workers of a slot that died
-                ray.init(include_dashboard=True, configure_logging=True, **quiet)
-                return
-            except (
-                Exception
-            ) as error:  # half a minute without an answer is the end for Ray; a busy machine takes longer
-                ray.shutdown()
-                line = " ".join(str(error).split())[:200]
-                if not again:
-                    raise InputError(
-                        f"Ray does not start on this machine ({line}); is it very busy, or out of memory?"
-                    ) from None
+        try:
+            # the dashboard's state API is what frees the workers of a slot that died
+            ray.init(include_dashboard=True, configure_logging=True, **quiet)
+        except Exception as error:  # half a minute without an answer is the end for Ray; a busy machine takes longer
+            line = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"Ray does not start on this machine ({line}); is it very busy, or out of memory?"
+            ) from None
+        return
     if os.environ.get("RAY_AUTH_TOKEN"):
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray takes no notice of a token alone
     try:
