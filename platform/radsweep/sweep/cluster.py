@@ -44,8 +44,9 @@ def connect() -> None:
 
     if ray.is_initialized():
         return
-    for name in ("ray", "ray.data", "ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)  # our own lines tell what happens
+    for name in ("ray", "ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # pages of traceback; our own lines tell what happens
     address = os.environ.get("RAY_ADDRESS")
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not address:
@@ -53,10 +54,10 @@ def connect() -> None:
         try:
             # the dashboard's state API is what frees the workers of a slot that died
             ray.init(include_dashboard=True, configure_logging=True, **quiet)
-        except Exception as error:
+        except Exception as error:  # half a minute without an answer is the end for Ray; a busy machine takes longer
             line = " ".join(str(error).split())[:200]
             raise InputError(
-                f"Ray did not start on this machine ({line}); is it very busy, or out of memory?"
+                f"Ray does not start on this machine ({line}); is it very busy, or out of memory?"
             ) from None
         return
     if os.environ.get("RAY_AUTH_TOKEN"):

@@ -52,14 +52,14 @@ def open_data(experiment: Experiment, where: str, store: Store, console: Console
     trials = list(possible_trials(experiment))
     if base.data.folds:  # what the manifest could not tell
         check_sizes(trials, where, lambda trial: len(preparations.shards_of(trial).splits["train"]))
+    if base.data.source == "cached" or base.data.folds:
+        check_room(trials, shards, cluster.object_store(), where)
     if base.data.source == "auto":  # from here on it says which: the order within an epoch differs
         source = source_for(trials, shards, cluster.object_store())
         experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
         base = experiment.trial()
     streamed = base.data.source == "streamed"
-    if not streamed:
-        check_room(trials, shards, cluster.object_store(), where)
-    elif any(trial.adapt.image.method != "none" for trial in trials):
+    if streamed and any(trial.adapt.image.method != "none" for trial in trials):
         raise InputError(
             f"{where}: adapt.image: its images have to fit the object store, and they are streamed here; set "
             "data.source to cached, model.image.size lower, or adapt.image.method to none"

@@ -1,0 +1,76 @@
+"""`radsweep sync`: what waited for an MLflow that was away is sent once, and nothing is lost where it still is."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from mlflow import MlflowClient
+from typer.testing import CliRunner, Result
+
+from radsweep.cli.app import app
+from radsweep.sweep.store import Store
+from radsweep.tracking.mirror import Mirror, spool_folder
+
+
+def sync(*options: str) -> Result:
+    return CliRunner().invoke(app, ["sync", *options])
+
+
+@pytest.fixture
+def away() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://ann:qzsecret@127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.fixture
+def waiting(store: Path, made: SimpleNamespace, away: str) -> Path:
+    sweep = made.sweep("finished")
+    Store(store).write_sweep(sweep)
+    with Mirror(away, store, sweep) as mirror:
+        mirror.start_sweep()
+        for cell in sweep.cells[:2]:
+            mirror.start_trial(cell, made.trial(cell))
+            mirror.finish_trial(made.record(cell))
+        mirror.finish_sweep(sweep, {}, None)
+    assert mirror.pending == 6
+    return store
+
+
+def test_what_waits_is_sent_and_is_not_sent_again(waiting: Path, made: SimpleNamespace) -> None:
+    sent = sync("--store", str(waiting))  # the sweep's record names no server: the store's own database
+    assert sent.exit_code == 0, sent.output
+    assert "6 entries sent" in sent.output
+    client = MlflowClient(f"sqlite:///{waiting / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("low-data")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 3
+    again = sync("--store", str(waiting))
+    assert (again.exit_code, len(client.search_runs([experiment.experiment_id]))) == (0, 3)
+    assert "Nothing waits" in again.output
+
+
+def test_a_server_that_is_still_away_keeps_nothing_and_no_password_is_told(
+    waiting: Path, made: SimpleNamespace, away: str
+) -> None:
+    ended = sync("low-data", "--store", str(waiting), "--tracking-uri", away)
+    assert ended.exit_code == 1
+    assert "cannot be reached; 6 entries wait" in ended.output
+    assert "qzsecret" not in ended.output
+    assert len(list(spool_folder(waiting, made.sweep().id).glob("*.json"))) == 6
+
+
+def test_a_password_comes_from_the_environments_address_where_it_is_the_same(
+    waiting: Path, made: SimpleNamespace, away: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from radsweep.cli.sync import _address
+
+    recorded = away.replace("ann:qzsecret@", "")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", away)
+    assert _address(recorded) == away
+    assert _address("http://elsewhere:5000") == "http://elsewhere:5000"
+    assert _address(None) is None  # the sweep asked for no address of its own: `tracking_uri` decides
