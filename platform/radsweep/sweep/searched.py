@@ -82,6 +82,6 @@ def check_search(search: Search, pairs: int, gpus: float, where: str) -> None:
         raise InputError(f"{where}: search.gpu_hours: trials have no GPU here; set search.slot_hours instead")
     if search.fidelity == "pairs" and len(search.sizes(pairs)) == 1:
         raise InputError(
-            f"{where}: search.fidelity: no smaller size below {pairs:,} pairs has {search.smallest:,} or more and "
-            "enough trials; lower search.smallest or search.reduction, or set more trials than search.reduction"
+            f"{where}: search.fidelity: no smaller size below {pairs:,} pairs has {search.smallest:,} or more "
+            "and enough trials; lower search.smallest or search.reduction, or set more trials than search.reduction"
         )
