@@ -6,12 +6,11 @@ same values of it, so that none is luckier in them than another, and all points 
 
 from __future__ import annotations
 
-import hashlib
 import math
+import random
 from collections.abc import Mapping
 from typing import Any, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from radsweep.spec.keys import get
@@ -58,7 +57,7 @@ class Tune(Settings):
             dimension, condition = space[key], space[key].condition
             for point, part in zip(points, drawn[key], strict=True):
                 if condition is None or condition.holds(point.get(condition.key, get(trial, condition.key))):
-                    point[key] = value_at(dimension, float(part))
+                    point[key] = value_at(dimension, part)
         return points
 
 
@@ -74,8 +73,9 @@ def value_at(dimension: Dimension, part: float) -> Any:
     return float(low + part * (high - low))
 
 
-def _strata(number: int, seed: str) -> np.ndarray:
+def _strata(number: int, seed: str) -> list[float]:
     """One random place in each of `number` equal parts of [0, 1), in random order."""
-    entropy = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "little")
-    generator = np.random.default_rng(entropy)
-    return np.asarray((generator.permutation(number) + generator.random(number)) / number)
+    generator = random.Random(seed)
+    parts = list(range(number))
+    generator.shuffle(parts)
+    return [(part + generator.random()) / number for part in parts]
