@@ -61,7 +61,7 @@ def test_values_over_a_dimension(dimension: dict[str, object], values: dict[floa
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"space": {}, "own": {}}, "ablation.tune: space: is missing"),
+        ({"space": {}, "own": {}}, "ablation.tune.space: is missing"),
         ({"space": {}}, "ablation.tune: nothing is tuned in baseline"),
         ({"own": {"lokal": SPACE}}, "ablation.tune.own.lokal: no such arm; the arms are baseline, local"),
         ({"space": {"data.pairs": {"int": [2, 9]}}}, "data.pairs cannot be tuned"),
