@@ -88,7 +88,7 @@ def test_a_malformed_experiment_is_refused(run: Callable[..., Any], tmp_path: Pa
 
 GENERATED = generated()
 HINT = re.compile(
-    r"expected|did you mean|known:|`radsweep schema` has|give|leave|use |make |set |write|needs|repeated|nothing"
+    r"expected|did you mean|known:|`radsweep schema` has|give|leave|use |make |set |write|indent|needs|repeated|nothing"
 )
 
 

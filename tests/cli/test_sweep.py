@@ -81,7 +81,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Callable[[Status], list[Experi
         asked: list[Experiment] = []
 
         def run_sweep(
-            experiment: Experiment, where: str, write_report: Callable[..., Path], resume: bool
+            experiment: Experiment, where: str, write_report: Callable[..., Path], resume: bool, fresh: bool = False
         ) -> SweepRecord:
             asked.append(experiment)
             record = SweepRecord(

@@ -77,7 +77,11 @@ class Ablation(Settings):
         if self.levels:
             raise ValueError(f"levels: of design one-at-a-time alone, and design is {self.design}; set that, or arms")
         if not self.arms:
-            what = "is empty; expected at least one entry" if "arms" in self.model_fields_set else "is missing"
+            what = (
+                "is empty; expected at least one entry"
+                if "arms" in self.model_fields_set
+                else "is missing; give one or more"
+            )
             raise ValueError(f"arms: {what}, such as `baseline: {{}}`")
         if self.design != "add-one":
             for (a, first), (b, second) in itertools.combinations(self.arms.items(), 2):

@@ -61,7 +61,7 @@ class Dimension(Settings):
         if self.choice is not None and not self.choice:
             raise ValueError("choice is empty")
         if self.range is not None and self.range[0] >= self.range[1]:
-            raise ValueError(f"low {self.range[0]} is not below high {self.range[1]}")
+            raise ValueError(f"low {self.range[0]} is not below high {self.range[1]}; give [low, high]")
         if self.loguniform is not None and self.loguniform[0] <= 0:
             raise ValueError("loguniform starts above 0")
         self.condition  # noqa: B018 - raises on a malformed one
