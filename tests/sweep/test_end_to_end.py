@@ -277,7 +277,7 @@ def test_fair_tuning(phantom: Path, short_folder: Path) -> None:
         tested = any(name.startswith("final/") for name in run.data.metrics)
         assert tested == (run.data.tags["radsweep.role"] == "trial")
     assert by_role == {(role, arm): number for role, number in (("tuning", 3), ("trial", 2)) for arm in arms}
-    (reused,) = [run for run in runs if run.data.tags["radsweep.reused_from"]]
+    (reused,) = [run for run in runs if run.data.tags.get("radsweep.reused_from")]
     assert reused.data.tags["radsweep.reused_from"] == before.id
 
     again, _ = sweep(phantom, store.root, ablation=design)

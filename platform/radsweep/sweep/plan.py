@@ -78,9 +78,10 @@ def ablation_cells(
         }
         sized = (seeds if size is None else seeds | {"data.pairs": size}) | fold
         for arm, changes in arms.items():
-            if chosen is not None and (arm, size) not in chosen:
+            place = arm, size or base.data.pairs
+            if chosen is not None and place not in chosen:
                 continue
-            tuned = {} if chosen is None else dict(chosen[arm, size])
+            tuned = {} if chosen is None else dict(chosen[place])
             cell = planned(base, sized | changes | tuned, key_of, len(cells), arm)
             behind = ablation.tune.trials if ablation.tune else 0
             cells.append(cell.model_copy(update={"changes": changes, "tuned": tuned, "behind": behind}))
