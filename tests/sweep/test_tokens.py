@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.sweep.tokens import require_token
+from radsweep.sweep.tokens import keep_keys_out_of_logs, require_token
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +38,19 @@ def test_whoever_set_the_mode_is_obeyed(home: Path, monkeypatch: pytest.MonkeyPa
     require_token()
     assert os.environ["RAY_AUTH_MODE"] == "disabled"
     assert not (home / ".ray").exists()
+
+
+def test_tune_hands_no_cloud_key_to_an_actor_in_words_that_ray_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray.tune.execution import class_cache
+
+    class Trainable:
+        pass
+
+    monkeypatch.setattr(class_cache, "ENV_VARS_TO_PROPAGATE", set(class_cache.ENV_VARS_TO_PROPAGATE))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(name, "qzsecret")
+    handed = class_cache._ActorClassCache().get(Trainable)._default_options["runtime_env"]["env_vars"]
+    assert "qzsecret" in handed.values()  # as long as this holds, what follows is needed
+    keep_keys_out_of_logs()
+    handed = class_cache._ActorClassCache().get(Trainable)._default_options["runtime_env"]["env_vars"]
+    assert "qzsecret" not in handed.values()

@@ -23,6 +23,7 @@ from radsweep.sweep.slot import Slot
 from radsweep.sweep.sources import Preparations
 from radsweep.sweep.store import Store
 from radsweep.sweep.study import open_study
+from radsweep.sweep.tokens import keep_keys_out_of_logs
 from radsweep.sweep.watch import Watch
 from radsweep.training.record import PlannedCell, SweepRecord
 from radsweep.training.task import Task
@@ -159,6 +160,7 @@ class Engine:
             failure_config=tune.FailureConfig(max_failures=SLOT_RESTARTS),
             verbose=0,
         )
+        keep_keys_out_of_logs()
         try:
             with self.watch.interruption:
                 tune.Tuner(trainable, param_space=param_space, tune_config=config, run_config=run).fit()
