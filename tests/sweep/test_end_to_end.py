@@ -9,6 +9,7 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import optuna
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
@@ -205,6 +206,23 @@ def test_a_search_stops_the_weak_and_reads_the_test_split_for_its_winner_alone(
     assert [cell.best["val/text_to_image/recall_at_10"] for cell in read] == [best]
     report = json.loads((store / "sweeps" / record.id / "report" / "report.json").read_text())
     assert report["report"]
+    assert record.ended_by == "search.trials: all 6 were asked for"
+    study = optuna.load_study(study_name=record.id, storage=f"sqlite:///{store / 'sweeps' / record.id / 'optuna.db'}")
+    told = {"finished": optuna.trial.TrialState.COMPLETE, "stopped": optuna.trial.TrialState.PRUNED}
+    assert [trial.state for trial in study.trials] == [told[cells[cell.key].status] for cell in record.cells]
+    again, _ = sweep(phantom, store, search=search, train={"steps": 12})
+    assert again.cost["trials_reused"] >= len(finished)  # answered from their records
+    assert {cell.key for cell in again.cells} == set(cells)
+
+
+def test_the_best_of_few_pairs_are_promoted_to_more(phantom: Path, short_folder: Path) -> None:
+    space = {"train.learning_rate": {"loguniform": [1e-6, 1e-2]}}
+    search = {"trials": 4, "scheduler": "asha", "fidelity": "pairs", "smallest": 10, "reduction": 2, "space": space}
+    record, cells = sweep(phantom, short_folder / "halving", search=search | {"algorithm": "random"})
+    assert [cell.pairs for cell in record.cells] == [10] * 4 + [20] * 2 + [40]
+    assert [cells[cell.key].pairs for cell in record.cells] == [10] * 4 + [20] * 2 + [40]
+    assert [cell.key for cell in record.cells if cells[cell.key].final] == [record.cells[-1].key]
+    assert record.status == "finished"
 
 
 def test_streamed_from_the_shards_a_trial_sees_the_same_samples_and_repeats_itself(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ray.tune.search import Searcher
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Data, Trial
 from radsweep.sweep.search import StudySearch
-from radsweep.sweep.study import open_storage, open_study
+from radsweep.sweep.study import open_study
 from radsweep.training.record import CellRecord, Validation
 
 SPACE = {
@@ -55,9 +56,15 @@ class Store:
         )
 
 
+@functools.cache
+def storage(file: Path) -> optuna.storages.BaseStorage:
+    """A study's, in memory: a thousand commits to a disk take minutes where the machine is busy."""
+    return optuna.storages.InMemoryStorage()
+
+
 def searcher(file: Path, store: Store | None = None, sizes: tuple[int, ...] = (), **settings: Any) -> StudySearch:
     search = Search.model_validate({"space": SPACE, "trials": 12} | settings)
-    study = open_study(search, "study", open_storage(f"sqlite:///{file}"))
+    study = open_study(search, "study", storage(file))
     return StudySearch(search, Trial(data=Data(shards="x")), store or Store(), study, sizes)
 
 
