@@ -13,15 +13,20 @@ import math
 import statistics
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import optuna
 from common import Figures, run, tell
 
 from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
+from radsweep.sweep.search import StudySearch
+from radsweep.sweep.study import open_study
+from radsweep.training.record import CellRecord, Validation
 
 RECORDING = Path(__file__).with_name("pruning_curves.csv")
 SPACE: dict[str, dict[str, Any]] = {
@@ -90,6 +95,101 @@ def _rows(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(rows))
 
 
+class Curves:
+    """The recording; also the `Cells` of a searcher, none of which is known beforehand."""
+
+    def __init__(self, file: Path) -> None:
+        found: dict[int, list[dict[str, str]]] = {}
+        for row in _rows(file):
+            found.setdefault(int(row["trial"]), []).append(row)
+        looks = [rows for rows in found.values() if len(rows) == STEPS // EVERY]  # those that were not cut
+        self.scores = [[float(row["score"]) for row in rows] for rows in looks]
+        self.points = np.array([[_part(key, float(rows[0][key])) for key in SPACE] for rows in looks])
+        self.records: dict[str, CellRecord] = {}
+
+    def nearest(self, values: Mapping[str, float]) -> int:
+        point = np.array([_part(key, values[key]) for key in SPACE])
+        return int(((self.points - point) ** 2).sum(1).argmin())
+
+    def find(self, values: dict[str, Any], pairs: int | None) -> str:
+        self.values = values
+        return json.dumps(values)
+
+    def known(self, key: str) -> CellRecord | None:
+        return None
+
+    def ended(self, key: str) -> CellRecord | None:
+        return self.records.get(key)
+
+    def config(self, key: str) -> dict[str, Any]:
+        return {"key": key, "scores": self.scores[self.nearest(self.values)]}
+
+
+class Progress(NamedTuple):
+    compute: list[int]  # validations paid for so far, over all trials: what a trial costs between two
+    best: list[float]  # score so far
+
+    def until(self, score: float) -> int:
+        """Compute until a score is reached."""
+        return next(paid for paid, best in zip(self.compute, self.best, strict=True) if best >= score)
+
+
+def replay(file: Path, settings: Mapping[str, Any], seed: int, compute: int) -> Progress:
+    """A search over recorded curves in SLOTS slots, until its compute is spent."""
+    curves, search = (
+        Curves(file),
+        Search.model_validate({"space": SPACE, "seed": seed, "trials": 10_000} | dict(settings)),
+    )
+    study = open_study(search, "study", optuna.storages.InMemoryStorage())
+    searcher = StudySearch(search, Trial.model_validate(BASE), curves, study)
+    progress, running, started = Progress([], []), {}, 0
+    while len(progress.compute) < compute:
+        while len(running) < SLOTS:
+            running[str(started)] = (searcher.suggest(str(started)), [])
+            started += 1
+        for slot, (asked, seen) in list(running.items()):
+            seen.append(asked["scores"][len(seen)])
+            progress.compute.append(len(progress.compute) + 1)
+            progress.best.append(max(seen[-1], *progress.best[-1:], 0.0))
+            stops = searcher.validated(slot, {"score": seen[-1], "at_step": EVERY * len(seen)})
+            if stops or len(seen) == len(asked["scores"]):
+                del running[slot]
+                if not stops:
+                    history = [
+                        Validation(epoch=0, step=EVERY * (i + 1), seconds=0, metrics={SELECT: score})
+                        for i, score in enumerate(seen)
+                    ]
+                    curves.records[asked["key"]] = CellRecord(
+                        key="", trial={}, status="finished", history=tuple(history), best={SELECT: max(seen)}
+                    )
+                searcher.on_trial_complete(slot, {"done": True} | ({} if stops else {"status": "finished"}))
+    return progress
+
+
+def measure(folder: Path, quick: bool) -> Figures:
+    compute = (8 if quick else TRIALS) * STEPS // EVERY
+    ratios: list[float] = []
+    scores: Figures = {"tpe_asha": [], "random": []}
+    for seed in range(2 if quick else SEEDS):
+        tell(f"seed {seed}")
+        ours = replay(RECORDING, {"algorithm": "tpe", "scheduler": "asha", "grace": 2, "reduction": 3}, seed, compute)
+        random = replay(RECORDING, {"algorithm": "random"}, seed + 1000, compute)
+        target = min(ours.best[-1], random.best[-1])  # what both reach
+        ratios.append(random.until(target) / ours.until(target))
+        scores["tpe_asha"].append(ours.best[-1])
+        scores["random"].append(random.best[-1])
+    return {
+        "seeds": len(ratios),
+        "recorded_trials": len(Curves(RECORDING).scores),
+        "compute_ratio": statistics.median(ratios),
+        "compute_ratio_spread": [min(ratios), max(ratios)],
+        "compute_ratios": ratios,
+        "scores": scores,
+    }
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--record"]:
         record(Path(sys.argv[2]))
+    else:
+        run(measure)

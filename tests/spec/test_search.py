@@ -121,3 +121,50 @@ def test_conditions_in_a_circle_are_refused() -> None:
     }
     assert f"only_if conditions depend on one another: {WEIGHT}, {other}" in refusal(space)
     assert "depend on one another" in refusal({WEIGHT: {"uniform": [0, 1], "only_if": f"{WEIGHT} > 0"}})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"algorithm": "cmaes"}, "use algorithm tpe for one"),
+        ({"algorithm": "nsga2"}, "algorithm nsga2 weighs two aims: set cost"),
+        ({"algorithm": "cmaes", "cost": "seconds",
+          "space": {WEIGHT: {"uniform": [0, 1]}, "train.warmup": {"uniform": [0, 0.5]}}},
+         "algorithm cmaes has one aim"),
+        ({"cost": "seconds", "scheduler": "asha"}, "scheduler asha stops by the score alone"),
+        ({"algorithm": "cmaes", "space": {WEIGHT: {"choice": [0, 1]}, "train.warmup": {"uniform": [0, 0.5]}}},
+         "moves through numbers alone, and objective.local.weight has `choice`"),
+        ({"algorithm": "cmaes", "space": {"train.warmup": {"uniform": [0, 0.5], "only_if": f"{WEIGHT} > 0"}}},
+         "train.warmup has `only_if`"),
+        ({"fidelity": "pairs"}, "fidelity pairs needs scheduler asha"),
+        ({"fidelity": "pairs", "scheduler": "asha", "space": {"data.pairs": {"int": [10, 20]}}},
+         "take it out of the space"),
+        ({"algorithm": "grid", "space": {WEIGHT: {"choice": [0, 1]}}, "hours": 1}, "leave hours out"),
+        ({"algorithm": "grid", "space": {WEIGHT: {"choice": [0, 1]}}, "scheduler": "asha"}, "set scheduler to none"),
+    ],
+)  # fmt: skip
+def test_settings_that_exclude_one_another_are_told(settings: dict[str, Any], said: str) -> None:
+    space = settings.pop("space", {WEIGHT: {"uniform": [0, 1]}})
+    assert said in refusal(space, **settings)
+
+
+def test_a_search_has_a_number_of_trials_unless_hours_end_it() -> None:
+    space = {WEIGHT: {"uniform": [0, 1]}}
+    assert parse(space).most_trials == 32
+    assert parse(space, hours=2).most_trials is None
+    assert parse(space, hours=2, trials=5).most_trials == 5
+
+
+@pytest.mark.parametrize(
+    ("pairs", "trials", "sizes"),
+    [
+        (1000, 32, [112, 334, 1000]),  # 37 would be fewer than the smallest
+        (1000, 8, [334, 1000]),  # nine configurations fill three rungs
+        (1000, 2, [1000]),
+        (10_000, 81, [124, 371, 1112, 3334, 10_000]),
+        (150, 32, [150]),
+    ],
+)
+def test_rungs_of_pairs_end_at_the_base_trials_own_size(pairs: int, trials: int, sizes: list[int]) -> None:
+    search = parse({WEIGHT: {"uniform": [0, 1]}}, trials=trials, scheduler="asha", fidelity="pairs")
+    assert search.sizes(pairs) == sizes

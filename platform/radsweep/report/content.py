@@ -13,6 +13,7 @@ from radsweep.report.checks import warnings
 from radsweep.report.claims import Finding, rule
 from radsweep.report.entries import Entry, arm_entry
 from radsweep.report.findings import findings
+from radsweep.report.front import front_table
 from radsweep.report.further import by_class, further, measured_what
 from radsweep.report.models import CAUTION, public_models
 from radsweep.report.recommendation import Recommendation, recommendation
@@ -50,6 +51,7 @@ class Content:
     importances: Importances | None
     importances_table: Table
     top: Table
+    front: Table
     others: Table
     chosen: str
     best: dict[str, Any] | None
@@ -95,6 +97,7 @@ def content(results: Results) -> Content:
         importances=important,
         importances_table=evidence_tables.importances(important),
         top=tables.top_trials(results),
+        front=front_table(results),
         others=tables.other_metrics(results),
         chosen=how_chosen(results, best) if best else "",
         best=best_experiment(results),

@@ -49,7 +49,7 @@ def _lines(results: Results, content: Content) -> Iterator[str]:
         yield from _titled(table)
     if content.models_about:
         yield from ("", _escaped(content.models_about))
-    for table in (content.importances_table, content.top, content.others):
+    for table in (content.importances_table, content.front, content.top, content.others):
         yield from _titled(table)
     if content.best_yaml:
         yield from ("", "## The best configuration", "", f"{_escaped(content.chosen)} It stands in `best.yaml`.")

@@ -133,7 +133,8 @@ class Results:
 
     @cached_property
     def measured(self) -> list[Result]:
-        return [r for r in self.all if r.value(self.metric) is not None]
+        """Those that count: not the lower rungs of a search over data size."""
+        return [r for r in self.all if r.value(self.metric) is not None and not r.planned.lower_rung]
 
     def replicate_number(self, replicate: Replicate) -> int:
         """1, 2, ...: the same number is the same subset and start in every arm."""
@@ -224,7 +225,8 @@ def best_result(results: Results) -> Result | None:
                 group = max(spreads, key=lambda pair: sign * pair[1].mean)[0]
                 return group.measured(results.sweep.select)[0]
         return None
-    scored = [(r, v) for r in results.all if (v := r.value(results.sweep.select)) is not None]
+    counted = [r for r in results.all if not r.planned.lower_rung]
+    scored = [(r, v) for r in counted if (v := r.value(results.sweep.select)) is not None]
     finished = [pair for pair in scored if pair[0].status == "finished"]
     return max(finished or scored, key=lambda pair: sign * pair[1])[0] if scored else None
 

@@ -8,15 +8,17 @@ from matplotlib.ticker import NullFormatter
 
 from radsweep.report import wording
 from radsweep.report.figures import Figure, draw_curve, metric_axis
+from radsweep.report.front import front_figure
 from radsweep.report.results import Results, best_result, searched
 from radsweep.report.svg import COLOURS, FAINT, INK, drawing
 
 
 def search_figures(results: Results) -> list[Figure]:
-    """Best so far, and the training curves of all trials."""
+    """Score against cost where both were searched for, best so far, and the training curves of all trials."""
     if results.sweep.kind != "search" or not results.measured:
         return []
-    return [_best_so_far(results), _curves(results)]
+    front = front_figure(results)
+    return [*([front] if front else []), _best_so_far(results), _curves(results)]
 
 
 def slices(results: Results) -> list[Figure]:

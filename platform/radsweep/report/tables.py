@@ -142,6 +142,7 @@ def provenance(results: Results) -> Table:
         ("git commit", sweep.git_commit),
         ("started", sweep.created),
         ("ended", sweep.ended),
+        *([("the search ended by", sweep.ended_by)] if sweep.ended_by else []),
         *((f"version of {name}", version) for name, version in sweep.versions.items()),
     ]
     return Table("Provenance", ("what", "value"), tuple((what, value or "–") for what, value in rows))

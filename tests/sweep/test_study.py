@@ -1,0 +1,87 @@
+"""A study's database: opened by Optuna's own dashboard, and refused in words that keep its password."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from radsweep.errors import InputError
+from radsweep.spec.search import Search
+from radsweep.sweep.study import counts, open_storage, open_study, points, storage_url
+
+SPACE = {
+    "objective.local.weight": {"choice": [0.0, 1.0]},
+    "train.patience": {"int": [2, 4], "only_if": "objective.local.weight > 0"},
+}
+
+
+def test_a_study_lies_in_its_sweeps_folder_or_where_the_experiment_says(tmp_path: Path) -> None:
+    assert storage_url(None, tmp_path) == f"sqlite:///{tmp_path}/optuna.db"
+    assert storage_url("postgresql://host/name", tmp_path) == "postgresql://host/name"
+
+
+def test_a_database_that_cannot_be_opened_is_told_without_its_password() -> None:
+    with pytest.raises(InputError) as caught:
+        open_storage("postgresql://someone:hunter2@127.0.0.1:1/name")
+    assert str(caught.value).startswith("run.optuna_storage: postgresql://127.0.0.1:1/name cannot be opened")
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__context__ is None  # no traceback of the database's own, which may name it
+
+
+def test_points_whose_condition_fails_are_one() -> None:
+    search = Search.model_validate({"space": SPACE})
+    found = points(search, {"objective": {"local": {"weight": 0.0}}})
+    weight, patience = "objective.local.weight", "train.patience"
+    assert found == [{weight: 0}, *({weight: 1, patience: n} for n in (2, 3, 4))]
+    wide = Search.model_validate({"space": {"train.warmup": {"uniform": [0, 0.5]}}})
+    assert points(wide, {}) is None
+
+
+def test_what_a_dead_driver_left_running_waits_to_be_asked_again(tmp_path: Path) -> None:
+    search, storage = Search.model_validate({"space": SPACE}), open_storage(f"sqlite:///{tmp_path}/optuna.db")
+    dead = open_study(search, "study", storage).ask()
+    dead.suggest_int("train.patience", 2, 4)
+    trials = open_study(search, "study", storage).trials
+    assert [trial.state for trial in trials] == [TrialState.FAIL, TrialState.WAITING]
+    assert not any(map(counts, trials))
+
+
+def test_optunas_dashboard_shows_the_study(tmp_path: Path) -> None:
+    pytest.importorskip("optuna_dashboard")
+    url = f"sqlite:///{tmp_path}/optuna.db"
+    study = open_study(Search.model_validate({"space": SPACE}), "our-sweep", open_storage(url))
+    for state, value in ((TrialState.COMPLETE, 0.5), (TrialState.PRUNED, None), (TrialState.FAIL, None)):
+        study.tell(study.ask(), value, state=state)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = Path(sys.executable).with_name("optuna-dashboard")
+    server = subprocess.Popen([command, url, "--port", str(port)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        (shown,) = _ask(f"http://127.0.0.1:{port}/api/studies", server)["study_summaries"]
+        assert shown["study_name"] == "our-sweep"
+        trials = _ask(f"http://127.0.0.1:{port}/api/studies/{shown['study_id']}?after=0", server)["trials"]
+        assert [trial["state"] for trial in trials] == ["Complete", "Pruned", "Fail"]
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _ask(url: str, server: subprocess.Popen[bytes]) -> dict[str, list[dict[str, str]]]:
+    for _ in range(300):
+        assert server.poll() is None
+        try:
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                found: dict[str, list[dict[str, str]]] = json.load(answer)
+                return found
+        except OSError:
+            time.sleep(1)
+    raise AssertionError(f"no answer from {url}")
