@@ -48,7 +48,7 @@ BASE = {
 
 
 def record(file: Path) -> None:
-    """Train the recorded trials, and write one row a validation. Goes on where it was cut."""
+    """Train the recorded trials, and write one row a validation: one an epoch. Goes on where it was cut."""
     import torch
     from scipy.stats import qmc
 
@@ -62,7 +62,7 @@ def record(file: Path) -> None:
     points = qmc.Sobol(len(SPACE), seed=0).random(RECORDED)
     with tempfile.TemporaryDirectory() as folder, file.open("a", newline="") as out:
         shards = Path(folder) / "phantom"
-        write_phantom(shards, pairs=128, size=32, validation=120, test=20, unpaired_images=0, unpaired_reports=0)
+        write_phantom(shards, pairs=96, size=32, validation=120, test=20, unpaired_images=0, unpaired_reports=0)
         index = read_index(shards)
         reports = zip(index.splits["train"].patient_ids, index.reports["train"], strict=True)
         data = prepare_in_process(index, train_tokenizer(reports, 500), 32, 1)
