@@ -20,7 +20,7 @@ from radsweep.training.loop import TrialFailed
 from radsweep.training.outcome import Outcome
 from radsweep.training.read_split import load_checkpoint, measured_of
 from radsweep.training.record import Validation
-from radsweep.training.task import Task
+from radsweep.training.task import GO_ON, PAUSE, Task
 from radsweep.training.trainer import train
 
 CPU = torch.device("cpu")
@@ -118,7 +118,7 @@ def test_a_paused_trial_has_its_checkpoint_and_goes_on_from_there(at: int, tmp_p
 
     def pausing(validation: Validation) -> int:
         told.append(validation.step)
-        return loop.PAUSE if validation.step == paused_at else loop.GO_ON
+        return PAUSE if validation.step == paused_at else GO_ON
 
     with pytest.raises(loop.Paused):
         run(trial, read_test=True, folder=tmp_path, report=pausing)

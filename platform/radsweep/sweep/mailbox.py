@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from radsweep.training.task import GO_ON, PAUSE, STOP
+
 MOST_ATTEMPTS = 3
-STOP, GO_ON, PAUSE = range(3)  # as in training/loop.py, whose import takes PyTorch
 
 
 class Letter(dict[str, Any]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,18 +13,16 @@ from torch import Tensor
 from radsweep.data.prepared import PreparedData
 from radsweep.data.schema import Split
 from radsweep.spec.stage import StageName
-from radsweep.sweep.locks import Lock
 from radsweep.sweep.store import Store
+from radsweep.sweep.turns import Turn, turn
 from radsweep.training.adaptation import load_adapted
 from radsweep.training.cell import run_stage
 from radsweep.training.collectives import Workers
 from radsweep.training.frozen import load_frozen
-from radsweep.training.loop import GO_ON, PAUSE, Paused, Stopped, TrialFailed
+from radsweep.training.loop import Stopped, TrialFailed
 from radsweep.training.record import CellRecord, Validation
 from radsweep.training.task import Task
 
-ASK_AGAIN = 1.0  # seconds, while another group is at the stage
-_THERE, _OURS, _WAIT, _STOP, _PAUSE = range(5)
 Found = TypeVar("Found")
 
 
@@ -77,17 +74,10 @@ def ready_stage(
     """
     key = task.stages[name]
     folder = store.stage_folder(key)
-    with Lock(folder) as lock:
-        while True:
-            state = workers.first(_state(store, key, lock, goes_on) if workers.rank == 0 else 0)
-            if state != _WAIT:
-                break
-            time.sleep(ASK_AGAIN)
-        if state == _PAUSE:
-            raise Paused
-        if state == _STOP:
+    with turn(folder, workers, goes_on, lambda: store.read_stage(key) is not None) as state:
+        if state == Turn.STOP:
             return CellRecord(key=key, trial={}, status="stopped")
-        if state == _THERE:
+        if state == Turn.THERE:
             return _there(store.read_stage(key), folder)
 
         def adapted() -> dict[str, dict[str, Tensor]]:
@@ -112,12 +102,3 @@ def _there(found: Found | None, folder: Path) -> Found:
     if found is None:
         raise TrialFailed(f"{folder} has lost its files; remove it, and the stage runs again")
     return found
-
-
-def _state(store: Store, key: str, lock: Lock, goes_on: Callable[[], int]) -> int:
-    if (order := goes_on()) != GO_ON:
-        return _PAUSE if order == PAUSE else _STOP
-    held = lock.take()  # before the record is looked for: whoever held it may have written it just now
-    if store.read_stage(key) is not None:
-        return _THERE
-    return _OURS if held else _WAIT

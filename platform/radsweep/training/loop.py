@@ -26,6 +26,7 @@ from radsweep.training.optimiser import build_optimiser
 from radsweep.training.outcome import Outcome, outcome_from_json
 from radsweep.training.record import Validation
 from radsweep.training.schedule import Schedule, schedule_for
+from radsweep.training.task import GO_ON, PAUSE, STOP
 
 SAVE_EVERY = 30.0  # seconds between checkpoints of a run under way
 
@@ -40,9 +41,6 @@ class Stopped(Exception):
 
 class Paused(Exception):
     """Told to go on another time, perhaps elsewhere: its checkpoint is there, and it has no record."""
-
-
-STOP, GO_ON, PAUSE = range(3)  # what a run is told after a validation; False and True are the first two
 
 
 class Course(ABC):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+STOP, GO_ON, PAUSE = range(3)  # what a run is told after a validation; False and True are the first two
+
 
 class Task(NamedTuple):
     """What a worker group is asked to do. `data` names the prepared data among those of the sweep."""
