@@ -117,7 +117,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def codes() -> dict[str, str]:
     """Of a plain trial, one with the local term, one with words exchanged, one adapted, and of its stage."""
-    for cached in (code.fingerprint, code._imports, code._meaning):
+    for cached in (code.fingerprint, code._read):
         cached.cache_clear()
     adapted = trial_with(BASE, STAGES["image"])
     return {

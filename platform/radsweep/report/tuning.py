@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from radsweep.report import wording
-from radsweep.report.results import Results
+from radsweep.report.results import Result, Results
 from radsweep.report.tables import Table, size_cell
 
 
 def tuning(results: Results) -> Table:
     """One row an arm and size: trials behind its numbers, the best of them, what was chosen."""
     rows = []
-    for arm, size in dict.fromkeys((r.planned.arm, r.planned.pairs) for r in results.tuning):
-        tried = [r for r in results.tuning if (r.planned.arm, r.planned.pairs) == (arm, size)]
+    for (arm, size), tried in _by_place(results).items():
         finished = [r for r in tried if r.status == "finished"]
         group = results.group(arm, size)
         chosen = group.results[0].planned.tuned if group else {}
@@ -40,12 +39,18 @@ def tuning_notes(results: Results) -> Iterator[str]:
         f"{wording.metric_name(results.sweep.select)}; what was chosen ran again on fresh seeds, and only those runs "
         "read the test split. The best value of the tuning is the best of many: it is no estimate."
     )
-    ended = dict.fromkeys(dict.fromkeys((r.planned.arm, r.planned.pairs) for r in results.tuning), 0)
-    for r in results.tuning:
-        ended[r.planned.arm, r.planned.pairs] += r.status == "finished"
+    ended = {place: sum(r.status == "finished" for r in tried) for place, tried in _by_place(results).items()}
     if len(set(ended.values())) > 1:
         few = min(ended, key=lambda place: ended[place])
         yield (
             f"Not all of them finished: {few[0]} was chosen among {ended[few]} at {wording.size_name(few[1])}, others "
             f"among up to {max(ended.values())}. The budgets were not equal."
         )
+
+
+def _by_place(results: Results) -> dict[tuple[str, int | None], list[Result]]:
+    """The trials that tuned each arm at each size."""
+    places: dict[tuple[str, int | None], list[Result]] = {}
+    for r in results.tuning:
+        places.setdefault((r.planned.arm, r.planned.pairs), []).append(r)
+    return places

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from radsweep.spec.keys import get
 from radsweep.spec.settings import Settings
 
 Scalar = bool | int | float | str | None
@@ -80,6 +81,16 @@ class Dimension(Settings):
             raise ValueError("only_if: expected KEY > VALUE, with one of > >= < <= == !=")
         key, sign, text = match.groups()
         return Condition(key, sign, _scalar(text))
+
+    def applies(self, values: Mapping[str, Any], base: Mapping[str, Any]) -> bool:
+        """Whether its condition holds.
+
+        Args:
+            values: by dotted key, those chosen so far.
+            base: nested, what other keys have.
+        """
+        condition = self.condition
+        return condition is None or condition.holds(values.get(condition.key, get(base, condition.key)))
 
     def extremes(self) -> tuple[Any, ...]:
         """Values that, if all are valid for the key, make every value valid."""

@@ -13,7 +13,6 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from radsweep.spec.keys import get
 from radsweep.spec.search import Dimension, ordered
 from radsweep.spec.settings import Settings
 
@@ -54,10 +53,9 @@ class Tune(Settings):
         drawn = {key: _strata(self.trials, f"{self.seed}/{key}") for key in space}
         points: list[dict[str, Any]] = [{} for _ in range(self.trials)]
         for key in ordered(space):
-            dimension, condition = space[key], space[key].condition
             for point, part in zip(points, drawn[key], strict=True):
-                if condition is None or condition.holds(point.get(condition.key, get(trial, condition.key))):
-                    point[key] = value_at(dimension, part)
+                if space[key].applies(point, trial):
+                    point[key] = value_at(space[key], part)
         return points
 
 

@@ -61,12 +61,10 @@ class Brackets:
         out: list[int] = []
         for bracket in self.all:
             while bracket.decided < self.top and self._complete(bracket):
-                scores = bracket.scores[bracket.decided]
-                competing = sorted(scores, key=lambda n: (-scores[n], n))
-                kept = max(1, len(competing) // self.reduction)
+                kept, beaten = self._best(bracket.scores[bracket.decided])
                 bracket.decided += 1
-                promoted += [(number, bracket.decided) for number in competing[:kept]]
-                out += competing[kept:]
+                promoted += [(number, bracket.decided) for number in kept]
+                out += beaten
         return promoted, out
 
     def _complete(self, bracket: Bracket) -> bool:
@@ -74,11 +72,11 @@ class Brackets:
             return False
         before = bracket.members
         if bracket.decided:
-            before = self._kept(bracket)
+            before, _ = self._best(bracket.scores[bracket.decided - 1])
         return bool(before) and all(n in bracket.failed or n in bracket.scores[bracket.decided] for n in before)
 
-    def _kept(self, bracket: Bracket) -> list[int]:
-        """Those promoted to the rung that is to be decided."""
-        below = bracket.scores[bracket.decided - 1]
-        competing = sorted(below, key=lambda n: (-below[n], n))
-        return competing[: max(1, len(competing) // self.reduction)]
+    def _best(self, scores: dict[int, float]) -> tuple[list[int], list[int]]:
+        """Those of a rung that go on, best first, and the others."""
+        competing = sorted(scores, key=lambda n: (-scores[n], n))
+        kept = max(1, len(competing) // self.reduction)
+        return competing[:kept], competing[kept:]

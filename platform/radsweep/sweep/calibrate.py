@@ -14,6 +14,7 @@ from radsweep.data.tokenizer import train_tokenizer
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.sweep.estimate import Expected, longest
+from radsweep.sweep.sources import has_tokenizer
 from radsweep.training import loop
 from radsweep.training.collectives import Workers
 from radsweep.training.trainer import TrialCourse
@@ -68,7 +69,7 @@ class Calibration:
 
     def _prepared(self, trial: Trial) -> PreparedData:
         image, text = trial.model.image, trial.model.text
-        own = not (text.backbone.startswith("tiny-") or text.weights == "scratch")
+        own = has_tokenizer(text)
         key = (image.size, image.channels, text.backbone if own else text.vocabulary)
         if key not in self._data:
             rows = zip(self.shards.splits["train"].patient_ids, self.shards.reports["train"], strict=True)

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import radsweep
 from radsweep.spec.stage import FrozenImage, FrozenText, ImageStage, Stage, stages_of
@@ -101,7 +102,7 @@ def fingerprint(roots: tuple[str, ...], off: tuple[str, ...]) -> str:
     """
     digest = hashlib.sha256(json.dumps({name: versions()[name] for name in LIBRARIES}).encode())
     for file in sorted(reached(roots, off)):
-        digest.update(f"{file}\n{_meaning(PACKAGE / file)}\n".encode())
+        digest.update(f"{file}\n{_read(PACKAGE / file).meaning}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -113,15 +114,24 @@ def reached(roots: tuple[str, ...], off: tuple[str, ...] = ()) -> set[str]:
         file = waiting.pop()
         if file not in found and not file.startswith(off) and (file in SETTINGS or not file.startswith(APART)):
             found.add(file)
-            waiting += _imports(PACKAGE / file)
+            waiting += _read(PACKAGE / file).imports
     return found
 
 
+class _Source(NamedTuple):
+    imports: tuple[str, ...]  # files of the package, wherever in the module they are imported
+    meaning: str  # without comments, docstrings and layout
+
+
 @cache
-def _imports(file: Path) -> tuple[str, ...]:
-    """What a module imports of the package, wherever in it."""
-    nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-    return tuple(name for node in nodes for name in _modules(node) if (PACKAGE / name).is_file())
+def _read(file: Path) -> _Source:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    imports: list[str] = []
+    for node in ast.walk(tree):
+        imports += (name for name in _modules(node) if (PACKAGE / name).is_file())
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return _Source(tuple(imports), ast.dump(tree))
 
 
 def _modules(node: ast.AST) -> Iterator[str]:
@@ -129,15 +139,6 @@ def _modules(node: ast.AST) -> Iterator[str]:
         place = str(node.module).removeprefix("radsweep.").replace(".", "/")
         yield from (f"{place}.py", f"{place}/__init__.py")
         yield from (f"{place}/{alias.name}.py" for alias in node.names)
-
-
-@cache
-def _meaning(file: Path) -> str:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
 
 
 @cache

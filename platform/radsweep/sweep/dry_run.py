@@ -15,11 +15,10 @@ from radsweep.data.schema import SPLITS
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
-from radsweep.spec.stage import stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.cluster import Room, room_in
 from radsweep.sweep.estimate import Estimate, Expected, Paces, total
-from radsweep.sweep.identity import cell_key, stage_key
+from radsweep.sweep.identity import cell_key, stage_keys
 from radsweep.sweep.plan import cell_trial, folds_of, plan
 from radsweep.sweep.preflight import check_experiment
 from radsweep.sweep.results import is_complete
@@ -194,8 +193,7 @@ def _rows(cells: Sequence[PlannedCell], done: set[str]) -> tuple[Row, ...]:
 def _stages(store: Store, trials: dict[str, Trial], fingerprint: str, device: str) -> list[Shared]:
     found: Counter[tuple[str, str]] = Counter()
     for trial in trials.values():
-        for name, stage in stages_of(trial).items():
-            found[stage_key(stage, fingerprint, device), name] += 1
+        found.update((key, name) for name, key in stage_keys(trial, fingerprint, device).items())
     done = {key for key, _ in found if (record := store.read_stage(key)) and record.status == "finished"}
     return [Shared(key, name, count, key in done) for (key, name), count in found.items()]
 
@@ -217,7 +215,11 @@ def _estimate(
     expected: list[Expected] = []
     unknown: list[str] = []
     for key, trial in todo:
-        available = len(shards.splits["train"]) if shards and not trial.data.folds else _training_pairs(trial)
+        available = (
+            len(shards.splits["train"])
+            if shards and not trial.data.folds
+            else training_pairs(trial.data.shards, trial.data.folds)
+        )
         found = paces.expected(trial, available)
         if found is None and calibrate and shards is not None and not trial.data.folds:
             found = _calibrated(trial, available, arms.get(key, ""), shards, room, calibrated, notes, say)
@@ -276,10 +278,6 @@ def _calibrated(
             made[name] = None
     found: Expected | None = made[name]
     return found
-
-
-def _training_pairs(trial: Trial) -> int:
-    return training_pairs(trial.data.shards, trial.data.folds)
 
 
 def _latest(cells: Path) -> Iterator[CellRecord]:

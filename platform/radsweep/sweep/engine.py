@@ -11,11 +11,10 @@ from ray import tune
 
 from radsweep.data.subsets import subset_size
 from radsweep.spec.search import Search
-from radsweep.spec.stage import stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.cluster import Room
 from radsweep.sweep.code import code_fingerprint, versions
-from radsweep.sweep.identity import stage_key
+from radsweep.sweep.identity import stage_keys
 from radsweep.sweep.plan import cell_trial
 from radsweep.sweep.search import StudyScheduler, StudySearch
 from radsweep.sweep.searched import SearchedCells
@@ -50,9 +49,7 @@ class Engine:
         self.asked_for: set[str] = set()  # stages
 
     def stage_keys(self, trial: Trial) -> dict[str, str]:
-        """image or text -> key of the adaptation stage that the trial starts from."""
-        fingerprint = self.preparations.shards.manifest.fingerprint
-        return {name: stage_key(stage, fingerprint, self.room.device) for name, stage in stages_of(trial).items()}
+        return stage_keys(trial, self.preparations.shards.manifest.fingerprint, self.room.device)
 
     def stages(self, cells: Iterable[PlannedCell]) -> list[PlannedCell]:
         """The adaptation stages that cells start from, each once."""

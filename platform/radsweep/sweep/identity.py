@@ -12,7 +12,7 @@ from radsweep.augment.words import check_words
 from radsweep.data.shards import read_manifest
 from radsweep.evaluation.prompts import load_prompts
 from radsweep.spec.evaluate import Evaluate
-from radsweep.spec.stage import Stage
+from radsweep.spec.stage import Stage, stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.code import stage_code, trial_code
 
@@ -68,6 +68,11 @@ def reference_key(trial: Trial, data: str, device: str) -> str:
 def stage_key(stage: Stage, data: str, device: str) -> str:
     """The key of an adaptation stage's record; arguments as those of `cell_key`."""
     return _key(stage.model_dump(mode="json"), data, stage_code(stage), device)
+
+
+def stage_keys(trial: Trial, data: str, device: str) -> dict[str, str]:
+    """image or text -> key of the stage that the trial starts from; arguments as those of `cell_key`."""
+    return {name: stage_key(stage, data, device) for name, stage in stages_of(trial).items()}
 
 
 @cache

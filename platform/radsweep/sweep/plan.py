@@ -8,7 +8,6 @@ from typing import Any
 
 from radsweep.spec.ablation import Ablation
 from radsweep.spec.experiment import Experiment
-from radsweep.spec.keys import get
 from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search, ordered
 from radsweep.spec.trial import Trial
@@ -124,10 +123,8 @@ def grid(base: Trial, search: Search) -> list[dict[str, Any]]:
     for key in ordered(search.space):
         dimension = search.space[key]
         values = dimension.choice or tuple(range(int(dimension.extremes()[0]), int(dimension.extremes()[1]) + 1))
-        condition = dimension.condition
         grown: list[dict[str, Any]] = []
         for point in points:
-            applies = condition is None or condition.holds(point.get(condition.key, get(tree, condition.key)))
-            grown += [point | {key: value} for value in values] if applies else [point]
+            grown += [point | {key: value} for value in values] if dimension.applies(point, tree) else [point]
         points = grown
     return points

@@ -10,12 +10,10 @@ from radsweep.augment.words import check_words
 from radsweep.errors import InputError
 from radsweep.models.sources import check_model
 from radsweep.models.whole import fitting_settings
-from radsweep.spec.ablation import Ablation
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
-from radsweep.spec.tune import Tune
 from radsweep.sweep.plan import ablation_cells, cell_trial, folds_of, grid, tuning_cells
 from radsweep.sweep.sources import check_sizes
 
@@ -80,10 +78,10 @@ def possible_trials(experiment: Experiment) -> Iterator[Trial]:
     """The trials of a design; for a search, the base with each key at each of its extremes."""
     base = experiment.trial()
     if experiment.ablation is not None:
-        for cell in ablation_cells(base, experiment.ablation, lambda trial: ""):
-            yield cell_trial(base, cell)
-        if experiment.ablation.tune is not None:
-            yield from _tuned(base, experiment.ablation, experiment.ablation.tune)
+        cells = ablation_cells(base, experiment.ablation, lambda trial: "")
+        if (tune := experiment.ablation.tune) is not None:
+            cells += tuning_cells(base, experiment.ablation, tune, lambda trial: "")
+        yield from (cell_trial(base, cell) for cell in cells)
     elif experiment.search is None:
         for fold in folds_of(base):
             yield trial_with(base, fold)
@@ -96,12 +94,6 @@ def possible_trials(experiment: Experiment) -> Iterator[Trial]:
             for value in dimension.extremes():
                 yield trial_with(base, {key: value})
         yield from _combinations(base, experiment.search)
-
-
-def _tuned(base: Trial, ablation: Ablation, tune: Tune) -> Iterator[Trial]:
-    """Every trial that tunes, and may then be run on fresh seeds."""
-    for cell in tuning_cells(base, ablation, tune, lambda trial: ""):
-        yield cell_trial(base, cell)
 
 
 def _combinations(base: Trial, search: Search) -> Iterator[Trial]:

@@ -65,7 +65,7 @@ class Slot(tune.Trainable):
         if "paused" in letter or "full" in letter:  # no record: it goes on when the sweep does
             return self._result({"metrics": {}}, done=True) | {"status": INTERRUPTED, "full": letter.get("full")}
         if "lost" in letter:
-            record, store = self._lost(letter["lost"]), Store(Path(self.settings["store"]))
+            record, store = lost_record(self.task, letter["lost"]), Store(Path(self.settings["store"]))
             (store.write_stage if self.task.stage else store.write_cell)(record)
         else:
             record = CellRecord.model_validate_json(letter["record"])
@@ -101,9 +101,6 @@ class Slot(tune.Trainable):
         if select in values:
             result[SCORE] = values[select] if metrics.higher_is_better(select) else -values[select]
         return result
-
-    def _lost(self, reason: str) -> CellRecord:
-        return lost_record(self.task, reason)
 
     def _run_group(self) -> None:
         import ray.train.torch  # PyTorch: slow to import, and whoever imports this module would wait for it

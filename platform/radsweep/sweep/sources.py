@@ -21,7 +21,7 @@ from radsweep.data.subsets import seeded_order, subset_size
 from radsweep.data.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.errors import InputError
 from radsweep.spec.stage import Fold, adaptations_of, fold_of_trial, stages_of
-from radsweep.spec.trial import Trial
+from radsweep.spec.trial import TextTower, Trial
 from radsweep.sweep.progress import Console
 from radsweep.sweep.store import Store, write_atomically
 from radsweep.sweep.tasks import read_sets
@@ -115,6 +115,11 @@ def check_sizes(trials: Iterable[Trial], where: str, count: Callable[[Trial], in
             raise InputError(f"{where}: data.pairs: {error}{folds}") from None
 
 
+def has_tokenizer(text: TextTower) -> bool:
+    """Whether the backbone comes with a tokenizer of its own; else one is trained on the reports."""
+    return not (text.backbone.startswith("tiny-") or text.weights == "scratch")
+
+
 def tokenizer_of(trial: Trial, shards: ShardIndex, store: Store) -> str:
     """What `load_tokenizer` takes: the backbone's own, or one trained once on all reports of the training split.
 
@@ -122,7 +127,7 @@ def tokenizer_of(trial: Trial, shards: ShardIndex, store: Store) -> str:
         shards: those of the trial's fold, where it has one.
     """
     text = trial.model.text
-    if not (text.backbone.startswith("tiny-") or text.weights == "scratch"):
+    if has_tokenizer(text):
         return text.backbone
     file = store.tokenizer_file(shards.manifest.fingerprint, text.vocabulary, _fold_name(trial))
     if not file.exists():

@@ -17,7 +17,6 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from radsweep.errors import InputError
-from radsweep.spec.keys import get
 from radsweep.spec.search import Dimension, Search, ordered
 from radsweep.tracking.address import sanitise_uri
 
@@ -95,10 +94,8 @@ def suggest_values(search: Search, base: Mapping[str, Any], trial: optuna.Trial)
     """Dotted values of one trial; a key whose condition does not hold keeps the base's value."""
     values: dict[str, Any] = {}
     for key in ordered(search.space):
-        dimension = search.space[key]
-        condition = dimension.condition
-        if condition is None or condition.holds(values.get(condition.key, get(base, condition.key))):
-            values[key] = suggest(trial, key, dimension)
+        if search.space[key].applies(values, base):
+            values[key] = suggest(trial, key, search.space[key])
     return values
 
 
