@@ -106,11 +106,11 @@ def synthetic_trial(**values: object) -> Trial:
     return trial_with(base, small | values)
 
 
-def one_step(case: str, workers: Workers, parts: int = 1) -> tuple[float, dict[str, np.ndarray]]:
+def one_step(case: str, workers: Workers, parts: int = 1, device: str = "cpu") -> tuple[float, dict[str, np.ndarray]]:
     """The loss of the first epoch's last batch, and the gradient of every parameter; no step of the optimiser."""
     trial = synthetic_trial(**CASES[case])
     data = synthetic_data(size=trial.model.image.size)
-    course = TrialCourse(trial, data, workers, torch.device("cpu"))
+    course = TrialCourse(trial, data, workers, torch.device(device))
     start(course)
     learner = course.learner.double()  # float32 alone differs by more in a deep network, whatever the order
     for batch in course.batches(0):
@@ -123,7 +123,9 @@ def one_step(case: str, workers: Workers, parts: int = 1) -> tuple[float, dict[s
         loss, _ = backward(learner, batch, trial.objective, workers, parts)
     workers.average_gradients(learner.parameters())
     gradients = {
-        name: parameter.grad.numpy() for name, parameter in learner.named_parameters() if parameter.grad is not None
+        name: parameter.grad.cpu().numpy()
+        for name, parameter in learner.named_parameters()
+        if parameter.grad is not None
     }
     return loss, gradients
 

@@ -12,6 +12,13 @@ from radsweep.spec.settings import Settings
 from radsweep.spec.trial import Trial
 
 
+class Needs(Settings):
+    """What each worker of one arm's trials reserves, where it is not what `run` says."""
+
+    cpus_per_worker: float | None = Field(default=None, gt=0, description="CPUs, instead of run.cpus_per_worker")
+    gpus_per_worker: float | None = Field(default=None, gt=0, description="GPUs, instead of run.gpus_per_worker")
+
+
 class Run(Settings):
     """Where a sweep runs; never part of what its numbers depend on."""
 
@@ -31,7 +38,12 @@ class Run(Settings):
     )
     cpus_per_worker: float = Field(default=1, gt=0, description="CPUs a Ray Train worker reserves")
     gpus_per_worker: float | None = Field(
-        default=None, ge=0, description="GPUs a worker reserves; else 1 where the cluster has GPUs"
+        default=None,
+        ge=0,
+        description="GPUs a worker reserves, else 1 where the cluster has GPUs; 0.25 puts four slots on each GPU",
+    )
+    needs: dict[str, Needs] = Field(
+        default={}, description="Arm: what its workers reserve instead; arms of like needs run one after another"
     )
 
 

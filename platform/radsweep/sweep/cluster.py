@@ -9,7 +9,7 @@ from pathlib import Path
 
 import radsweep
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Run
+from radsweep.spec.experiment import Needs, Run
 from radsweep.spec.trial import Trial
 from radsweep.sweep.tokens import require_token
 
@@ -76,8 +76,8 @@ def object_store() -> float:
     return float(ray.cluster_resources().get("object_store_memory", 0.0))
 
 
-def room(run: Run, trial: Trial) -> Room:
-    """How many trials fit at once.
+def room(run: Run, trial: Trial, arm: str = "") -> Room:
+    """How many trials of an arm fit at once.
 
     Raises:
         InputError: not even one; Ray would wait for ever.
@@ -85,23 +85,35 @@ def room(run: Run, trial: Trial) -> Room:
     import ray
 
     total = ray.cluster_resources()
-    return room_in(total.get("CPU", 0.0), total.get("GPU", 0.0), run, trial)
+    return room_in(total.get("CPU", 0.0), total.get("GPU", 0.0), run, trial, arm)
 
 
-def room_in(cpus: float, gpus: float, run: Run, trial: Trial) -> Room:
-    """As `room`, of so many CPUs and GPUs."""
+def room_in(cpus: float, gpus: float, run: Run, trial: Trial, arm: str = "") -> Room:
+    """As `room`, of so many CPUs and GPUs; `run.slots` is how many the base trial must have, and an arm at most."""
     if trial.data.source == "streamed":
         cpus -= 1  # for Ray Data, which would wait for ever if workers reserved every CPU
-    per_worker = run.gpus_per_worker if run.gpus_per_worker is not None else float(gpus > 0)
-    workers = trial.train.workers
-    fitting = int(cpus // (run.cpus_per_worker * workers) if workers else 0)
-    if per_worker:
-        fitting = min(fitting, int(gpus / (per_worker * workers) + 1e-9))
+    needs, workers = run.needs.get(arm, Needs()), trial.train.workers
+    per_cpu = needs.cpus_per_worker or run.cpus_per_worker
+    standard = run.gpus_per_worker if run.gpus_per_worker is not None else float(gpus > 0)
+    per_gpu = needs.gpus_per_worker or standard
+    trials = f"a trial of {arm}" if arm else "a trial"
+    if bool(per_gpu) != bool(standard):
+        raise InputError(f"run.needs.{arm}: trials of a sweep all run on GPUs, or none does; set run.gpus_per_worker")
+    if workers > 1 and 0 < per_gpu < 1:
+        raise InputError(
+            f"run: {trials} has {workers} workers with {per_gpu:g} of a GPU each, and workers of one trial cannot "
+            "share a GPU (NCCL); set train.workers to 1, or gpus_per_worker to 1"
+        )
+    fitting = int(cpus // (per_cpu * workers) if workers else 0)
+    if 0 < per_gpu < 1:  # no part of a GPU lies on two
+        fitting = min(fitting, int(gpus) * int(1 / per_gpu + 1e-9))
+    elif per_gpu:
+        fitting = min(fitting, int(gpus // (per_gpu * workers)))
     if fitting < 1:
         raise InputError(
-            f"run: a trial needs {workers} x {run.cpus_per_worker:g} CPUs and {workers} x {per_worker:g} GPUs, the "
+            f"run: {trials} needs {workers} x {per_cpu:g} CPUs and {workers} x {per_gpu:g} GPUs, the "
             f"cluster has {cpus:g} and {gpus:g} for it; lower train.workers, run.cpus_per_worker or run.gpus_per_worker"
         )
-    if run.slots and run.slots > fitting:
+    if not arm and run.slots and run.slots > fitting:
         raise InputError(f"run.slots: {run.slots} slots asked for, the cluster has room for {fitting}")
-    return Room(run.slots or fitting, workers, run.cpus_per_worker, per_worker)
+    return Room(min(run.slots or fitting, fitting), workers, per_cpu, per_gpu)

@@ -17,7 +17,7 @@ from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.sweep.cluster import Room, room_in
-from radsweep.sweep.estimate import Estimate, Expected, Paces, total
+from radsweep.sweep.estimate import Estimate, Expected, Paces, in_turn, total
 from radsweep.sweep.identity import cell_key, stage_keys
 from radsweep.sweep.plan import cell_trial, folds_of, plan
 from radsweep.sweep.preflight import check_experiment
@@ -86,9 +86,14 @@ def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
         check_experiment(experiment, where)
     store = Store(store_folder(experiment.run.store))
     base = experiment.trial()
-    room = None
+    room, rooms = None, {}
     with _noted(refused):
-        room = room_in(*_machine(notes), experiment.run, base)
+        machine = _machine(notes)
+        room = room_in(*machine, experiment.run, base)
+        designed = experiment.ablation.designed_arms(base) if experiment.ablation else {}
+        rooms = {
+            arm: room_in(*machine, experiment.run, trial_with(base, changes), arm) for arm, changes in designed.items()
+        }
     device = room.device if room else "cpu"
     shards = _shards(experiment, where, store, refused, notes)
     if shards is not None and base.data.source == "auto":
@@ -113,7 +118,7 @@ def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
     if room is not None:
         arms = {key: first[key].arm for key in todo}
         what = [*todo.items(), *(("", base) for _ in range(asked))]
-        estimated, why_not = _estimate(what, arms, stages, store, shards, room, calibrate, notes, say)
+        estimated, why_not = _estimate(what, arms, stages, store, shards, room, rooms, calibrate, notes, say)
     return Outlook(
         experiment=experiment.experiment,
         kind="ablation" if experiment.ablation else "search" if experiment.search else "train",
@@ -205,6 +210,7 @@ def _estimate(
     store: Store,
     shards: ShardIndex | None,
     room: Room,
+    rooms: dict[str, Room],
     calibrate: bool,
     notes: list[str],
     say: Say,
@@ -212,7 +218,7 @@ def _estimate(
     """And why there is none."""
     paces = Paces(_latest(store.root / "cells"), room.device)
     calibrated: dict[str, Expected] = {}
-    expected: list[Expected] = []
+    expected: dict[Room, list[Expected]] = {room: []}
     unknown: list[str] = []
     for key, trial in todo:
         available = (
@@ -226,14 +232,15 @@ def _estimate(
         if found is None:
             unknown.append(arms.get(key, "") or "its trials")
         else:
-            expected.append(found)
+            expected.setdefault(rooms.get(arms.get(key, ""), room), []).append(found)
     if unknown:
         which = ", ".join(list(dict.fromkeys(unknown))[:5])
         return None, f"no record of a trial like those of {which} is in the store; {_how(shards, calibrate, todo)}"
     if waiting := sum(not stage.done for stage in stages):
         notes.append(f"Without the time of adaptation stages and features that have to be made first: {waiting}.")
     unit = "GPU hours" if room.gpus else "CPU hours"
-    return total(expected, room.slots, room.workers * (room.gpus or room.cpus), unit), ""
+    parts = [total(of, each.slots, each.workers * (each.gpus or each.cpus), unit) for each, of in expected.items()]
+    return in_turn(parts), ""
 
 
 def _how(shards: ShardIndex | None, calibrate: bool, todo: Sequence[tuple[str, Trial]]) -> str:

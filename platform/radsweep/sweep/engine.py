@@ -39,12 +39,13 @@ class Engine:
         sweep: SweepRecord,
         base: Trial,
         room: Room,
+        room_of: Callable[[PlannedCell], Room],
         preparations: Preparations,
         key_of: Callable[[Trial], str],
         watch: Watch,
     ) -> None:
         self.store, self.sweep, self.base, self.room = store, sweep, base, room
-        self.preparations, self.key_of, self.watch = preparations, key_of, watch
+        self.room_of, self.preparations, self.key_of, self.watch = room_of, preparations, key_of, watch
         self.scratch = store.scratch_folder(sweep.id)
         self.asked_for: set[str] = set()  # stages
 
@@ -63,16 +64,26 @@ class Engine:
     def run_cells(self, cells: list[PlannedCell], read_test: bool, stages: Sequence[PlannedCell] = ()) -> None:
         """Every one of these cells, to its end; first the adaptation stages among them that are not there yet.
 
-        Cells that start from a stage come last: a slot would wait for another that is at the stage.
+        Cells whose workers reserve the same share slots; those of other needs follow when these are done. Cells that
+        start from a stage come last: a slot would wait for another that is at the stage.
         """
-        trials = [(cell, cell_trial(self.base, cell)) for cell in cells]
-        configs = [self._config(cell, trial, read_test) for cell, trial in trials]
-        configs.sort(key=lambda config: bool(config["task"]["stages"]))
-        for stage in reversed(stages):
-            asking = next(config for config in configs if config["task"]["stages"].get(stage.stage) == stage.key)
-            task = asking["task"] | {"key": stage.key, "stage": stage.stage}
-            configs.insert(0, {"cell": stage.model_dump(mode="json"), "task": task})
-        self._fit(tune.TuneConfig(), wait_for_reply=False, param_space={"work": tune.grid_search(configs)})
+        groups: dict[Room, list[PlannedCell]] = {}
+        for cell in cells:
+            groups.setdefault(self.room_of(cell), []).append(cell)
+        waiting = {stage.key: stage for stage in stages}
+        for room, alike in groups.items():
+            if self.watch.interruption.reason:
+                return
+            configs = [self._config(cell, cell_trial(self.base, cell), read_test) for cell in alike]
+            configs.sort(key=lambda config: bool(config["task"]["stages"]))
+            first = [
+                {"cell": stage.model_dump(mode="json"), "task": config["task"] | {"key": key, "stage": name}}
+                for config in configs
+                for name, key in config["task"]["stages"].items()
+                if (stage := waiting.pop(key, None)) is not None
+            ]
+            param_space = {"work": tune.grid_search([*first, *configs])}
+            self._fit(room, tune.TuneConfig(), wait_for_reply=False, param_space=param_space)
 
     def run_search(self, search: Search, storage: BaseStorage) -> tuple[list[PlannedCell], str]:
         """As many trials as the search has left.
@@ -98,7 +109,7 @@ class Engine:
             if searcher.has_more():
                 scheduler = StudyScheduler(searcher)
                 config = tune.TuneConfig(search_alg=searcher, num_samples=-1, scheduler=scheduler)
-                self._fit(config, wait_for_reply=search.scheduler != "none" and not sizes)
+                self._fit(self.room, config, wait_for_reply=search.scheduler != "none" and not sizes)
         finally:
             searcher.close()
         return cells, searcher.ended_by
@@ -129,6 +140,7 @@ class Engine:
 
     def _fit(
         self,
+        room: Room,
         config: tune.TuneConfig,
         wait_for_reply: bool,
         param_space: dict[str, Any] | None = None,
@@ -137,13 +149,13 @@ class Engine:
             "store": str(self.store.root),
             "data": self.preparations.references,
             "select": self.sweep.select,
-            "workers": self.room.workers,
-            "resources": self.room.resources,
-            "use_gpu": self.room.gpus > 0,
+            "workers": room.workers,
+            "resources": room.resources,
+            "use_gpu": room.gpus > 0,
             "wait_for_reply": wait_for_reply,
             "scratch": str(self.scratch),
         }
-        config.max_concurrent_trials = self.room.slots
+        config.max_concurrent_trials = room.slots
         config.reuse_actors = True
         config.trial_name_creator = lambda trial: trial.trial_id
         config.trial_dirname_creator = lambda trial: trial.trial_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -106,11 +106,18 @@ def total(expected: Sequence[Expected], slots: int, per_slot: float, unit: str) 
     free = [0.0] * slots
     for trial in expected:
         heapq.heapreplace(free, free[0] + trial.seconds)
-    sources: dict[str, int] = {}
-    for trial in expected:
-        sources[trial.source] = sources.get(trial.source, 0) + 1
+    sources = dict(Counter(trial.source for trial in expected))
     hours = sum(trial.seconds for trial in expected) * per_slot / 3600
     return Estimate(max(free), hours, unit, any(trial.ceiling for trial in expected), sources)
+
+
+def in_turn(parts: Sequence[Estimate]) -> Estimate:
+    """Of groups of trials that follow one another."""
+    sources: Counter[str] = Counter()
+    for part in parts:
+        sources.update(part.sources)
+    wall, hours = sum(part.wall_seconds for part in parts), sum(part.compute_hours for part in parts)
+    return Estimate(wall, hours, parts[0].unit, any(part.at_most for part in parts), dict(sources))
 
 
 def _pace(records: Sequence[CellRecord]) -> float:

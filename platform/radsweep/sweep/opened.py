@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from radsweep.sweep.searched import check_search
 from radsweep.sweep.sources import Preparations, check_shards, check_sizes, dataset_folder, source_for
 from radsweep.sweep.store import Store
 from radsweep.sweep.tasks import check_tasks
+from radsweep.training.record import PlannedCell
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,11 @@ class Opened:
     base: Trial
     shards: ShardIndex
     preparations: Preparations
-    room: cluster.Room
+    room: cluster.Room  # of the base trial
+    arms: Mapping[str, cluster.Room]
+
+    def room_of(self, cell: PlannedCell) -> cluster.Room:
+        return self.arms.get(cell.arm, self.room)
 
     def key_of(self, trial: Trial) -> str:
         return cell_key(trial, self.shards.manifest.fingerprint, self.room.device)
@@ -68,7 +74,9 @@ def open_data(experiment: Experiment, where: str, store: Store, console: Console
     for values in folds_of(base):
         check_tasks(base.evaluate, preparations.shards_of(trial_with(base, values)), "test", streamed, where)
     room = cluster.room(experiment.run, base)
+    arms = experiment.ablation.designed_arms(base) if experiment.ablation else {}
+    rooms = {arm: cluster.room(experiment.run, trial_with(base, changes), arm) for arm, changes in arms.items()}
     if experiment.search is not None:
         pairs = subset_size(len(shards.splits["train"]), base.data.pairs, base.data.fraction)
         check_search(experiment.search, pairs, room.gpus, where)
-    return Opened(experiment, base, shards, preparations, room)
+    return Opened(experiment, base, shards, preparations, room, rooms)

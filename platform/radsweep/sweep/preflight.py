@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from radsweep.augment.words import check_words
 from radsweep.errors import InputError
+from radsweep.models.names import nearest
 from radsweep.models.sources import check_model
 from radsweep.models.whole import fitting_settings
 from radsweep.spec.experiment import Experiment
@@ -17,11 +18,10 @@ from radsweep.spec.trial import Trial
 from radsweep.sweep.plan import ablation_cells, cell_trial, folds_of, grid, tuning_cells
 from radsweep.sweep.sources import check_sizes
 
-# a sweep's slots, data and measures are the same for all its trials
+# a sweep's data and measures are the same for all its trials
 ONE_FOR_ALL = (
     "data.shards",
     "data.folds",
-    "train.workers",
     "evaluate.select",
     "evaluate.tasks",
     "evaluate.sets",
@@ -42,6 +42,15 @@ def check_experiment(experiment: Experiment, where: str) -> None:
     for key in _varied_keys(experiment):
         if key in ONE_FOR_ALL or key.startswith(PER_TASK):
             raise InputError(f"{where}: {key} must be the same for all trials of a sweep; make one sweep of each value")
+    if experiment.search is not None and "train.workers" in experiment.search.space:
+        raise InputError(
+            f"{where}: search.space.train.workers: slots are the same for all trials of a search, and so must be their "
+            "workers; set train.workers, or compare numbers of workers in an ablation"
+        )
+    arms = experiment.ablation.designed_arms(experiment.trial()) if experiment.ablation else {}
+    for arm in experiment.run.needs:
+        if arm not in arms:
+            raise InputError(f"{where}: run.needs: there is no arm {arm!r}{nearest(arm, arms)}")
     if "data.fold" in _varied_keys(experiment) or experiment.data.fold:
         raise InputError(f"{where}: data.fold: all folds of data.folds are run; leave it out")
     if experiment.ablation is not None and experiment.ablation.tune is not None and experiment.data.folds is not None:

@@ -99,7 +99,9 @@ def _run(
     with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
         mirror.start_sweep([store.sweep_file(sweep.id)])
         watch = Watch(store, mirror, console, sweep, total)
-        engine = Engine(store, sweep, opened.base, opened.room, opened.preparations, opened.key_of, watch)
+        engine = Engine(
+            store, sweep, opened.base, opened.room, opened.room_of, opened.preparations, opened.key_of, watch
+        )
         run = Phases(sweep, store, opened, engine, watch, console)
         status: Ending = "failed"
         try:

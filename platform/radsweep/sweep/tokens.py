@@ -21,6 +21,7 @@ def require_token() -> None:
     if os.environ.get("RAY_AUTH_MODE"):
         return
     os.environ["RAY_AUTH_MODE"] = "token"
+    os.environ["HOME"] = os.environ.get("HOME") or str(Path.home())  # by which alone Ray's processes find the file
     own = Path.home() / ".ray" / "auth_token"
     if find_token() is None and not os.environ.get("RAY_AUTH_TOKEN_PATH"):
         own.parent.mkdir(parents=True, exist_ok=True)
