@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_local_ray_asks_for_a_token_that_its_owner_alone_can_read(home: Path) -> None:
     require_token()
     file = home / ".ray" / "auth_token"
-    assert os.environ["RAY_AUTH_MODE"] == "token"
     assert file.stat().st_mode & 0o777 == 0o600
     assert len(file.read_text()) == 64
 
@@ -32,6 +33,30 @@ def test_where_no_home_is_set_rays_own_processes_are_told_where_it_is(monkeypatc
     monkeypatch.delenv("HOME")
     require_token()
     assert (Path(os.environ["HOME"]) / ".ray" / "auth_token").is_file()
+
+
+LOCAL = """
+import radsweep.sweep.engine
+from radsweep.sweep import cluster
+cluster.connect()
+import ray, subprocess, sys
+address = ray.get_runtime_context().gcs_address
+join = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False); print('joined')"
+for mode in ("token", "disabled"):
+    import os
+    ran = subprocess.run([sys.executable, "-c", join, address], env=os.environ | {"RAY_AUTH_MODE": mode},
+                         capture_output=True, text=True)
+    print(mode, "joined" in ran.stdout)
+"""
+
+
+def test_a_ray_that_a_sweep_starts_lets_nobody_in_without_the_token(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+    ran = subprocess.run([sys.executable, "-c", LOCAL], capture_output=True, text=True, timeout=120)
+    assert ran.stdout.splitlines()[-2:] == ["token True", "disabled False"], ran.stderr[-2000:]
 
 
 def test_a_token_that_is_there_stays_and_is_closed_to_others(home: Path) -> None:

@@ -60,8 +60,6 @@ def connect() -> None:
                 f"Ray does not start on this machine ({line}); is it very busy, or out of memory?"
             ) from None
         return
-    if os.environ.get("RAY_AUTH_TOKEN"):
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray takes no notice of a token alone
     try:
         ray.init(runtime_env={"py_modules": [str(Path(radsweep.__file__).parent)]}, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:

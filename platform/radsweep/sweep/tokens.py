@@ -17,10 +17,11 @@ def find_token() -> str | None:
 
 
 def require_token() -> None:
-    """Have a local Ray ask for a token, whose file its owner alone can read; RAY_AUTH_MODE decides where it is set."""
+    """Have a token's file that its owner alone can read, for the local Ray that asks for one unless RAY_AUTH_MODE says
+    otherwise. The mode itself is left to Ray, which took note of it when it was imported.
+    """
     if os.environ.get("RAY_AUTH_MODE"):
         return
-    os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["HOME"] = os.environ.get("HOME") or str(Path.home())  # by which alone Ray's processes find the file
     own = Path.home() / ".ray" / "auth_token"
     if find_token() is None and not os.environ.get("RAY_AUTH_TOKEN_PATH"):
