@@ -22,6 +22,7 @@ from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial
 from radsweep.spec.tune import Tune
 from radsweep.sweep.run import run_sweep
+from radsweep.sweep.status import PROGRESS, Progress
 from radsweep.sweep.store import Store
 from radsweep.tracking.address import tracking_uri
 from radsweep.training.collectives import Workers
@@ -154,6 +155,8 @@ def test_the_report_and_the_winners_checkpoint_are_in_the_store(ablation: Any) -
     assert "<html" in (folder / "report.html").read_text()
     assert (folder / "winner" / "model.safetensors").exists()
     assert len(list(store.glob("cells/*/checkpoint"))) == 1
+    told = Progress.model_validate_json((store / "sweeps" / record.id / PROGRESS).read_text())
+    assert (told.done, told.total, told.counts["finished"], told.running) == (12, 12, 12, {})
 
 
 def test_finished_cells_are_never_run_again(ablation: Any, phantom: Path) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from radsweep import __version__
 from radsweep.cli import data, experiments, results
+from radsweep.cli.status import status
 from radsweep.cli.sync import sync
 from radsweep.data.folder import no_room
 from radsweep.errors import InputError
@@ -39,6 +40,7 @@ _add(app, "sweep", experiments.sweep, "radsweep sweep search_spaces/quickstart.y
 _add(app, "train", experiments.train, "radsweep train search_spaces/quickstart.yaml --set data.pairs=300")
 _add(app, "submit", experiments.submit, "radsweep submit search_spaces/quickstart.yaml --address http://HEAD:8265")
 _add(app, "evaluate", results.evaluate, "radsweep evaluate ~/radsweep/sweeps/ID/report/winner --data my-shards")
+_add(app, "status", status, "radsweep status low-data-ablation --watch")
 _add(app, "report", results.report, "radsweep report low-data-ablation")
 _add(app, "sync", sync, "radsweep sync --store ~/radsweep")
 _add(app, "ui", results.ui, "radsweep ui --port 5000")

@@ -13,7 +13,7 @@ from rich.table import Table
 from radsweep.cli.output import show
 from radsweep.spec.experiment import Experiment
 from radsweep.sweep.dry_run import Outlook, outlook
-from radsweep.sweep.progress import Console
+from radsweep.sweep.progress import Console, duration
 
 MOST_STAGES = 20  # that are listed
 
@@ -55,16 +55,10 @@ def _lines(found: Outlook) -> list[str]:
         lines.append(f"Slots: {found.slots} on this machine ({found.device})")
     if (time := found.estimate) is not None:
         most = "at most " if time.at_most else "about "
-        lines.append(f"Time: {most}{_duration(time.wall_seconds)}, {most}{time.compute_hours:.2g} {time.unit}")
+        lines.append(f"Time: {most}{duration(time.wall_seconds)}, {most}{time.compute_hours:.2g} {time.unit}")
         lines += [f"  from {source} ({count:,} trials)" for source, count in time.sources.items()]
     else:
         lines.append(f"Time: no estimate, since {found.no_estimate}")
     lines += [f"Note: {note}" for note in found.notes]
     lines.append("Nothing was started, nothing was written.")
     return lines
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

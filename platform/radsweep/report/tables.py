@@ -9,6 +9,7 @@ from radsweep.report import wording
 from radsweep.report.results import Result, Results, best_result, searched
 from radsweep.spec.metrics import DIRECTIONS, higher_is_better
 from radsweep.sweep.folds import fold_keys
+from radsweep.sweep.progress import duration
 
 TOP = 10
 _BESIDE = ("recall_at_1", "recall_at_5", "recall_at_10", "median_rank")
@@ -93,13 +94,13 @@ def cost(results: Results) -> Table:
     for key, value in results.sweep.cost.items():
         if key.startswith("adaptation_") and not value:
             continue
-        shown = wording.duration(value) if key.endswith("seconds") else f"{value:,.0f}"
+        shown = duration(value) if key.endswith("seconds") else f"{value:,.0f}"
         rows.append((known.get(key, key.replace("_", " ")), shown))
     parts: dict[str, float] = {}
     for result in results.all:
         for part, seconds in (result.record.seconds if result.record else {}).items():
             parts[part] = parts.get(part, 0.0) + seconds
-    rows += [(f"{part}, summed over cells", wording.duration(seconds)) for part, seconds in parts.items()]
+    rows += [(f"{part}, summed over cells", duration(seconds)) for part, seconds in parts.items()]
     steps = sum(r.record.steps for r in results.all if r.record)
     return Table("Cost", ("what", "how much"), (*rows, ("optimiser steps, summed over cells", f"{steps:,}")))
 
@@ -165,7 +166,7 @@ def stages(results: Results) -> Table:
                 str(len(arms)),
                 f"{record.pairs:,}" if record else "no record",
                 f"{record.steps:,}" if record else "–",
-                wording.duration(seconds) if record else "–",
+                duration(seconds) if record else "–",
             )
         )
     return Table("Adaptation stages", ("key", "arms", "runs", "studies", "steps", "time"), tuple(rows))

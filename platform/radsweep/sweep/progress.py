@@ -12,6 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 LINE_EVERY = 15.0  # seconds between lines where there is no terminal
 
 
+def duration(seconds: float) -> str:
+    """In words, to two digits or so."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
 class Console:
     """Messages and progress of long work."""
 

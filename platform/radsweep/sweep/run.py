@@ -61,8 +61,9 @@ def run_sweep(
     uri = tracking_uri(experiment.run.tracking_uri, store.root)
     previous = latest_unfinished(store, experiment, where, resume, console)
     store.check_writable(f"{where}: run.store")
-    with Lease(store.root / "leases", question_key(experiment)).taken(where):
-        return _run(experiment, where, write_report, previous, fresh, uri, store, console)
+    lease = Lease(store.root / "leases", question_key(experiment))
+    with lease.taken(where):
+        return _run(experiment, where, write_report, previous, fresh, uri, store, console, lease.life)
 
 
 def _run(
@@ -74,10 +75,10 @@ def _run(
     uri: str,
     store: Store,
     console: Console,
+    holder: Path,
 ) -> SweepRecord:
     began = time.monotonic()
     cluster.connect()
-    console.say(f"Store: {store.root}")
     opened = open_data(experiment, where, store, console)
     experiment, shards = opened.experiment, opened.shards
     ablation, search = experiment.ablation, experiment.search
@@ -91,6 +92,7 @@ def _run(
     code = {"code": code_fingerprint(), "git_commit": git_commit(), "versions": versions()}
     sweep = sweep.model_copy(update={"status": "running", "data": data_card(shards.manifest), **code, **known})
     store.write_sweep(sweep)
+    console.say(f"Sweep: {sweep.id}; how far it is: radsweep status --store {store.root}")
     expected = len(cells) if cells or search is None else search.most_trials or 0
     total = len({cell.key for cell in cells}) or expected  # an arm may be another under a second name
     if ablation and tune:
@@ -98,7 +100,7 @@ def _run(
         total += expected
     with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
         mirror.start_sweep([store.sweep_file(sweep.id)])
-        watch = Watch(store, mirror, console, sweep, total)
+        watch = Watch(store, mirror, console, sweep, total, holder)
         engine = Engine(
             store, sweep, opened.base, opened.room, opened.room_of, opened.preparations, opened.key_of, watch
         )
@@ -125,6 +127,7 @@ def _run(
             console.say(f"Interrupted{why}. What is finished is kept; `radsweep sweep {where} --resume` goes on.")
         watch.settle((*run.sweep.tuning, *run.sweep.cells))
         cost = _cost(watch, opened.preparations, opened.room, time.monotonic() - began)
+        watch.board.write(at_once=True)
         ended = {"stages": watch.settle_stages(), "status": status, "ended": now(), "cost": cost}
         sweep = run.sweep.model_copy(update=ended)
         store.write_sweep(sweep)

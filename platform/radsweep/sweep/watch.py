@@ -6,15 +6,17 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
 
 from radsweep.spec.stage import stage_spec
 from radsweep.sweep.interrupt import Interruption
-from radsweep.sweep.progress import Console
+from radsweep.sweep.progress import Console, duration
 from radsweep.sweep.results import without_test
 from radsweep.sweep.slot import INTERRUPTED, lost_record
+from radsweep.sweep.status import Board, in_words
 from radsweep.sweep.store import Store
 from radsweep.tracking.mirror import Mirror
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
@@ -24,8 +26,12 @@ from radsweep.training.task import Task
 class Watch(Callback):
     """Told by Tune of every result; told by the sweep of cells that were there already."""
 
-    def __init__(self, store: Store, mirror: Mirror, console: Console, sweep: SweepRecord, total: int) -> None:
+    def __init__(
+        self, store: Store, mirror: Mirror, console: Console, sweep: SweepRecord, total: int, holder: Path | None = None
+    ) -> None:
+        """`holder`: the file with this process's signs of life; `total`: trials, 0 where hours end the sweep."""
         self.sweep = sweep
+        self.board = Board(store.sweep_folder(sweep.id), sweep.select, total, holder)
         self.interruption = Interruption(store.scratch_folder(sweep.id))
         self.store, self.mirror, self.console = store, mirror, console
         self.select, self.total = sweep.select, total
@@ -72,6 +78,7 @@ class Watch(Callback):
         if cell.stage:
             spec = stage_spec(spec, cell.stage)
         self.mirror.start_trial(cell, spec)
+        self.board.started(cell.key, in_words(cell))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -79,21 +86,25 @@ class Watch(Callback):
         if result.get("full"):
             self.interruption.ask(result["full"])
         if not result["done"]:
-            self.mirror.validation(result["key"], Validation.model_validate(result["validation"]))
+            validation = Validation.model_validate(result["validation"])
+            self.mirror.validation(result["key"], validation)
+            self.board.validated(result["key"], validation.step, validation.metrics.get(self.select))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial.config)
+        self.board.left(cell.key)
         interrupted = trial.last_result.get("status") == INTERRUPTED
         record = None if interrupted else self._read(cell)
         if record is not None:  # one that a scheduler stopped writes its record a moment later: see `settle`
             self._end(cell, record, record.status)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.console.say(f"A slot died; {_place(_cell(trial.config))} goes on in another, from its last checkpoint")
+        self.console.say(f"A slot died; {in_words(_cell(trial.config))} goes on in another, from its last checkpoint")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial whose slot died too often: it is told as failed, and the others go on."""
         cell = _cell(trial.config)
+        self.board.left(cell.key)
         if self._read(cell) is None:
             record = lost_record(Task(**trial.config["work"]["task"]), f"its slot died {trial.num_failures} times")
             (self.store.write_stage if cell.stage else self.store.write_cell)(record)
@@ -147,27 +158,22 @@ class Watch(Callback):
         record = self.ended[cell.key] = self._finish(cell, record)
         self.counts[how] += 1
         done = sum(self.counts.values())
-        score = record.best.get(self.select)
+        score, left = record.best.get(self.select), self._seconds_left(done)
+        self.board.ended(in_words(cell), self.counts, score, left)
         told = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")
         of = f" of {self.total}" if self.total else ""  # hours may end a search, not a number of trials
-        self.console.say(f"{done:>4}{of}  {how:<8}  {_place(cell):<40}  {told}{self._left(done)}")
+        self.console.say(f"{done:>4}{of}  {how:<8}  {in_words(cell):<40}  {told}{_in_time(left)}")
         self.advance(done)
 
-    def _left(self, done: int) -> str:
+    def _seconds_left(self, done: int) -> float | None:
         run = done - self.counts["reused"]
         if run == 0 or done >= self.total:
-            return ""
-        seconds = (time.monotonic() - self.started) / run * (self.total - done)
-        return f"  about {seconds / 60:.0f} min left" if seconds >= 60 else f"  about {seconds:.0f} s left"
+            return None
+        return (time.monotonic() - self.started) / run * (self.total - done)
 
 
-def _place(cell: PlannedCell) -> str:
-    """In words for people."""
-    if cell.stage:
-        return f"the adaptation stage, {cell.stage}"
-    fold = "" if cell.fold is None else f"fold {cell.fold}"
-    seed = f"seed {cell.subset_seed}" if cell.tuning is None else f"tuning {cell.tuning + 1}"
-    return " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", seed, fold]))
+def _in_time(left: float | None) -> str:
+    return f"  about {duration(left)} left" if left is not None else ""
 
 
 def _cell(config: dict[str, Any]) -> PlannedCell:

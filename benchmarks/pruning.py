@@ -1,0 +1,197 @@
+"""TPE with asha beside random search without stopping: compute to the same validation score.
+
+Recorded learning curves are replayed through radsweep's own searcher and stopping rule: a suggestion has the curve of
+the nearest recorded trial (each key scaled to its range, learning rates in the logarithm). `--record FILE` makes the
+recording: trials at the points of a Sobol sequence, really trained on a small phantom, one after another.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import math
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import optuna
+from common import Figures, run, tell
+
+from radsweep.spec.load import trial_with
+from radsweep.spec.search import Search
+from radsweep.spec.trial import Trial
+from radsweep.sweep.search import StudySearch
+from radsweep.sweep.study import open_study
+from radsweep.training.record import CellRecord, Validation
+
+RECORDING = Path(__file__).with_name("pruning_curves.csv")
+SPACE: dict[str, dict[str, Any]] = {
+    "train.learning_rate": {"loguniform": [1e-5, 3e-2]},
+    "augment.image.affine": {"uniform": [0.0, 1.0]},
+    "train.warmup": {"uniform": [0.0, 0.5]},
+}
+RECORDED, STEPS, EVERY = 128, 48, 6  # trials, their steps, and steps between validations
+SEEDS, TRIALS, SLOTS = 5, 40, 2  # TRIALS: of random search, each to its end; ours gets the same compute
+OURS = {"algorithm": "tpe", "scheduler": "asha", "grace": 2, "reduction": 3}
+SELECT = "val/text_to_image/recall_at_10"
+BASE = {
+    "data": {"shards": "phantom"},
+    "model": {"image": {"size": 32}, "text": {"max_tokens": 32}, "dim": 32},
+    "train": {"until": "steps", "steps": STEPS, "batch_size": 16},
+    "evaluate": {"every_steps": EVERY, "select": SELECT},
+}
+
+
+def record(file: Path) -> None:
+    """Train the recorded trials, and write one row a validation: one an epoch. Goes on where it was cut."""
+    import torch
+    from scipy.stats import qmc
+
+    from radsweep.data.decode import prepare_in_process, read_index
+    from radsweep.data.phantom import write_phantom
+    from radsweep.data.tokenizer import train_tokenizer
+    from radsweep.training.collectives import Workers
+    from radsweep.training.trainer import train
+
+    done = {int(row["trial"]) for row in _rows(file)} if file.exists() else set()
+    points = qmc.Sobol(len(SPACE), seed=0).random(RECORDED)
+    with tempfile.TemporaryDirectory() as folder, file.open("a", newline="") as out:
+        shards = Path(folder) / "phantom"
+        write_phantom(shards, pairs=96, size=32, validation=120, test=20, unpaired_images=0, unpaired_reports=0)
+        index = read_index(shards)
+        reports = zip(index.splits["train"].patient_ids, index.reports["train"], strict=True)
+        data = prepare_in_process(index, train_tokenizer(reports, 500), 32, 1)
+        writer = csv.writer(out)
+        if not done:
+            writer.writerow(["trial", *SPACE, "step", "score"])
+        for number, point in enumerate(points):
+            if number in done:
+                continue
+            values = {key: _value(key, part) for key, part in zip(SPACE, point, strict=True)}
+            trial = trial_with(Trial.model_validate(BASE), values)
+            outcome = train(trial, data, workers=Workers(), device=torch.device("cpu"))
+            for look in outcome.history:
+                score = f"{look.metrics[SELECT]:.4f}"
+                writer.writerow([number, *(f"{value:.5g}" for value in values.values()), look.step, score])
+            out.flush()
+            tell(f"{number + 1} of {RECORDED}: {max(look.metrics[SELECT] for look in outcome.history):.3f}")
+
+
+def _value(key: str, part: float) -> float:
+    (kind, (low, high)), *_ = SPACE[key].items()
+    return float(low * (high / low) ** part) if kind == "loguniform" else float(low + part * (high - low))
+
+
+def _part(key: str, value: float) -> float:
+    (kind, (low, high)), *_ = SPACE[key].items()
+    return math.log(value / low) / math.log(high / low) if kind == "loguniform" else (value - low) / (high - low)
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as rows:
+        return list(csv.DictReader(rows))
+
+
+class Curves:
+    """The recording; also the `Cells` of a searcher, none of which is known beforehand."""
+
+    def __init__(self, file: Path) -> None:
+        found: dict[int, list[dict[str, str]]] = {}
+        for row in _rows(file):
+            found.setdefault(int(row["trial"]), []).append(row)
+        looks = [rows for rows in found.values() if len(rows) == STEPS // EVERY]  # those that were not cut
+        self.scores = [[float(row["score"]) for row in rows] for rows in looks]
+        self.points = np.array([[_part(key, float(rows[0][key])) for key in SPACE] for rows in looks])
+        self.records: dict[str, CellRecord] = {}
+
+    def nearest(self, values: Mapping[str, float]) -> int:
+        point = np.array([_part(key, values[key]) for key in SPACE])
+        return int(((self.points - point) ** 2).sum(1).argmin())
+
+    def find(self, values: dict[str, Any], pairs: int | None) -> str:
+        self.values = values
+        return json.dumps(values)
+
+    def known(self, key: str) -> CellRecord | None:
+        return None
+
+    def ended(self, key: str) -> CellRecord | None:
+        return self.records.get(key)
+
+    def config(self, key: str) -> dict[str, Any]:
+        return {"key": key, "scores": self.scores[self.nearest(self.values)]}
+
+
+class Progress(NamedTuple):
+    compute: list[int]  # validations paid for so far, over all trials: what a trial costs between two
+    best: list[float]  # score so far
+
+    def until(self, score: float) -> int:
+        """Compute until a score is reached."""
+        return next(paid for paid, best in zip(self.compute, self.best, strict=True) if best >= score)
+
+
+def replay(file: Path, settings: Mapping[str, Any], seed: int, compute: int) -> Progress:
+    """A search over recorded curves in SLOTS slots, until its compute is spent."""
+    curves, search = (
+        Curves(file),
+        Search.model_validate({"space": SPACE, "seed": seed, "trials": 10_000} | dict(settings)),
+    )
+    study = open_study(search, "study", optuna.storages.InMemoryStorage())
+    searcher = StudySearch(search, Trial.model_validate(BASE), curves, study)
+    progress, running, started = Progress([], []), {}, 0
+    while len(progress.compute) < compute:
+        while len(running) < SLOTS:
+            running[str(started)] = (searcher.suggest(str(started)), [])
+            started += 1
+        for slot, (asked, seen) in list(running.items()):
+            seen.append(asked["scores"][len(seen)])
+            progress.compute.append(len(progress.compute) + 1)
+            progress.best.append(max(seen[-1], *progress.best[-1:], 0.0))
+            stops = searcher.validated(slot, {"score": seen[-1], "at_step": EVERY * len(seen)})
+            if stops or len(seen) == len(asked["scores"]):
+                del running[slot]
+                if not stops:
+                    history = [
+                        Validation(epoch=0, step=EVERY * (i + 1), seconds=0, metrics={SELECT: score})
+                        for i, score in enumerate(seen)
+                    ]
+                    curves.records[asked["key"]] = CellRecord(
+                        key="", trial={}, status="finished", history=tuple(history), best={SELECT: max(seen)}
+                    )
+                searcher.on_trial_complete(slot, {"done": True} | ({} if stops else {"status": "finished"}))
+    return progress
+
+
+def measure(folder: Path, quick: bool) -> Figures:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    compute = (8 if quick else TRIALS) * STEPS // EVERY
+    ours, random = (
+        [replay(RECORDING, settings, seed, compute) for seed in range(2 if quick else SEEDS)]
+        for settings in (OURS, {"algorithm": "random"})
+    )
+    ratios: list[float] = []
+    for one, other in itertools.product(ours, random):  # every pair: which of them is lucky says little
+        target = min(one.best[-1], other.best[-1])  # what both reach
+        ratios.append(other.until(target) / one.until(target))
+    return {
+        "seeds": len(ours),
+        "recorded_trials": len(Curves(RECORDING).scores),
+        "compute_ratio": statistics.median(ratios),
+        "compute_ratio_quartiles": statistics.quantiles(ratios, n=4)[::2],
+        "compute_ratio_range": [min(ratios), max(ratios)],
+        "scores": {"tpe_asha": [one.best[-1] for one in ours], "random": [other.best[-1] for other in random]},
+        "best_recorded": max(max(scores) for scores in Curves(RECORDING).scores),
+    }
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--record"]:
+        record(Path(sys.argv[2]))
+    else:
+        run(measure)

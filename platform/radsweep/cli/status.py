@@ -1,0 +1,121 @@
+"""The command that says how far sweeps are."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from radsweep.cli.arguments import Json, StoreOption
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from radsweep.sweep.status import Progress, State
+    from radsweep.sweep.store import Store
+    from radsweep.training.record import SweepRecord
+
+LATEST = 10  # sweeps that are listed
+EVERY = 5.0  # seconds between two looks
+
+
+def status(
+    sweep: Annotated[str | None, typer.Argument(metavar="SWEEP", help="Name or id; else all of the store.")] = None,
+    store: StoreOption = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every 5 seconds, until no sweep runs.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say how far sweeps are: trials done, running, stopped, failed, the best so far, time left.
+
+    From the store alone: also from another terminal or machine that has it, and after the connection was lost.
+    """
+    from rich.console import Console as Terminal
+    from rich.console import Group
+    from rich.live import Live
+
+    from radsweep.cli.output import show
+    from radsweep.sweep.store import Store, store_folder
+
+    place = Store(store_folder(store))
+    found = _found(place, sweep)
+    if as_json:
+        print(json.dumps([_as_json(*one) for one in found], indent=1))
+        return
+    if not found:
+        print(f"No sweep in {place.root} yet")
+        return
+    if not watch:
+        for part in _shown(place, found, sweep is not None):
+            show(part)
+        return
+    with Live(console=Terminal(highlight=False), auto_refresh=False) as live:
+        while True:
+            live.update(Group(*_shown(place, found, sweep is not None)), refresh=True)
+            if all(state != "running" for _, _, state in found):
+                return
+            time.sleep(EVERY)
+            found = _found(place, sweep)
+
+
+def _found(store: Store, sweep: str | None) -> list[tuple[SweepRecord, Progress, State]]:
+    from radsweep.sweep.status import read_progress, state_of
+
+    records = [store.read_sweep(sweep)] if sweep else store.sweeps()[-LATEST:]
+    found = [(record, read_progress(store, record)) for record in records]
+    return [(record, progress, state_of(record, progress)) for record, progress in found]
+
+
+def _shown(store: Store, found: list[tuple[SweepRecord, Progress, State]], whole: bool) -> Iterator[Any]:
+    """A row for each sweep; what the slots of those that run have now; where to look."""
+    yield _table(found)
+    for record, progress, state in found:
+        if state == "running" and progress.running:
+            yield _slots(record, progress)
+        if state in ("cut short", "interrupted") and (whole or record is found[-1][0]):
+            yield f"{record.id}: `radsweep sweep FILE --resume`, with the experiment file it began with, goes on"
+        if whole:
+            report = store.report_folder(record) / "report.html"
+            yield f"Report: {report}" if report.exists() else f"Report of what is done: radsweep report {record.id}"
+    yield f"MLflow: radsweep ui --store {store.root}"
+
+
+def _table(found: list[tuple[SweepRecord, Progress, State]]) -> Table:
+    from rich.table import Table
+
+    from radsweep.sweep.progress import duration
+
+    table = Table()
+    for head in ("sweep", "", "done", "running", "stopped", "failed", "best so far", "time left"):
+        table.add_column(head, justify="left" if head in ("sweep", "", "best so far") else "right")
+    for record, now, state in found:
+        of = f" of {now.total:,}" if now.total else ""
+        best = f"{now.best:.3f}  {now.best_place}" if now.best is not None else ""
+        left = duration(now.seconds_left) if state == "running" and now.seconds_left is not None else ""
+        running = str(len(now.running)) if state == "running" else ""
+        counts = (str(now.counts.get(how, 0) or "") for how in ("stopped", "failed"))
+        table.add_row(record.id, state, f"{now.done:,}{of}", running, *counts, best, left)
+    return table
+
+
+def _slots(record: SweepRecord, progress: Progress) -> Table:
+    from rich.table import Table
+
+    from radsweep.sweep.progress import duration
+
+    table = Table(title=f"{record.id}: running now", title_justify="left")
+    for head in ("trial", "for", "steps", record.select):
+        table.add_column(head, justify="left" if head == "trial" else "right")
+    for one in progress.running.values():
+        score = "" if one.score is None else f"{one.score:.3f}"
+        table.add_row(one.place, duration(time.time() - one.since), f"{one.step:,}" if one.step else "", score)
+    return table
+
+
+def _as_json(record: SweepRecord, progress: Progress, state: State) -> dict[str, Any]:
+    now = progress.model_dump(mode="json", exclude={"holder"})
+    if state != "running":
+        now |= {"running": {}, "seconds_left": None}
+    return {"sweep": record.id, "state": state, "done": progress.done, **now}

@@ -1,0 +1,119 @@
+"""How far a sweep is: written beside its record while it runs, for whoever asks from elsewhere or comes back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ValidationError
+
+from radsweep.spec import metrics
+from radsweep.sweep.locks import SILENT
+from radsweep.sweep.store import Store, write_atomically
+from radsweep.training.record import PlannedCell, SweepRecord
+
+PROGRESS = "progress.json"
+EVERY = 2.0  # seconds between two writes, at least
+State = Literal["running", "cut short", "finished", "failed", "interrupted"]
+
+
+class Running(BaseModel):
+    """A trial, or an adaptation stage, that a slot has."""
+
+    place: str  # arm, pairs and seed, in words
+    since: float  # seconds of the epoch
+    step: int = 0
+    score: float | None = None  # of the latest validation
+
+
+class Progress(BaseModel):
+    """Of all trials of a sweep."""
+
+    total: int | None = None  # None: hours end the search, not a number
+    counts: dict[str, int] = {}  # finished, reused, stopped, failed
+    running: dict[str, Running] = {}  # by key
+    best: float | None = None  # validation score so far
+    best_place: str = ""
+    seconds_left: float | None = None
+    holder: str = ""  # file with the driver's last sign of life
+
+    @property
+    def done(self) -> int:
+        return sum(self.counts.values())
+
+
+class Board:
+    """The driver's side: told of each trial, it writes `Progress` now and then."""
+
+    def __init__(self, folder: Path, select: str, total: int, holder: Path | None) -> None:
+        """`folder`: the sweep's; `select`: the metric that says which trial is best."""
+        self.file, self.sign = folder / PROGRESS, 1 if metrics.higher_is_better(select) else -1
+        self.progress = Progress(total=total or None, holder=str(holder or ""))
+        self._written = -EVERY
+
+    def started(self, key: str, place: str) -> None:
+        self.progress.running[key] = Running(place=place, since=time.time())
+        self.write()
+
+    def validated(self, key: str, step: int, score: float | None) -> None:
+        if key in self.progress.running:
+            self.progress.running[key].step, self.progress.running[key].score = step, score
+        self.write()
+
+    def left(self, key: str) -> None:
+        """A slot does not have it any more."""
+        self.progress.running.pop(key, None)
+        self.write()
+
+    def ended(self, place: str, counts: dict[str, int], score: float | None, seconds_left: float | None) -> None:
+        now = self.progress
+        now.counts, now.seconds_left = dict(counts), seconds_left
+        if score is not None and (now.best is None or self.sign * score > self.sign * now.best):
+            now.best, now.best_place = score, place
+        self.write()
+
+    def write(self, at_once: bool = False) -> None:
+        if at_once or time.monotonic() - self._written >= EVERY:
+            self._written = time.monotonic()
+            with suppress(OSError):  # a full disk: the records have first claim to what is left
+                write_atomically(self.file, self.progress.model_dump_json())
+
+
+def in_words(cell: PlannedCell) -> str:
+    """Where a trial stands in its sweep's design."""
+    if cell.stage:
+        return f"the adaptation stage, {cell.stage}"
+    fold = "" if cell.fold is None else f"fold {cell.fold}"
+    seed = f"seed {cell.subset_seed}" if cell.tuning is None else f"tuning {cell.tuning + 1}"
+    return " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", seed, fold]))
+
+
+def read_progress(store: Store, sweep: SweepRecord) -> Progress:
+    """As the driver wrote it last; of a sweep without it, what its records tell."""
+    with suppress(OSError, ValidationError):
+        return Progress.model_validate_json((store.sweep_folder(sweep.id) / PROGRESS).read_bytes())
+    records = store.read_records(sweep)
+    cells = {cell.key: cell for cell in (*sweep.tuning, *sweep.cells)}
+    known = {key: records[key] for key in cells if key in records and records[key].ended >= sweep.since}
+    counts = Counter("reused" if r.sweep != sweep.id and r.status == "finished" else r.status for r in known.values())
+    found = Progress(total=len(cells), counts=dict(counts))
+    scores = {key: record.best[sweep.select] for key, record in known.items() if sweep.select in record.best}
+    if scores:
+        best = (max if metrics.higher_is_better(sweep.select) else min)(scores, key=lambda key: scores[key])
+        found.best, found.best_place = scores[best], in_words(cells[best])
+    return found
+
+
+def state_of(sweep: SweepRecord, progress: Progress) -> State:
+    """A record says running until its driver ends: one that gives no sign of life was cut short."""
+    if sweep.status != "running":
+        return sweep.status
+    try:
+        beat = float(json.loads(Path(progress.holder).read_text(encoding="utf-8"))["beat"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "cut short"
+    return "running" if time.time() - beat < SILENT else "cut short"

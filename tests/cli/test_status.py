@@ -1,0 +1,106 @@
+"""How far a sweep is, as told from its store alone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from radsweep.sweep import status
+from radsweep.sweep.locks import SILENT, Lease
+from radsweep.sweep.status import Board, in_words, read_progress, state_of
+from radsweep.sweep.store import Store
+from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+
+SELECT = "val/text_to_image/recall_at_10"
+CELLS = tuple(PlannedCell(key=f"{n}", arm="local", pairs=100, subset_seed=n, number=n) for n in range(4))
+
+
+def sweep_in(store: Store, **values: Any) -> SweepRecord:
+    plain = {"id": "mine-1", "name": "mine", "kind": "ablation", "experiment": {}, "select": SELECT, "cells": CELLS}
+    record = SweepRecord.model_validate(plain | {"created": "2026-11-01"} | values)
+    store.write_sweep(record)
+    return record
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setattr(status, "EVERY", 0.0)
+    return Store(tmp_path)
+
+
+def test_what_the_driver_wrote_last_is_read_back_while_it_lives(store: Store) -> None:
+    record = sweep_in(store)
+    lease = Lease(store.root / "leases", "question")
+    board = Board(store.sweep_folder(record.id), SELECT, 4, lease.life)
+    with lease.taken("file.yaml"):
+        board.started("0", in_words(CELLS[0]))
+        board.started("1", in_words(CELLS[1]))
+        board.validated("1", 20, 0.25)
+        board.left("0")
+        board.ended(in_words(CELLS[0]), {"finished": 1, "failed": 0}, 0.5, 90.0)
+        board.ended(in_words(CELLS[2]), {"finished": 2, "failed": 0}, 0.4, 60.0)
+        found = read_progress(store, record)
+        assert state_of(record, found) == "running"
+    assert (found.done, found.total, found.seconds_left) == (2, 4, 60.0)
+    assert (found.best, found.best_place) == (0.5, "local / 100 pairs / seed 0")
+    assert {key: (one.place, one.step, one.score) for key, one in found.running.items()} == {
+        "1": ("local / 100 pairs / seed 1", 20, 0.25)
+    }
+    assert state_of(record, found) == "cut short"  # its driver ended, and its record says that it runs
+    assert state_of(record.model_copy(update={"status": "finished"}), found) == "finished"
+
+
+def test_a_driver_on_another_machine_is_alive_until_its_last_sign_is_old(store: Store, tmp_path: Path) -> None:
+    record, life = sweep_in(store), tmp_path / "holder.json"
+    Board(store.sweep_folder(record.id), SELECT, 4, life).write(at_once=True)
+    for age, expected in ((5, "running"), (SILENT + 5, "cut short")):
+        life.write_text(json.dumps({"host": "far", "beat": time.time() - age}))
+        assert state_of(record, read_progress(store, record)) == expected
+
+
+def test_the_lowest_is_best_of_a_rank(store: Store) -> None:
+    board = Board(store.root, "val/text_to_image/median_rank", 2, None)
+    for n, score in enumerate((9.0, 4.0, 7.0)):
+        board.ended(str(n), {"finished": n + 1}, score, None)
+    assert (board.progress.best, board.progress.best_place) == (4.0, "1")
+
+
+def test_writes_are_seldom_and_a_full_disk_stops_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status, "EVERY", 60.0)
+    written: list[str] = []
+
+    def write(path: Path, text: str) -> None:
+        written.append(text)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(status, "write_atomically", write)
+    board = Board(store.root, SELECT, 0, None)
+    for n in range(100):
+        board.started(str(n), "somewhere")
+    assert len(written) == 1
+
+
+def test_a_sweep_without_it_is_told_from_its_records(store: Store, run: Callable[..., Any]) -> None:
+    sweep_in(store, status="interrupted")
+    for key, how, score, of in (
+        ("0", "finished", 0.2, "mine-1"),
+        ("1", "finished", 0.3, "old"),
+        ("2", "failed", None, "mine-1"),
+    ):
+        best = {} if score is None else {SELECT: score}
+        store.write_cell(CellRecord(key=key, trial={}, status=how, best=best, sweep=of, ended="2026-11-02"))
+    ended = run("status", "mine", "--store", str(store.root), "--json")
+    (told,) = json.loads(ended.out)
+    assert (told["state"], told["done"], told["total"]) == ("interrupted", 3, 4)
+    assert told["counts"] == {"finished": 1, "reused": 1, "failed": 1}
+    assert (told["best"], told["best_place"]) == (0.3, "local / 100 pairs / seed 1")
+    ended = run("status", "mine", "--store", str(store.root))
+    assert "3 of 4" in ended.out
+    assert "--resume" in ended.out
+    assert run("status", "other", "--store", str(store.root)).code == 2
+    assert "No sweep" in run("status", "--store", str(store.root / "empty")).out
