@@ -112,6 +112,7 @@ class Engine:
                 self._fit(self.room, config, wait_for_reply=search.scheduler != "none" and not sizes)
         finally:
             searcher.close()
+            found.write_lost(study)
         return cells, searcher.ended_by
 
     def _pairs(self, trial: Trial) -> int:

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import optuna
+from optuna.trial import TrialState
+
 from radsweep.errors import InputError
+from radsweep.spec import metrics
 from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
-from radsweep.sweep.plan import KeyOf, planned
+from radsweep.sweep.plan import KeyOf, cell_trial, planned
 from radsweep.sweep.results import is_complete
+from radsweep.sweep.search import CELL
 from radsweep.sweep.store import Store
+from radsweep.sweep.study import counts
 from radsweep.sweep.watch import Watch
-from radsweep.training.record import CellRecord, PlannedCell
+from radsweep.training.record import CellRecord, PlannedCell, Validation
+from radsweep.training.task import now
 
 
 class SearchedCells:
@@ -63,6 +70,37 @@ class SearchedCells:
         if record is not None and key not in self.watch.ended:
             self.watch.known(self.by_key[key], record)
         return record
+
+    def write_lost(self, study: optuna.Study) -> None:
+        """Records of trials that the study was told the end of, where their own died with the worker and the driver.
+
+        The study knows how they did; without a record the sweep would count as interrupted for ever.
+        """
+        told = {
+            trial.user_attrs[CELL]: trial
+            for trial in study.get_trials(deepcopy=False, states=(TrialState.PRUNED, TrialState.FAIL))
+            if CELL in trial.user_attrs and counts(trial)
+        }
+        select = self.base.evaluate.select
+        sign = 1 if metrics.higher_is_better(select) else -1
+        for cell in self.cells:
+            if cell.key not in told or self.store.read_cell(cell.key) is not None:
+                continue
+            trial = told[cell.key]
+            curve = sorted(trial.intermediate_values.items())
+            record = CellRecord(
+                key=cell.key,
+                trial=cell_trial(self.base, cell).model_dump(mode="json"),
+                status="stopped" if trial.state == TrialState.PRUNED else "failed",
+                error="its own record was lost with its worker: this one is of the study",
+                history=tuple(
+                    Validation(epoch=0, step=step, seconds=0.0, metrics={select: sign * score}) for step, score in curve
+                ),
+                best={select: sign * max(score for _, score in curve)} if curve else {},
+                sweep=study.study_name,
+                ended=now(),
+            )
+            self.store.write_cell(record)
 
     def config(self, key: str) -> dict[str, Any]:
         return {"work": self.config_of(self.by_key[key], self.trial)}
