@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radsweep.data.importers import csv_table
+from radsweep.data.importers import chexpert, csv_table, mimic_cxr_jpg, nih, openi, roco, rsna
 from radsweep.data.importers.contract import Importer
 from radsweep.data.pack_settings import PackSettings
 from radsweep.errors import InputError
@@ -16,6 +16,12 @@ if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
 
 IMPORTERS: dict[str, Importer] = {
     "csv": csv_table.IMPORTER,
+    "mimic-cxr-jpg": mimic_cxr_jpg.IMPORTER,
+    "openi": openi.IMPORTER,
+    "chexpert": chexpert.IMPORTER,
+    "rsna": rsna.IMPORTER,
+    "nih": nih.IMPORTER,
+    "roco": roco.IMPORTER,
 }
 
 

@@ -1,0 +1,63 @@
+"""Files of published data sets: where they lie under a root, and where a missing one comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from radsweep.data.tables import Table, read_table, require_columns
+from radsweep.errors import InputError
+
+
+@dataclass(frozen=True)
+class Known:
+    """A file or folder of a published data set. names: glob patterns, tried in order; `x.csv.gz` may be `x.csv` too.
+
+    comes_from: what it is a part of, and where that is to be had.
+    """
+
+    names: tuple[str, ...]
+    comes_from: str
+
+    @property
+    def patterns(self) -> list[str]:
+        unpacked = [name.removesuffix(".gz") for name in self.names if name.endswith(".gz")]
+        return [*self.names, *unpacked]
+
+
+def find_known(root: Path, *wanted: Known) -> list[Path]:
+    """Where each of `wanted` lies under `root`. Raises InputError with a line for each that is missing."""
+    found = {known: optional(root, known) for known in wanted}
+    lines = [missing(root, known) for known, path in found.items() if path is None]
+    if lines:
+        raise InputError("\n".join(lines))
+    return [path for path in found.values() if path is not None]
+
+
+def optional(root: Path, known: Known) -> Path | None:
+    return next((path for pattern in known.patterns for path in sorted(root.glob(pattern))), None)
+
+
+def known_table(path: Path, columns: Sequence[str], optional_columns: Collection[str] = ()) -> Table:
+    """A table with these columns at least, and no others in its rows. Raises InputError."""
+    table = read_table(path, keep={*columns, *optional_columns})
+    require_columns(table, {"a table of another kind or version": columns})
+    return table
+
+
+def image_files(root: Path, path: str) -> tuple[str, ...]:
+    """`path` as the files of a row; empty where there is no such file under `root`."""
+    inside = PurePosixPath(path)
+    if not path or inside.is_absolute() or ".." in inside.parts or not (root / path).is_file():
+        return ()
+    return (path,)
+
+
+def missing(root: Path, known: Known) -> str:
+    """A line that says so, where it comes from, and in which folder nearby it is."""
+    line = f"{root}: {known.names[0]} is missing; it comes with {known.comes_from}"
+    for folder in (*sorted(path for path in root.iterdir() if path.is_dir()), root.absolute().parent):
+        if optional(folder, known):
+            return f"{line}. It is in {folder}: give that folder as ROOT"
+    return line
