@@ -141,7 +141,9 @@ def test_reports_of_chexpert_plus_make_pairs(
 
 
 def test_wrong_trees_are_told(pack: Pack, root: Path, table: Callable[..., None]) -> None:
-    with pytest.raises(InputError, match=rf"train\.csv is missing; .* It is in {root}: give that folder as ROOT"):
+    with pytest.raises(
+        InputError, match=rf"train\.csv, valid\.csv are missing; .* They are in {root}: give that folder as ROOT"
+    ):
         pack("chexpert", root.parent)
     table(root / "valid.csv", HEADER, [("view1_frontal.jpg", "Male", 1, "Frontal", "AP", *labels())])
     with pytest.raises(InputError, match=r"valid\.csv: row 1: Path is not like CheXpert-v1\.0/train/patient00001/"):

@@ -6,14 +6,14 @@ arXiv 2405.19538 (https://aimi.stanford.edu/datasets/chexpert-plus).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from radsweep.data.importers.contract import Importer, Source
+from radsweep.data.importers.contract import Importer, Source, tracked
 from radsweep.data.importers.known import Known, find_known, image_files, known_table, optional
 from radsweep.data.importers.radiographs import (
     CHEXPERT_CLASSES,
@@ -26,10 +26,12 @@ from radsweep.data.importers.sections import NO_SECTION, SectionChooser, Section
 from radsweep.data.rows import SourceRow
 from radsweep.data.splits import set_validation_aside
 from radsweep.data.studies import Needs
+from radsweep.data.tables import Row
 from radsweep.errors import InputError
 
-if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
+if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
     from radsweep.data.schema import Split
+    from radsweep.data.spool import Progress
 
 NOT_IN_PLUS = "study not in the table of CheXpert Plus"
 _FROM = "CheXpert, https://stanfordmlgroup.github.io/competitions/chexpert/"
@@ -49,7 +51,7 @@ class ChexpertSettings(ViewSettings, UncertainSettings, SectionSettings):
     )
 
 
-def read_chexpert(settings: ChexpertSettings, root: Path) -> Source:
+def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) -> Source:
     """A row for each image of train.csv, valid.csv and, where it is there, test.csv. Raises InputError."""
     train, valid = find_known(root, _TRAIN, _VALID)
     tables: list[tuple[Path, Split]] = [(train, "train"), (valid, settings.valid)]
@@ -59,9 +61,16 @@ def read_chexpert(settings: ChexpertSettings, root: Path) -> Source:
     if test:
         tables.append((test, "test"))
     flags = FlagReader(CHEXPERT_CLASSES, settings.uncertain)
-    rows: list[SourceRow] = []
-    for path, split in tables:
-        rows += _rows(path, split, root, flags, first=len(rows) + 1)
+    columns = ("Path", *CHEXPERT_CLASSES)
+    listed = [
+        (split, f"{path}: row {number}", row)
+        for path, split in tables
+        for number, row in enumerate(known_table(path, columns, _VIEW_COLUMNS).rows, 1)
+    ]
+    rows = [
+        _row(number, row, split, where, root, flags)
+        for number, (split, where, row) in enumerate(tracked(listed, progress), 1)
+    ]
     if settings.valid == "test":
         aside = set_validation_aside(
             (row.patient for row in rows if row.split == "train"), settings.split_fractions, settings.seed
@@ -72,6 +81,9 @@ def read_chexpert(settings: ChexpertSettings, root: Path) -> Source:
     if plus:
         rows = _with_reports(rows, plus, chooser)
     kept, views, notes = keep_views(rows, settings.views)
+    notes.append(flags.note)
+    if plus:
+        notes.append(chooser.note)
     if not test and settings.valid == "validation":
         notes.append("there is no test split: zero-shot classification and linear probe need one (--valid test)")
     if not plus:
@@ -81,26 +93,22 @@ def read_chexpert(settings: ChexpertSettings, root: Path) -> Source:
     return Source(kept, needs, recorded, notes)
 
 
-def _rows(path: Path, split: Split, root: Path, flags: FlagReader, first: int) -> Iterator[SourceRow]:
-    table = known_table(path, ("Path", *CHEXPERT_CLASSES), _VIEW_COLUMNS)
-    for number, row in enumerate(table.rows, 1):
-        inside = _inside(row["Path"])
-        parts = inside.split("/")
-        if len(parts) != 4:
-            raise InputError(
-                f"{path}: row {number}: Path is not like CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg"
-            )
-        _, patient, study, name = parts
-        side = row.get("Frontal/Lateral") or name.rpartition("_")[2].split(".")[0]
-        yield SourceRow(
-            number=first + number - 1,
-            patient=patient,
-            study=study,
-            files=image_files(root, inside),
-            view=row.get("AP/PA") or side.capitalize(),
-            split=split,
-            labels=flags.read(row, f"{path}: row {number}"),
-        )
+def _row(number: int, row: Row, split: Split, where: str, root: Path, flags: FlagReader) -> SourceRow:
+    inside = _inside(row["Path"])
+    parts = inside.split("/")
+    if len(parts) != 4:
+        raise InputError(f"{where}: Path is not like CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg")
+    _, patient, study, name = parts
+    side = row.get("Frontal/Lateral") or name.rpartition("_")[2].split(".")[0]
+    return SourceRow(
+        number=number,
+        patient=patient,
+        study=study,
+        files=image_files(root, inside),
+        view=row.get("AP/PA") or side.capitalize(),
+        split=split,
+        labels=flags.read(row, where),
+    )
 
 
 def _with_reports(rows: Sequence[SourceRow], plus: Path, chooser: SectionChooser) -> list[SourceRow]:

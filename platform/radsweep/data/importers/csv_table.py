@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radsweep.data.files import ImageFinder, OutsideRootError
-from radsweep.data.importers.contract import Importer, Source
+from radsweep.data.importers.contract import Importer, Source, tracked
 from radsweep.data.importers.csv_settings import CsvSettings
 from radsweep.data.labels import Labels, label_reader
 from radsweep.data.rows import NO_PATIENT, NO_SPLIT, OUTSIDE_ROOT, SourceRow
@@ -19,11 +19,12 @@ from radsweep.data.studies import Needs
 from radsweep.data.tables import Row, Table, columns_of, read_table, require_columns
 from radsweep.errors import InputError
 
-if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
+if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
     from radsweep.data.schema import Split
+    from radsweep.data.spool import Progress
 
 
-def read_csv(settings: CsvSettings, root: Path) -> Source:
+def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
     """The rows of the table, and their images under `root`. Raises InputError."""
     if settings.image is None and settings.report is None:
         raise InputError("name the image column or pattern (--image), the report column (--report), or both")
@@ -35,7 +36,7 @@ def read_csv(settings: CsvSettings, root: Path) -> Source:
         raise InputError(f"{table.path}: no row has {' and '.join(settings.keep)}; {_values(table, settings)}")
     left_out = len(table.rows) - len(numbered)
     labels = label_reader(replace(table, rows=tuple(row for _, row in numbered)), settings.labels)
-    rows = _source_rows(table, numbered, settings, root, labels)
+    rows = _source_rows(table, tracked(numbered, progress), settings, root, labels)
     notes = [f"the table was read as {table.encoding}"] if settings.encoding == "auto" and table.encoding else []
     if left_out:
         notes.append(f"{left_out} rows were left out by --keep {' '.join(settings.keep)}")
@@ -57,7 +58,7 @@ def read_csv(settings: CsvSettings, root: Path) -> Source:
 
 def _source_rows(
     table: Table,
-    numbered: Sequence[tuple[int, Row]],
+    numbered: Iterable[tuple[int, Row]],
     settings: CsvSettings,
     root: Path,
     labels: Callable[[Row], Labels],

@@ -27,11 +27,10 @@ class Known:
 
 
 def find_known(root: Path, *wanted: Known) -> list[Path]:
-    """Where each of `wanted` lies under `root`. Raises InputError with a line for each that is missing."""
+    """Where each of `wanted` lies under `root`. Raises InputError that names all that are missing."""
     found = {known: optional(root, known) for known in wanted}
-    lines = [missing(root, known) for known, path in found.items() if path is None]
-    if lines:
-        raise InputError("\n".join(lines))
+    if lacking := [known for known, path in found.items() if path is None]:
+        raise InputError(missing(root, *lacking))
     return [path for path in found.values() if path is not None]
 
 
@@ -54,10 +53,15 @@ def image_files(root: Path, path: str) -> tuple[str, ...]:
     return (path,)
 
 
-def missing(root: Path, known: Known) -> str:
-    """A line that says so, where it comes from, and in which folder nearby it is."""
-    line = f"{root}: {known.names[0]} is missing; it comes with {known.comes_from}"
-    for folder in (*sorted(path for path in root.iterdir() if path.is_dir()), root.absolute().parent):
-        if optional(folder, known):
-            return f"{line}. It is in {folder}: give that folder as ROOT"
-    return line
+def missing(root: Path, *lacking: Known) -> str:
+    """A line for each origin: what is missing, where it comes from, in which folder nearby all of it is."""
+    lines = []
+    for origin in dict.fromkeys(known.comes_from for known in lacking):
+        of_it = [known for known in lacking if known.comes_from == origin]
+        names = ", ".join(known.names[0] for known in of_it)
+        are, come, them = ("is", "it comes", "It is") if len(of_it) == 1 else ("are", "they come", "They are")
+        line = f"{root}: {names} {are} missing; {come} with {origin}"
+        nearby = (*sorted(path for path in root.iterdir() if path.is_dir()), root.absolute().parent)
+        right = next((folder for folder in nearby if all(optional(folder, known) for known in of_it)), None)
+        lines.append(f"{line}. {them} in {right}: give that folder as ROOT" if right else line)
+    return "\n".join(lines)

@@ -6,11 +6,11 @@ Source: Johnson et al., MIMIC-CXR-JPG, PhysioNet (https://physionet.org/content/
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from radsweep.data.importers.contract import Importer, Source
+from radsweep.data.importers.contract import Importer, Source, tracked
 from radsweep.data.importers.known import Known, find_known, image_files, known_table
 from radsweep.data.importers.mimic_reports import mimic_sections, report_reader
 from radsweep.data.importers.radiographs import (
@@ -26,6 +26,9 @@ from radsweep.data.rows import NO_SPLIT, SourceRow
 from radsweep.data.splits import split_of_name
 from radsweep.data.studies import Needs
 from radsweep.errors import InputError
+
+if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
+    from radsweep.data.spool import Progress
 
 NO_REPORT_FILE = "report file not found"
 _IMAGES_FROM = "MIMIC-CXR-JPG, https://physionet.org/content/mimic-cxr-jpg/"
@@ -54,7 +57,7 @@ class MimicSettings(ViewSettings, UncertainSettings, SectionSettings):
     )
 
 
-def read_mimic(settings: MimicSettings, root: Path) -> Source:
+def read_mimic(settings: MimicSettings, root: Path, progress: Progress) -> Source:
     """A row for each image of the metadata table. Raises InputError."""
     flags = FlagReader(CHEXPERT_CLASSES, settings.uncertain)
     wanted = [_METADATA, _SPLIT, _FILES, *([] if settings.labels == "none" else [_labels(settings.labels)])]
@@ -69,7 +72,7 @@ def read_mimic(settings: MimicSettings, root: Path) -> Source:
     read, chooser = report_reader(place), SectionChooser(settings.sections, settings.missing)
     reports: dict[str, tuple[str, str]] = {}  # study to its text, and why there is none
     rows = []
-    for number, row in enumerate(metadata.rows, 1):
+    for number, row in enumerate(tracked(metadata.rows, progress), 1):
         study = row["study_id"]
         folder = f"p{row['subject_id'][:2]}/p{row['subject_id']}"
         if study not in reports:
@@ -96,6 +99,7 @@ def read_mimic(settings: MimicSettings, root: Path) -> Source:
             "mimic-cxr-reports.zip into ROOT or name its place with --reports. --without-reports packs images alone"
         )
     kept, views, notes = keep_views(rows, settings.views)
+    notes += [chooser.note, *([flags.note] if labels_path else [])]
     recorded = {"labels": settings.labels, **(flags.recorded if labels_path else {}), **views, **chooser.recorded}
     needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
     return Source(kept, needs, recorded, notes)

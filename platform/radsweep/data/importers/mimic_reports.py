@@ -77,6 +77,8 @@ def report_reader(place: Path) -> Callable[[str], str | None]:
         return lambda path: _text((place / path).read_bytes()) if (place / path).is_file() else None
     try:
         archive = zipfile.ZipFile(place)
+    except FileNotFoundError as error:
+        raise InputError(f"{place}: no such file or folder; it is to hold the reports") from error
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(f"{place}: cannot be read as a ZIP archive; download it again") from error
     members = {"/".join(name.split("/")[-3:]): name for name in archive.namelist() if name.endswith(".txt")}

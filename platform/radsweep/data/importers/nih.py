@@ -17,8 +17,9 @@ from radsweep.data.splits import set_validation_aside
 from radsweep.data.studies import Needs
 from radsweep.errors import InputError
 
-if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
+if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
     from radsweep.data.schema import Split
+    from radsweep.data.spool import Progress
 
 _FROM = "ChestX-ray14, https://nihcc.app.box.com/v/ChestXray-NIHCC"
 _ENTRIES = Known(("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv"), _FROM)
@@ -33,7 +34,7 @@ class NihSettings(ViewSettings):
     """Options of `radsweep pack nih`."""
 
 
-def read_nih(settings: NihSettings, root: Path) -> Source:
+def read_nih(settings: NihSettings, root: Path, progress: Progress) -> Source:
     """A row for each image of the table. Raises InputError."""
     entries, train, test, _ = find_known(root, _ENTRIES, _TRAIN, _TEST, _FOLDERS)
     table = known_table(entries, ("Image Index", "Patient ID", _LABELS, "View Position"))

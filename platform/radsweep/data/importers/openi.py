@@ -10,16 +10,19 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree
 
-from radsweep.data.importers.contract import Importer, Source
+from radsweep.data.importers.contract import Importer, Source, tracked
 from radsweep.data.importers.known import Known, find_known, image_files, known_table, missing, optional
 from radsweep.data.importers.radiographs import ViewSettings, keep_views
 from radsweep.data.importers.sections import NO_SECTION, SectionChooser, SectionSettings
 from radsweep.data.rows import SourceRow
 from radsweep.data.studies import Needs
 from radsweep.errors import InputError
+
+if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
+    from radsweep.data.spool import Progress
 
 NOT_IN_TABLE = "study not in the table of reports"
 _UNKNOWN = {"", "no indexing", "nan"}  # headings of a study that nobody indexed
@@ -46,14 +49,14 @@ class _Study:
     images: tuple[tuple[str, str], ...]
 
 
-def read_openi(settings: OpeniSettings, root: Path) -> Source:
+def read_openi(settings: OpeniSettings, root: Path, progress: Progress) -> Source:
     """A row for each image, and one for each report without an image. Raises InputError."""
     form = _form(root)
     studies = list(_from_csv(root) if form == "csv" else _from_xml(root))
     chooser = SectionChooser(settings.sections, settings.missing)
     classes = sorted({name for study in studies for name in study.headings or ()})
     rows: list[SourceRow] = []
-    for study in studies:
+    for study in tracked(studies, progress):
         report = "" if study.sections is None else chooser.choose(study.sections)
         reason = NOT_IN_TABLE if study.sections is None else NO_SECTION
         known = study.headings
@@ -72,6 +75,7 @@ def read_openi(settings: OpeniSettings, root: Path) -> Source:
                 )
             )
     kept, views, notes = keep_views(rows, settings.views)
+    notes.append(chooser.note)
     notes.append("a heading is 0 in studies that were indexed without it, unknown in those that were not indexed")
     needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
     return Source(kept, needs, {"form": form, **views, **chooser.recorded}, notes)

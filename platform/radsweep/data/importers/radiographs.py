@@ -69,6 +69,11 @@ class FlagReader:
         return labels, states
 
     @property
+    def note(self) -> str:
+        counted = ", ".join(f"{self._counts[state]} {state.replace('_', ' ')}" for state in get_args(State))
+        return f"labels read: {counted}; uncertain ones are {self._uncertain}, what is not mentioned is unknown"
+
+    @property
     def recorded(self) -> Recorded:
         """For the manifest: cells of the source's table by state, whatever was packed of it."""
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from radsweep.data.folder import refuse_existing
 from radsweep.data.importers import chexpert, csv_table, mimic_cxr_jpg, nih, openi, roco, rsna
 from radsweep.data.importers.contract import Importer
 from radsweep.data.pack_settings import PackSettings
@@ -37,6 +38,7 @@ def pack_source(
 
     if not root.is_dir():
         raise InputError(f"{root}: no such folder")
-    source = IMPORTERS[name].read(settings, root)
+    refuse_existing(out)  # before minutes of reading
+    source = IMPORTERS[name].read(settings, root, progress)
     recorded = {"importer": name, **source.recorded}
     return pack(source.rows, root, out, settings, source.needs, source=recorded, notes=source.notes, progress=progress)

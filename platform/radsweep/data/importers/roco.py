@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from radsweep.data.importers.contract import Importer, Source
+from radsweep.data.importers.contract import Importer, Source, tracked
 from radsweep.data.importers.known import Known, find_known, image_files, known_table, missing, optional
 from radsweep.data.pack_settings import PackSettings
 from radsweep.data.rows import SourceRow
 from radsweep.data.studies import Needs
 from radsweep.errors import InputError
 
-if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
+if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
     from radsweep.data.schema import Split
+    from radsweep.data.spool import Progress
 
 _V1_FROM = "ROCO, https://github.com/razorx89/roco-dataset (its scripts/fetch.py fetches the images)"
 _V2_FROM = "ROCOv2, https://doi.org/10.5281/zenodo.8333645"
@@ -36,8 +37,8 @@ class RocoSettings(PackSettings):
 class _Figure(NamedTuple):
     name: str
     caption: str
-    files: tuple[str, ...]
     split: Split
+    paths: tuple[str, ...]  # the first that is there shows it
 
 
 def _captions(folder: str, name: str = "captions.txt") -> Known:
@@ -52,14 +53,14 @@ def _images(folder: str) -> Known:
     return Known((f"{folder}_images/{folder}", f"{folder}_images", folder), f"{folder}_images.zip of {_V2_FROM}")
 
 
-def read_roco(settings: RocoSettings, root: Path) -> Source:
+def read_roco(settings: RocoSettings, root: Path, progress: Progress) -> Source:
     """A row for each figure; its caption is the report. Raises InputError."""
     version = _version(root)
     figures = list(_version_1(root) if version == 1 else _version_2(root))
-    rows = [
-        SourceRow(number, patient=figure.name, report=figure.caption, files=figure.files, split=figure.split)
-        for number, figure in enumerate(figures, 1)
-    ]
+    rows = []
+    for number, figure in enumerate(tracked(figures, progress), 1):
+        files = next((files for path in figure.paths if (files := image_files(root, path))), ())
+        rows.append(SourceRow(number, patient=figure.name, report=figure.caption, files=files, split=figure.split))
     needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
     notes = ["patients are not known: each figure counts as a patient of its own"]
     return Source(rows, needs, {"version": version}, notes)
@@ -78,20 +79,23 @@ def _version_1(root: Path) -> Iterator[_Figure]:
     captions = find_known(root, *map(_captions, _FOLDERS))
     images = find_known(root, *(_captions(folder, "images") for folder in _FOLDERS))
     for (split, _), path, folder in zip(_FOLDERS.values(), captions, images, strict=True):
+        inside = folder.relative_to(root)
         licences = path.with_name("licences.txt")
         table = known_table(licences, ("ROCO_ID", "PMC_ID")).rows if licences.exists() else ()
         name_of = {row["ROCO_ID"]: row["PMC_ID"] for row in table}
         for name, caption in _tab_separated(path):
-            yield _Figure(name, caption, _image(root, folder, name_of.get(name, ""), f"{name}.jpg"), split)
+            names = (name_of.get(name, ""), f"{name}.jpg")
+            yield _Figure(name, caption, split, tuple(f"{inside}/{name}" for name in names if name))
 
 
 def _version_2(root: Path) -> Iterator[_Figure]:
     tables = find_known(root, *(_table(folder) for _, folder in _FOLDERS.values()))
     images = find_known(root, *(_images(folder) for _, folder in _FOLDERS.values()))
     for (split, _), path, folder in zip(_FOLDERS.values(), tables, images, strict=True):
+        inside = folder.relative_to(root)
         for row in known_table(path, ("ID", "Caption")).rows:
             name = row["ID"]
-            yield _Figure(name, row["Caption"], _image(root, folder, f"{name}.jpg", f"{name}.png"), split)
+            yield _Figure(name, row["Caption"], split, (f"{inside}/{name}.jpg", f"{inside}/{name}.png"))
 
 
 def _tab_separated(path: Path) -> Iterator[tuple[str, str]]:
@@ -106,11 +110,6 @@ def _tab_separated(path: Path) -> Iterator[tuple[str, str]]:
     if not entries:
         raise InputError(f"{path}: no line of an id, a tab and a caption; it comes with {_V1_FROM}")
     yield from entries
-
-
-def _image(root: Path, folder: Path, *names: str) -> tuple[str, ...]:
-    found = (image_files(root, f"{folder.relative_to(root)}/{name}") for name in names if name)
-    return next((files for files in found if files), ())
 
 
 IMPORTER = Importer(

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from radsweep.data.importers.contract import Importer, Source
+from radsweep.data.importers.contract import Importer, Source, tracked
 from radsweep.data.importers.known import Known, find_known, image_files, known_table, optional
 from radsweep.data.labels import Labels, flag
 from radsweep.data.pack_settings import PackSettings
 from radsweep.data.rows import SourceRow
 from radsweep.data.studies import Needs
 from radsweep.errors import InputError
+
+if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
+    from radsweep.data.spool import Progress
 
 _FROM = "the RSNA Pneumonia Detection Challenge, https://www.kaggle.com/c/rsna-pneumonia-detection-challenge"
 _BOXES = Known(("stage_2_train_labels.csv",), _FROM)
@@ -32,7 +36,7 @@ class RsnaSettings(PackSettings):
     """Options of `radsweep pack rsna`."""
 
 
-def read_rsna(settings: RsnaSettings, root: Path) -> Source:
+def read_rsna(settings: RsnaSettings, root: Path, progress: Progress) -> Source:
     """A row for each image of stage_2_train_labels.csv, whose boxes are rows of their own there. Raises InputError."""
     boxes_path, classes_path, images = find_known(root, _BOXES, _CLASSES, _IMAGES)
     class_of = {row["patientId"]: row["class"] for row in known_table(classes_path, ("patientId", "class")).rows}
@@ -51,7 +55,7 @@ def read_rsna(settings: RsnaSettings, root: Path) -> Source:
             view="Frontal",
             labels=labels[name],
         )
-        for number, name in enumerate(labels, 1)
+        for number, name in enumerate(tracked(list(labels), progress), 1)
     ]
     notes = ["there are no reports: the images are no pairs, and serve adaptation and evaluation by labels"]
     if not mapping:

@@ -53,6 +53,11 @@ class SectionChooser:
         return ""
 
     @property
+    def note(self) -> str:
+        used = ", ".join(f"{name} {count}" for name, count in self._used.most_common())
+        return f"sections that stand for the reports read: {used or 'none'}"
+
+    @property
     def recorded(self) -> Recorded:
         """For the manifest: the order asked for, and the reports read that each section stands for."""
         return {
