@@ -32,20 +32,20 @@ PLACEHOLDERS = (
 class SourceRow:
     """One row. `files` are relative to the source's root; `study` is None where each row is a study of its own.
 
-    number: from 1, as the source counts its rows. no_report: why the importer found no report, or "".
-    fault: why the importer already gave the row up, or "".
+    number: from 1, as the source counts its rows. fault: why the importer already gave the row up, or "".
+    no_report: why the importer found no report, or ""; the row may still join a study that has one.
     """
 
     number: int
     patient: str
     report: str = ""
-    no_report: str = ""
     files: tuple[str, ...] = ()
     study: str | None = None
     view: str = ""
     split: Split | None = None
     labels: Mapping[str, float | None] = field(default_factory=dict)
     fault: str = ""
+    no_report: str = ""
 
 
 @dataclass(frozen=True)

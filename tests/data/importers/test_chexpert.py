@@ -40,6 +40,7 @@ TRAIN = [
     ("patient00003/study1/view1_frontal.jpg", "Frontal", "AP", labels(edema="1.0")),
     ("patient00004/study1/view1_frontal.jpg", "Frontal", "AP", labels()),
     ("patient00005/study1/view1_frontal.jpg", "Frontal", "", labels(edema="nan")),
+    ("patient00005/study1/view1_frontal.jpg", "Frontal", "", labels(edema="nan")),
 ]
 VALID = [
     ("patient64541/study1/view1_frontal.jpg", "Frontal", "AP", labels(effusion="1.0", edema="0.0")),
@@ -68,7 +69,11 @@ def test_without_reports_the_images_are_packed_alone_with_labels_views_and_offic
 ) -> None:
     packed = pack("chexpert", root)
     assert counted(packed.manifest.studies) == {"images": (3, 2, 0)}
-    assert packed.manifest.dropped == {"image file not found": 1, "unreadable image": 1}
+    assert packed.manifest.dropped == {
+        "image file not found": 1,
+        "unreadable image": 1,
+        "duplicate of another row": 1,
+    }
     views = [[image["view"] for image in study["images"]] for study in packed.studies if study["split"] == "train"]
     assert sorted(views) == [["AP"], ["Frontal"], ["PA", "Lateral"]]
     first = next(study for study in packed.studies if study["images"][0]["view"] == "AP" and study["split"] == "train")
@@ -79,7 +84,7 @@ def test_without_reports_the_images_are_packed_alone_with_labels_views_and_offic
     )
     source = packed.manifest.source
     assert (source["labels_positive"], source["labels_negative"], source["labels_uncertain"]) == (4, 4, 1)
-    assert source["labels_not_mentioned"] == 14 * 8 - 9
+    assert source["labels_not_mentioned"] == 14 * 9 - 9
     assert any("there are no reports" in note for note in packed.manifest.notes)
     assert any("there is no test split" in note for note in packed.manifest.notes)
 
@@ -132,7 +137,7 @@ def test_reports_of_chexpert_plus_make_pairs(
     assert packed.study("1. Effusion.\n2. No edema.")["labels"]["Pleural Effusion"] == 1
     assert packed.manifest.dropped == {
         "study not in the table of CheXpert Plus": 3,
-        "report without a usable section": 1,
+        "report without a usable section": 2,
     }
     source = packed.manifest.source
     assert (source["reports_from_impression"], source["reports_from_findings"]) == (2, 1)

@@ -21,10 +21,11 @@ ENTRIES = [  # image, labels, patient, view, list, folder
     ("00000001_001.png", "Cardiomegaly|Emphysema", 1, "PA", "train_val", "images_001"),
     ("00000002_000.png", "No Finding", 2, "AP", "train_val", "images_001"),
     ("00000003_000.png", "Hernia", 3, "PA", "test", "images_002"),
-    ("00000004_000.png", "", 4, "PA", "test", "images_002"),
+    ("00000004_000.png", "nan", 4, "PA", "test", "images_002"),
     ("00000005_000.png", "Mass", 5, "PA", "", "images_002"),
     ("00000006_000.png", "Mass", 6, "PA", "test", ""),
     ("00000007_000.png", "Mass", 7, "PA", "test", "broken"),
+    ("00000003_000.png", "Hernia", 3, "PA", "test", ""),
 ]
 
 
@@ -55,7 +56,12 @@ def test_the_official_test_split_is_kept_and_validation_set_aside_by_patient(
     of_first = [study["split"] for study in packed.studies if study["labels"].get("Cardiomegaly") == 1]
     assert len(of_first) == 2
     assert len(set(of_first)) == 1
-    assert packed.manifest.dropped == {"no split given": 1, "image file not found": 1, "unreadable image": 1}
+    assert packed.manifest.dropped == {
+        "no split given": 1,
+        "image file not found": 1,
+        "unreadable image": 1,
+        "duplicate of another row": 1,
+    }
     assert any("validation was set aside by patient and seed" in note for note in packed.manifest.notes)
 
 

@@ -111,6 +111,8 @@ def tables(tmp_path: Path, table: Callable[..., None], picture: Callable[[Path, 
             (2, "Hernia, Hiatal/large", "Hernia, Hiatal;Opacity", "PA", "", "", "Hernia seen.", ""),
             (3, "No Indexing", "No Indexing", "PA", "Cough", "None.", "", ""),
             (4, "normal", "normal", "PA", "", "", "Lungs clear.", "nan"),
+            (4, "normal", "normal", "PA", "", "", "Lungs clear.", "nan"),
+            (1, "normal", "normal", "PA", "", "", "", "Another impression."),
         ],
     )
     images = [(1, "1_IM-0001-4001.dcm.png", "Frontal"), (1, "1_IM-0001-3001.dcm.png", "Lateral"),
@@ -126,7 +128,12 @@ def test_the_csv_form_tells_views_and_what_is_not_in_the_table_of_reports(pack: 
     packed = pack("openi", tables)
     assert sorted(study["report"] for study in packed.studies) == ["Hernia seen.", "Lungs clear.", "Normal chest."]
     assert [image["view"] for image in packed.study("Normal chest.")["images"]] == ["Frontal", "Lateral"]
-    assert packed.manifest.dropped == {"report without a usable section": 1, "study not in the table of reports": 1}
+    assert packed.manifest.dropped == {
+        "report without a usable section": 1,
+        "study not in the table of reports": 1,
+        "duplicate of another row": 1,
+        "report differs from the first of its study": 2,
+    }
     assert packed.study("Hernia seen.")["labels"] == {"Hernia, Hiatal": 1, "Opacity": 1, "normal": 0}
     alone = pack("openi", tables, without_reports=True)
     assert sum(alone.manifest.studies["images"].values()) == 2

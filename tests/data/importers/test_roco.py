@@ -30,7 +30,8 @@ def first(tmp_path: Path, picture: Callable[[Path, int], None]) -> Path:
     (train / "images" / "PMC4083_AMHSR-4-14-g002.jpg").unlink()
     (train / "images" / "PMC4084_AMHSR-4-14-g002.jpg").write_bytes(b"<html>404</html>")
     (train / "captions.txt").write_text(
-        "ROCO_00002\t “Ground glass”,\n  bilateral.\nROCO_00003\t Gone.\nROCO_00004\t Page.\nROCO_00005\t \n",
+        "ROCO_00002\t “Ground glass”,\n  bilateral.\nROCO_00003\t Gone.\nROCO_00004\t Page.\nROCO_00005\t \n"
+        "ROCO_00002\t “Ground glass”, bilateral.\n",
         encoding="utf-8",
     )
     return root
@@ -40,7 +41,12 @@ def test_version_1_pairs_captions_with_what_was_fetched(pack: Pack, first: Path,
     packed = pack("roco", first)
     assert counted(packed.manifest.studies) == {"pairs": (1, 1, 2)}
     assert packed.study("“Ground glass”, bilateral.")["split"] == "train"
-    assert packed.manifest.dropped == {"image file not found": 1, "unreadable image": 1, "no report": 1}
+    assert packed.manifest.dropped == {
+        "image file not found": 1,
+        "unreadable image": 1,
+        "no report": 1,
+        "duplicate of another row": 1,
+    }
     assert packed.manifest.source["version"] == 1
 
 

@@ -37,7 +37,7 @@ _METADATA = Known(("mimic-cxr-2.0.0-metadata.csv.gz", "mimic-cxr-2.*-metadata.cs
 _SPLIT = Known(("mimic-cxr-2.0.0-split.csv.gz", "mimic-cxr-2.*-split.csv.gz"), _IMAGES_FROM)
 _FILES = Known(("files",), _IMAGES_FROM)
 _REPORTS = Known(
-    ("mimic-cxr-reports.zip", "mimic-cxr-reports/files", "mimic-cxr-reports", "reports/files", "reports", "files"),
+    ("mimic-cxr-reports.zip", "mimic-cxr-reports", "files"),
     "MIMIC-CXR (the reports are no part of MIMIC-CXR-JPG), https://physionet.org/content/mimic-cxr/",
 )
 _VIEW_WORDS = "ViewCodeSequence_CodeMeaning"  # "postero-anterior", also where ViewPosition is empty

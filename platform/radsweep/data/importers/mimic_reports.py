@@ -71,10 +71,12 @@ def mimic_sections(report: str) -> dict[str, str]:
 def report_reader(place: Path) -> Callable[[str], str | None]:
     """A function from `p10/p10000032/s50414267.txt` to that report's text, None where it is not there.
 
-    place: the folder that holds p10 to p19, or mimic-cxr-reports.zip. Raises InputError where that cannot be read.
+    place: the folder that holds p10 to p19, or files/ with these; or mimic-cxr-reports.zip. Raises InputError where
+    that cannot be read.
     """
     if place.is_dir():
-        return lambda path: _text((place / path).read_bytes()) if (place / path).is_file() else None
+        folder = place / "files" if (place / "files").is_dir() else place
+        return lambda path: _text((folder / path).read_bytes()) if (folder / path).is_file() else None
     try:
         archive = zipfile.ZipFile(place)
     except FileNotFoundError as error:

@@ -43,7 +43,7 @@ def read_nih(settings: NihSettings, root: Path, progress: Progress) -> Source:
         raise InputError(f"{test}: {len(both)} of its images are in {train.name} too; download both again")
     patients = {row["Patient ID"] for row in table.rows if row["Image Index"] in in_train}
     aside = set_validation_aside(patients, settings.split_fractions, settings.seed)
-    labels = label_reader(table, (_LABELS,))
+    labels = label_reader(table, (_LABELS,), missing=("nan",))
     files = _files(root)
     rows = []
     for number, row in enumerate(table.rows, 1):

@@ -92,14 +92,15 @@ def _form(root: Path) -> Literal["csv", "xml"]:
 def _from_csv(root: Path) -> Iterator[_Study]:
     """Studies in the order of the reports, then those of which there are images alone."""
     reports_path, projections_path, pictures = find_known(root, _REPORTS, _PROJECTIONS, _CSV_PNG)
-    images = defaultdict(list)
+    images, told = defaultdict(list), set()
     for row in known_table(projections_path, ("uid", "filename", "projection")).rows:
         path = str((pictures / row["filename"]).relative_to(root))
         images[row["uid"]].append((path, row["projection"]))
     for row in known_table(reports_path, ("uid", "Problems", "comparison", "findings", "impression")).rows:
-        yield _Study(row["uid"], row, _headings(row["Problems"].split(";")), tuple(images.pop(row["uid"], ())))
-    for uid, alone in images.items():
-        yield _Study(uid, None, None, tuple(alone))
+        told.add(row["uid"])
+        yield _Study(row["uid"], row, _headings(row["Problems"].split(";")), tuple(images[row["uid"]]))
+    for uid in [uid for uid in images if uid not in told]:
+        yield _Study(uid, None, None, tuple(images[uid]))
 
 
 def _from_xml(root: Path) -> Iterator[_Study]:
