@@ -113,15 +113,25 @@ def test_a_window_of_no_width_is_no_window() -> None:
     assert np.abs(decoded - expected()).max() <= 1
 
 
-def test_a_lookup_table_of_values_of_interest_is_applied() -> None:
+def with_lookup_table(pixels: np.ndarray, values: list[int]) -> bytes:
     table = Dataset()
     table.LUTDescriptor = [256, 0, 16]
-    table.LUTData = [(255 - value) * 257 for value in range(256)]
-    ds = header(ramp())
+    table.LUTData = values
+    ds = header(pixels)
     ds.VOILUTSequence = [table]
     ds["VOILUTSequence"].value[0]["LUTDescriptor"].VR = "US"
     ds["VOILUTSequence"].value[0]["LUTData"].VR = "US"
-    assert np.abs(decode_dicom(saved(ds)) - (255 - expected())).max() <= 1
+    return saved(ds)
+
+
+def test_a_lookup_table_of_values_of_interest_is_applied() -> None:
+    decoded = decode_dicom(with_lookup_table(ramp(), [(255 - value) * 257 for value in range(256)]))
+    assert np.abs(decoded - (255 - expected())).max() <= 1
+
+
+def test_a_picture_that_uses_half_of_a_lookup_table_is_not_brightened() -> None:
+    decoded = decode_dicom(with_lookup_table(ramp() // 2, [value * 257 for value in range(256)]))
+    assert np.abs(decoded - expected() // 2).max() <= 1
 
 
 def test_the_first_frame_of_several_counts_and_colour_stays_colour() -> None:

@@ -74,7 +74,11 @@ def _windowed(values: np.ndarray, header: Any) -> np.ndarray:
     from pydicom.pixels import apply_voi, apply_windowing
 
     if header.get("VOILUTSequence"):
-        return _from_zero(apply_voi(np.round(values).astype(np.int32), header))
+        shown = apply_voi(np.round(values).astype(np.int32), header)
+        # The table's own ends say how bright it gets; its descriptor's bits are often those of the container.
+        ends = apply_voi(np.array([-(2**31), 2**31 - 1], np.int32), header)
+        bits = max(8, int(max(ends.max(), shown.max(initial=0))).bit_length())
+        return _scale(shown, 0, 2**bits - 1)
     if _has_window(header):
         with np.errstate(over="ignore"):  # of a sigmoid, at the extremes
             low, high = apply_windowing(np.array([-1e9, 1e9]), header)

@@ -53,5 +53,6 @@ def test_without_impression_and_findings_the_text_after_the_first_blank_line_is_
     assert sections["last_paragraph"] == "Clear lungs.\n\nNo effusion."
     assert mimic_sections(" CHEST\n \n Clear lungs.\n")["last_paragraph"] == "Clear lungs.", "no header at all"
     assert mimic_sections(" HISTORY:  Cough.\n")["last_paragraph"] == ""
+    assert mimic_sections(" HISTORY:\n \n Cough.\n")["last_paragraph"] == "", "the blank line is the header's"
     assert mimic_sections("") == {"last_paragraph": ""}
     assert "last_paragraph" not in mimic_sections(" FINDINGS:  Clear.\n \n No effusion.\n")

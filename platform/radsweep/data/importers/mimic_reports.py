@@ -16,7 +16,7 @@ from pathlib import Path
 from radsweep.errors import InputError
 
 # What follows a header on its line is no header itself: `IMPRESSION:` above `PA AND LATERAL VIEWS: clear.` keeps it.
-_HEADER = re.compile(r"(?:^|\n) *([A-Z ()/,-]*[A-Z)]) *:\s[^\n]*")
+_HEADER = re.compile(r"(?:^|\n) *([A-Z ()/,-]*[A-Z)]) *:\s([^\n]*)")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _SPELLINGS = {
     "impression": (
@@ -56,7 +56,7 @@ def mimic_sections(report: str) -> dict[str, str]:
     headers = list(_HEADER.finditer(report))
     ends = [header.start() for header in headers[1:]] + [len(report)]
     texts = [
-        (_name(header[1]), report[header.end(1) : end].lstrip(" :"))
+        (_name(header[1]), report[header.start(2) : end])
         for header, end in zip(headers, ends, strict=False)  # one end too many where there is no header
     ]
     kept = [(name, text) for name, text in texts if text.strip() or name not in ("impression", "findings")]
