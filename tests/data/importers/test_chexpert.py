@@ -147,7 +147,7 @@ def test_reports_of_chexpert_plus_make_pairs(
 
 def test_wrong_trees_are_told(pack: Pack, root: Path, table: Callable[..., None]) -> None:
     with pytest.raises(
-        InputError, match=rf"train\.csv, valid\.csv are missing; .* They are in {root}: give that folder as ROOT"
+        InputError, match=rf"train\.csv, valid\.csv, train are missing; .* They are in {root}: give that folder as ROOT"
     ):
         pack("chexpert", root.parent)
     table(root / "valid.csv", HEADER, [("view1_frontal.jpg", "Male", 1, "Frontal", "AP", *labels())])

@@ -126,6 +126,7 @@ def test_each_row_that_goes_has_its_reason(pack: Pack, root: Path) -> None:
         ("10", "no split given"),
         ("11", "duplicate of another row"),
     ]
+    assert packed.dropped[2]["path"] == "files/p10/p10000980/s50985099/gone0000.jpg", "what to look for"
     assert "dropped, report file not found: 1 (rows 6)" in packed.lines
 
 

@@ -32,9 +32,7 @@ def test_flags_keep_their_states_apart() -> None:
     reader = FlagReader(("Edema",), "unknown")
     cells = ["1.0", "0.0", "-1.0", "", "nan", "-1"]
     assert [reader.read({"Edema": cell}, "here")["Edema"] for cell in cells] == [1, 0, None, None, None, None]
-    assert reader.note == (
-        "labels read: 1 positive, 1 negative, 2 uncertain, 2 not mentioned; uncertain ones are unknown, "
-        "what is not mentioned is unknown"
-    )
+    counted = "labels read: 1 positive, 1 negative, 2 uncertain, 2 not mentioned"
+    assert reader.note == f"{counted}; uncertain and not mentioned are unknown"
     with pytest.raises(InputError, match="here: Edema: expected 1, 0, -1 or nothing"):
         reader.read({"Edema": "2"}, "here")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
 NOT_IN_PLUS = "study not in the table of CheXpert Plus"
 _FROM = "CheXpert, https://stanfordmlgroup.github.io/competitions/chexpert/"
 _TRAIN, _VALID = Known(("train.csv",), _FROM), Known(("valid.csv",), _FROM)
+_IMAGES = Known(("train", "valid", "test"), _FROM)  # one is enough
 _TEST = Known(("test.csv", "test_labels.csv"), _FROM)
 _PLUS = Known(("df_chexpert_plus*.csv",), "CheXpert Plus, https://aimi.stanford.edu/datasets/chexpert-plus")
 _VIEW_COLUMNS = ("Frontal/Lateral", "AP/PA")
@@ -53,7 +54,7 @@ class ChexpertSettings(ViewSettings, UncertainSettings, SectionSettings):
 
 def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) -> Source:
     """A row for each image of train.csv, valid.csv and, where it is there, test.csv. Raises InputError."""
-    train, valid = find_known(root, _TRAIN, _VALID)
+    train, valid, _ = find_known(root, _TRAIN, _VALID, _IMAGES)
     tables: list[tuple[Path, Split]] = [(train, "train"), (valid, settings.valid)]
     test = optional(root, _TEST)
     if test and settings.valid == "test":
@@ -68,7 +69,7 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
         for number, row in enumerate(known_table(path, columns, _VIEW_COLUMNS).rows, 1)
     ]
     rows = [
-        _row(number, row, split, where, root, flags)
+        _row(number, row, split, where, flags)
         for number, (split, where, row) in enumerate(tracked(listed, progress), 1)
     ]
     if settings.valid == "test":
@@ -93,7 +94,7 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
     return Source(kept, needs, recorded, notes)
 
 
-def _row(number: int, row: Row, split: Split, where: str, root: Path, flags: FlagReader) -> SourceRow:
+def _row(number: int, row: Row, split: Split, where: str, flags: FlagReader) -> SourceRow:
     inside = _inside(row["Path"])
     parts = inside.split("/")
     if len(parts) != 4:
@@ -104,7 +105,7 @@ def _row(number: int, row: Row, split: Split, where: str, root: Path, flags: Fla
         number=number,
         patient=patient,
         study=study,
-        files=image_files(root, inside),
+        files=image_files(inside),
         view=row.get("AP/PA") or side.capitalize(),
         split=split,
         labels=flags.read(row, where),

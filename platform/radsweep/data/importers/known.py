@@ -45,12 +45,10 @@ def known_table(path: Path, columns: Sequence[str], optional_columns: Collection
     return table
 
 
-def image_files(root: Path, path: str) -> tuple[str, ...]:
-    """`path` as the files of a row; empty where there is no such file under `root`."""
+def image_files(path: str) -> tuple[str, ...]:
+    """`path` as the files of a row, there or not: `pack` finds out when it reads. Empty where it leaves the root."""
     inside = PurePosixPath(path)
-    if not path or inside.is_absolute() or ".." in inside.parts or not (root / path).is_file():
-        return ()
-    return (path,)
+    return () if not path or inside.is_absolute() or ".." in inside.parts else (path,)
 
 
 def missing(root: Path, *lacking: Known) -> str:

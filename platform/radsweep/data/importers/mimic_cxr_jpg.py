@@ -78,7 +78,7 @@ def read_mimic(settings: MimicSettings, root: Path, progress: Progress) -> Sourc
         if study not in reports:
             reports[study] = _report(read(f"{folder}/s{study}.txt"), chooser)
         split = split_of_name(split_of.get(row["dicom_id"], ""))
-        files = image_files(root, f"files/{folder}/s{study}/{row['dicom_id']}.jpg")
+        files = image_files(f"files/{folder}/s{study}/{row['dicom_id']}.jpg")
         rows.append(
             SourceRow(
                 number=number,

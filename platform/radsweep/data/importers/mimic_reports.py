@@ -1,6 +1,6 @@
 """Reports of MIMIC-CXR: where they lie, and their sections.
 
-Sections follow the rules of MIMIC-CXR's own `section_parser.py` (https://github.com/MIT-LCP/mimic-cxr, MIT licence):
+Sections follow the rules of MIMIC-CXR's own `section_parser.py` (https://github.com/MIT-LCP/mimic-cxr):
 a header is upper-case text up to a colon at the start of a line, some 60 spellings have one name, empty impressions and
 findings do not count, the last section of a name wins, and where there is neither impression nor findings, what follows
 the first blank line of the last section is the last paragraph.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radsweep.data.importers.contract import Importer, Source
-from radsweep.data.importers.known import Known, find_known, known_table
+from radsweep.data.importers.known import Known, find_known, image_files, known_table
 from radsweep.data.importers.radiographs import ViewSettings, keep_views
 from radsweep.data.labels import label_reader
 from radsweep.data.rows import NO_SPLIT, SourceRow
@@ -53,7 +53,7 @@ def read_nih(settings: NihSettings, root: Path, progress: Progress) -> Source:
             SourceRow(
                 number=number,
                 patient=row["Patient ID"],
-                files=(files[name],) if name in files else (),
+                files=image_files(files.get(name, name)),
                 view=row["View Position"],
                 split=split,
                 labels=labels(row),
@@ -63,7 +63,7 @@ def read_nih(settings: NihSettings, root: Path, progress: Progress) -> Source:
     kept, views, notes = keep_views(rows, settings.views)
     notes += [
         "train_val_list.txt gives train and validation together: validation was set aside by patient and seed",
-        "labels were mined from reports: 0 is a finding that the report was not found to name",
+        "labels were mined from reports: 0 means that the miner did not name the finding",
         "there are no reports: the images are no pairs, and serve adaptation and evaluation by labels",
     ]
     return Source(kept, Needs(report=False), views, notes)

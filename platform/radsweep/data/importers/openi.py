@@ -69,7 +69,7 @@ def read_openi(settings: OpeniSettings, root: Path, progress: Progress) -> Sourc
                     study=study.uid,
                     report=report,
                     no_report="" if report else reason,
-                    files=image_files(root, path),
+                    files=image_files(path),
                     view=view,
                     labels=labels,
                 )

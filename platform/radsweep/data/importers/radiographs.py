@@ -71,7 +71,8 @@ class FlagReader:
     @property
     def note(self) -> str:
         counted = ", ".join(f"{self._counts[state]} {state.replace('_', ' ')}" for state in get_args(State))
-        return f"labels read: {counted}; uncertain ones are {self._uncertain}, what is not mentioned is unknown"
+        told = "uncertain and" if self._uncertain == "unknown" else f"uncertain are {self._uncertain},"
+        return f"labels read: {counted}; {told} not mentioned are unknown"
 
     @property
     def recorded(self) -> Recorded:

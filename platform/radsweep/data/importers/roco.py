@@ -59,8 +59,10 @@ def read_roco(settings: RocoSettings, root: Path, progress: Progress) -> Source:
     figures = list(_version_1(root) if version == 1 else _version_2(root))
     rows = []
     for number, figure in enumerate(tracked(figures, progress), 1):
-        files = next((files for path in figure.paths if (files := image_files(root, path))), ())
-        rows.append(SourceRow(number, patient=figure.name, report=figure.caption, files=files, split=figure.split))
+        path = next((path for path in figure.paths if (root / path).is_file()), figure.paths[0])
+        rows.append(
+            SourceRow(number, patient=figure.name, report=figure.caption, files=image_files(path), split=figure.split)
+        )
     needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
     notes = ["patients are not known: each figure counts as a patient of its own"]
     return Source(rows, needs, {"version": version}, notes)

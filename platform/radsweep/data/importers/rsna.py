@@ -51,7 +51,7 @@ def read_rsna(settings: RsnaSettings, root: Path, progress: Progress) -> Source:
         SourceRow(
             number=number,
             patient=patient_of.get(name, name),
-            files=image_files(root, f"{images.relative_to(root)}/{name}.dcm"),
+            files=image_files(f"{images.relative_to(root)}/{name}.dcm"),
             view="Frontal",
             labels=labels[name],
         )

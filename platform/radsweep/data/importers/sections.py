@@ -55,7 +55,7 @@ class SectionChooser:
     @property
     def note(self) -> str:
         used = ", ".join(f"{name} {count}" for name, count in self._used.most_common())
-        return f"sections that stand for the reports read: {used or 'none'}"
+        return f"reports read by the section used: {used or 'none'}"
 
     @property
     def recorded(self) -> Recorded:
