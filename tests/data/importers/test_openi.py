@@ -84,11 +84,17 @@ def test_xml_reports_without_a_picture_go_with_their_reason(pack: Pack, xml: Pat
 
 
 def test_headings_are_labels_and_what_nobody_indexed_is_unknown(pack: Pack, xml: Path) -> None:
-    packed = pack("openi", xml, without_images=True)
+    packed = pack("openi", xml, without_images=True, label_studies=1)
     labels = packed.study("Large heart.")["labels"]
     assert (labels["Cardiomegaly"], labels["Opacity"], labels["normal"]) == (1, 1, 0)
     assert set(packed.study("Small effusion.")["labels"].values()) == {None}
     assert packed.manifest.labels == ("Cardiomegaly", "Opacity", "Technical Quality of Image Unsatisfactory", "normal")
+
+
+def test_rare_headings_are_no_labels(pack: Pack, xml: Path) -> None:
+    packed = pack("openi", xml, label_studies=2)
+    assert packed.manifest.labels == ("normal",)
+    assert "3 of 4 headings are no labels: fewer than 2 studies each" in packed.manifest.notes
 
 
 @pytest.fixture
@@ -125,7 +131,7 @@ def tables(tmp_path: Path, table: Callable[..., None], picture: Callable[[Path, 
 
 
 def test_the_csv_form_tells_views_and_what_is_not_in_the_table_of_reports(pack: Pack, tables: Path) -> None:
-    packed = pack("openi", tables)
+    packed = pack("openi", tables, label_studies=1)
     assert sorted(study["report"] for study in packed.studies) == ["Hernia seen.", "Lungs clear.", "Normal chest."]
     assert [image["view"] for image in packed.study("Normal chest.")["images"]] == ["Frontal", "Lateral"]
     assert packed.manifest.dropped == {
@@ -195,4 +201,6 @@ def test_the_real_reports_with_images_under_the_names_their_table_lists(
     assert source["reports_from_impression"] + source["reports_from_findings"] == len(told)
     assert {image["view"] for study in packed.studies for image in study["images"]} == {"Frontal", "Lateral"}
     unindexed = [study for study in packed.studies if set(study["labels"].values()) == {None}]
+    assert {"Cardiomegaly", "Pulmonary Disease, Chronic Obstructive", "normal"} <= set(packed.manifest.labels)
+    assert len(packed.manifest.labels) < 80
     assert len(unindexed) == sum(reports[uid]["Problems"] == "No Indexing" for uid in told)

@@ -70,7 +70,7 @@ def read_nih(settings: NihSettings, root: Path, progress: Progress) -> Source:
 
 
 def _names(path: Path) -> set[str]:
-    return set(path.read_text(encoding="utf-8").split())
+    return set(path.read_text(encoding="utf-8", errors="replace").split())
 
 
 def _files(root: Path) -> dict[str, str]:

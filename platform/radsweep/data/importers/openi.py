@@ -6,12 +6,14 @@ Source: Demner-Fushman et al., "Preparing a collection of radiology examinations
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree
+
+from pydantic import Field
 
 from radsweep.data.importers.contract import Importer, Source, tracked
 from radsweep.data.importers.known import Known, find_known, image_files, known_table, missing, optional
@@ -38,6 +40,10 @@ _CSV_PNG = Known(("images/images_normalized", "images_normalized", "images", "NL
 class OpeniSettings(ViewSettings, SectionSettings):
     """Options of `radsweep pack openi`."""
 
+    label_studies: int = Field(
+        10, ge=1, description="studies that must have a MeSH heading for it to be a label; of over 100, most are rare"
+    )
+
 
 @dataclass(frozen=True)
 class _Study:
@@ -54,7 +60,8 @@ def read_openi(settings: OpeniSettings, root: Path, progress: Progress) -> Sourc
     form = _form(root)
     studies = list(_from_csv(root) if form == "csv" else _from_xml(root))
     chooser = SectionChooser(settings.sections, settings.missing)
-    classes = sorted({name for study in studies for name in study.headings or ()})
+    headings = Counter(name for study in studies for name in study.headings or ())
+    classes = sorted(name for name, count in headings.items() if count >= settings.label_studies)
     rows: list[SourceRow] = []
     for study in tracked(studies, progress):
         report = "" if study.sections is None else chooser.choose(study.sections)
@@ -76,9 +83,15 @@ def read_openi(settings: OpeniSettings, root: Path, progress: Progress) -> Sourc
             )
     kept, views, notes = keep_views(rows, settings.views)
     notes.append(chooser.note)
+    if len(classes) < len(headings):
+        rare = len(headings) - len(classes)
+        notes.append(
+            f"{rare} of {len(headings)} headings are no labels: fewer than {settings.label_studies} studies each"
+        )
     notes.append("a heading is 0 in studies that were indexed without it, unknown in those that were not indexed")
     needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
-    return Source(kept, needs, {"form": form, **views, **chooser.recorded}, notes)
+    recorded = {"form": form, "label_studies": settings.label_studies, **views, **chooser.recorded}
+    return Source(kept, needs, recorded, notes)
 
 
 def _form(root: Path) -> Literal["csv", "xml"]:
