@@ -5,6 +5,7 @@ Source: Johnson et al., MIMIC-CXR-JPG, PhysioNet (https://physionet.org/content/
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -59,44 +60,46 @@ class MimicSettings(ViewSettings, UncertainSettings, SectionSettings):
 
 def read_mimic(settings: MimicSettings, root: Path, progress: Progress) -> Source:
     """A row for each image of the metadata table. Raises InputError."""
-    flags = FlagReader(CHEXPERT_CLASSES, settings.uncertain)
     wanted = [_METADATA, _SPLIT, _FILES, *([] if settings.labels == "none" else [_labels(settings.labels)])]
     metadata_path, split_path, _, *labels_path = find_known(root, *wanted)
     place = settings.reports or find_known(root, _REPORTS)[0]
+    read, chooser = report_reader(place), SectionChooser(settings.sections, settings.missing)
+
+    @cache
+    def report(path: str) -> tuple[str, str]:
+        """The text that stands for a report, and why there is none."""
+        text = read(path)
+        chosen = "" if text is None else chooser.choose(mimic_sections(text))
+        return chosen, "" if chosen else (NO_REPORT_FILE if text is None else NO_SECTION)
+
     metadata = known_table(metadata_path, ("dicom_id", "subject_id", "study_id", "ViewPosition"), (_VIEW_WORDS,))
     split_of = {row["dicom_id"]: row["split"] for row in known_table(split_path, ("dicom_id", "split")).rows}
-    labels_of: dict[str, Labels] = {}
-    for path in labels_path:
-        for number, row in enumerate(known_table(path, ("study_id", *CHEXPERT_CLASSES)).rows, 1):
-            labels_of[row["study_id"]] = flags.read(row, f"{path}: row {number}")
-    read, chooser = report_reader(place), SectionChooser(settings.sections, settings.missing)
-    reports: dict[str, tuple[str, str]] = {}  # study to its text, and why there is none
+    flags = FlagReader(CHEXPERT_CLASSES, settings.uncertain)
+    labels_of = _labels_by_study(labels_path[0], flags) if labels_path else {}
     rows = []
     for number, row in enumerate(tracked(metadata.rows, progress), 1):
-        study = row["study_id"]
-        folder = f"p{row['subject_id'][:2]}/p{row['subject_id']}"
-        if study not in reports:
-            reports[study] = _report(read(f"{folder}/s{study}.txt"), chooser)
+        study = f"p{row['subject_id'][:2]}/p{row['subject_id']}/s{row['study_id']}"
+        text, no_report = report(f"{study}.txt")
         split = split_of_name(split_of.get(row["dicom_id"], ""))
-        files = image_files(f"files/{folder}/s{study}/{row['dicom_id']}.jpg")
         rows.append(
             SourceRow(
                 number=number,
                 patient=row["subject_id"],
-                study=study,
-                report=reports[study][0],
-                no_report=reports[study][1],
-                files=files,
+                study=row["study_id"],
+                report=text,
+                no_report=no_report,
+                files=image_files(f"files/{study}/{row['dicom_id']}.jpg"),
                 view=row["ViewPosition"] or row.get(_VIEW_WORDS, ""),
                 split=split,
-                labels=labels_of.get(study, {}),
+                labels=labels_of.get(row["study_id"], {}),
                 fault="" if split else NO_SPLIT,
             )
         )
-    if all(why == NO_REPORT_FILE for _, why in reports.values()) and not settings.without_reports:
+    if all(row.no_report == NO_REPORT_FILE for row in rows) and not settings.without_reports:
         raise InputError(
-            f"{place}: holds no report of the {len(reports)} studies; they come with {_REPORTS.comes_from}: put "
-            "mimic-cxr-reports.zip into ROOT or name its place with --reports. --without-reports packs images alone"
+            f"{place}: holds no report of the {len({row.study for row in rows})} studies; they come with "
+            f"{_REPORTS.comes_from}: put mimic-cxr-reports.zip into ROOT or name its place with --reports. "
+            "--without-reports packs images alone"
         )
     kept, views, notes = keep_views(rows, settings.views)
     notes += [chooser.note, *([flags.note] if labels_path else [])]
@@ -109,11 +112,9 @@ def _labels(name: str) -> Known:
     return Known((f"mimic-cxr-2.0.0-{name}.csv.gz", f"mimic-cxr-2.*-{name}.csv.gz"), _IMAGES_FROM)
 
 
-def _report(text: str | None, chooser: SectionChooser) -> tuple[str, str]:
-    if text is None:
-        return "", NO_REPORT_FILE
-    chosen = chooser.choose(mimic_sections(text))
-    return chosen, "" if chosen else NO_SECTION
+def _labels_by_study(path: Path, flags: FlagReader) -> dict[str, Labels]:
+    table = known_table(path, ("study_id", *CHEXPERT_CLASSES))
+    return {row["study_id"]: flags.read(row, f"{path}: row {number}") for number, row in enumerate(table.rows, 1)}
 
 
 IMPORTER = Importer(

@@ -1,7 +1,7 @@
 """Open-i's chest X-rays of Indiana University: the XML reports with NLMCXR_png, or the widespread CSV form.
 
 Source: Demner-Fushman et al., "Preparing a collection of radiology examinations for distribution and retrieval", JAMIA
-2016 (https://openi.nlm.nih.gov/faq#collection). No official splits; one study for each patient.
+2016 (https://openi.nlm.nih.gov/faq#collection). There are no official splits, and patients are not told.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def read_openi(settings: OpeniSettings, root: Path, progress: Progress) -> Sourc
                 )
             )
     kept, views, notes = keep_views(rows, settings.views)
-    notes.append(chooser.note)
+    notes += [chooser.note, "patients are not told: each study counts as a patient of its own"]
     if len(classes) < len(headings):
         rare = len(headings) - len(classes)
         notes.append(
