@@ -97,7 +97,7 @@ def test_studies_keep_their_official_split_views_and_the_first_section_there_is(
     assert packed.study("No pneumonia.")["split"] == "validation"
     assert packed.study("Radiograph of ___ is unchanged.")["split"] == "test"
     source = packed.manifest.source
-    assert source["importer"] == "mimic-cxr-jpg"
+    assert (source["importer"], source["splits"]) == ("mimic-cxr-jpg", "official")
     assert source["sections"] == "impression, findings, last_paragraph, comparison"
     used = {key: count for key, count in source.items() if key.startswith("reports_from_")}
     assert used == {

@@ -94,6 +94,7 @@ def test_the_mapping_to_nih_keeps_a_patient_in_one_split(pack: Pack, root: Path)
     packed = pack("rsna", root)
     assert sum(packed.manifest.patients["images"].values()) == 3
     assert packed.manifest.source["patients_from_mapping"] is True
+    assert packed.manifest.source["splits"] == "by seed"
 
 
 def test_no_byte_of_the_header_is_in_any_output(

@@ -90,7 +90,13 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
     if not plus:
         notes.append("there are no reports: the images are no pairs, and serve adaptation and evaluation by labels")
     needs = Needs(report=bool(plus), without_report=settings.without_reports, without_image=settings.without_images)
-    recorded = {"valid": settings.valid, **flags.recorded, **views, **(chooser.recorded if plus else {})}
+    recorded = {
+        "splits": "official",
+        "valid": settings.valid,
+        **flags.recorded,
+        **views,
+        **(chooser.recorded if plus else {}),
+    }
     return Source(kept, needs, recorded, notes)
 
 

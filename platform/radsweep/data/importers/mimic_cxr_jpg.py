@@ -103,7 +103,13 @@ def read_mimic(settings: MimicSettings, root: Path, progress: Progress) -> Sourc
         )
     kept, views, notes = keep_views(rows, settings.views)
     notes += [chooser.note, *([flags.note] if labels_path else [])]
-    recorded = {"labels": settings.labels, **(flags.recorded if labels_path else {}), **views, **chooser.recorded}
+    recorded = {
+        "splits": "official",
+        "labels": settings.labels,
+        **(flags.recorded if labels_path else {}),
+        **views,
+        **chooser.recorded,
+    }
     needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
     return Source(kept, needs, recorded, notes)
 

@@ -66,7 +66,7 @@ def read_nih(settings: NihSettings, root: Path, progress: Progress) -> Source:
         "labels were mined from reports: 0 means that the miner did not name the finding",
         "there are no reports: the images are no pairs, and serve adaptation and evaluation by labels",
     ]
-    return Source(kept, Needs(report=False), views, notes)
+    return Source(kept, Needs(report=False), {"splits": "official, validation by seed", **views}, notes)
 
 
 def _names(path: Path) -> set[str]:

@@ -90,7 +90,7 @@ def read_openi(settings: OpeniSettings, root: Path, progress: Progress) -> Sourc
         )
     notes.append("a heading is 0 in studies that were indexed without it, unknown in those that were not indexed")
     needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
-    recorded = {"form": form, "label_studies": settings.label_studies, **views, **chooser.recorded}
+    recorded = {"splits": "by seed", "form": form, "label_studies": settings.label_studies, **views, **chooser.recorded}
     return Source(kept, needs, recorded, notes)
 
 

@@ -65,7 +65,7 @@ def read_roco(settings: RocoSettings, root: Path, progress: Progress) -> Source:
         )
     needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
     notes = ["patients are not known: each figure counts as a patient of its own"]
-    return Source(rows, needs, {"version": version}, notes)
+    return Source(rows, needs, {"splits": "official", "version": version}, notes)
 
 
 def _version(root: Path) -> int:

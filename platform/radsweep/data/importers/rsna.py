@@ -63,7 +63,7 @@ def read_rsna(settings: RsnaSettings, root: Path, progress: Progress) -> Source:
             f"each image counts as a patient of its own: {_MAPPING.names[0]} ({_MAPPING.comes_from}) in ROOT would "
             "tell which are of one patient"
         )
-    return Source(rows, Needs(report=False), {"patients_from_mapping": bool(mapping)}, notes)
+    return Source(rows, Needs(report=False), {"splits": "by seed", "patients_from_mapping": bool(mapping)}, notes)
 
 
 def _labels(target: str, kind: str, where: str) -> Labels:
