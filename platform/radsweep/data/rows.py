@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
@@ -62,10 +63,15 @@ def report_fault(report: str, placeholders: Sequence[str]) -> str:
     if not text:
         return NO_REPORT
     bare = text.strip(" .:;,-_*()[]<>\"'")
-    known = {normalise(word) for word in placeholders}
+    known = _normalised(tuple(placeholders))
     if text in known or bare in known or not any(sign.isalpha() for sign in text):
         return PLACEHOLDER_REPORT
     return ""
+
+
+@cache
+def _normalised(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(normalise, words))
 
 
 def normalise(report: str) -> str:

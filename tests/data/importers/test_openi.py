@@ -190,7 +190,6 @@ def test_the_real_reports_with_images_under_the_names_their_table_lists(
     for number, row in enumerate(projections):
         (root / "images" / row["filename"]).write_bytes(tiny_png(number))
     packed = pack("openi", root)
-
     told = {uid for uid, row in reports.items() if row["impression"] or row["findings"]}
     untold = sum(row["uid"] not in told for row in projections)
     assert sum(packed.manifest.studies["pairs"].values()) == len(told) == 3087
