@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from radsweep.data.importers.csv_settings import CsvSettings
-from radsweep.data.importers.csv_table import pack_csv
+from radsweep.data.importers.registry import pack_source
 from radsweep.data.pack import describe
 from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
@@ -54,7 +54,8 @@ def swept(short_folder: Path, ray_session: None, tmp_path_factory: pytest.TempPa
     for stream in ("sys.stdout", "sys.stderr"):
         capture.setattr(stream, said)
     shards, store = short_folder / "private-shards", Store(short_folder / "private-store")
-    packed = pack_csv(
+    packed = pack_source(
+        "csv",
         CsvSettings(
             image="images/{image}", report="notes", patient="patient", study="study", labels=("Edema",),
             without_reports=True, without_images=True,

@@ -10,11 +10,23 @@ from typing import Any
 import pytest
 
 import radsweep
-from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.importers.registry import IMPORTERS
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "torchvision", "ray", "mlflow", "transformers", "pandas", "pyarrow", "numpy")
-COMMANDS = ("phantom", "pack csv", "inspect", "sweep", "train", "submit", "evaluate", "report", "sync", "ui", "schema")
+COMMANDS = (
+    "phantom",
+    *(f"pack {name}" for name in IMPORTERS),
+    "inspect",
+    "sweep",
+    "train",
+    "submit",
+    "evaluate",
+    "report",
+    "sync",
+    "ui",
+    "schema",
+)
 Run = Callable[..., Any]
 
 
@@ -54,9 +66,10 @@ def test_wrong_usage_ends_with_2_and_says_what_is_wrong_on_standard_error(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_pack_csv_has_an_option_with_help_for_every_setting(run: Run) -> None:
-    shown = run("pack", "csv", "--help").out
-    for name, field in CsvSettings.model_fields.items():
+@pytest.mark.parametrize("importer", IMPORTERS)
+def test_pack_has_an_option_with_help_for_every_setting(run: Run, importer: str) -> None:
+    shown = run("pack", importer, "--help").out
+    for name, field in IMPORTERS[importer].settings.model_fields.items():
         assert re.search(rf"--{name.replace('_', '-')}\b", shown)
         assert field.description is not None
         assert field.description.split()[-1] in shown

@@ -87,6 +87,28 @@ def test_two_wrong_options_are_told_at_once(run: Run, source: Path) -> None:
     assert [line.split(":")[-2].strip() for line in lines] == ["--size", "--keep"]
 
 
+def test_pack_of_a_published_set_says_what_it_read_and_what_is_missing(run: Run, source: Path) -> None:
+    """ROCOv2, the least of them."""
+    root, pictures = Path("rocov2"), sorted((source / "images").iterdir())
+    for split, count in (("train", 2), ("valid", 1), ("test", 1)):
+        (root / split).mkdir(parents=True)
+        names = [f"ROCOv2_2023_{split}_{number:06d}" for number in range(count)]
+        (root / f"{split}_captions.csv").write_text(
+            "ID,Caption\n" + "".join(f'{name},"CT, {name}"\n' for name in names)
+        )
+        for name in names:
+            pictures.pop().rename(root / split / f"{name}.png")
+    ended = run("pack", "roco", root, "shards", "--size", "16")
+    assert (ended.code, ended.out) == (0, "shards\n")
+    assert "Reading the source (4)" in ended.err
+    assert "each figure counts as a patient of its own" in ended.err
+    assert read_manifest("shards").studies["pairs"] == {"train": 2, "validation": 1, "test": 1}
+    above = run("pack", "roco", ".", "other")
+    assert above.code == 2
+    assert "train_captions.csv is missing; it comes with ROCOv2, https://doi.org" in above.err
+    assert "It is in rocov2: give that folder as ROOT" in above.err
+
+
 def test_existing_output_is_never_overwritten(run: Run, source: Path) -> None:
     Path("shards").mkdir()
     for command in (("pack", "csv", source, "shards", *CSV), ("phantom", "shards", "--pairs", "2")):

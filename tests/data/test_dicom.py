@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+import traceback
 import warnings
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
     RLELossless,
     SecondaryCaptureImageStorage,
 )
@@ -90,20 +94,44 @@ def test_signed_values_without_a_window_span_black_to_white() -> None:
     assert np.abs(decoded - expected(12)).max() <= 1
 
 
+def test_fractions_after_the_rescale_are_not_rounded_away() -> None:
+    decoded = decode_dicom(saved(header(ramp(12), stored=12, RescaleSlope=1 / 4095, RescaleIntercept=0)))
+    assert np.abs(decoded - expected(12)).max() <= 1
+
+
+def test_a_jpeg_inside_is_decoded() -> None:
+    ds = header(ramp())
+    file = io.BytesIO()
+    Image.fromarray(ramp()).save(file, "JPEG", quality=98)
+    ds.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    ds.PixelData = encapsulate([file.getvalue()])
+    assert np.abs(decode_dicom(saved(ds)) - expected()).max() <= 4
+
+
 def test_a_window_of_no_width_is_no_window() -> None:
     decoded = decode_dicom(saved(header(ramp(), WindowCenter=0, WindowWidth=0)))
     assert np.abs(decoded - expected()).max() <= 1
 
 
-def test_a_lookup_table_of_values_of_interest_is_applied() -> None:
+def with_lookup_table(pixels: np.ndarray, values: list[int]) -> bytes:
     table = Dataset()
     table.LUTDescriptor = [256, 0, 16]
-    table.LUTData = [(255 - value) * 257 for value in range(256)]
-    ds = header(ramp())
+    table.LUTData = values
+    ds = header(pixels)
     ds.VOILUTSequence = [table]
     ds["VOILUTSequence"].value[0]["LUTDescriptor"].VR = "US"
     ds["VOILUTSequence"].value[0]["LUTData"].VR = "US"
-    assert np.abs(decode_dicom(saved(ds)) - (255 - expected())).max() <= 1
+    return saved(ds)
+
+
+def test_a_lookup_table_of_values_of_interest_is_applied() -> None:
+    decoded = decode_dicom(with_lookup_table(ramp(), [(255 - value) * 257 for value in range(256)]))
+    assert np.abs(decoded - (255 - expected())).max() <= 1
+
+
+def test_a_picture_that_uses_half_of_a_lookup_table_is_not_brightened() -> None:
+    decoded = decode_dicom(with_lookup_table(ramp() // 2, [value * 257 for value in range(256)]))
+    assert np.abs(decoded - expected() // 2).max() <= 1
 
 
 def test_the_first_frame_of_several_counts_and_colour_stays_colour() -> None:
@@ -128,10 +156,23 @@ def test_broken_files_raise_without_a_word_of_the_header(caplog: pytest.LogCaptu
     whole = saved(header(ramp()))
     no_pixels = header(ramp())
     del no_pixels.PixelData
-    for data in (whole[: len(whole) // 2], saved(no_pixels), b"", b"patientid,notes\n" * 20):
+    compressed = header(ramp())
+    compressed.compress(RLELossless)
+    named = saved(header(ramp(), WindowWidth=400, WindowCenter=40))
+    cases = (
+        whole[: len(whole) // 2],
+        saved(compressed)[:-100],
+        saved(no_pixels),
+        named.replace(b"MONOCHROME2", b"MARKED^NAME"),
+        named.replace(b"400.0 ", b"MARKED"),
+        b"",
+        b"patientid,notes\n" * 20,
+    )
+    for data in cases:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             with pytest.raises(PictureError) as raised:
                 decode_dicom(data)
-        said = f"{raised.value} {caplog.text} {[str(warning.message) for warning in caught]}"
-        assert "MARKED" not in said
+        told = "".join(traceback.format_exception(raised.value))
+        said = f"{told} {caplog.text} {[str(warning.message) for warning in caught]}"
+        assert "MARK" not in said

@@ -19,7 +19,7 @@ from PIL import Image
 from synthetic import synthetic_data, synthetic_trial
 
 from radsweep.data.importers.csv_settings import CsvSettings
-from radsweep.data.importers.csv_table import pack_csv
+from radsweep.data.importers.registry import pack_source
 from radsweep.data.index import SplitIndex
 from radsweep.data.pack import describe
 from radsweep.data.schema import SHARD_SCHEMA
@@ -151,7 +151,8 @@ def with_gaps(tmp_path: Path) -> Path:
 
 def test_rows_without_a_report_are_dropped_and_counted_in_the_pack_report(with_gaps: Path) -> None:
     """CheXzero keeps a missing report as a blank positive."""
-    packed = pack_csv(
+    packed = pack_source(
+        "csv",
         CsvSettings(image="{image}", report="notes", patient="patient"),
         with_gaps,
         with_gaps.with_name(f"{with_gaps.name}-shards"),
@@ -163,7 +164,8 @@ def test_rows_without_a_report_are_dropped_and_counted_in_the_pack_report(with_g
 
 def test_no_null_text_or_image_in_a_shard(with_gaps: Path) -> None:
     """MGCA's merge leaves 9,000 rows of NaN."""
-    packed = pack_csv(
+    packed = pack_source(
+        "csv",
         CsvSettings(image="{image}", report="notes", patient="patient"),
         with_gaps,
         with_gaps.with_name(f"{with_gaps.name}-shards"),

@@ -13,6 +13,7 @@ from radsweep.cli import data, experiments, results
 from radsweep.cli.status import status
 from radsweep.cli.sync import sync
 from radsweep.data.folder import no_room
+from radsweep.data.importers.registry import IMPORTERS
 from radsweep.errors import InputError
 
 Command = Callable[..., Any]
@@ -34,7 +35,8 @@ pack = _group("Pack images and reports into shards.")
 app.add_typer(pack, name="pack")
 
 _add(app, "phantom", data.phantom, "radsweep phantom my-phantom --pairs 1000")
-_add(pack, "csv", data.pack_csv, data.PACK_CSV_EXAMPLE)
+for name, importer in IMPORTERS.items():
+    _add(pack, name, data.pack_command(name), f"radsweep pack {name} {importer.example}")
 _add(app, "inspect", data.inspect, "radsweep inspect my-shards")
 _add(app, "sweep", experiments.sweep, "radsweep sweep search_spaces/quickstart.yaml --set run.slots=1")
 _add(app, "train", experiments.train, "radsweep train search_spaces/quickstart.yaml --set data.pairs=300")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,16 +11,12 @@ import typer
 
 from radsweep.cli.arguments import Json
 from radsweep.cli.settings import takes_settings
-from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.importers.registry import IMPORTERS, pack_source
+from radsweep.data.pack_settings import PackSettings
 
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="New folder for the data set.")]
-Root = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder that holds the images.")]
+Root = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the source: its images, and its tables.")]
 Shards = Annotated[Path, typer.Argument(metavar="SHARDS", help="Folder of a packed data set.")]
-
-PACK_CSV_EXAMPLE = (
-    "radsweep pack csv xrays my-shards --table metadata.csv --image 'images/{patientid}.*' \\\n"
-    "    --report notes --patient patientid --patient-pattern '^(.*?)[a-c]?$' --keep modality=X-ray"
-)
 
 
 def phantom(
@@ -38,28 +35,27 @@ def phantom(
     print(out)
 
 
-@takes_settings(CsvSettings)
-def pack_csv(settings: CsvSettings, root: Root, out: Out, as_json: Json = False) -> None:
-    """Pack a folder of images and a table of reports.
+def pack_command(name: str) -> Callable[..., None]:
+    """The command `radsweep pack NAME`."""
+    importer = IMPORTERS[name]
 
-    You name the columns. Rows without an image or a report, unreadable images and repeats are left out of the pairs,
-    counted and listed by reason. Splits are by patient. Ids are replaced by keyed hashes; key, mapping and lists stay
-    in OUT/private.
-    """
-    from radsweep.cli.output import stages
-    from radsweep.data.importers.csv_table import pack_csv as pack
-    from radsweep.data.pack import describe
-    from radsweep.sweep.progress import Console
+    def pack(settings: PackSettings, root: Root, out: Out, as_json: Json = False) -> None:
+        from radsweep.cli.output import stages
+        from radsweep.data.pack import describe
+        from radsweep.sweep.progress import Console
 
-    console = Console()
-    with stages(console) as progress:
-        packed = pack(settings, root, out, progress)
-    for line in describe(packed):
-        console.say(line)
-    if as_json:
-        print(json.dumps(packed.manifest.model_dump(mode="json", exclude={"shards"}), indent=1))
-    else:
-        print(out)
+        console = Console()
+        with stages(console) as progress:
+            packed = pack_source(name, settings, root, out, progress)
+        for line in describe(packed):
+            console.say(line)
+        if as_json:
+            print(json.dumps(packed.manifest.model_dump(mode="json", exclude={"shards"}), indent=1))
+        else:
+            print(out)
+
+    pack.__doc__ = importer.about
+    return takes_settings(importer.settings)(pack)
 
 
 def inspect(shards: Shards, as_json: Json = False) -> None:

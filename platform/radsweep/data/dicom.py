@@ -6,6 +6,8 @@ Source: DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT and windows), C.7.6.3
 from __future__ import annotations
 
 import io
+import logging
+import warnings
 from typing import Any
 
 import numpy as np
@@ -27,12 +29,14 @@ _NEEDED = [*_LAYOUT, *_BITS, *_VALUES, *_WINDOW, *_PALETTE, *_DATA]
 def decode_dicom(data: bytes) -> np.ndarray:
     """uint8 [H, W] or [H, W, 3]: the first frame, rescaled, windowed, MONOCHROME1 inverted. Raises PictureError.
 
-    The first window of the header counts. Without a window or VOI LUT, values from 0 are scaled as
-    `pictures.to_8_bit` does, and signed ones (CT) from their minimum to their maximum.
+    The first window of the header counts. Without a window or VOI LUT, whole values from 0 are scaled as
+    `pictures.to_8_bit` does; negative ones (CT) and fractions (a rescale slope below 1) from the lower of 0 and their
+    minimum to their maximum.
     """
     import pydicom
     from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
 
+    _silence()
     try:
         header = pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=_NEEDED)
         if "TransferSyntaxUID" not in header.file_meta:  # a bare data set, as some archives export
@@ -49,8 +53,14 @@ def decode_dicom(data: bytes) -> np.ndarray:
         return 255 - grey if photometric == "MONOCHROME1" else grey
     except PictureError:
         raise
-    except Exception as error:  # pydicom and its plugins raise many kinds; their messages may quote the header
-        raise PictureError("DICOM without a picture that can be decoded") from error
+    except Exception:  # pydicom and its plugins raise many kinds; their messages may quote the header
+        raise PictureError("DICOM without a picture that can be decoded") from None
+
+
+def _silence() -> None:
+    """What pydicom warns of odd headers may quote them. At every call: others reset filters, and pydicom its level."""
+    warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 
 def _plain_syntax(header: Any) -> str:
@@ -64,13 +74,18 @@ def _windowed(values: np.ndarray, header: Any) -> np.ndarray:
     from pydicom.pixels import apply_voi, apply_windowing
 
     if header.get("VOILUTSequence"):
-        return _from_zero(apply_voi(np.round(values).astype(np.int32), header))
+        shown = apply_voi(np.round(values).astype(np.int32), header)
+        # The table's own ends say how bright it gets; its descriptor's bits are often those of the container.
+        ends = apply_voi(np.array([-(2**31), 2**31 - 1], np.int32), header)
+        bits = max(8, int(max(ends.max(), shown.max(initial=0))).bit_length())
+        return _scale(shown, 0, 2**bits - 1)
     if _has_window(header):
         with np.errstate(over="ignore"):  # of a sigmoid, at the extremes
             low, high = apply_windowing(np.array([-1e9, 1e9]), header)
             return _scale(apply_windowing(values, header), float(low), float(high))
-    if values.min(initial=0) < 0:
-        return _scale(values, float(values.min()), float(values.max()))
+    low, high = float(values.min(initial=0)), float(values.max(initial=0))
+    if low < 0 or (values.dtype.kind == "f" and not np.array_equal(values, np.round(values))):
+        return _scale(values, low, high)
     return _from_zero(values)
 
 

@@ -11,9 +11,9 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from radsweep.data.source import SUFFIXES
 from radsweep.data.tables import Row, columns_of, fill
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom", ".dic")
 _WILD = "*?["
 
 

@@ -22,6 +22,12 @@ def no_room(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
+def refuse_existing(out: Path) -> None:
+    """Raises InputError where there is something at `out`."""
+    if os.path.lexists(out):
+        raise InputError(f"{out} exists already and is never overwritten: name another folder, or remove it")
+
+
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A temporary sibling of `out` to write into; renamed to `out` at the end, removed if anything is raised.
@@ -31,8 +37,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     Raises InputError where `out` exists, is being written by another process, or the disk is full.
     """
     out = Path(os.path.abspath(out))
-    if os.path.lexists(out):
-        raise InputError(f"{out} exists already and is never overwritten: name another folder, or remove it")
+    refuse_existing(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(out)

@@ -12,10 +12,17 @@ Labels = Mapping[str, float | None]
 _FLAGS: dict[str, float | None] = {
     **dict.fromkeys(("1", "1.0", "true", "yes", "y", "positive", "present"), 1.0),
     **dict.fromkeys(("0", "0.0", "false", "no", "n", "negative", "absent"), 0.0),
-    **dict.fromkeys(("-1", "-1.0", "uncertain", "u", ""), None),
+    **dict.fromkeys(("-1", "-1.0", "uncertain", "u", "", "nan"), None),
 }
 _MAX_CLASSES, _MAX_LENGTH = 100, 60
 _BETWEEN = re.compile(r"[|,;]")
+
+
+def flag(text: str) -> float | None:
+    """1, 0, or None (uncertain or missing) of a cell. Raises ValueError where it is no flag."""
+    if text.casefold() not in _FLAGS:
+        raise ValueError("no flag")
+    return _FLAGS[text.casefold()]
 
 
 def label_reader(table: Table, columns: Sequence[str], missing: Sequence[str] = ()) -> Callable[[Row], Labels]:
@@ -34,7 +41,7 @@ def label_reader(table: Table, columns: Sequence[str], missing: Sequence[str] = 
             value = row[column]
             empty = value.casefold() in unknown
             if not names:
-                labels[column] = None if empty else _FLAGS[value.casefold()]
+                labels[column] = None if empty else flag(value)
                 continue
             here = set(_split(value))
             labels |= {name: None if empty else float(name in here) for name in names}

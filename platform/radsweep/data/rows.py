@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
@@ -33,6 +34,7 @@ class SourceRow:
     """One row. `files` are relative to the source's root; `study` is None where each row is a study of its own.
 
     number: from 1, as the source counts its rows. fault: why the importer already gave the row up, or "".
+    no_report: why the importer found no report, or ""; the row may still join a study that has one.
     """
 
     number: int
@@ -44,6 +46,7 @@ class SourceRow:
     split: Split | None = None
     labels: Mapping[str, float | None] = field(default_factory=dict)
     fault: str = ""
+    no_report: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,15 @@ def report_fault(report: str, placeholders: Sequence[str]) -> str:
     if not text:
         return NO_REPORT
     bare = text.strip(" .:;,-_*()[]<>\"'")
-    known = {normalise(word) for word in placeholders}
+    known = _normalised(tuple(placeholders))
     if text in known or bare in known or not any(sign.isalpha() for sign in text):
         return PLACEHOLDER_REPORT
     return ""
+
+
+@cache
+def _normalised(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(normalise, words))
 
 
 def normalise(report: str) -> str:

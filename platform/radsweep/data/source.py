@@ -15,7 +15,6 @@ from radsweep.data.metadata import strip_metadata
 from radsweep.data.pictures import BlankError, PictureError
 from radsweep.data.shards import ENCODED_AS
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom", ".dic")
 _MAX_FILE_BYTES = 2**30
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from radsweep.data.schema import SPLITS, Split
+from radsweep.errors import InputError
+
+if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
+    from radsweep.data.schema import Split
 
 _NAMES: dict[str, Split] = {
     **dict.fromkeys(("train", "training", "tr"), "train"),
@@ -26,10 +30,24 @@ def make_splits(patients: Iterable[str], fractions: Sequence[float], seed: int) 
     fractions: three shares that sum to 1. The counts are exact (largest remainder); where there are enough
     patients, each share above 0 gets at least one.
     """
+    from radsweep.data.schema import SPLITS
+
     ordered = sorted(set(patients), key=lambda patient: hashlib.sha256(f"{seed}\0{patient}".encode()).digest())
     counts = _counts(len(ordered), fractions)
     names = [split for split, count in zip(SPLITS, counts, strict=True) for _ in range(count)]
     return dict(zip(ordered, names, strict=True))
+
+
+def set_validation_aside(patients: Iterable[str], fractions: Sequence[float], seed: int) -> dict[str, Split]:
+    """Patients of a source that gives a test split alone, to train and validation, in the proportion of `fractions`.
+
+    fractions: as of `make_splits`; the share of test is not used. Raises InputError where the others are 0.
+    """
+    train, validation, _ = fractions
+    if not train + validation:
+        raise InputError("--split-fractions: the test split is given here; expected a share for train or validation")
+    share = validation / (train + validation)
+    return make_splits(patients, (1 - share, share, 0), seed)
 
 
 def majority(splits: Sequence[Split]) -> Split:

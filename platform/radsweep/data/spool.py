@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from radsweep.data.pictures import BlankError, PictureError
-from radsweep.data.rows import BLANK_IMAGE, UNREADABLE
+from radsweep.data.rows import BLANK_IMAGE, NO_IMAGE, UNREADABLE
 from radsweep.data.source import Picture, read_picture
 
 Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
@@ -74,4 +74,4 @@ def _read(path: Path, longest: int | None) -> Picture | str:
     except BlankError:
         return BLANK_IMAGE
     except PictureError:
-        return UNREADABLE
+        return UNREADABLE if os.path.exists(path) else NO_IMAGE

@@ -60,7 +60,7 @@ def draft_studies(
     seen: set[tuple[str, frozenset[str], str]] = set()
     for group in groups.values():
         person = person_of.get(group[0].patient, group[0].patient)
-        report_faults = {row.number: report_fault(row.report, placeholders) for row in group}
+        report_faults = {row.number: row.no_report or report_fault(row.report, placeholders) for row in group}
         usable = [row for row in group if not report_faults[row.number]] if needs.report else []
         report = usable[0].report if usable else None
         told = "" if report is None else normalise(report)

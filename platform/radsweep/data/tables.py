@@ -8,12 +8,10 @@ import difflib
 import gzip
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping
+import zlib
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from radsweep.errors import InputError
 
@@ -24,7 +22,10 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codec
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of stripped text ("" for a missing value), the encoding they were read with ("" for Parquet)."""
+    """Rows of stripped text ("" for a missing value), the encoding they were read with ("" for Parquet).
+
+    columns: all that the file has; the rows may hold fewer.
+    """
 
     path: Path
     columns: tuple[str, ...]
@@ -32,15 +33,17 @@ class Table:
     encoding: str
 
 
-def read_table(path: Path, encoding: str = "auto") -> Table:
-    """Read `path`: .parquet, or else CSV with comma, semicolon or tab, .gz too. Raises InputError."""
+def read_table(path: Path, encoding: str = "auto", keep: Collection[str] | None = None) -> Table:
+    """Read `path`: .parquet, or else CSV with comma, semicolon or tab, .gz too. Raises InputError.
+
+    keep: columns that the rows hold, for large tables of which few are used; all where None.
+    """
+    if path.suffix == ".parquet":
+        return _from_parquet(path, keep)
     try:
-        if path.suffix == ".parquet":
-            return _from_parquet(path)
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, pa.ArrowException) as error:
-        detail = error.strerror if isinstance(error, OSError) and error.strerror else "broken or of another format"
-        raise InputError(f"{path}: the table cannot be read: {detail}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, error) from error
     used = detect_encoding(data) if encoding == "auto" else encoding
     try:
         text = data.decode(used)
@@ -49,7 +52,7 @@ def read_table(path: Path, encoding: str = "auto") -> Table:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}: line {line} is not {used}; try --encoding auto, cp1252 or latin-1") from error
-    return _from_csv(path, text, used)
+    return _from_csv(path, text, used, keep)
 
 
 def detect_encoding(data: bytes) -> str:
@@ -97,7 +100,7 @@ def fill(pattern: str, row: Row, quote: Callable[[str], str] = str) -> str:
     return _FIELD.sub(lambda match: quote(row[match[1]]), pattern)
 
 
-def _from_csv(path: Path, text: str, encoding: str) -> Table:
+def _from_csv(path: Path, text: str, encoding: str, keep: Collection[str] | None) -> Table:
     csv.field_size_limit(2**31 - 1)
     header_line = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=header_line.count)
@@ -105,6 +108,7 @@ def _from_csv(path: Path, text: str, encoding: str) -> Table:
     rows = []
     try:
         header = [name.strip() for name in next(lines, [])]
+        kept = [(place, name) for place, name in enumerate(header) if keep is None or name in keep]
         for number, fields in enumerate(lines, 1):
             if not any(field.strip() for field in fields):
                 continue
@@ -114,7 +118,8 @@ def _from_csv(path: Path, text: str, encoding: str) -> Table:
                     "quote the fields that contain the delimiter"
                 )
             values = [field.strip() for field in fields[: len(header)]]
-            rows.append(dict(zip(header, values + [""] * (len(header) - len(values)), strict=True)))
+            values += [""] * (len(header) - len(values))
+            rows.append({name: values[place] for place, name in kept})
     except csv.Error as error:
         raise InputError(f"{path}: line {lines.line_num}: {error}") from error
     twice = {name for name in header if header.count(name) > 1}
@@ -124,14 +129,25 @@ def _from_csv(path: Path, text: str, encoding: str) -> Table:
     return Table(path, tuple(header), tuple(rows), encoding)
 
 
-def _from_parquet(path: Path) -> Table:
-    table = pq.read_table(path)
-    columns = [[_text(value) for value in column.to_pylist()] for column in table.columns]
-    names = tuple(table.column_names)
+def _from_parquet(path: Path, keep: Collection[str] | None) -> Table:
+    import pyarrow as pa  # here, else `radsweep --help` would wait for it
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+    names = [name for name in table.column_names if keep is None or name in keep]
+    columns = [[_text(value) for value in table[name].to_pylist()] for name in names]
     rows = tuple(dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
-    if not rows:
+    if not len(table):
         raise InputError(f"{path}: no rows; expected a row for each image or study")
-    return Table(path, names, rows, "")
+    return Table(path, tuple(table.column_names), rows, "")
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    detail = error.strerror if isinstance(error, OSError) and error.strerror else "broken or of another format"
+    return InputError(f"{path}: the table cannot be read: {detail}")
 
 
 def _text(value: object) -> str:

@@ -22,7 +22,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from radsweep.data.importers.csv_settings import CsvSettings
-from radsweep.data.importers.csv_table import pack_csv
+from radsweep.data.importers.registry import pack_source
 from radsweep.data.pack import Packed, describe
 from radsweep.data.pictures import decode
 from radsweep.data.shards import read_manifest
@@ -37,7 +37,7 @@ def row(image: str, patient: str, notes: str = "Clear lungs.", **more: object) -
 
 
 def pack(root: Path, **settings: object) -> Packed:
-    return pack_csv(CsvSettings(**{**BASIC, **settings}), root, root.parent / "out")  # type: ignore[arg-type]
+    return pack_source("csv", CsvSettings(**{**BASIC, **settings}), root, root.parent / "out")  # type: ignore[arg-type]
 
 
 def stored(root: Path, packed: Packed) -> list[dict]:
@@ -158,12 +158,14 @@ def test_images_or_reports_alone_never_reach_the_pairs(tree: Tree) -> None:
 
 def test_a_table_of_images_alone_or_of_reports_alone_packs(tree: Tree) -> None:
     root = tree([row("1.png", "a", ""), row("2.png", "b", "Clear.")], {"1.png": 1, "2.png": 2})
-    images = pack_csv(CsvSettings(image="images/{image}", patient="patient"), root, root.parent / "images_alone")
+    images = pack_source(
+        "csv", CsvSettings(image="images/{image}", patient="patient"), root, root.parent / "images_alone"
+    )
     assert sum(images.manifest.studies["images"].values()) == images.packed == 2
-    reports = pack_csv(CsvSettings(report="notes", patient="patient"), root, root.parent / "reports_alone")
+    reports = pack_source("csv", CsvSettings(report="notes", patient="patient"), root, root.parent / "reports_alone")
     assert sum(reports.manifest.studies["reports"].values()) == reports.packed == 1
     with pytest.raises(InputError, match="name the image column"):
-        pack_csv(CsvSettings(patient="patient"), root, root.parent / "out")
+        pack_source("csv", CsvSettings(patient="patient"), root, root.parent / "out")
 
 
 def test_splits_made_by_seed_keep_patients_apart_and_can_be_made_again(tree: Tree, tmp_path: Path) -> None:
@@ -175,9 +177,11 @@ def test_splits_made_by_seed_keep_patients_apart_and_can_be_made_again(tree: Tre
     assert packed.manifest.patients["pairs"] == {"train": 6, "validation": 2, "test": 2}
     splits = {(study["patient_id"], study["split"]) for study in stored(root, packed)}
     assert len(splits) == 10
-    again = pack_csv(CsvSettings(**BASIC, key_file=key, split_fractions=(0.6, 0.2, 0.2)), root, tmp_path / "again")
+    again = pack_source(
+        "csv", CsvSettings(**BASIC, key_file=key, split_fractions=(0.6, 0.2, 0.2)), root, tmp_path / "again"
+    )
     assert again.manifest.fingerprint == packed.manifest.fingerprint
-    other = pack_csv(CsvSettings(**BASIC, key_file=key, seed=1), root, tmp_path / "other")
+    other = pack_source("csv", CsvSettings(**BASIC, key_file=key, seed=1), root, tmp_path / "other")
     assert other.manifest.fingerprint != packed.manifest.fingerprint
 
 
@@ -215,7 +219,7 @@ def test_rows_are_kept_by_value(tree: Tree) -> None:
     assert (packed.rows, packed.packed, packed.manifest.dropped) == (6, 6, {})
     assert "3 rows were left out by --keep modality=X-ray modality=CT" in packed.manifest.notes
     with pytest.raises(InputError, match="no row has modality=US; modality has: CT, X-ray, MR"):
-        pack_csv(CsvSettings(**BASIC, keep=("modality=US",)), root, root.parent / "other")
+        pack_source("csv", CsvSettings(**BASIC, keep=("modality=US",)), root, root.parent / "other")
 
 
 def test_a_wildcard_that_reaches_another_patients_files_is_refused(tree: Tree) -> None:
@@ -297,8 +301,8 @@ def test_a_killed_pack_leaves_nothing_that_looks_whole_and_the_next_succeeds(
 import sys
 from pathlib import Path
 from radsweep.data.importers.csv_settings import CsvSettings
-from radsweep.data.importers.csv_table import pack_csv
-pack_csv(CsvSettings(**{BASIC!r}), Path(sys.argv[1]), Path(sys.argv[2]))
+from radsweep.data.importers.registry import pack_source
+pack_source("csv", CsvSettings(**{BASIC!r}), Path(sys.argv[1]), Path(sys.argv[2]))
 """
     for stage in (".spool", "pairs"):
         process = subprocess.Popen([sys.executable, "-c", script, str(root), str(out)])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from radsweep.data.importers.csv_settings import CsvSettings
-from radsweep.data.importers.csv_table import pack_csv
+from radsweep.data.importers.registry import pack_source
 from radsweep.data.inspection import inspect_dataset
 from radsweep.data.pack import Packed, describe
 
@@ -30,7 +30,7 @@ Real = Callable[[str], Path]
 
 
 def pack(root: Path, out: Path, **settings: object) -> Packed:
-    return pack_csv(CsvSettings(**settings), root, out)  # type: ignore[arg-type]
+    return pack_source("csv", CsvSettings(**settings), root, out)  # type: ignore[arg-type]
 
 
 def test_figure1_loses_its_seven_rows_without_a_note(real: Real, tmp_path: Path) -> None:

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from radsweep.data.files import ImageFinder, OutsideRootError
+from radsweep.data.importers.contract import Importer, Source, tracked
 from radsweep.data.importers.csv_settings import CsvSettings
 from radsweep.data.labels import Labels, label_reader
-from radsweep.data.pack import Packed, pack
 from radsweep.data.rows import NO_PATIENT, NO_SPLIT, OUTSIDE_ROOT, SourceRow
-from radsweep.data.schema import Split
 from radsweep.data.splits import split_of_name
-from radsweep.data.spool import Progress
 from radsweep.data.studies import Needs
 from radsweep.data.tables import Row, Table, columns_of, read_table, require_columns
 from radsweep.errors import InputError
 
+if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
+    from radsweep.data.schema import Split
+    from radsweep.data.spool import Progress
 
-def pack_csv(
-    settings: CsvSettings, root: Path, out: Path, progress: Progress = lambda what, done, total: None
-) -> Packed:
-    """Pack the table and the images under `root` into a new data set at `out`. Raises InputError."""
+
+def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
+    """The rows of the table, and their images under `root`. Raises InputError."""
     if settings.image is None and settings.report is None:
         raise InputError("name the image column or pattern (--image), the report column (--report), or both")
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder")
     in_root = root / settings.table
     table = read_table(in_root if in_root.exists() else settings.table, settings.encoding)
     _check_columns(table, settings)
@@ -37,7 +36,7 @@ def pack_csv(
         raise InputError(f"{table.path}: no row has {' and '.join(settings.keep)}; {_values(table, settings)}")
     left_out = len(table.rows) - len(numbered)
     labels = label_reader(replace(table, rows=tuple(row for _, row in numbered)), settings.labels)
-    rows = _source_rows(table, numbered, settings, root, labels)
+    rows = _source_rows(table, tracked(numbered, progress), settings, root, labels)
     notes = [f"the table was read as {table.encoding}"] if settings.encoding == "auto" and table.encoding else []
     if left_out:
         notes.append(f"{left_out} rows were left out by --keep {' '.join(settings.keep)}")
@@ -54,13 +53,12 @@ def pack_csv(
         without_report=settings.without_reports,
         without_image=settings.without_images,
     )
-    source = _recorded(settings) | {"rows_left_out_by_keep": left_out}
-    return pack(rows, root, out, settings, needs, source=source, notes=notes, progress=progress)
+    return Source(rows, needs, _recorded(settings) | {"rows_left_out_by_keep": left_out}, notes)
 
 
 def _source_rows(
     table: Table,
-    numbered: Sequence[tuple[int, Row]],
+    numbered: Iterable[tuple[int, Row]],
     settings: CsvSettings,
     root: Path,
     labels: Callable[[Row], Labels],
@@ -169,4 +167,16 @@ def _recorded(settings: CsvSettings) -> dict[str, str | int | float | bool]:
         if getattr(settings, option) and not str(getattr(settings, option)).startswith("/")
     }
     lists = {"labels": ", ".join(settings.labels), "keep": ", ".join(settings.keep)}
-    return {"importer": "csv", **chosen, **{name: text for name, text in lists.items() if text}}
+    return {**chosen, **{name: text for name, text in lists.items() if text}}
+
+
+IMPORTER = Importer(
+    CsvSettings,
+    read_csv,
+    "Pack a folder of images and a table of reports.\n\n"
+    "You name the columns. Rows without an image or a report, unreadable images and repeats are left out of the pairs, "
+    "counted and listed by reason. Splits are by patient. Ids are replaced by keyed hashes; key, mapping and lists "
+    "stay in OUT/private.",
+    "xrays my-shards --table metadata.csv --image 'images/{patientid}.*' \\\n"
+    "    --report notes --patient patientid --patient-pattern '^(.*?)[a-c]?$' --keep modality=X-ray",
+)

@@ -1,0 +1,110 @@
+"""Reports of MIMIC-CXR: where they lie, and their sections.
+
+Sections follow the rules of MIMIC-CXR's own `section_parser.py` (https://github.com/MIT-LCP/mimic-cxr):
+a header is upper-case text up to a colon at the start of a line, some 60 spellings have one name, empty impressions and
+findings do not count, the last section of a name wins, and where there is neither impression nor findings, what follows
+the first blank line of the last section is the last paragraph.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from radsweep.errors import InputError
+
+# What follows a header on its line is no header itself: `IMPRESSION:` above `PA AND LATERAL VIEWS: clear.` keeps it.
+_HEADER = re.compile(r"(?:^|\n) *([A-Z ()/,-]*[A-Z)]) *:\s([^\n]*)")
+_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+_SPELLINGS = {
+    "impression": (
+        "conclusion", "findings and impression", "findings/impression", "findings/ impression", "impresson",
+        "imprression", "imoression", "impressoin", "imprssion", "impresion", "imperssion", "mpression", "impession",
+    ),
+    "findings": (
+        "finding", "findins", "findindgs", "findgings", "findngs", "findnings", "finidngs", "reference findings",
+    ),
+    "comparison": (
+        "comparisons", "reference exam", "comparison exam", "comparison film", "comparision", "comparsion",
+        "comparrison", "comparisions",
+    ),
+    "indication": (
+        "reason for examination", "reason for exam", "clinical indication", "idication", "ndication",
+    ),
+    "history": ("clinical history", "clinical information", "patient history", "pfi"),
+    "examination": ("exam", "type of examination"),
+    "technique": (),
+    "notification": (),
+    "recommendations": ("recommendation(s)", "recommendation"),
+    "addendum": (),
+    "date": (),
+    "comment": (),
+    "wet read": ("wetread",),
+}  # fmt: skip
+_NAME_OF = {spelling: name for name, spellings in _SPELLINGS.items() for spelling in (name, *spellings)}
+_WITHIN = ("impression", "findings", "history", "comparison", "addendum")  # a header that holds one is it
+_VIEWS = re.compile(
+    "chest|portable|pa and lat|lateral and pa|ap and lateral|lateral and ap|frontal and|two views|frontal view|pa view|"
+    "ap view|one view|lateral view|bone window|frontal upright|frontal semi-upright|ribs"
+)  # a header that names the pictures opens the findings
+
+
+def mimic_sections(report: str) -> dict[str, str]:
+    """Text of each section by its name; see the module."""
+    headers = list(_HEADER.finditer(report))
+    ends = [header.start() for header in headers[1:]] + [len(report)]
+    texts = [
+        (_name(header[1]), report[header.start(2) : end])
+        for header, end in zip(headers, ends, strict=False)  # one end too many where there is no header
+    ]
+    kept = [(name, text) for name, text in texts if text.strip() or name not in ("impression", "findings")]
+    sections = {name: _lines(text) for name, text in kept}
+    if not {"impression", "findings"} & sections.keys():
+        last = kept[-1][1] if kept else report
+        paragraphs = _BLANK_LINE.split(last, maxsplit=1)
+        sections["last_paragraph"] = _lines(paragraphs[1]) if len(paragraphs) == 2 else ""
+    return sections
+
+
+def report_reader(place: Path) -> Callable[[str], str | None]:
+    """A function from `p10/p10000032/s50414267.txt` to that report's text, None where it is not there.
+
+    place: the folder that holds p10 to p19, or files/ with these; or mimic-cxr-reports.zip. Raises InputError where
+    that cannot be read.
+    """
+    if place.is_dir():
+        folder = place / "files" if (place / "files").is_dir() else place
+        return lambda path: _text((folder / path).read_bytes()) if (folder / path).is_file() else None
+    try:
+        archive = zipfile.ZipFile(place)
+    except FileNotFoundError as error:
+        raise InputError(f"{place}: no such file or folder; it is to hold the reports") from error
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{place}: cannot be read as a ZIP archive; download it again") from error
+    members = {"/".join(name.split("/")[-3:]): name for name in archive.namelist() if name.endswith(".txt")}
+
+    def read(path: str) -> str | None:
+        try:
+            return _text(archive.read(members[path])) if path in members else None
+        except (OSError, zipfile.BadZipFile) as error:
+            raise InputError(f"{place}: is damaged; download it again") from error
+
+    return read
+
+
+def _name(header: str) -> str:
+    header = header.strip().lower()
+    if header in _NAME_OF:
+        return _NAME_OF[header]
+    within = next((name for name in _WITHIN if name in header), "")
+    return within or ("findings" if _VIEWS.search(header) else header)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", errors="replace").replace("\r\n", "\n")
+
+
+def _lines(text: str) -> str:
+    return "\n".join(line.strip() for line in text.strip().splitlines())

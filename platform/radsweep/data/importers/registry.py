@@ -1,0 +1,44 @@
+"""The importers of `radsweep pack`, by name. A new one is its file and a line here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radsweep.data.folder import refuse_existing
+from radsweep.data.importers import chexpert, csv_table, mimic_cxr_jpg, nih, openi, roco, rsna
+from radsweep.data.importers.contract import Importer
+from radsweep.data.pack_settings import PackSettings
+from radsweep.errors import InputError
+
+if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
+    from radsweep.data.pack import Packed
+    from radsweep.data.spool import Progress
+
+IMPORTERS: dict[str, Importer] = {
+    "csv": csv_table.IMPORTER,
+    "mimic-cxr-jpg": mimic_cxr_jpg.IMPORTER,
+    "openi": openi.IMPORTER,
+    "chexpert": chexpert.IMPORTER,
+    "rsna": rsna.IMPORTER,
+    "nih": nih.IMPORTER,
+    "roco": roco.IMPORTER,
+}
+
+
+def pack_source(
+    name: str,
+    settings: PackSettings,
+    root: Path,
+    out: Path,
+    progress: Progress = lambda what, done, total: None,
+) -> Packed:
+    """Pack what the importer `name` finds under `root` into a new data set at `out`. Raises InputError."""
+    from radsweep.data.pack import pack
+
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder")
+    refuse_existing(out)  # before minutes of reading
+    source = IMPORTERS[name].read(settings, root, progress)
+    recorded = {"importer": name, **source.recorded}
+    return pack(source.rows, root, out, settings, source.needs, source=recorded, notes=source.notes, progress=progress)

@@ -1,0 +1,99 @@
+"""RSNA Pneumonia Detection Challenge (stage 2): DICOM images and labels of radiologists; there are no reports.
+
+Source: Shih et al., Radiology: Artificial Intelligence 2019 (https://www.kaggle.com/c/rsna-pneumonia-detection-challenge).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radsweep.data.importers.contract import Importer, Source, tracked
+from radsweep.data.importers.known import Known, find_known, image_files, known_table, optional
+from radsweep.data.labels import Labels, flag
+from radsweep.data.pack_settings import PackSettings
+from radsweep.data.rows import SourceRow
+from radsweep.data.studies import Needs
+from radsweep.errors import InputError
+
+if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
+    from radsweep.data.spool import Progress
+
+_FROM = "the RSNA Pneumonia Detection Challenge, https://www.kaggle.com/c/rsna-pneumonia-detection-challenge"
+_BOXES = Known(("stage_2_train_labels.csv",), _FROM)
+_CLASSES = Known(("stage_2_detailed_class_info.csv",), _FROM)
+_IMAGES = Known(("stage_2_train_images",), _FROM)
+_MAPPING = Known(
+    ("pneumonia-challenge-dataset-mappings_2018.json",),
+    "https://www.rsna.org/rsnai/ai-image-challenge/rsna-pneumonia-detection-challenge-2018",
+)
+TARGET = "Pneumonia"
+OPACITY, NORMAL, OTHER = "Lung Opacity", "Normal", "No Lung Opacity / Not Normal"
+
+
+class RsnaSettings(PackSettings):
+    """Options of `radsweep pack rsna`."""
+
+
+def read_rsna(settings: RsnaSettings, root: Path, progress: Progress) -> Source:
+    """A row for each image of stage_2_train_labels.csv, whose boxes are rows of their own there. Raises InputError."""
+    boxes_path, classes_path, images = find_known(root, _BOXES, _CLASSES, _IMAGES)
+    class_of = {row["patientId"]: row["class"] for row in known_table(classes_path, ("patientId", "class")).rows}
+    labels: dict[str, Labels] = {}
+    for number, row in enumerate(known_table(boxes_path, ("patientId", "Target")).rows, 1):
+        name = row["patientId"]
+        if name not in labels:
+            labels[name] = _labels(row["Target"], class_of.get(name, ""), f"{boxes_path}: row {number}")
+    mapping = optional(root, _MAPPING)
+    patient_of = _patients(mapping) if mapping else {}
+    rows = [
+        SourceRow(
+            number=number,
+            patient=patient_of.get(name, name),
+            files=image_files(f"{images.relative_to(root)}/{name}.dcm"),
+            view="Frontal",
+            labels=labels[name],
+        )
+        for number, name in enumerate(tracked(list(labels), progress), 1)
+    ]
+    notes = ["there are no reports: the images are no pairs, and serve adaptation and evaluation by labels"]
+    if not mapping:
+        notes.append(
+            f"each image counts as a patient of its own: {_MAPPING.names[0]} ({_MAPPING.comes_from}) in ROOT would "
+            "tell which are of one patient"
+        )
+    return Source(rows, Needs(report=False), {"splits": "by seed", "patients_from_mapping": bool(mapping)}, notes)
+
+
+def _labels(target: str, kind: str, where: str) -> Labels:
+    """Pneumonia as the challenge scored it, and the three exclusive classes; None where a table does not say."""
+    try:
+        pneumonia = flag(target)
+    except ValueError as error:
+        raise InputError(f"{where}: Target: expected 1 or 0") from error
+    known = kind in (OPACITY, NORMAL, OTHER)
+    return {TARGET: pneumonia} | {name: float(kind == name) if known else None for name in (OPACITY, NORMAL, OTHER)}
+
+
+def _patients(path: Path) -> dict[str, str]:
+    """Image of the challenge to patient of ChestX-ray14, from whose images they were taken (`00013774_026.png`)."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return {entry["subset_img_id"]: entry["img_id"].split("_")[0] for entry in entries}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: expected a JSON list of subset_img_id and img_id; it comes from {_MAPPING.comes_from}"
+        ) from error
+
+
+IMPORTER = Importer(
+    RsnaSettings,
+    read_rsna,
+    "Pack the RSNA Pneumonia Detection Challenge (DICOM and labels, no reports).\n\n"
+    "ROOT holds stage_2_train_images/, stage_2_train_labels.csv and stage_2_detailed_class_info.csv; with "
+    "pneumonia-challenge-dataset-mappings_2018.json there, images of one patient stay in one split. There are no "
+    "official splits of the labelled images: they are made by seed. The images are packed alone, for adaptation and "
+    "evaluation by labels.",
+    "/data/rsna my-shards --size 512",
+)

@@ -1,0 +1,79 @@
+"""Small trees in the layouts of published data sets, packed."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from radsweep.data.importers.registry import IMPORTERS, pack_source
+from radsweep.data.pack import describe
+from radsweep.data.schema import Manifest
+
+
+class Result(NamedTuple):
+    manifest: Manifest
+    studies: list[dict]  # as stored, labels a dict
+    dropped: list[dict[str, str]]  # private/dropped.csv
+    lines: list[str]  # for the terminal
+
+    def study(self, report: str) -> dict:
+        (found,) = [study for study in self.studies if study["report"] == report]
+        return found
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Compressed where the name ends in .gz."""
+    text = io.StringIO()
+    csv.writer(text).writerows([header, *rows])
+    data = text.getvalue().encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+def write_picture(path: Path, seed: int) -> None:
+    """16 x 16 noise of its own, in the format of the name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (16, 16), np.uint8)).save(path)
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Callable[..., Result]:
+    """`pack(name, root, **settings)`, into a new folder each time."""
+
+    def run(name: str, root: Path, **settings: object) -> Result:
+        out = tmp_path / f"out-{sum(path.name.startswith('out-') for path in tmp_path.iterdir())}"
+        packed = pack_source(name, IMPORTERS[name].settings(**settings), root, out)
+        studies = [
+            study | {"labels": dict(study["labels"])}
+            for shard in packed.manifest.shards
+            for study in pq.read_table(out / shard.path).to_pylist()
+        ]
+        with (out / "private" / "dropped.csv").open() as file:
+            return Result(packed.manifest, studies, list(csv.DictReader(file)), describe(packed))
+
+    return run
+
+
+@pytest.fixture
+def table() -> Callable[..., None]:
+    return write_csv
+
+
+@pytest.fixture
+def picture() -> Callable[[Path, int], None]:
+    return write_picture
+
+
+@pytest.fixture
+def counted() -> Callable[[Mapping[str, Mapping[str, int]]], dict[str, tuple[int, ...]]]:
+    """Counts by kind and split without those of kinds that are not there: {"pairs": (train, validation, test)}."""
+    return lambda counts: {kind: tuple(of.values()) for kind, of in counts.items() if any(of.values())}

@@ -1,0 +1,106 @@
+"""NIH ChestX-ray14 as downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from radsweep.errors import InputError
+
+Pack = Callable[..., Any]
+# As published: the header's brackets hold a comma, and each line ends in one.
+HEADER = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y],"
+)
+ENTRIES = [  # image, labels, patient, view, list, folder
+    ("00000001_000.png", "Cardiomegaly", 1, "PA", "train_val", "images_001"),
+    ("00000001_001.png", "Cardiomegaly|Emphysema", 1, "PA", "train_val", "images_001"),
+    ("00000002_000.png", "No Finding", 2, "AP", "train_val", "images_001"),
+    ("00000003_000.png", "Hernia", 3, "PA", "test", "images_002"),
+    ("00000004_000.png", "nan", 4, "PA", "test", "images_002"),
+    ("00000005_000.png", "Mass", 5, "PA", "", "images_002"),
+    ("00000006_000.png", "Mass", 6, "PA", "test", ""),
+    ("00000007_000.png", "Mass", 7, "PA", "test", "broken"),
+    ("00000003_000.png", "Hernia", 3, "PA", "test", ""),
+]
+
+
+@pytest.fixture
+def root(tmp_path: Path, picture: Callable[[Path, int], None]) -> Path:
+    root = tmp_path / "nih"
+    lines = [HEADER]
+    for seed, (name, labels, patient, view, _, folder) in enumerate(ENTRIES):
+        lines.append(f"{name},{labels},0,{patient},058Y,M,{view},2682,2749,0.143,0.143,")
+        if folder:
+            path = root / ("images_012" if folder == "broken" else folder) / "images" / name
+            picture(path, seed)
+            if folder == "broken":
+                path.write_bytes(path.read_bytes()[:60])
+    (root / "Data_Entry_2017.csv").write_text("\n".join(lines) + "\n")
+    for listed in ("train_val", "test"):
+        names = [name for name, *_, of, _ in ENTRIES if of == listed]
+        (root / f"{listed}_list.txt").write_text("\n".join(names))
+    return root
+
+
+def test_the_official_test_split_is_kept_and_validation_set_aside_by_patient(
+    pack: Pack, root: Path, counted: Callable[..., Any]
+) -> None:
+    packed = pack("nih", root, split_fractions=(0.5, 0.5, 0))
+    assert packed.manifest.patients["images"] == {"train": 1, "validation": 1, "test": 2}
+    assert sum(packed.manifest.studies["images"].values()) == 5
+    of_first = [study["split"] for study in packed.studies if study["labels"].get("Cardiomegaly") == 1]
+    assert len(of_first) == 2
+    assert len(set(of_first)) == 1
+    assert packed.manifest.dropped == {
+        "no split given": 1,
+        "image file not found": 1,
+        "unreadable image": 1,
+        "duplicate of another row": 1,
+    }
+    assert any("validation was set aside by patient and seed" in note for note in packed.manifest.notes)
+
+
+def test_labels_are_known_where_the_table_names_any(pack: Pack, root: Path) -> None:
+    packed = pack("nih", root)
+    hernia = next(study for study in packed.studies if study["labels"]["Hernia"] == 1)
+    assert (hernia["labels"]["Mass"], hernia["labels"]["No Finding"]) == (0, 0)
+    assert hernia["images"][0]["view"] == "PA"
+    unlabelled = [study for study in packed.studies if set(study["labels"].values()) == {None}]
+    assert len(unlabelled) == 1
+    assert set(packed.manifest.labels) == {"Cardiomegaly", "Emphysema", "Hernia", "Mass", "No Finding"}
+
+
+def test_images_in_one_folder_and_the_later_table_are_found_too(pack: Pack, root: Path) -> None:
+    expected = pack("nih", root).manifest.studies
+    (root / "images").mkdir()
+    for path in sorted(root.glob("images_*/images/*")):
+        path.rename(root / "images" / path.name)
+    (root / "Data_Entry_2017.csv").rename(root / "Data_Entry_2017_v2020.csv")
+    assert pack("nih", root).manifest.studies == expected
+
+
+def test_missing_lists_and_images_are_named(pack: Pack, root: Path) -> None:
+    (root / "train_val_list.txt").rename(root / "list.txt")
+    for folder in root.glob("images_*"):
+        folder.rename(root / f"x{folder.name}")
+    with pytest.raises(InputError) as raised:
+        pack("nih", root)
+    told, images = str(raised.value).splitlines()
+    assert "train_val_list.txt is missing; it comes with ChestX-ray14, https://nihcc.app.box.com" in told
+    assert "images_001.tar.gz to images_012" in images
+
+
+def test_an_image_in_both_lists_is_refused(pack: Pack, root: Path) -> None:
+    (root / "test_list.txt").write_text((root / "train_val_list.txt").read_text())
+    with pytest.raises(InputError, match=r"test_list\.txt: 3 of its images are in train_val_list\.txt too"):
+        pack("nih", root)
+
+
+def test_no_share_for_train_or_validation_is_refused(pack: Pack, root: Path) -> None:
+    with pytest.raises(InputError, match="--split-fractions: the test split is given here"):
+        pack("nih", root, split_fractions=(0, 0, 1))
