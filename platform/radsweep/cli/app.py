@@ -10,6 +10,7 @@ import typer
 
 from radsweep import __version__
 from radsweep.cli import data, experiments, results
+from radsweep.cli.doctor import doctor
 from radsweep.cli.status import status
 from radsweep.cli.sync import sync
 from radsweep.data.folder import no_room
@@ -40,6 +41,7 @@ for name, importer in IMPORTERS.items():
 _add(app, "inspect", data.inspect, "radsweep inspect my-shards")
 _add(app, "sweep", experiments.sweep, "radsweep sweep search_spaces/quickstart.yaml --set run.slots=1")
 _add(app, "train", experiments.train, "radsweep train search_spaces/quickstart.yaml --set data.pairs=300")
+_add(app, "doctor", doctor, "radsweep doctor search_spaces/quickstart.yaml")
 _add(app, "submit", experiments.submit, "radsweep submit search_spaces/quickstart.yaml --address http://HEAD:8265")
 _add(app, "evaluate", results.evaluate, "radsweep evaluate ~/radsweep/sweeps/ID/report/winner --data my-shards")
 _add(app, "status", status, "radsweep status low-data-ablation --watch")
