@@ -7,9 +7,10 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from radsweep.errors import InputError
 
@@ -29,34 +30,36 @@ def refuse_existing(out: Path) -> None:
 
 
 @contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
+def new_folder(out: Path, working: Collection[str] = ()) -> Iterator[Path]:
     """A temporary sibling of `out` to write into; renamed to `out` at the end, removed if anything is raised.
 
     A killed process leaves a `.OUT.partial-*` folder, which the next call for the same `out` removes. A lock
     on a file in it tells a killed process's folder from one that is still being written.
+
+    working: names of files that are no part of `out`. They outlive a process that was killed or interrupted, or that
+    failed for a reason which is no InputError: the next call with such names finds them in its folder.
     Raises InputError where `out` exists, is being written by another process, or the disk is full.
     """
     out = Path(os.path.abspath(out))
     refuse_existing(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(out)
-        partial = out.parent / f".{out.name}.partial-{secrets.token_hex(4)}"
-        partial.mkdir()
-        lock = (partial / _LOCK).open("x")
+        partial, lock = _taken_over(out, working) or _made(out)
     except OSError as error:
         raise InputError(f"cannot write beside {out}: {error.strerror}") from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         yield partial
-        (partial / _LOCK).unlink()
-        sync_tree(partial)
+        sync_tree(partial, without={_LOCK, *working})
         if os.path.lexists(out):
             raise InputError(f"{out} was made by another process meanwhile; nothing was changed there")
+        for name in (*working, _LOCK):
+            (partial / name).unlink(missing_ok=True)
+        sync(partial)
         os.rename(partial, out)
         sync(out.parent)
     except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
+        if not working or isinstance(error, InputError) or no_room(error):
+            shutil.rmtree(partial, ignore_errors=True)
         if isinstance(error, OSError) and no_room(error):
             raise InputError(f"no room left for {out} ({error.strerror}): free space there") from error
         raise
@@ -64,31 +67,71 @@ def new_folder(out: Path) -> Iterator[Path]:
         lock.close()
 
 
-def sync_tree(folder: Path) -> None:
-    """Flush every file and folder below `folder`, and itself, to the disk."""
+def sync_tree(folder: Path, without: Collection[str] = ()) -> None:
+    """Flush every file and folder below `folder`, and itself, to the disk; but for files of some names."""
     for base, _, files in os.walk(folder, topdown=False):
         for name in files:
-            sync(Path(base, name))
+            if name not in without:
+                sync(Path(base, name))
         sync(Path(base))
 
 
-def _remove_abandoned(out: Path) -> None:
-    prefix = f".{out.name}.partial-"
-    for left in [path for path in out.parent.iterdir() if path.name.startswith(prefix)]:
-        if _is_locked(left / _LOCK):
-            raise InputError(f"{out} is being written by another process: wait for it, or end it")
-        shutil.rmtree(left)
+Partial = tuple[Path, IO[bytes]]  # a folder, and the open file that locks it
 
 
-def _is_locked(path: Path) -> bool:
-    if not path.exists():
-        return False
-    with path.open("a") as file:
+def _taken_over(out: Path, working: Collection[str]) -> Partial | None:
+    """A killed process's folder with its working files alone, if there is one; other folders left are removed."""
+    taken: Partial | None = None
+    for path in _partials(out):
+        lock = _locked(path, out)
+        if taken is None and any((path / name).exists() for name in working):
+            _clear(path, keep={_LOCK, *working})
+            taken = path, lock
+        else:
+            shutil.rmtree(path)
+            lock.close()
+    return taken
+
+
+def _made(out: Path) -> Partial:
+    folder = out.parent / f".{out.name}.partial-{secrets.token_hex(4)}"
+    folder.mkdir()
+    lock = _locked(folder, out)
+    try:
+        for other in _partials(out):  # of a process that looked, as this one did, before either had made its own
+            if other != folder:
+                _locked(other, out).close()
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.close()
+        raise
+    return folder, lock
+
+
+def _partials(out: Path) -> list[Path]:
+    return sorted(path for path in out.parent.iterdir() if path.name.startswith(f".{out.name}.partial-"))
+
+
+def _locked(folder: Path, out: Path) -> IO[bytes]:
+    """The lock of a folder, ours until it is closed. Raises InputError where another process has it."""
+    with suppress(BlockingIOError, FileNotFoundError):  # held, or removed by the process that held it
+        file = (folder / _LOCK).open("ab")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+            if os.path.samestat(os.fstat(file.fileno()), (folder / _LOCK).stat()):
+                return file
+        except OSError:
+            file.close()
+            raise
+    raise InputError(f"{out} is being written by another process: wait for it, or end it")
+
+
+def _clear(folder: Path, keep: Collection[str]) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in keep:
+            path.unlink()
 
 
 def sync(path: Path) -> None:

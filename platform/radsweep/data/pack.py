@@ -13,11 +13,12 @@ from radsweep.data.duplicates import merged_ids, placeholders, same_person
 from radsweep.data.folder import new_folder
 from radsweep.data.pack_settings import PackSettings
 from radsweep.data.privacy import read_key, write_private
+from radsweep.data.reading import Reader, read_here
 from radsweep.data.rows import Dropped, SourceRow
 from radsweep.data.schema import Image, Manifest, Split, Study
 from radsweep.data.shards import write_shards
 from radsweep.data.splits import conflicts, majority, make_splits
-from radsweep.data.spool import Progress, Spool
+from radsweep.data.spool import FILES, Progress, Say, Spool
 from radsweep.data.studies import Draft, Needs, Picture, draft_studies
 from radsweep.errors import InputError
 
@@ -43,41 +44,42 @@ def pack(
     *,
     source: Mapping[str, str | int | float | bool],
     notes: Sequence[str] = (),
+    reader: Reader = read_here,
     progress: Progress = lambda what, done, total: None,
+    say: Say = lambda line: None,
 ) -> Packed:
     """Pack `rows`, whose files lie under `root`, into a new data set at `out`.
 
+    Killed or interrupted at any moment, it goes on when it is called again: pictures that were read are not read
+    again. The same rows and key give the same shards, byte by byte, whatever the reader and however often killed.
+
     Raises InputError where nothing is left to pack, a patient's given splits differ, or `out` cannot be written;
-    then nothing is written.
+    then nothing is written, and nothing kept.
     """
     key = read_key(settings.key_file) if settings.key_file else None
-    with new_folder(out) as folder:
-        spool_path = folder / ".spool"
-        with spool_path.open("w+b") as file:
-            spool = Spool(file)
-            dropped = [Dropped(row, row.fault) for row in rows if row.fault]
-            sound = [row for row in rows if not row.fault]
-            spool.fill(root, (path for row in sound for path in row.files), settings.size, progress)
-            pictures, faults, person_of = _look(sound, spool)
-            drafts, more = draft_studies(sound, pictures, faults, person_of, needs, settings.missing)
-            dropped = sorted([*dropped, *more], key=lambda drop: drop.row.number)
-            counts = Counter(drop.reason for drop in dropped)
-            if not drafts:
-                listed = ", ".join(f"{reason}: {count}" for reason, count in counts.most_common())
-                raise InputError(f"{root}: none of {len(rows)} rows can be packed ({listed})")
-            split_of, moved = _splits(drafts, settings)
-            one_person = merged_ids(person_of)
-            packed = len(rows) - len(dropped)
-            manifest = write_shards(
-                folder,
-                _studies(drafts, split_of, spool, progress),
-                name=settings.name or out.name,
-                source={"version": __version__, **_recorded(settings), **source, "rows": len(rows), "packed": packed},
-                dropped=dict(counts.most_common()),
-                notes=[*notes, *_notes(one_person, moved)],
-                key=key,
-            )
-        spool_path.unlink()
+    with new_folder(out, FILES) as folder, Spool(folder, root, settings.size) as spool:
+        dropped = [Dropped(row, row.fault) for row in rows if row.fault]
+        sound = [row for row in rows if not row.fault]
+        spool.fill((path for row in sound for path in row.files), reader, progress, say)
+        pictures, faults, person_of = _look(sound, spool)
+        drafts, more = draft_studies(sound, pictures, faults, person_of, needs, settings.missing)
+        dropped = sorted([*dropped, *more], key=lambda drop: drop.row.number)
+        counts = Counter(drop.reason for drop in dropped)
+        if not drafts:
+            listed = ", ".join(f"{reason}: {count}" for reason, count in counts.most_common())
+            raise InputError(f"{root}: none of {len(rows)} rows can be packed ({listed})")
+        split_of, moved = _splits(drafts, settings)
+        one_person = merged_ids(person_of)
+        packed = len(rows) - len(dropped)
+        manifest = write_shards(
+            folder,
+            _studies(drafts, split_of, spool, progress),
+            name=settings.name or out.name,
+            source={"version": __version__, **_recorded(settings), **source, "rows": len(rows), "packed": packed},
+            dropped=dict(counts.most_common()),
+            notes=[*notes, *_notes(one_person, moved)],
+            key=key,
+        )
         listing = ((drop.row.number, drop.reason, " ".join(drop.row.files)) for drop in dropped)
         write_private(folder, "dropped.csv", ("row", "reason", "path"), listing)
         write_private(

@@ -1,77 +1,83 @@
-"""The source's pictures, each decoded once and set down in one file until the shards are written."""
+"""The source's pictures, each read once and set down in one file until the shards are written, kill or no kill."""
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from radsweep.data.pictures import BlankError, PictureError
-from radsweep.data.rows import BLANK_IMAGE, NO_IMAGE, UNREADABLE
-from radsweep.data.source import Picture, read_picture
+import PIL
+
+from radsweep import __version__
+from radsweep.data.reading import Reader, state_of
+from radsweep.data.rows import NO_IMAGE, UNREADABLE
+from radsweep.data.spool_index import Stored, add, take_over
+from radsweep.errors import InputError
 
 Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
+Say = Callable[[str], None]  # a line for the packer's terminal
 
-
-@dataclass(frozen=True)
-class Stored:
-    """Where a picture stands in the spool, and the hash of its pixels; or the fault that kept it out."""
-
-    offset: int = 0
-    length: int = 0
-    pixels: str = ""
-    fault: str = ""
+_PICTURES, _INDEX = ".spool", ".spool.index"
+FILES = (_PICTURES, _INDEX)
 
 
 class Spool:
-    """Pictures by path, on disk: memory holds a few at a time. Threads decode, since decoders free the GIL."""
+    """Pictures by path, on disk: memory holds a few at a time.
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    In a folder with the FILES of an earlier process that packed the same root in the same way, what that one read is
+    not read again, unless the source's file has changed.
+    """
+
+    def __init__(self, folder: Path, root: Path, longest: int | None) -> None:
+        self._root, self._longest = root, longest
+        self._file, self._index = _open(folder / _PICTURES), _open(folder / _INDEX)
+        made = {"root": os.path.realpath(root), "longest": longest, "radsweep": __version__, "pillow": PIL.__version__}
+        self._known, end = take_over(self._index, made, self._file.seek(0, os.SEEK_END))
+        self._file.truncate(end)
         self.pictures: dict[str, Stored] = {}
 
-    def fill(self, root: Path, paths: Iterable[str], longest: int | None, progress: Progress) -> None:
-        todo = list(dict.fromkeys(paths))
-        for done, (path, result) in enumerate(_in_order(root, todo, longest), 1):
-            if isinstance(result, Picture):
-                self.pictures[path] = Stored(self._file.tell(), len(result.data), result.pixels)
-                self._file.write(result.data)
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._index.close()
+
+    def fill(self, paths: Iterable[str], reader: Reader, progress: Progress, say: Say) -> None:
+        """Read the pictures at `paths` (relative to the root), but for those that an earlier process read."""
+        wanted, todo = list(dict.fromkeys(paths)), []
+        for path in wanted:
+            stored, state = self._known.get(path, (None, None))
+            if stored and state == state_of(self._root / path):
+                self.pictures[path] = stored
             else:
-                self.pictures[path] = Stored(fault=result)
+                todo.append(path)
+        self._known = {}
+        if self.pictures:
+            say(f"going on: {len(self.pictures):,} of {len(wanted):,} pictures are read already")
+        at = self._file.seek(0, os.SEEK_END)
+        for done, reading in enumerate(reader(self._root, todo, self._longest), 1):
+            data = reading.data
+            stored = Stored(at, len(data), zlib.crc32(data), reading.pixels, reading.fault)
+            self.pictures[reading.path] = stored
+            at += self._file.write(data)
+            if reading.fault not in (NO_IMAGE, UNREADABLE):  # these are tried again: the file may be put right
+                self._file.flush()  # before the index tells of it
+                add(self._index, reading.path, stored, reading.state)
             progress("reading pictures", done, len(todo))
 
     def read(self, path: str) -> bytes:
+        """The picture as it is to be stored. Raises InputError where the disk has not kept it."""
         stored = self.pictures[path]
         self._file.seek(stored.offset)
-        return self._file.read(stored.length)
+        data = self._file.read(stored.length)
+        if zlib.crc32(data) != stored.checksum:
+            raise InputError("pictures that an interrupted pack had read are damaged: give the command again")
+        return data
 
 
-def _in_order(root: Path, paths: list[str], longest: int | None) -> Iterator[tuple[str, Picture | str]]:
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[tuple[str, Future[Picture | str]]] = deque()
-        try:
-            for path in paths:
-                waiting.append((path, pool.submit(_read, root / path, longest)))
-                if len(waiting) > 4 * workers:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
-
-
-def _read(path: Path, longest: int | None) -> Picture | str:
-    try:
-        return read_picture(path, longest)
-    except BlankError:
-        return BLANK_IMAGE
-    except PictureError:
-        return UNREADABLE if os.path.exists(path) else NO_IMAGE
+def _open(path: Path) -> BinaryIO:
+    """A file that its owner alone can read, for paths may hold patients' ids."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")

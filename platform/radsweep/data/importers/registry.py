@@ -13,7 +13,8 @@ from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
     from radsweep.data.pack import Packed
-    from radsweep.data.spool import Progress
+    from radsweep.data.reading import Reader
+    from radsweep.data.spool import Progress, Say
 
 IMPORTERS: dict[str, Importer] = {
     "csv": csv_table.IMPORTER,
@@ -32,13 +33,31 @@ def pack_source(
     root: Path,
     out: Path,
     progress: Progress = lambda what, done, total: None,
+    say: Say = lambda line: None,
+    reader: Reader | None = None,
 ) -> Packed:
-    """Pack what the importer `name` finds under `root` into a new data set at `out`. Raises InputError."""
+    """Pack what the importer `name` finds under `root` into a new data set at `out`. Raises InputError.
+
+    progress and say: are told how far it is, and lines for the terminal. reader: reads the pictures, elsewhere than
+    in this process's threads.
+    """
     from radsweep.data.pack import pack
+    from radsweep.data.reading import read_here
 
     if not root.is_dir():
         raise InputError(f"{root}: no such folder")
     refuse_existing(out)  # before minutes of reading
     source = IMPORTERS[name].read(settings, root, progress)
     recorded = {"importer": name, **source.recorded}
-    return pack(source.rows, root, out, settings, source.needs, source=recorded, notes=source.notes, progress=progress)
+    return pack(
+        source.rows,
+        root,
+        out,
+        settings,
+        source.needs,
+        source=recorded,
+        notes=source.notes,
+        reader=reader or read_here,
+        progress=progress,
+        say=say,
+    )
