@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -285,35 +280,3 @@ def test_bad_settings_are_refused() -> None:
                 {"split_fractions": (0.5, 0.1, 0.1)}, {"size": 1}):  # fmt: skip
         with pytest.raises(ValidationError):
             CsvSettings(**bad)
-
-
-def test_a_killed_pack_leaves_nothing_that_looks_whole_and_the_next_succeeds(
-    tree: Tree, make_png: Callable[..., bytes]
-) -> None:
-    count = 600
-    root = tree([row("1.png", f"p{i}", f"Report {i}.") for i in range(3)], {})
-    rows = "".join(f"{i}.png,p{i},Report {i}.\n" for i in range(count))
-    (root / "metadata.csv").write_text("image,patient,notes\n" + rows)
-    for i in range(count):
-        (root / "images" / f"{i}.png").write_bytes(make_png(i, 96))
-    out = root.parent / "out"
-    script = f"""
-import sys
-from pathlib import Path
-from radsweep.data.importers.csv_settings import CsvSettings
-from radsweep.data.importers.registry import pack_source
-pack_source("csv", CsvSettings(**{BASIC!r}), Path(sys.argv[1]), Path(sys.argv[2]))
-"""
-    for stage in (".spool", "pairs"):
-        process = subprocess.Popen([sys.executable, "-c", script, str(root), str(out)])
-        while process.poll() is None and not any(root.parent.glob(f".out.partial-*/{stage}")):
-            time.sleep(0.001)
-        os.kill(process.pid, signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        assert not out.exists()
-        for partial in root.parent.glob(".out.partial-*"):
-            with pytest.raises(InputError):
-                read_manifest(partial)
-    assert pack(root).packed == count
-    assert sorted(path.name for path in root.parent.iterdir()) == ["out", "source"]
-    assert sum(shard.rows for shard in read_manifest(out).shards) == count
