@@ -20,7 +20,6 @@ from radsweep.data.importers.csv_settings import CsvSettings
 from radsweep.data.importers.registry import pack_source
 from radsweep.data.pack import Packed, describe
 from radsweep.data.pictures import decode
-from radsweep.data.shards import read_manifest
 from radsweep.errors import InputError
 
 Tree = Callable[..., Path]
