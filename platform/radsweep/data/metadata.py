@@ -5,6 +5,7 @@ Sources: PNG specification, third edition, section 5; ITU-T T.81 annex B (JPEG),
 
 from __future__ import annotations
 
+import re
 import struct
 
 from radsweep.data.pictures import PictureError
@@ -13,6 +14,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _SOI, _EOI, _SOS, _COM, _APP0, _APP14 = 0xD8, 0xD9, 0xDA, 0xFE, 0xE0, 0xEE
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 
 
@@ -71,10 +73,7 @@ def _strip_jpeg(data: bytes) -> bytes:
 
 def _end_of_scan(data: bytes, at: int) -> int:
     """Where the next marker stands that is neither a stuffed zero nor a restart."""
-    while True:
-        at = data.find(b"\xff", at)
-        if at < 0 or at + 1 >= len(data):
-            raise PictureError("cut off")
-        if data[at + 1] != 0x00 and not 0xD0 <= data[at + 1] <= 0xD7 and data[at + 1] != 0xFF:
-            return at
-        at += 1 if data[at + 1] == 0xFF else 2
+    found = _MARKER.search(data, at)
+    if not found:
+        raise PictureError("cut off")
+    return found.start()

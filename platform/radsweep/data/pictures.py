@@ -13,13 +13,17 @@ Policies, the same at pack time and in training:
 from __future__ import annotations
 
 import io
+import zlib
+from contextlib import suppress
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image, ImageOps
 
 MAX_PIXELS = 80_000_000  # a radiograph has 5 to 25 million; more is a decompression bomb
 FORMATS = ("PNG", "JPEG")
 _ORIENTATION = 0x0112
+_PNG_TEXTS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # chunks that may hold EXIF or XMP
 _WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
@@ -33,7 +37,12 @@ class BlankError(PictureError):
 
 def decode(data: bytes) -> np.ndarray:
     """The picture as stored: [H, W] or [H, W, 3], uint8 or (grey alone) uint16. Raises PictureError."""
-    return _array(_open(data))
+    return array_of(open_plain(data))
+
+
+def open_plain(data: bytes) -> Image.Image:
+    """The picture that `decode` gives the values of, in mode L, RGB or a wide grey one. Raises PictureError."""
+    return _plain(_open(data))
 
 
 def prepare(data: bytes, size: int, channels: int) -> np.ndarray:
@@ -42,7 +51,7 @@ def prepare(data: bytes, size: int, channels: int) -> np.ndarray:
     A JPEG much larger than `size` is decoded at a half, quarter or eighth (at least twice `size`): faster, and
     within a few grey levels of the full decoding.
     """
-    return to_square(_array(_open(data, size, channels)), size, channels)
+    return to_square(array_of(_plain(_open(data, size, channels))), size, channels)
 
 
 def to_square(image: np.ndarray, size: int, channels: int) -> np.ndarray:
@@ -65,18 +74,21 @@ def to_8_bit(image: np.ndarray) -> np.ndarray:
     return np.round(image.astype(np.float32) * (255 / (2**bits - 1))).astype(np.uint8)
 
 
-def shrink(picture: Image.Image, longest: int) -> Image.Image:
-    """A picture whose longest side is at most `longest`."""
-    return _resize(picture, longest) if max(picture.size) > longest else picture
+def shrink(picture: Image.Image, longest: int, *, quickly: bool = False) -> Image.Image:
+    """A picture whose longest side is at most `longest`.
+
+    quickly: where that is less than half, blocks of pixels are averaged first; within 3 grey levels of the other way.
+    """
+    return _resize(picture, longest, 1.1 if quickly else None) if max(picture.size) > longest else picture
 
 
-def encode(image: np.ndarray, *, lossless: bool) -> bytes:
+def encode(picture: Image.Image, *, lossless: bool) -> bytes:
     """PNG, or JPEG at quality 92 without colour subsampling."""
     file = io.BytesIO()
-    if lossless:
-        Image.fromarray(image).save(file, "PNG", compress_level=4)
+    if lossless:  # run lengths alone: radiographs get as small as with zlib's search for repeats, in half the time
+        picture.save(file, "PNG", compress_type=zlib.Z_RLE)
     else:
-        Image.fromarray(image).save(file, "JPEG", quality=92, subsampling=0)
+        picture.save(file, "JPEG", quality=92, subsampling=0)
     return file.getvalue()
 
 
@@ -84,11 +96,37 @@ def shape_and_turn(data: bytes) -> tuple[int, int, bool]:
     """Height and width as `decode` gives them, and whether EXIF turns the picture; the header alone is read."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-            orientation = picture.getexif().get(_ORIENTATION, 1)
+            if picture.format == "PNG" and not any(kind in data for kind in _PNG_TEXTS):
+                orientation = 1  # to look for it, Pillow would decode the whole picture
+            else:
+                orientation = picture.getexif().get(_ORIENTATION, 1)
             height, width = picture.height, picture.width
     except Exception as error:
         raise PictureError("neither PNG nor JPEG") from error
     return (width, height, True) if orientation >= 5 else (height, width, orientation != 1)
+
+
+def array_of(picture: Image.Image) -> np.ndarray:
+    """Values of a picture of `open_plain`, to be read only: uint8 [H, W] or [H, W, 3], or uint16 [H, W]."""
+    if picture.mode in _WIDE:
+        return np.clip(np.asarray(picture), 0, 65535).astype(np.uint16)
+    if picture.mode == "L":
+        with suppress(ValueError):  # the picture's own memory, unless it lies in pieces (16 million pixels or more)
+            return pa.array(picture).to_numpy().reshape(picture.height, picture.width)
+    return np.asarray(picture)
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    """The same in mode L or RGB, or a wide grey one: no transparency, palette or further colour space."""
+    if picture.mode in _WIDE:
+        return picture
+    if picture.has_transparency_data:
+        grey = picture.mode in ("L", "LA", "La")
+        black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, picture.convert("RGBA")).convert("L" if grey else "RGB")
+    if picture.mode not in ("L", "RGB"):
+        return picture.convert("L" if picture.mode == "1" else "RGB")
+    return picture
 
 
 def _open(data: bytes, size: int | None = None, channels: int = 3) -> Image.Image:
@@ -99,26 +137,15 @@ def _open(data: bytes, size: int | None = None, channels: int = 3) -> Image.Imag
         if size and picture.mode in ("L", "RGB"):
             picture.draft("L" if channels == 1 else picture.mode, (2 * size, 2 * size))
         picture.load()
-        return ImageOps.exif_transpose(picture)
+        ImageOps.exif_transpose(picture, in_place=True)
+        return picture
     except PictureError:
         raise
     except Exception as error:  # decoders raise whatever broken bytes lead them to
         raise PictureError("broken, cut off, or neither PNG nor JPEG") from error
 
 
-def _array(picture: Image.Image) -> np.ndarray:
-    if picture.mode in _WIDE:
-        return np.clip(np.asarray(picture), 0, 65535).astype(np.uint16)
-    if picture.has_transparency_data:
-        grey = picture.mode in ("L", "LA", "La")
-        black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
-        picture = Image.alpha_composite(black, picture.convert("RGBA")).convert("L" if grey else "RGB")
-    elif picture.mode not in ("L", "RGB"):
-        picture = picture.convert("L" if picture.mode == "1" else "RGB")
-    return np.asarray(picture)
-
-
-def _resize(picture: Image.Image, longest: int) -> Image.Image:
+def _resize(picture: Image.Image, longest: int, reducing_gap: float | None = None) -> Image.Image:
     scale = longest / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.BILINEAR)
+    return picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=reducing_gap)
