@@ -84,6 +84,14 @@ def test_retrieval_at_scale_says_what_it_took() -> None:
     assert figures["metrics"]["text_to_image_same_text/recall_at_10"] > 0.1  # the signal is found
 
 
+def test_packing_is_compared_with_a_plain_pool() -> None:
+    figures = figures_of("pack")
+    for kind in (figures, figures["png"]):
+        assert kind["images"] > 0
+        # one run of each side, so that the ratio is that of the rates
+        assert kind["ratio"] == pytest.approx(kind["ours_images_per_s"] / kind["pool_images_per_s"])
+
+
 def test_the_local_loss_equals_the_direct_formula() -> None:
     figures = figures_of("local_loss")
     assert figures["max_abs_difference"] < 1e-5

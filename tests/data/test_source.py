@@ -81,6 +81,15 @@ def test_a_large_picture_is_shrunk_in_the_kind_of_format_it_had(tmp_path: Path, 
         assert decode(read_picture(path, longest=60).data).shape == (40, 60, 3)
 
 
+def test_a_picture_shrunk_quickly_differs_little_from_one_filtered_at_full_size(tmp_path: Path) -> None:
+    coarse = Image.fromarray(np.random.default_rng(0).integers(0, 256, (125, 100), np.uint8))
+    large = coarse.resize((1600, 2000), Image.Resampling.BICUBIC)
+    stored = decode(read_picture(save(tmp_path / "a.png", large), longest=224).data)
+    slow = np.asarray(large.resize((179, 224), Image.Resampling.BILINEAR))
+    assert stored.shape == slow.shape
+    assert 0 < np.abs(stored.astype(int) - slow).max() <= 4
+
+
 def test_a_16_bit_png_stays_16_bit(tmp_path: Path) -> None:
     wide = np.arange(2400, dtype=np.uint16).reshape(40, 60) * 27
     path = save(tmp_path / "a.png", Image.fromarray(wide))

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from radsweep.cli.arguments import Json
 from radsweep.cli.settings import takes_settings
+from radsweep.data.folder import refuse_existing
 from radsweep.data.importers.registry import IMPORTERS, pack_source
 from radsweep.data.pack_settings import PackSettings
 
+if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
+    from radsweep.data.reading import Reader
+
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="New folder for the data set.")]
 Root = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the source: its images, and its tables.")]
+Ray = Annotated[
+    bool | None,
+    typer.Option(help="Read pictures with Ray, on a cluster where RAY_ADDRESS names one; then it is the default."),
+]
 Shards = Annotated[Path, typer.Argument(metavar="SHARDS", help="Folder of a packed data set.")]
 
 
@@ -39,14 +48,20 @@ def pack_command(name: str) -> Callable[..., None]:
     """The command `radsweep pack NAME`."""
     importer = IMPORTERS[name]
 
-    def pack(settings: PackSettings, root: Root, out: Out, as_json: Json = False) -> None:
+    def pack(settings: PackSettings, root: Root, out: Out, ray: Ray = None, as_json: Json = False) -> None:
         from radsweep.cli.output import stages
         from radsweep.data.pack import describe
         from radsweep.sweep.progress import Console
 
         console = Console()
-        with stages(console) as progress:
-            packed = pack_source(name, settings, root, out, progress)
+        refuse_existing(out)
+        reader = _ray_reader() if ray or (ray is None and os.environ.get("RAY_ADDRESS")) else None
+        try:
+            with stages(console) as progress:
+                packed = pack_source(name, settings, root, out, progress, console.say, reader)
+        except (KeyboardInterrupt, OSError):
+            console.say("stopped: the same command goes on from here")
+            raise
         for line in describe(packed):
             console.say(line)
         if as_json:
@@ -56,6 +71,15 @@ def pack_command(name: str) -> Callable[..., None]:
 
     pack.__doc__ = importer.about
     return takes_settings(importer.settings)(pack)
+
+
+def _ray_reader() -> Reader:
+    """Joins or starts the Ray that reads."""
+    from radsweep.data.reading_ray import read_on_ray
+    from radsweep.sweep.cluster import connect
+
+    connect()
+    return read_on_ray
 
 
 def inspect(shards: Shards, as_json: Json = False) -> None:

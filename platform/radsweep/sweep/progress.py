@@ -54,12 +54,16 @@ class Console:
 
     def _lines(self, name: str, total: int | None) -> Callable[[int], None]:
         self.say(name + (f" ({total:,})" if total else ""))
-        last = time.monotonic()
+        start = last = time.monotonic()
 
         def advance(done: int) -> None:
             nonlocal last
-            if time.monotonic() - last >= LINE_EVERY:
-                last = time.monotonic()
-                self.say(f"{name}: {done:,}" + (f" of {total:,}" if total else ""))
+            now = time.monotonic()
+            if now - last >= LINE_EVERY:
+                last = now
+                left = (
+                    f" of {total:,}, {duration((now - start) / done * (total - done))} left" if total and done else ""
+                )
+                self.say(f"{name}: {done:,}{left}")
 
         return advance

@@ -1,0 +1,25 @@
+"""What a log is told of long work."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+from rich.console import Console as Terminal
+
+from radsweep.sweep.progress import Console
+
+
+def test_a_log_gets_a_line_now_and_then_with_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter((0.0, 1.0, 20.0, 21.0, 40.0))  # the start, and each call
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    said = io.StringIO()
+    with Console(Terminal(file=said, width=200)).task("Reading pictures", 4000) as advance:
+        for done in (10, 1000, 1100, 2500):
+            advance(done)
+    assert said.getvalue().splitlines() == [
+        "Reading pictures (4,000)",
+        "Reading pictures: 1,000 of 4,000, 60 s left",
+        "Reading pictures: 2,500 of 4,000, 24 s left",
+    ]
