@@ -136,6 +136,7 @@ def _open(data: bytes, size: int | None = None, channels: int = 3) -> Image.Imag
             raise PictureError(f"larger than {MAX_PIXELS:,} pixels")
         if size and picture.mode in ("L", "RGB"):
             picture.draft("L" if channels == 1 else picture.mode, (2 * size, 2 * size))
+        picture.decodermaxblock = max(picture.decodermaxblock, len(data))  # at once: a pause costs a row decoded again
         picture.load()
         ImageOps.exif_transpose(picture, in_place=True)
         return picture

@@ -13,7 +13,7 @@ from radsweep.data.pictures import BlankError, PictureError
 from radsweep.data.rows import BLANK_IMAGE, NO_IMAGE, UNREADABLE
 from radsweep.data.source import read_picture
 
-_AT_ONCE = 8  # files a thread is given
+_AT_ONCE = 4  # files a thread is given
 
 
 class State(NamedTuple):
