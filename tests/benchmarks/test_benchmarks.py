@@ -92,6 +92,15 @@ def test_packing_is_compared_with_a_plain_pool() -> None:
         assert kind["ratio"] == pytest.approx(kind["ours_images_per_s"] / kind["pool_images_per_s"])
 
 
+@NEEDS_MINUTES
+def test_a_pack_killed_twice_holds_every_pair_once() -> None:
+    figures = figures_of("pack_many")
+    assert figures["pairs"] == figures["images"]
+    first, second = figures["read_at_kills"]
+    assert 0 < first < second < figures["images"]
+    assert 0 < figures["peak_mb"] < figures["tenth_peak_mb"] + 60
+
+
 def test_the_local_loss_equals_the_direct_formula() -> None:
     figures = figures_of("local_loss")
     assert figures["max_abs_difference"] < 1e-5

@@ -52,9 +52,10 @@ def new_folder(out: Path, working: Collection[str] = ()) -> Iterator[Path]:
         sync_tree(partial, without={_LOCK, *working})
         if os.path.lexists(out):
             raise InputError(f"{out} was made by another process meanwhile; nothing was changed there")
-        for name in (*working, _LOCK):
+        for name in working:
             (partial / name).unlink(missing_ok=True)
         sync(partial)
+        (partial / _LOCK).unlink()
         os.rename(partial, out)
         sync(out.parent)
     except BaseException as error:

@@ -29,7 +29,7 @@ PLACEHOLDERS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be a million
 class SourceRow:
     """One row. `files` are relative to the source's root; `study` is None where each row is a study of its own.
 

@@ -47,14 +47,15 @@ class Spool:
 
     def fill(self, paths: Iterable[str], reader: Reader, progress: Progress, say: Say) -> None:
         """Read the pictures at `paths` (relative to the root), but for those that an earlier process read."""
-        wanted, todo = list(dict.fromkeys(paths)), []
-        for path in wanted:
-            stored, state = self._known.get(path, (None, None))
-            if stored and state == state_of(self._root / path):
+        wanted = list(dict.fromkeys(paths))
+        known = [path for path in wanted if path in self._known]
+        for done, path in enumerate(known, 1):
+            stored, state = self._known[path]
+            if state == state_of(self._root / path):
                 self.pictures[path] = stored
-            else:
-                todo.append(path)
+            progress("looking for changed files", done, len(known))
         self._known = {}
+        todo = [path for path in wanted if path not in self.pictures]
         if self.pictures:
             say(f"going on: {len(self.pictures):,} of {len(wanted):,} pictures are read already")
         at = self._file.seek(0, os.SEEK_END)

@@ -21,7 +21,7 @@ class Needs:
     without_image: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A study before it gets its split. Paths are unique in it, and so are the pictures they show."""
 
