@@ -51,6 +51,22 @@ def test_pack_csv_prints_the_new_folder_and_tells_what_was_dropped_and_why(run: 
     assert sum(manifest.patients["pairs"].values()) == 10
 
 
+def test_a_pack_that_was_stopped_says_that_it_can_go_on_and_then_that_it_does(
+    run: Run, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr("radsweep.data.pack.draft_studies", interrupted)
+        ended = run("pack", "csv", source, "shards", *CSV)
+    assert ended.code not in (0, 2)
+    assert "stopped: the same command goes on from here" in ended.err
+    again = run("pack", "csv", source, "shards", *CSV)
+    assert (again.code, again.out) == (0, "shards\n")
+    assert "going on: 13 of 13 pictures are read already" in again.err
+
+
 def test_pack_csv_as_json_prints_the_manifest_without_its_shards(run: Run, source: Path) -> None:
     options = ("--keep", "modality=X-ray", "--keep", "modality=CT", "--split-fractions", "0.5", "0.25", "0.25")
     ended = run("pack", "csv", source, "shards", *CSV, *options, "--seed", "3", "--size", "16", "--json")

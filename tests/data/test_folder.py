@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from radsweep.data import folder
 from radsweep.data.folder import new_folder
 from radsweep.errors import InputError
 
@@ -34,8 +35,8 @@ def test_a_killed_writer_is_cleared_away_by_the_next(tmp_path: Path, writer: sub
     writer.kill()
     writer.wait()
     assert [path.name.startswith(".out.partial-") for path in tmp_path.iterdir()] == [True]
-    with new_folder(tmp_path / "out") as folder:
-        (folder / "whole").write_text("whole")
+    with new_folder(tmp_path / "out") as made:
+        (made / "whole").write_text("whole")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["whole"]
 
@@ -48,3 +49,14 @@ def test_a_living_writer_is_left_alone(tmp_path: Path, writer: subprocess.Popen[
     finally:
         writer.kill()
         writer.wait()
+
+
+def test_of_two_that_looked_before_either_had_begun_the_second_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with new_folder(tmp_path / "out") as first:
+        monkeypatch.setattr(folder, "_taken_over", lambda out, working: None)
+        with pytest.raises(InputError, match="being written by another process"), new_folder(tmp_path / "out"):
+            pass
+        (first / "whole").write_text("whole")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "whole"]
