@@ -55,8 +55,8 @@ def new_folder(out: Path, working: Collection[str] = ()) -> Iterator[Path]:
         for name in working:
             (partial / name).unlink(missing_ok=True)
         sync(partial)
-        (partial / _LOCK).unlink()
         os.rename(partial, out)
+        (out / _LOCK).unlink()  # not before: unlocked, the folder would be another call's to remove
         sync(out.parent)
     except BaseException as error:
         if not working or isinstance(error, InputError) or no_room(error):
