@@ -38,17 +38,21 @@ def compare(folder: Path, kind: str, shape: tuple[int, int], images: int, repeat
     """Both sides in turn; medians, the ratio's of neighbouring runs."""
     tell(f"making {images} {kind} files of {shape[0]} x {shape[1]}")
     make_source(folder / "source", kind, shape, images)
-    seconds: dict[str, list[float]] = {"ours": [], "pool": []}
+    took: dict[str, list[tuple[float, float]]] = {"ours": [], "pool": []}
     for number in range(repeats):
         for side, work in (("ours", ours), ("pool", pool)):
-            seconds[side].append(timed(partial(work, folder / "source", folder / f"{side}{number}")))
-        tell(f"{kind}, repeat {number}: ours {seconds['ours'][-1]:.2f} s, pool {seconds['pool'][-1]:.2f} s")
-    ratios = [pool_s / ours_s for ours_s, pool_s in zip(seconds["ours"], seconds["pool"], strict=True)]
+            took[side].append(timed(partial(work, folder / "source", folder / f"{side}{number}")))
+        tell(f"{kind}, repeat {number}: ours {took['ours'][-1][0]:.2f} s, pool {took['pool'][-1][0]:.2f} s")
+    ratios = [pool_s / ours_s for (ours_s, _), (pool_s, _) in zip(took["ours"], took["pool"], strict=True)]
+    ours_s, ours_cpu_s = map(statistics.median, zip(*took["ours"], strict=True))
+    pool_s, pool_cpu_s = map(statistics.median, zip(*took["pool"], strict=True))
     return {
         "images": images,
-        "ours_images_per_s": images / statistics.median(seconds["ours"]),
-        "pool_images_per_s": images / statistics.median(seconds["pool"]),
+        "ours_images_per_s": images / ours_s,
+        "pool_images_per_s": images / pool_s,
         "ratio": statistics.median(ratios),
+        "ours_cpu_s": ours_cpu_s / images,
+        "pool_cpu_s": pool_cpu_s / images,
     }
 
 
@@ -87,10 +91,11 @@ def shrink_one(out: Path, path: Path) -> None:
     picture.save(out / f"{path.stem}.jpg", quality=92)
 
 
-def timed(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
+def timed(work: Callable[[], None]) -> tuple[float, float]:
+    """Seconds on the clock, and of all cores together: these tell something on a busy machine too."""
+    start, before = time.perf_counter(), sum(os.times()[:4])
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, sum(os.times()[:4]) - before
 
 
 if __name__ == "__main__":
