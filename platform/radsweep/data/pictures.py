@@ -77,9 +77,10 @@ def to_8_bit(image: np.ndarray) -> np.ndarray:
 def shrink(picture: Image.Image, longest: int, *, quickly: bool = False) -> Image.Image:
     """A picture whose longest side is at most `longest`.
 
-    quickly: where that is less than a quarter, blocks of pixels are averaged first; that changes less than JPEG does.
+    quickly: where that is a third or less, blocks of pixels are averaged first: on average that changes less than
+    storing the picture as JPEG does.
     """
-    return _resize(picture, longest, 2.0 if quickly else None) if max(picture.size) > longest else picture
+    return _resize(picture, longest, 1.5 if quickly else None) if max(picture.size) > longest else picture
 
 
 def encode(picture: Image.Image, *, lossless: bool) -> bytes:
