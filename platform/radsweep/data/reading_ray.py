@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-import ray
+import ray.data  # here, since it sets up its own logging, which whoever connects to Ray then quietens
 
 from radsweep.data.reading import Reading, State, read_file
 
