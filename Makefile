@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: demo test chaos lint format bench clean
 
 demo: .venv/installed
-	$(BIN)/radsweep sweep search_spaces/quickstart.yaml --set run.store=demo
+	$(BIN)/radsweep demo
 
 test: .venv/installed
 	$(BIN)/python -m pytest -m "not slow"

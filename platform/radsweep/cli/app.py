@@ -10,6 +10,7 @@ import typer
 
 from radsweep import __version__
 from radsweep.cli import data, experiments, results
+from radsweep.cli.demo import demo
 from radsweep.cli.status import status
 from radsweep.cli.sync import sync
 from radsweep.data.folder import no_room
@@ -34,6 +35,7 @@ app = _group("Which low-data technique helps a vision-language model, on your da
 pack = _group("Pack images and reports into shards.")
 app.add_typer(pack, name="pack")
 
+_add(app, "demo", demo, "radsweep demo --store demo")
 _add(app, "phantom", data.phantom, "radsweep phantom my-phantom --pairs 1000")
 for name, importer in IMPORTERS.items():
     _add(pack, name, data.pack_command(name), f"radsweep pack {name} {importer.example}")
