@@ -1,0 +1,125 @@
+"""Every command that README and docs tell to type is one; those that are quick are run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer.main
+from pages import MINIMAL, ROOT, blocks, spans
+from typer.testing import CliRunner
+
+from radsweep.cli.app import app
+from radsweep.data.importers.registry import IMPORTERS
+from radsweep.errors import InputError
+from radsweep.spec import keys
+from radsweep.spec.load import load_experiment, parse_changes, parse_experiment, trial_with
+
+REFUSED = (InputError, typer.BadParameter.__mro__[1])  # what all errors of usage are
+
+
+class Told(NamedTuple):
+    """What a page tells to type after `radsweep`; a `mention` stands within a sentence and may be a bare name."""
+
+    place: str
+    words: tuple[str, ...]
+    mention: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.place} {' '.join(self.words)}"
+
+
+def told() -> list[Told]:
+    lines = [(code.place, line) for code in blocks() if code.language == "bash" for line in code.text.splitlines()]
+    typed = [(place, shlex.split(line.partition(" > ")[0], comments=True)) for place, line in lines]
+    found = [Told(place, tuple(words[words.index("radsweep") + 1 :])) for place, words in typed if "radsweep" in words]
+    mentions = [code for code in spans() if code.text.startswith("radsweep ")]
+    return found + [Told(code.place, tuple(shlex.split(code.text)[1:]), mention=True) for code in mentions]
+
+
+TOLD = told()
+
+
+def parsed(*words: str) -> dict[str, Any]:
+    """What the command would get. Raises for an unknown command or option, a wrong value, an argument amiss."""
+    command, context, rest = typer.main.get_command(app), None, list(words)
+    while rest != ["--help"] and hasattr(command, "resolve_command"):
+        context = command.make_context("radsweep", [], parent=context, resilient_parsing=True)
+        context.resilient_parsing = False  # from here on: an unknown command is refused
+        _, command, rest = command.resolve_command(context, rest)
+    with contextlib.suppress(typer.Exit), contextlib.redirect_stdout(io.StringIO()):  # --help
+        params: dict[str, Any] = command.make_context(command.name, rest, parent=context).params
+        return params
+    return {}
+
+
+def check(each: Told) -> None:
+    if "NAME" in each.words:  # of any importer
+        for name in IMPORTERS:
+            check(each._replace(words=tuple(name if word == "NAME" else word for word in each.words)))
+        return
+    words = [word for word in each.words if word != "COMMAND"]
+    if each.mention and "--help" not in words and all(re.fullmatch("[a-z-]+", word) for word in words):
+        words.append("--help")  # the name alone: no argument is missing
+    given = parsed(*words)
+    changes, file = given.get("changes") or [], given.get("experiment")
+    if file is None:
+        trial_with(parse_experiment(MINIMAL, "docs").trial(), parse_changes(changes))
+    elif len(file.parts) > 1:
+        load_experiment(ROOT / file, changes)
+    else:  # FILE, best.yaml
+        parse_experiment(keys.with_values(MINIMAL, parse_changes(changes)), str(each))
+
+
+@pytest.mark.parametrize("each", TOLD, ids=str)
+def test_a_command_is_one_and_takes_what_it_is_given(each: Told) -> None:
+    check(each)
+
+
+def test_the_commands_of_every_page_are_found() -> None:
+    assert len(TOLD) > 40
+    named = {each.words[0] for each in TOLD}
+    assert {command.name for command in app.registered_commands} <= named
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["swep search_spaces/quickstart.yaml", "sweep search_spaces/nowhere.yaml", "sweep FILE --nonsense", "inspect",
+     "sweep search_spaces/quickstart.yaml --set train.epoch=3", "sweep FILE --set train.epochs=many", "sweep FILE more",
+     "evaluate MODEL --data SHARDS --set evaluate.task=retrieval", "pack NAME ROOT", "pack dicom ROOT OUT",
+     "ui --port 0"],
+)  # fmt: skip
+@pytest.mark.parametrize("mention", [True, False])
+def test_a_command_that_is_none_is_found(words: str, mention: bool) -> None:
+    if mention and words == "inspect":
+        check(Told("new.md", ("inspect",), mention))  # its name
+        return
+    with pytest.raises(REFUSED):
+        check(Told("new.md", tuple(words.split()), mention))
+
+
+QUICK = [each for each in TOLD if {"--dry-run", "schema", "--help", "inspect"} & set(each.words) and not each.mention]
+
+
+@pytest.mark.parametrize("each", [each for each in QUICK if "--calibrate" not in each.words], ids=str)
+def test_a_quick_command_runs(each: Told, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr("ray.init", refuse)
+    monkeypatch.setenv("RADSWEEP_STORE", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    for name, folder in {"my-shards": phantom, "my-phantom": phantom, "search_spaces": ROOT / "search_spaces"}.items():
+        (tmp_path / name).symlink_to(folder)
+    ended = CliRunner().invoke(app, list(each.words))
+    assert ended.exit_code == 0, ended.output
+    assert len(ended.stdout.splitlines()) > 5
+
+
+def test_what_is_run_has_a_plan_a_schema_and_a_data_set() -> None:
+    assert {each.words[0] for each in QUICK} >= {"demo", "sweep", "schema", "inspect"}
