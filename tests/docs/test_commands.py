@@ -6,6 +6,7 @@ import contextlib
 import io
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,6 +80,21 @@ def check(each: Told) -> None:
 @pytest.mark.parametrize("each", TOLD, ids=str)
 def test_a_command_is_one_and_takes_what_it_is_given(each: Told) -> None:
     check(each)
+
+
+def test_an_option_in_a_sentence_is_one_of_some_command() -> None:
+    known = {
+        option for command in all_commands(typer.main.get_command(app)) for p in command.params for option in p.opts
+    }
+    named = {(code.place, code.text.split()[0]) for code in spans() if code.text.startswith("--")}
+    assert len(named) > 15
+    assert [(place, option) for place, option in sorted(named) if option not in known] == []
+
+
+def all_commands(command: Any) -> Iterator[Any]:
+    yield command
+    for inner in getattr(command, "commands", {}).values():
+        yield from all_commands(inner)
 
 
 def test_the_commands_of_every_page_are_found() -> None:
