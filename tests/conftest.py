@@ -129,6 +129,11 @@ def quiet_port() -> int:
     raise AssertionError("no free port")
 
 
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    return quiet_port
+
+
 class Server:
     """`mlflow server` as a process of our own, killed and started again on the same port and database."""
 

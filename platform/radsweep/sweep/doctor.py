@@ -137,7 +137,7 @@ def _study(experiment: Experiment, store: Store) -> str:
 def _data(experiment: Experiment, store: Store, shards: list[ShardIndex]) -> str:
     named = experiment.data.shards
     folder = place_of(named, store)
-    if named.startswith(PHANTOM) and not folder.exists():
+    if named.startswith(PHANTOM) and not Path(folder).exists():
         return f"{named}: is made when a sweep first asks for it"
     index = read_index(folder, () if experiment.data.folds else SPLITS)
     check_shards(index)
@@ -202,7 +202,7 @@ def _versions() -> str:
     return f"the same on {len(nodes)} nodes: " + ", ".join(f"{name} {own[name]}" for name in ("python", "torch", "ray"))
 
 
-def _paths(store: Store, folders: list[Path], where: str) -> str:
+def _paths(store: Store, folders: list[str], where: str) -> str:
     check_nodes(store.root, folders, where)
     return "every node sees the store" + (" and the data" if folders else "")
 
