@@ -25,7 +25,8 @@ from radsweep.sweep.sources import PHANTOM, check_shards, decoded_bytes, place_o
 from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.study import open_storage, storage_url
 from radsweep.sweep.tokens import find_token
-from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
+from radsweep.tracking.address import sanitise_uri, tracking_uri
+from radsweep.tracking.answers import experiments_at
 
 LEAST_FREE = 2**30  # bytes in the store: records are small, checkpoints and phantom data sets are not
 PROBE = 2**20  # bytes that are written to see whether they can be
@@ -110,21 +111,8 @@ def _store(store: Store) -> str:
 
 def _tracking(experiment: Experiment, store: Store) -> str:
     uri = tracking_uri(experiment.run.tracking_uri, store.root)
-    shown = sanitise_uri(uri)
-    given = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)  # MLflow's own client would try for minutes
-    try:
-        import mlflow
-
-        found = mlflow.MlflowClient(prepare(uri, store.root)).search_experiments(max_results=1)
-    except Exception as error:
-        line = " ".join(str(error).replace(uri, shown).split())[:160]
-        raise InputError(f"{shown} does not answer ({type(error).__name__}: {line})") from None
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-    return f"{shown}: answers" + ("" if found else ", without any experiment yet")
+    found = experiments_at(uri, store.root)
+    return f"{sanitise_uri(uri)}: answers" + ("" if found else ", without any experiment yet")
 
 
 def _study(experiment: Experiment, store: Store) -> str:
