@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/radsweep demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 chaos: .venv/installed
 	$(BIN)/python -m pytest -m slow -s

@@ -24,6 +24,8 @@ def page() -> str:
 def commands(group: Any = None, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """(`pack`, `csv`) and its command, for each."""
     for name, command in (group or typer.main.get_command(app)).commands.items():
+        if command.hidden:
+            continue
         if hasattr(command, "commands"):
             yield from commands(command, (*names, name))
         else:

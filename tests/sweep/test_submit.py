@@ -120,7 +120,7 @@ def test_the_staged_job_imports_the_staged_package(experiment: Path, tmp_path: P
     stage(tmp_path / "job", experiment, [])
     cli = tmp_path / "job" / "platform" / "radsweep" / "cli" / "__init__.py"
     cli.write_text("import sys\ndef main():\n    print(__file__, *sys.argv[1:])\n")
-    (tmp_path / "job" / "jobs" / "sweep.py").write_text(submission.ENTRY)
+    (tmp_path / "job" / "jobs" / "sweep.py").write_text(submission.ENTRY.format(command="sweep"))
     ran = subprocess.run(
         [sys.executable, "jobs/sweep.py", "tiny.yaml"], cwd=tmp_path / "job", capture_output=True, text=True, check=True
     )
@@ -149,7 +149,7 @@ def test_interrupted_it_detaches_and_says_how_to_come_back(
         signal.signal(signal.SIGINT, before)
     told = capsys.readouterr().err
     assert "the job goes on" in told
-    assert f"ray job logs --follow raysubmit_1 --address {head}" in told
+    assert f"radsweep logs raysubmit_1 --address {head}" in told
     assert TOKEN not in told
 
 

@@ -47,6 +47,14 @@ for mode in ("token", "disabled"):
     ran = subprocess.run([sys.executable, "-c", join, address], env=os.environ | {"RAY_AUTH_MODE": mode},
                          capture_output=True, text=True)
     print(mode, "joined" in ran.stdout)
+from pathlib import Path
+file, home = Path(os.environ["HOME"], "mine.yaml"), Path(os.environ["HOME"], "another")
+home.mkdir()
+file.write_text("experiment: mine\\ndata: {shards: phantom:plain}\\nrun: {store: " + str(home) + "}\\n")
+ran = subprocess.run([sys.executable, "-m", "radsweep", "doctor", str(file)],
+                     env=os.environ | {"HOME": str(home), "RAY_ADDRESS": address}, capture_output=True, text=True)
+print("doctor", "no token is set" in ran.stdout, "resources" in ran.stdout)
+print(ran.stdout, ran.stderr[-2000:], file=sys.stderr)
 """
 
 
@@ -55,8 +63,9 @@ def test_a_ray_that_a_sweep_starts_lets_nobody_in_without_the_token(
 ) -> None:
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
-    ran = subprocess.run([sys.executable, "-c", LOCAL], capture_output=True, text=True, timeout=120)
-    assert ran.stdout.splitlines()[-2:] == ["token True", "disabled False"], ran.stderr[-2000:]
+    ran = subprocess.run([sys.executable, "-c", LOCAL], capture_output=True, text=True, timeout=240)
+    told = ["token True", "disabled False", "doctor True False"]
+    assert ran.stdout.splitlines()[-3:] == told, ran.stderr[-4000:]
 
 
 def test_a_token_that_is_there_stays_and_is_closed_to_others(home: Path) -> None:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from radsweep import __version__
-from radsweep.cli import data, experiments, results
+from radsweep.cli import data, experiments, jobs, results
 from radsweep.cli.demo import demo
+from radsweep.cli.doctor import doctor
 from radsweep.cli.status import status
 from radsweep.cli.sync import sync
 from radsweep.data.folder import no_room
@@ -42,7 +43,13 @@ for name, importer in IMPORTERS.items():
 _add(app, "inspect", data.inspect, "radsweep inspect my-shards")
 _add(app, "sweep", experiments.sweep, "radsweep sweep search_spaces/quickstart.yaml --set run.slots=1")
 _add(app, "train", experiments.train, "radsweep train search_spaces/quickstart.yaml --set data.pairs=300")
-_add(app, "submit", experiments.submit, "radsweep submit search_spaces/quickstart.yaml --address http://HEAD:8265")
+_add(app, "doctor", doctor, "radsweep doctor search_spaces/quickstart.yaml")
+_add(app, "submit", jobs.submit, "radsweep submit search_spaces/quickstart.yaml --address http://HEAD:8265")
+_add(app, "list", jobs.list_jobs, "radsweep list --address http://HEAD:8265")
+_add(app, "logs", jobs.logs, "radsweep logs quickstart --address http://HEAD:8265")
+_add(app, "stop", jobs.stop, "radsweep stop quickstart --address http://HEAD:8265")
+_add(app, "fetch", jobs.fetch, "radsweep fetch quickstart --address http://HEAD:8265 --out report")
+app.command("bundle", hidden=True)(jobs.bundle)
 _add(app, "evaluate", results.evaluate, "radsweep evaluate ~/radsweep/sweeps/ID/report/winner --data my-shards")
 _add(app, "status", status, "radsweep status low-data-ablation --watch")
 _add(app, "report", results.report, "radsweep report low-data-ablation")

@@ -16,7 +16,7 @@ from radsweep.data.pack_settings import PackSettings
 
 Out = Annotated[Path, typer.Argument(metavar="OUT", help="New folder for the data set.")]
 Root = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the source: its images, and its tables.")]
-Shards = Annotated[Path, typer.Argument(metavar="SHARDS", help="Folder of a packed data set.")]
+Shards = Annotated[str, typer.Argument(metavar="SHARDS", help="Folder of a packed data set, or s3://...")]
 
 
 def phantom(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from radsweep.data.decode import ShardIndex, read_index
 from radsweep.data.schema import SPLITS
@@ -70,7 +69,7 @@ def open_data(experiment: Experiment, where: str, store: Store, console: Console
             f"{where}: adapt.image: its images have to fit the object store, and they are streamed here; set "
             "data.source to cached, model.image.size lower, or adapt.image.method to none"
         )
-    check_nodes(store.root, [shards.folder, *map(Path, base.evaluate.sets)], where)
+    check_nodes(store.root, [shards.folder, *base.evaluate.sets], where)
     for values in folds_of(base):
         check_tasks(base.evaluate, preparations.shards_of(trial_with(base, values)), "test", streamed, where)
     room = cluster.room(experiment.run, base)

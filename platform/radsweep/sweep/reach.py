@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from radsweep.data import places
 from radsweep.data.decode import ShardIndex
 from radsweep.data.shards import MANIFEST
 from radsweep.errors import InputError
@@ -15,7 +17,7 @@ from radsweep.sweep.sources import decoded_bytes
 ANSWER_WITHIN = 120.0  # seconds, of a node; one that is just being started may take a minute
 
 
-def check_nodes(store: Path, folders: Iterable[Path], where: str) -> None:
+def check_nodes(store: Path, folders: Iterable[str], where: str) -> None:
     """Refuse a cluster with a node that could run a trial and does not see the store or the data.
 
     Raises:
@@ -30,7 +32,7 @@ def check_nodes(store: Path, folders: Iterable[Path], where: str) -> None:
         return
     mark = store / f".seen-{secrets.token_hex(4)}"
     mark.touch()
-    wanted = [str(mark), *(str(folder / MANIFEST) for folder in folders)]
+    wanted = [str(mark), *(places.inside(folder, MANIFEST) for folder in folders)]
     look = ray.remote(num_cpus=0, max_retries=0)(missing)
     try:
         asked = {
@@ -45,7 +47,9 @@ def check_nodes(store: Path, folders: Iterable[Path], where: str) -> None:
                 continue
             if lost:
                 name = nodes[asked[answer]]["NodeManagerAddress"]
-                key, folder = ("run.store", store) if lost[0] == str(mark) else ("data.shards", Path(lost[0]).parent)
+                key, folder = (
+                    ("run.store", store) if lost[0] == str(mark) else ("data.shards", lost[0].rpartition("/")[0])
+                )
                 raise InputError(
                     f"{where}: {key}: node {name} does not see {folder}; put it on a file system that all nodes share, "
                     "at the same path"
@@ -55,8 +59,16 @@ def check_nodes(store: Path, folders: Iterable[Path], where: str) -> None:
 
 
 def missing(paths: Sequence[str]) -> list[str]:
-    """Those that this machine does not have."""
-    return [path for path in paths if not Path(path).exists()]
+    """Those that this machine does not have, or is not let read."""
+    return [path for path in paths if not _there(path)]
+
+
+def _there(path: str) -> bool:
+    if not places.is_remote(path):
+        return Path(path).exists()
+    with suppress(InputError):
+        return places.size_of(path) is not None
+    return False
 
 
 def check_room(trials: Sequence[Trial], shards: ShardIndex, capacity: float, where: str) -> None:

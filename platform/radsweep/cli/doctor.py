@@ -1,0 +1,45 @@
+"""The command that looks at what a sweep will need."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from radsweep.cli.arguments import Changes, Json
+
+
+def doctor(
+    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file, YAML.")],
+    changes: Changes = None,
+    as_json: Json = False,
+) -> None:
+    """Check what a sweep will need, from where it will run, and say what to do about what is missing.
+
+    Store, tracking server, data, Ray and its token, resources, versions on all nodes, paths, object store. Nothing is
+    trained. Exit code 1 where something is missing.
+    """
+    from rich.console import Console as Terminal
+
+    from radsweep.spec.load import load_experiment
+    from radsweep.sweep.doctor import Finding, examine
+
+    loaded = load_experiment(experiment, changes or [])
+    terminal = Terminal(highlight=False, soft_wrap=True)
+    found: list[Finding] = []
+    for finding in examine(loaded, str(experiment)):
+        found.append(finding)
+        if as_json:
+            continue
+        mark = "[green]fine   [/]" if finding.fine else "[red]missing[/]"
+        terminal.print(f"{mark}  {finding.what:<16}", end="")
+        terminal.print(finding.told, markup=False)
+        if not finding.fine:
+            terminal.print(f"{'':<9}{'to do':<16}{finding.remedy}", markup=False)
+    if as_json:
+        print(json.dumps([dataclasses.asdict(finding) for finding in found], indent=1))
+    if not all(finding.fine for finding in found):
+        raise typer.Exit(1)

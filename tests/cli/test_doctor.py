@@ -1,0 +1,93 @@
+"""What a sweep will need, looked at on a real Ray and a real MLflow: what is missing is named, with what to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import resource
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+
+@pytest.fixture
+def file(tmp_path: Path, phantom: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"experiment: mine\ndata: {{shards: {phantom}, pairs: 20}}\nmodel: {{image: {{size: 32}}}}\n"
+        "train: {batch_size: 10}\nablation: {arms: {baseline: {}}}\nrun: {slots: 1}\n"
+    )
+    return path
+
+
+@pytest.fixture
+def examined(run: Callable[..., Any], file: Path) -> Callable[..., dict[str, dict[str, Any]]]:
+    """What is missing, by what it is; all of it fine gives exit code 0."""
+
+    def doctor(*changes: str) -> dict[str, dict[str, Any]]:
+        ended = run("doctor", file, "--json", *(part for change in changes for part in ("--set", change)))
+        found = json.loads(ended.out)
+        assert len(found) >= 6
+        missing = {one["what"]: one for one in found if not one["fine"]}
+        assert ended.code == (1 if missing else 0)
+        assert all(one["remedy"] for one in missing.values())
+        return missing
+
+    return doctor
+
+
+def test_nothing_is_missing(examined: Callable[..., Any], run: Callable[..., Any], file: Path) -> None:
+    assert examined() == {}
+    told = run("doctor", file).out
+    assert told.count("fine") == len(told.splitlines()) >= 9
+    assert "versions" in told
+    assert "1 trials at once" in told
+
+
+def test_a_disk_that_is_full_or_nearly(examined: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        found = examined("run.tracking_uri=http://127.0.0.1:9")["store"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "not even 1 MiB can be written" in found["told"]
+    assert "free space" in found["remedy"]
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=300 * 2**20))
+    assert "300 MiB free" in examined()["store"]["told"]
+
+
+def test_a_tracking_server_that_is_down(examined: Callable[..., Any]) -> None:
+    missing = examined("run.tracking_uri=http://me:qzsecret@127.0.0.1:9")
+    assert list(missing) == ["tracking server"]
+    assert "http://127.0.0.1:9 does not answer" in missing["tracking server"]["told"]
+    assert "qzsecret" not in str(missing)
+
+
+def test_more_cpus_than_there_are(examined: Callable[..., Any]) -> None:
+    assert "1 x 1000 CPUs" in examined("run.cpus_per_worker=1000")["resources"]["told"]
+
+
+def test_shards_that_are_damaged_or_nowhere(examined: Callable[..., Any], phantom: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(phantom, copy)
+    shard = next(copy.rglob("*.parquet"))
+    shard.write_bytes(shard.read_bytes()[:-100])
+    assert shard.name in examined(f"data.shards={copy}")["data"]["told"]
+    assert str(tmp_path / "nowhere") in examined(f"data.shards={tmp_path / 'nowhere'}")["data"]["told"]
+
+
+def test_a_node_with_another_version(examined: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    own = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "9.9.9" if name == "pyarrow" else own(name))
+    missing = examined()
+    assert list(missing) == ["versions"]
+    assert f"has pyarrow {own('pyarrow')}, here 9.9.9" in missing["versions"]["told"]
