@@ -10,6 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+
+import radsweep
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "platform" / "radsweep"
@@ -44,6 +47,16 @@ def test_nothing_else_is_put_beside_the_package(unpacked: Path) -> None:
     (metadata,) = beside - {"radsweep"}
     assert metadata.endswith(".dist-info")
     assert (unpacked / metadata / "licenses" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+def test_version_and_licence_are_the_same_wherever_they_stand(unpacked: Path) -> None:
+    (metadata,) = unpacked.glob("*.dist-info/METADATA")
+    lines = metadata.read_text(encoding="utf-8").splitlines()
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert f"Version: {citation['version']}" in lines
+    assert citation["version"] == radsweep.__version__
+    assert f"License-Expression: {citation['license']}" in lines
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8").splitlines()[1]
 
 
 def test_the_demo_of_an_unpacked_wheel_plans_the_quickstart(unpacked: Path, tmp_path: Path) -> None:

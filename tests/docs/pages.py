@@ -35,11 +35,13 @@ def generated() -> dict[str, Callable[[], str]]:
     try:
         import commands
         import experiment_file
+        import search_spaces
     finally:
         sys.path.pop(0)
     return {
         "docs/reference/experiment-file.md": experiment_file.page,
         "docs/reference/commands.md": commands.page,
+        "docs/reference/search-spaces.md": search_spaces.page,
     }
 
 

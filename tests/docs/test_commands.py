@@ -1,19 +1,17 @@
-"""Every command that README and docs tell to type is one; those that are quick are run."""
+"""Every command that README and docs tell to type is one, with options and settings that there are."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import re
-import shlex
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import typer.main
-from pages import MINIMAL, ROOT, blocks, spans
-from typer.testing import CliRunner
+from pages import MINIMAL, ROOT, spans
+from typed import TOLD, Told
 
 from radsweep.cli.app import app
 from radsweep.data.importers.registry import IMPORTERS
@@ -22,28 +20,6 @@ from radsweep.spec import keys
 from radsweep.spec.load import load_experiment, parse_changes, parse_experiment, trial_with
 
 REFUSED = (InputError, typer.BadParameter.__mro__[1])  # what all errors of usage are
-
-
-class Told(NamedTuple):
-    """What a page tells to type after `radsweep`; a `mention` stands within a sentence and may be a bare name."""
-
-    place: str
-    words: tuple[str, ...]
-    mention: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.place} {' '.join(self.words)}"
-
-
-def told() -> list[Told]:
-    lines = [(code.place, line) for code in blocks() if code.language == "bash" for line in code.text.splitlines()]
-    typed = [(place, shlex.split(line.partition(" > ")[0], comments=True)) for place, line in lines]
-    found = [Told(place, tuple(words[words.index("radsweep") + 1 :])) for place, words in typed if "radsweep" in words]
-    mentions = [code for code in spans() if code.text.startswith("radsweep ")]
-    return found + [Told(code.place, tuple(shlex.split(code.text)[1:]), mention=True) for code in mentions]
-
-
-TOLD = told()
 
 
 def parsed(*words: str) -> dict[str, Any]:
@@ -122,25 +98,3 @@ def test_a_command_that_is_none_is_found(words: str, mention: bool) -> None:
         return
     with pytest.raises(REFUSED):
         check(Told("new.md", tuple(words.split()), mention))
-
-
-QUICK = [each for each in TOLD if {"--dry-run", "schema", "--help", "inspect"} & set(each.words) and not each.mention]
-
-
-@pytest.mark.parametrize("each", [each for each in QUICK if "--calibrate" not in each.words], ids=str)
-def test_a_quick_command_runs(each: Told, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise AssertionError("Ray was started")
-
-    monkeypatch.setattr("ray.init", refuse)
-    monkeypatch.setenv("RADSWEEP_STORE", str(tmp_path / "store"))
-    monkeypatch.chdir(tmp_path)
-    for name, folder in {"my-shards": phantom, "my-phantom": phantom, "search_spaces": ROOT / "search_spaces"}.items():
-        (tmp_path / name).symlink_to(folder)
-    ended = CliRunner().invoke(app, list(each.words))
-    assert ended.exit_code == 0, ended.output
-    assert len(ended.stdout.splitlines()) > 5
-
-
-def test_what_is_run_has_a_plan_a_schema_and_a_data_set() -> None:
-    assert {each.words[0] for each in QUICK} >= {"demo", "sweep", "schema", "inspect"}
