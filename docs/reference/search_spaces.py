@@ -8,8 +8,9 @@ FOLDER = Path(__file__).resolve().parents[2] / "search_spaces"
 INTRODUCTION = """\
 # Ready-made experiments
 
-In `search_spaces/` of a checkout, and in `radsweep/search_spaces/` of an installed package. Each runs as it is, or is a
-start for a file of your own; [every field](experiment-file.md) may be changed with `--set`.
+In `search_spaces/` of a checkout, and in `radsweep/search_spaces/` of an installed package. What is on the phantom
+(`phantom:...`) runs as it is; the others name the data that they want. All may be a start for a file of your own, and
+[every field](experiment-file.md) may be changed with `--set`.
 """
 
 
