@@ -24,6 +24,7 @@ format: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/python docs/reference
 	$(BIN)/mkdocs build --strict
 
 bench: .venv/installed

@@ -33,16 +33,10 @@ def generated() -> dict[str, Callable[[], str]]:
     """{place: text} of the pages that are made when the docs are built."""
     sys.path.insert(0, str(DOCS / "reference"))
     try:
-        import commands
-        import experiment_file
-        import search_spaces
+        from generated import PAGES
     finally:
         sys.path.pop(0)
-    return {
-        "docs/reference/experiment-file.md": experiment_file.page,
-        "docs/reference/commands.md": commands.page,
-        "docs/reference/search-spaces.md": search_spaces.page,
-    }
+    return {f"docs/reference/{name}": page for name, page in PAGES.items()}
 
 
 def blocks() -> Iterator[Code]:
