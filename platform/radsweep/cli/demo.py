@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,7 @@ def demo(
 
     Minutes on 2 cores. Ends with the table, the report and the command that opens MLflow.
     """
-    sweep(quickstart(), [f"run.store={store}"], dry_run=dry_run, as_json=as_json)
+    sweep(quickstart(), [f"run.store={json.dumps(str(store))}"], dry_run=dry_run, as_json=as_json)
 
 
 def quickstart() -> Path:
