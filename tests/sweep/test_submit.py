@@ -295,7 +295,7 @@ def test_a_laptop_that_dies_finds_its_sweep_again_stops_it_resumes_it_and_fetche
     store, file, log = tmp_path / "store", tmp_path / "mine.yaml", tmp_path / "log"
     file.write_text(
         f"experiment: mine\ndata: {{shards: {phantom}, pairs: 20}}\nmodel: {{image: {{size: 32}}}}\n"
-        "train: {until: steps, steps: 4000, batch_size: 10, learning_rate: 1e-3}\nevaluate: {every_steps: 2}\n"
+        "train: {until: steps, steps: 400, batch_size: 10, learning_rate: 1e-3}\nevaluate: {every_steps: 2}\n"
         f"ablation: {{arms: {{baseline: {{}}}}}}\nrun: {{slots: 1, store: {store}}}\n"
     )
     own = os.environ | {"RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_MODE": "token"}
