@@ -90,3 +90,12 @@ def test_the_local_loss_equals_the_direct_formula() -> None:
     for side in ("ours", "direct"):
         assert figures[side]["seconds"] > 0
         assert figures[side]["peak_mb"] > 0
+
+
+@NEEDS_MINUTES
+def test_searches_are_compared_over_recorded_curves() -> None:
+    figures = figures_of("pruning")
+    assert (figures["seeds"], figures["recorded_trials"]) == (2, 8)
+    low, high = figures["compute_ratio_range"]
+    assert 0 < low <= figures["compute_ratio"] <= high
+    assert max(max(scores) for scores in figures["scores"].values()) <= figures["best_recorded"]

@@ -19,6 +19,8 @@ from radsweep.sweep.head import connected
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
+STOP_WITHIN = "300"  # seconds that `stop` gives running trials to reach a validation and save; Ray's own are 3
+
 # What jobs/sweep.py of a checkout does
 ENTRY = """\
 import sys
@@ -54,7 +56,7 @@ def submit(
     with tempfile.TemporaryDirectory(prefix="radsweep-") as folder:
         job = client.submit_job(
             entrypoint=stage(Path(folder), experiment, changes, resume),
-            runtime_env={"working_dir": folder},
+            runtime_env={"working_dir": folder, "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": STOP_WITHIN}},
             metadata={"experiment": checked.experiment},
         )
     print(f"submitted {checked.experiment} as job {job}", file=sys.stderr)
