@@ -23,12 +23,12 @@ format: .venv/installed
 	$(BIN)/ruff check --fix .
 
 docs: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[full,docs]"
 	$(BIN)/python docs/reference
 	$(BIN)/mkdocs build --strict
 
 bench: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[full,bench]"
 	for file in benchmarks/[a-z]*.py; do case $$file in */common.py|*/stock.py) ;; *) $(BIN)/python $$file --json || exit 1;; esac; done
 
 clean:
@@ -37,5 +37,5 @@ clean:
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("radsweep needs Python 3.11 or newer: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[full,dev]"
 	touch $@

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -40,6 +41,43 @@ def test_the_wheel_has_every_file_of_the_package_and_every_ready_made_experiment
     found = {file.relative_to(unpacked / "radsweep"): file for file in (unpacked / "radsweep").rglob("*")}
     assert {name for name, file in found.items() if file.is_file()} == expected.keys()
     assert [name for name, file in expected.items() if file.read_bytes() != found[name].read_bytes()] == []
+
+
+WITHOUT = """
+import importlib.abc, sys
+class Absent(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] in ABSENT:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+from radsweep.cli import main
+main()
+"""
+
+
+def test_the_client_alone_reaches_a_cluster_and_says_what_the_rest_needs(unpacked: Path) -> None:
+    """Of the libraries that the extra `full` names, none but Ray."""
+    (metadata,) = unpacked.glob("*.dist-info/METADATA")
+    wants = [
+        line.split(": ", 1)[1] for line in metadata.read_text(encoding="utf-8").splitlines() if "Requires-Dist" in line
+    ]
+    plain = {re.split(r"[^a-z-]", want)[0] for want in wants if "extra ==" not in want}
+    assert plain == {"pydantic", "pyyaml", "rich", "typer"}
+    heavy = {re.split(r"[^a-z-]", want)[0].replace("-", "_") for want in wants if "extra == 'full'" in want} - {"ray"}
+    assert {"torch", "mlflow", "pandas"} < heavy
+    absent = heavy | {"faiss", "sklearn", "PIL", "numpy"}
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        code = WITHOUT.replace("ABSENT", repr(absent))
+        argv = [sys.executable, "-c", code, *command]
+        return subprocess.run(argv, env=os.environ | {"PYTHONPATH": str(unpacked)}, capture_output=True, text=True)
+
+    experiment = str(ROOT / "search_spaces" / "quickstart.yaml")
+    nobody = ("--address", "http://127.0.0.1:9")
+    for command in (("submit", experiment), ("list",), ("logs", "x"), ("stop", "x"), ("fetch", "x")):
+        ended = run(*command, *nobody)
+        assert (ended.returncode, "cannot be reached" in ended.stderr) == (2, True), ended.stderr[-2000:]
+    assert "pip install 'radsweep[full]'" in run("sweep", experiment).stderr
 
 
 def test_nothing_else_is_put_beside_the_package(unpacked: Path) -> None:

@@ -80,6 +80,15 @@ def main() -> None:
     except InputError as error:
         print(f"radsweep: {error}", file=sys.stderr)
         sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("radsweep"):
+            raise
+        print(
+            f"radsweep: this command needs {error.name}, which is not installed: pip install 'radsweep[full]' has all "
+            "that sweeps need, 'radsweep[client]' what submits them to a cluster",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     except OSError as error:
         if error.filename is None:
             raise
