@@ -170,11 +170,13 @@ def _alone(part: str, file: Path) -> Figures:
 def _part(arguments: Iterable[str]) -> None:
     part, file = arguments
     asked = Experiment.model_validate_json(Path(file).read_text())
-    print(json.dumps({"write": write, "plan": time_plan, "resume": time_resume}[part](asked)))
+    print(json.dumps(PARTS[part](asked)))
 
+
+PARTS = {"write": write, "plan": time_plan, "resume": time_resume}
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
+    if sys.argv[1:2] and sys.argv[1] in PARTS:
         _part(sys.argv[1:])
     else:
         run(measure)
