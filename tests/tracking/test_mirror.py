@@ -270,11 +270,11 @@ def test_an_entry_that_mlflow_refuses_does_not_hold_up_the_others(
     spool = spool_folder(store, made.sweep().id)
     mirror_all(f"http://127.0.0.1:{closed_port()}", store, made, made.sweep().cells[:1])
     path = sorted(spool.glob("*.json"))[3]
-    entry = json.loads(path.read_text())
+    (entry,) = json.loads(path.read_text())
     entry["history"][0]["metrics"]["no: such? name*"] = 1.0
-    path.write_text(json.dumps(entry))
+    path.write_text(json.dumps([entry]))
     replay(spool, database(store), store)
-    assert [kept.name for kept in (spool / "refused").iterdir()] == [path.name]
+    assert [json.loads(kept.read_text()) for kept in (spool / "refused").iterdir()] == [[entry]]
     assert not list(spool.glob("*.json"))
     (run,) = children(database(store)).values()
     assert run.info.status == "FINISHED"
