@@ -42,12 +42,13 @@ class Phases:
         """Every cell: taken from the store where it is complete, else run; a cell in several places runs once."""
         since = self.sweep.since
         known: set[str] = set()
-        for start in range(0, len(cells), AT_A_TIME):
-            some = cells[start : start + AT_A_TIME]
-            found = self.store.read_cells(dict.fromkeys(cell.key for cell in some))
-            there = {key: record for key, record in found.items() if is_complete(record, read_test, since)}
-            known |= there.keys()
-            self.watch.known([(cell, there[cell.key]) for cell in some if cell.key in there])
+        with self.watch.mirror.held_back():
+            for start in range(0, len(cells), AT_A_TIME):
+                some = cells[start : start + AT_A_TIME]
+                found = self.store.read_cells(dict.fromkeys(cell.key for cell in some))
+                there = {key: record for key, record in found.items() if is_complete(record, read_test, since)}
+                known |= there.keys()
+                self.watch.known([(cell, there[cell.key]) for cell in some if cell.key in there])
         todo = list({cell.key: cell for cell in cells if cell.key not in known}.values())
         if not todo:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from radsweep.errors import InputError
@@ -16,8 +17,9 @@ logger = logging.getLogger(__name__)
 class Delivery:
     """Sends what waits in a spool; keeps what it learnt about the sweep's runs from one call to the next."""
 
-    def __init__(self, spool: Spool, uri: str, store: Path) -> None:
-        self._spool, self._uri, self._store = spool, uri, store
+    def __init__(self, spool: Spool, uri: str, store: Path, turn: Callable[[], object] = lambda: None) -> None:
+        """`turn` returns when an entry may be sent."""
+        self._spool, self._uri, self._store, self._turn = spool, uri, store, turn
         self._sender: Sender | None = None
         self.sent = 0
 
@@ -38,6 +40,7 @@ class Delivery:
     def _send(self, path: Path) -> None:
         """All of a file; where MLflow fails on the way it stays, and is sent again from its start."""
         for entry in self._spool.read(path):
+            self._turn()
             try:
                 if self._sender is None:
                     self._sender = Sender(prepare(self._uri, self._store), self._store)

@@ -10,7 +10,8 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Valid
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT = 30.0  # seconds between two tries while MLflow is away
+LONGEST_END = 60.0  # seconds that the end of a sweep waits for MLflow
 
 
 def spool_folder(store: Path, sweep: str) -> Path:
@@ -50,6 +52,8 @@ class Mirror:
         self._missed = False  # an entry for want of room
         self._wake = threading.Event()
         self._closing = threading.Event()
+        self._free = threading.Event()
+        self._free.set()
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._thread.start()
 
@@ -63,6 +67,15 @@ class Mirror:
     def pending(self) -> int:
         """Entries that MLflow does not have yet."""
         return self._spool.left
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Within, entries wait: writing to MLflow would take half the time of whoever computes in this process."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
 
     def start_sweep(self, files: Iterable[Path] = ()) -> None:
         """The sweep's own run, with the experiment file; also where a sweep is resumed."""
@@ -130,7 +143,7 @@ class Mirror:
             )
         )
 
-    def close(self, timeout: float = 60.0) -> int:
+    def close(self, timeout: float = LONGEST_END) -> int:
         """Send what waits, for at most `timeout` seconds and one try where MLflow is away; what is left, in entries."""
         self._closing.set()
         self._wake.set()
@@ -200,7 +213,7 @@ class Mirror:
     def _work(self) -> None:
         from radsweep.tracking.delivery import Delivery  # MLflow's imports take a second: here, not in the sweep
 
-        delivery = Delivery(self._spool, self._uri, self._store)
+        delivery = Delivery(self._spool, self._uri, self._store, self._free.wait)
         wait = 0.0
         while True:
             closing = self._closing.is_set()
