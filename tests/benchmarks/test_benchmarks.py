@@ -69,6 +69,16 @@ def test_all_sides_of_the_wall_clock_run_the_same_trials() -> None:
         assert 0 < figures[f"{side}_startup_s"] < figures[f"{side}_s"]
 
 
+@NEEDS_MINUTES
+def test_a_store_of_finished_cells_is_planned_resumed_and_reported() -> None:
+    figures = figures_of("many_cells")
+    assert figures["cells"] == 60
+    assert figures["mlflow_left"] == 0
+    assert 0 < figures["before_mb"] < figures["peak_mb"]
+    assert 0 < figures["page_mb"] < 1
+    assert all(figures[part] > 0 for part in ("plan_s", "resume_s", "report_s", "mlflow_s", "plan_peak_mb"))
+
+
 def test_a_frozen_tower_at_hand_gives_the_same_metric() -> None:
     figures = figures_of("frozen_tower")
     assert figures["metric_difference"] < 0.03  # rounding may move a rank or two

@@ -68,7 +68,7 @@ class SearchedCells:
     def known(self, key: str) -> CellRecord | None:
         record = self.ended(key)
         if record is not None and key not in self.watch.ended:
-            self.watch.known(self.by_key[key], record)
+            self.watch.known([(self.by_key[key], record)])
         return record
 
     def write_lost(self, study: optuna.Study) -> None:
