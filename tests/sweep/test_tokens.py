@@ -103,13 +103,3 @@ def test_tune_hands_no_cloud_key_to_an_actor_in_words_that_ray_logs(monkeypatch:
     keep_keys_out_of_logs()
     handed = class_cache._ActorClassCache().get(Trainable)._default_options["runtime_env"]["env_vars"]
     assert "qzsecret" not in handed.values()
-
-
-def test_a_local_ray_starts_with_a_token_where_nobody_set_a_mode(home: Path) -> None:
-    """In a process of its own: the tests' Ray has none."""
-    code = "from radsweep.sweep import cluster; cluster.connect(); import ray; print(len(ray.nodes()))"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
-    started = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
-    assert started.returncode == 0, started.stderr[-2000:]
-    assert started.stdout.split() == ["1"]
-    assert (home / ".ray" / "auth_token").stat().st_mode & 0o777 == 0o600

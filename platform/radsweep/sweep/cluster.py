@@ -50,10 +50,7 @@ def connect() -> None:
     address = os.environ.get("RAY_ADDRESS")
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not address:
-        from ray._raylet import Config  # type: ignore[attr-defined]
-
         require_token()
-        Config.initialize("")  # Ray read its settings when it was imported, and would send no token
         try:
             # the dashboard's state API is what frees the workers of a slot that died
             ray.init(include_dashboard=True, configure_logging=True, **quiet)
