@@ -17,7 +17,7 @@ import radsweep
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "platform" / "radsweep"
-wheels = pytest.importorskip("hatchling.builders.wheel", reason="of the dev extra: pip install -e '.[dev]'")
+wheels = pytest.importorskip("hatchling.builders.wheel", reason="of the dev extra: pip install -e '.[full,dev]'")
 
 
 @pytest.fixture(scope="module")

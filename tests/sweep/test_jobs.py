@@ -88,6 +88,7 @@ def test_jobs_of_radsweep_are_listed_and_found_by_id_or_name() -> None:
     ]
     assert jobs.job_id(client, "mine") == "raysubmit_2"
     assert jobs.job_id(client, "raysubmit_1") == "raysubmit_1"
+    assert jobs.job_id(client, "raysubmit_3") == "raysubmit_3"  # sent with Ray's own client
     with pytest.raises(InputError, match=r"no job 'other'.*raysubmit_2 \(mine\)"):
         jobs.job_id(client, "other")
 
@@ -107,6 +108,11 @@ def test_a_log_is_picked_up_and_a_job_stopped(capsys: pytest.CaptureFixture[str]
 
 def test_a_report_comes_as_it_lies_on_the_cluster_without_the_checkpoint(store: Store, tmp_path: Path) -> None:
     client: Any = Client()
+    with pytest.raises(InputError, match="raysubmit_2 has begun no sweep yet"):
+        jobs.fetch(client, "raysubmit_2", tmp_path / "mine")
+    client.output["raysubmit_2"] = "Sweep: mine-1; how far it is: radsweep status\n"
+    newer = store.read_sweep("mine-1").model_copy(update={"id": "mine-2", "created": "2027"})
+    store.write_sweep(newer)  # a job brings its own sweep's
     page = jobs.fetch(client, "raysubmit_2", tmp_path / "mine")
     there = store.root / "sweeps" / "mine-1" / "report"
     assert page == tmp_path / "mine" / "report.html"
@@ -120,4 +126,4 @@ def test_a_report_comes_as_it_lies_on_the_cluster_without_the_checkpoint(store: 
     assert not (tmp_path / "other").exists()
     (there / "report.html").unlink()
     with pytest.raises(InputError, match="mine-1 has no report yet"):
-        jobs.fetch(client, "mine", tmp_path / "other", str(store.root))
+        jobs.fetch(client, "mine-1", tmp_path / "other", str(store.root))

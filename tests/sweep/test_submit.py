@@ -173,6 +173,7 @@ def test_the_token_is_found_where_ray_looks(
         ("http://127.0.0.1:FREE", TOKEN, r"cannot be reached \(Connection refused\)"),
         ("127.0.0.1:8265", TOKEN, "expected the head's dashboard"),
         ("http://[:8265", TOKEN, "expected the head's dashboard"),
+        ("http://127.0.0.1:abc", TOKEN, "cannot be reached"),
     ],
 )
 def test_a_head_that_cannot_be_used_is_one_line(

@@ -1,4 +1,4 @@
-"""Where a packed data set lies: a folder of this machine, or one in an object store (s3://, gs://, abfss://).
+"""Where a packed data set lies: a folder of this machine, or one in an object store (s3://, gs://).
 
 Object stores are read through pyarrow's file systems. Credentials and the endpoint come from the environment
 (AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, ...), never from an experiment file.
@@ -17,8 +17,7 @@ from pyarrow import fs
 
 from radsweep.errors import InputError
 
-_SCHEME = re.compile(r"[a-z][a-z0-9+]*://")
-_WITH_SECRETS = re.compile(r"//[^/@]*@|[?&](access_key|secret_key|session_token)=")
+_SCHEME = re.compile(r"[a-z][a-z0-9+]*://", re.IGNORECASE)
 
 
 def is_remote(place: str | Path) -> bool:
@@ -29,16 +28,25 @@ def absolute(place: str) -> str:
     """The place as any process would name it.
 
     Raises:
-        InputError: an address that holds credentials: it would be kept in records and logs.
+        InputError: as `check_address`.
     """
     if not is_remote(place):
         return str(Path(place).expanduser().resolve())
-    if _WITH_SECRETS.search(place):
-        raise InputError(
-            "data.shards: an address with credentials in it; leave them out and set AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-        )
+    check_address(place)
     return place.rstrip("/")
+
+
+def check_address(place: str) -> None:
+    """Refuse an address that holds credentials or options: it would be kept in records and shown in messages.
+
+    Raises:
+        InputError: does not repeat the address.
+    """
+    if is_remote(place) and ("@" in place or "?" in place):
+        raise InputError(
+            f"an address in an object store is {place.split('://')[0]}://BUCKET/PATH, without credentials or options: "
+            "those come from the environment, such as AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL"
+        )
 
 
 def inside(place: str | Path, name: str) -> str:
@@ -89,11 +97,12 @@ def _root(scheme_and_bucket: str) -> tuple[fs.FileSystem, str]:
     try:
         system, base = fs.FileSystem.from_uri(scheme_and_bucket)
     except (OSError, pa.ArrowException, ValueError) as error:
-        raise InputError(f"{scheme_and_bucket}: {_line(error)}; give a folder, s3://, gs:// or abfss://") from None
+        raise InputError(f"{scheme_and_bucket}: {_line(error)}; give a folder, s3:// or gs://") from None
     return system, base
 
 
 def _system(path: str) -> tuple[fs.FileSystem, str]:
+    check_address(path)
     scheme, rest = path.split("://", 1)
     bucket, _, name = rest.partition("/")
     system, base = _root(f"{scheme}://{bucket}")

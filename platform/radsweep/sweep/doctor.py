@@ -62,7 +62,8 @@ def examine(experiment: Experiment, where: str) -> Iterator[Finding]:
         yield joined
         yield _found("resources", lambda: _resources(experiment), "add nodes, or lower what `run` and `train` ask for")
         yield _found("versions", _versions, "install the same versions on all nodes: constraints.txt pins them")
-        folders = [one.folder for one in shards]
+        folders = [("data.shards", one.folder) for one in shards]
+        folders += [("evaluate.sets", folder) for folder in experiment.evaluate.sets]
         yield _found("paths", lambda: _paths(store, folders, where), "mount it on every node, at the same path")
         if shards:
             remedy = "start Ray with a larger --object-store-memory"
@@ -152,8 +153,11 @@ def _token_remedy() -> str:
 def _resources(experiment: Experiment) -> str:
     import ray
 
-    room, total = cluster.room(experiment.run, experiment.trial()), ray.cluster_resources()
-    return f"{total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs: {room.slots} trials at once"
+    (room, arms), total = cluster.rooms(experiment), ray.cluster_resources()
+    slots = sorted({one.slots for one in (room, *arms.values())})
+    return (
+        f"{total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs: slots for {' or '.join(map(str, slots))} at once"
+    )
 
 
 def own_versions() -> dict[str, str]:
@@ -190,7 +194,7 @@ def _versions() -> str:
     return f"the same on {len(nodes)} nodes: " + ", ".join(f"{name} {own[name]}" for name in ("python", "torch", "ray"))
 
 
-def _paths(store: Store, folders: list[str], where: str) -> str:
+def _paths(store: Store, folders: list[tuple[str, str]], where: str) -> str:
     check_nodes(store.root, folders, where)
     return "every node sees the store" + (" and the data" if folders else "")
 

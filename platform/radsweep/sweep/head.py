@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -37,6 +38,7 @@ def connected(address: str, token: str | None = None) -> JobSubmissionClient:
     headers = {"Authorization": f"Bearer {found}"} if found else {}
     check_head(address, headers)
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # the hook would upload the current folder
+    os.environ["RAY_API_SERVER_ADDRESS"] = address  # which Ray's client prefers to what it is given
     from ray.job_submission import JobSubmissionClient
 
     return JobSubmissionClient(address, headers=headers)
@@ -56,7 +58,7 @@ def check_head(address: str, headers: dict[str, str]) -> None:
             problem = None if b"ray_version" in answer.read() else "is no Ray dashboard: give the head's address"
     except urllib.error.HTTPError as error:
         problem = _REFUSALS.get(error.code, f"answers HTTP {error.code}: give the address of the head's dashboard")
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         problem = f"cannot be reached ({getattr(reason, 'strerror', None) or reason}): {_REACH}"
     if problem:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import shlex
 import sys
 import tempfile
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,14 +42,16 @@ def listed(client: JobSubmissionClient) -> list[dict[str, Any]]:
 
 
 def job_id(client: JobSubmissionClient, name: str) -> str:
-    """A job's id, or the latest job of an experiment of that name.
+    """A job's id, whoever submitted it, or the latest job of an experiment of that name.
 
     Raises:
         InputError: there is none.
     """
+    if any(job.submission_id == name for job in client.list_jobs()):
+        return name
     jobs = listed(client)
     for one in reversed(jobs):
-        if name in (one["job"], one["experiment"]):
+        if one["experiment"] == name:
             return str(one["job"])
     known = ", ".join(f"{one['job']} ({one['experiment']})" for one in jobs[-5:]) or "none"
     raise InputError(f"no job {name!r} on this cluster; the latest are: {known}")
@@ -85,14 +89,17 @@ def fetch(client: JobSubmissionClient, name: str, out: Path, store: str | None =
     """
     if out.exists():
         raise InputError(f"{out} exists already: name another folder, or remove it")
-    sweep = next((one["experiment"] for one in listed(client) if one["job"] == name), name)
+    sweep = _sweep_of(client, name)
     with tempfile.TemporaryDirectory(prefix="radsweep-") as folder:
         command = [*stage_code(Path(folder), "bundle"), sweep, *(["--store", store] if store else [])]
         job = client.submit_job(entrypoint=shlex.join(command), runtime_env={"working_dir": folder})
-    while not client.get_job_status(job).is_terminal():
-        time.sleep(POLL)
-    lines = client.get_job_logs(job).splitlines()
-    client.delete_job(job)
+    try:
+        while not client.get_job_status(job).is_terminal():
+            time.sleep(POLL)
+        lines = client.get_job_logs(job).splitlines()
+    finally:
+        with suppress(Exception):  # it runs still, or the head is away
+            client.delete_job(job)
     if BEGIN not in lines or END not in lines:
         told = [line.removeprefix("radsweep: ") for line in lines if line.startswith("radsweep: ")] or lines[-3:]
         raise InputError(f"no report of {sweep} came: {' '.join(told)}")
@@ -100,6 +107,16 @@ def fetch(client: JobSubmissionClient, name: str, out: Path, store: str | None =
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         archive.extractall(out)
     return out / "report.html"
+
+
+def _sweep_of(client: JobSubmissionClient, name: str) -> str:
+    """The sweep that a job ran, from its log; any other name is a sweep's or an experiment's own."""
+    if not any(job.submission_id == name for job in client.list_jobs()):
+        return name
+    found = re.search(r"^Sweep: (\S+);", client.get_job_logs(name), re.MULTILINE)
+    if found is None:
+        raise InputError(f"{name} has begun no sweep yet; `radsweep logs {name}` shows how far it is")
+    return found[1]
 
 
 def print_bundle(report: Path) -> None:

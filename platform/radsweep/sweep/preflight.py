@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from radsweep.augment.words import check_words
+from radsweep.data.places import check_address
 from radsweep.errors import InputError
 from radsweep.models.names import nearest
 from radsweep.models.sources import check_model
@@ -76,6 +77,14 @@ def check_experiment(experiment: Experiment, where: str) -> None:
             check_words(words)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+    for key, place in [
+        ("data.shards", experiment.data.shards),
+        *(("evaluate.sets", s) for s in experiment.evaluate.sets),
+    ]:
+        try:
+            check_address(place)
+        except InputError as error:
+            raise InputError(f"{where}: {key}: {error}") from None
     for name in experiment.evaluate.against:
         try:
             fitting_settings(name)

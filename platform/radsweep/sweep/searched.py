@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -100,7 +101,8 @@ class SearchedCells:
                 sweep=study.study_name,
                 ended=now(),
             )
-            self.store.write_cell(record)
+            with suppress(OSError):  # a full disk: the next resume does it
+                self.store.write_cell(record)
 
     def config(self, key: str) -> dict[str, Any]:
         return {"work": self.config_of(self.by_key[key], self.trial)}
