@@ -56,6 +56,11 @@ def read_index(folder: str | Path, needed: Collection[Split] = SPLITS) -> ShardI
         InputError: no such data set, a damaged one, or one without pairs to train and validate on.
     """
     manifest = read_manifest(folder)
+    if not any(manifest.studies["pairs"].values()):
+        raise InputError(
+            f"{folder}: no study has both an image and a report; such a data set serves in evaluate.sets, data.shards "
+            "needs pairs"
+        )
     splits, reports = {}, {}
     for split in SPLITS:
         splits[split], reports[split] = read_split(shard_paths(folder, manifest, "pairs", split), manifest.labels)
