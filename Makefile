@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test chaos lint format bench clean
+.PHONY: demo test chaos lint format docs bench clean
 
 demo: .venv/installed
-	$(BIN)/radsweep sweep search_spaces/quickstart.yaml --set run.store=demo
+	$(BIN)/radsweep demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 chaos: .venv/installed
 	$(BIN)/python -m pytest -m slow -s
@@ -22,15 +22,20 @@ format: .venv/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[full,docs]"
+	$(BIN)/python docs/reference
+	$(BIN)/mkdocs build --strict
+
 bench: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[full,bench]"
 	for file in benchmarks/[a-z]*.py; do case $$file in */common.py|*/stock.py) ;; *) $(BIN)/python $$file --json || exit 1;; esac; done
 
 clean:
-	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build demo .pytest_cache .mypy_cache .ruff_cache
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("radsweep needs Python 3.11 or newer: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[full,dev]"
 	touch $@

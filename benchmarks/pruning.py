@@ -1,8 +1,9 @@
 """TPE with asha beside random search without stopping: compute to the same validation score.
 
 Recorded learning curves are replayed through radsweep's own searcher and stopping rule: a suggestion has the curve of
-the nearest recorded trial (each key scaled to its range, learning rates in the logarithm). `--record FILE` makes the
-recording: trials at the points of a Sobol sequence, really trained on a small phantom, one after another.
+the nearest recorded trial (each key scaled to its range, learning rates in the logarithm). The first run makes the
+recording, pruning_curves.csv beside this file: trials at the points of a Sobol sequence, really trained on the phantom,
+on a GPU where there is one. It goes on where it was cut.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import itertools
 import json
 import math
 import statistics
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,20 +35,20 @@ SPACE: dict[str, dict[str, Any]] = {
     "augment.image.affine": {"uniform": [0.0, 1.0]},
     "train.warmup": {"uniform": [0.0, 0.5]},
 }
-RECORDED, STEPS, EVERY = 128, 48, 6  # trials, their steps, and steps between validations
+STEPS, EVERY = 200, 20  # of a recorded trial, and between its validations
+PAIRS, RECORDED = 300, 64  # training pairs, recorded trials
 SEEDS, TRIALS, SLOTS = 5, 40, 2  # TRIALS: of random search, each to its end; ours gets the same compute
 OURS = {"algorithm": "tpe", "scheduler": "asha", "grace": 2, "reduction": 3}
 SELECT = "val/text_to_image/recall_at_10"
 BASE = {
     "data": {"shards": "phantom"},
-    "model": {"image": {"size": 32}, "text": {"max_tokens": 32}, "dim": 32},
-    "train": {"until": "steps", "steps": STEPS, "batch_size": 16},
+    "train": {"until": "steps", "steps": STEPS, "batch_size": 64, "weight_decay": 0.05},
     "evaluate": {"every_steps": EVERY, "select": SELECT},
 }
 
 
-def record(file: Path) -> None:
-    """Train the recorded trials, and write one row a validation: one an epoch. Goes on where it was cut."""
+def record(file: Path, quick: bool) -> None:
+    """Train the recorded trials, and write one row a validation. Goes on where it was cut."""
     import torch
     from scipy.stats import qmc
 
@@ -59,13 +59,15 @@ def record(file: Path) -> None:
     from radsweep.training.trainer import train
 
     done = {int(row["trial"]) for row in _rows(file)} if file.exists() else set()
-    points = qmc.Sobol(len(SPACE), seed=0).random(RECORDED)
+    points = qmc.Sobol(len(SPACE), seed=0).random(8 if quick else RECORDED)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with tempfile.TemporaryDirectory() as folder, file.open("a", newline="") as out:
         shards = Path(folder) / "phantom"
-        write_phantom(shards, pairs=96, size=32, validation=120, test=20, unpaired_images=0, unpaired_reports=0)
+        pairs, others = (20, 10) if quick else (PAIRS, 400)
+        write_phantom(shards, pairs=pairs, validation=others, test=2, unpaired_images=0, unpaired_reports=0)
         index = read_index(shards)
         reports = zip(index.splits["train"].patient_ids, index.reports["train"], strict=True)
-        data = prepare_in_process(index, train_tokenizer(reports, 500), 32, 1)
+        data = prepare_in_process(index, train_tokenizer(reports, 8000), 64, 1)
         writer = csv.writer(out)
         if not done:
             writer.writerow(["trial", *SPACE, "step", "score"])
@@ -74,12 +76,14 @@ def record(file: Path) -> None:
                 continue
             values = {key: _value(key, part) for key, part in zip(SPACE, point, strict=True)}
             trial = trial_with(Trial.model_validate(BASE), values)
-            outcome = train(trial, data, workers=Workers(), device=torch.device("cpu"))
+            if quick:
+                trial = trial_with(trial, {"train.batch_size": 10, "train.steps": 20, "evaluate.every_steps": 2})
+            outcome = train(trial, data, workers=Workers(), device=device)
             for look in outcome.history:
                 score = f"{look.metrics[SELECT]:.4f}"
                 writer.writerow([number, *(f"{value:.5g}" for value in values.values()), look.step, score])
             out.flush()
-            tell(f"{number + 1} of {RECORDED}: {max(look.metrics[SELECT] for look in outcome.history):.3f}")
+            tell(f"recorded {number + 1} of {len(points)}: {max(look.metrics[SELECT] for look in outcome.history):.3f}")
 
 
 def _value(key: str, part: float) -> float:
@@ -169,10 +173,12 @@ def replay(file: Path, settings: Mapping[str, Any], seed: int, compute: int) -> 
 
 
 def measure(folder: Path, quick: bool) -> Figures:
+    recording = folder / RECORDING.name if quick else RECORDING
+    record(recording, quick)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     compute = (8 if quick else TRIALS) * STEPS // EVERY
     ours, random = (
-        [replay(RECORDING, settings, seed, compute) for seed in range(2 if quick else SEEDS)]
+        [replay(recording, settings, seed, compute) for seed in range(2 if quick else SEEDS)]
         for settings in (OURS, {"algorithm": "random"})
     )
     ratios: list[float] = []
@@ -181,17 +187,14 @@ def measure(folder: Path, quick: bool) -> Figures:
         ratios.append(other.until(target) / one.until(target))
     return {
         "seeds": len(ours),
-        "recorded_trials": len(Curves(RECORDING).scores),
+        "recorded_trials": len(Curves(recording).scores),
         "compute_ratio": statistics.median(ratios),
         "compute_ratio_quartiles": statistics.quantiles(ratios, n=4)[::2],
         "compute_ratio_range": [min(ratios), max(ratios)],
         "scores": {"tpe_asha": [one.best[-1] for one in ours], "random": [other.best[-1] for other in random]},
-        "best_recorded": max(max(scores) for scores in Curves(RECORDING).scores),
+        "best_recorded": max(max(scores) for scores in Curves(recording).scores),
     }
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--record"]:
-        record(Path(sys.argv[2]))
-    else:
-        run(measure)
+    run(measure)

@@ -32,6 +32,21 @@ os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 
+OWN_RAY = ("test_submit.py", "test_tokens.py")  # start one beside the session's
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """For `-n 2 --dist loadgroup`: all that needs a Ray is in one process, and comes first; files go whole."""
+
+    def needs_ray(item: pytest.Item) -> bool:
+        return "ray_session" in getattr(item, "fixturenames", ()) or item.path.name in OWN_RAY
+
+    if getattr(config.option, "dist", "no") == "loadgroup":
+        items.sort(key=lambda item: not needs_ray(item))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("ray" if needs_ray(item) else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def short_folder() -> Iterator[Path]:
     """A temporary folder with a short path: Unix sockets allow 107 bytes."""
@@ -112,6 +127,11 @@ def quiet_port() -> int:
             free.bind(("127.0.0.1", port))
             return port
     raise AssertionError("no free port")
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    return quiet_port
 
 
 class Server:

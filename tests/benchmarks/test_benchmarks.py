@@ -69,6 +69,16 @@ def test_all_sides_of_the_wall_clock_run_the_same_trials() -> None:
         assert 0 < figures[f"{side}_startup_s"] < figures[f"{side}_s"]
 
 
+@NEEDS_MINUTES
+def test_a_store_of_finished_cells_is_planned_resumed_and_reported() -> None:
+    figures = figures_of("many_cells")
+    assert figures["cells"] == 60
+    assert figures["mlflow_left"] == 0
+    assert 0 < figures["before_mb"] < figures["peak_mb"]
+    assert 0 < figures["page_mb"] < 1
+    assert all(figures[part] > 0 for part in ("plan_s", "resume_s", "report_s", "mlflow_s", "plan_peak_mb"))
+
+
 def test_a_frozen_tower_at_hand_gives_the_same_metric() -> None:
     figures = figures_of("frozen_tower")
     assert figures["metric_difference"] < 0.03  # rounding may move a rank or two
@@ -107,3 +117,12 @@ def test_the_local_loss_equals_the_direct_formula() -> None:
     for side in ("ours", "direct"):
         assert figures[side]["seconds"] > 0
         assert figures[side]["peak_mb"] > 0
+
+
+@NEEDS_MINUTES
+def test_searches_are_compared_over_recorded_curves() -> None:
+    figures = figures_of("pruning")
+    assert (figures["seeds"], figures["recorded_trials"]) == (2, 8)
+    low, high = figures["compute_ratio_range"]
+    assert 0 < low <= figures["compute_ratio"] <= high
+    assert max(max(scores) for scores in figures["scores"].values()) <= figures["best_recorded"]

@@ -159,7 +159,8 @@ class Driver:
         """All that must be the same whatever happened: each cell's numbers, and the report's statistics."""
         sweep = self.sweep()
         cells = self.store.read_cells({cell.key for cell in sweep.cells})
-        report = json.loads((self.store.report_folder(sweep) / "report.json").read_text(encoding="utf-8"))
+        told = (self.store.report_folder(sweep) / "report.json").read_text(encoding="utf-8")
+        report = json.loads(told.replace(self.tree["data"]["shards"], "SHARDS"))  # some faults have a copy of their own
         return {
             "status": sweep.status,
             "cells": {cell.number: (cell.key, cell.arm) for cell in sweep.cells},

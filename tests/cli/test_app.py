@@ -15,6 +15,7 @@ from radsweep.data.importers.registry import IMPORTERS
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "torchvision", "ray", "mlflow", "transformers", "pandas", "pyarrow", "numpy")
 COMMANDS = (
+    "demo",
     "phantom",
     *(f"pack {name}" for name in IMPORTERS),
     "inspect",
@@ -41,7 +42,7 @@ def test_help_lists_every_command(run: Run) -> None:
     assert {command.split()[0] for command in COMMANDS} <= set(run("--help").out.split())
 
 
-@pytest.mark.parametrize("command", ["inspect", "sweep", "train", "evaluate", "report", "pack csv"])
+@pytest.mark.parametrize("command", ["demo", "inspect", "sweep", "train", "evaluate", "report", "pack csv"])
 def test_a_command_that_prints_results_prints_them_as_json_too(run: Run, command: str) -> None:
     assert "--json" in run(*command.split(), "--help").out
 

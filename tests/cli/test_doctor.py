@@ -47,7 +47,7 @@ def test_nothing_is_missing(examined: Callable[..., Any], run: Callable[..., Any
     told = run("doctor", file).out
     assert told.count("fine") == len(told.splitlines()) >= 9
     assert "versions" in told
-    assert "1 trials at once" in told
+    assert "slots for 1 at once" in told
 
 
 def test_a_disk_that_is_full_or_nearly(examined: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +74,8 @@ def test_a_tracking_server_that_is_down(examined: Callable[..., Any]) -> None:
 
 def test_more_cpus_than_there_are(examined: Callable[..., Any]) -> None:
     assert "1 x 1000 CPUs" in examined("run.cpus_per_worker=1000")["resources"]["told"]
+    arms = '{"baseline": {}, "many": {"train.workers": 10}}'
+    assert "a trial of many needs 10 x 1 CPUs" in examined(f"ablation.arms={arms}")["resources"]["told"]
 
 
 def test_shards_that_are_damaged_or_nowhere(examined: Callable[..., Any], phantom: Path, tmp_path: Path) -> None:

@@ -57,10 +57,18 @@ def test_what_the_driver_wrote_last_is_read_back_while_it_lives(store: Store) ->
 
 def test_a_driver_on_another_machine_is_alive_until_its_last_sign_is_old(store: Store, tmp_path: Path) -> None:
     record, life = sweep_in(store), tmp_path / "holder.json"
-    Board(store.sweep_folder(record.id), SELECT, 4, life).write(at_once=True)
-    for age, expected in ((5, "running"), (SILENT + 5, "cut short")):
-        life.write_text(json.dumps({"host": "far", "beat": time.time() - age}))
-        assert state_of(record, read_progress(store, record)) == expected
+    progress = Board(store.sweep_folder(record.id), SELECT, 4, life).progress
+    progress.driver = ("far", 7)
+    for age, pid, expected in ((5, 7, "running"), (SILENT + 5, 7, "cut short"), (5, 8, "cut short")):
+        life.write_text(json.dumps({"host": "far", "pid": pid, "beat": time.time() - age}))
+        assert state_of(record, progress) == expected  # 8: another sweep of the same question
+
+
+def test_a_sweep_runs_from_its_start_before_any_trial(store: Store) -> None:
+    record, lease = sweep_in(store), Lease(store.root / "leases", "question")
+    with lease.taken("file.yaml"):
+        Board(store.sweep_folder(record.id), SELECT, 4, lease.life)
+        assert state_of(record, read_progress(store, record)) == "running"
 
 
 def test_the_lowest_is_best_of_a_rank(store: Store) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from radsweep.data.decode import read_index
 from radsweep.data.schema import SHARD_SCHEMA, Image, Manifest, Split, Study
 from radsweep.data.shards import read_manifest, shard_paths, verify_shards, write_dataset
 from radsweep.errors import InputError
@@ -207,3 +208,10 @@ def test_a_damaged_shard_is_named(tmp_path: Path, studies: list[Study]) -> None:
     os.truncate(bad, 10)
     with pytest.raises(InputError, match=f"{manifest.shards[1].path} has 10 bytes"):
         read_manifest(out)
+
+
+def test_a_data_set_without_pairs_says_what_it_serves_for(make_png: Callable[..., bytes], tmp_path: Path) -> None:
+    alone = [Study("1", "p", "train", None, (Image("a", make_png(1)),))]
+    write_dataset(tmp_path / "images", alone, name="images", source={})
+    with pytest.raises(InputError, match=r"no study has both .* serves in evaluate.sets"):
+        read_index(tmp_path / "images")

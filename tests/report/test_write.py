@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from radsweep.report import wording
 from radsweep.report.svg import drawing
 from radsweep.report.terminal import terminal_table
 from radsweep.report.write import write_report
@@ -170,6 +172,34 @@ def test_what_people_wrote_is_escaped_everywhere(ablation: Callable[..., Sweep],
         picture.axes.set_title(HOSTILE)
     ElementTree.fromstring(picture.svg.replace("xlink:", ""))
     assert "<script" not in picture.svg
+
+
+def test_many_replicates_are_all_in_the_numbers_and_the_first_twenty_in_the_pictures(
+    ablation: Callable[..., Sweep], tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    sweep, cells = ablation({"baseline": {300: rng.random(24)}, "local": {300: rng.random(24)}})
+    page = write_report(tmp_path, sweep, cells).page.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert [len(entry["cells"]) for entry in report["report"]["entries"]] == [24, 24]
+    assert len(report["curves"]) == 48
+    assert page.count("24 of 24 converged; the first 20 are drawn") == 2
+    assert "each replicate (the first 20)" in page
+    for curve in range(2):
+        (panel,) = re.findall(rf'id="curve-{curve}-figure_1".*?</svg>', page, re.DOTALL)
+        colour = re.search(r"stroke: (#[0-9a-f]{6}|currentColor); stroke-width: 1.4", panel)
+        assert colour is not None
+        assert panel.count(f"stroke: {colour[1]}; stroke-width: 1.4") == 20
+    few, of_few = ablation({"baseline": {300: rng.random(20)}, "local": {300: rng.random(20)}})
+    assert "the first 20" not in write_report(tmp_path, few, of_few).page.read_text(encoding="utf-8")
+
+
+def test_cells_in_equal_steps_are_named_by_their_ends() -> None:
+    assert wording.numbers_listed(range(1, 2000, 20)) == "1, 21, …, 1981"
+    assert wording.numbers_listed([*range(11), 12, *range(5, 60, 5)]) == "0, 1, …, 10, 12, 5, 10, …, 55"
+    assert wording.numbers_listed(range(10)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
+    assert wording.numbers_listed([7]) == "7"
+    assert wording.numbers_listed([]) == ""
 
 
 def test_the_page_refers_to_nothing_outside_itself(ablation: Callable[..., Sweep], tmp_path: Path) -> None:

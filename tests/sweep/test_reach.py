@@ -29,4 +29,6 @@ def test_images_that_the_object_store_cannot_hold_are_refused_with_both_numbers(
 
 
 def test_a_node_says_what_it_does_not_see(tmp_path: Path) -> None:
-    assert missing([str(tmp_path), str(tmp_path / "manifest.json")]) == [str(tmp_path / "manifest.json")]
+    (path, why), *rest = missing([str(tmp_path), str(tmp_path / "manifest.json")]).items()
+    assert (path, rest) == (str(tmp_path / "manifest.json"), [])
+    assert "that all nodes share" in why

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Run
@@ -33,6 +34,12 @@ TWO = trial_with(TRIAL, {"train.workers": 2})
 )
 def test_room(cpus: float, gpus: float, run: dict, trial: Trial, arm: str, expected: Room) -> None:
     assert room_in(cpus, gpus, Run.model_validate(run), trial, arm) == expected
+
+
+def test_one_and_a_half_gpus_are_refused() -> None:
+    with pytest.raises(ValidationError, match=r"1\.5: a part of one GPU, or a whole number"):
+        Run.model_validate({"gpus_per_worker": 1.5})
+    assert Run.model_validate({"gpus_per_worker": 2}).gpus_per_worker == 2
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from ray.tune.search import Searcher
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Data, Trial
 from radsweep.sweep.search import StudySearch
-from radsweep.sweep.study import open_study
+from radsweep.sweep.study import counts, open_study
 from radsweep.training.record import CellRecord, Validation
 
 SPACE = {
@@ -171,6 +171,17 @@ def test_no_trial_is_left_running_and_those_cut_short_are_asked_again(tmp_path: 
     resumed.suggest("1")
     assert resumed.suggest("2") == Searcher.FINISHED
     assert resumed.ended_by == "search.trials: all 3 were asked for"
+
+
+def test_a_trial_that_a_full_disk_interrupts_waits_to_be_asked_again(tmp_path: Path) -> None:
+    search = searcher(tmp_path / "study.db", trials=3)
+    search.suggest("a")
+    search.validated("a", {"score": 0.3, "at_step": 5})
+    search.on_trial_complete("a", {"done": True, "status": "interrupted", "full": "no room"})
+    search.close()
+    (trial, again) = search.study.get_trials(deepcopy=False)
+    assert (trial.state, again.state) == (TrialState.FAIL, TrialState.WAITING)
+    assert not counts(trial)
 
 
 def test_a_slot_that_died_validates_again_what_was_known(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_the_staged_job_imports_the_staged_package(experiment: Path, tmp_path: P
     stage(tmp_path / "job", experiment, [])
     cli = tmp_path / "job" / "platform" / "radsweep" / "cli" / "__init__.py"
     cli.write_text("import sys\ndef main():\n    print(__file__, *sys.argv[1:])\n")
-    (tmp_path / "job" / "jobs" / "sweep.py").write_text(submission.ENTRY)
+    (tmp_path / "job" / "jobs" / "sweep.py").write_text(submission.ENTRY.format(command="sweep"))
     ran = subprocess.run(
         [sys.executable, "jobs/sweep.py", "tiny.yaml"], cwd=tmp_path / "job", capture_output=True, text=True, check=True
     )
@@ -149,7 +149,7 @@ def test_interrupted_it_detaches_and_says_how_to_come_back(
         signal.signal(signal.SIGINT, before)
     told = capsys.readouterr().err
     assert "the job goes on" in told
-    assert f"ray job logs --follow raysubmit_1 --address {head}" in told
+    assert f"radsweep logs raysubmit_1 --address {head}" in told
     assert TOKEN not in told
 
 
@@ -173,6 +173,7 @@ def test_the_token_is_found_where_ray_looks(
         ("http://127.0.0.1:FREE", TOKEN, r"cannot be reached \(Connection refused\)"),
         ("127.0.0.1:8265", TOKEN, "expected the head's dashboard"),
         ("http://[:8265", TOKEN, "expected the head's dashboard"),
+        ("http://127.0.0.1:abc", TOKEN, "cannot be reached"),
     ],
 )
 def test_a_head_that_cannot_be_used_is_one_line(
@@ -280,3 +281,46 @@ def test_a_token_protected_head_runs_the_submitted_code_on_driver_and_workers(
     assert "driver and worker run what was submitted" in capsys.readouterr().out
     with pytest.raises(InputError, match="refuses the token"):
         submit(experiment, [], real_head, "wrong")
+
+
+def laptop(address: str, *command: str) -> subprocess.CompletedProcess[str]:
+    own = os.environ | {"RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_MODE": "token", "RAY_API_SERVER_ADDRESS": address}
+    argv = [sys.executable, "-m", "radsweep", *command]
+    return subprocess.run(argv, env=own, capture_output=True, text=True, timeout=600)
+
+
+@pytest.mark.slow
+def test_a_laptop_that_dies_finds_its_sweep_again_stops_it_resumes_it_and_fetches_the_report(
+    real_head: str, phantom: Path, tmp_path: Path, wait: Any
+) -> None:
+    store, file, log = tmp_path / "store", tmp_path / "mine.yaml", tmp_path / "log"
+    file.write_text(
+        f"experiment: mine\ndata: {{shards: {phantom}, pairs: 20}}\nmodel: {{image: {{size: 32}}}}\n"
+        "train: {until: steps, steps: 400, batch_size: 10, learning_rate: 1e-3}\nevaluate: {every_steps: 2}\n"
+        f"ablation: {{arms: {{baseline: {{}}}}}}\nrun: {{slots: 1, store: {store}}}\n"
+    )
+    own = os.environ | {"RAY_AUTH_TOKEN": TOKEN, "RAY_AUTH_MODE": "token"}
+    with log.open("w") as out:
+        argv = [sys.executable, "-m", "radsweep", "submit", str(file), "--address", real_head]
+        first = subprocess.Popen(argv, env=own, stdout=out, stderr=out)
+        wait(lambda: "Running 1 of 1 trials" in log.read_text())
+        first.kill()
+        first.wait()
+    wait(lambda: any(store.glob("sweeps/*/progress.json")))
+    wait(lambda: '"step":0' not in next(store.glob("sweeps/*/progress.json")).read_text())  # it validated
+    (running,) = json.loads(laptop(real_head, "list", "--json").stdout)
+    assert (running["experiment"], running["status"]) == ("mine", "running")
+    assert "Running 1 of 1 trials" in laptop(real_head, "logs", "mine", "--no-follow").stdout
+    stopped = laptop(real_head, "stop", "mine")
+    assert stopped.returncode == 0, stopped.stderr
+    ended = laptop(real_head, "logs", running["job"])
+    assert "Interrupted (SIGTERM)" in ended.stdout
+    assert ended.returncode == 1
+    (state,) = store.glob("cells/*/resume/state.json")
+    assert json.loads(state.read_text())
+    again = laptop(real_head, "submit", str(file), "--resume", "--set", "run.slots=1")
+    assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
+    assert "1 of 1  finished" in again.stdout
+    fetched = laptop(real_head, "fetch", "mine", "--out", str(tmp_path / "report"), "--store", str(store))
+    assert fetched.returncode == 0, fetched.stderr
+    assert Path(fetched.stdout.strip()).read_text() == next(store.glob("sweeps/*/report/report.html")).read_text()

@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -150,6 +151,76 @@ def test_a_cell_that_fills_two_places_is_two_runs(store: Path, made: SimpleNames
     assert len({run.data.metrics[f"best/{RECALL}"] for run in trials.values()}) == 1
 
 
+def test_reused_trials_wait_in_one_file_and_are_the_runs_that_they_would_be_one_by_one(
+    store: Path, made: SimpleNamespace, whole: str
+) -> None:
+    sweep = made.sweep()
+    away = f"http://127.0.0.1:{closed_port()}"
+    with Mirror(away, store, sweep) as mirror:
+        mirror.start_sweep()
+        before = len(list(spool_folder(store, sweep.id).glob("*.json")))
+        mirror.reuse_trials([(cell, made.record(cell), ()) for cell in sweep.cells])
+        assert len(list(spool_folder(store, sweep.id).glob("*.json"))) == before + 1
+    assert mirror.pending == 1 + len(sweep.cells)
+    assert replay(spool_folder(store, sweep.id), database(store), store) == 1 + len(sweep.cells)
+    reused, ran = children(database(store)), children(whole)
+    assert reused.keys() == ran.keys()
+    client, whole_client = MlflowClient(database(store)), MlflowClient(whole)
+    own = {"mlflow.parentRunId", "mlflow.user"}
+    for name, run in reused.items():
+        assert run.data.params == ran[name].data.params
+        assert run.data.metrics == ran[name].data.metrics
+        tags, others = ({k: v for k, v in of.data.tags.items() if k not in own} for of in (run, ran[name]))
+        assert tags == others
+        assert (run.info.status, run.info.end_time - run.info.start_time) == ("FINISHED", 5000)  # when it truly ran
+        curves = [
+            [(m.step, m.value) for m in of.get_metric_history(of_run.info.run_id, f"val/{RECALL}")]
+            for of, of_run in ((client, run), (whole_client, ran[name]))
+        ]
+        assert curves[0] == curves[1] != []
+
+
+def test_a_batch_that_mlflow_refuses_one_of_is_sent_but_for_that_one(store: Path, made: SimpleNamespace) -> None:
+    sweep = made.sweep()
+    spool = spool_folder(store, sweep.id)
+    with Mirror(f"http://127.0.0.1:{closed_port()}", store, sweep) as mirror:
+        mirror.reuse_trials([(cell, made.record(cell), ()) for cell in sweep.cells[:3]])
+    (path,) = spool.glob("*.json")
+    entries = json.loads(path.read_text())
+    entries[1]["history"][0]["metrics"]["no: such? name*"] = 1.0
+    path.write_text(json.dumps(entries))
+    replay(spool, database(store), store)
+    assert [json.loads(kept.read_text()) for kept in (spool / "refused").iterdir()] == [[entries[1]]]
+    finished = [name for name, run in children(database(store)).items() if run.info.status == "FINISHED"]
+    assert sorted(finished) == [f"baseline / 100 pairs / seed {seed}" for seed in (1, 3)]
+
+
+def test_an_entry_of_an_older_spool_is_sent_too(store: Path, made: SimpleNamespace) -> None:
+    sweep = made.sweep()
+    spool = spool_folder(store, sweep.id)
+    with Mirror(f"http://127.0.0.1:{closed_port()}", store, sweep) as mirror:
+        mirror.finish_trial(made.record(sweep.cells[0]))
+    (path,) = spool.glob("*.json")
+    (entry,) = json.loads(path.read_text())
+    path.unlink()
+    (spool / "01795689183078654807-17.json").write_text(json.dumps(entry))  # one entry a file, without their number
+    assert replay(spool, database(store), store) == 1
+    assert [run.info.status for run in children(database(store)).values()] == ["FINISHED"]
+
+
+def test_nothing_is_sent_while_it_is_held_back(store: Path, made: SimpleNamespace) -> None:
+    sweep = made.sweep()
+    with Mirror(database(store), store, sweep) as mirror:
+        with mirror.held_back():
+            mirror.start_sweep()
+            mirror_trial(mirror, made, sweep.cells[0])
+            time.sleep(2)
+            waiting = mirror.pending
+        assert waiting == 6
+    assert mirror.pending == 0
+    assert len(children(database(store))) == 1
+
+
 def test_a_spool_sent_twice_leaves_the_same_runs(store: Path, made: SimpleNamespace, tmp_path: Path) -> None:
     away = f"http://127.0.0.1:{closed_port()}"
     waiting = mirror_all(away, store, made, made.sweep().cells[:3])
@@ -270,11 +341,11 @@ def test_an_entry_that_mlflow_refuses_does_not_hold_up_the_others(
     spool = spool_folder(store, made.sweep().id)
     mirror_all(f"http://127.0.0.1:{closed_port()}", store, made, made.sweep().cells[:1])
     path = sorted(spool.glob("*.json"))[3]
-    entry = json.loads(path.read_text())
+    (entry,) = json.loads(path.read_text())
     entry["history"][0]["metrics"]["no: such? name*"] = 1.0
-    path.write_text(json.dumps(entry))
+    path.write_text(json.dumps([entry]))
     replay(spool, database(store), store)
-    assert [kept.name for kept in (spool / "refused").iterdir()] == [path.name]
+    assert [json.loads(kept.read_text()) for kept in (spool / "refused").iterdir()] == [[entry]]
     assert not list(spool.glob("*.json"))
     (run,) = children(database(store)).values()
     assert run.info.status == "FINISHED"

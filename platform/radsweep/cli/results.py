@@ -81,7 +81,7 @@ def evaluate(
             help="Folder of a finished trial's checkpoint; or hub id or folder of a whole public model.",
         ),
     ],
-    data: Annotated[Path, typer.Option(metavar="SHARDS", help="Folder of a packed data set.")],
+    data: Annotated[str, typer.Option(metavar="SHARDS", help="Folder of a packed data set, or s3://...")],
     split: Annotated[Literal["test", "validation"], typer.Option(help="Whose studies are searched.")] = "test",
     task: Annotated[
         list[str] | None,

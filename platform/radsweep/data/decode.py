@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from radsweep.data import places
 from radsweep.data.index import SplitIndex, read_split
 from radsweep.data.pictures import PictureError, prepare
 from radsweep.data.prepared import Block, PreparedData, Unpaired, assemble, first_images, prepared_data
@@ -26,7 +26,7 @@ DECODED_AT_ONCE = 128  # studies
 class ShardIndex:
     """The pair splits of a packed data set, or all its studies with images, without pixels."""
 
-    folder: Path
+    folder: str
     manifest: Manifest
     splits: Mapping[Split, SplitIndex]
     reports: Mapping[Split, list[str]]
@@ -56,6 +56,11 @@ def read_index(folder: str | Path, needed: Collection[Split] = SPLITS) -> ShardI
         InputError: no such data set, a damaged one, or one without pairs to train and validate on.
     """
     manifest = read_manifest(folder)
+    if not any(manifest.studies["pairs"].values()):
+        raise InputError(
+            f"{folder}: no study has both an image and a report; such a data set serves in evaluate.sets, data.shards "
+            "needs pairs"
+        )
     splits, reports = {}, {}
     for split in SPLITS:
         splits[split], reports[split] = read_split(shard_paths(folder, manifest, "pairs", split), manifest.labels)
@@ -63,7 +68,7 @@ def read_index(folder: str | Path, needed: Collection[Split] = SPLITS) -> ShardI
             raise InputError(
                 f"{folder}: the {split} split has {len(splits[split])} pairs and needs 2; pack with other splits"
             )
-    return ShardIndex(Path(folder), manifest, splits, reports)
+    return ShardIndex(str(folder), manifest, splits, reports)
 
 
 def read_labelled(folder: str | Path, splits: Collection[Split] = SPLITS) -> ShardIndex:
@@ -79,7 +84,7 @@ def read_labelled(folder: str | Path, splits: Collection[Split] = SPLITS) -> Sha
     indices, reports = {}, {}
     for split in splits:
         indices[split], reports[split] = read_split(_paths(folder, manifest, kinds, (split,)), manifest.labels)
-    return ShardIndex(Path(folder), manifest, indices, reports, kinds)
+    return ShardIndex(str(folder), manifest, indices, reports, kinds)
 
 
 def _paths(folder: str | Path, manifest: Manifest, kinds: Collection[Kind], splits: Collection[Split]) -> list[str]:
@@ -129,13 +134,13 @@ def prepare_in_process(
     blocks = [
         decoder(pa.Table.from_batches([batch]))
         for path in paths
-        for batch in pq.ParquetFile(path).iter_batches(DECODED_AT_ONCE, columns=["study_id", "images"])
+        for batch in places.parquet(path).iter_batches(DECODED_AT_ONCE, columns=["study_id", "images"])
     ]
     loaded = load_tokenizer(tokenizer)
     reports = {name: loaded.tokenise(part) for name, part in texts.items()}
-    places = [block["image"] for block in blocks]
-    prepared = assemble(indices, reports, places, blocks)
-    return prepared_data(prepared, tokenizer, shards.manifest, sum(map(len, places)))
+    numbers = [block["image"] for block in blocks]
+    prepared = assemble(indices, reports, numbers, blocks)
+    return prepared_data(prepared, tokenizer, shards.manifest, sum(map(len, numbers)))
 
 
 def with_unpaired(

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from radsweep.data import places
 
 COLUMNS = ["study_id", "patient_id", "report", "images.list.element.view"]
 
@@ -61,7 +62,7 @@ def read_split(
     """
     rows: list[Row] = []
     for path in paths:
-        table = pq.ParquetFile(path).read(columns=[*COLUMNS, *(["labels"] if labels else [])])
+        table = places.parquet(path).read(columns=[*COLUMNS, *(["labels"] if labels else [])])
         labels_SC = _labels(table["labels"], labels) if labels else np.empty((len(table), 0), dtype=np.float32)
         counts = np.diff(table["images"].combine_chunks().offsets.to_numpy()) if len(table) else []
         texts = (text or "" for text in table["report"].to_pylist())

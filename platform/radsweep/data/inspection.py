@@ -10,9 +10,9 @@ from statistics import median
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+from radsweep.data import places
 from radsweep.data.pictures import PictureError, shape_and_turn
 from radsweep.data.rows import normalise
 from radsweep.data.schema import KINDS, SPLITS, Kind, Split
@@ -125,7 +125,7 @@ def inspect_dataset(folder: str | Path) -> Inspection:
 
 def _studies(path: str) -> Iterator[dict[str, Any]]:
     try:
-        with pq.ParquetFile(path) as file:
+        with places.parquet(path) as file:
             for batch in file.iter_batches(batch_size=_STUDIES_AT_A_TIME):
                 yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as error:

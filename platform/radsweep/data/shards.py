@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from radsweep.data import places
 from radsweep.data.fingerprint import Fingerprint
 from radsweep.data.folder import new_folder
 from radsweep.data.privacy import Pseudonyms, new_key
@@ -121,9 +120,10 @@ def write_shards(
 
 def read_manifest(folder: str | Path) -> Manifest:
     """The manifest of a data set whose shards are all there, of the size it names. Raises InputError."""
-    path = Path(folder, MANIFEST)
+    path = places.inside(folder, MANIFEST)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with places.opened(path) as file:
+            content = json.loads(file.read())
     except FileNotFoundError as error:
         raise InputError(f"{folder}: no packed data set there ({MANIFEST} is missing)") from error
     except (OSError, ValueError) as error:
@@ -140,9 +140,9 @@ def read_manifest(folder: str | Path) -> Manifest:
         inside = PurePosixPath(shard.path)
         if inside.is_absolute() or ".." in inside.parts:
             raise InputError(f"{path}: the shard path {shard.path} leaves the data set")
-        if not Path(folder, shard.path).is_file():
+        size = places.size_of(places.inside(folder, shard.path))
+        if size is None:
             raise InputError(f"{folder}: shard {shard.path} is missing; copy the data set again")
-        size = os.path.getsize(Path(folder, shard.path))
         if size != shard.bytes:
             raise InputError(f"{folder}: shard {shard.path} has {size} bytes instead of {shard.bytes}; copy it again")
     return manifest
@@ -151,14 +151,14 @@ def read_manifest(folder: str | Path) -> Manifest:
 def shard_paths(folder: str | Path, manifest: Manifest, kind: Kind, split: Split) -> list[str]:
     """Paths of one kind and split, in order; empty where there are none."""
     chosen = [shard for shard in manifest.shards if shard.kind == kind and shard.split == split]
-    return [str(Path(folder, shard.path)) for shard in chosen]
+    return [places.inside(folder, shard.path) for shard in chosen]
 
 
 def verify_shards(folder: str | Path, manifest: Manifest) -> None:
     """Read every shard and compare its hash with the manifest's. Raises InputError with the bad shard's path."""
     for shard in manifest.shards:
         try:
-            found = sha256_of(Path(folder, shard.path))
+            found = sha256_of(places.inside(folder, shard.path))
         except OSError as error:
             raise InputError(f"{folder}: shard {shard.path} cannot be read: {error.strerror}") from error
         if found != shard.sha256:
@@ -168,7 +168,7 @@ def verify_shards(folder: str | Path, manifest: Manifest) -> None:
 def damage(path: str) -> str:
     """Why a shard cannot be read to its end, in a few words; empty where it can."""
     try:
-        file = pq.ParquetFile(path)
+        file = places.parquet(path)
         for number in range(file.num_row_groups):
             file.read_row_group(number)
     except FileNotFoundError:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from radsweep.data import places
 from radsweep.data.schema import SHARD_SCHEMA, Kind, Shard, Split, Study
 from radsweep.errors import InputError
 
@@ -83,9 +84,9 @@ class ShardWriter:
         self._file, self._rows_in_file = None, 0
 
 
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256_of(path: str | Path) -> str:
+    with places.opened(str(path)) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _row(study: Study) -> dict[str, object]:

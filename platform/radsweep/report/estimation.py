@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from radsweep.evaluation.classification import classification_metrics
-from radsweep.evaluation.queries import QueryResults
+from radsweep.evaluation.queries import Queries, QueryResults
 from radsweep.evaluation.statistics import Estimates, PatientResamples, estimate_auroc, estimate_means, macro
 from radsweep.evaluation.summary import Replicate
 from radsweep.report import wording
@@ -68,14 +68,22 @@ class Estimator:
 
 def estimator(
     metric: str,
-    queries: Mapping[Place, Mapping[Replicate, QueryResults | None]],
+    cells: Mapping[Place, Mapping[Replicate, str]],
+    queries: Queries,
     recorded: Mapping[Place, Mapping[Replicate, float]],
 ) -> Estimator | str:
-    """The estimator of `test/...`, or why there is none, as the end of a sentence."""
+    """The estimator of `test/...`, or why there is none, as the end of a sentence.
+
+    What a run's queries got is read when its turn comes, and only its share in the metric is kept.
+
+    Args:
+        cells: keys of the runs.
+        recorded: the metric as each run recorded it.
+    """
     split, _, name = metric.partition("/")
     if split != "test":
         return "what each query got is kept of the test split alone, and these are numbers of the validation split"
-    first = next((q for of in queries.values() for q in of.values() if q is not None), None)
+    first = next((q for of in cells.values() for key in of.values() if (q := queries(key)) is not None), None)
     if first is None:
         return "no record of what each query got was found"
     labels = _labels(first, name)
@@ -91,8 +99,15 @@ def estimator(
     if labels is not None and len(rare) == len(labels):
         return "an interval of AUROC needs a class that at least 2 patients have and at least 2 have not"
     found = Estimator(resamples, first.patient_ids, {}, {}, labels or {}, rare)
-    for place, of in queries.items():
-        _take(found, name, place, of, first, recorded.get(place, {}))
+    for place, of in cells.items():
+        _take(
+            found,
+            name,
+            place,
+            {replicate: queries(key) for replicate, key in of.items()},
+            first,
+            recorded.get(place, {}),
+        )
     return found
 
 

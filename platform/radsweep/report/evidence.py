@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
-from radsweep.evaluation.queries import QueryResults
+from radsweep.evaluation.queries import Queries
 from radsweep.evaluation.statistics import (
     Difference,
     Effect,
@@ -36,7 +36,8 @@ SIGNIFICANT = 0.05
 class Runs:
     """What the statistics rest on, by arm and size (None: all pairs)."""
 
-    queries: Mapping[Place, Mapping[Replicate, QueryResults | None]]
+    cells: Mapping[Place, Mapping[Replicate, str]]  # their keys
+    queries: Queries
     recorded: Mapping[Place, Mapping[Replicate, float]]  # the metric as each run recorded it
     pairs: Mapping[Size, int]  # studies that a size trained on
     factors: Mapping[str, Set[str]] = field(default_factory=dict)  # of a factorial design, by arm
@@ -71,7 +72,7 @@ class Evidence:
 
 def evidence(metric: str, baseline: str, runs: Runs) -> Evidence:
     """Of `test/text_to_image/recall_at_10`, `test/zero_shot/auroc` and the like."""
-    found = estimator(metric, runs.queries, runs.recorded)
+    found = estimator(metric, runs.cells, runs.queries, runs.recorded)
     if isinstance(found, str):
         return Evidence(metric, gap=found)
     bounded = not wording.is_rank(metric)
@@ -92,7 +93,7 @@ def evidence(metric: str, baseline: str, runs: Runs) -> Evidence:
         differences=differences,
         replicates=shared,
         p_holm=holm({place: d.p for place, d in differences.items()}),
-        sign_flips=_sign_flips(found, baseline, shared, runs.queries),
+        sign_flips=_sign_flips(found, baseline, shared),
         multipliers=_multipliers(found, baseline, shared, runs.pairs, higher_is_better(metric)),
         effects=effects,
         effects_p_holm=holm(effect_p),
@@ -110,10 +111,7 @@ def _shared(found: Estimator, baseline: str) -> dict[Place, frozenset[Replicate]
 
 
 def _sign_flips(
-    found: Estimator,
-    baseline: str,
-    shared: Mapping[Place, frozenset[Replicate]],
-    queries: Mapping[Place, Mapping[Replicate, QueryResults | None]],
+    found: Estimator, baseline: str, shared: Mapping[Place, frozenset[Replicate]]
 ) -> dict[Place, SignFlipTest]:
     return {
         (arm, size): sign_flip_test(first, second, found.patient_ids)

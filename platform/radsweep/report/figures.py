@@ -15,6 +15,7 @@ from radsweep.report.results import Group, Result, Results
 from radsweep.report.svg import COLOURS, INK, MARKERS, OUTLINES, drawing, short
 
 MOST_PANELS = 60
+MOST_DRAWN = 20  # replicates of an arm and size whose points and curves are drawn: more are a blot, and megabytes
 PANEL = (0.2, 0.14, 0.97, 0.96)  # left, bottom, right, top
 
 
@@ -67,7 +68,9 @@ def by_size(results: Results) -> Figure | None:
         alone.axes.legend(handles=keys, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         alone.axes.set_title(title, fontsize=11)
     bars = f" Bars: {100 * LEVEL:.4g} % intervals." if results.evidence.levels else ""
-    note = f"Line: mean over replicates.{bars} Small points: each replicate. Hollow: had not converged. Dotted: chance."
+    fewer = f" (the first {MOST_DRAWN})" if any(len(g.measured(results.metric)) > MOST_DRAWN for g in groups) else ""
+    note = f"Line: mean over replicates.{bars} Small points: each replicate{fewer}. Hollow: had not converged. "
+    note += "Dotted: chance."
     return Figure(title, picture.svg, note, alone.file)
 
 
@@ -109,8 +112,9 @@ def training_curves(results: Results) -> list[Figure]:
     figures = []
     for i, group in enumerate(drawn[:MOST_PANELS]):
         title = f"{group.arm}, {wording.size_name(group.size)}" if group.arm else "The trial"
+        ended = [r for r in group.results if r.record and r.record.history]
         with drawing(f"curve-{i}", f"{wording.metric_name(select)} over steps: {title}", 2.6, 1.8, PANEL) as picture:
-            for result in group.results:
+            for result in ended[:MOST_DRAWN]:
                 draw_curve(picture.axes, result, select, colours[group.arm])
             if values:
                 low, high = min(0.0, *values), max(values)
@@ -118,9 +122,9 @@ def training_curves(results: Results) -> list[Figure]:
             picture.axes.set_xlim(left=0)
             picture.axes.locator_params(nbins=4)
             metric_axis(picture.axes, select, label=False)
-        ended = [r for r in group.results if r.record and r.record.history]
         converged = sum(bool(r.record and r.record.converged) for r in ended)
-        figures.append(Figure(title, picture.svg, f"{converged} of {len(ended)} converged"))
+        drawn_of = f"; the first {MOST_DRAWN} are drawn" if len(ended) > MOST_DRAWN else ""
+        figures.append(Figure(title, picture.svg, f"{converged} of {len(ended)} converged{drawn_of}"))
     return figures
 
 
@@ -149,9 +153,9 @@ def _line(axes: Axes, results: Results, groups: list[Group], at: list[float], ke
             axes.vlines(x, interval.low, interval.high, color=key.colour, linewidth=1.6, alpha=0.8, zorder=order)
     for converged, face in ((True, key.colour), (False, "none")):
         points = [
-            (x, group.values(results.metric)[r.replicate])
+            (x, r.value(results.metric))
             for group, x in zip(groups, at, strict=True)
-            for r in group.measured(results.metric)
+            for r in group.measured(results.metric)[:MOST_DRAWN]
             if bool(r.record and r.record.converged) == converged
         ]
         if points:

@@ -58,5 +58,5 @@ def render_html(results: Results, content: Content, pictures: Pictures) -> str:
 
 def _linked(cells: str | Sequence[int]) -> Markup:
     """Numbers of cells, each a link to its row."""
-    text = cells if isinstance(cells, str) else ", ".join(map(str, cells))
+    text = cells if isinstance(cells, str) else wording.numbers_listed(cells)
     return Markup(re.sub(r"\d+", r'<a href="#cell-\g<0>">\g<0></a>', str(escape(text))))

@@ -21,7 +21,7 @@ def _lines(results: Results, content: Content) -> Iterator[str]:
     yield from ("", _escaped(content.subtitle), "", "## What was found", "")
     for finding in content.findings:
         label = f"**{finding.verdict}**: " if finding.arm else ""
-        trace = f" (cells {', '.join(map(str, finding.cells))})" if finding.cells else ""
+        trace = f" (cells {wording.numbers_listed(finding.cells)})" if finding.cells else ""
         yield f"- {label}{_escaped(f'{finding.sentence} {finding.beside}'.strip())}{trace}"
     beside = f" Chance level {content.chance_shown}." if content.chance is not None else ""
     explained = f"{wording.sentence_start(content.metric_name)}: {content.metric_explained}.{beside} {content.rule}"

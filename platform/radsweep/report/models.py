@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from radsweep.evaluation.queries import QueryResults
 from radsweep.evaluation.summary import Replicate
 from radsweep.report import wording
 from radsweep.report.estimation import Place
@@ -64,14 +63,14 @@ def _measured(results: Results) -> list[Result]:
 
 def _evidence(results: Results, metric: str) -> Evidence:
     """Of the models that have the metric, by key: two folders of one name are two models."""
-    queries: dict[Place, dict[Replicate, QueryResults | None]] = {}
+    cells: dict[Place, dict[Replicate, str]] = {}
     recorded: dict[Place, dict[Replicate, float]] = {}
     for r in _measured(results):
         value = r.value(metric)
         if value is not None:
-            queries[r.planned.key, None] = {r.replicate: results.queries(r.planned.key)}
+            cells[r.planned.key, None] = {r.replicate: r.planned.key}
             recorded[r.planned.key, None] = {r.replicate: value}
-    return evidence(metric, "", Runs(queries, recorded, {}))
+    return evidence(metric, "", Runs(cells, results.queries, recorded, {}))
 
 
 def _value(result: Result, metric: str, found: Evidence) -> str:

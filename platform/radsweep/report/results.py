@@ -95,10 +95,8 @@ class Results:
             return Evidence(metric, gap="nothing is compared")
         places = {(g.arm, g.size): g for g in self.groups}
         runs = Runs(
-            {
-                place: {r.replicate: self.queries(r.planned.key) for r in g.measured(metric)}
-                for place, g in places.items()
-            },
+            {place: {r.replicate: r.planned.key for r in g.measured(metric)} for place, g in places.items()},
+            self.queries,
             {place: g.values(metric) for place, g in places.items()},
             {g.size: g.trained for g in self.groups if g.arm == self.sweep.baseline},
             self.factors,

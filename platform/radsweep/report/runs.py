@@ -45,14 +45,13 @@ def same_run(a: Result, b: Result) -> bool:
         return True
     if a.record is None or b.record is None or not a.record.history:
         return False
-    return _numbers(a) == _numbers(b)
+    return a.record.best == b.record.best and a.record.final == b.record.final and _trail(a) == _trail(b)
 
 
-def _numbers(result: Result) -> tuple[object, ...]:
+def _trail(result: Result) -> list[tuple[object, ...]]:
     assert result.record is not None
-    record = result.record
-    trail = tuple((v.step, v.metrics.get("train/loss"), v.metrics.get(_select(result))) for v in record.history)
-    return record.best, record.final, trail
+    select = _select(result)
+    return [(v.step, v.metrics.get("train/loss"), v.metrics.get(select)) for v in result.record.history]
 
 
 def _select(result: Result) -> str:

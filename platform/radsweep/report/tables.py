@@ -179,7 +179,7 @@ def short_key(key: str) -> str:
 
 def cell_numbers(results: Sequence[Result]) -> str:
     """`0, 3, 6`: where a number comes from, as the table of cells counts."""
-    return ", ".join(str(number) for number in sorted(r.planned.number for r in results))
+    return wording.numbers_listed(sorted(r.planned.number for r in results))
 
 
 def all_cells(results: Results) -> Table:

@@ -27,6 +27,23 @@ def metric_name(metric: str) -> str:
     return f"{SPLIT[split]} {short_name(name)}, {place}{same}"
 
 
+def numbers_listed(numbers: Sequence[int]) -> str:
+    """In their order, more than 10 in equal steps written as `1, 21, …, 1981`."""
+    parts: list[str] = []
+    start = 0
+    while start < len(numbers):
+        end = start + 1
+        while end + 1 < len(numbers) and numbers[end + 1] - numbers[end] == numbers[start + 1] - numbers[start]:
+            end += 1
+        if end - start < 10 or numbers[start + 1] == numbers[start]:
+            end = start
+            parts.append(str(numbers[start]))
+        else:
+            parts += [str(numbers[start]), str(numbers[start + 1]), "…", str(numbers[end])]
+        start = end + 1
+    return ", ".join(parts)
+
+
 def without(classes: Sequence[str]) -> str:
     """` without Hernia`, of a macro mean; nothing where no class is left out."""
     return f" without {listed(classes)}" if classes else ""

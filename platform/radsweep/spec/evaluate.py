@@ -86,7 +86,7 @@ class Evaluate(Settings):
     @classmethod
     def _absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         """Workers run in other folders."""
-        return tuple(str(Path(folder).expanduser().absolute()) for folder in value)
+        return tuple(name if "://" in name else str(Path(name).expanduser().absolute()) for name in value)
 
     @field_validator("against")
     @classmethod

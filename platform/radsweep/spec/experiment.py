@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from radsweep.spec.ablation import Ablation
 from radsweep.spec.search import Search
@@ -12,11 +12,20 @@ from radsweep.spec.settings import Settings
 from radsweep.spec.trial import Trial
 
 
+def _part_or_whole(value: float | None) -> float | None:
+    if value is not None and value > 1 and value != int(value):
+        raise ValueError(f"{value:g}: a part of one GPU, or a whole number of GPUs")
+    return value
+
+
+Gpus = Annotated[float | None, AfterValidator(_part_or_whole)]
+
+
 class Needs(Settings):
     """What each worker of one arm's trials reserves, where it is not what `run` says."""
 
     cpus_per_worker: float | None = Field(default=None, gt=0, description="CPUs, instead of run.cpus_per_worker")
-    gpus_per_worker: float | None = Field(default=None, gt=0, description="GPUs, instead of run.gpus_per_worker")
+    gpus_per_worker: Gpus = Field(default=None, gt=0, description="GPUs, instead of run.gpus_per_worker")
 
 
 class Run(Settings):
@@ -37,7 +46,7 @@ class Run(Settings):
         default=None, ge=1, description="Trials at once; else as many as the cluster has room for"
     )
     cpus_per_worker: float = Field(default=1, gt=0, description="CPUs a Ray Train worker reserves")
-    gpus_per_worker: float | None = Field(
+    gpus_per_worker: Gpus = Field(
         default=None,
         ge=0,
         description="GPUs a worker reserves, else 1 where the cluster has GPUs; 0.25 puts four slots on each GPU",

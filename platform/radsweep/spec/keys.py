@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
@@ -45,8 +44,8 @@ def get(tree: Mapping[str, Any], key: str) -> Any:
 
 
 def with_values(tree: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A deep copy of `tree` with the dotted keys of `values` set, and mappings made on the way."""
-    result = copy.deepcopy(dict(tree))
+    """A copy of `tree` with the dotted keys of `values` set, and mappings made on the way; it shares what it keeps."""
+    result = dict(tree)
     for key, value in values.items():
         *parents, last = key.split(".")
         node = result

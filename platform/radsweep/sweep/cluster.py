@@ -9,7 +9,8 @@ from pathlib import Path
 
 import radsweep
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Needs, Run
+from radsweep.spec.experiment import Experiment, Needs, Run
+from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.sweep.tokens import require_token
 
@@ -84,6 +85,14 @@ def room(run: Run, trial: Trial, arm: str = "") -> Room:
 
     total = ray.cluster_resources()
     return room_in(total.get("CPU", 0.0), total.get("GPU", 0.0), run, trial, arm)
+
+
+def rooms(experiment: Experiment) -> tuple[Room, dict[str, Room]]:
+    """Of the base trial, and of each arm; raises as `room`."""
+    base = experiment.trial()
+    arms = experiment.ablation.designed_arms(base) if experiment.ablation else {}
+    of = {arm: room(experiment.run, trial_with(base, changes), arm) for arm, changes in arms.items()}
+    return room(experiment.run, base), of
 
 
 def room_in(cpus: float, gpus: float, run: Run, trial: Trial, arm: str = "") -> Room:

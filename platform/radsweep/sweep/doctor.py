@@ -25,7 +25,8 @@ from radsweep.sweep.sources import PHANTOM, check_shards, decoded_bytes, place_o
 from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.study import open_storage, storage_url
 from radsweep.sweep.tokens import find_token
-from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
+from radsweep.tracking.address import sanitise_uri, tracking_uri
+from radsweep.tracking.answers import experiments_at
 
 LEAST_FREE = 2**30  # bytes in the store: records are small, checkpoints and phantom data sets are not
 PROBE = 2**20  # bytes that are written to see whether they can be
@@ -61,7 +62,8 @@ def examine(experiment: Experiment, where: str) -> Iterator[Finding]:
         yield joined
         yield _found("resources", lambda: _resources(experiment), "add nodes, or lower what `run` and `train` ask for")
         yield _found("versions", _versions, "install the same versions on all nodes: constraints.txt pins them")
-        folders = [one.folder for one in shards]
+        folders = [("data.shards", one.folder) for one in shards]
+        folders += [("evaluate.sets", folder) for folder in experiment.evaluate.sets]
         yield _found("paths", lambda: _paths(store, folders, where), "mount it on every node, at the same path")
         if shards:
             remedy = "start Ray with a larger --object-store-memory"
@@ -110,21 +112,8 @@ def _store(store: Store) -> str:
 
 def _tracking(experiment: Experiment, store: Store) -> str:
     uri = tracking_uri(experiment.run.tracking_uri, store.root)
-    shown = sanitise_uri(uri)
-    given = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)  # MLflow's own client would try for minutes
-    try:
-        import mlflow
-
-        found = mlflow.MlflowClient(prepare(uri, store.root)).search_experiments(max_results=1)
-    except Exception as error:
-        line = " ".join(str(error).replace(uri, shown).split())[:160]
-        raise InputError(f"{shown} does not answer ({type(error).__name__}: {line})") from None
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-    return f"{shown}: answers" + ("" if found else ", without any experiment yet")
+    found = experiments_at(uri, store.root)
+    return f"{sanitise_uri(uri)}: answers" + ("" if found else ", without any experiment yet")
 
 
 def _study(experiment: Experiment, store: Store) -> str:
@@ -137,7 +126,7 @@ def _study(experiment: Experiment, store: Store) -> str:
 def _data(experiment: Experiment, store: Store, shards: list[ShardIndex]) -> str:
     named = experiment.data.shards
     folder = place_of(named, store)
-    if named.startswith(PHANTOM) and not folder.exists():
+    if named.startswith(PHANTOM) and not Path(folder).exists():
         return f"{named}: is made when a sweep first asks for it"
     index = read_index(folder, () if experiment.data.folds else SPLITS)
     check_shards(index)
@@ -164,8 +153,11 @@ def _token_remedy() -> str:
 def _resources(experiment: Experiment) -> str:
     import ray
 
-    room, total = cluster.room(experiment.run, experiment.trial()), ray.cluster_resources()
-    return f"{total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs: {room.slots} trials at once"
+    (room, arms), total = cluster.rooms(experiment), ray.cluster_resources()
+    slots = sorted({one.slots for one in (room, *arms.values())})
+    return (
+        f"{total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs: slots for {' or '.join(map(str, slots))} at once"
+    )
 
 
 def own_versions() -> dict[str, str]:
@@ -202,7 +194,7 @@ def _versions() -> str:
     return f"the same on {len(nodes)} nodes: " + ", ".join(f"{name} {own[name]}" for name in ("python", "torch", "ray"))
 
 
-def _paths(store: Store, folders: list[Path], where: str) -> str:
+def _paths(store: Store, folders: list[tuple[str, str]], where: str) -> str:
     check_nodes(store.root, folders, where)
     return "every node sees the store" + (" and the data" if folders else "")
 

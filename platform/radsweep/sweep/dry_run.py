@@ -167,7 +167,7 @@ def _shards(
     base = experiment.trial()
     with _noted(refused):
         folder = place_of(base.data.shards, store)
-        if not folder.exists() and base.data.shards.startswith("phantom:"):
+        if base.data.shards.startswith("phantom:") and not Path(folder).exists():
             notes.append(f"{base.data.shards} is not made yet, so that nothing of this sweep is done.")
             return None
         shards = read_index(folder, () if base.data.folds else SPLITS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from radsweep.data.decode import ShardIndex, read_index
 from radsweep.data.schema import SPLITS
@@ -70,12 +69,11 @@ def open_data(experiment: Experiment, where: str, store: Store, console: Console
             f"{where}: adapt.image: its images have to fit the object store, and they are streamed here; set "
             "data.source to cached, model.image.size lower, or adapt.image.method to none"
         )
-    check_nodes(store.root, [shards.folder, *map(Path, base.evaluate.sets)], where)
+    sets = [("evaluate.sets", folder) for folder in base.evaluate.sets]
+    check_nodes(store.root, [("data.shards", shards.folder), *sets], where)
     for values in folds_of(base):
         check_tasks(base.evaluate, preparations.shards_of(trial_with(base, values)), "test", streamed, where)
-    room = cluster.room(experiment.run, base)
-    arms = experiment.ablation.designed_arms(base) if experiment.ablation else {}
-    rooms = {arm: cluster.room(experiment.run, trial_with(base, changes), arm) for arm, changes in arms.items()}
+    room, rooms = cluster.rooms(experiment)
     if experiment.search is not None:
         pairs = subset_size(len(shards.splits["train"]), base.data.pairs, base.data.fraction)
         check_search(experiment.search, pairs, room.gpus, where)

@@ -22,6 +22,7 @@ from radsweep.sweep.store import Store
 from radsweep.sweep.watch import Watch
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
+AT_A_TIME = 100  # cells of the store that are looked at
 # a search over these may ask for any study of the training split
 SUBSETS_OR_FEATURES = ("data.", "model.image.freeze", "augment.image.")
 
@@ -40,20 +41,21 @@ class Phases:
     def design(self, cells: Sequence[PlannedCell], read_test: bool) -> None:
         """Every cell: taken from the store where it is complete, else run; a cell in several places runs once."""
         since = self.sweep.since
-        found = {cell.key: self.store.read_cell(cell.key) for cell in cells}
-        known = {key: record for key, record in found.items() if record and is_complete(record, read_test, since)}
-        for cell in cells:
-            if cell.key in known:
-                self.watch.known(cell, known[cell.key])
+        known: set[str] = set()
+        with self.watch.mirror.held_back():
+            for start in range(0, len(cells), AT_A_TIME):
+                some = cells[start : start + AT_A_TIME]
+                found = self.store.read_cells(dict.fromkeys(cell.key for cell in some))
+                there = {key: record for key, record in found.items() if is_complete(record, read_test, since)}
+                known |= there.keys()
+                self.watch.known([(cell, there[cell.key]) for cell in some if cell.key in there])
         todo = list({cell.key: cell for cell in cells if cell.key not in known}.values())
         if not todo:
             return
         self.opened.preparations.make([cell_trial(self.opened.base, cell) for cell in todo])
         stages = self.engine.stages(todo)
-        for stage in stages:
-            record = self.store.read_stage(stage.key)
-            if record is not None and is_complete(record, False, since):
-                self.watch.known(stage, record)
+        read = ((stage, self.store.read_stage(stage.key)) for stage in stages)
+        self.watch.known([(stage, r) for stage, r in read if r is not None and is_complete(r, False, since)])
         with self.watch.bar():
             self.engine.run_cells(todo, read_test, [stage for stage in stages if stage.key not in self.watch.stages])
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from radsweep.augment.words import check_words
+from radsweep.data.places import check_address
 from radsweep.errors import InputError
 from radsweep.models.names import nearest
 from radsweep.models.sources import check_model
@@ -15,7 +16,7 @@ from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
-from radsweep.sweep.plan import ablation_cells, cell_trial, folds_of, grid, tuning_cells
+from radsweep.sweep.plan import ablation_cells, folds_of, grid, tuning_cells
 from radsweep.sweep.sources import check_sizes
 
 # a sweep's data and measures are the same for all its trials
@@ -76,6 +77,14 @@ def check_experiment(experiment: Experiment, where: str) -> None:
             check_words(words)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+    for key, place in [
+        ("data.shards", experiment.data.shards),
+        *(("evaluate.sets", s) for s in experiment.evaluate.sets),
+    ]:
+        try:
+            check_address(place)
+        except InputError as error:
+            raise InputError(f"{where}: {key}: {error}") from None
     for name in experiment.evaluate.against:
         try:
             fitting_settings(name)
@@ -87,10 +96,16 @@ def possible_trials(experiment: Experiment) -> Iterator[Trial]:
     """The trials of a design; for a search, the base with each key at each of its extremes."""
     base = experiment.trial()
     if experiment.ablation is not None:
-        cells = ablation_cells(base, experiment.ablation, lambda trial: "")
+        trials: list[Trial] = []
+
+        def keep(trial: Trial) -> str:
+            trials.append(trial)
+            return ""
+
+        ablation_cells(base, experiment.ablation, keep)
         if (tune := experiment.ablation.tune) is not None:
-            cells += tuning_cells(base, experiment.ablation, tune, lambda trial: "")
-        yield from (cell_trial(base, cell) for cell in cells)
+            tuning_cells(base, experiment.ablation, tune, keep)
+        yield from trials
     elif experiment.search is None:
         for fold in folds_of(base):
             yield trial_with(base, fold)

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from radsweep.data import places
 from radsweep.data.decode import ShardIndex
 from radsweep.data.shards import MANIFEST
 from radsweep.errors import InputError
@@ -15,8 +16,11 @@ from radsweep.sweep.sources import decoded_bytes
 ANSWER_WITHIN = 120.0  # seconds, of a node; one that is just being started may take a minute
 
 
-def check_nodes(store: Path, folders: Iterable[Path], where: str) -> None:
+def check_nodes(store: Path, folders: Iterable[tuple[str, str]], where: str) -> None:
     """Refuse a cluster with a node that could run a trial and does not see the store or the data.
+
+    Args:
+        folders: of data sets, each with the key of the experiment file that names it.
 
     Raises:
         InputError: names the node and the folder.
@@ -30,11 +34,12 @@ def check_nodes(store: Path, folders: Iterable[Path], where: str) -> None:
         return
     mark = store / f".seen-{secrets.token_hex(4)}"
     mark.touch()
-    wanted = [str(mark), *(str(folder / MANIFEST) for folder in folders)]
+    keys = {str(mark): ("run.store", str(store))}
+    keys |= {places.inside(folder, MANIFEST): (key, folder) for key, folder in folders}
     look = ray.remote(num_cpus=0, max_retries=0)(missing)
     try:
         asked = {
-            look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(wanted): node
+            look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(list(keys)): node
             for node in nodes
         }
         answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_WITHIN)
@@ -45,18 +50,26 @@ def check_nodes(store: Path, folders: Iterable[Path], where: str) -> None:
                 continue
             if lost:
                 name = nodes[asked[answer]]["NodeManagerAddress"]
-                key, folder = ("run.store", store) if lost[0] == str(mark) else ("data.shards", Path(lost[0]).parent)
-                raise InputError(
-                    f"{where}: {key}: node {name} does not see {folder}; put it on a file system that all nodes share, "
-                    "at the same path"
-                )
+                path, why = next(iter(lost.items()))
+                key, folder = keys[path]
+                raise InputError(f"{where}: {key}: node {name} does not see {folder}: {why}")
     finally:
         mark.unlink(missing_ok=True)
 
 
-def missing(paths: Sequence[str]) -> list[str]:
-    """Those that this machine does not have."""
-    return [path for path in paths if not Path(path).exists()]
+def missing(paths: Sequence[str]) -> dict[str, str]:
+    """Those that this machine does not have, or may not read: why, and what to do."""
+    found = {path: _trouble(path) for path in paths}
+    return {path: why for path, why in found.items() if why}
+
+
+def _trouble(path: str) -> str:
+    if not places.is_remote(path):
+        return "" if Path(path).exists() else "put it on a file system that all nodes share, at the same path"
+    try:
+        return "" if places.size_of(path) is not None else f"there is no {path}"
+    except InputError as error:
+        return str(error)
 
 
 def check_room(trials: Sequence[Trial], shards: ShardIndex, capacity: float, where: str) -> None:

@@ -27,11 +27,12 @@ from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.study import open_storage, storage_url
 from radsweep.sweep.watch import Watch
 from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
-from radsweep.tracking.mirror import Mirror
+from radsweep.tracking.mirror import LONGEST_END, Mirror
 from radsweep.training.record import CellRecord, SweepRecord
 from radsweep.training.task import now
 
 Records = Mapping[str, CellRecord]
+MANY_WAITING = 100  # entries that MLflow takes some seconds for
 WriteReport = Callable[[Path, SweepRecord, Records, Queries, Records], tuple[Path, Mapping[str, float]]]
 
 
@@ -131,8 +132,13 @@ def _run(
         ended = {"stages": watch.settle_stages(), "status": status, "ended": now(), "cost": cost}
         sweep = run.sweep.model_copy(update=ended)
         store.write_sweep(sweep)
-        folder, evidence = finish(store, sweep, write_report)
+        with mirror.held_back():
+            folder, evidence = finish(store, sweep, write_report)
         mirror.finish_sweep(sweep, {**statistics(sweep, watch.ended), **evidence}, folder, [store.sweep_file(sweep.id)])
+        if (waiting := mirror.pending) > MANY_WAITING:
+            console.say(
+                f"Sending {waiting:,} results to MLflow for {LONGEST_END:.0f} s at most; `radsweep sync` sends the rest"
+            )
     return sweep
 
 

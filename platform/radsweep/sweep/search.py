@@ -25,7 +25,7 @@ from radsweep.spec.trial import Trial
 from radsweep.sweep.brackets import Brackets
 from radsweep.sweep.budget import Budget
 from radsweep.sweep.pareto import cost_of
-from radsweep.sweep.slot import AT_STEP, SCORE
+from radsweep.sweep.slot import AT_STEP, INTERRUPTED, SCORE
 from radsweep.sweep.stopping import Stopping
 from radsweep.sweep.study import BRACKET, CONTINUES, counts, points, put_back, sampler, suggest_values
 from radsweep.training.record import CellRecord
@@ -169,6 +169,9 @@ class StudySearch(Searcher):
         self.budget.end(trial_id)
         self._keep_spent()
         result = result or {}
+        if result.get("status") == INTERRUPTED and not error:  # a full disk, or a pause: it has a checkpoint
+            self.live[trial_id] = asked
+            return
         record = self.cells.ended(asked.key) if result.get("status") == "finished" else None
         if trial_id in self.told_to_stop and not error:
             outcome = Outcome(TrialState.PRUNED, (), tuple(asked.curve))

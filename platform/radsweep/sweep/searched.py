@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import optuna
@@ -68,7 +69,7 @@ class SearchedCells:
     def known(self, key: str) -> CellRecord | None:
         record = self.ended(key)
         if record is not None and key not in self.watch.ended:
-            self.watch.known(self.by_key[key], record)
+            self.watch.known([(self.by_key[key], record)])
         return record
 
     def write_lost(self, study: optuna.Study) -> None:
@@ -100,7 +101,8 @@ class SearchedCells:
                 sweep=study.study_name,
                 ended=now(),
             )
-            self.store.write_cell(record)
+            with suppress(OSError):  # a full disk: the next resume does it
+                self.store.write_cell(record)
 
     def config(self, key: str) -> dict[str, Any]:
         return {"work": self.config_of(self.by_key[key], self.trial)}

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from radsweep.data import places
 from radsweep.data.decode import ShardIndex
 from radsweep.data.folds import fold_of, redealt
 from radsweep.data.phantom import HELD_OUT, UNPAIRED, VERSION, from_name, write_phantom
@@ -40,19 +41,19 @@ class Prepared:
     reference: Any
 
 
-def dataset_folder(shards: str, store: Store, console: Console) -> Path:
+def dataset_folder(shards: str, store: Store, console: Console) -> str:
     """Where the shards lie; `phantom:NAME` is made in the store where it is not there yet.
 
     Raises:
         InputError: an unknown phantom.
     """
     folder = place_of(shards, store)
-    if shards.startswith(PHANTOM) and not folder.exists():
+    if shards.startswith(PHANTOM) and not Path(folder).exists():
         settings = from_name(shards.removeprefix(PHANTOM))
         total = settings.pairs + HELD_OUT + UNPAIRED
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        Path(folder).parent.mkdir(parents=True, exist_ok=True)
         with console.counting(f"Making the phantom data set {shards}, in studies", total) as progress:
-            write_phantom(folder, difficulty=settings.difficulty, pairs=settings.pairs, progress=progress)
+            write_phantom(Path(folder), difficulty=settings.difficulty, pairs=settings.pairs, progress=progress)
     return folder
 
 
@@ -66,12 +67,16 @@ def check_shards(shards: ShardIndex) -> None:
         verify_shards(shards.folder, shards.manifest)
 
 
-def place_of(shards: str, store: Store) -> Path:
-    """Where the shards lie, or would lie once they are made. Raises InputError on an unknown phantom."""
+def place_of(shards: str, store: Store) -> str:
+    """Where the shards lie, or would lie once they are made.
+
+    Raises:
+        InputError: an unknown phantom, or credentials in an address.
+    """
     if not shards.startswith(PHANTOM):
-        return Path(shards).expanduser().resolve()
+        return places.absolute(shards)
     settings = from_name(shards.removeprefix(PHANTOM))
-    return store.root / "data" / f"phantom-{settings.difficulty}-{settings.pairs}-v{VERSION}"
+    return str(store.root / "data" / f"phantom-{settings.difficulty}-{settings.pairs}-v{VERSION}")
 
 
 def training_pairs(shards: str, folds: int | None = None) -> int:
@@ -86,7 +91,7 @@ def training_pairs(shards: str, folds: int | None = None) -> int:
         pairs = from_name(shards.removeprefix(PHANTOM)).pairs
         whole = pairs + HELD_OUT
     else:
-        by_split = read_manifest(Path(shards).expanduser()).studies["pairs"]
+        by_split = read_manifest(places.absolute(shards)).studies["pairs"]
         pairs, whole = by_split["train"], sum(by_split.values())
     return pairs if folds is None else whole * (folds - 2) // folds
 

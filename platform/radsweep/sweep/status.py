@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
 from collections import Counter
 from contextlib import suppress
@@ -39,7 +41,8 @@ class Progress(BaseModel):
     best: float | None = None  # validation score so far
     best_place: str = ""
     seconds_left: float | None = None
-    holder: str = ""  # file with the driver's last sign of life
+    holder: str = ""  # file with the signs of life of whoever runs the sweep's question
+    driver: tuple[str, int] = ("", 0)  # host and process of this sweep's
 
     @property
     def done(self) -> int:
@@ -52,8 +55,10 @@ class Board:
     def __init__(self, folder: Path, select: str, total: int, holder: Path | None) -> None:
         """`folder`: the sweep's; `select`: the metric that says which trial is best."""
         self.file, self.sign = folder / PROGRESS, 1 if metrics.higher_is_better(select) else -1
-        self.progress = Progress(total=total or None, holder=str(holder or ""))
+        driver = (socket.gethostname(), os.getpid())
+        self.progress = Progress(total=total or None, holder=str(holder or ""), driver=driver)
         self._written = -EVERY
+        self.write(at_once=True)
 
     def started(self, key: str, place: str) -> None:
         self.progress.running[key] = Running(place=place, since=time.time())
@@ -109,11 +114,15 @@ def read_progress(store: Store, sweep: SweepRecord) -> Progress:
 
 
 def state_of(sweep: SweepRecord, progress: Progress) -> State:
-    """A record says running until its driver ends: one that gives no sign of life was cut short."""
+    """A record says running until its driver ends: one that gives no sign of life was cut short.
+
+    Another driver may be alive and run the same question, for a sweep of its own.
+    """
     if sweep.status != "running":
         return sweep.status
     try:
-        beat = float(json.loads(Path(progress.holder).read_text(encoding="utf-8"))["beat"])
+        life = json.loads(Path(progress.holder).read_text(encoding="utf-8"))
+        alive = (life["host"], life["pid"]) == progress.driver and time.time() - float(life["beat"]) < SILENT
     except (OSError, ValueError, KeyError, TypeError):
         return "cut short"
-    return "running" if time.time() - beat < SILENT else "cut short"
+    return "running" if alive else "cut short"

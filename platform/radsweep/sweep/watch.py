@@ -35,7 +35,7 @@ class Watch(Callback):
         self.interruption = Interruption(store.scratch_folder(sweep.id))
         self.store, self.mirror, self.console = store, mirror, console
         self.select, self.total = sweep.select, total
-        self.ended: dict[str, CellRecord] = {}  # by key
+        self.ended: dict[str, CellRecord] = {}  # by key; without trial and history, which grow with the sweep
         self.counts = {"finished": 0, "reused": 0, "stopped": 0, "failed": 0}
         self.stages: dict[str, PlannedCell] = {}  # that ended, by key
         self.adapted: defaultdict[str, float] = defaultdict(float)  # how a stage ended -> seconds
@@ -46,19 +46,19 @@ class Watch(Callback):
         """Nothing: Tune pickles what it is given for a restore that we never ask for."""
         return {}
 
-    def known(self, cell: PlannedCell, record: CellRecord) -> None:
-        """A cell, or a stage, that an earlier sweep ran."""
-        self.mirror.start_trial(cell, record.trial)
-        self._end(cell, record, "reused")
+    def known(self, found: Iterable[tuple[PlannedCell, CellRecord]]) -> None:
+        """Cells, or stages, that earlier sweeps ran."""
+        seen = [(cell, *self._seen(cell, record)) for cell, record in found]
+        self.mirror.reuse_trials(seen)
+        for cell, record, _ in seen:
+            self._ended(cell, record, "reused")
 
-    def _finish(self, cell: PlannedCell, record: CellRecord) -> CellRecord:
-        """Tell MLflow; the record as the sweep may see it, where another one's trial read the test split."""
-        files = self.store.result_files(cell.key)
+    def _seen(self, cell: PlannedCell, record: CellRecord) -> tuple[CellRecord, tuple[Path, ...]]:
+        """The record as the sweep may see it, where another one's trial read the test split, and files that say it."""
         if record.final and (cell.tuning is not None or self.sweep.kind == "search"):
             record = without_test(record)
-            files = self.store.write_blind(self.sweep.id, record)
-        self.mirror.finish_trial(record, files)
-        return record
+            return record, self.store.write_blind(self.sweep.id, record)
+        return record, self.store.result_files(cell.key, stage=bool(cell.stage))
 
     def reference(self, cell: PlannedCell, record: CellRecord) -> None:
         """A public model that was measured."""
@@ -141,9 +141,8 @@ class Watch(Callback):
     def _read(self, cell: PlannedCell) -> CellRecord | None:
         return self.store.read_stage(cell.key) if cell.stage else self.store.read_cell(cell.key)
 
-    def _end_stage(self, cell: PlannedCell, record: CellRecord, how: str) -> None:
+    def _ended_stage(self, cell: PlannedCell, record: CellRecord, how: str) -> None:
         self.stages[cell.key] = cell
-        self.mirror.finish_trial(record, self.store.result_files(cell.key, stage=True))
         self.adapted[how] += record.seconds.get("total", 0.0)
         tower, _, features = cell.stage.partition(" ")
         by = "features of the frozen tower" if features else f"adapted by {record.trial['adapt']['method']}"
@@ -152,10 +151,15 @@ class Watch(Callback):
         self.console.say(f"   stage    {how:<8}  {f'{tower} tower, {by}':<40}  {what}")
 
     def _end(self, cell: PlannedCell, record: CellRecord, how: str) -> None:
+        record, files = self._seen(cell, record)
+        self.mirror.finish_trial(record, files)
+        self._ended(cell, record, how)
+
+    def _ended(self, cell: PlannedCell, record: CellRecord, how: str) -> None:
         if cell.stage:
-            self._end_stage(cell, record, how)
+            self._ended_stage(cell, record, how)
             return
-        record = self.ended[cell.key] = self._finish(cell, record)
+        self.ended[cell.key] = record.model_copy(update={"trial": {}, "history": ()})  # the store has them
         self.counts[how] += 1
         done = sum(self.counts.values())
         score, left = record.best.get(self.select), self._seconds_left(done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -57,7 +58,21 @@ def arms(sweep: SweepRecord) -> list[str]:
     return sorted(names, key=lambda arm: arm != sweep.baseline)
 
 
-def trial_name(sweep: SweepRecord, cell: PlannedCell) -> str:
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A sweep with what all its cells have to be looked at for: worked out once, not for each of 10,000."""
+
+    sweep: SweepRecord
+    arms: list[str]
+    varying: list[str]
+    several_starts: bool
+
+    @classmethod
+    def of(cls, sweep: SweepRecord) -> Design:
+        return cls(sweep, arms(sweep), varying(sweep), _several_starts(sweep))
+
+
+def trial_name(design: Design, cell: PlannedCell) -> str:
     if cell.stage:
         return cell.stage if cell.stage.endswith("features") else f"adapt {cell.stage}"
     if cell.reference:
@@ -67,23 +82,23 @@ def trial_name(sweep: SweepRecord, cell: PlannedCell) -> str:
         return f"tune {cell.arm} / {cell.pairs or 'all'} pairs / point {cell.tuning}"
     if not cell.arm:
         return f"trial {cell.number}{fold}"
-    seed = f"{cell.subset_seed}.{cell.init_seed}" if _several_starts(sweep) else f"{cell.subset_seed}"
+    seed = f"{cell.subset_seed}.{cell.init_seed}" if design.several_starts else f"{cell.subset_seed}"
     return f"{cell.arm} / {cell.pairs or 'all'} pairs / seed {seed}{fold}"
 
 
-def trial_params(sweep: SweepRecord, cell: PlannedCell, trial: Mapping[str, Any]) -> dict[str, str]:
+def trial_params(design: Design, cell: PlannedCell, trial: Mapping[str, Any]) -> dict[str, str]:
     """What differs between trials, and nothing else; all of an adaptation stage. `trial` is nested."""
     if cell.stage:
         return {"stage": cell.stage} | {key: _text(value) for key, value in keys.flat(trial).items()}
-    design = {"arm": cell.arm} if cell.arm else {}
+    place = {"arm": cell.arm} if cell.arm else {}
     if cell.reference:
-        return design
-    design |= {"pairs": str(cell.pairs or "all")}
-    design |= {"subset_seed": str(cell.subset_seed), "init_seed": str(cell.init_seed)}
-    design |= {} if cell.fold is None else {"fold": str(cell.fold)}
-    design |= {} if cell.tuning is None else {"point": str(cell.tuning)}
-    design |= {"trials_behind": str(cell.behind)} if cell.behind else {}
-    return design | {key: _text(keys.get(trial, key)) for key in varying(sweep)}
+        return place
+    place |= {"pairs": str(cell.pairs or "all")}
+    place |= {"subset_seed": str(cell.subset_seed), "init_seed": str(cell.init_seed)}
+    place |= {} if cell.fold is None else {"fold": str(cell.fold)}
+    place |= {} if cell.tuning is None else {"point": str(cell.tuning)}
+    place |= {"trials_behind": str(cell.behind)} if cell.behind else {}
+    return place | {key: _text(keys.get(trial, key)) for key in design.varying}
 
 
 def sweep_params(sweep: SweepRecord) -> dict[str, str]:
@@ -98,10 +113,10 @@ def role(cell: PlannedCell) -> str:
     return "trial" if cell.tuning is None else "tuning"
 
 
-def trial_tags(sweep: SweepRecord, cell: PlannedCell) -> dict[str, str]:
-    names = arms(sweep)
+def trial_tags(design: Design, cell: PlannedCell) -> dict[str, str]:
+    names = design.arms
     colour = _COLOURS[(names.index(cell.arm) if cell.arm in names else cell.number) % len(_COLOURS)]
-    return _common_tags(sweep) | {
+    return _common_tags(design.sweep) | {
         "radsweep.role": role(cell),
         "arm": cell.arm,
         "pairs": str(cell.pairs or "all"),

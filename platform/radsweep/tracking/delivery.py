@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from radsweep.errors import InputError
 from radsweep.tracking.address import prepare, sanitise_uri
 from radsweep.tracking.runs import Sender, trouble
-from radsweep.tracking.spool import Spool
+from radsweep.tracking.spool import Spool, number_of_entries
 
 logger = logging.getLogger(__name__)
 
@@ -16,8 +17,9 @@ logger = logging.getLogger(__name__)
 class Delivery:
     """Sends what waits in a spool; keeps what it learnt about the sweep's runs from one call to the next."""
 
-    def __init__(self, spool: Spool, uri: str, store: Path) -> None:
-        self._spool, self._uri, self._store = spool, uri, store
+    def __init__(self, spool: Spool, uri: str, store: Path, turn: Callable[[], object] = lambda: None) -> None:
+        """`turn` returns when an entry may be sent."""
+        self._spool, self._uri, self._store, self._turn = spool, uri, store, turn
         self._sender: Sender | None = None
         self.sent = 0
 
@@ -30,25 +32,27 @@ class Delivery:
                 while waiting := self._spool.waiting():
                     for path in waiting:
                         self._send(path)
-                        self.sent += 1
         except Exception as error:  # whatever it is, the sweep goes on and the entries stay
             self._sender = None
             return trouble(error)[0]
         return None
 
     def _send(self, path: Path) -> None:
-        try:
-            if self._sender is None:
-                self._sender = Sender(prepare(self._uri, self._store), self._store)
-            self._sender.send(self._spool.read(path))
-        except Exception as error:
-            reason, refused = trouble(error)
-            if not refused:
-                raise
-            self._spool.set_aside(path)
-            logger.warning("MLflow at %s %s; set aside in %s/refused", sanitise_uri(self._uri), reason, path.parent)
-        else:
-            path.unlink()
+        """All of a file; where MLflow fails on the way it stays, and is sent again from its start."""
+        for entry in self._spool.read(path):
+            self._turn()
+            try:
+                if self._sender is None:
+                    self._sender = Sender(prepare(self._uri, self._store), self._store)
+                self._sender.send(entry)
+            except Exception as error:
+                reason, refused = trouble(error)
+                if not refused:
+                    raise
+                self._spool.set_aside(entry)
+                logger.warning("MLflow at %s %s; set aside in %s/refused", sanitise_uri(self._uri), reason, path.parent)
+        path.unlink()
+        self.sent += number_of_entries(path)
 
 
 def replay(folder: Path, uri: str, store: Path) -> int:
@@ -59,5 +63,5 @@ def replay(folder: Path, uri: str, store: Path) -> int:
     """
     delivery = Delivery(Spool(folder), uri, store)
     if reason := delivery.send_waiting():
-        raise InputError(f"MLflow at {sanitise_uri(uri)} {reason}; {len(Spool(folder).waiting())} entries wait")
+        raise InputError(f"MLflow at {sanitise_uri(uri)} {reason}; {Spool(folder).left} entries wait")
     return delivery.sent

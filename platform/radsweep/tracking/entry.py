@@ -28,6 +28,7 @@ class Entry(BaseModel):
     cell: str = ""  # key of the trial; empty for the sweep's own run
     place: int = 0  # number in the plan: two places may hold one cell
     time: int  # milliseconds since 1970, UTC: when it happened
+    started: int | None = None  # when the run began, where that is not when it happened
     name: str
     params: dict[str, str] = {}
     tags: dict[str, str] = {}

@@ -10,7 +10,8 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Valid
 logger = logging.getLogger(__name__)
 
 LONGEST_WAIT = 30.0  # seconds between two tries while MLflow is away
+LONGEST_END = 60.0  # seconds that the end of a sweep waits for MLflow
 
 
 def spool_folder(store: Path, sweep: str) -> Path:
@@ -41,11 +43,17 @@ class Mirror:
     def __init__(self, uri: str, store: Path, sweep: SweepRecord) -> None:
         """Start the thread; `uri` is from `tracking_uri`, `store` the store's folder."""
         self._uri, self._store, self._sweep = uri, store, sweep
-        self._places = {cell.number: cell for cell in sweep.cells}
+        self._design = contents.Design.of(sweep)
+        self._places: dict[int, PlannedCell] = {}
+        self._places_of: dict[str, dict[int, PlannedCell]] = {}  # by key of the cell
+        for cell in sweep.cells:
+            self._hold(cell)
         self._spool = Spool(spool_folder(store, sweep.id))
         self._missed = False  # an entry for want of room
         self._wake = threading.Event()
         self._closing = threading.Event()
+        self._free = threading.Event()
+        self._free.set()
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._thread.start()
 
@@ -58,7 +66,16 @@ class Mirror:
     @property
     def pending(self) -> int:
         """Entries that MLflow does not have yet."""
-        return len(self._spool.waiting())
+        return self._spool.left
+
+    @contextmanager
+    def held_back(self) -> Iterator[None]:
+        """Within, entries wait: writing to MLflow would take half the time of whoever computes in this process."""
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._free.set()
 
     def start_sweep(self, files: Iterable[Path] = ()) -> None:
         """The sweep's own run, with the experiment file; also where a sweep is resumed."""
@@ -77,7 +94,7 @@ class Mirror:
 
     def start_trial(self, cell: PlannedCell, trial: Mapping[str, Any]) -> None:
         """A trial's run, or a stage's; `trial` is its whole spec, as in its record."""
-        self._places[cell.number] = cell
+        self._hold(cell)
         self._add(self._trial_run(cell, trial, status="RUNNING"))
 
     def validation(self, key: str, validation: Validation) -> None:
@@ -88,22 +105,19 @@ class Mirror:
 
     def finish_trial(self, record: CellRecord, files: Iterable[Path] = ()) -> None:
         """All of a trial that ended, in every place it fills; what MLflow has already is not sent again."""
-        now = _now()
-        kept = self._within(files)
+        files = list(files)
         for cell in self._holding(record.key):
-            entry = self._trial_run(cell, record.trial, status=contents.ended_status(record))
-            self._add(
-                entry.model_copy(
-                    update={
-                        "time": contents.milliseconds(record.ended, now),
-                        "tags": entry.tags | contents.ended_tags(self._sweep, record),
-                        "starts_from": record.stages,
-                        "history": contents.history(record, now),
-                        "summary": contents.summary(record, now),
-                        "files": kept,
-                    }
-                )
-            )
+            self._add(self._ended(cell, record, files))
+
+    def reuse_trials(self, found: Iterable[tuple[PlannedCell, CellRecord, Iterable[Path]]]) -> None:
+        """Trials, or stages, that an earlier sweep ran: each with its record and files, kept together until sent."""
+        entries = []
+        for cell, record, files in found:
+            self._hold(cell)
+            started = contents.milliseconds(record.started, _now())
+            entries.append(self._ended(cell, record, files).model_copy(update={"started": started}))
+        if entries:
+            self._add(*entries)
 
     def finish_sweep(
         self,
@@ -129,7 +143,7 @@ class Mirror:
             )
         )
 
-    def close(self, timeout: float = 60.0) -> int:
+    def close(self, timeout: float = LONGEST_END) -> int:
         """Send what waits, for at most `timeout` seconds and one try where MLflow is away; what is left, in entries."""
         self._closing.set()
         self._wake.set()
@@ -143,8 +157,14 @@ class Mirror:
             )
         return left
 
+    def _hold(self, cell: PlannedCell) -> None:
+        if (before := self._places.get(cell.number)) is not None:
+            del self._places_of[before.key][cell.number]
+        self._places[cell.number] = cell
+        self._places_of.setdefault(cell.key, {})[cell.number] = cell
+
     def _holding(self, key: str) -> list[PlannedCell]:
-        return [cell for cell in self._places.values() if cell.key == key]
+        return list(self._places_of.get(key, {}).values())
 
     def _within(self, files: Iterable[Path]) -> tuple[str, ...]:
         """Paths below the store, which may lie elsewhere when a spool is sent at last."""
@@ -155,20 +175,34 @@ class Mirror:
         return {"experiment": name, "sweep": self._sweep.id, "time": time, "name": f"{name} {self._sweep.id}"}
 
     def _place(self, cell: PlannedCell, time: int) -> dict[str, Any]:
-        run = {"cell": cell.key, "place": cell.number, "name": contents.trial_name(self._sweep, cell)}
+        run = {"cell": cell.key, "place": cell.number, "name": contents.trial_name(self._design, cell)}
         return {**self._sweep_run(time), **run}
 
     def _trial_run(self, cell: PlannedCell, trial: Mapping[str, Any], status: RunStatus) -> Entry:
         return Entry(
             **self._place(cell, _now()),
-            params=contents.trial_params(self._sweep, cell, trial),
-            tags=contents.trial_tags(self._sweep, cell),
+            params=contents.trial_params(self._design, cell, trial),
+            tags=contents.trial_tags(self._design, cell),
             status=status,
         )
 
-    def _add(self, entry: Entry) -> None:
+    def _ended(self, cell: PlannedCell, record: CellRecord, files: Iterable[Path]) -> Entry:
+        now = _now()
+        entry = self._trial_run(cell, record.trial, status=contents.ended_status(record))
+        return entry.model_copy(
+            update={
+                "time": contents.milliseconds(record.ended, now),
+                "tags": entry.tags | contents.ended_tags(self._sweep, record),
+                "starts_from": record.stages,
+                "history": contents.history(record, now),
+                "summary": contents.summary(record, now),
+                "files": self._within(files),
+            }
+        )
+
+    def _add(self, *entries: Entry) -> None:
         try:
-            self._spool.add(entry)
+            self._spool.add(entries)
         except OSError as error:
             if not self._missed:  # told once: a full disk would be told with every validation
                 why = "%s cannot be written (%s); MLflow gets what it misses when the sweep is resumed"
@@ -179,7 +213,7 @@ class Mirror:
     def _work(self) -> None:
         from radsweep.tracking.delivery import Delivery  # MLflow's imports take a second: here, not in the sweep
 
-        delivery = Delivery(self._spool, self._uri, self._store)
+        delivery = Delivery(self._spool, self._uri, self._store, self._free.wait)
         wait = 0.0
         while True:
             closing = self._closing.is_set()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,8 +23,8 @@ from mlflow.tracking import MlflowClient  # noqa: E402
 from radsweep.tracking.address import artifact_root  # noqa: E402
 from radsweep.tracking.entry import Entry, Step  # noqa: E402
 
-METRICS_A_REQUEST = 1000
-PARAMS_A_REQUEST = 100
+METRICS_A_REQUEST = 800  # 1,000 of all kinds
+PARAMS_A_REQUEST = TAGS_A_REQUEST = 100
 LONGEST_PARAM = 6000  # characters
 LONGEST_TAG = 5000
 
@@ -58,8 +58,11 @@ def search_runs(client: MlflowClient, experiments: list[str], condition: str) ->
 class Run:
     """What we know of a run that exists: enough to send nothing twice."""
 
-    def __init__(self, identity: str, params: Iterable[str] = (), steps: Iterable[int] = ()) -> None:
+    def __init__(
+        self, identity: str, tags: Mapping[str, str], params: Iterable[str] = (), steps: Iterable[int] = ()
+    ) -> None:
         self.id = identity
+        self.tags = dict(tags)
         self.params = set(params)
         self.steps = set(steps)  # validations it has
 
@@ -81,8 +84,11 @@ class Sender:
             MlflowException: MLflow is away, or does not take it.
         """
         experiment = self._experiment(entry.experiment)
+        if entry.sweep not in self._sweeps:
+            self._sweeps[entry.sweep] = self._find(experiment, entry.sweep)
+        entry = self._linked(experiment, entry) if entry.starts_from else entry
         run = self._run(experiment, entry)
-        self._log(run, self._linked(experiment, entry) if entry.starts_from else entry)
+        self._log(run, entry)
         for name, text in entry.texts.items():
             self._client.log_text(run.id, text, name)
         if entry.artifacts and Path(entry.artifacts).is_dir():
@@ -114,8 +120,6 @@ class Sender:
         return created
 
     def _run(self, experiment: str, entry: Entry) -> Run:
-        if entry.sweep not in self._sweeps:
-            self._sweeps[entry.sweep] = self._find(experiment, entry.sweep)
         runs = self._sweeps[entry.sweep]
         place = (entry.cell, entry.place)
         if place not in runs:
@@ -123,8 +127,10 @@ class Sender:
             parent = runs.get(("", 0))
             if entry.cell and parent:
                 identity["mlflow.parentRunId"] = parent.id
-            made = self._client.create_run(experiment, entry.time, identity, entry.name)
-            runs[place] = Run(made.info.run_id)
+            started = entry.time if entry.started is None else entry.started
+            tags = identity | _tags(entry)
+            made = self._client.create_run(experiment, started, tags, entry.name)
+            runs[place] = Run(made.info.run_id, tags)
         return runs[place]
 
     def _linked(self, experiment: str, entry: Entry) -> Entry:
@@ -150,21 +156,28 @@ class Sender:
                 self._client.delete_run(found.info.run_id)
                 continue
             looks = self._client.get_metric_history(found.info.run_id, "epoch") if "epoch" in found.data.metrics else ()
-            runs[place] = Run(found.info.run_id, found.data.params, (look.step for look in looks))
+            runs[place] = Run(found.info.run_id, tags, found.data.params, (look.step for look in looks))
         return runs
 
     def _log(self, run: Run, entry: Entry) -> None:
         history = [step for step in entry.history if step.step not in run.steps]
         params = [Param(k, v[:LONGEST_PARAM]) for k, v in entry.params.items() if k not in run.params]
-        tags = [RunTag(k, v[:LONGEST_TAG]) for k, v in entry.tags.items() if v]
-        for some in _chunks(params, PARAMS_A_REQUEST):
-            self._client.log_batch(run.id, params=some)
+        tags = {k: v for k, v in _tags(entry).items() if run.tags.get(k) != v}
+        requests = zip_longest(
+            _chunks(_metrics([*history, *entry.summary]), METRICS_A_REQUEST),
+            _chunks(params, PARAMS_A_REQUEST),
+            _chunks((RunTag(k, v) for k, v in tags.items()), TAGS_A_REQUEST),
+            fillvalue=(),
+        )
+        for some in requests:
+            self._client.log_batch(run.id, *some)
         run.params |= {param.key for param in params}
-        for some in _chunks(tags, PARAMS_A_REQUEST):
-            self._client.log_batch(run.id, tags=some)
-        for some in _chunks(_metrics([*history, *entry.summary]), METRICS_A_REQUEST):
-            self._client.log_batch(run.id, metrics=some)
+        run.tags |= tags
         run.steps |= {step.step for step in history}
+
+
+def _tags(entry: Entry) -> dict[str, str]:
+    return {key: value[:LONGEST_TAG] for key, value in entry.tags.items() if value}
 
 
 def _metrics(steps: Iterable[Step]) -> Iterator[Metric]:

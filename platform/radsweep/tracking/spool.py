@@ -1,4 +1,4 @@
-"""Entries on disk until MLflow has them: one file each, written atomically, in the order they came."""
+"""Entries on disk until MLflow has them: files of one or more, written atomically, in the order they came."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,8 +23,8 @@ class Spool:
         self._last = 0
         self._lock = threading.Lock()
 
-    def add(self, entry: Entry) -> None:
-        """Keep an entry; once this returns, neither a kill nor a power cut loses it.
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Keep entries in one file; once this returns, neither a kill nor a power cut loses them.
 
         Raises:
             OSError: the disk is full or away.
@@ -32,11 +32,11 @@ class Spool:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock:
             self._last = max(self._last + 1, time.time_ns())
-            path = self.folder / f"{self._last:020d}-{os.getpid()}.json"
+            path = self.folder / f"{self._last:020d}-{os.getpid()}-{len(entries)}.json"
         unfinished = path.with_suffix(".unfinished")
         try:
             with open(unfinished, "w", encoding="utf-8") as file:
-                json.dump(entry.model_dump(exclude_defaults=True), file)
+                file.write(json.dumps([entry.model_dump(exclude_defaults=True) for entry in entries]))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:
@@ -46,16 +46,21 @@ class Spool:
         sync(self.folder)
 
     def waiting(self) -> list[Path]:
-        """Files of the entries that are not sent yet, oldest first."""
+        """Files of entries that are not sent yet, oldest first."""
         return sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []
 
-    def read(self, path: Path) -> Entry:
-        return Entry.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    @property
+    def left(self) -> int:
+        """Entries that are not sent yet."""
+        return sum(number_of_entries(path) for path in self.waiting())
 
-    def set_aside(self, path: Path) -> None:
+    def read(self, path: Path) -> list[Entry]:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return [Entry.model_validate(one) for one in (kept if isinstance(kept, list) else [kept])]
+
+    def set_aside(self, entry: Entry) -> None:
         """Keep an entry that MLflow will never take, out of the way of the others."""
-        (self.folder / "refused").mkdir(exist_ok=True)
-        os.replace(path, self.folder / "refused" / path.name)
+        Spool(self.folder / "refused").add([entry])
 
     @contextmanager
     def sending(self) -> Iterator[bool]:
@@ -68,3 +73,8 @@ class Spool:
                 yield False
             else:
                 yield True
+
+
+def number_of_entries(path: Path) -> int:
+    """As a file's name has it; one, in a spool of before files held several."""
+    return int(path.stem.split("-")[2]) if path.stem.count("-") == 2 else 1

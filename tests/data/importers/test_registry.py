@@ -12,7 +12,7 @@ import pytest
 from radsweep.data.importers.registry import IMPORTERS, pack_source
 from radsweep.errors import InputError
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "importers.md"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 PUBLISHED = [name for name in IMPORTERS if name != "csv"]
 
 
@@ -33,7 +33,8 @@ def test_an_existing_folder_is_refused_before_the_source_is_read(name: str, tmp_
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_docs_have_a_command_for_each(name: str) -> None:
-    assert f"    radsweep pack {name} {IMPORTERS[name].example}\n" in PAGE.read_text(encoding="utf-8")
+    page = (DOCS / "importers.md").read_text(encoding="utf-8")
+    assert f"\nradsweep pack {name} {IMPORTERS[name].example}\n" in page
 
 
 def test_the_recipe_of_the_docs_packs(
@@ -43,7 +44,7 @@ def test_the_recipe_of_the_docs_packs(
     table: Callable[..., None],
     picture: Callable[[Path, int], None],
 ) -> None:
-    (recipe,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (recipe,) = re.findall(r"```python\n(.*?)```", (DOCS / "extend.md").read_text(encoding="utf-8"), re.DOTALL)
     written: dict[str, Any] = {"__name__": "our_set"}
     exec(compile(recipe, "our_set.py", "exec"), written)
     monkeypatch.setitem(IMPORTERS, "our-set", written["IMPORTER"])

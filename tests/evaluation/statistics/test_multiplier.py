@@ -42,7 +42,14 @@ def curve(
 def test_monotone_is_scikit_learns_isotonic_regression() -> None:
     values = np.random.default_rng(0).integers(0, 5, size=(40, 6)).astype(float)
     expected = [IsotonicRegression().fit_transform(np.arange(6), row) for row in values]
-    np.testing.assert_allclose(monotone(values), expected, atol=1e-12)
+    found = monotone(values)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert (np.diff(found) >= 0).all()
+
+
+def test_a_flat_curve_is_its_own_monotone_fit() -> None:
+    flat = np.repeat(np.random.default_rng(0).random((500, 1)), 7, axis=1)
+    np.testing.assert_array_equal(monotone(flat), flat)
 
 
 def test_crossing_is_where_the_line_between_two_points_passes_the_value() -> None:

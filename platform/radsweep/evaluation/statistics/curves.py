@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from radsweep.evaluation.statistics.estimates import Estimates
 from radsweep.evaluation.statistics.intervals import LEVEL, Interval, level_interval
@@ -30,9 +29,19 @@ def learning_curve(
 
 
 def monotone(values_BK: np.ndarray) -> np.ndarray:
-    """Each row's least-squares fit that never falls. Source: Barlow et al. 1972, Statistical Inference under Order
-    Restrictions."""
-    return np.array([isotonic_regression(row_K).x for row_K in values_BK])
+    """Each row's least-squares fit that never falls: max over i <= k of min over j >= k of the mean from i to j.
+
+    Source: Barlow et al. 1972, Statistical Inference under Order Restrictions (the max-min formula)."""
+    sizes = values_BK.shape[1]
+    fit_BK = np.full_like(values_BK, -np.inf)
+    for i in range(sizes):
+        from_BJ = values_BK[:, i:]
+        mean_BJ = from_BJ.cumsum(1) / np.arange(1, sizes - i + 1)
+        # rounding leaves no mean outside what it is of, so that a flat stretch stays flat
+        mean_BJ = mean_BJ.clip(np.minimum.accumulate(from_BJ, axis=1), np.maximum.accumulate(from_BJ, axis=1))
+        least_BJ = np.minimum.accumulate(mean_BJ[:, ::-1], axis=1)[:, ::-1]
+        np.maximum(fit_BK[:, i:], least_BJ, out=fit_BK[:, i:])
+    return fit_BK
 
 
 def crossing(fit_BK: np.ndarray, at_K: np.ndarray, value_B: np.ndarray) -> np.ndarray:

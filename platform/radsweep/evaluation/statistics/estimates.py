@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,12 @@ class Estimates:
     @property
     def replicates(self) -> int:
         return int(self.value_AR.shape[1])
+
+    @cached_property
+    def resampled_mean_BA(self) -> np.ndarray:
+        """Means over replicates; every comparison with an arm asks for them."""
+        mean_BA: np.ndarray = self.resampled_BAR.mean(2)
+        return mean_BA
 
     def weights(self, weight_of: Mapping[str, float]) -> np.ndarray:
         """A contrast of arms by name as an array, A. Raises KeyError on an arm that is not there."""

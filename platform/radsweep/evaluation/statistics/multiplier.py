@@ -125,10 +125,10 @@ def _degrees(
     """Degrees of freedom of the method's metric less that of the baseline's curve at the estimate."""
     at_K = np.log(np.array(sizes) / pairs)
     share_K = [float(np.interp(log_multiplier, at_K, row_K)) for row_K in np.eye(len(sizes))]
-    weights = {size: by_size[size].weights({baseline: -share}) for size, share in zip(sizes, share_K, strict=True)}
+    weights = {size: by_size[size].weights({baseline: -s}) for size, s in zip(sizes, share_K, strict=True) if s}
     weights[pairs] = weights.get(pairs, 0.0) + by_size[pairs].weights({arm: 1.0})
     parts = [components(by_size[size], weight_A) for size, weight_A in weights.items()]
-    drawn_B1 = sum(w_A @ by_size[size].resampled_BAR.mean(2).T for size, w_A in weights.items())[:, None]
+    drawn_B1 = sum(w_A @ by_size[size].resampled_mean_BA.T for size, w_A in weights.items())[:, None]
     patients = float(patient_covariance(by_size[pairs], drawn_B1)[0, 0])
     excess, unsure = sum(part.seeds or 0.0 for part in parts), sum(part.unsure for part in parts)
     return satterthwaite(patients, by_size[pairs].patient_degrees, excess, unsure)

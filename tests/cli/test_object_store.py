@@ -1,0 +1,119 @@
+"""A data set in an object store, on a real S3 server of this machine, reads as the folder it was copied from."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from radsweep.data import places
+from radsweep.data.decode import prepare_in_process, read_index
+from radsweep.data.inspection import inspect_dataset
+from radsweep.data.shards import damage, read_manifest, verify_shards
+from radsweep.data.tokenizer import train_tokenizer
+from radsweep.errors import InputError
+
+boto3 = pytest.importorskip("boto3")
+pytest.importorskip("moto.server")
+
+
+@pytest.fixture(scope="module")
+def endpoint(free_port: Callable[[], int]) -> Iterator[str]:
+    """`moto_server`, with the environment that any S3 client reads."""
+    address = f"http://127.0.0.1:{free_port()}"
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", address.rpartition(":")[2]],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    patch = pytest.MonkeyPatch()
+    for name, value in {
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": "somebody",
+        "AWS_SECRET_ACCESS_KEY": "qzsecret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        patch.setenv(name, value)
+    try:
+        for _ in range(300):
+            with suppress(OSError), urllib.request.urlopen(address, timeout=5):
+                break
+            time.sleep(0.1)
+        yield address
+    finally:
+        patch.undo()
+        server.terminate()
+        server.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def remote(endpoint: str, phantom: Path) -> str:
+    client = boto3.client("s3", endpoint_url=endpoint)
+    client.create_bucket(Bucket="hospital")
+    for file in phantom.rglob("*"):
+        if file.is_file() and "private" not in file.parts:
+            client.upload_file(str(file), "hospital", f"cxr/{file.relative_to(phantom)}")
+    return "s3://hospital/cxr"
+
+
+def test_index_pictures_and_hashes_are_those_of_the_folder(remote: str, phantom: Path) -> None:
+    here, there = read_index(phantom), read_index(remote)
+    assert there.manifest == here.manifest
+    assert there.reports == here.reports
+    verify_shards(remote, there.manifest)
+    tokenizer = train_tokenizer([(str(n), text) for n, text in enumerate(here.reports["train"])], 300)
+    ours, theirs = (prepare_in_process(index, tokenizer, 32, 1) for index in (here, there))
+    for name, split in ours.splits.items():
+        assert split.index.study_ids == theirs.splits[name].index.study_ids
+        images = np.arange(split.index.images)
+        np.testing.assert_array_equal(split.pixels(images), theirs.splits[name].pixels(images))
+
+
+def test_it_is_inspected(remote: str, phantom: Path, run: Callable[..., Any]) -> None:
+    assert inspect_dataset(remote) == inspect_dataset(phantom)
+    assert run("inspect", remote).code == 0
+
+
+def test_a_shard_that_is_missing_or_cut_is_named(remote: str, endpoint: str) -> None:
+    client = boto3.client("s3", endpoint_url=endpoint)
+    shard = read_manifest(remote).shards[0]
+    whole = client.get_object(Bucket="hospital", Key=f"cxr/{shard.path}")["Body"].read()
+    manifest = client.get_object(Bucket="hospital", Key="cxr/manifest.json")["Body"].read()
+    client.put_object(Bucket="hospital", Key="hurt/manifest.json", Body=manifest)
+    with pytest.raises(InputError, match=f"shard {shard.path} is missing"):
+        read_manifest("s3://hospital/hurt")
+    client.put_object(Bucket="hospital", Key=f"hurt/{shard.path}", Body=whole[:-100])
+    with pytest.raises(InputError, match=f"shard {shard.path} has {len(whole) - 100} bytes"):
+        read_manifest("s3://hospital/hurt")
+    assert damage(f"s3://hospital/hurt/{shard.path}") != ""
+    assert damage(f"s3://hospital/cxr/{shard.path}") == ""
+
+
+def test_what_is_not_there_and_who_may_not_read_it_are_told(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="no packed data set there"):
+        read_index("s3://hospital/nowhere")
+    with pytest.raises(InputError, match="give a folder, s3:// or gs://"):
+        read_index("ftp://hospital/cxr")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    places._root.cache_clear()
+    with pytest.raises(InputError, match="credentials and endpoint come from the environment"):
+        read_index(remote)
+    monkeypatch.undo()
+    places._root.cache_clear()
+    assert len(read_index(remote).splits["train"]) == 80
+
+
+@pytest.mark.parametrize("address", ["s3://me:qzsecret@hospital/cxr", "s3://hospital/cxr?secret_key=qzsecret"])
+def test_credentials_in_an_address_are_refused_and_not_repeated(address: str) -> None:
+    for refuses in (places.absolute, places.size_of, places.check_address):
+        with pytest.raises(InputError, match="without credentials or options") as refused:
+            refuses(address)
+        assert "qzsecret" not in str(refused.value)

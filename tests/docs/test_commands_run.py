@@ -1,0 +1,66 @@
+"""The commands of README and docs that end soon are run as they are written, each in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pages import ROOT
+from PIL import Image
+from typed import TOLD, Told
+from typer.testing import CliRunner
+
+from radsweep.cli.app import app
+
+ENDS_SOON = {"--dry-run", "schema", "csv", "inspect", "status"}  # the tests of importers pack the published sets
+TAKES_STEPS = {"--calibrate", "--watch"}
+QUICK = [
+    each for each in TOLD if ENDS_SOON & set(each.words) and not TAKES_STEPS & set(each.words) and not each.mention
+]
+
+
+@pytest.fixture
+def folder(phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the commands name, in the folder where they are typed."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr("ray.init", refuse)
+    monkeypatch.setenv("RADSWEEP_STORE", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "search_spaces").symlink_to(ROOT / "search_spaces")
+    (tmp_path / "my-phantom").symlink_to(phantom)
+    return tmp_path
+
+
+def own_data(root: Path) -> None:
+    """A folder as one has it: images, and a table with the columns that the pages name."""
+    root.mkdir()
+    rows = ["image_file,clinical_notes,patientid"]
+    for number in range(20):
+        picture = np.random.default_rng(number).integers(0, 255, (40, 40), dtype=np.uint8)
+        Image.fromarray(picture).save(root / f"{number}.png")
+        rows.append(f"{number}.png,Nodule of {number} mm in the left lung.,p{number}")
+    (root / "metadata.csv").write_text("\n".join(rows), encoding="utf-8")
+
+
+@pytest.mark.parametrize("each", QUICK, ids=str)
+def test_a_quick_command_runs(each: Told, folder: Path, phantom: Path) -> None:
+    if each.words[0] == "pack":
+        own_data(folder / "ROOT")
+    else:
+        (folder / "my-shards").symlink_to(phantom)
+    ended = CliRunner().invoke(app, list(each.words))
+    assert ended.exit_code == 0, ended.output
+    assert ended.stdout.strip()
+    if each.words[0] == "pack":
+        found = json.loads(CliRunner().invoke(app, ["inspect", "my-shards", "--json"]).stdout)
+        assert sum(found["studies"]["pairs"].values()) == 20
+
+
+def test_what_is_run_packs_inspects_plans_and_says_how_far_it_is() -> None:
+    assert {each.words[0] for each in QUICK} >= {"demo", "sweep", "schema", "inspect", "pack", "status"}
