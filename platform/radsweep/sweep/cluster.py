@@ -63,9 +63,11 @@ def connect() -> None:
         return
     try:
         ray.init(runtime_env={"py_modules": [str(Path(radsweep.__file__).parent)]}, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         line = " ".join(str(error).split())[:200]
-        raise InputError(f"no Ray cluster at RAY_ADDRESS={address} ({line}); unset it to run locally") from None
+        raise InputError(
+            f"the Ray cluster at RAY_ADDRESS={address} cannot be joined ({line}); unset it to run locally"
+        ) from None
 
 
 def object_store() -> float:
