@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test chaos lint format docs bench clean
+.PHONY: demo test test-ray test-rest chaos lint format docs bench clean
 
 demo: .venv/installed
 	$(BIN)/radsweep demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-ray test-rest
+
+test-ray test-rest: test-%: .venv/installed
+	$(BIN)/python -m pytest -m "not slow and $(if $(filter ray,$*),ray,not ray)"
 
 chaos: .venv/installed
 	$(BIN)/python -m pytest -m slow -s

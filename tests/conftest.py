@@ -35,17 +35,12 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 OWN_RAY = ("test_submit.py", "test_tokens.py")  # start one beside the session's
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """For `-n 2 --dist loadgroup`: all that needs a Ray is in one process, and comes first; files go whole."""
-
-    def needs_ray(item: pytest.Item) -> bool:
-        return "ray_session" in getattr(item, "fixturenames", ()) or item.path.name in OWN_RAY
-
-    if getattr(config.option, "loadgroup", False):
-        items.sort(key=lambda item: not needs_ray(item))
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what needs a Ray: `make test` runs that in one process and the rest in another."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("ray" if needs_ray(item) else str(item.path)))
+        if "ray_session" in getattr(item, "fixturenames", ()) or item.path.name in OWN_RAY:
+            item.add_marker(pytest.mark.ray)
 
 
 @pytest.fixture(scope="session")
