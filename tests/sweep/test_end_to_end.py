@@ -284,6 +284,7 @@ def test_fair_tuning(phantom: Path, short_folder: Path) -> None:
     assert [cell.key for cell in again.cells] == [cell.key for cell in record.cells]
 
 
+@pytest.mark.slow
 def test_fresh_runs_what_is_there_again(phantom: Path, short_folder: Path) -> None:
     store = short_folder / "fresh"
     first, before = sweep(phantom, store)
