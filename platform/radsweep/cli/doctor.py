@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from radsweep.cli.arguments import Changes, Json
+from radsweep.cli.arguments import Changes, Experiment, Json
 
 
 def doctor(
-    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file, YAML.")],
+    experiment: Experiment,
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:

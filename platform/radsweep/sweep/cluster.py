@@ -77,8 +77,8 @@ def object_store() -> float:
     return float(ray.cluster_resources().get("object_store_memory", 0.0))
 
 
-def room(run: Run, trial: Trial, arm: str = "") -> Room:
-    """How many trials of an arm fit at once.
+def rooms(experiment: Experiment) -> tuple[Room, dict[str, Room]]:
+    """How many trials fit at once: base trials, and those of each arm.
 
     Raises:
         InputError: not even one; Ray would wait for ever.
@@ -86,19 +86,20 @@ def room(run: Run, trial: Trial, arm: str = "") -> Room:
     import ray
 
     total = ray.cluster_resources()
-    return room_in(total.get("CPU", 0.0), total.get("GPU", 0.0), run, trial, arm)
+    cpus, gpus = total.get("CPU", 0.0), total.get("GPU", 0.0)
+    of = rooms_of_arms(cpus, gpus, experiment)
+    return room_in(cpus, gpus, experiment.run, experiment.trial()), of
 
 
-def rooms(experiment: Experiment) -> tuple[Room, dict[str, Room]]:
-    """Of the base trial, and of each arm; raises as `room`."""
+def rooms_of_arms(cpus: float, gpus: float, experiment: Experiment) -> dict[str, Room]:
+    """Of each arm, on so many CPUs and GPUs; raises as `rooms`."""
     base = experiment.trial()
     arms = experiment.ablation.designed_arms(base) if experiment.ablation else {}
-    of = {arm: room(experiment.run, trial_with(base, changes), arm) for arm, changes in arms.items()}
-    return room(experiment.run, base), of
+    return {arm: room_in(cpus, gpus, experiment.run, trial_with(base, made), arm) for arm, made in arms.items()}
 
 
 def room_in(cpus: float, gpus: float, run: Run, trial: Trial, arm: str = "") -> Room:
-    """As `room`, of so many CPUs and GPUs; `run.slots` is how many the base trial must have, and an arm at most."""
+    """Of one trial; `run.slots` is how many the base trial must have, and an arm at most."""
     if trial.data.source == "streamed":
         cpus -= 1  # for Ray Data, which would wait for ever if workers reserved every CPU
     needs, workers = run.needs.get(arm, Needs()), trial.train.workers

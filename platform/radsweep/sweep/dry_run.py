@@ -16,7 +16,7 @@ from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
-from radsweep.sweep.cluster import Room, room_in
+from radsweep.sweep.cluster import Room, room_in, rooms_of_arms
 from radsweep.sweep.estimate import Estimate, Expected, Paces, in_turn, total
 from radsweep.sweep.identity import cell_key, stage_keys
 from radsweep.sweep.plan import cell_trial, folds_of, plan
@@ -90,10 +90,7 @@ def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
     with _noted(refused):
         machine = _machine(notes)
         room = room_in(*machine, experiment.run, base)
-        designed = experiment.ablation.designed_arms(base) if experiment.ablation else {}
-        rooms = {
-            arm: room_in(*machine, experiment.run, trial_with(base, changes), arm) for arm, changes in designed.items()
-        }
+        rooms = rooms_of_arms(*machine, experiment)
     device = room.device if room else "cpu"
     shards = _shards(experiment, where, store, refused, notes)
     if shards is not None and base.data.source == "auto":

@@ -47,7 +47,7 @@ def job_id(client: JobSubmissionClient, name: str) -> str:
     Raises:
         InputError: there is none.
     """
-    if any(job.submission_id == name for job in client.list_jobs()):
+    if _is_job(client, name):
         return name
     jobs = listed(client)
     for one in reversed(jobs):
@@ -55,6 +55,10 @@ def job_id(client: JobSubmissionClient, name: str) -> str:
             return str(one["job"])
     known = ", ".join(f"{one['job']} ({one['experiment']})" for one in jobs[-5:]) or "none"
     raise InputError(f"no job {name!r} on this cluster; the latest are: {known}")
+
+
+def _is_job(client: JobSubmissionClient, name: str) -> bool:
+    return any(job.submission_id == name for job in client.list_jobs())
 
 
 def show_log(client: JobSubmissionClient, name: str, address: str, follow: bool) -> int:
@@ -69,8 +73,9 @@ def show_log(client: JobSubmissionClient, name: str, address: str, follow: bool)
 def stop(client: JobSubmissionClient, name: str) -> str:
     """Have a job end: its running trials save checkpoints first. Returns its id."""
     job = job_id(client, name)
-    if client.get_job_status(job).is_terminal():
-        raise InputError(f"{job} has ended already ({client.get_job_status(job).value.lower()})")
+    status = client.get_job_status(job)
+    if status.is_terminal():
+        raise InputError(f"{job} has ended already ({status.value.lower()})")
     client.stop_job(job)
     return job
 
@@ -111,7 +116,7 @@ def fetch(client: JobSubmissionClient, name: str, out: Path, store: str | None =
 
 def _sweep_of(client: JobSubmissionClient, name: str) -> str:
     """The sweep that a job ran, from its log; any other name is a sweep's or an experiment's own."""
-    if not any(job.submission_id == name for job in client.list_jobs()):
+    if not _is_job(client, name):
         return name
     found = re.search(r"^Sweep: (\S+);", client.get_job_logs(name), re.MULTILINE)
     if found is None:
