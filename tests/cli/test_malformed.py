@@ -51,6 +51,9 @@ UNFIT = {  # for the data and models that are here; a cluster may have others
     "an unknown tower": (
         BASE + "model: {image: {backbone: resnet5}}\n", "model.image.backbone", "resnet50",
     ),
+    "patches to hide where there are none": (
+        BASE + "adapt: {image: {method: mae}}\n", "adapt.image.method", "set model.image.backbone to a ViT",
+    ),
     "a search over data": (
         BASE + "search: {space: {data.shards: {choice: [a, b]}}}\n", "data.shards", "make one sweep of each value",
     ),

@@ -13,6 +13,8 @@ import torch
 import transformers
 from torch import nn
 
+from radsweep.models.features import PatchTower
+
 TEXT: dict[str, tuple[str, dict[str, Any]]] = {
     "bert": ("BertForMaskedLM", {}),
     "roberta": ("RobertaForMaskedLM", {"max_position_embeddings": 66}),
@@ -35,6 +37,7 @@ _SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "
 _VOCABULARY = ("<unk>", "</s>", "a", "b", "[PAD]")
 
 Save = Callable[[str], Path]
+Check = Callable[[PatchTower, torch.Tensor], None]
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +62,30 @@ def save(tmp_path_factory: pytest.TempPathFactory) -> Save:
         return folders[kind]
 
     return saved
+
+
+@pytest.fixture(scope="session")
+def shown_alone_is_read() -> Check:
+    """shown_alone_is_read(tower, images): `encode_visible`, beside a tower's own forward."""
+    return _shown_alone_is_read
+
+
+def _shown_alone_is_read(tower: PatchTower, images: torch.Tensor) -> None:
+    regions_BRC = tower(images).regions_BRC
+    assert regions_BRC is not None
+    count = regions_BRC.shape[1]
+    assert count == tower.patches
+    every_BR = torch.arange(count).expand(len(images), -1)
+    torch.testing.assert_close(tower.encode_visible(images, every_BR)[:, -count:], regions_BRC, rtol=1e-4, atol=1e-5)
+    kept_BV, changed = torch.tensor([[0, 5], [2, 3]]), images.clone()
+    for image, kept in enumerate(kept_BV.tolist()):
+        for number in set(range(count)) - set(kept):
+            row, column = (part * tower.patch for part in divmod(number, int(count**0.5)))
+            changed[image, :, row : row + tower.patch, column : column + tower.patch] = 0
+    shown = tower.encode_visible(images, kept_BV)
+    assert torch.equal(tower.encode_visible(changed, kept_BV), shown)
+    assert shown.shape[1] - 2 == tower.encode_visible(images, every_BR).shape[1] - count
+    assert not torch.allclose(tower.encode_visible(images, kept_BV.flip(0)), shown)
 
 
 def _new(kind: str) -> nn.Module:

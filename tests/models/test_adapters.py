@@ -97,7 +97,7 @@ def test_adapters_start_at_zero_and_learn_alone(build: Any) -> None:
     inputs = (IDS, MASK) if build is bert else (IMAGES,)
     before, names = tower(*inputs).pooled_BP, {name for name, _ in tower.named_parameters()}
     add_adapters(tower, 4, "model.text.lora")
-    torch.testing.assert_close(tower(*inputs).pooled_BP, before, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(tower(*inputs).pooled_BP, before, rtol=1e-4, atol=1e-5)  # kernels round differently
     assert trained(tower) == {name for name, _ in tower.named_parameters() if "lora_" in name} != set()
     assert len(names) + len(trained(tower)) == len(list(tower.named_parameters()))
     with torch.no_grad():

@@ -11,7 +11,7 @@ from torchvision import models
 from radsweep.errors import InputError
 from radsweep.models.configs import IMAGE_CLASSES, TEXT_CLASSES
 from radsweep.models.names import TORCHVISION
-from radsweep.models.sources import check_model
+from radsweep.models.sources import check_model, check_vit
 from radsweep.spec.trial import ImageTower, Model, TextTower
 
 
@@ -46,6 +46,7 @@ def test_known_towers_pass(image: dict[str, Any]) -> None:
         ({"backbone": "resnet5O"}, r"model\.image\.backbone: unknown name 'resnet5O'; did you mean resnet50\?"),
         ({"backbone": "tiny_cnn"}, r"model\.image\.backbone: .*did you mean tiny-cnn\?"),
         ({"weights": "imagenet"}, r"model\.image\.weights: tiny-cnn has no imagenet weights"),
+        ({"backbone": "tiny-vit", "size": 60}, r"model\.image\.size: 60 is no multiple .* 8 pixels; try 56"),
         ({"backbone": "resnet50", "weights": "pretrained"}, r"model\.image\.weights: .*set it to imagenet"),
         ({"backbone": "./nothing/here"}, r"model\.image\.backbone: there is no folder \./nothing/here"),
         ({"backbone": "./resnet50.pth", "weights": "pretrained"}, r"model\.image\.backbone: there is no file"),
@@ -81,6 +82,28 @@ def test_a_file_of_weights_must_name_its_architecture(tmp_path: Path) -> None:
         check_model(model({"backbone": str(unnamed), "weights": "pretrained"}))
     with pytest.raises(InputError, match=r"model\.image\.weights: .*set it to pretrained"):
         check_model(model({"backbone": str(named)}))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [{"backbone": "tiny-vit"}, {"backbone": "vit_b_16", "size": 32}, {"backbone": "vit_l_32-mine.pth"}],
+    ids=str,
+)
+def test_a_vit_has_patches_to_hide(image: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("vit_l_32-mine.pth").touch()
+    weights = {"weights": "pretrained"} if image["backbone"].endswith(".pth") else {}
+    check_vit(model(image | weights).image)
+
+
+def test_masked_autoencoding_of_another_tower_is_refused(tmp_path: Path) -> None:
+    for backbone in ("tiny-cnn", "resnet50", "convnext_tiny"):
+        with pytest.raises(InputError, match=rf"adapt\.image\.method: mae hides patches, and {backbone} has none"):
+            check_vit(model({"backbone": backbone}).image)
+    with pytest.raises(InputError, match=r"model\.image\.size: 32 pixels are one patch of 32"):
+        check_vit(model({"backbone": "vit_b_32", "size": 32}).image)
+    saved = folder(tmp_path, model_type="vit", patch_size=16, image_size=224)
+    check_vit(model({"backbone": saved, "size": 64}).image)
 
 
 def test_a_folder_without_a_configuration_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from radsweep.models.names import TORCHVISION
 from radsweep.models.torchvision_image import ConvNextTower, VitTower, _load
 from radsweep.spec.trial import ImageTower
 
+Check = Callable[[torch.nn.Module, Tensor], None]
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]).view(-1, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(-1, 1, 1)
 
 
@@ -59,6 +61,15 @@ def test_features_of_a_convnext_are_its_third_stage_and_what_its_classifier_read
     features = ConvNextTower(reference, channels=3)(images)
     torch.testing.assert_close(features.pooled_BP, outputs["pooled"])
     torch.testing.assert_close(features.regions_BRC, outputs["regions"].flatten(2).transpose(1, 2))
+
+
+@pytest.mark.parametrize("name", ["vit", "tiny-vit"])
+def test_shown_all_patches_a_vit_gives_what_it_gives_for_the_image_and_reads_no_hidden_one(
+    name: str, images: Tensor, shown_alone_is_read: Check
+) -> None:
+    tower = VitTower(small_vit(), channels=3) if name == "vit" else tower_of("tiny-vit")
+    tower.body.encoder.pos_embedding.data.normal_()
+    shown_alone_is_read(tower, images)
 
 
 def test_features_of_a_vit_are_its_patches_and_what_its_classifier_reads(images: Tensor) -> None:

@@ -14,6 +14,7 @@ from radsweep.models.image import build_image_tower
 from radsweep.spec.trial import ImageTower
 
 Save = Callable[[str], Path]
+Check = Callable[[nn.Module, torch.Tensor], None]
 IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 MEAN, STD = torch.tensor([0.4, 0.5, 0.6]).view(-1, 1, 1), torch.tensor([0.2, 0.3, 0.4]).view(-1, 1, 1)
 
@@ -36,6 +37,16 @@ def test_a_saved_model_gives_the_features_transformers_gives(kind: str, save: Sa
     torch.testing.assert_close(features.pooled_BP, expected, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(features.regions_BRC, output.last_hidden_state[:, -16:], rtol=1e-5, atol=1e-5)
     assert features.regions_BRC.shape == (2, 16, tower.region_width)
+
+
+@pytest.mark.parametrize("size", [32, 48])
+@pytest.mark.parametrize("kind", IMAGE_CLASSES)
+def test_shown_all_patches_a_tower_gives_what_it_gives_for_the_image_and_reads_no_hidden_one(
+    kind: str, size: int, save: Save, shown_alone_is_read: Check
+) -> None:
+    tower = tower_of(save(kind), size)
+    images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(1))
+    shown_alone_is_read(tower, images)
 
 
 @pytest.mark.parametrize("kind", IMAGE_CLASSES)

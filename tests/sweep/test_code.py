@@ -41,7 +41,7 @@ TRIALS = CASES | {
     "probe alone": FRACTIONS | {"evaluate.tasks": ["retrieval", "linear_probe"]},
 }
 TRIAL_NAMES = {"plain", "local", "words", "adapted"}
-STAGES = {"image": {"adapt.image.method": "simclr"}, "text": {"adapt.text.method": "mlm"}}
+STAGES = {"image": {"adapt.image.method": "simclr"}, "text": {"adapt.text.method": "mlm"}, "mae": CASES["mae"]}
 
 
 def run_files(work: Callable[[], Any]) -> set[str]:
@@ -75,13 +75,16 @@ def test_a_trial_runs_no_line_that_its_key_leaves_out(name: str) -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_runs_no_line_that_its_key_leaves_out(name: str, kept: list[Any], tmp_path: Path) -> None:
-    short = {f"adapt.{name}.steps": 2, f"adapt.{name}.batch_size": 8}
-    stage = adaptation(trial_with(BASE, STAGES[name] | short), name)
+    tower = "text" if name == "text" else "image"
+    trial = trial_with(BASE, STAGES[name] | {f"adapt.{tower}.steps": 2, f"adapt.{tower}.batch_size": 8})
+    stage, data = adaptation(trial, tower), with_pool(size=trial.model.image.size)
     code.stage_code(stage)
     options: dict[str, Any] = {"workers": Workers(), "device": torch.device("cpu"), "folder": tmp_path}
-    ran = run_files(lambda: adapt(stage, with_pool(), **options))
+    ran = run_files(lambda: adapt(stage, data, **options))
     assert "training/adaptation.py" in ran
     assert ran - code.reached(*kept[0]) == set()
+    objectives = {file for file in code.reached(*kept[0]) if file.startswith(("objectives/", "augment/masking.py"))}
+    assert objectives - ran <= {"objectives/views.py"}, "counted for a stage that does not run it"
 
 
 @pytest.mark.parametrize("tower", ["image", "text"])

@@ -15,7 +15,9 @@ from radsweep.data.index import SplitIndex, sample_key
 from radsweep.data.prepared import PreparedData, PreparedSplit
 from radsweep.data.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.spec.load import trial_with
+from radsweep.spec.stage import adaptations_of
 from radsweep.spec.trial import Data, Trial
+from radsweep.training.adaptation import course_of
 from radsweep.training.collectives import Workers
 from radsweep.training.evaluate import Embedder
 from radsweep.training.features import backward
@@ -44,6 +46,15 @@ CASES = {
     "same report": {"objective.contrast.same_report": 0.3},
     "same report, sigmoid": {"objective.contrast.same_report": 0.3, "objective.contrast.kind": "sigmoid"},
     "stochastic depth": {"model.image.backbone": "convnext_tiny", "model.image.size": 32},
+    "mae": {
+        "adapt.image.method": "mae",
+        "adapt.image.data": "subset",
+        "adapt.image.batch_size": 24,
+        "adapt.image.decoder_width": 32,
+        "adapt.image.decoder_layers": 1,
+        "model.image.backbone": "tiny-vit",
+        "model.image.size": 32,
+    },
 }
 
 
@@ -107,10 +118,15 @@ def synthetic_trial(**values: object) -> Trial:
 
 
 def one_step(case: str, workers: Workers, parts: int = 1, device: str = "cpu") -> tuple[float, dict[str, np.ndarray]]:
-    """The loss of the first epoch's last batch, and the gradient of every parameter; no step of the optimiser."""
+    """The loss of the first epoch's last batch, and the gradient of every parameter; no step of the optimiser.
+
+    Of a trial, or of its adaptation stage where it has one.
+    """
     trial = synthetic_trial(**CASES[case])
     data = synthetic_data(size=trial.model.image.size)
-    course = TrialCourse(trial, data, workers, torch.device(device))
+    stage = adaptations_of(trial).get("image")
+    on = torch.device(device)
+    course = course_of(stage, data, workers, on) if stage else TrialCourse(trial, data, workers, on)
     start(course)
     learner = course.learner.double()  # float32 alone differs by more in a deep network, whatever the order
     for batch in course.batches(0):
@@ -120,7 +136,7 @@ def one_step(case: str, workers: Workers, parts: int = 1, device: str = "cpu") -
             ssl_pixels_bCSS=tuple(pixels.double() for pixels in batch.ssl_pixels_bCSS),
         )
         learner.zero_grad()
-        loss, _ = backward(learner, batch, trial.objective, workers, parts)
+        loss, _ = course.backward(batch) if stage else backward(learner, batch, trial.objective, workers, parts)
     workers.average_gradients(learner.parameters())
     gradients = {
         name: parameter.grad.cpu().numpy()

@@ -13,7 +13,7 @@ from synthetic import synthetic_data, synthetic_trial
 from radsweep.data.prepared import PreparedData, PreparedSplit
 from radsweep.spec.stage import Stage, stages_of
 from radsweep.training import loop
-from radsweep.training.adaptation import LOSS, ImageCourse, TextCourse, adapt, load_adapted
+from radsweep.training.adaptation import LOSS, adapt, course_of, load_adapted
 from radsweep.training.collectives import Workers
 from radsweep.training.frozen import load_frozen, run_frozen
 from radsweep.training.outcome import Outcome
@@ -32,11 +32,20 @@ SMALL = {
     "adapt.text.batch_size": 16,
     "adapt.text.learning_rate": 3e-3,
 }
+MAE = {
+    "adapt.image.method": "mae",
+    "adapt.image.learning_rate": 2e-3,
+    "adapt.image.decoder_width": 32,
+    "adapt.image.decoder_layers": 1,
+    "model.image.backbone": "tiny-vit",
+    "model.image.size": 32,
+    "augment.ssl.crop": [1.0, 1.0],
+}
 
 
-def with_pool(seed: int = 1) -> PreparedData:
+def with_pool(seed: int = 1, size: int = 16) -> PreparedData:
     """Synthetic pairs, and as many unpaired images and reports of other patients."""
-    data, other = synthetic_data(), synthetic_data(seed=seed).splits["train"]
+    data, other = synthetic_data(size=size), synthetic_data(seed=seed, size=size).splits["train"]
 
     def renamed(prefix: str) -> PreparedSplit:
         index = dataclasses.replace(
@@ -55,7 +64,9 @@ def stages(**values: object) -> dict[str, Stage]:
 
 
 def run(name: str, folder: Path, **values: object) -> Outcome:
-    return adapt(stages(**values)[name], with_pool(), workers=Workers(), device=CPU, folder=folder)
+    stage = stages(**values)[name]
+    size = stage.tower.size if stage.kind == "image" else 16
+    return adapt(stage, with_pool(size=size), workers=Workers(), device=CPU, folder=folder)  # type: ignore[arg-type]
 
 
 def test_a_stage_learns_from_the_training_split_and_its_pool_and_from_no_other_patient() -> None:
@@ -86,19 +97,32 @@ def test_every_image_of_the_pool_has_a_key_and_pixels_of_its_own() -> None:
         assert (pixels == split.pixels(pool.row_N[number : number + 1])[0]).all()
 
 
-@pytest.mark.parametrize("name", ["image", "text"])
-def test_the_held_out_loss_falls(name: str, tmp_path: Path) -> None:
-    slow = {f"adapt.{name}.steps": 60}
-    course_class = ImageCourse if name == "image" else TextCourse
-    start = course_class(stages(**slow)[name], with_pool(), Workers(), CPU).measure()[LOSS]  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("name", "values"), [("image", {}), ("text", {}), ("image", MAE)], ids=["simclr", "mlm", "mae"]
+)
+def test_the_held_out_loss_falls(name: str, values: dict[str, object], tmp_path: Path) -> None:
+    slow = values | {f"adapt.{name}.steps": 60}
+    data = with_pool(size=32 if values else 16)
+    start = course_of(stages(**slow)[name], data, Workers(), CPU).measure()[LOSS]  # type: ignore[arg-type]
     outcome = run(name, tmp_path, **slow)
     assert outcome.best[LOSS] < 0.9 * start
 
 
-@pytest.mark.parametrize("method", ["simclr", "simsiam"])
-def test_a_trial_starts_from_the_adapted_towers(method: str, tmp_path: Path) -> None:
-    values = SMALL | {"adapt.image.method": method}
-    trial, data = synthetic_trial(**values), with_pool()
+def test_mae_keeps_the_weights_of_the_lowest_held_out_loss_and_leaves_pixels_as_they_are() -> None:
+    stage = stages(**MAE)["image"]
+    course = course_of(stage, with_pool(size=32), Workers(), CPU)  # type: ignore[arg-type]
+    assert course.score({LOSS: 0.3}) > course.score({LOSS: 0.4})
+    augment = stage.augment  # type: ignore[union-attr]
+    assert (augment.brightness, augment.contrast, augment.blur, augment.noise) == (0, 0, 0, 0)
+    assert stages(**MAE, **{"augment.ssl.noise": 0.2})["image"] == stage
+    assert stages(**(MAE | {"augment.ssl.crop": [0.5, 1.0]}))["image"] != stage
+    assert stages(**MAE, **{"adapt.image.mask": 0.5})["image"] != stage
+
+
+@pytest.mark.parametrize("values", [{}, {"adapt.image.method": "simsiam"}, MAE], ids=["simclr", "simsiam", "mae"])
+def test_a_trial_starts_from_the_adapted_towers(values: dict[str, object], tmp_path: Path) -> None:
+    trial = synthetic_trial(**(SMALL | values))
+    data = with_pool(size=trial.model.image.size)
     adapted = {}
     for name, stage in stages_of(trial).items():
         adapt(stage, data, workers=Workers(), device=CPU, folder=tmp_path / name)
@@ -117,12 +141,14 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("name", ["image", "text"])
+@pytest.mark.parametrize(
+    ("name", "values"), [("image", {}), ("text", {}), ("image", MAE)], ids=["simclr", "mlm", "mae"]
+)
 def test_a_killed_stage_goes_on_and_ends_with_the_weights_of_an_undisturbed_one(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, values: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("radsweep.training.adaptation.StageCourse.every_steps", 4)
-    run(name, tmp_path / "undisturbed")
+    run(name, tmp_path / "undisturbed", **values)
     monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)
     saved = loop.save
 
@@ -133,10 +159,10 @@ def test_a_killed_stage_goes_on_and_ends_with_the_weights_of_an_undisturbed_one(
 
     monkeypatch.setattr(loop, "save", save_and_die)
     with pytest.raises(Killed):
-        run(name, tmp_path / "killed")
+        run(name, tmp_path / "killed", **values)
     assert load_adapted(tmp_path / "killed") is None
     monkeypatch.setattr(loop, "save", saved)
-    run(name, tmp_path / "killed")
+    run(name, tmp_path / "killed", **values)
     expected, found = load_adapted(tmp_path / "undisturbed"), load_adapted(tmp_path / "killed")
     assert expected is not None
     assert found is not None

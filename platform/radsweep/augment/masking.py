@@ -1,4 +1,4 @@
-"""Masked tokens, for a text tower to predict."""
+"""Masked tokens and hidden patches, for a tower to predict."""
 
 from __future__ import annotations
 
@@ -58,6 +58,20 @@ def mask_tokens(text: TextBatch, special: SpecialIds, vocabulary: int, part: flo
     other_BL = _ids_but(reserved, vocabulary, uniform(subkeys(keys_B, "mask token"), length, torch.float64))
     hidden_BL = torch.where(action_BL < MASKED + RANDOM, other_BL, ids_BL).masked_fill(action_BL < MASKED, mask)
     return MaskedTexts(torch.where(chosen_BL, hidden_BL, ids_BL), text.mask_BL, ids_BL.masked_fill(~chosen_BL, -1))
+
+
+def kept_patches(keys_B: Tensor, patches: int, part: float) -> Tensor:
+    """int64 [B, V], ascending: the patches that are shown of an image of which `part` is hidden (He et al. 2022).
+
+    Each choice of V is equally likely, and at least one patch is shown and one is hidden.
+
+    Args:
+        keys_B: int64, see `radsweep.augment.random.sample_keys`; an image's key alone decides.
+        patches: of the image, two at least.
+    """
+    shown = min(max(int(patches * (1 - part)), 1), patches - 1)
+    order_BR = uniform(subkeys(keys_B, "kept patches"), patches).argsort(dim=1, stable=True)
+    return order_BR[:, :shown].sort(dim=1).values
 
 
 def _ids_but(reserved: list[int], vocabulary: int, draws_BL: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 
 from radsweep.errors import InputError
 from radsweep.models.hub import Unreadable, read_json
-from radsweep.models.names import TORCHVISION, nearest
+from radsweep.models.names import TINY, TORCHVISION, nearest
 from radsweep.models.open_clip_config import open_clip_settings
 from radsweep.spec.trial import ImageTower, TextTower
 
@@ -66,7 +66,7 @@ def model_config(name: str, key: str, known: Collection[str]) -> dict[str, Any]:
     except Unreadable as error:
         raise InputError(
             f"{key}: {name} is neither a known name nor a local folder, and as a hub id it cannot be read "
-            f"({error}){nearest(name, ['tiny-cnn', 'tiny-bert', *TORCHVISION])}"
+            f"({error}){nearest(name, [*TINY, 'tiny-bert', *TORCHVISION])}"
         ) from None
     if kind is None:
         raise InputError(f"{key}: {name} holds no config.json with a model_type; give the folder of a saved model")

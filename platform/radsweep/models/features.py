@@ -43,6 +43,21 @@ class ImageTowerModule(TowerModule):
     region_width: int  # C
 
 
+class PatchTower(ImageTowerModule):
+    """A ViT, which can be shown a part of an image: each patch is a token from the first layer on."""
+
+    patch: int  # side, pixels
+    patches: int  # R, of a whole image
+
+    @abstractmethod
+    def encode_visible(self, pixels_BCHW: Tensor, kept_BV: Tensor) -> Tensor:
+        """Tokens [B, K + V, C] after the last layer: K of no patch (class, registers), then the V patches shown.
+
+        Args:
+            kept_BV: int64, numbers of the patches that are shown, row by row from the top left; no other is read.
+        """
+
+
 class TextTowerModule(TowerModule):
     """Maps ids int64 [B, L] and mask bool [B, L] to TextFeatures, which do not depend on the amount of padding."""
 
@@ -58,6 +73,11 @@ class TextTowerModule(TowerModule):
 def regions_of_map(map_BCHW: Tensor) -> Tensor:
     """[B, H * W, C]."""
     return map_BCHW.flatten(2).transpose(1, 2)
+
+
+def rows_of(tokens_BRC: Tensor, kept_BV: Tensor) -> Tensor:
+    """[B, V, C]: each sample's own choice of rows."""
+    return tokens_BRC.gather(1, kept_BV[:, :, None].expand(-1, -1, tokens_BRC.shape[2]))
 
 
 def mean_of_tokens(tokens_BLC: Tensor, mask_BL: Tensor) -> Tensor:

@@ -19,7 +19,11 @@ def build_image_tower(settings: ImageTower) -> ImageTowerModule:
     """
     source = image_source(settings)
     if source == "tiny":
-        return TinyCnn(settings.channels)
+        if settings.backbone == "tiny-cnn":
+            return TinyCnn(settings.channels)
+        from radsweep.models.torchvision_image import tiny_vit
+
+        return tiny_vit(settings)
     if source == "torchvision":
         from radsweep.models.torchvision_image import torchvision_tower
 

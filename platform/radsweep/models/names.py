@@ -14,6 +14,8 @@ TORCHVISION = (
     *("convnext_tiny", "convnext_small", "convnext_base", "convnext_large"),
     *("vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"),
 )
+TINY = ("tiny-cnn", "tiny-vit")
+TINY_PATCH = 8  # side of tiny-vit's, pixels
 WEIGHT_FILES = (".safetensors", ".pth", ".pt")
 
 

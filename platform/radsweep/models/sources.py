@@ -16,7 +16,7 @@ from radsweep.models.configs import (
     model_config,
     patches,
 )
-from radsweep.models.names import TORCHVISION, WEIGHT_FILES, check_name, nearest, torchvision_name
+from radsweep.models.names import TINY, TINY_PATCH, TORCHVISION, WEIGHT_FILES, check_name, nearest, torchvision_name
 from radsweep.models.whole import biovil_file, check_whole
 from radsweep.spec.trial import ImageTower, Model, TextTower
 
@@ -38,6 +38,22 @@ def check_model(model: Model) -> None:
         check_positions(model.text, config)
 
 
+def check_vit(settings: ImageTower) -> None:
+    """Refuse masked autoencoding of a tower without patches to hide; `check_model` has passed.
+
+    Raises:
+        InputError: names `adapt.image.method`.
+    """
+    patch, size = _patches(settings)[0], settings.size
+    if patch is None:
+        raise InputError(
+            f"adapt.image.method: mae hides patches, and {settings.backbone} has none; set model.image.backbone to a "
+            "ViT (tiny-vit, vit_b_16, a hub id), or the method to simclr or simsiam"
+        )
+    if size // patch < 2:
+        raise InputError(f"model.image.size: {size} pixels are one patch of {patch}, and mae hides some; double it")
+
+
 def image_source(settings: ImageTower) -> Literal["tiny", "torchvision", "transformers"]:
     """Which library a backbone comes from; a file of weights is torchvision's, other converters' count as transformers.
 
@@ -45,9 +61,9 @@ def image_source(settings: ImageTower) -> Literal["tiny", "torchvision", "transf
         InputError: `weights` that this backbone cannot have, or a file that is missing or names no architecture.
     """
     backbone, weights = settings.backbone, settings.weights
-    if backbone == "tiny-cnn":
+    if backbone in TINY:
         if weights != "scratch":
-            raise InputError(f"model.image.weights: tiny-cnn has no {weights} weights; set it to scratch")
+            raise InputError(f"model.image.weights: {backbone} has no {weights} weights; set it to scratch")
         return "tiny"
     if backbone in TORCHVISION:
         if weights == "pretrained":
@@ -68,7 +84,7 @@ def image_source(settings: ImageTower) -> Literal["tiny", "torchvision", "transf
         if weights != "pretrained":
             raise InputError(f"model.image.weights: {backbone} is a file of weights; set it to pretrained")
         return "torchvision"
-    check_name(backbone, "model.image.backbone", ["tiny-cnn", *TORCHVISION])
+    check_name(backbone, "model.image.backbone", [*TINY, *TORCHVISION])
     if weights == "imagenet":
         raise InputError("model.image.weights: imagenet is for torchvision's backbones; set it to pretrained")
     return "transformers"
@@ -90,13 +106,11 @@ def text_source(settings: TextTower) -> Literal["tiny", "transformers"]:
 
 def _check_image(settings: ImageTower) -> None:
     source, name, kind = image_source(settings), torchvision_name(settings.backbone), ""
-    if source == "torchvision" and name.startswith("vit_"):
-        check_patches(settings, int(name[-2:]), native=None)
+    check_patches(settings, *_patches(settings))
     if source == "transformers":
         config = model_config(settings.backbone, "model.image.backbone", IMAGE_KINDS)
         kind = config["model_type"]
         _check_pretrained_alone(config, settings, "model.image.weights", (OPEN_CLIP, CXR_BERT))
-        check_patches(settings, *patches(config, settings.backbone))
         if kind == CXR_BERT:
             biovil_file(settings.backbone, "model.image.backbone")
     if settings.lora and (kind == CXR_BERT or (source != "transformers" and name.startswith(_WITHOUT_LINEAR))):
@@ -104,6 +118,17 @@ def _check_image(settings: ImageTower) -> None:
             f"model.image.lora: {settings.backbone} has no linear layers to put adapters beside; choose a ViT, or "
             "set it to 0"
         )
+
+
+def _patches(settings: ImageTower) -> tuple[Any, Any]:
+    """As `radsweep.models.configs.patches`."""
+    name = torchvision_name(settings.backbone)
+    if image_source(settings) == "transformers":
+        config = model_config(settings.backbone, "model.image.backbone", IMAGE_KINDS)
+        return patches(config, settings.backbone)
+    if name == "tiny-vit":
+        return TINY_PATCH, None
+    return (int(name[-2:]) if name.startswith("vit_") else None), None
 
 
 def _check_pretrained_alone(

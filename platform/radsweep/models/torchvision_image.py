@@ -13,8 +13,8 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 
 from radsweep.errors import InputError
 from radsweep.models.configs import check_patches
-from radsweep.models.features import ImageFeatures, ImageTowerModule, regions_of_map
-from radsweep.models.names import torchvision_name
+from radsweep.models.features import ImageFeatures, ImageTowerModule, PatchTower, regions_of_map, rows_of
+from radsweep.models.names import TINY_PATCH, torchvision_name
 from radsweep.models.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from radsweep.models.weights import load_all, read_state
 from radsweep.spec.trial import ImageTower
@@ -90,13 +90,14 @@ class ConvNextTower(ImageTowerModule):
         return [module for module in self.body.features.modules() if isinstance(module, CNBlock)]
 
 
-class VitTower(ImageTowerModule):
+class VitTower(PatchTower):
     """Regions: the patches. Pooled: the class token."""
 
     def __init__(self, body: VisionTransformer, channels: int) -> None:
         super().__init__()
         self.pixels = Pixels(channels, 3, IMAGENET_MEAN, IMAGENET_STD)
         self.width = self.region_width = body.hidden_dim
+        self.patch, self.patches = body.patch_size, (body.image_size // body.patch_size) ** 2
         body.heads = nn.Identity()
         self.body = body
 
@@ -105,8 +106,22 @@ class VitTower(ImageTowerModule):
         tokens_BLC = self.body.encoder(torch.cat([self.body.class_token.expand(len(patches), -1, -1), patches], dim=1))
         return ImageFeatures(tokens_BLC[:, 0], tokens_BLC[:, 1:])
 
+    def encode_visible(self, pixels_BCHW: Tensor, kept_BV: Tensor) -> Tensor:
+        body, encoder = self.body, self.body.encoder
+        at_class, at_patches = encoder.pos_embedding.split([1, self.patches], dim=1)
+        shown = rows_of(body._process_input(self.pixels(pixels_BCHW)) + at_patches, kept_BV)
+        tokens = torch.cat([(body.class_token + at_class).expand(len(shown), -1, -1), shown], dim=1)
+        return encoder.ln(encoder.layers(encoder.dropout(tokens)))
+
     def layers(self) -> list[nn.Module]:
         return list(self.body.encoder.layers)
+
+
+def tiny_vit(settings: ImageTower) -> VitTower:
+    """0.5 M parameters, patches of 8 pixels: what a CPU trains in minutes."""
+    check_patches(settings, TINY_PATCH, native=None)
+    body = VisionTransformer(settings.size, TINY_PATCH, num_layers=4, num_heads=4, hidden_dim=96, mlp_dim=384)
+    return VitTower(body, settings.channels)
 
 
 def _imagenet(name: str) -> dict[str, Tensor]:

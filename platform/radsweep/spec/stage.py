@@ -129,7 +129,8 @@ def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
             train=_train(trial, trial.adapt.image),
             tower=trial.model.image.model_copy(update=as_it_starts),
             adapt=trial.adapt.image,
-            augment=trial.augment.ssl,
+            # pixels' values are what mae predicts: it learns from crops alone (He et al. 2022, table 1e)
+            augment=trial.augment.ssl.moved_alone() if trial.adapt.image.method == "mae" else trial.augment.ssl,
         )
     if trial.adapt.text.method != "none":
         stages["text"] = TextStage(

@@ -72,7 +72,8 @@ class Tower(Settings):
 class ImageTower(Tower):
     backbone: str = Field(
         default="tiny-cnn",
-        description="tiny-cnn, a torchvision name (resnet50, convnext_tiny, vit_b_16), a hub id or a local folder",
+        description="tiny-cnn, tiny-vit, a torchvision name (resnet50, convnext_tiny, vit_b_16), a hub id or a local "
+        "folder",
     )
     weights: Literal["scratch", "imagenet", "pretrained"] = Field(
         default="scratch",
@@ -233,6 +234,10 @@ class ImageAugmentation(Settings):
         other = (self.affine, self.brightness, self.contrast, self.blur, self.noise, self.flip)
         return self.crop != (1.0, 1.0) or any(other)
 
+    def moved_alone(self) -> Self:
+        """Without what changes a pixel's value."""
+        return self.model_copy(update=dict.fromkeys(("brightness", "contrast", "blur", "noise"), 0.0))
+
     @field_validator("crop")
     @classmethod
     def _range(cls, value: tuple[float, float]) -> tuple[float, float]:
@@ -297,12 +302,19 @@ class Adaptation(Settings):
 
 
 class AdaptImage(Adaptation, Projector):
-    method: Literal["none", "simclr", "simsiam"] = Field(
-        default="none", description="Self-supervision of the image tower before training, on two views of `augment.ssl`"
+    method: Literal["none", "simclr", "simsiam", "mae"] = Field(
+        default="none",
+        description="Self-supervision of the image tower before training: simclr and simsiam on two views of "
+        "`augment.ssl`; mae (a ViT's alone) hides patches, and of `augment.ssl` takes crop, affine and flip",
     )
     epochs: int = Field(default=20, ge=1, description="Length, passes over the images")
     batch_size: int = Field(default=128, ge=2, description="Images a step, over all workers")
     temperature: float = Field(default=0.2, gt=0, description="Of simclr's similarities")
+    mask: float = Field(default=0.75, gt=0, lt=1, description="Part of the patches that mae hides and predicts")
+    decoder_width: int = Field(
+        default=512, ge=32, le=4096, multiple_of=32, description="Width of mae's decoder, thrown away after the stage"
+    )
+    decoder_layers: int = Field(default=8, ge=1, le=64, description="Layers of mae's decoder")
 
 
 class AdaptText(Adaptation):

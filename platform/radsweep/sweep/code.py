@@ -77,10 +77,12 @@ def stage_code(stage: Stage) -> str:
     if isinstance(stage, FrozenImage | FrozenText):
         own = fingerprint(FEATURES, OF_LEARNING)
         return own if stage.adapted is None else f"{own}-{stage_code(stage.adapted)}"
-    of_the_other = ("objectives/text_ssl.py", "augment/masking.py", "models/text.py")
-    if not isinstance(stage, ImageStage):
-        of_the_other = ("objectives/image_ssl.py", "augment/images.py", "models/image.py")
-    return fingerprint(ADAPTATION, (*OF_TRIALS_ALONE, *of_the_other))
+    views, patches, tokens = "objectives/image_ssl.py", "objectives/masked_patches.py", "objectives/text_ssl.py"
+    others = (views, patches, "augment/images.py", "models/image.py")
+    if isinstance(stage, ImageStage):
+        others = (tokens, "models/text.py")
+        others += (views,) if stage.adapt.method == "mae" else (patches, "augment/masking.py")
+    return fingerprint(ADAPTATION, (*OF_TRIALS_ALONE, *others))
 
 
 def code_fingerprint() -> str:

@@ -10,7 +10,7 @@ from radsweep.augment.words import check_words
 from radsweep.data.places import check_address
 from radsweep.errors import InputError
 from radsweep.models.names import nearest
-from radsweep.models.sources import check_model
+from radsweep.models.sources import check_model, check_vit
 from radsweep.models.whole import fitting_settings
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
@@ -73,6 +73,8 @@ def check_experiment(experiment: Experiment, where: str) -> None:
     try:
         for model in {trial.model for trial in trials}:
             check_model(model)
+        for tower in {trial.model.image for trial in trials if trial.adapt.image.method == "mae"}:
+            check_vit(tower)
         for words in {trial.augment.text.words for trial in trials if trial.augment.text.changes_words}:
             check_words(words)
     except InputError as error:

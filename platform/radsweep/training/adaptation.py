@@ -10,22 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from radsweep.augment.images import augment_images
-from radsweep.augment.masking import mask_tokens
+from radsweep.augment.masking import kept_patches, mask_tokens
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import text_batch
 from radsweep.data.epochs import batch_bounds, epoch_batches
 from radsweep.data.prepared import PreparedData
 from radsweep.data.tokenizer import load_tokenizer
+from radsweep.models.features import PatchTower
 from radsweep.models.image import build_image_tower
 from radsweep.models.seeding import seeded_start
 from radsweep.models.text import build_text_tower
-from radsweep.objectives.image_ssl import ssl_head, ssl_loss
+from radsweep.objectives.image_ssl import Kind, ssl_head, ssl_loss
+from radsweep.objectives.masked_patches import MaskedPatchHead
 from radsweep.objectives.text_ssl import masked_head, masked_loss
 from radsweep.spec.stage import Adaptation, ImageStage, TextStage
 from radsweep.training import checkpoint, loop
 from radsweep.training.batches import Batch
 from radsweep.training.collectives import Workers
-from radsweep.training.encode import encode_image_ssl, encode_masked
+from radsweep.training.encode import encode_image_ssl, encode_masked, encode_masked_patches
 from radsweep.training.outcome import Outcome
 from radsweep.training.pools import ImagePool, ReportPool, pool_parts
 from radsweep.training.record import Validation
@@ -84,22 +86,25 @@ class StageCourse(loop.Course):
 
 
 class ImageCourse(StageCourse):
-    """SimCLR or SimSiam on two strong views of each image. The weights of the last step are kept: SimSiam's loss does
-    not tell good features from collapse."""
+    """What both ways of learning from images have in common."""
+
+    views: int  # of each image
 
     def __init__(self, stage: ImageStage, data: PreparedData, workers: Workers, device: torch.device) -> None:
-        adapt = stage.adapt
-        assert adapt.method != "none"
-        with seeded_start(f"{adapt.seed}/image"):
+        self.adapt = stage.adapt
+        with seeded_start(f"{self.adapt.seed}/image"):
             self.tower = build_image_tower(stage.tower)
-        with seeded_start(f"{adapt.seed}/adapt image"):
-            head = ssl_head(adapt.method, self.tower.width, adapt.hidden, adapt.dim)
+        with seeded_start(f"{self.adapt.seed}/adapt image"):
+            head = self.new_head(stage)
         self.pool = ImagePool(pool_parts("image", stage.subset, data))
         validation = data.splits["validation"]
         self.validation = ImagePool([(validation, np.arange(len(validation.index)))])
         self.held_out = len(self.validation)
-        self.method, self.temperature, self.augmentation = adapt.method, adapt.temperature, stage.augment
+        self.augmentation = stage.augment
         super().__init__(stage, self.tower, head, len(self.pool), workers, device)
+
+    def new_head(self, stage: ImageStage) -> nn.Module:
+        raise NotImplementedError
 
     def batch(self, numbers: np.ndarray, epoch: int, held_out: bool = False) -> Batch:
         pool = self.validation if held_out else self.pool
@@ -111,19 +116,58 @@ class ImageCourse(StageCourse):
             augment_images(
                 raw, self.augmentation, sample_keys(seed, samples_b, epoch, view, "adapt image").to(self.device)
             )
-            for view in range(2)
+            for view in range(self.views)
         )
         keys_b = sample_keys(seed, samples_b, epoch, 0, "dropout").to(self.device)
         return Batch(len(numbers), (), (), keys_b, ssl_pixels_bCSS=views)
+
+
+class TwoViewCourse(ImageCourse):
+    """SimCLR or SimSiam on two strong views of each image. The weights of the last step are kept: SimSiam's loss does
+    not tell good features from collapse."""
+
+    views = 2
+
+    def new_head(self, stage: ImageStage) -> nn.Module:
+        method = stage.adapt.method
+        assert method == "simclr" or method == "simsiam"
+        self.method: Kind = method
+        return ssl_head(self.method, self.tower.width, stage.adapt.hidden, stage.adapt.dim)
 
     def loss(self, batch: Batch) -> Tensor:
         found = encode_image_ssl(self.tower, self.head, batch.ssl_pixels_bCSS, batch.keys_b)
         gathered = [self.workers.gather(feature.float()) for feature in found.values()]
         half = len(gathered) // 2
-        return ssl_loss(self.method, tuple(gathered[:half]), tuple(gathered[half:]), self.temperature)
+        return ssl_loss(self.method, tuple(gathered[:half]), tuple(gathered[half:]), self.adapt.temperature)
 
     def score(self, measured: dict[str, float]) -> float:
         return float(self.outcome.steps)
+
+
+class MaskedPatchCourse(ImageCourse):
+    """Masked autoencoding of a ViT. The weights of the lowest held-out loss are kept."""
+
+    views = 1
+
+    def new_head(self, stage: ImageStage) -> nn.Module:
+        assert isinstance(self.tower, PatchTower)
+        self.vit, adapt = self.tower, stage.adapt
+        return MaskedPatchHead(
+            self.vit.width,
+            self.vit.patches,
+            self.vit.patch,
+            stage.tower.channels,
+            adapt.decoder_width,
+            adapt.decoder_layers,
+        )
+
+    def loss(self, batch: Batch) -> Tensor:
+        kept_bV = kept_patches(batch.keys_b, self.vit.patches, self.adapt.mask)
+        loss_b = encode_masked_patches(self.vit, self.head, batch.ssl_pixels_bCSS[0], kept_bV, batch.keys_b)
+        return self.workers.gather(loss_b).mean()
+
+    def score(self, measured: dict[str, float]) -> float:
+        return -measured[LOSS]
 
 
 class TextCourse(StageCourse):
@@ -164,6 +208,14 @@ class TextCourse(StageCourse):
         return -measured[LOSS]
 
 
+def course_of(stage: Adaptation, data: PreparedData, workers: Workers, device: torch.device) -> StageCourse:
+    """The course of a stage's method. Raises: TrialFailed: a pool of fewer than two."""
+    if not isinstance(stage, ImageStage):
+        return TextCourse(stage, data, workers, device)
+    image_course = MaskedPatchCourse if stage.adapt.method == "mae" else TwoViewCourse
+    return image_course(stage, data, workers, device)
+
+
 def adapt(
     stage: Adaptation,
     data: PreparedData,
@@ -180,8 +232,7 @@ def adapt(
     Raises:
         TrialFailed: a loss that is no number, a pool of fewer than two.
     """
-    kind = ImageCourse if isinstance(stage, ImageStage) else TextCourse
-    course = kind(stage, data, workers, device)  # type: ignore[arg-type]
+    course = course_of(stage, data, workers, device)
     training = loop.start(course)
     loop.run(training, folder, report)
     if workers.rank == 0 and not course.outcome.stopped:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from radsweep.augment.masking import MaskedTexts
 from radsweep.augment.random import subkeys
-from radsweep.models.features import ImageTowerModule, TextTowerModule
+from radsweep.models.features import ImageTowerModule, PatchTower, TextTowerModule
 from radsweep.training.batches import Batch
 from radsweep.training.dropout import seeded
 
@@ -46,6 +46,16 @@ def encode_image_ssl(
         for view, outputs in enumerate(views)
         for number, output in enumerate(outputs)
     }
+
+
+def encode_masked_patches(
+    tower: PatchTower, head: nn.Module, pixels_bCSS: Tensor, kept_bV: Tensor, keys_b: Tensor
+) -> Tensor:
+    """[b]: the loss of each image of which the patches `kept_bV` alone are shown."""
+    with seeded(tower, subkeys(keys_b, "masked")):
+        tokens_bNP = tower.encode_visible(pixels_bCSS, kept_bV)
+    loss_b: Tensor = head(tokens_bNP, kept_bV, pixels_bCSS)
+    return loss_b
 
 
 def encode_text_ssl(tower: TextTowerModule, head: nn.Module, kind: str, batch: Batch) -> dict[str, Tensor]:
