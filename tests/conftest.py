@@ -32,6 +32,10 @@ os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 
+# Of an S3 server that `object_store` starts: a Ray's workers have them from when it began.
+S3 = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "qzsecret", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
 OWN_RAY = ("test_submit.py", "test_tokens.py")  # start one beside the session's
 
 
@@ -125,6 +129,9 @@ def quiet_port() -> int:
     raise AssertionError("no free port")
 
 
+os.environ.update(S3, AWS_ENDPOINT_URL=f"http://127.0.0.1:{quiet_port()}")
+
+
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
     return quiet_port
@@ -172,6 +179,28 @@ def server(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator
         yield running
     finally:
         running.kill()
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[str]:
+    """The address of a real S3 server, `moto_server`, that the environment names as any S3 client reads it."""
+    pytest.importorskip("moto.server")
+    address = os.environ["AWS_ENDPOINT_URL"]
+    port = address.rpartition(":")[2]
+    argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port]
+    server = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5):
+            return True
+        return False
+
+    try:
+        wait_until(answers)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,41 +17,11 @@ from radsweep.data.tokenizer import train_tokenizer
 from radsweep.errors import InputError
 
 boto3 = pytest.importorskip("boto3")
-pytest.importorskip("moto.server")
 
 
 @pytest.fixture(scope="module")
-def endpoint(free_port: Callable[[], int]) -> Iterator[str]:
-    """`moto_server`, with the environment that any S3 client reads."""
-    address = f"http://127.0.0.1:{free_port()}"
-    server = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", address.rpartition(":")[2]],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    patch = pytest.MonkeyPatch()
-    for name, value in {
-        "AWS_ENDPOINT_URL": address,
-        "AWS_ACCESS_KEY_ID": "somebody",
-        "AWS_SECRET_ACCESS_KEY": "qzsecret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }.items():
-        patch.setenv(name, value)
-    try:
-        for _ in range(300):
-            with suppress(OSError), urllib.request.urlopen(address, timeout=5):
-                break
-            time.sleep(0.1)
-        yield address
-    finally:
-        patch.undo()
-        server.terminate()
-        server.wait(timeout=30)
-
-
-@pytest.fixture(scope="module")
-def remote(endpoint: str, phantom: Path) -> str:
-    client = boto3.client("s3", endpoint_url=endpoint)
+def remote(object_store: str, phantom: Path) -> str:
+    client = boto3.client("s3", endpoint_url=object_store)
     client.create_bucket(Bucket="hospital")
     for file in phantom.rglob("*"):
         if file.is_file() and "private" not in file.parts:
@@ -82,8 +47,8 @@ def test_it_is_inspected(remote: str, phantom: Path, run: Callable[..., Any]) ->
     assert run("inspect", remote).code == 0
 
 
-def test_a_shard_that_is_missing_or_cut_is_named(remote: str, endpoint: str) -> None:
-    client = boto3.client("s3", endpoint_url=endpoint)
+def test_a_shard_that_is_missing_or_cut_is_named(remote: str, object_store: str) -> None:
+    client = boto3.client("s3", endpoint_url=object_store)
     shard = read_manifest(remote).shards[0]
     whole = client.get_object(Bucket="hospital", Key=f"cxr/{shard.path}")["Body"].read()
     manifest = client.get_object(Bucket="hospital", Key="cxr/manifest.json")["Body"].read()

@@ -1,14 +1,20 @@
-"""The command that sends to MLflow what waits on disk."""
+"""The command that sends to MLflow, and to an archive, what waits on disk."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from radsweep.cli.arguments import StoreOption
+from radsweep.errors import InputError
+
+if TYPE_CHECKING:
+    from radsweep.sweep.store import Store
+    from radsweep.training.record import SweepRecord
 
 
 def sync(
@@ -18,35 +24,53 @@ def sync(
         str | None, typer.Option("--tracking-uri", metavar="URI", help="Send there; else where each sweep wrote.")
     ] = None,
 ) -> None:
-    """Send results to MLflow that wait in the store, since it was away when they came.
+    """Send results to MLflow, and to the archive, that wait in the store, since those were away when they came.
 
     A sweep's record has no password: where the server wants one, set MLFLOW_TRACKING_USERNAME and
     MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_URI, or give --tracking-uri.
     """
-    from radsweep.errors import InputError
     from radsweep.sweep.store import Store, store_folder
-    from radsweep.tracking.address import sanitise_uri
-    from radsweep.tracking.address import tracking_uri as checked
-    from radsweep.tracking.delivery import replay
-    from radsweep.tracking.mirror import spool_folder
 
     place = Store(store_folder(store))
     wanted = [place.read_sweep(sweep)] if sweep else place.sweeps()
-    waiting = [record for record in wanted if any(spool_folder(place.root, record.id).glob("*.json"))]
-    problems: list[str] = []
-    for record in waiting:
-        uri = checked(tracking_uri or _address(record.experiment.get("run", {}).get("tracking_uri")), place.root)
-        try:
-            sent = replay(spool_folder(place.root, record.id), uri, place.root)
-            print(f"{record.id}: {sent:,} entries sent to {sanitise_uri(uri)}")
-        except InputError as error:
-            problems.append(f"{record.id}: {error}")
-    if not waiting:
+    told = [*_to_mlflow(place, wanted, tracking_uri), *_to_archives(place, wanted)]
+    for text, failed in told:
+        print(f"radsweep: {text}" if failed else text, file=sys.stderr if failed else sys.stdout)
+    if not told:
         print(f"Nothing waits in {place.root}")
-    for problem in problems:
-        print(f"radsweep: {problem}", file=sys.stderr)
-    if problems:
+    if any(failed for _, failed in told):
         raise typer.Exit(1)
+
+
+def _to_mlflow(place: Store, sweeps: Iterable[SweepRecord], address: str | None) -> Iterator[tuple[str, bool]]:
+    """What became of each sweep of which something waits, and whether it failed."""
+    from radsweep.tracking.address import sanitise_uri, tracking_uri
+    from radsweep.tracking.delivery import replay
+    from radsweep.tracking.mirror import spool_folder
+
+    for record in sweeps:
+        spool = spool_folder(place.root, record.id)
+        if not any(spool.glob("*.json")):
+            continue
+        try:
+            recorded = record.experiment.get("run", {}).get("tracking_uri")
+            uri = tracking_uri(address or _address(recorded), place.root)
+            yield f"{record.id}: {replay(spool, uri, place.root):,} entries sent to {sanitise_uri(uri)}", False
+        except InputError as error:
+            yield f"{record.id}: {error}", True
+
+
+def _to_archives(place: Store, sweeps: Iterable[SweepRecord]) -> Iterator[tuple[str, bool]]:
+    """As `_to_mlflow`, of each sweep that has an archive."""
+    from radsweep.sweep.archive import archive_of
+
+    for record in sweeps:
+        try:
+            if (archive := archive_of(record, place.root)) is not None:
+                left = archive.send_rest(record)
+                yield f"{record.id}: {left or f'all is in {archive.place}'}", bool(left)
+        except InputError as error:
+            yield f"{record.id}: {error}", True
 
 
 def _address(recorded: str | None) -> str | None:

@@ -1,12 +1,15 @@
-"""Where a packed data set lies: a folder of this machine, or one in an object store (s3://, gs://).
+"""Where a packed data set or an archive lies: a folder of this machine, or one in an object store (s3://, gs://).
 
-Object stores are read through pyarrow's file systems. Credentials and the endpoint come from the environment
+Object stores are reached through pyarrow's file systems. Credentials and the endpoint come from the environment
 (AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, ...), never from an experiment file.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import re
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +20,7 @@ from pyarrow import fs
 
 from radsweep.errors import InputError
 
+CHUNK = 8 * 2**20  # bytes of a file that are copied at once
 _SCHEME = re.compile(r"[a-z][a-z0-9+]*://", re.IGNORECASE)
 
 
@@ -92,6 +96,64 @@ def parquet(path: str) -> pq.ParquetFile:
     return pq.ParquetFile(opened(path) if is_remote(path) else path)
 
 
+def listing(place: str) -> list[str]:
+    """Names of all files below a folder, relative to it; none where it is not there.
+
+    Raises:
+        InputError: as `size_of`.
+    """
+    system, folder = _system(place)
+    try:
+        found = system.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True))
+    except OSError as error:
+        raise _trouble(place, error) from None
+    return sorted(one.path.removeprefix(f"{folder}/") for one in found if one.type == fs.FileType.File)
+
+
+def fetch(path: str, to: Path) -> None:
+    """Copy a file here, whole or not at all.
+
+    Raises:
+        InputError: as `size_of`.
+        OSError: it is not there, or cannot be written here.
+    """
+    to.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = to.with_name(f".{to.name}.{os.getpid()}")
+    system, name = _system(path)
+    try:
+        with system.open_input_stream(name) as source, open(unfinished, "wb") as file:
+            shutil.copyfileobj(source, file, CHUNK)
+        os.replace(unfinished, to)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _trouble(path, error) from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def send(file: Path, path: str) -> None:
+    """Copy a file there; an object store shows it whole or not at all. Raises as `write`."""
+    with open(file, "rb") as source:
+        _write(path, source)
+
+
+def write(path: str, content: bytes) -> None:
+    """Raises: InputError: it cannot be written there."""
+    _write(path, io.BytesIO(content))
+
+
+def _write(path: str, source: BinaryIO) -> None:
+    system, name = _system(path)
+    try:
+        if not is_remote(path):
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+        with system.open_output_stream(name) as target:
+            shutil.copyfileobj(source, target, CHUNK)
+    except OSError as error:
+        raise _trouble(path, error, "written") from None
+
+
 @cache
 def _root(scheme_and_bucket: str) -> tuple[fs.FileSystem, str]:
     try:
@@ -102,6 +164,8 @@ def _root(scheme_and_bucket: str) -> tuple[fs.FileSystem, str]:
 
 
 def _system(path: str) -> tuple[fs.FileSystem, str]:
+    if not is_remote(path):
+        return fs.LocalFileSystem(), path
     check_address(path)
     scheme, rest = path.split("://", 1)
     bucket, _, name = rest.partition("/")
@@ -109,9 +173,9 @@ def _system(path: str) -> tuple[fs.FileSystem, str]:
     return system, f"{base}/{name}"
 
 
-def _trouble(path: str, error: OSError) -> InputError:
+def _trouble(path: str, error: OSError, done: str = "read") -> InputError:
     return InputError(
-        f"{path}: cannot be read ({_line(error)}); credentials and endpoint come from the environment, such as "
+        f"{path}: cannot be {done} ({_line(error)}); credentials and endpoint come from the environment, such as "
         "AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL"
     )
 

@@ -34,6 +34,11 @@ class Run(Settings):
     store: str | None = Field(
         default=None, description="Folder of records, checkpoints and reports; else RADSWEEP_STORE, else ~/radsweep"
     )
+    archive: str | None = Field(
+        default=None,
+        description="s3://BUCKET/PATH, gs://BUCKET/PATH or a folder, to which finished trials, stages and reports go "
+        "as well, and where they are looked for; else RADSWEEP_ARCHIVE, else none",
+    )
     tracking_uri: str | None = Field(
         default=None, description="MLflow tracking server or database; else MLFLOW_TRACKING_URI, else the store's"
     )

@@ -78,10 +78,11 @@ def stage_code(stage: Stage) -> str:
         own = fingerprint(FEATURES, OF_LEARNING)
         return own if stage.adapted is None else f"{own}-{stage_code(stage.adapted)}"
     views, patches, tokens = "objectives/image_ssl.py", "objectives/masked_patches.py", "objectives/text_ssl.py"
-    others = (views, patches, "augment/images.py", "models/image.py")
-    if isinstance(stage, ImageStage):
-        others = (tokens, "models/text.py")
-        others += (views,) if stage.adapt.method == "mae" else (patches, "augment/masking.py")
+    if not isinstance(stage, ImageStage):
+        others = [views, patches, "augment/images.py", "models/image.py"]
+    else:
+        others = [tokens, "models/text.py"]
+        others += [views] if stage.adapt.method == "mae" else [patches, "augment/masking.py"]
     return fingerprint(ADAPTATION, (*OF_TRIALS_ALONE, *others))
 
 

@@ -17,6 +17,7 @@ from radsweep.data.schema import SPLITS
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.sweep import cluster
+from radsweep.sweep.archive import archive_place, open_store
 from radsweep.sweep.code import LIBRARIES
 from radsweep.sweep.locks import Lock
 from radsweep.sweep.preflight import check_experiment, possible_trials
@@ -50,7 +51,9 @@ def examine(experiment: Experiment, where: str) -> Iterator[Finding]:
     """
     store = Store(store_folder(experiment.run.store))
     yield _found("experiment", lambda: _experiment(experiment, where), "put it right in the experiment file")
-    yield _found("store", lambda: _store(store), "free space there, or set run.store to another folder")
+    yield _found("store", lambda: _store(store, where), "free space there, or set run.store to another folder")
+    if archive_place(experiment.run.archive) is not None:
+        yield _found("archive", lambda: _archive(experiment, where), "see docs/cluster.md")
     yield _found("tracking server", lambda: _tracking(experiment, store), _TRACKING)
     if experiment.search is not None:
         yield _found("Optuna's study", lambda: _study(experiment, store), "see docs/search.md")
@@ -93,8 +96,8 @@ def _experiment(experiment: Experiment, where: str) -> str:
     return f"{experiment.experiment}, {where}"
 
 
-def _store(store: Store) -> str:
-    store.check_writable("run.store")
+def _store(store: Store, where: str) -> str:
+    store.check_writable(where)
     try:
         with tempfile.NamedTemporaryFile(dir=store.root) as file:
             file.write(b"\0" * PROBE)
@@ -108,6 +111,12 @@ def _store(store: Store) -> str:
     with tempfile.TemporaryDirectory(dir=store.root) as folder, Lock(Path(folder)) as lock:
         lock.take()
     return f"{store.root}: writable, {free / 2**30:,.0f} GiB free"
+
+
+def _archive(experiment: Experiment, where: str) -> str:
+    store = open_store(experiment.run, where)
+    store.check_writable(where)
+    return f"{archive_place(experiment.run.archive)}: writable"
 
 
 def _tracking(experiment: Experiment, store: Store) -> str:

@@ -16,6 +16,7 @@ from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
+from radsweep.sweep.archive import open_store
 from radsweep.sweep.cluster import Room, room_in, rooms_of_arms
 from radsweep.sweep.estimate import Estimate, Expected, Paces, in_turn, total
 from radsweep.sweep.identity import cell_key, stage_keys
@@ -23,7 +24,7 @@ from radsweep.sweep.plan import cell_trial, folds_of, plan
 from radsweep.sweep.preflight import check_experiment
 from radsweep.sweep.results import is_complete
 from radsweep.sweep.sources import place_of, source_for, training_pairs
-from radsweep.sweep.store import RECORD, Store, store_folder
+from radsweep.sweep.store import RECORD, Store
 from radsweep.sweep.tasks import check_tasks
 from radsweep.training.record import CellRecord, PlannedCell
 
@@ -84,7 +85,7 @@ def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
     notes: list[str] = []
     with _noted(refused):
         check_experiment(experiment, where)
-    store = Store(store_folder(experiment.run.store))
+    store = open_store(experiment.run, where)
     base = experiment.trial()
     room, rooms = None, {}
     with _noted(refused):

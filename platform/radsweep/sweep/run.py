@@ -12,6 +12,7 @@ from pathlib import Path
 from radsweep.evaluation.queries import Queries
 from radsweep.spec.experiment import Experiment
 from radsweep.sweep import cluster
+from radsweep.sweep.archive import open_store
 from radsweep.sweep.code import code_fingerprint, git_commit, versions
 from radsweep.sweep.engine import Engine
 from radsweep.sweep.locks import Lease
@@ -23,7 +24,7 @@ from radsweep.sweep.progress import Console
 from radsweep.sweep.questions import latest_unfinished, question_key
 from radsweep.sweep.results import Ending, how_it_ended, statistics, winner
 from radsweep.sweep.sources import Preparations, data_card
-from radsweep.sweep.store import Store, store_folder
+from radsweep.sweep.store import Store
 from radsweep.sweep.study import open_storage, storage_url
 from radsweep.sweep.watch import Watch
 from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
@@ -57,11 +58,11 @@ def run_sweep(
         InputError: what a user can put right; no trial has started then.
     """
     console = console or Console()
-    store = Store(store_folder(experiment.run.store))
+    store = open_store(experiment.run, where)
     check_experiment(experiment, where)
     uri = tracking_uri(experiment.run.tracking_uri, store.root)
     previous = latest_unfinished(store, experiment, where, resume, console)
-    store.check_writable(f"{where}: run.store")
+    store.check_writable(where)
     lease = Lease(store.root / "leases", question_key(experiment))
     with lease.taken(where):
         return _run(experiment, where, write_report, previous, fresh, uri, store, console, lease.life)
@@ -134,6 +135,8 @@ def _run(
         store.write_sweep(sweep)
         with mirror.held_back():
             folder, evidence = finish(store, sweep, write_report)
+        if left := store.send_rest(sweep):
+            console.say(f"{left}. `radsweep sync` sends them")
         mirror.finish_sweep(sweep, {**statistics(sweep, watch.ended), **evidence}, folder, [store.sweep_file(sweep.id)])
         if (waiting := mirror.pending) > MANY_WAITING:
             console.say(

@@ -44,13 +44,14 @@ class Store:
         self.root = root
 
     def check_writable(self, where: str) -> None:
-        """Raises InputError, which names `where` the folder was set, if nothing can be written there."""
+        """Raises InputError if nothing can be written there. `where`: the experiment file, for messages."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
-            raise InputError(f"{where}: {self.root} cannot be written ({error.strerror}); choose another") from None
+            told = f"{self.root} cannot be written ({error.strerror}); choose another"
+            raise InputError(f"{where}: run.store: {told}") from None
 
     def cell_folder(self, key: str) -> Path:
         return self.root / "cells" / key
@@ -131,6 +132,13 @@ class Store:
 
     def forget_checkpoint(self, key: str) -> None:
         shutil.rmtree(self.cell_folder(key) / "checkpoint", ignore_errors=True)
+
+    def ended(self, record: CellRecord, stage: bool = False) -> None:
+        """Told of every trial and stage that ended: an archive, where there is one, gets it."""
+
+    def send_rest(self, sweep: SweepRecord) -> str:
+        """Send to the archive what of a sweep it lacks, its record and its report; what is left and why, else empty."""
+        return ""
 
     def write_sweep(self, sweep: SweepRecord) -> None:
         write_atomically(self.sweep_file(sweep.id), sweep.model_dump_json())

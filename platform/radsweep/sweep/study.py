@@ -46,7 +46,7 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
         kind = type(error.__cause__ or error).__name__
     raise InputError(
         f"run.optuna_storage: {sanitise_uri(url)} cannot be opened ({kind}); give the URL of a database that is there, "
-        "such as postgresql://HOST/NAME, and install its driver (pip install psycopg2-binary)"
+        "such as postgresql://HOST/NAME, and install its driver (pip install 'psycopg[binary]')"
     )
 
 

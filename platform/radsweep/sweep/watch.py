@@ -151,6 +151,7 @@ class Watch(Callback):
         self.console.say(f"   stage    {how:<8}  {f'{tower} tower, {by}':<40}  {what}")
 
     def _end(self, cell: PlannedCell, record: CellRecord, how: str) -> None:
+        self.store.ended(record, stage=bool(cell.stage))
         record, files = self._seen(cell, record)
         self.mirror.finish_trial(record, files)
         self._ended(cell, record, how)
