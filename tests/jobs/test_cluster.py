@@ -1,4 +1,4 @@
-"""cluster.yaml is what `ray up` takes, and agrees with the pinned versions."""
+"""The files that `ray up` takes are what it takes, and agree with the pinned versions."""
 
 from __future__ import annotations
 
@@ -17,19 +17,24 @@ ROOT = Path(__file__).resolve().parents[2]
 Config = dict[str, Any]
 
 
-@pytest.fixture
-def cluster() -> Config:
-    return yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
+def read(name: str) -> Config:
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
 
 
-def test_ray_accepts_the_cluster_file_and_refuses_it_with_a_key_misspelt(cluster: Config) -> None:
+@pytest.fixture(params=["cluster.yaml", "jobs/machines.yaml"])
+def cluster(request: pytest.FixtureRequest) -> Config:
+    return read(request.param)
+
+
+def test_ray_accepts_the_file_and_refuses_it_with_a_key_misspelt(cluster: Config) -> None:
     validate_config(prepare_config(copy.deepcopy(cluster)))
     misspelt = prepare_config(cluster) | {"head_setup_command": []}
     with pytest.raises(jsonschema.ValidationError, match="head_setup_command"):
         validate_config(misspelt)
 
 
-def test_the_image_has_the_ray_and_python_that_are_pinned(cluster: Config) -> None:
+def test_the_image_has_the_ray_and_python_that_are_pinned() -> None:
+    cluster = read("cluster.yaml")
     pinned = re.search(r"^ray==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
     assert pinned is not None
     assert cluster["docker"]["image"].startswith(f"rayproject/ray:{pinned[1]}-py311")
