@@ -7,6 +7,7 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -63,7 +64,7 @@ def database(short_folder: Path, free_port: Callable[[], int], wait: Callable[..
                 connection.execute(f"CREATE DATABASE {name}")
         yield address
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # SIGTERM would wait for its clients
         server.wait(timeout=60)
 
 
