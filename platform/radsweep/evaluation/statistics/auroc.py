@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
-from radsweep.evaluation.statistics.components import patient_covariance
+from radsweep.evaluation.statistics.components import patient_spread
 from radsweep.evaluation.statistics.delong import delong_covariance
 from radsweep.evaluation.statistics.estimates import Estimates, stacked
 from radsweep.evaluation.statistics.intervals import LEVEL, two_sided_p
@@ -80,7 +80,7 @@ def auroc_test(
     repeats = estimates.patients < len(known)
     if repeats:
         difference_BR = (estimates.resampled_BAR[:, 0] - estimates.resampled_BAR[:, 1]).mean(1, keepdims=True)
-        variance = float(patient_covariance(estimates, difference_BR)[0, 0])
+        variance = patient_spread(estimates, difference_BR).of_one
     else:
         scores_MN = np.concatenate([np.asarray(first_RN), np.asarray(second_RN)])[:, known]
         _, covariance_MM = delong_covariance(scores_MN, label_N[known])

@@ -50,16 +50,32 @@ class Components:
     unsure: float  # V_S^2 / nu_S
 
 
+@dataclass(frozen=True)
+class PatientSpread:
+    """Variances over resampled patients, of R replicates: without their covariances, of which there are R^2."""
+
+    of_one: float  # mean of those of each replicate
+    of_the_mean: float  # V_P: of the replicates' mean, which is the mean of all covariances, [R, R]
+    replicates: int
+
+    @property
+    def disagreement(self) -> float:
+        """R x V_I: mean variance less mean covariance, of two or more replicates."""
+        count = self.replicates
+        covariance = (count * self.of_the_mean - self.of_one) / (count - 1)
+        return self.of_one - covariance
+
+
 def components(estimates: Estimates, contrast_A: np.ndarray) -> Components:
     """Estimate and variance of a contrast; with one replicate the variance is that of patients alone."""
     difference_R = contrast_A @ estimates.value_AR
-    covariance_RR = patient_covariance(estimates, contrast_A @ estimates.resampled_BAR)
-    patients, degrees = float(covariance_RR.mean()), float(estimates.patient_degrees)
+    spread = patient_spread(estimates, contrast_A @ estimates.resampled_BAR)
+    patients, degrees = spread.of_the_mean, float(estimates.patient_degrees)
     estimate = float(difference_R.mean())
     if estimates.replicates == 1:
         return Components(estimate, patients, degrees, patients, None, 0.0)
     seeds, seed_degrees = _seed_variance(estimates.value_AR, contrast_A)
-    excess = max(seeds - disagreement(covariance_RR), 0.0) / estimates.replicates
+    excess = max(seeds - spread.disagreement, 0.0) / estimates.replicates
     unsure = (seeds / estimates.replicates) ** 2 / seed_degrees
     found = satterthwaite(patients, degrees, excess, unsure)
     return Components(estimate, patients + excess, found, patients, excess, unsure)
@@ -71,19 +87,13 @@ def satterthwaite(patients: float, patient_degrees: float, excess: float, unsure
     return (patients + excess) ** 2 / spread if spread else patient_degrees
 
 
-def patient_covariance(estimates: Estimates, resampled_BR: np.ndarray) -> np.ndarray:
-    """Covariance over resampled patients [R, R]; resamples that leave the metric undefined are left out."""
+def patient_spread(estimates: Estimates, resampled_BR: np.ndarray) -> PatientSpread:
+    """Over resampled patients; resamples that leave the metric undefined are left out."""
     defined_BR = resampled_BR[np.isfinite(resampled_BR).all(1)]
     # n patients drawn of n vary less than n of a population, by (n - 1) / n
     correction = (estimates.patient_degrees + 1) / estimates.patient_degrees
-    return np.atleast_2d(np.cov(defined_BR, rowvar=False)) * correction
-
-
-def disagreement(covariance_RR: np.ndarray) -> float:
-    """R x V_I: mean variance less mean covariance."""
-    replicates = len(covariance_RR)
-    variance = float(np.trace(covariance_RR)) / replicates
-    return variance - (float(covariance_RR.sum()) - replicates * variance) / (replicates * (replicates - 1))
+    of_one, of_the_mean = defined_BR.var(0, ddof=1).mean(), defined_BR.mean(1).var(ddof=1)
+    return PatientSpread(float(of_one) * correction, float(of_the_mean) * correction, resampled_BR.shape[1])
 
 
 def mean_squares(value_AR: np.ndarray) -> MeanSquares:

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from radsweep.evaluation.statistics.components import disagreement, mean_squares, patient_covariance
+from radsweep.evaluation.statistics.components import mean_squares, patient_spread
 from radsweep.evaluation.statistics.estimates import Estimates
 
 
@@ -58,10 +58,10 @@ def _seed_spread(estimates: Estimates) -> _SeedSpread:
     squares = mean_squares(estimates.value_AR)
     resampled_BDR = estimates.resampled_BAR[:, first_D]
     mean_BR = resampled_BDR.mean(1)
-    explained = squares.arms * disagreement(patient_covariance(estimates, mean_BR))
+    explained = squares.arms * patient_spread(estimates, mean_BR).disagreement
     common = max(squares.between - explained, 0.0)
     if not squares.within_degrees:
         return _SeedSpread(same_A.reshape(-1), common, None)
-    left = [patient_covariance(estimates, resampled_BDR[:, d] - mean_BR) for d in range(squares.arms)]
-    explained = sum(disagreement(covariance_RR) for covariance_RR in left) / (squares.arms - 1)
+    left = [patient_spread(estimates, resampled_BDR[:, d] - mean_BR) for d in range(squares.arms)]
+    explained = sum(spread.disagreement for spread in left) / (squares.arms - 1)
     return _SeedSpread(same_A.reshape(-1), common, max(squares.within - explained, 0.0))

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from radsweep.evaluation.statistics.components import components, patient_covariance, satterthwaite
+from radsweep.evaluation.statistics.components import components, patient_spread, satterthwaite
 from radsweep.evaluation.statistics.curves import crossing, monotone
 from radsweep.evaluation.statistics.draws import joint_draws
 from radsweep.evaluation.statistics.estimates import Estimates
@@ -129,6 +129,6 @@ def _degrees(
     weights[pairs] = weights.get(pairs, 0.0) + by_size[pairs].weights({arm: 1.0})
     parts = [components(by_size[size], weight_A) for size, weight_A in weights.items()]
     drawn_B1 = sum(w_A @ by_size[size].resampled_mean_BA.T for size, w_A in weights.items())[:, None]
-    patients = float(patient_covariance(by_size[pairs], drawn_B1)[0, 0])
+    patients = patient_spread(by_size[pairs], drawn_B1).of_the_mean
     excess, unsure = sum(part.seeds or 0.0 for part in parts), sum(part.unsure for part in parts)
     return satterthwaite(patients, by_size[pairs].patient_degrees, excess, unsure)
