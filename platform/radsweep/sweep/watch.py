@@ -22,6 +22,8 @@ from radsweep.tracking.mirror import Mirror
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
 from radsweep.training.task import Task
 
+TOLD_EACH = 20  # trials of the store at once that have a line each
+
 
 class Watch(Callback):
     """Told by Tune of every result; told by the sweep of cells that were there already."""
@@ -47,11 +49,13 @@ class Watch(Callback):
         return {}
 
     def known(self, found: Iterable[tuple[PlannedCell, CellRecord]]) -> None:
-        """Cells, or stages, that earlier sweeps ran."""
+        """Cells, or stages, that earlier sweeps ran; of many at once, one line is told."""
         seen = [(cell, *self._seen(cell, record)) for cell, record in found]
         self.mirror.reuse_trials(seen)
         for cell, record, _ in seen:
-            self._ended(cell, record, "reused")
+            self._ended(cell, record, "reused", told=len(seen) <= TOLD_EACH)
+        if len(seen) > TOLD_EACH:
+            self.console.say(f"{sum(self.counts.values()):>4}{self._of()}  reused    {len(seen)} trials, run before")
 
     def _seen(self, cell: PlannedCell, record: CellRecord) -> tuple[CellRecord, tuple[Path, ...]]:
         """The record as the sweep may see it, where another one's trial read the test split, and files that say it."""
@@ -156,7 +160,7 @@ class Watch(Callback):
         self.mirror.finish_trial(record, files)
         self._ended(cell, record, how)
 
-    def _ended(self, cell: PlannedCell, record: CellRecord, how: str) -> None:
+    def _ended(self, cell: PlannedCell, record: CellRecord, how: str, told: bool = True) -> None:
         if cell.stage:
             self._ended_stage(cell, record, how)
             return
@@ -165,10 +169,13 @@ class Watch(Callback):
         done = sum(self.counts.values())
         score, left = record.best.get(self.select), self._seconds_left(done)
         self.board.ended(in_words(cell), self.counts, score, left)
-        told = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")
-        of = f" of {self.total}" if self.total else ""  # hours may end a search, not a number of trials
-        self.console.say(f"{done:>4}{of}  {how:<8}  {in_words(cell):<40}  {told}{_in_time(left)}")
+        if told:
+            said = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")
+            self.console.say(f"{done:>4}{self._of()}  {how:<8}  {in_words(cell):<40}  {said}{_in_time(left)}")
         self.advance(done)
+
+    def _of(self) -> str:
+        return f" of {self.total}" if self.total else ""  # hours may end a search, not a number of trials
 
     def _seconds_left(self, done: int) -> float | None:
         run = done - self.counts["reused"]
