@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import ray.job_submission
@@ -232,8 +232,13 @@ print("driver and worker run what was submitted")
 """
 
 
+class Head(NamedTuple):
+    dashboard: str
+    address: str  # for RAY_ADDRESS
+
+
 @pytest.fixture
-def real_head() -> Iterator[str]:
+def head_with_token() -> Iterator[Head]:
     """`ray start --head` with a token, in an environment that has another radsweep installed."""
     ports = []
     for _ in range(2):
@@ -253,10 +258,15 @@ def real_head() -> Iterator[str]:
         try:
             address = f"http://127.0.0.1:{ports[1]}"
             _wait_for_answer(f"{address}/api/authentication_mode")
-            yield address
+            yield Head(address, f"127.0.0.1:{ports[0]}")
         finally:
             started.terminate()  # with --block it ends what it started
             started.wait()
+
+
+@pytest.fixture
+def real_head(head_with_token: Head) -> str:
+    return head_with_token.dashboard
 
 
 def _wait_for_answer(url: str) -> None:
@@ -281,6 +291,26 @@ def test_a_token_protected_head_runs_the_submitted_code_on_driver_and_workers(
     assert "driver and worker run what was submitted" in capsys.readouterr().out
     with pytest.raises(InputError, match="refuses the token"):
         submit(experiment, [], real_head, "wrong")
+
+
+@pytest.mark.slow
+def test_doctor_says_where_the_token_is_missing_or_another(
+    head_with_token: Head, tmp_path: Path, phantom: Path
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        f"experiment: mine\ndata: {{shards: {phantom}, pairs: 20}}\nmodel: {{image: {{size: 32}}}}\n"
+        f"train: {{batch_size: 10}}\nrun: {{slots: 1, store: {tmp_path / 'store'}}}\n"
+    )
+    for token, remedy in {"": "no token is set", "another": "is this its address"}.items():
+        own = {"RAY_ADDRESS": head_with_token.address, "RAY_AUTH_MODE": "token", "HOME": str(tmp_path)}
+        own |= {"RAY_AUTH_TOKEN": token} if token else {}
+        argv = [sys.executable, "-m", "radsweep", "doctor", str(file), "--json"]
+        ended = subprocess.run(argv, env=os.environ | own, capture_output=True, text=True, timeout=300)
+        missing = [one for one in json.loads(ended.stdout) if not one["fine"]]
+        assert [one["what"] for one in missing] == ["Ray"], ended.stdout
+        assert remedy in missing[0]["remedy"], missing
+        assert ended.returncode == 1
 
 
 def laptop(address: str, *command: str) -> subprocess.CompletedProcess[str]:
