@@ -76,6 +76,12 @@ def test_what_is_not_there_and_who_may_not_read_it_are_told(remote: str, monkeyp
     assert len(read_index(remote).splits["train"]) == 80
 
 
+@pytest.mark.parametrize("address", ["s3://", "s3://hospital//cxr", "s3:///cxr"])
+def test_an_address_without_a_bucket_or_with_an_empty_part_is_refused(address: str) -> None:
+    with pytest.raises(InputError, match="BUCKET/PATH"):
+        places.absolute(address)
+
+
 @pytest.mark.parametrize("address", ["s3://me:qzsecret@hospital/cxr", "s3://hospital/cxr?secret_key=qzsecret"])
 def test_credentials_in_an_address_are_refused_and_not_repeated(address: str) -> None:
     for refuses in (places.absolute, places.size_of, places.check_address):

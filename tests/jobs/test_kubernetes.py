@@ -49,6 +49,7 @@ RAY_JOB = object_of(
         backoffLimit=COUNT,
         activeDeadlineSeconds=COUNT,
         runtimeEnvYAML=TEXT,
+        metadata=TEXTS,
         submissionMode={"enum": ["K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"]},
         rayClusterSpec=CLUSTER,
     ),
@@ -110,6 +111,7 @@ def test_versions_and_files_are_those_of_the_image_and_of_the_constraints(manife
     kept = (ROOT / ".dockerignore").read_text().split()
     assert [source for source in sources if not (ROOT / source).exists() or f"!{source}" not in kept] == []
     (workdir,) = [line.split()[1] for line in dockerfile.splitlines() if line.startswith("WORKDIR")]
+    assert manifest["spec"]["metadata"] == {"experiment": "quickstart"}, "what `radsweep list` looks for"
     command, verb, experiment = shlex.split(manifest["spec"]["entrypoint"])
     assert (command, verb) == ("radsweep", "sweep")
     assert (ROOT / Path(experiment).relative_to(workdir)).is_file()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from radsweep.data import places
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Run
-from radsweep.sweep.archive import ArchivedStore, archive_of, open_store
+from radsweep.sweep.archive import AT_ONCE, ArchivedStore, open_store
 from radsweep.sweep.locks import Lock
 from radsweep.sweep.store import RECORD, Store
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
@@ -56,20 +55,52 @@ def test_what_ended_is_sent_and_another_store_has_it(tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)
     store.check_writable("a.yaml")
-    store.ended(cell("c0"))
+    assert store.archived(["c0"]) == set()
+    store.ended(cell("c0").model_copy(update={"stages": {"image": "s0"}}))
     store.ended(cell("c2", "failed"))
+    store._senders.shutdown(wait=True)
+    assert {file.split("/")[1] for file in files(archive) if "/" in file} == {"c0", "s0"}, "while the sweep runs"
     assert store.send_rest(sweep(archive)) == ""
     kept = ["cells/c0/queries.parquet", "cells/c0/record.json", "cells/c1/record.json", "probe"]
     kept += ["stages/s0/checkpoint/model.safetensors", "stages/s0/record.json"]
     assert files(archive) == sorted([*kept, "sweeps/kept-1/report/report.html", "sweeps/kept-1/sweep.json"])
     other = ArchivedStore(tmp_path / "two", str(archive))
+    assert other.read_cells(["c0", "c1", "c2"]) == {}, "nothing comes unasked"
+    assert other.archived(["c0", "c1", "c2"]) == {"c0", "c1"}
+    other.bring(["c0", "c1", "c2"])
+    other.bring(["s0"], stages=True)
     assert other.read_cells(["c0", "c1", "c2"]) == {"c0": cell("c0"), "c1": cell("c1")}
     assert other.read_stage("s0") == cell("s0")
     plain = Store(tmp_path / "two")  # what workers open
     assert (plain.cell_folder("c0") / "queries.parquet").read_bytes() == b"queries"
     assert (plain.stage_folder("s0") / "checkpoint" / "model.safetensors").read_bytes() == b"weights"
     assert plain.read_cell("c1") == cell("c1")
-    assert other.read_cell("c2") is None
+
+
+def test_a_record_that_has_more_than_before_is_sent_again(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    store = filled(tmp_path / "one", archive)
+    assert store.send_rest(sweep(archive)) == ""
+    tested = cell("c1").model_copy(update={"final": {"test/loss": 0.25}})
+    store.write_cell(tested)
+    (store.cell_folder("c1") / "queries.parquet").write_bytes(b"more")
+    later = ArchivedStore(store.root, str(archive))  # another process, such as `radsweep sync`
+    assert later.send_rest(sweep(archive)) == ""
+    other = ArchivedStore(tmp_path / "two", str(archive))
+    other.bring(["c1"])
+    assert other.read_cell("c1") == tested
+    assert (other.cell_folder("c1") / "queries.parquet").read_bytes() == b"more"
+
+
+def test_what_is_there_is_not_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "archive"
+    store = filled(tmp_path / "one", archive)
+    assert store.send_rest(sweep(archive)) == ""
+    sent: list[str] = []
+    send = places.send
+    monkeypatch.setattr(places, "send", lambda file, path: (sent.append(path), send(file, path)))
+    assert ArchivedStore(store.root, str(archive)).send_rest(sweep(archive)) == ""
+    assert [Path(path).name for path in sent] == ["sweep.json"]
 
 
 def test_a_record_comes_last_in_either_direction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +109,7 @@ def test_a_record_comes_last_in_either_direction(tmp_path: Path, monkeypatch: py
     sent: list[str] = []
     send, fetch = places.send, places.fetch
     monkeypatch.setattr(places, "send", lambda file, path: (sent.append(path), send(file, path)))
-    store._send("cells", "c0")
+    store._send("cells", "c0", {})
     assert sent[-1].endswith(RECORD)
     assert len(sent) == 2
 
@@ -89,25 +120,46 @@ def test_a_record_comes_last_in_either_direction(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(places, "fetch", dies)
     other = ArchivedStore(tmp_path / "two", str(archive))
+    other.bring(["c0"])
     assert other.read_cell("c0") is None
     assert "the network is gone" in other.trouble
     monkeypatch.setattr(places, "fetch", fetch)
+    other.bring(["c0"])
     assert other.read_cell("c0") == cell("c0")
 
 
-def test_while_the_archive_is_away_results_wait_in_the_store(tmp_path: Path) -> None:
+def test_while_the_archive_is_away_it_is_not_asked_for_every_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)
     archive.write_text("no folder")  # nothing can be written below it
-    store.ended(cell("c0"))
+    tries: list[str] = []
+    send = places.send
+    monkeypatch.setattr(places, "send", lambda file, path: (tries.append(path), send(file, path)))
+    for _ in range(50):
+        store.ended(cell("c0"))
+    store._senders.shutdown(wait=True)
+    assert 1 <= len(tries) <= AT_ONCE
     assert store.send_rest(sweep(archive)).startswith(f"5 results are not in {archive} yet: ")
     with pytest.raises(InputError, match=r"a\.yaml: run\.archive: .* cannot be written"):
         store.check_writable("a.yaml")
     archive.unlink()
-    again = archive_of(sweep(archive), store.root)
-    assert again is not None
-    assert again.send_rest(sweep(archive)) == ""
+    assert ArchivedStore(store.root, str(archive)).send_rest(sweep(archive)) == ""
     assert "cells/c0/record.json" in files(archive)
+
+
+def test_a_listing_that_is_refused_ends_the_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled(tmp_path / "one", tmp_path / "archive")
+
+    def refuse(place: str) -> dict[str, int]:
+        raise InputError(f"{place}: no right to list")
+
+    monkeypatch.setattr(places, "listing", refuse)
+    assert "no right to list" in store.send_rest(sweep(tmp_path / "archive"))
+    assert not (tmp_path / "archive").exists()
+    with pytest.raises(InputError, match=r"run\.archive: .* no right to list"):
+        store.check_writable("a.yaml")
 
 
 def test_what_another_group_is_making_is_not_fetched_over_it(tmp_path: Path) -> None:
@@ -116,9 +168,11 @@ def test_what_another_group_is_making_is_not_fetched_over_it(tmp_path: Path) -> 
     other = ArchivedStore(tmp_path / "two", str(archive))
     with Lock(other.cell_folder("c0")) as lock:
         assert lock.take()
+        other.bring(["c0"])
         assert other.read_cell("c0") is None
     own = cell("c1").model_copy(update={"best": {"val/loss": 0.1}})
     other.write_cell(own)
+    other.bring(["c0", "c1"])
     assert other.read_cell("c1") == own
     assert other.read_cell("c0") == cell("c0")
 
@@ -126,12 +180,11 @@ def test_what_another_group_is_making_is_not_fetched_over_it(tmp_path: Path) -> 
 def test_without_an_archive_a_store_is_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RADSWEEP_ARCHIVE", raising=False)
     assert type(open_store(Run(store=str(tmp_path)), "a.yaml")) is Store
-    assert archive_of(sweep(None), tmp_path) is None
     assert Store(tmp_path).send_rest(sweep(None)) == ""
     monkeypatch.setenv("RADSWEEP_ARCHIVE", str(tmp_path / "archive"))
     store = open_store(Run(store=str(tmp_path)), "a.yaml")
     assert isinstance(store, ArchivedStore)
     assert store.place == str(tmp_path / "archive")
-    shutil.rmtree(tmp_path / "archive", ignore_errors=True)
+    assert Run(archive="there").archive == str(Path("there").absolute())
     with pytest.raises(InputError, match=r"a\.yaml: run\.archive: .* without credentials"):
         open_store(Run(store=str(tmp_path), archive="s3://me:secret@bucket/x"), "a.yaml")

@@ -62,15 +62,12 @@ def _to_mlflow(place: Store, sweeps: Iterable[SweepRecord], address: str | None)
 
 def _to_archives(place: Store, sweeps: Iterable[SweepRecord]) -> Iterator[tuple[str, bool]]:
     """As `_to_mlflow`, of each sweep that has an archive."""
-    from radsweep.sweep.archive import archive_of
+    from radsweep.sweep.archive import ArchivedStore
 
     for record in sweeps:
-        try:
-            if (archive := archive_of(record, place.root)) is not None:
-                left = archive.send_rest(record)
-                yield f"{record.id}: {left or f'all is in {archive.place}'}", bool(left)
-        except InputError as error:
-            yield f"{record.id}: {error}", True
+        if (archive := record.experiment.get("run", {}).get("archive")) is not None:
+            left = ArchivedStore(place.root, archive).send_rest(record)
+            yield f"{record.id}: {left or f'all is in {archive}'}", bool(left)
 
 
 def _address(recorded: str | None) -> str | None:

@@ -10,6 +10,7 @@ import io
 import os
 import re
 import shutil
+import threading
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +23,7 @@ from radsweep.errors import InputError
 
 CHUNK = 8 * 2**20  # bytes of a file that are copied at once
 _SCHEME = re.compile(r"[a-z][a-z0-9+]*://", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+]*://[^/@?]+(/[^/@?]+)*/?", re.IGNORECASE)
 
 
 def is_remote(place: str | Path) -> bool:
@@ -46,7 +48,7 @@ def check_address(place: str) -> None:
     Raises:
         InputError: does not repeat the address.
     """
-    if is_remote(place) and ("@" in place or "?" in place):
+    if is_remote(place) and not _ADDRESS.fullmatch(place):
         raise InputError(
             f"an address in an object store is {place.split('://')[0]}://BUCKET/PATH, without credentials or options: "
             "those come from the environment, such as AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL"
@@ -96,8 +98,8 @@ def parquet(path: str) -> pq.ParquetFile:
     return pq.ParquetFile(opened(path) if is_remote(path) else path)
 
 
-def listing(place: str) -> list[str]:
-    """Names of all files below a folder, relative to it; none where it is not there.
+def listing(place: str) -> dict[str, int]:
+    """{name relative to a folder: bytes} of all files below it; none where it is not there.
 
     Raises:
         InputError: as `size_of`.
@@ -107,7 +109,7 @@ def listing(place: str) -> list[str]:
         found = system.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=True))
     except OSError as error:
         raise _trouble(place, error) from None
-    return sorted(one.path.removeprefix(f"{folder}/") for one in found if one.type == fs.FileType.File)
+    return {one.path.removeprefix(f"{folder}/"): one.size for one in found if one.type == fs.FileType.File}
 
 
 def fetch(path: str, to: Path) -> None:
@@ -118,7 +120,7 @@ def fetch(path: str, to: Path) -> None:
         OSError: it is not there, or cannot be written here.
     """
     to.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = to.with_name(f".{to.name}.{os.getpid()}")
+    unfinished = to.with_name(f".{to.name}.{os.getpid()}.{threading.get_ident()}")
     system, name = _system(path)
     try:
         with system.open_input_stream(name) as source, open(unfinished, "wb") as file:
@@ -133,7 +135,7 @@ def fetch(path: str, to: Path) -> None:
 
 
 def send(file: Path, path: str) -> None:
-    """Copy a file there; an object store shows it whole or not at all. Raises as `write`."""
+    """Copy a file there, whole or not at all. Raises as `write`, and OSError where it cannot be read here."""
     with open(file, "rb") as source:
         _write(path, source)
 
@@ -146,10 +148,18 @@ def write(path: str, content: bytes) -> None:
 def _write(path: str, source: BinaryIO) -> None:
     system, name = _system(path)
     try:
-        if not is_remote(path):
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
-        with system.open_output_stream(name) as target:
-            shutil.copyfileobj(source, target, CHUNK)
+        if is_remote(path):
+            with system.open_output_stream(name) as target:  # an object is there once it is closed
+                shutil.copyfileobj(source, target, CHUNK)
+            return
+        unfinished = Path(f"{name}.{os.getpid()}.{threading.get_ident()}")
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with unfinished.open("wb") as file:
+                shutil.copyfileobj(source, file, CHUNK)
+            os.replace(unfinished, name)
+        finally:
+            unfinished.unlink(missing_ok=True)
     except OSError as error:
         raise _trouble(path, error, "written") from None
 

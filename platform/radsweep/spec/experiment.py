@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from radsweep.spec.ablation import Ablation
 from radsweep.spec.search import Search
@@ -59,6 +60,12 @@ class Run(Settings):
     needs: dict[str, Needs] = Field(
         default={}, description="Arm: what its workers reserve instead; arms of like needs run one after another"
     )
+
+    @field_validator("archive")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        """Jobs and later commands run in other folders."""
+        return value if value is None or "://" in value else str(Path(value).expanduser().absolute())
 
 
 class Experiment(Trial):

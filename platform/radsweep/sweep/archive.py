@@ -7,8 +7,9 @@ A record is sent last and fetched last: where it is, the rest is.
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -21,8 +22,10 @@ from radsweep.sweep.store import RECORD, Store, store_folder
 from radsweep.training.record import CellRecord, SweepRecord
 
 AT_ONCE = 8  # files on their way
+PAUSE = 60.0  # seconds without another try, after the archive was out of reach
 PROBE = "probe"
 Kind = Literal["cells", "stages"]
+Listing = Mapping[str, Mapping[str, int]]  # key -> name of a file -> bytes
 
 
 def open_store(run: Run, where: str) -> Store:
@@ -32,7 +35,7 @@ def open_store(run: Run, where: str) -> Store:
         InputError: an archive that cannot be one.
     """
     root = store_folder(run.store)
-    place = archive_place(run.archive)
+    place = archive_place(run)
     if place is None:
         return Store(root)
     try:
@@ -41,115 +44,127 @@ def open_store(run: Run, where: str) -> Store:
         raise InputError(f"{where}: run.archive: {error}") from None
 
 
-def archive_place(setting: str | None) -> str | None:
-    return setting or os.environ.get("RADSWEEP_ARCHIVE") or None
-
-
-def archive_of(sweep: SweepRecord, root: Path) -> ArchivedStore | None:
-    """Where a sweep's results went as well.
-
-    Raises:
-        InputError: as `open_store`.
-    """
-    place = archive_place(sweep.experiment.get("run", {}).get("archive"))
-    return None if place is None else ArchivedStore(root, places.absolute(place))
+def archive_place(run: Run) -> str | None:
+    place = run.archive or os.environ.get("RADSWEEP_ARCHIVE")
+    return places.absolute(place) if place and not places.is_remote(place) else place or None
 
 
 class ArchivedStore(Store):
-    """A store that looks into the archive for what it does not have, and sends there what ends.
+    """A store that fetches from the archive what it is told to, and sends there what ends.
 
-    While the archive does not answer, it is as empty, and what ends waits: `send_rest` finds it.
+    While the archive is out of reach it is as empty, and what ends waits: `send_rest` finds it by the sizes of files.
     """
 
     def __init__(self, root: Path, place: str) -> None:
         super().__init__(root)
         self.place = place
         self.trouble = ""  # why the archive was last out of reach
+        self._tried = -PAUSE  # when that was
         self._senders = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive")
-        self._there: dict[Kind, dict[str, list[str]]] = {}
+        self._listings: dict[Kind, Listing] = {}
+        self._given: set[str] = set()  # stages that were to be sent
 
     def check_writable(self, where: str) -> None:
         super().check_writable(where)
         try:
             places.write(places.inside(self.place, PROBE), b"radsweep\n")
+            for kind in ("cells", "stages"):
+                self._listings[kind] = self._listing(kind)
         except InputError as error:
             raise InputError(f"{where}: run.archive: {error}") from None
 
-    def read_cell(self, key: str) -> CellRecord | None:
-        return super().read_cell(key) or (super().read_cell(key) if self._fetch("cells", key) else None)
+    def bring(self, keys: Iterable[str], stages: bool = False) -> None:
+        kind: Kind = "stages" if stages else "cells"
+        missing = [key for key in keys if not (self._folder(kind, key) / RECORD).exists()]
+        wanted = [key for key in missing if key in self._known(kind)]
+        with ThreadPoolExecutor(AT_ONCE) as fetchers:
+            list(fetchers.map(lambda key: self._fetch(kind, key), wanted))
 
-    def read_stage(self, key: str) -> CellRecord | None:
-        return super().read_stage(key) or (super().read_stage(key) if self._fetch("stages", key) else None)
-
-    def read_cells(self, keys: Iterable[str]) -> dict[str, CellRecord]:
-        asked = list(keys)
-        list(self._senders.map(lambda key: self._fetch("cells", key), asked))  # many at once
-        return super().read_cells(asked)
+    def archived(self, keys: Iterable[str], stages: bool = False) -> set[str]:
+        return set(keys) & self._known("stages" if stages else "cells").keys()
 
     def ended(self, record: CellRecord, stage: bool = False) -> None:
-        if record.status == "finished":
-            self._senders.submit(self._send, "stages" if stage else "cells", record.key)
+        """Its stages go before it: a search's trials make them themselves."""
+        if record.status != "finished":
+            return
+        for key in set(record.stages.values()) - self._given - self._known("stages").keys():
+            if _finished(self.read_stage(key)):
+                self._given.add(key)
+                self._senders.submit(self._send, "stages", key, {})
+        self._senders.submit(self._send, "stages" if stage else "cells", record.key, {})
 
     def send_rest(self, sweep: SweepRecord) -> str:
-        self._senders.shutdown(wait=True)
-        self._senders = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive")
-        self._there.clear()
-        cells = {cell.key for cell in (*sweep.cells, *sweep.tuning, *sweep.references)}
-        waiting: list[tuple[Kind, str]] = [("cells", key) for key in cells if _finished(Store.read_cell(self, key))]
-        stages = {cell.key for cell in sweep.stages}
-        waiting += [("stages", key) for key in stages if _finished(Store.read_stage(self, key))]
-        waiting = [(kind, key) for kind, key in waiting if key not in self._keys(kind)]
-        sent = list(self._senders.map(lambda one: self._send(*one), waiting))
-        report = sorted(file for file in self.report_folder(sweep).rglob("*") if file.is_file())
-        sent += list(self._senders.map(self._send_file, (*report, self.sweep_file(sweep.id))))
+        self._senders.shutdown(wait=True, cancel_futures=True)
+        self._tried = -PAUSE
+        try:
+            cells, stages = self._listing("cells"), self._listing("stages")
+            there = places.listing(places.inside(self.place, f"sweeps/{sweep.id}"))
+        except InputError as error:
+            return f"Nothing could be sent to {self.place}: {error}"
+        waiting: list[tuple[Kind, str, Mapping[str, int]]] = []
+        for cell in {cell.key: cell for cell in (*sweep.cells, *sweep.tuning, *sweep.references)}.values():
+            if _finished(self.read_cell(cell.key)):
+                waiting.append(("cells", cell.key, cells.get(cell.key, {})))
+        waiting += [("stages", s.key, stages.get(s.key, {})) for s in sweep.stages if _finished(self.read_stage(s.key))]
+        report = [file for file in self.report_folder(sweep).rglob("*") if file.is_file()]
+        with ThreadPoolExecutor(AT_ONCE) as senders:
+            sent = list(senders.map(lambda one: self._send(*one), waiting))
+            folder = self.sweep_folder(sweep.id)
+            sent += list(senders.map(lambda file: self._send_files([file], folder, there), sorted(report)))
+            sent.append(self._send_files([self.sweep_file(sweep.id)], folder, {}))
         left = sent.count(False)
         return f"{left:,} results are not in {self.place} yet: {self.trouble}" if left else ""
 
     def _folder(self, kind: Kind, key: str) -> Path:
         return self.cell_folder(key) if kind == "cells" else self.stage_folder(key)
 
-    def _keys(self, kind: Kind) -> dict[str, list[str]]:
-        """{key: its files' names} of what is in the archive, as it was when this was first asked."""
-        if kind not in self._there:
-            found: defaultdict[str, list[str]] = defaultdict(list)
+    def _known(self, kind: Kind) -> Listing:
+        """What was in the archive when this was first asked."""
+        if kind not in self._listings:
             try:
-                for name in places.listing(places.inside(self.place, kind)):
-                    key, _, file = name.partition("/")
-                    found[key].append(file)
+                self._listings[kind] = self._listing(kind)
             except InputError as error:
-                self.trouble = str(error)
-            self._there[kind] = {key: files for key, files in found.items() if RECORD in files}
-        return self._there[kind]
+                self.trouble, self._listings[kind] = str(error), {}
+        return self._listings[kind]
 
-    def _fetch(self, kind: Kind, key: str) -> bool:
-        """Whether the store has it now, and had not before."""
+    def _listing(self, kind: Kind) -> Listing:
+        """Of what is whole. Raises: InputError: it is out of reach."""
+        found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for name, size in places.listing(places.inside(self.place, kind)).items():
+            key, _, file = name.partition("/")
+            found[key][file] = size
+        return {key: files for key, files in found.items() if RECORD in files}
+
+    def _fetch(self, kind: Kind, key: str) -> None:
         folder = self._folder(kind, key)
-        if (folder / RECORD).exists() or key not in self._keys(kind):
-            return False
         with Lock(folder) as lock:  # where another group is just making it, its own counts
             if not lock.take() or (folder / RECORD).exists():
-                return False
+                return
             try:
-                for name in sorted(self._keys(kind)[key], key=lambda name: (name == RECORD, name)):
+                for name in sorted(self._known(kind)[key], key=lambda name: (name == RECORD, name)):
                     places.fetch(places.inside(self.place, f"{kind}/{key}/{name}"), folder / name)
             except (InputError, OSError) as error:
                 self.trouble = str(error)
-                return False
-        return True
 
-    def _send(self, kind: Kind, key: str) -> bool:
+    def _send(self, kind: Kind, key: str, there: Mapping[str, int]) -> bool:
+        """Whether all files of a cell or stage are in the archive; `there`: those that are, by their size."""
         folder = self._folder(kind, key)
         files = [*folder.glob("*.parquet")]
         if kind == "stages":
             files += [file for file in (folder / "checkpoint").rglob("*") if file.is_file()]
-        return all(self._send_file(file) for file in (*files, folder / RECORD))
+        return self._send_files([*files, folder / RECORD], folder, there)
 
-    def _send_file(self, file: Path) -> bool:
-        try:
-            places.send(file, places.inside(self.place, file.relative_to(self.root).as_posix()))
-        except (InputError, OSError) as error:
-            self.trouble = str(error)
-            return False
+    def _send_files(self, files: Iterable[Path], folder: Path, there: Mapping[str, int]) -> bool:
+        for file in files:
+            if there.get(file.relative_to(folder).as_posix()) == file.stat().st_size:
+                continue
+            if time.monotonic() - self._tried < PAUSE:
+                return False
+            try:
+                places.send(file, places.inside(self.place, file.relative_to(self.root).as_posix()))
+            except (InputError, OSError) as error:
+                self.trouble, self._tried = str(error), time.monotonic()
+                return False
         return True
 
 

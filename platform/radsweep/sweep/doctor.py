@@ -52,7 +52,7 @@ def examine(experiment: Experiment, where: str) -> Iterator[Finding]:
     store = Store(store_folder(experiment.run.store))
     yield _found("experiment", lambda: _experiment(experiment, where), "put it right in the experiment file")
     yield _found("store", lambda: _store(store, where), "free space there, or set run.store to another folder")
-    if archive_place(experiment.run.archive) is not None:
+    if archive_place(experiment.run) is not None:
         yield _found("archive", lambda: _archive(experiment, where), "see docs/cluster.md")
     yield _found("tracking server", lambda: _tracking(experiment, store), _TRACKING)
     if experiment.search is not None:
@@ -116,7 +116,7 @@ def _store(store: Store, where: str) -> str:
 def _archive(experiment: Experiment, where: str) -> str:
     store = open_store(experiment.run, where)
     store.check_writable(where)
-    return f"{archive_place(experiment.run.archive)}: writable"
+    return f"{archive_place(experiment.run)}: writable"
 
 
 def _tracking(experiment: Experiment, store: Store) -> str:

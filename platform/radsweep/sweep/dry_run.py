@@ -106,6 +106,9 @@ def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
         first.setdefault(cell.key, cell)
     records = store.read_cells(first) if fingerprint else {}
     done = {key for key, record in records.items() if is_complete(record, read_test)}
+    if fingerprint and (archived := store.archived(first.keys() - records.keys())):
+        notes.append(f"{len(archived):,} trials are in the archive, and are fetched from there when the sweep starts.")
+        done |= archived
     trials = {key: cell_trial(base, cell) for key, cell in first.items()}
     stages = _stages(store, trials, fingerprint, device)
     asked = (experiment.search.most_trials or 0) if experiment.search and not cells else 0
@@ -198,6 +201,7 @@ def _stages(store: Store, trials: dict[str, Trial], fingerprint: str, device: st
     for trial in trials.values():
         found.update((key, name) for name, key in stage_keys(trial, fingerprint, device).items())
     done = {key for key, _ in found if (record := store.read_stage(key)) and record.status == "finished"}
+    done |= store.archived((key for key, _ in found), stages=True)
     return [Shared(key, name, count, key in done) for (key, name), count in found.items()]
 
 

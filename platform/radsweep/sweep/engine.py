@@ -122,9 +122,12 @@ class Engine:
 
     def _config(self, cell: PlannedCell, trial: Trial, read_test: bool) -> dict[str, Any]:
         stages = self.stage_keys(trial)
-        for key in set(stages.values()) - self.asked_for:
+        new = set(stages.values()) - self.asked_for
+        for key in new:
             self.store.forget_stage(key, self.sweep.since)
-            self.asked_for.add(key)
+        if not self.sweep.since:
+            self.store.bring(new, stages=True)
+        self.asked_for |= new
         self.store.forget_cell(cell.key, self.sweep.since)
         task = Task(
             key=cell.key,

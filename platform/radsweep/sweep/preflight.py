@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 from radsweep.augment.words import check_words
 from radsweep.data.places import check_address
@@ -14,7 +15,7 @@ from radsweep.models.sources import check_model, check_vit
 from radsweep.models.whole import fitting_settings
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
-from radsweep.spec.search import Search
+from radsweep.spec.search import Search, ordered
 from radsweep.spec.trial import Trial
 from radsweep.sweep.plan import ablation_cells, folds_of, grid, tuning_cells
 from radsweep.sweep.sources import check_sizes
@@ -116,18 +117,29 @@ def possible_trials(experiment: Experiment) -> Iterator[Trial]:
             yield trial_with(base, values)
     else:
         yield base
-        for key, dimension in experiment.search.space.items():
+        space = experiment.search.space
+        chosen = {key for key, dimension in space.items() if dimension.choice and key.startswith(STRUCTURE)}
+        for key, dimension in space.items():
+            condition = dimension.condition
+            if key in chosen and condition is not None and condition.key in chosen:
+                continue  # alone it may be what its condition keeps from being asked for: see `_combinations`
             for value in dimension.extremes():
                 yield trial_with(base, {key: value})
-        yield from _combinations(base, experiment.search)
+        yield from _combinations(base, experiment.search, chosen)
 
 
-def _combinations(base: Trial, search: Search) -> Iterator[Trial]:
-    """Every combination of the choices that decide which data and stages trials need."""
-    choices = {key: space.choice for key, space in search.space.items() if space.choice and key.startswith(STRUCTURE)}
-    for values in itertools.islice(itertools.product(*choices.values()), MOST_COMBINATIONS if choices else 0):
-        with suppress(InputError):  # a condition of the space may keep it from being asked for
-            yield trial_with(base, dict(zip(choices, values, strict=True)))
+def _combinations(base: Trial, search: Search, chosen: set[str]) -> Iterator[Trial]:
+    """Every combination of the choices that decide which data and stages trials need, conditions between them kept."""
+    choices = {key: search.space[key].choice or () for key in ordered(search.space) if key in chosen}
+    tree = base.model_dump(mode="json")
+    for combination in itertools.islice(itertools.product(*choices.values()), MOST_COMBINATIONS if choices else 0):
+        values: dict[str, Any] = {}
+        for key, value in zip(choices, combination, strict=True):
+            condition = search.space[key].condition
+            if condition is None or condition.key not in choices or search.space[key].applies(values, tree):
+                values[key] = value
+        with suppress(InputError):  # a condition on another key may keep it from being asked for
+            yield trial_with(base, values)
 
 
 def _varied_keys(experiment: Experiment) -> set[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from radsweep.evaluation.queries import Queries
 from radsweep.spec.experiment import Experiment
 from radsweep.sweep import cluster
-from radsweep.sweep.archive import open_store
+from radsweep.sweep.archive import archive_place, open_store
 from radsweep.sweep.code import code_fingerprint, git_commit, versions
 from radsweep.sweep.engine import Engine
 from radsweep.sweep.locks import Lease
@@ -135,13 +135,13 @@ def _run(
         store.write_sweep(sweep)
         with mirror.held_back():
             folder, evidence = finish(store, sweep, write_report)
-        if left := store.send_rest(sweep):
-            console.say(f"{left}. `radsweep sync` sends them")
         mirror.finish_sweep(sweep, {**statistics(sweep, watch.ended), **evidence}, folder, [store.sweep_file(sweep.id)])
         if (waiting := mirror.pending) > MANY_WAITING:
             console.say(
                 f"Sending {waiting:,} results to MLflow for {LONGEST_END:.0f} s at most; `radsweep sync` sends the rest"
             )
+    if left := store.send_rest(sweep):
+        console.say(f"{left}. `radsweep sync` sends what is left")
     return sweep
 
 
@@ -168,6 +168,8 @@ def _new_sweep(experiment: Experiment, fresh: bool) -> SweepRecord:
     asked = experiment.model_dump(mode="json", exclude_none=True)
     for key in {"tracking_uri", "optuna_storage"} & asked["run"].keys():  # MLflow shows the record: no password
         asked["run"][key] = sanitise_uri(asked["run"][key])
+    if (archive := archive_place(experiment.run)) is not None:  # the environment may be another when it is sent to
+        asked["run"]["archive"] = archive
     return SweepRecord(
         id=f"{experiment.experiment}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
         name=experiment.experiment,

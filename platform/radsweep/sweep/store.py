@@ -133,8 +133,15 @@ class Store:
     def forget_checkpoint(self, key: str) -> None:
         shutil.rmtree(self.cell_folder(key) / "checkpoint", ignore_errors=True)
 
+    def bring(self, keys: Iterable[str], stages: bool = False) -> None:
+        """Fetch from the archive, where there is one, the trials or stages that are not here."""
+
+    def archived(self, keys: Iterable[str], stages: bool = False) -> set[str]:
+        """Those of some trials or stages that the archive has."""
+        return set()
+
     def ended(self, record: CellRecord, stage: bool = False) -> None:
-        """Told of every trial and stage that ended: an archive, where there is one, gets it."""
+        """Told of every trial and stage that ended, or whose record has more: the archive, if there is one, gets it."""
 
     def send_rest(self, sweep: SweepRecord) -> str:
         """Send to the archive what of a sweep it lacks, its record and its report; what is left and why, else empty."""

@@ -75,6 +75,7 @@ class Watch(Callback):
     def again(self, record: CellRecord) -> None:
         """A record that has more than before."""
         self.ended[record.key] = record
+        self.store.ended(record)
         self.mirror.finish_trial(record, self.store.result_files(record.key))
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
