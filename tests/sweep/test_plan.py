@@ -49,6 +49,20 @@ def test_what_is_checked_beforehand_are_the_trials_of_the_plan() -> None:
     assert checked[4:] == [cell.key for cell in plan(tuned, key_of)]
 
 
+def test_what_a_condition_keeps_from_being_asked_for_is_not_checked() -> None:
+    space = {
+        "model.image.backbone": {"choice": ["tiny-cnn", "tiny-vit"]},
+        "adapt.image.method": {"choice": ["none", "mae"], "only_if": "model.image.backbone == tiny-vit"},
+    }
+    searched = experiment(search={"space": space, "trials": 4})
+    found = {(trial.model.image.backbone, trial.adapt.image.method) for trial in possible_trials(searched)}
+    assert found == {("tiny-cnn", "none"), ("tiny-vit", "none"), ("tiny-vit", "mae")}
+    space["adapt.image.method"].pop("only_if")
+    unbound = experiment(search={"space": space, "trials": 4})
+    found = {(trial.model.image.backbone, trial.adapt.image.method) for trial in possible_trials(unbound)}
+    assert ("tiny-cnn", "mae") in found
+
+
 def test_seeds_count_on_from_those_of_the_file() -> None:
     first = plan(experiment(ablation={"arms": ARMS}), key_of)[0]
     assert (first.pairs, first.subset_seed, first.init_seed) == (50, 4, 7)
