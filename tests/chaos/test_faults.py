@@ -133,14 +133,14 @@ def worker_record(d: Driver) -> str:
 
 def slot_before(d: Driver) -> str:
     d.trial_begins()
-    kill(d.random.choice(d.processes(SLOT)))
+    kill(d.random.choice(d.until("a slot", lambda: d.processes(SLOT))))
     assert d.wait() == 0
     return "before the first validation"
 
 
 def slot_during(d: Driver) -> str:
     d.during_a_trial()
-    kill(d.random.choice(d.processes(SLOT)))
+    kill(d.random.choice(d.until("a slot", lambda: d.processes(SLOT))))
     assert d.wait() == 0
     return "during a trial"
 
@@ -394,7 +394,7 @@ def test_an_asha_search_keeps_its_counts(what: str, hurt: Driver, shards: Path) 
         hurt.start()
         hurt.during_a_trial()
         if what == "slot":
-            kill(hurt.random.choice(hurt.processes(SLOT)))
+            kill(hurt.random.choice(hurt.until("a slot", lambda: hurt.processes(SLOT))))
             assert hurt.wait() == 0
         else:
             hurt.kill()
