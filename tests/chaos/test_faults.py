@@ -147,8 +147,7 @@ def slot_during(d: Driver) -> str:
 
 def slot_stage(d: Driver) -> str:
     d.at_a_stage()
-    for slot in d.processes(SLOT)[:1]:
-        kill(slot)
+    kill(d.until("a slot", lambda: d.processes(SLOT))[0])
     assert d.wait() == 0
     return "at the adaptation stage"
 
