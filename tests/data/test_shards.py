@@ -210,6 +210,26 @@ def test_a_damaged_shard_is_named(tmp_path: Path, studies: list[Study]) -> None:
         read_manifest(out)
 
 
+def test_whichever_byte_is_wrong_the_shard_is_named(tmp_path: Path, studies: list[Study]) -> None:
+    out = tmp_path / "out"
+    manifest = write(out, studies)
+    bad = next(out / shard.path for shard in manifest.shards if shard.path.startswith("pairs/train"))
+    whole = bad.read_bytes()
+    named = f"shard pairs/{bad.name} is damaged"
+    parsed = 0
+    footer = len(whole) - int.from_bytes(whole[-8:-4], "little") - 8
+    for place in (*range(0, footer, 499), *range(footer, len(whole), 13)):
+        bad.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        try:
+            read_index(out, ())
+            parsed += 1
+        except InputError as error:
+            assert named in str(error), place  # noqa: PT017 - either this
+        with pytest.raises(InputError, match=named):  # or what follows in a sweep
+            verify_shards(out, manifest)
+    assert parsed > 0
+
+
 def test_a_data_set_without_pairs_says_what_it_serves_for(make_png: Callable[..., bytes], tmp_path: Path) -> None:
     alone = [Study("1", "p", "train", None, (Image("a", make_png(1)),))]
     write_dataset(tmp_path / "images", alone, name="images", source={})

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from radsweep.data import places
+from radsweep.errors import InputError
 
 COLUMNS = ["study_id", "patient_id", "report", "images.list.element.view"]
 
@@ -43,6 +44,10 @@ class SplitIndex:
         return np.repeat(np.arange(len(self)), np.diff(self.first_image_S1))
 
 
+# What one wrong byte makes of reading a Parquet file: another schema, too.
+DAMAGE = (OSError, pa.ArrowException, ValueError, LookupError, TypeError, AttributeError)
+
+
 class Row(NamedTuple):
     study_id: str
     patient_id: str
@@ -59,16 +64,29 @@ def read_split(
     Args:
         labels: names of the columns of `labels_SC`.
         without: patients who are left out.
+
+    Raises:
+        InputError: a damaged shard, by its path in the data set.
     """
     rows: list[Row] = []
     for path in paths:
-        table = places.parquet(path).read(columns=[*COLUMNS, *(["labels"] if labels else [])])
-        labels_SC = _labels(table["labels"], labels) if labels else np.empty((len(table), 0), dtype=np.float32)
-        counts = np.diff(table["images"].combine_chunks().offsets.to_numpy()) if len(table) else []
-        texts = (text or "" for text in table["report"].to_pylist())
-        ids = (table["study_id"].to_pylist(), table["patient_id"].to_pylist())
-        rows += map(Row, *ids, texts, counts, labels_SC)
+        try:
+            rows += _rows(path, labels)
+        except FileNotFoundError:
+            raise
+        except DAMAGE:
+            folder, kind, name = path.rsplit("/", 2)
+            raise InputError(f"{folder}: shard {kind}/{name} is damaged; copy it again") from None
     return indexed((row for row in rows if row.patient_id not in without), len(labels))
+
+
+def _rows(path: str, labels: Sequence[str]) -> list[Row]:
+    table = places.parquet(path).read(columns=[*COLUMNS, *(["labels"] if labels else [])])
+    labels_SC = _labels(table["labels"], labels) if labels else np.empty((len(table), 0), dtype=np.float32)
+    counts = np.diff(table["images"].combine_chunks().offsets.to_numpy()) if len(table) else []
+    texts = (text or "" for text in table["report"].to_pylist())
+    ids = (table["study_id"].to_pylist(), table["patient_id"].to_pylist())
+    return list(map(Row, *ids, texts, counts, labels_SC))
 
 
 def indexed(studies: Iterable[Row], labels: int) -> tuple[SplitIndex, list[str]]:
