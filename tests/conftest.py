@@ -137,6 +137,12 @@ def free_port() -> Callable[[], int]:
     return quiet_port
 
 
+def answers(url: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+        return bool(answer.status == 200)
+    return False
+
+
 class Server:
     """`mlflow server` as a process of our own, killed and started again on the same port and database."""
 
@@ -155,18 +161,13 @@ class Server:
         self.process = subprocess.Popen(
             argv, env=os.environ | quiet, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
         )
-        wait_until(self._answers)
+        wait_until(lambda: answers(f"{self.uri}/health"))
 
     def kill(self) -> None:
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)  # its session is its own: the workers it started, no others
             self.process.wait()
             self.process = None
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.uri}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -189,18 +190,32 @@ def object_store() -> Iterator[str]:
     port = address.rpartition(":")[2]
     argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", port]
     server = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def answers() -> bool:
-        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5):
-            return True
-        return False
-
     try:
-        wait_until(answers)
+        wait_until(lambda: answers(address))
         yield address
     finally:
         server.terminate()
         server.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def phantom_in(object_store: str, phantom: Path) -> Callable[[str], str]:
+    """phantom_in(bucket): the address of the phantom in a new bucket, without what a data set keeps private."""
+
+    def upload(bucket: str) -> str:
+        client = pytest.importorskip("boto3").client("s3", endpoint_url=object_store)
+        client.create_bucket(Bucket=bucket)
+        for file in phantom.rglob("*"):
+            if file.is_file() and "private" not in file.parts:
+                client.upload_file(str(file), bucket, f"cxr/{file.relative_to(phantom)}")
+        return f"s3://{bucket}/cxr"
+
+    return upload
+
+
+@pytest.fixture(scope="session")
+def answering() -> Callable[[str], bool]:
+    return answers
 
 
 @pytest.fixture(scope="session")

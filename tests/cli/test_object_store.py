@@ -20,13 +20,8 @@ boto3 = pytest.importorskip("boto3")
 
 
 @pytest.fixture(scope="module")
-def remote(object_store: str, phantom: Path) -> str:
-    client = boto3.client("s3", endpoint_url=object_store)
-    client.create_bucket(Bucket="hospital")
-    for file in phantom.rglob("*"):
-        if file.is_file() and "private" not in file.parts:
-            client.upload_file(str(file), "hospital", f"cxr/{file.relative_to(phantom)}")
-    return "s3://hospital/cxr"
+def remote(phantom_in: Callable[[str], str]) -> str:
+    return phantom_in("hospital")
 
 
 def test_index_pictures_and_hashes_are_those_of_the_folder(remote: str, phantom: Path) -> None:

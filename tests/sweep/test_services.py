@@ -10,9 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +67,20 @@ def database(short_folder: Path, free_port: Callable[[], int], wait: Callable[..
 
 
 @pytest.fixture(scope="module")
+def shards(phantom_in: Callable[[str], str]) -> str:
+    return phantom_in(BUCKET)
+
+
+@pytest.fixture(scope="module")
 def tracking(
-    database: str, object_store: str, short_folder: Path, free_port: Callable[[], int], wait: Callable[..., None]
+    database: str,
+    shards: str,
+    short_folder: Path,
+    free_port: Callable[[], int],
+    answering: Callable[[str], bool],
+    wait: Callable[..., None],
 ) -> Iterator[str]:
-    """The address of an MLflow with users, its runs on PostgreSQL and its artifacts in S3."""
-    boto3.client("s3", endpoint_url=object_store).create_bucket(Bucket=BUCKET)
+    """The address of an MLflow with users, its runs on PostgreSQL and its artifacts in the bucket of the shards."""
     settings = short_folder / "auth.ini"
     settings.write_text(
         "[mlflow]\ndefault_permission = READ\nadmin_username = admin\n"
@@ -82,14 +89,8 @@ def tracking(
     )
     address = f"http://127.0.0.1:{free_port()}"
     argv = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", "--port", address.rpartition(":")[2]]
-    argv += [
-        "--workers",
-        "1",
-        "--backend-store-uri",
-        f"{database}/mlflow",
-        "--artifacts-destination",
-        f"s3://{BUCKET}/mlflow",
-    ]
+    argv += ["--workers", "1", "--backend-store-uri", f"{database}/mlflow"]
+    argv += ["--artifacts-destination", f"s3://{BUCKET}/mlflow"]
     environment = {"MLFLOW_AUTH_CONFIG_PATH": str(settings), "MLFLOW_FLASK_SERVER_SECRET_KEY": "a key of the test"}
     with (short_folder / "mlflow.log").open("w") as log:
         server = subprocess.Popen(
@@ -98,9 +99,7 @@ def tracking(
 
     def answers() -> bool:
         assert server.poll() is None, (short_folder / "mlflow.log").read_text()[-2000:]
-        with suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-        return False
+        return answering(f"{address}/health")
 
     patch = pytest.MonkeyPatch()
     patch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
@@ -112,15 +111,6 @@ def tracking(
         patch.undo()
         os.killpg(server.pid, 15)
         server.wait(timeout=60)
-
-
-@pytest.fixture(scope="module")
-def shards(tracking: str, object_store: str, phantom: Path) -> str:
-    client = boto3.client("s3", endpoint_url=object_store)
-    for file in phantom.rglob("*"):
-        if file.is_file() and "private" not in file.parts:
-            client.upload_file(str(file), BUCKET, f"cxr/{file.relative_to(phantom)}")
-    return f"s3://{BUCKET}/cxr"
 
 
 def sweep(store: Path, shards: str, question: dict[str, Any], **run: str) -> SweepRecord:

@@ -119,19 +119,14 @@ def fetch(path: str, to: Path) -> None:
         InputError: as `size_of`.
         OSError: it is not there, or cannot be written here.
     """
-    to.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = to.with_name(f".{to.name}.{os.getpid()}.{threading.get_ident()}")
     system, name = _system(path)
     try:
-        with system.open_input_stream(name) as source, open(unfinished, "wb") as file:
-            shutil.copyfileobj(source, file, CHUNK)
-        os.replace(unfinished, to)
+        with system.open_input_stream(name) as source:
+            _copy(source, to)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise _trouble(path, error) from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def send(file: Path, path: str) -> None:
@@ -151,17 +146,22 @@ def _write(path: str, source: BinaryIO) -> None:
         if is_remote(path):
             with system.open_output_stream(name) as target:  # an object is there once it is closed
                 shutil.copyfileobj(source, target, CHUNK)
-            return
-        unfinished = Path(f"{name}.{os.getpid()}.{threading.get_ident()}")
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("wb") as file:
-                shutil.copyfileobj(source, file, CHUNK)
-            os.replace(unfinished, name)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        else:
+            _copy(source, Path(name))
     except OSError as error:
         raise _trouble(path, error, "written") from None
+
+
+def _copy(source: BinaryIO | pa.NativeFile, to: Path) -> None:
+    """To a file of this machine, whole or not at all."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = to.with_name(f".{to.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        with unfinished.open("wb") as file:
+            shutil.copyfileobj(source, file, CHUNK)
+        os.replace(unfinished, to)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 @cache

@@ -44,7 +44,7 @@ def check_vit(settings: ImageTower) -> None:
     Raises:
         InputError: names `adapt.image.method`.
     """
-    patch, size = _patches(settings)[0], settings.size
+    patch, size = _patches(settings, _image_config(settings))[0], settings.size
     if patch is None:
         raise InputError(
             f"adapt.image.method: mae hides patches, and {settings.backbone} has none; set model.image.backbone to a "
@@ -106,9 +106,9 @@ def text_source(settings: TextTower) -> Literal["tiny", "transformers"]:
 
 def _check_image(settings: ImageTower) -> None:
     source, name, kind = image_source(settings), torchvision_name(settings.backbone), ""
-    check_patches(settings, *_patches(settings))
-    if source == "transformers":
-        config = model_config(settings.backbone, "model.image.backbone", IMAGE_KINDS)
+    config = _image_config(settings)
+    check_patches(settings, *_patches(settings, config))
+    if config is not None:
         kind = config["model_type"]
         _check_pretrained_alone(config, settings, "model.image.weights", (OPEN_CLIP, CXR_BERT))
         if kind == CXR_BERT:
@@ -120,12 +120,18 @@ def _check_image(settings: ImageTower) -> None:
         )
 
 
-def _patches(settings: ImageTower) -> tuple[Any, Any]:
+def _image_config(settings: ImageTower) -> dict[str, Any] | None:
+    """Of a hub id or folder; None of a tower by name."""
+    if image_source(settings) != "transformers":
+        return None
+    return model_config(settings.backbone, "model.image.backbone", IMAGE_KINDS)
+
+
+def _patches(settings: ImageTower, config: dict[str, Any] | None) -> tuple[Any, Any]:
     """As `radsweep.models.configs.patches`."""
-    name = torchvision_name(settings.backbone)
-    if image_source(settings) == "transformers":
-        config = model_config(settings.backbone, "model.image.backbone", IMAGE_KINDS)
+    if config is not None:
         return patches(config, settings.backbone)
+    name = torchvision_name(settings.backbone)
     if name == "tiny-vit":
         return TINY_PATCH, None
     return (int(name[-2:]) if name.startswith("vit_") else None), None

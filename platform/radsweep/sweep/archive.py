@@ -73,7 +73,9 @@ class ArchivedStore(Store):
         except InputError as error:
             raise InputError(f"{where}: run.archive: {error}") from None
 
-    def bring(self, keys: Iterable[str], stages: bool = False) -> None:
+    def bring(self, keys: Iterable[str], since: str = "", stages: bool = False) -> None:
+        if since:
+            return
         kind: Kind = "stages" if stages else "cells"
         missing = [key for key in keys if not (self._folder(kind, key) / RECORD).exists()]
         wanted = [key for key in missing if key in self._known(kind)]

@@ -125,8 +125,7 @@ class Engine:
         new = set(stages.values()) - self.asked_for
         for key in new:
             self.store.forget_stage(key, self.sweep.since)
-        if not self.sweep.since:
-            self.store.bring(new, stages=True)
+        self.store.bring(new, self.sweep.since, stages=True)
         self.asked_for |= new
         self.store.forget_cell(cell.key, self.sweep.since)
         task = Task(

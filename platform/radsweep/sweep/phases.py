@@ -41,8 +41,7 @@ class Phases:
     def design(self, cells: Sequence[PlannedCell], read_test: bool) -> None:
         """Every cell: taken from the store where it is complete, else run; a cell in several places runs once."""
         since = self.sweep.since
-        if not since:
-            self.store.bring(dict.fromkeys(cell.key for cell in cells))
+        self.store.bring(dict.fromkeys(cell.key for cell in cells), since)
         known: set[str] = set()
         with self.watch.mirror.held_back():
             for start in range(0, len(cells), AT_A_TIME):
@@ -56,8 +55,7 @@ class Phases:
             return
         self.opened.preparations.make([cell_trial(self.opened.base, cell) for cell in todo])
         stages = self.engine.stages(todo)
-        if not since:
-            self.store.bring([stage.key for stage in stages], stages=True)
+        self.store.bring([stage.key for stage in stages], since, stages=True)
         read = ((stage, self.store.read_stage(stage.key)) for stage in stages)
         self.watch.known([(stage, r) for stage, r in read if r is not None and is_complete(r, False, since)])
         with self.watch.bar():

@@ -67,8 +67,7 @@ class SearchedCells:
         return record if record is not None and is_complete(record, False, self.since) else None
 
     def known(self, key: str) -> CellRecord | None:
-        if not self.since:
-            self.store.bring([key])
+        self.store.bring([key], self.since)
         record = self.ended(key)
         if record is not None and key not in self.watch.ended:
             self.watch.known([(self.by_key[key], record)])

@@ -133,8 +133,9 @@ class Store:
     def forget_checkpoint(self, key: str) -> None:
         shutil.rmtree(self.cell_folder(key) / "checkpoint", ignore_errors=True)
 
-    def bring(self, keys: Iterable[str], stages: bool = False) -> None:
-        """Fetch from the archive, where there is one, the trials or stages that are not here."""
+    def bring(self, keys: Iterable[str], since: str = "", stages: bool = False) -> None:
+        """Fetch from the archive, where there is one, the trials or stages that are not here; none for a sweep that
+        runs all anew (`since`)."""
 
     def archived(self, keys: Iterable[str], stages: bool = False) -> set[str]:
         """Those of some trials or stages that the archive has."""
