@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 import socket
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -14,9 +15,11 @@ from typing import Any
 import pytest
 import yaml
 from mlflow import MlflowClient
+from sqlalchemy import Engine, event
 
 from radsweep.errors import InputError
 from radsweep.tracking import contents
+from radsweep.tracking.address import prepare
 from radsweep.tracking.delivery import replay
 from radsweep.tracking.mirror import Mirror, spool_folder
 from radsweep.tracking.reader import Reader
@@ -333,6 +336,29 @@ def test_mlflow_away_is_one_line_without_secrets(
     with pytest.raises(InputError, match="cannot be reached") as raised:
         replay(spool_folder(store, made.sweep().id), uri, store)
     assert "s3cret" not in str(raised.value)
+
+
+def test_a_full_database_is_one_line_and_gets_all_once_there_is_room(
+    store: Path, made: SimpleNamespace, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pages = 1  # at most; SQLite takes what it has already for the least
+
+    def limit(connection: sqlite3.Connection, *_: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    uri = prepare(database(store), store)
+    event.listen(Engine, "checkout", limit)
+    try:
+        assert mirror_all(uri, store, made, made.sweep().cells) > 0
+        said = caplog.text + "".join(capfd.readouterr())
+        pages = 1_000_000
+        replay(spool_folder(store, made.sweep().id), uri, store)
+    finally:
+        event.remove(Engine, "checkout", limit)
+    assert said.count("has no room left on its disk (free space there); results wait in") == 1
+    assert "Traceback" not in said
+    assert {run.info.status for run in children(uri).values()} == {"FINISHED"}
+    assert len(children(uri)) == len(made.sweep().cells)
 
 
 def test_an_entry_that_mlflow_refuses_does_not_hold_up_the_others(

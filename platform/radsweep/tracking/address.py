@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 from pathlib import Path
@@ -12,6 +13,8 @@ from radsweep.errors import InputError
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SERVERS = ("http", "https", "databricks", "databricks-uc")
+# What a database refuses comes to us as an exception, told in a line: here it would be a traceback with every value.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def tracking_uri(uri: str | None, store: Path) -> str:
@@ -69,12 +72,9 @@ def prepare(uri: str, store: Path) -> str:
 
 def _create(path: Path, artifacts: str) -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    import logging
-
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     logging.getLogger("alembic").setLevel(logging.WARNING)  # else every migration since 2018 is told
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     SqlAlchemyStore(f"sqlite:///{path}", artifacts).engine.dispose()
 
 

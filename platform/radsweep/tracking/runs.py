@@ -201,6 +201,8 @@ def trouble(error: Exception) -> tuple[str, bool]:
         return "refuses access (set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or a token)", False
     if "out-of-date database schema" in str(error):
         return "has the tables of another MLflow version (back it up, then run `mlflow db upgrade URI`)", False
+    if "disk is full" in str(error):
+        return "has no room left on its disk (free space there)", False
     if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
         return f"does not take an entry ({code})", True
     return "cannot be reached" if isinstance(error, MlflowException) else f"fails ({type(error).__name__})", False
