@@ -7,7 +7,7 @@ import pytest
 
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
-from radsweep.spec.load import load_experiment, parse_experiment, trial_with
+from radsweep.spec.load import load_experiment, parse_experiment, read_tree, trial_with, written
 
 BASE = "experiment: test\ndata: {shards: somewhere}\n"
 Write = Callable[[str], Path]
@@ -147,6 +147,13 @@ def test_set_changes_keys_of_the_file_and_adds_new_ones(write: Write) -> None:
     assert changed.ablation is not None
     assert changed.ablation.arms["b"] == {"train.clip": 2}
     assert changed.experiment == "other"
+
+
+def test_what_is_written_is_read_as_it_was(tmp_path: Path) -> None:
+    tree = {"experiment": "a", "text": ["1e-5", "no", "1.5e3", "2026-01-01", "é: #", ""], "deep": {"x.y": 1e-5}}
+    tree |= {"numbers": [1e-07, 3, 1e30], "nothing": None, "yes": True}
+    (tmp_path / "file.yaml").write_text(written(tree), encoding="utf-8")
+    assert read_tree(tmp_path / "file.yaml") == tree
 
 
 def test_a_value_given_by_set_may_hold_an_equals_sign(write: Write) -> None:

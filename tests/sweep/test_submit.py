@@ -22,8 +22,10 @@ import pytest
 import ray.job_submission
 
 from radsweep.errors import InputError
+from radsweep.spec.load import load_experiment, read_tree
 from radsweep.sweep import submit as submission
-from radsweep.sweep.submit import stage, submit
+from radsweep.sweep.staging import ENTRY, stage
+from radsweep.sweep.submit import submit
 
 TOKEN = "5" * 32
 EXPERIMENT = "experiment: tiny\ndata: {shards: 'phantom:easy'}\n"
@@ -64,7 +66,7 @@ class Client:
     def submit_job(self, entrypoint: str, runtime_env: dict[str, Any], metadata: dict[str, str]) -> str:
         folder = Path(runtime_env["working_dir"])
         assert (folder / "platform" / "radsweep" / "errors.py").is_file()
-        assert (folder / shlex.split(entrypoint)[2]).read_text() == EXPERIMENT
+        assert read_tree(folder / shlex.split(entrypoint)[2])["experiment"] == "tiny"
         return "raysubmit_1"
 
     async def tail_job_logs(self, job: str) -> AsyncIterator[str]:
@@ -98,15 +100,51 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+def sent_along(job: Path) -> list[str]:
+    """The files of a staged job, but for the package."""
+    files = [path.relative_to(job) for path in job.rglob("*") if path.is_file()]
+    return sorted(str(path) for path in files if path.parts[:2] != ("platform", "radsweep"))
+
+
 def test_what_travels_is_code_and_the_experiment_file(experiment: Path, tmp_path: Path) -> None:
     (tmp_path / "scan.png").write_bytes(b"a patient's image")
-    command = stage(tmp_path / "job", experiment, ["train.seed=1", "data.shards=a b"])
-    settings = ["--set", "train.seed=1", "--set", "data.shards=a b"]
-    assert shlex.split(command) == ["python", "jobs/sweep.py", "search_spaces/tiny.yaml", *settings]
-    files = [path.relative_to(tmp_path / "job") for path in (tmp_path / "job").rglob("*") if path.is_file()]
-    outside = [path for path in files if path.parts[:2] != ("platform", "radsweep")]
-    assert sorted(map(str, outside)) == ["jobs/sweep.py", "search_spaces/tiny.yaml"]
-    assert not any("__pycache__" in path.parts for path in files)
+    job = tmp_path / "job"
+    assert shlex.split(stage(job, experiment, [])) == ["python", "jobs/sweep.py", "search_spaces/tiny.yaml"]
+    assert sent_along(job) == ["jobs/sweep.py", "search_spaces/tiny.yaml"]
+    assert not list(job.rglob("__pycache__"))
+
+
+def test_changes_travel_in_the_file_since_ray_shows_a_jobs_command(experiment: Path, tmp_path: Path) -> None:
+    changes = ["run.optuna_storage=postgresql://ann:s3cret@db/optuna", "train.learning_rate=5e-5", "data.pairs=20"]
+    assert "s3cret" not in stage(tmp_path / "job", experiment, changes)
+    staged = tmp_path / "job" / "search_spaces" / "tiny.yaml"
+    assert load_experiment(staged) == load_experiment(experiment, changes)
+
+
+def test_files_that_the_experiment_names_travel_too(experiment: Path, tmp_path: Path) -> None:
+    for name in ("words.yaml", "other/words.yaml", "prompts.yml"):
+        path = Path(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"# {name}")
+    job, words = tmp_path / "job", "augment.text.words"
+    arms = {"a": {words: "words.yaml"}, "b": {words: str(Path("other/words.yaml").absolute())}, "c": {words: "english"}}
+    shared = "/shared by all nodes/words.yaml"
+    changes = [
+        f"ablation.arms={json.dumps(arms | {'d': {words: shared}})}",
+        "evaluate.zero_shot.prompts=prompts.yml",
+    ]
+    stage(job, experiment, changes)
+    tree = read_tree(job / "search_spaces" / "tiny.yaml")
+    named = [tree["ablation"]["arms"][arm][words] for arm in "abcd"]
+    assert [(job / file).read_text() for file in named[:2]] == ["# words.yaml", "# other/words.yaml"]
+    assert named[2:] == ["english", shared]
+    assert (job / tree["evaluate"]["zero_shot"]["prompts"]).read_text() == "# prompts.yml"
+    assert len(sent_along(job)) == 5
+
+
+def test_a_named_file_that_is_not_there_never_leaves_the_laptop(experiment: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"tiny\.yaml: evaluate: zero_shot: prompts: there is no mine\.yaml here"):
+        stage(tmp_path / "job", experiment, ["evaluate.zero_shot.prompts=mine.yaml"])
 
 
 @pytest.mark.parametrize("way", ["absolute", "upwards"])
@@ -120,7 +158,7 @@ def test_the_staged_job_imports_the_staged_package(experiment: Path, tmp_path: P
     stage(tmp_path / "job", experiment, [])
     cli = tmp_path / "job" / "platform" / "radsweep" / "cli" / "__init__.py"
     cli.write_text("import sys\ndef main():\n    print(__file__, *sys.argv[1:])\n")
-    (tmp_path / "job" / "jobs" / "sweep.py").write_text(submission.ENTRY.format(command="sweep"))
+    (tmp_path / "job" / "jobs" / "sweep.py").write_text(ENTRY.format(command="sweep"))
     ran = subprocess.run(
         [sys.executable, "jobs/sweep.py", "tiny.yaml"], cwd=tmp_path / "job", capture_output=True, text=True, check=True
     )
@@ -189,18 +227,33 @@ def test_a_head_that_cannot_be_used_is_one_line(
     assert not token or token not in str(raised.value)
 
 
+def test_an_address_with_a_password_is_refused_and_not_repeated(experiment: Path) -> None:
+    with pytest.raises(InputError, match="holds a user or a password") as raised:
+        submit(experiment, [], f"https://ann:{TOKEN}@localhost")
+    assert TOKEN not in str(raised.value)
+
+
 def test_a_wrong_experiment_file_never_leaves_the_laptop(experiment: Path, head: str) -> None:
     with pytest.raises(InputError, match=r"train\.epochs"):
         submit(experiment, ["train.epochs=0"], head, TOKEN)
 
 
 @pytest.mark.parametrize(
-    ("shards", "warns"), [("my/shards", True), ("s3://bucket/cxr", False), ("phantom:easy", False)]
+    ("change", "warns"),
+    [
+        ("data.shards=my/shards", True),
+        ("data.shards=s3://bucket/cxr", False),
+        ("data.shards=phantom:easy", False),
+        ("evaluate.sets=[packed]", True),
+        ("model.text.backbone=packed", True),
+        ("model.text.backbone=org/bert", False),
+    ],
 )
 def test_data_that_lies_on_the_laptop_is_warned_of(
-    shards: str, warns: bool, client: type[Client], head: str, experiment: Path, capsys: pytest.CaptureFixture[str]
+    change: str, warns: bool, client: type[Client], head: str, experiment: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    submit(experiment, [f"data.shards={shards}"], head, TOKEN)
+    Path("packed").mkdir()
+    submit(experiment, [change], head, TOKEN)
     assert ("is read on the cluster" in capsys.readouterr().err) is warns
 
 

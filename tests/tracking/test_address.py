@@ -69,6 +69,11 @@ def test_a_folder_is_refused_with_what_to_give_instead(uri: str, tmp_path: Path)
         ("https://ann:s3cret@host:5000/base?token=s3cret", "https://host:5000/base"),
         ("postgresql+psycopg2://ann:s3@cret@db/mlflow?password=s3cret", "postgresql+psycopg2://db/mlflow"),
         ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
+        ("sqlite:////home/ann@ward/mlflow.db", "sqlite:////home/ann@ward/mlflow.db"),
+        ("http://host:5000", "http://host:5000"),
+        ("http://host?token=s3cret", "http://host"),
+        ("mysql://ann:[s3cret@host/mlflow", "mysql://host/mlflow"),
+        *((f"postgresql://ann:s3{sign}cret@host/mlflow", "postgresql://...") for sign in "/?#"),
     ],
 )
 def test_people_see_addresses_without_secrets(uri: str, shown: str) -> None:

@@ -27,9 +27,14 @@ class _Loader(UniqueKeys, yaml.SafeLoader):
     """Safe, refuses repeated keys, and reads 5e-5 as the number it is (YAML 1.1 would read text)."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
+class _Dumper(yaml.SafeDumper):
+    """Quotes what the loader would take for a number."""
+
+
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+    )
 
 
 def load_experiment(path: str | Path, changes: Iterable[str] = ()) -> Experiment:
@@ -38,6 +43,11 @@ def load_experiment(path: str | Path, changes: Iterable[str] = ()) -> Experiment
     Raises:
         InputError: names the file, each wrong key, what was expected and the nearest right key.
     """
+    return parse_experiment(read_tree(path, changes), str(path))
+
+
+def read_tree(path: str | Path, changes: Iterable[str] = ()) -> dict[str, Any]:
+    """The values of an experiment file after `--set` changes, unchecked. Raises InputError where it is no YAML."""
     path = Path(path)
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
@@ -49,7 +59,12 @@ def load_experiment(path: str | Path, changes: Iterable[str] = ()) -> Experiment
         raise InputError(f"{path}: {_place(error)}is no valid YAML: {_problem(error)}") from None
     if not isinstance(tree, dict):
         raise InputError(f"{path}: expected keys such as `experiment:` and `data:`, found {found(tree)}")
-    return parse_experiment(keys.with_values(tree, parse_changes(changes)), str(path))
+    return keys.with_values(tree, parse_changes(changes))
+
+
+def written(tree: Mapping[str, Any]) -> str:
+    """YAML that `read_tree` reads as `tree`."""
+    return yaml.dump(dict(tree), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 def parse_experiment(tree: Mapping[str, Any], where: str) -> Experiment:

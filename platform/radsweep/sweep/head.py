@@ -46,6 +46,8 @@ def connected(address: str, token: str | None = None) -> JobSubmissionClient:
 
 def check_head(address: str, headers: dict[str, str]) -> None:
     """Ask for the version first: Ray's own client would wait for minutes, and answer with a page."""
+    if "@" in address:
+        raise InputError("--address: holds a user or a password, which no dashboard takes; a token is RAY_AUTH_TOKEN")
     try:
         parts = urlsplit(address)
     except ValueError:
@@ -62,5 +64,4 @@ def check_head(address: str, headers: dict[str, str]) -> None:
         reason = getattr(error, "reason", error)
         problem = f"cannot be reached ({getattr(reason, 'strerror', None) or reason}): {_REACH}"
     if problem:
-        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        raise InputError(f"{shown} {problem}")
+        raise InputError(f"{address} {problem}")

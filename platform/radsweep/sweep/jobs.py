@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radsweep.errors import InputError
-from radsweep.sweep.submit import follow_job, stage_code
+from radsweep.sweep.staging import stage_code
+from radsweep.sweep.submit import follow_job
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
-import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import radsweep
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.load import load_experiment
+from radsweep.spec import keys
+from radsweep.spec.load import parse_experiment, read_tree
 from radsweep.sweep.head import connected
+from radsweep.sweep.staging import stage
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 STOP_WITHIN = "300"  # seconds that `stop` gives running trials to reach a validation and save; Ray's own are 3
-
-# What jobs/sweep.py of a checkout does
-ENTRY = """\
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "platform"))
-from radsweep.cli import main
-
-sys.argv.insert(1, "{command}")
-main()
-"""
 
 
 def submit(
@@ -50,51 +36,40 @@ def submit(
     Raises:
         InputError: a wrong experiment file, an unreachable head, a missing or wrong token. Nothing was submitted.
     """
-    checked = load_experiment(experiment, changes)
-    _warn_of_local_data(checked)
+    tree = read_tree(experiment, changes)
+    name = parse_experiment(tree, str(experiment)).experiment
+    _warn_of_local_data(tree)
     client = connected(address, token)
     with tempfile.TemporaryDirectory(prefix="radsweep-") as folder:
         job = client.submit_job(
             entrypoint=stage(Path(folder), experiment, changes, resume),
             runtime_env={"working_dir": folder, "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": STOP_WITHIN}},
-            metadata={"experiment": checked.experiment},
+            metadata={"experiment": name},
         )
-    print(f"submitted {checked.experiment} as job {job}", file=sys.stderr)
+    print(f"submitted {name} as job {job}", file=sys.stderr)
     if not follow:
         print(_way_back(job, address), file=sys.stderr)
         return 0
     return follow_job(client, job, address)
 
 
-def stage(folder: Path, experiment: Path, changes: Sequence[str], resume: bool = False) -> str:
-    """Put the package, its entry point and the experiment file into `folder`; returns the job's command."""
-    command = stage_code(folder, "sweep")
-    inside = not experiment.is_absolute() and ".." not in experiment.parts
-    name = PurePosixPath(experiment if inside else PurePosixPath("search_spaces") / experiment.name)
-    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(experiment, folder / name)
-    options = [part for change in changes for part in ("--set", change)]
-    return shlex.join([*command, str(name), *options, *(["--resume"] if resume else [])])
-
-
-def stage_code(folder: Path, command: str) -> list[str]:
-    """Put the package and the entry point of one of its commands into `folder`; returns the start of a command line."""
-    source = Path(radsweep.__file__).parent
-    shutil.copytree(source, folder / "platform" / "radsweep", ignore=shutil.ignore_patterns("__pycache__"))
-    entry = folder / "jobs" / f"{command}.py"
-    entry.parent.mkdir()
-    entry.write_text(ENTRY.format(command=command), encoding="utf-8")
-    return ["python", f"jobs/{command}.py"]
-
-
-def _warn_of_local_data(experiment: Experiment) -> None:
-    shards = experiment.data.shards
-    if "://" not in shards and not shards.startswith("phantom:") and not Path(shards).is_absolute():
-        print(
-            f"warning: data.shards {shards} is relative, and is read on the cluster, where no data is uploaded; "
-            "give s3://..., phantom:NAME or a path that all nodes share",
-            file=sys.stderr,
-        )
+def _warn_of_local_data(tree: Mapping[str, Any]) -> None:
+    shards = str(keys.get(tree, "data.shards"))
+    named = [] if "://" in shards or shards.startswith("phantom:") else [("data.shards", shards)]
+    named += [
+        (key, str(folder))
+        for key, value in keys.flat(tree).items()
+        if key.rpartition(".")[2] in ("sets", "against", "backbone", "from")
+        for folder in (value if isinstance(value, list) else [value])
+        if Path(str(folder)).is_dir()
+    ]
+    for key, folder in named:
+        if not Path(folder).is_absolute():
+            print(
+                f"warning: {key} {folder} is relative, and is read on the cluster, where no data is uploaded; "
+                "give a path that all nodes share, or s3://..., phantom:NAME or a hub id where the key takes one",
+                file=sys.stderr,
+            )
 
 
 def follow_job(client: JobSubmissionClient, job: str, address: str) -> int:

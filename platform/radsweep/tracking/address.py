@@ -7,7 +7,6 @@ import logging
 import os
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from radsweep.errors import InputError
 
@@ -80,7 +79,10 @@ def _create(path: Path, artifacts: str) -> None:
 
 def sanitise_uri(uri: str) -> str:
     """`uri` fit for people's eyes and logs: without user, password, query and fragment."""
-    parts = urlsplit(uri)
-    if not parts.netloc:
+    scheme, found, rest = uri.partition("://")
+    if not found or rest.startswith("/"):  # a file
         return re.sub(r"[?#].*", "", uri)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    authority, path = re.split(r"(?=[/?#])", f"{rest}/", maxsplit=1)
+    if "@" in path:  # after a password that holds one of / ? #, perhaps: databases take it
+        return f"{scheme}://..."
+    return f"{scheme}://{authority.rpartition('@')[2]}{re.sub(r'[?#].*', '', path).removesuffix('/')}"

@@ -1,0 +1,79 @@
+"""What of a laptop travels with a job: the package, its entry point, the experiment file and the files it names."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import radsweep
+from radsweep.errors import InputError
+from radsweep.spec.load import read_tree, written
+
+FILES = "files"  # of the job's folder: the user's own word lists and prompts
+
+# What jobs/sweep.py of a checkout does
+ENTRY = """\
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "platform"))
+from radsweep.cli import main
+
+sys.argv.insert(1, "{command}")
+main()
+"""
+
+
+def stage(folder: Path, experiment: Path, changes: Sequence[str], resume: bool = False) -> str:
+    """Put into `folder` what the job needs; returns its command.
+
+    Changes go into the staged file: Ray shows a job's command in its log and on its dashboard, and one of them may be
+    a database's password.
+
+    Raises:
+        InputError: a word list or prompts that the experiment names are not there.
+    """
+    command = stage_code(folder, "sweep")
+    inside = not experiment.is_absolute() and ".." not in experiment.parts
+    name = PurePosixPath(experiment if inside else PurePosixPath("search_spaces") / experiment.name)
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    tree = read_tree(experiment, changes)
+    staged = _with_files(tree, folder / FILES, str(experiment))
+    if changes or staged != tree:
+        (folder / name).write_text(written(staged), encoding="utf-8")
+    else:
+        shutil.copyfile(experiment, folder / name)
+    return shlex.join([*command, str(name), *(["--resume"] if resume else [])])
+
+
+def stage_code(folder: Path, command: str) -> list[str]:
+    """Put the package and the entry point of one of its commands into `folder`; returns the start of a command line."""
+    source = Path(radsweep.__file__).parent
+    shutil.copytree(source, folder / "platform" / "radsweep", ignore=shutil.ignore_patterns("__pycache__"))
+    entry = folder / "jobs" / f"{command}.py"
+    entry.parent.mkdir()
+    entry.write_text(ENTRY.format(command=command), encoding="utf-8")
+    return ["python", f"jobs/{command}.py"]
+
+
+def _with_files(value: Any, folder: Path, where: str) -> Any:
+    """`value` naming copies in `folder` for the YAML files that it names, at any depth: in arms and spaces too."""
+    if isinstance(value, dict):
+        return {key: _with_files(inner, folder, f"{where}: {key}") for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_files(inner, folder, where) for inner in value]
+    if not isinstance(value, str) or not value.endswith((".yaml", ".yml")):
+        return value
+    file = Path(value).expanduser()
+    if file.is_file():
+        number = len(list(folder.glob("*"))) if folder.is_dir() else 0
+        copy = folder / str(number) / file.name
+        copy.parent.mkdir(parents=True)
+        shutil.copyfile(file, copy)
+        return f"{FILES}/{number}/{file.name}"
+    if file.is_absolute():  # it may lie where all nodes see it
+        return value
+    raise InputError(f"{where}: there is no {value} here, to send along; give its path from this folder")
