@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +15,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from radsweep.cli.app import app
 from radsweep.data.importers.registry import IMPORTERS, pack_source
 from radsweep.data.pack import describe
 from radsweep.data.schema import Manifest
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "importers.md"
 
 
 class Result(NamedTuple):
@@ -77,3 +83,20 @@ def picture() -> Callable[[Path, int], None]:
 def counted() -> Callable[[Mapping[str, Mapping[str, int]]], dict[str, tuple[int, ...]]]:
     """Counts by kind and split without those of kinds that are not there: {"pairs": (train, validation, test)}."""
     return lambda counts: {kind: tuple(of.values()) for kind, of in counts.items() if any(of.values())}
+
+
+@pytest.fixture
+def typed_as_on_its_page(tmp_path: Path) -> Callable[[str, Path], None]:
+    """Types every command that docs/importers.md has for an importer, with this ROOT; each must pack something."""
+
+    def run(name: str, root: Path) -> None:
+        lines = re.findall(rf"^radsweep pack {name} .+$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+        assert lines
+        for number, line in enumerate(lines):
+            _, _, _, _, _, *options = shlex.split(line)  # radsweep pack NAME ROOT OUT
+            out = tmp_path / f"typed-{number}"
+            ended = CliRunner().invoke(app, ["pack", name, str(root), str(out), *options])
+            assert ended.exit_code == 0, ended.output
+            assert list(out.rglob("*.parquet"))
+
+    return run

@@ -156,3 +156,7 @@ def test_wrong_trees_are_told(pack: Pack, root: Path, table: Callable[..., None]
     (root / "valid.csv").unlink()
     with pytest.raises(InputError, match=r"valid\.csv is missing; it comes with CheXpert, https://stanfordmlgroup"):
         pack("chexpert", root)
+
+
+def test_the_commands_of_its_page_pack_it(typed_as_on_its_page: Callable[[str, Path], None], root: Path) -> None:
+    typed_as_on_its_page("chexpert", root)

@@ -239,3 +239,7 @@ def test_a_table_of_another_kind_is_refused(pack: Pack, root: Path, table: Calla
     table(root / "mimic-cxr-2.0.0-split.csv.gz", ("dicom", "split"), [("1", "train")])
     with pytest.raises(InputError, match=r"split\.csv\.gz: .*no column dicom_id \(did you mean dicom\?\)"):
         pack("mimic-cxr-jpg", root)
+
+
+def test_the_commands_of_its_page_pack_it(typed_as_on_its_page: Callable[[str, Path], None], root: Path) -> None:
+    typed_as_on_its_page("mimic-cxr-jpg", root)

@@ -104,3 +104,7 @@ def test_an_image_in_both_lists_is_refused(pack: Pack, root: Path) -> None:
 def test_no_share_for_train_or_validation_is_refused(pack: Pack, root: Path) -> None:
     with pytest.raises(InputError, match="--split-fractions: the test split is given here"):
         pack("nih", root, split_fractions=(0, 0, 1))
+
+
+def test_the_commands_of_its_page_pack_it(typed_as_on_its_page: Callable[[str, Path], None], root: Path) -> None:
+    typed_as_on_its_page("nih", root)

@@ -203,3 +203,7 @@ def test_the_real_reports_with_images_under_the_names_their_table_lists(
     assert {"Cardiomegaly", "Pulmonary Disease, Chronic Obstructive", "normal"} <= set(packed.manifest.labels)
     assert len(packed.manifest.labels) < 80
     assert len(unindexed) == sum(reports[uid]["Problems"] == "No Indexing" for uid in told)
+
+
+def test_the_commands_of_its_page_pack_it(typed_as_on_its_page: Callable[[str, Path], None], xml: Path) -> None:
+    typed_as_on_its_page("openi", xml)

@@ -103,3 +103,7 @@ def test_a_captions_file_of_another_form_is_refused(pack: Pack, first: Path) -> 
     (first / "data" / "test" / "radiology" / "captions.txt").write_text("ROCO_00001,Axial MRI.\n")
     with pytest.raises(InputError, match=r"captions\.txt: no line of an id, a tab and a caption"):
         pack("roco", first)
+
+
+def test_the_commands_of_its_page_pack_it(typed_as_on_its_page: Callable[[str, Path], None], second: Path) -> None:
+    typed_as_on_its_page("roco", second)

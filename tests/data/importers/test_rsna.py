@@ -118,3 +118,7 @@ def test_missing_and_broken_files_are_told(pack: Pack, root: Path) -> None:
     (root / "stage_2_detailed_class_info.csv").unlink()
     with pytest.raises(InputError, match=r"stage_2_detailed_class_info\.csv is missing; .*www\.kaggle\.com"):
         pack("rsna", root)
+
+
+def test_the_commands_of_its_page_pack_it(typed_as_on_its_page: Callable[[str, Path], None], root: Path) -> None:
+    typed_as_on_its_page("rsna", root)
