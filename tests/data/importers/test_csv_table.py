@@ -141,6 +141,23 @@ def test_rows_of_a_study_become_one_pair(tree: Tree) -> None:
     }
 
 
+@pytest.mark.parametrize(("uncertain", "edema"), [("unknown", None), ("positive", 1), ("negative", 0)])
+def test_an_uncertain_flag_beside_a_negative_one_is_what_uncertain_says(
+    tree: Tree, uncertain: str, edema: float | None
+) -> None:
+    rows = [row("1.png", "a", study="s", edema="-1"), row("2.png", "a", "", study="s", edema="0")]
+    rows += [row("3.png", "b", study="t", edema="")]
+    root = tree(rows, {"1.png": 1, "2.png": 2, "3.png": 3})
+    packed = pack(root, study="study", labels=("edema",), uncertain=uncertain)
+    found = {len(study["images"]): dict(study["labels"]) for study in stored(root, packed)}
+    assert found == {2: {"edema": edema}, 1: {"edema": None}}
+    source = packed.manifest.source
+    assert source["uncertain"] == uncertain
+    counted = [source[f"labels_{state}"] for state in ("positive", "negative", "uncertain", "not_mentioned")]
+    assert counted == [0, 1, 1, 1]
+    assert any(note.startswith("labels read: 0 positive, 1 negative, 1 uncertain") for note in packed.manifest.notes)
+
+
 def test_images_or_reports_alone_never_reach_the_pairs(tree: Tree) -> None:
     rows = [row("1.png", "a"), row("2.png", "b", ""), row("gone.png", "c", "Effusion."), row("gone.png", "d", "")]
     root = tree(rows, {"1.png": 1, "2.png": 2})

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from radsweep.data.files import ImageFinder, OutsideRootError
 from radsweep.data.importers.contract import Importer, Source, tracked
 from radsweep.data.importers.csv_settings import CsvSettings
-from radsweep.data.labels import Labels, label_reader
+from radsweep.data.importers.radiographs import FlagReader
+from radsweep.data.labels import Labels, flag_columns, label_reader
 from radsweep.data.rows import NO_PATIENT, NO_SPLIT, OUTSIDE_ROOT, SourceRow
 from radsweep.data.splits import split_of_name
 from radsweep.data.studies import Needs
@@ -35,12 +36,20 @@ def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
     if not numbered:
         raise InputError(f"{table.path}: no row has {' and '.join(settings.keep)}; {_values(table, settings)}")
     left_out = len(table.rows) - len(numbered)
-    labels = label_reader(replace(table, rows=tuple(row for _, row in numbered)), settings.labels)
+    chosen = replace(table, rows=tuple(row for _, row in numbered))
+    flagged = flag_columns(chosen, settings.labels)
+    named = [column for column in settings.labels if column not in flagged]
+    flags, names = FlagReader(flagged, settings.uncertain), label_reader(chosen, named)
+
+    def labels(row: Row) -> Labels:
+        return {**flags.read(row, str(table.path)), **names(row)}
+
     rows = _source_rows(table, tracked(numbered, progress), settings, root, labels)
     notes = [f"the table was read as {table.encoding}"] if settings.encoding == "auto" and table.encoding else []
     if left_out:
         notes.append(f"{left_out} rows were left out by --keep {' '.join(settings.keep)}")
-    named = [column for column in settings.labels if column not in labels(numbered[0][1])]
+    if flagged:
+        notes.append(flags.note)
     if named:
         notes.append(
             f"a class named in {', '.join(named)} is 0 in rows that name others, unknown in rows that name none"
@@ -53,7 +62,8 @@ def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
         without_report=settings.without_reports,
         without_image=settings.without_images,
     )
-    return Source(rows, needs, _recorded(settings) | {"rows_left_out_by_keep": left_out}, notes)
+    recorded = {**_recorded(settings), "rows_left_out_by_keep": left_out, **(flags.recorded if flagged else {})}
+    return Source(rows, needs, recorded, notes)
 
 
 def _source_rows(
