@@ -134,6 +134,29 @@ def test_existing_output_is_never_overwritten(run: Run, source: Path) -> None:
     assert list(Path("shards").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("pack", "csv", "xrays", "s3://BUCKET/x", *CSV), "OUT: expected a folder of this machine, not an address"),
+        (("pack", "csv", "gs://BUCKET/x", "shards", *CSV), "ROOT: expected a folder of this machine, not an address"),
+        (("phantom", "s3://BUCKET/x", "--pairs", "2"), "then copy it, without private/, to the bucket"),
+        (("report", "a-sweep", "--out", "s3://BUCKET/x"), "--out: expected a folder of this machine, not an address"),
+        (
+            ("fetch", "a-sweep", "--address", "http://127.0.0.1:9", "--out", "s3://BUCKET/x"),
+            "--out: expected a folder of this machine, not an address",
+        ),
+    ],
+)
+def test_an_address_where_a_folder_is_expected_is_refused_before_any_work(
+    run: Run, source: Path, command: tuple[str, ...], said: str
+) -> None:
+    ended = run(*command)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+    assert "BUCKET" not in ended.err
+    assert [path.name for path in Path().iterdir()] == ["xrays"]
+
+
 def test_inspect_shows_counts_and_says_them_as_json(run: Run, phantom: Path) -> None:
     shown = run("inspect", phantom)
     assert shown.code == 0
