@@ -70,7 +70,7 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
     batch_of = files.train_batches(root)
     rows = []
     for number, (split, path, where, row) in enumerate(tracked(listed, progress), 1):
-        inside = _inside(row["Path"], where)
+        inside = files.inside(row["Path"], where)
         found = files.find_image(path, inside, root, batch_of)
         rows.append(_row(number, inside, found, row, split, flags.read(row, where)))
     for path, split in tables:
@@ -137,15 +137,6 @@ def _with_reports(rows: Sequence[SourceRow], plus: Path, chooser: SectionChooser
         reason = "" if text else (NOT_IN_PLUS if text is None else NO_SECTION)
         paired.append(replace(row, report=text or "", no_report=reason))
     return paired
-
-
-def _inside(path: str, where: str) -> str:
-    """`train/PATIENT/STUDY/NAME`, without `CheXpert-v1.0-small/`. Raises InputError that opens with `where`."""
-    parts = path.split("/")
-    inside = parts[1:] if parts[0].startswith("CheXpert") else parts
-    if len(inside) != 4:
-        raise InputError(f"{where}: Path is not like CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg")
-    return "/".join(inside)
 
 
 IMPORTER = Importer(

@@ -31,12 +31,21 @@ def train_batches(root: Path) -> dict[str, str]:
     return {patient.name: batch.name for batch in root.glob(_TRAIN_BATCHES) for patient in batch.iterdir()}
 
 
-def find_image(table: Path, inside: str, root: Path, batch_of: dict[str, str]) -> tuple[str, ...]:
-    """Files of a row of `table`, of which `inside` is `train/PATIENT/STUDY/NAME`, relative to `root`."""
-    split, patient, rest = inside.split("/", 2)
+def inside(path: str, where: str) -> str:
+    """`train/PATIENT/STUDY/NAME`, without `CheXpert-v1.0-small/`. Raises InputError that opens with `where`."""
+    parts = path.split("/")
+    kept = parts[1:] if parts[0].startswith("CheXpert") else parts
+    if len(kept) != 4:
+        raise InputError(f"{where}: Path is not like CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg")
+    return "/".join(kept)
+
+
+def find_image(table: Path, image: str, root: Path, batch_of: dict[str, str]) -> tuple[str, ...]:
+    """Files of a row of `table`, of which `image` is `inside` its Path, relative to `root`."""
+    split, patient, rest = image.split("/", 2)
     if split == "train" and patient in batch_of:
         return image_files(f"{batch_of[patient]}/{patient}/{rest}")
-    return image_files(str(table.parent.relative_to(root) / inside))
+    return image_files(str(table.parent.relative_to(root) / image))
 
 
 def require_images(table: Path, rows: Sequence[SourceRow], root: Path) -> None:
