@@ -84,7 +84,7 @@ def test_pack_csv_as_json_prints_the_manifest_without_its_shards(run: Run, sourc
         (("--size", "3"), "--size: expected 16 or more"),
         (("--patient-pattern", "["), "--patient-pattern: not a regular expression"),
         (("--keep", "modality"), "--keep: expected COLUMN=VALUE"),
-        (("--keep", "modality=MR"), "no row has modality=MR; modality has: X-ray, CT"),
+        (("--keep", "modality=MR"), "no row has modality=MR; modality has 2 different values"),
         (("--report", "note"), "--report: no column note (did you mean notes?)"),
         (("--table", "other.csv"), "other.csv"),
     ],
@@ -132,6 +132,29 @@ def test_existing_output_is_never_overwritten(run: Run, source: Path) -> None:
         assert ended.code == 2
         assert "exists already and is never overwritten" in ended.err
     assert list(Path("shards").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("pack", "csv", "xrays", "s3://BUCKET/x", *CSV), "OUT: expected a folder of this machine, not an address"),
+        (("pack", "csv", "gs://BUCKET/x", "shards", *CSV), "ROOT: expected a folder of this machine, not an address"),
+        (("phantom", "s3://BUCKET/x", "--pairs", "2"), "then copy it, without private/, to the bucket"),
+        (("report", "a-sweep", "--out", "s3://BUCKET/x"), "--out: expected a folder of this machine, not an address"),
+        (
+            ("fetch", "a-sweep", "--address", "http://127.0.0.1:9", "--out", "s3://BUCKET/x"),
+            "--out: expected a folder of this machine, not an address",
+        ),
+    ],
+)
+def test_an_address_where_a_folder_is_expected_is_refused_before_any_work(
+    run: Run, source: Path, command: tuple[str, ...], said: str
+) -> None:
+    ended = run(*command)
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+    assert "BUCKET" not in ended.err
+    assert [path.name for path in Path().iterdir()] == ["xrays"]
 
 
 def test_inspect_shows_counts_and_says_them_as_json(run: Run, phantom: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import traceback
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -111,6 +113,56 @@ def test_a_jpeg_inside_is_decoded() -> None:
 def test_a_window_of_no_width_is_no_window() -> None:
     decoded = decode_dicom(saved(header(ramp(), WindowCenter=0, WindowWidth=0)))
     assert np.abs(decoded - expected()).max() <= 1
+
+
+def test_a_falling_rescale_is_windowed_like_a_rising_one() -> None:
+    falling = header(
+        4095 - ramp(12), stored=12, RescaleSlope=-1, RescaleIntercept=4095, WindowCenter=2048, WindowWidth=4096
+    )
+    assert np.abs(decode_dicom(saved(falling)) - expected(12)).max() <= 1
+
+
+@pytest.mark.parametrize("function", ["", "LINEAR_EXCAT"])
+def test_a_window_whose_function_is_empty_or_unknown_is_linear(function: str) -> None:
+    ds = header(ramp(12), stored=12, WindowCenter=2048, WindowWidth=4096, VOILUTFunction=function)
+    assert np.abs(decode_dicom(saved(ds)) - expected(12)).max() <= 1
+
+
+def test_a_window_narrower_than_1_is_exact() -> None:
+    ds = header(ramp(12), stored=12, RescaleSlope=1 / 4095, RescaleIntercept=0, WindowCenter=0.25, WindowWidth=0.5)
+    shown = np.clip(ramp(12) / 4095 / 0.5, 0, 1) * 255
+    assert np.abs(decode_dicom(saved(ds)) - shown).max() <= 1
+
+
+@pytest.mark.parametrize("groups", ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"])
+def test_an_enhanced_object_is_shown_by_the_rescale_and_window_of_its_first_frame(groups: str) -> None:
+    def frame(center: float) -> Dataset:
+        told, rescale, window = Dataset(), Dataset(), Dataset()
+        rescale.RescaleSlope, rescale.RescaleIntercept = 1, -1024
+        window.WindowCenter, window.WindowWidth = center, 400
+        told.PixelValueTransformationSequence, told.FrameVOILUTSequence = [rescale], [window]
+        return told
+
+    ds = header(ramp(12), stored=12, NumberOfFrames=2, **{groups: [frame(40), frame(1500)]})
+    ds.PixelData = ramp(12).tobytes() * 2
+    shown = np.clip(((ramp(12) - 1024.0 - (40 - 0.5)) / (400 - 1) + 0.5) * 255, 0, 255)
+    assert np.abs(decode_dicom(saved(ds)) - shown).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("compressed", "same"),
+    [
+        ("MR_small_jpeg_ls_lossless.dcm", "MR_small.dcm"),
+        ("SC_rgb_jpeg_gdcm.dcm", "SC_rgb_rle.dcm"),  # lossless JPEG, process 14
+    ],
+)
+def test_jpeg_ls_and_lossless_jpeg_show_what_the_plain_file_shows(compressed: str, same: str) -> None:
+    """Of files that come with pydicom."""
+    first, second = (
+        decode_dicom(Path(str(get_testdata_file(name, download=False))).read_bytes()) for name in (compressed, same)
+    )
+    assert np.array_equal(first, second)
+    assert np.ptp(first) > 200
 
 
 def with_lookup_table(pixels: np.ndarray, values: list[int]) -> bytes:

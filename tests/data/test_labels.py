@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.data.labels import label_reader, merge_labels
+from radsweep.data.labels import UNCERTAIN, flag, flag_columns, label_reader, merge_labels
 from radsweep.data.tables import Table
 from radsweep.errors import InputError
 
@@ -21,9 +21,15 @@ def read(column: str, values: list[str]) -> list[dict]:
     return [dict(reader(row)) for row in rows.rows]
 
 
-def test_flags_are_one_class_under_the_columns_name() -> None:
-    values = read("Edema", ["1.0", "0", "-1.0", "", "Yes", "no"])
-    assert [labels["Edema"] for labels in values] == [1, 0, None, None, 1, 0]
+def test_flags_keep_uncertain_and_missing_apart() -> None:
+    cells = ["1.0", "0", "-1.0", "", "Yes", "no", "Uncertain", "nan"]
+    assert [flag(cell) for cell in cells] == [1, 0, UNCERTAIN, None, 1, 0, UNCERTAIN, None]
+    assert flag_columns(table("Edema", cells), ["Edema"]) == ["Edema"]
+    assert flag_columns(table("Edema", [*cells, "mild"]), ["Edema"]) == []
+
+
+def test_a_column_in_which_nothing_is_named_has_no_class() -> None:
+    assert read("finding", ["", ""]) == [{}, {}]
 
 
 def test_names_are_a_class_each_and_an_empty_cell_says_nothing_of_any() -> None:
@@ -42,3 +48,10 @@ def test_free_text_is_refused_as_a_label_without_being_quoted() -> None:
 def test_a_study_has_a_finding_where_any_of_its_images_has() -> None:
     rows = [{"a": 0.0, "b": None, "c": None}, {"a": 1.0, "b": 0.0, "c": None}]
     assert merge_labels(rows) == {"a": 1.0, "b": 0.0, "c": None}
+
+
+def test_an_uncertain_image_leaves_its_study_unknown_unless_another_has_the_finding() -> None:
+    states = [UNCERTAIN, 0.0, None]
+    assert merge_labels([{"a": state} for state in states]) == {"a": None}
+    assert merge_labels([{"a": state} for state in reversed(states)]) == {"a": None}
+    assert merge_labels([{"a": state} for state in (UNCERTAIN, 1.0)]) == {"a": 1.0}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radsweep.cli.arguments import Json
+from radsweep.cli.arguments import Json, local
 from radsweep.cli.settings import takes_settings
 from radsweep.data.folder import refuse_existing
 from radsweep.data.importers.registry import IMPORTERS, pack_source
@@ -19,8 +19,12 @@ from radsweep.data.pack_settings import PackSettings
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
     from radsweep.data.reading import Reader
 
-Out = Annotated[Path, typer.Argument(metavar="OUT", help="New folder for the data set.")]
-Root = Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the source: its images, and its tables.")]
+_OUT = local("OUT", "pack to a folder, then copy it, without private/, to the bucket")
+_ROOT = local("ROOT", "copy the source to a folder, or mount it")
+Out = Annotated[Path, typer.Argument(metavar="OUT", parser=_OUT, help="New folder for the data set.")]
+Root = Annotated[
+    Path, typer.Argument(metavar="ROOT", parser=_ROOT, help="Folder of the source: its images, and its tables.")
+]
 Ray = Annotated[
     bool | None,
     typer.Option(help="Read pictures with Ray, on a cluster where RAY_ADDRESS names one; then it is the default."),

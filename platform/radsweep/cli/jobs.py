@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from radsweep.cli.arguments import Changes, Experiment, Json, StoreOption
+from radsweep.cli.arguments import REPORT_FOLDER, Changes, Experiment, Json, StoreOption
 
 Address = Annotated[
     str,
@@ -82,7 +82,9 @@ def stop(job: Job, address: Address) -> None:
 def fetch(
     sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A job's id; or name or id of a sweep.")],
     address: Address,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="New folder for the report.")] = Path("report"),
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", parser=REPORT_FOLDER, help="New folder for the report.")
+    ] = Path("report"),
     store: Annotated[
         str | None, typer.Option(help="The store's folder on the cluster, if it is not the usual.")
     ] = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from radsweep.cli.arguments import Changes, Json, StoreOption
+from radsweep.cli.arguments import REPORT_FOLDER, Changes, Json, StoreOption
 
 if TYPE_CHECKING:
     from radsweep.sweep.store import Store
@@ -27,7 +27,8 @@ def report(
         str | None, typer.Option("--tracking-uri", metavar="URI", help="Read this MLflow alone, and no store.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where the report goes; else into the store.")
+        Path | None,
+        typer.Option(metavar="FOLDER", parser=REPORT_FOLDER, help="Where the report goes; else into the store."),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -1,6 +1,7 @@
 """A DICOM file's picture as a viewer shows it. Nothing of the header is returned or named in an error.
 
-Source: DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT and windows), C.7.6.3.1.2 (photometric interpretation).
+Source: DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT and windows), C.7.6.3.1.2 (photometric interpretation),
+C.7.6.16.2 (functional groups: what enhanced objects say of a frame).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from radsweep.data.pictures import MAX_PIXELS, PictureError, to_8_bit
 
-# Nothing else of the header is parsed, so nothing else can reach an output, a warning or a log.
+# Nothing else of the header is read, so nothing else can reach an output, a warning or a log.
 _PALETTE = [
     f"{colour}PaletteColorLookupTable{part}" for colour in ("Red", "Green", "Blue") for part in ("Descriptor", "Data")
 ]
@@ -22,8 +23,11 @@ _LAYOUT = ["SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"
 _BITS = ["BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"]
 _VALUES = ["RescaleIntercept", "RescaleSlope", "ModalityLUTSequence"]
 _WINDOW = ["WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"]
+_GROUPS = ["SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"]
+_OF_A_FRAME = ["PixelValueTransformationSequence", "FrameVOILUTSequence"]  # in a group: _VALUES and _WINDOW
 _DATA = ["ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelData"]
-_NEEDED = [*_LAYOUT, *_BITS, *_VALUES, *_WINDOW, *_PALETTE, *_DATA]
+_NEEDED = [*_LAYOUT, *_BITS, *_VALUES, *_WINDOW, *_GROUPS, *_PALETTE, *_DATA]
+_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
 def decode_dicom(data: bytes) -> np.ndarray:
@@ -43,6 +47,7 @@ def decode_dicom(data: bytes) -> np.ndarray:
             header.file_meta.TransferSyntaxUID = _plain_syntax(header)
         if header.Rows * header.Columns > MAX_PIXELS:
             raise PictureError(f"larger than {MAX_PIXELS:,} pixels")
+        _take_first_frame(header)
         pixels = pixel_array(header, index=0)
         photometric = header.PhotometricInterpretation
         if photometric == "PALETTE COLOR":
@@ -70,6 +75,17 @@ def _plain_syntax(header: Any) -> str:
     return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
 
 
+def _take_first_frame(header: Any) -> None:
+    """What an enhanced object says of its first frame goes where other objects say it of all."""
+    for groups in _GROUPS:
+        for group in (header.get(groups) or [])[:1]:
+            for macro in _OF_A_FRAME:
+                for told in (group.get(macro) or [])[:1]:
+                    for name in (*_VALUES, *_WINDOW):
+                        if name in told:
+                            setattr(header, name, told.get(name))
+
+
 def _windowed(values: np.ndarray, header: Any) -> np.ndarray:
     from pydicom.pixels import apply_voi, apply_windowing
 
@@ -79,7 +95,8 @@ def _windowed(values: np.ndarray, header: Any) -> np.ndarray:
         ends = apply_voi(np.array([-(2**31), 2**31 - 1], np.int32), header)
         bits = max(8, int(max(ends.max(), shown.max(initial=0))).bit_length())
         return _scale(shown, 0, 2**bits - 1)
-    if _has_window(header):
+    if (width := _window_width(header)) > 0:
+        header.VOILUTFunction = _window_function(header, width)
         with np.errstate(over="ignore"):  # of a sigmoid, at the extremes
             low, high = apply_windowing(np.array([-1e9, 1e9]), header)
             return _scale(apply_windowing(values, header), float(low), float(high))
@@ -89,12 +106,19 @@ def _windowed(values: np.ndarray, header: Any) -> np.ndarray:
     return _from_zero(values)
 
 
-def _has_window(header: Any) -> bool:
+def _window_width(header: Any) -> float:
+    """Of the first window; 0 where there is none."""
     center, width = header.get("WindowCenter"), header.get("WindowWidth")
     if center is None or width is None:
-        return False
-    first = width if np.isscalar(width) or not hasattr(width, "__len__") else (list(width) or [0])[0]
-    return float(first) > 0
+        return 0
+    return float(width if np.isscalar(width) or not hasattr(width, "__len__") else (list(width) or [0])[0])
+
+
+def _window_function(header: Any, width: float) -> str:
+    """LINEAR where none that is known is named; it is undefined below a width of 1, LINEAR_EXACT is not."""
+    named = str(header.get("VOILUTFunction") or "").upper()
+    function = named if named in _FUNCTIONS else "LINEAR"
+    return "LINEAR_EXACT" if function == "LINEAR" and width < 1 else function
 
 
 def _from_zero(values: np.ndarray) -> np.ndarray:
@@ -102,5 +126,5 @@ def _from_zero(values: np.ndarray) -> np.ndarray:
 
 
 def _scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    share = (values.astype(np.float32) - low) / max(high - low, 1e-6)
+    share = (values.astype(np.float32) - low) / ((high - low) or 1)  # below 0 where a window's rescale falls
     return np.round(255 * np.clip(share, 0, 1)).astype(np.uint8)

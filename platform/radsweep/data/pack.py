@@ -25,14 +25,14 @@ from radsweep.errors import InputError
 
 @dataclass(frozen=True)
 class Packed:
-    """What was packed. All but the manifest names patients: for the packer's terminal and OUT/private alone."""
+    """What was packed. The dropped rows name patients: for OUT/private alone."""
 
     manifest: Manifest
     rows: int
     packed: int
     dropped: tuple[Dropped, ...]
-    one_person: tuple[tuple[str, ...], ...]  # patient ids that share a picture
-    moved: tuple[tuple[str, ...], ...]  # of these, those whose given splits differed
+    one_person: tuple[tuple[int, ...], ...]  # of patient ids that share a picture, the first row of each
+    moved: tuple[tuple[int, ...], ...]  # of these, those whose given splits differed
 
 
 def pack(
@@ -85,16 +85,20 @@ def pack(
         write_private(
             folder, "one_person.csv", ("person", "patient"), [(ids[0], name) for ids in one_person for name in ids]
         )
-    return Packed(manifest, len(rows), packed, tuple(dropped), tuple(one_person), tuple(moved))
+    first_rows = _first_rows(sound)
+    by_row = [tuple(tuple(first_rows[name] for name in ids) for ids in groups) for groups in (one_person, moved)]
+    return Packed(manifest, len(rows), packed, tuple(dropped), *by_row)
 
 
 def describe(packed: Packed) -> list[str]:
-    """Lines for the packer's terminal; they name patient ids."""
+    """Lines for the packer's terminal, which a log may keep: rows by their numbers, nobody's id."""
     lines = [f"packed {packed.packed} of {packed.rows} rows"]
-    for ids in packed.one_person:
-        names = f"{', '.join(ids[:-1])} and {ids[-1]}"
-        moved = "; their given splits differed, all are in the one of most studies" if ids in packed.moved else ""
-        lines.append(f"{names} are one person under {len(ids)} ids: the same picture; kept as one patient{moved}")
+    for rows in packed.one_person:
+        ids = f"rows {', '.join(map(str, rows[:-1]))} and {rows[-1]}"
+        moved = "; their given splits differed, all are in the one of most studies" if rows in packed.moved else ""
+        lines.append(f"{ids} are one person under {len(rows)} ids: the same picture; kept as one patient{moved}")
+    if packed.one_person:
+        lines.append("whose ids these are stands in private/one_person.csv")
     for reason, count in packed.manifest.dropped.items():
         numbers = [str(drop.row.number) for drop in packed.dropped if drop.reason == reason]
         more = f" and {count - 10} more" if count > 10 else ""
@@ -118,6 +122,11 @@ def _look(rows: Sequence[SourceRow], spool: Spool) -> tuple[dict[int, list[Pictu
         faults[row.number] = "" if pictures[row.number] else (why or [reasons.NO_IMAGE])[0]
     shown = ((row.patient, pixels) for row in rows for _, pixels in pictures[row.number])
     return pictures, faults, same_person(shown)
+
+
+def _first_rows(rows: Sequence[SourceRow]) -> dict[str, int]:
+    """The number of each patient's first row."""
+    return {row.patient: row.number for row in reversed(rows)}
 
 
 def _splits(drafts: Sequence[Draft], settings: PackSettings) -> tuple[dict[str, Split], list[tuple[str, ...]]]:

@@ -145,9 +145,65 @@ def test_reports_of_chexpert_plus_make_pairs(
     assert counted(kept.manifest.studies) == {"pairs": (2, 1, 0), "images": (1, 1, 0)}
 
 
+FIRST = "CheXpert-v1.0 batch 1 (validate & csv)"
+
+
+def as_downloaded(root: Path) -> Path:
+    """The same images in the batches of the full-size set; returns the folder that holds them."""
+    root.rename(root.with_name(FIRST))
+    for number, patients in ((2, "1"), (3, "23"), (4, "45")):
+        batch = root.with_name(f"CheXpert-v1.0 batch {number} (train {number - 1})")
+        batch.mkdir()
+        for patient in patients:
+            (root.with_name(FIRST) / "train" / f"patient0000{patient}").rename(batch / f"patient0000{patient}")
+    (root.with_name(FIRST) / "train").rmdir()
+    return root.parent
+
+
+def test_the_batches_of_the_full_size_download_pack_as_one_folder_does(
+    pack: Pack, root: Path, counted: Callable[..., Any]
+) -> None:
+    whole = pack("chexpert", root)
+    batches = pack("chexpert", as_downloaded(root))
+    assert counted(batches.manifest.studies) == counted(whole.manifest.studies) == {"images": (3, 2, 0)}
+    assert batches.manifest.dropped == whole.manifest.dropped
+
+
+def test_batches_lie_beside_tables_that_were_taken_out_of_theirs(pack: Pack, root: Path) -> None:
+    above = as_downloaded(root)
+    for path in (above / FIRST).iterdir():
+        path.rename(above / path.name)
+    assert pack("chexpert", above).manifest.studies["images"] == {"train": 3, "validation": 2, "test": 0}
+
+
+def test_the_first_batch_alone_is_refused_with_the_folder_that_has_all(pack: Pack, root: Path) -> None:
+    above = as_downloaded(root)
+    with pytest.raises(InputError, match=rf"train is missing; .* It is in {above}: give that folder as ROOT"):
+        pack("chexpert", above / FIRST)
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_a_split_without_any_image_is_refused(pack: Pack, root: Path, split: str) -> None:
+    (root / split).rename(root / "elsewhere")
+    (root / split).mkdir()
+    with pytest.raises(InputError, match=rf"{split}\.csv: none of its \d images is in .*; they come with CheXpert"):
+        pack("chexpert", root)
+
+
+def test_frontal_images_stay_frontal_whatever_their_ap_pa_says(pack: Pack, root: Path) -> None:
+    for name in ("train.csv", "valid.csv"):
+        text = (root / name).read_text()
+        (root / name).write_text(text.replace("Frontal,AP", "Frontal,LL").replace("Lateral,,", "Lateral,AP,"))
+    packed = pack("chexpert", root)
+    views = sorted(image["view"] for study in packed.studies for image in study["images"])
+    assert views == ["Frontal", "Frontal", "Frontal", "Lateral", "PA", "PA"]
+    assert pack("chexpert", root, views="lateral", valid="test").manifest.source["rows_left_out_by_views"] == 8
+
+
 def test_wrong_trees_are_told(pack: Pack, root: Path, table: Callable[..., None]) -> None:
     with pytest.raises(
-        InputError, match=rf"train\.csv, valid\.csv, train are missing; .* They are in {root}: give that folder as ROOT"
+        InputError,
+        match=rf"train\.csv, valid\.csv, train, valid are missing; .* They are in {root}: give that folder as ROOT",
     ):
         pack("chexpert", root.parent)
     table(root / "valid.csv", HEADER, [("view1_frontal.jpg", "Male", 1, "Frontal", "AP", *labels())])

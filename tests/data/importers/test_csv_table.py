@@ -89,7 +89,7 @@ def test_texts_for_a_missing_report_can_be_given(tree: Tree) -> None:
     assert [study["report"] for study in stored(root, packed)] == ["N/A"]
 
 
-def test_a_person_under_two_ids_is_named_kept_together_and_the_repeats_go(
+def test_a_person_under_two_ids_is_told_by_rows_kept_together_and_the_repeats_go(
     tree: Tree, make_png: Callable[..., bytes]
 ) -> None:
     same_as_rgb = BytesIO()
@@ -99,9 +99,12 @@ def test_a_person_under_two_ids_is_named_kept_together_and_the_repeats_go(
     images = {"1.png": make_png(1), "1b.png": same_as_rgb.getvalue(), "2.png": 2}
     root = tree(rows, images | {f"x{i}.png": 100 + i for i in range(20)})
     packed = pack(root)
-    assert packed.one_person == (("IDMARK1", "IDMARK2"),)
+    assert packed.one_person == ((1, 2),)
     assert packed.manifest.dropped == {"duplicate of another row": 1}
-    assert "IDMARK1 and IDMARK2 are one person under 2 ids" in describe(packed)[1]
+    told = "\n".join(describe(packed))
+    assert "rows 1 and 2 are one person under 2 ids" in told
+    assert "IDMARK" not in told
+    assert "IDMARK1,IDMARK2" in (root.parent / "out" / "private" / "one_person.csv").read_text()
     studies = {study["report"]: study for study in stored(root, packed) if study["report"] != "Clear lungs."}
     first = next(study for study in stored(root, packed) if study["images"][0]["data"] == images["1.png"])
     assert first["patient_id"] == studies["Effusion."]["patient_id"]
@@ -139,6 +142,23 @@ def test_rows_of_a_study_become_one_pair(tree: Tree) -> None:
         "report differs from the first of its study": 1,
         "no report": 1,
     }
+
+
+@pytest.mark.parametrize(("uncertain", "edema"), [("unknown", None), ("positive", 1), ("negative", 0)])
+def test_an_uncertain_flag_beside_a_negative_one_is_what_uncertain_says(
+    tree: Tree, uncertain: str, edema: float | None
+) -> None:
+    rows = [row("1.png", "a", study="s", edema="-1"), row("2.png", "a", "", study="s", edema="0")]
+    rows += [row("3.png", "b", study="t", edema="")]
+    root = tree(rows, {"1.png": 1, "2.png": 2, "3.png": 3})
+    packed = pack(root, study="study", labels=("edema",), uncertain=uncertain)
+    found = {len(study["images"]): dict(study["labels"]) for study in stored(root, packed)}
+    assert found == {2: {"edema": edema}, 1: {"edema": None}}
+    source = packed.manifest.source
+    assert source["uncertain"] == uncertain
+    counted = [source[f"labels_{state}"] for state in ("positive", "negative", "uncertain", "not_mentioned")]
+    assert counted == [0, 1, 1, 1]
+    assert any(note.startswith("labels read: 0 positive, 1 negative, 1 uncertain") for note in packed.manifest.notes)
 
 
 def test_images_or_reports_alone_never_reach_the_pairs(tree: Tree) -> None:
@@ -202,18 +222,36 @@ def test_one_person_in_two_given_splits_goes_where_most_rows_are(tree: Tree) -> 
     ]
     packed = pack(tree(rows, {"1.png": 1, "2.png": 2, "3.png": 3}), split="fold")
     assert packed.manifest.studies["pairs"] == {"train": 1, "validation": 0, "test": 3}
-    assert packed.moved == (("a", "b"),)
+    assert packed.moved == ((1, 2),)
     assert "their given splits differed" in describe(packed)[1]
 
 
 def test_rows_are_kept_by_value(tree: Tree) -> None:
-    rows = [row(f"{i}.png", f"p{i}", f"{i} is clear.", modality=("CT", "X-ray", "MR")[i % 3]) for i in range(9)]
-    root = tree(rows, {f"{i}.png": i for i in range(9)})
+    rows = [row(f"{i}.png", f"p{i}", f"{i} is clear.", modality=("CT", "X-ray", "MR")[i % 3]) for i in range(15)]
+    root = tree(rows, {f"{i}.png": i for i in range(15)})
     packed = pack(root, keep=("modality=X-ray", "modality=CT"))
-    assert (packed.rows, packed.packed, packed.manifest.dropped) == (6, 6, {})
-    assert "3 rows were left out by --keep modality=X-ray modality=CT" in packed.manifest.notes
+    assert (packed.rows, packed.packed, packed.manifest.dropped) == (10, 10, {})
+    assert "5 rows were left out by --keep modality=X-ray modality=CT" in packed.manifest.notes
+    assert packed.manifest.source["keep"] == "modality=X-ray, modality=CT"
     with pytest.raises(InputError, match="no row has modality=US; modality has: CT, X-ray, MR"):
         pack_source("csv", CsvSettings(**BASIC, keep=("modality=US",)), root, root.parent / "other")
+
+
+@pytest.mark.parametrize("column", ["words", "patient", "number", "long"])
+def test_values_that_may_be_a_patients_are_neither_listed_nor_recorded(tree: Tree, column: str) -> None:
+    """Words of few rows, ids that stand often, ids of a column that was not named as such, a sentence that repeats."""
+    rows = [
+        row(f"{i}.png", f"MARK{i % 2}", f"{i} is clear.", words="clear" if i > 3 else f"MARK {i}")
+        | {"number": f"MARK-{i % 4}", "long": "no acute cardiopulmonary process, MARK"}
+        for i in range(12)
+    ]
+    root = tree(rows, {f"{i}.png": i for i in range(12)})
+    with pytest.raises(InputError, match=rf"no row has {column}=x; {column} has \d+ different values") as raised:
+        pack(root, keep=(f"{column}=x",))
+    assert "MARK" not in str(raised.value)
+    packed = pack(root, keep=(f"{column}={rows[0][column]}",))
+    assert packed.manifest.source["keep"] == column
+    assert "MARK" not in packed.manifest.model_dump_json()
 
 
 def test_a_wildcard_that_reaches_another_patients_files_is_refused(tree: Tree) -> None:

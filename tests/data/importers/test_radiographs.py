@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from radsweep.data.importers.radiographs import FlagReader, keep_views, plane
+from radsweep.data.labels import UNCERTAIN
 from radsweep.data.rows import SourceRow
 from radsweep.errors import InputError
 
@@ -31,7 +32,7 @@ def test_views_that_are_not_there_are_refused() -> None:
 def test_flags_keep_their_states_apart() -> None:
     reader = FlagReader(("Edema",), "unknown")
     cells = ["1.0", "0.0", "-1.0", "", "nan", "-1"]
-    assert [reader.read({"Edema": cell}, "here")["Edema"] for cell in cells] == [1, 0, None, None, None, None]
+    assert [reader.read({"Edema": cell}, "here")["Edema"] for cell in cells] == [1, 0, UNCERTAIN, None, None, UNCERTAIN]
     counted = "labels read: 1 positive, 1 negative, 2 uncertain, 2 not mentioned"
     assert reader.note == f"{counted}; uncertain and not mentioned are unknown"
     with pytest.raises(InputError, match="here: Edema: expected 1, 0, -1 or nothing"):

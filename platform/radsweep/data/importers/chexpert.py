@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from radsweep.data.importers import chexpert_files as files
 from radsweep.data.importers.contract import Importer, Source, tracked
-from radsweep.data.importers.known import Known, find_known, image_files, known_table, optional
+from radsweep.data.importers.known import Known, find_known, known_table, optional
 from radsweep.data.importers.radiographs import (
     CHEXPERT_CLASSES,
     FlagReader,
     UncertainSettings,
     ViewSettings,
     keep_views,
+    plane,
 )
 from radsweep.data.importers.sections import NO_SECTION, SectionChooser, SectionSettings
+from radsweep.data.labels import Labels
 from radsweep.data.rows import SourceRow
 from radsweep.data.splits import set_validation_aside
 from radsweep.data.studies import Needs
@@ -34,10 +37,6 @@ if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
     from radsweep.data.spool import Progress
 
 NOT_IN_PLUS = "study not in the table of CheXpert Plus"
-_FROM = "CheXpert, https://stanfordmlgroup.github.io/competitions/chexpert/"
-_TRAIN, _VALID = Known(("train.csv",), _FROM), Known(("valid.csv",), _FROM)
-_IMAGES = Known(("train", "valid", "test"), _FROM)  # one is enough
-_TEST = Known(("test.csv", "test_labels.csv"), _FROM)
 _PLUS = Known(("df_chexpert_plus*.csv",), "CheXpert Plus, https://aimi.stanford.edu/datasets/chexpert-plus")
 _VIEW_COLUMNS = ("Frontal/Lateral", "AP/PA")
 _SECTIONS = {"findings": "section_findings", "impression": "section_impression", "comparison": "section_comparison"}
@@ -54,9 +53,9 @@ class ChexpertSettings(ViewSettings, UncertainSettings, SectionSettings):
 
 def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) -> Source:
     """A row for each image of train.csv, valid.csv and, where it is there, test.csv. Raises InputError."""
-    train, valid, _ = find_known(root, _TRAIN, _VALID, _IMAGES)
+    train, valid, *_ = find_known(root, files.TRAIN, files.VALID, files.TRAIN_IMAGES, files.VALID_IMAGES)
     tables: list[tuple[Path, Split]] = [(train, "train"), (valid, settings.valid)]
-    test = optional(root, _TEST)
+    test = optional(root, files.TEST)
     if test and settings.valid == "test":
         raise InputError(f"{test}: there is a test table, so valid.csv is no test split; leave --valid test out")
     if test:
@@ -64,14 +63,18 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
     flags = FlagReader(CHEXPERT_CLASSES, settings.uncertain)
     columns = ("Path", *CHEXPERT_CLASSES)
     listed = [
-        (split, f"{path}: row {number}", row)
+        (split, path, f"{path}: row {number}", row)
         for path, split in tables
         for number, row in enumerate(known_table(path, columns, _VIEW_COLUMNS).rows, 1)
     ]
-    rows = [
-        _row(number, row, split, where, flags)
-        for number, (split, where, row) in enumerate(tracked(listed, progress), 1)
-    ]
+    batch_of = files.train_batches(root)
+    rows = []
+    for number, (split, path, where, row) in enumerate(tracked(listed, progress), 1):
+        inside = files.inside(row["Path"], where)
+        found = files.find_image(path, inside, root, batch_of)
+        rows.append(_row(number, inside, found, row, split, flags.read(row, where)))
+    for path, split in tables:
+        files.require_images(path, [row for row in rows if row.split == split], root)
     if settings.valid == "test":
         aside = set_validation_aside(
             (row.patient for row in rows if row.split == "train"), settings.split_fractions, settings.seed
@@ -100,22 +103,24 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
     return Source(kept, needs, recorded, notes)
 
 
-def _row(number: int, row: Row, split: Split, where: str, flags: FlagReader) -> SourceRow:
-    inside = _inside(row["Path"])
-    parts = inside.split("/")
-    if len(parts) != 4:
-        raise InputError(f"{where}: Path is not like CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg")
-    _, patient, study, name = parts
-    side = row.get("Frontal/Lateral") or name.rpartition("_")[2].split(".")[0]
+def _row(number: int, inside: str, found: tuple[str, ...], row: Row, split: Split, labels: Labels) -> SourceRow:
+    _, patient, study, name = inside.split("/")
     return SourceRow(
         number=number,
         patient=patient,
         study=study,
-        files=image_files(inside),
-        view=row.get("AP/PA") or side.capitalize(),
+        files=found,
+        view=_view(row, name),
         split=split,
-        labels=flags.read(row, where),
+        labels=labels,
     )
+
+
+def _view(row: Row, name: str) -> str:
+    """Frontal/Lateral, else the file's name, says which; AP/PA (at times LL) only how a frontal one was taken."""
+    side = (row.get("Frontal/Lateral") or name.rpartition("_")[2].split(".")[0]).capitalize()
+    taken = row.get("AP/PA", "")
+    return taken if side == "Frontal" and plane(taken) == "frontal" else side
 
 
 def _with_reports(rows: Sequence[SourceRow], plus: Path, chooser: SectionChooser) -> list[SourceRow]:
@@ -134,17 +139,12 @@ def _with_reports(rows: Sequence[SourceRow], plus: Path, chooser: SectionChooser
     return paired
 
 
-def _inside(path: str) -> str:
-    """Relative to the folder of train.csv: without `CheXpert-v1.0-small/`."""
-    parts = path.split("/")
-    return "/".join(parts[1:] if parts[0].startswith("CheXpert") else parts)
-
-
 IMPORTER = Importer(
     ChexpertSettings,
     read_chexpert,
     "Pack CheXpert, with the reports of CheXpert Plus where they are.\n\n"
-    "ROOT holds train.csv, valid.csv (and test.csv, where you have it) beside train/ and valid/; put "
+    "ROOT holds train.csv, valid.csv (and test.csv, where you have it) beside train/ and valid/, or the folders of the "
+    "full-size download, 'CheXpert-v1.0 batch 1 (validate & csv)' to 'batch 4 (train 3)'; put "
     "df_chexpert_plus_240401.csv there for the reports. Without reports the images are packed alone, for adaptation "
     "and evaluation by labels. Labels that are uncertain (-1) or not mentioned are unknown.",
     "/data/CheXpert-v1.0-small my-shards --valid test --views frontal",

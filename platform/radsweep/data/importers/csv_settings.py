@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from radsweep.data.pack_settings import PackSettings
+from radsweep.data.importers.radiographs import UncertainSettings
 
 
-class CsvSettings(PackSettings):
+class CsvSettings(UncertainSettings):
     """Options of `radsweep pack csv`. Without `image`, reports alone are packed; without `report`, images alone."""
 
     table: Path = Field(Path("metadata.csv"), description="the table (.csv, .tsv, .gz, .parquet), in ROOT or elsewhere")

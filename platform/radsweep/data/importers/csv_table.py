@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from radsweep.data.files import ImageFinder, OutsideRootError
 from radsweep.data.importers.contract import Importer, Source, tracked
+from radsweep.data.importers.csv_keep import kept_rows, told_conditions
 from radsweep.data.importers.csv_settings import CsvSettings
-from radsweep.data.labels import Labels, label_reader
+from radsweep.data.importers.radiographs import FlagReader
+from radsweep.data.labels import Labels, flag_columns, label_reader
 from radsweep.data.rows import NO_PATIENT, NO_SPLIT, OUTSIDE_ROOT, SourceRow
 from radsweep.data.splits import split_of_name
 from radsweep.data.studies import Needs
@@ -31,16 +32,22 @@ def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
     in_root = root / settings.table
     table = read_table(in_root if in_root.exists() else settings.table, settings.encoding)
     _check_columns(table, settings)
-    numbered = [(number, row) for number, row in enumerate(table.rows, 1) if _is_kept(row, settings.keep)]
-    if not numbered:
-        raise InputError(f"{table.path}: no row has {' and '.join(settings.keep)}; {_values(table, settings)}")
-    left_out = len(table.rows) - len(numbered)
-    labels = label_reader(replace(table, rows=tuple(row for _, row in numbered)), settings.labels)
+    numbered = kept_rows(table, settings)
+    left_out, keep = len(table.rows) - len(numbered), told_conditions(table, settings)
+    chosen = replace(table, rows=tuple(row for _, row in numbered))
+    flagged = flag_columns(chosen, settings.labels)
+    named = [column for column in settings.labels if column not in flagged]
+    flags, names = FlagReader(flagged, settings.uncertain), label_reader(chosen, named)
+
+    def labels(row: Row) -> Labels:
+        return {**flags.read(row, str(table.path)), **names(row)}
+
     rows = _source_rows(table, tracked(numbered, progress), settings, root, labels)
     notes = [f"the table was read as {table.encoding}"] if settings.encoding == "auto" and table.encoding else []
     if left_out:
-        notes.append(f"{left_out} rows were left out by --keep {' '.join(settings.keep)}")
-    named = [column for column in settings.labels if column not in labels(numbered[0][1])]
+        notes.append(f"{left_out} rows were left out by --keep {' '.join(keep)}")
+    if flagged:
+        notes.append(flags.note)
     if named:
         notes.append(
             f"a class named in {', '.join(named)} is 0 in rows that name others, unknown in rows that name none"
@@ -53,7 +60,8 @@ def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
         without_report=settings.without_reports,
         without_image=settings.without_images,
     )
-    return Source(rows, needs, _recorded(settings) | {"rows_left_out_by_keep": left_out}, notes)
+    recorded = {**_recorded(settings, keep), "rows_left_out_by_keep": left_out, **(flags.recorded if flagged else {})}
+    return Source(rows, needs, recorded, notes)
 
 
 def _source_rows(
@@ -142,31 +150,14 @@ def _check_width(table: Table, rows: Sequence[SourceRow], settings: CsvSettings)
                 )
 
 
-def _is_kept(row: Row, keep: Sequence[str]) -> bool:
-    wanted: dict[str, set[str]] = {}
-    for condition in keep:
-        column, value = condition.split("=", 1)
-        wanted.setdefault(column, set()).add(value.strip())
-    return all(row[column] in values for column, values in wanted.items())
-
-
-def _values(table: Table, settings: CsvSettings) -> str:
-    """The values to choose from, unless they may name or describe a patient."""
-    column = settings.keep[0].split("=", 1)[0]
-    counts = Counter(row[column] for row in table.rows)
-    if len(counts) > 20 or column in (settings.patient, settings.study, settings.report):
-        return f"{column} has {len(counts)} different values"
-    return f"{column} has: {', '.join(value or 'nothing' for value, _ in counts.most_common())}"
-
-
-def _recorded(settings: CsvSettings) -> dict[str, str | int | float | bool]:
+def _recorded(settings: CsvSettings, keep: Sequence[str]) -> dict[str, str | int | float | bool]:
     """Names of columns and patterns; an absolute pattern would tell a path of the source, so it is left out."""
     chosen = {
         option: getattr(settings, option)
         for option in ("image", "report", "patient", "patient_pattern", "study", "split", "view")
         if getattr(settings, option) and not str(getattr(settings, option)).startswith("/")
     }
-    lists = {"labels": ", ".join(settings.labels), "keep": ", ".join(settings.keep)}
+    lists = {"labels": ", ".join(settings.labels), "keep": ", ".join(keep)}
     return {**chosen, **{name: text for name, text in lists.items() if text}}
 
 

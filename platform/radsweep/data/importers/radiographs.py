@@ -1,4 +1,4 @@
-"""What importers of chest radiographs share: frontal and lateral views, and labels that may be uncertain."""
+"""What importers share: frontal and lateral views of radiographs, and labels that may be uncertain."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from radsweep.data.importers.contract import Recorded
-from radsweep.data.labels import Labels, flag
+from radsweep.data.labels import UNCERTAIN, Labels, flag
 from radsweep.data.pack_settings import PackSettings
 from radsweep.data.rows import SourceRow
 from radsweep.data.tables import Row
@@ -25,7 +25,7 @@ CHEXPERT_CLASSES = (
 )  # fmt: skip
 
 
-_POLICY: dict[Uncertain, float | None] = {"unknown": None, "positive": 1.0, "negative": 0.0}
+_POLICY: dict[Uncertain, float] = {"unknown": UNCERTAIN, "positive": 1.0, "negative": 0.0}
 
 
 class ViewSettings(PackSettings):
@@ -90,8 +90,8 @@ def _read(cell: str, where: str) -> tuple[State, float | None]:
     except ValueError as error:
         raise InputError(f"{where}: expected 1, 0, -1 or nothing") from error
     if value is None:
-        return ("not_mentioned" if cell.casefold() in ("", "nan") else "uncertain"), None
-    return ("positive" if value else "negative"), value
+        return "not_mentioned", None
+    return ("uncertain" if value == UNCERTAIN else "positive" if value else "negative"), value
 
 
 def plane(view: str) -> Literal["frontal", "lateral", ""]:
