@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,11 +59,14 @@ class Client:
 
     status = "SUCCEEDED"
     interrupt = False
+    refusals: Iterable[str] = ()
 
     def __init__(self, address: str, headers: dict[str, str]) -> None:
         assert headers == {"Authorization": f"Bearer {TOKEN}"}
 
     def submit_job(self, entrypoint: str, runtime_env: dict[str, Any], metadata: dict[str, str]) -> str:
+        for refusal in self.refusals:
+            raise RuntimeError(f"Request failed with status code 500: {refusal}.")
         folder = Path(runtime_env["working_dir"])
         assert (folder / "platform" / "radsweep" / "errors.py").is_file()
         assert read_tree(folder / shlex.split(entrypoint)[2])["experiment"] == "tiny"
@@ -174,6 +177,23 @@ def test_the_exit_code_is_the_jobs(
     assert submit(experiment, [], head, TOKEN) == 1
     client.status = "RUNNING"  # the log broke off
     assert submit(experiment, [], head, TOKEN) == 1
+
+
+def test_a_head_that_has_just_started_is_asked_again(
+    client: type[Client], head: str, experiment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    client.refusals = iter(["No available agent to submit job"] * 2)
+    assert submit(experiment, [], head, TOKEN) == 0
+    assert waited == [5, 10]
+    client.refusals = ["No available agent to submit job"] * 9
+    with pytest.raises(InputError, match=r"does not take the job: Request failed.*No available agent"):
+        submit(experiment, [], head, TOKEN)
+    client.refusals = ["The cluster is full"]
+    with pytest.raises(InputError, match="The cluster is full"):
+        submit(experiment, [], head, TOKEN)
+    assert waited == [5, 10, 5, 10, 20, 30]
 
 
 def test_interrupted_it_detaches_and_says_how_to_come_back(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import os
+import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from radsweep.errors import InputError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 ANSWER_WITHIN = 10.0  # seconds until a head counts as unreachable
+AGAIN_AFTER = (5, 10, 20, 30)  # seconds, to a head that is starting
 
 _REACH = "is the head up, is this its dashboard's port (8265), is a tunnel needed?"
 _REFUSALS = {
@@ -42,6 +44,23 @@ def connected(address: str, token: str | None = None) -> JobSubmissionClient:
     from ray.job_submission import JobSubmissionClient
 
     return JobSubmissionClient(address, headers=headers)
+
+
+def send_job(client: JobSubmissionClient, **job: Any) -> str:
+    """The id of a job sent with Ray's arguments. A head that has just started takes none until its agent is there.
+
+    Raises:
+        InputError: the head does not take it.
+    """
+    for seconds in (*AGAIN_AFTER, 0):
+        try:
+            return client.submit_job(**job)
+        except RuntimeError as error:
+            said = str(error).strip().splitlines()[-1]
+            if "No available agent" not in said or not seconds:
+                raise InputError(f"the head does not take the job: {said}") from None
+            time.sleep(seconds)
+    raise AssertionError
 
 
 def check_head(address: str, headers: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radsweep.errors import InputError
+from radsweep.sweep.head import send_job
 from radsweep.sweep.staging import stage_code
 from radsweep.sweep.submit import follow_job
 
@@ -98,7 +99,7 @@ def fetch(client: JobSubmissionClient, name: str, out: Path, store: str | None =
     sweep = _sweep_of(client, name)
     with tempfile.TemporaryDirectory(prefix="radsweep-") as folder:
         command = [*stage_code(Path(folder), "bundle"), sweep, *(["--store", store] if store else [])]
-        job = client.submit_job(entrypoint=shlex.join(command), runtime_env={"working_dir": folder})
+        job = send_job(client, entrypoint=shlex.join(command), runtime_env={"working_dir": folder})
     try:
         while not client.get_job_status(job).is_terminal():
             time.sleep(POLL)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from radsweep.spec import keys
 from radsweep.spec.load import parse_experiment, read_tree
-from radsweep.sweep.head import connected
+from radsweep.sweep.head import connected, send_job
 from radsweep.sweep.staging import stage
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def submit(
     _warn_of_local_data(tree)
     client = connected(address, token)
     with tempfile.TemporaryDirectory(prefix="radsweep-") as folder:
-        job = client.submit_job(
+        job = send_job(
+            client,
             entrypoint=stage(Path(folder), experiment, changes, resume),
             runtime_env={"working_dir": folder, "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": STOP_WITHIN}},
             metadata={"experiment": name},
