@@ -86,6 +86,7 @@ def file(home: Path, key: Path, tmp_path: Path) -> Path:
         stop, start = cluster[f"{kind}_start_ray_commands"]
         assert stop.endswith("ray stop")
         own = f"--node-ip-address={address} --temp-dir={home}/{kind[0]} --num-cpus=2 --object-store-memory=200000000"
+        own += f" --dashboard-agent-listen-port={free_port()}"  # else one for all Rays of a machine
         start = start.replace("--object-manager-port=8076", own)
         if kind == "head":
             start += f" --dashboard-port={free_port()}"
