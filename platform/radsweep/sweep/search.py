@@ -47,6 +47,9 @@ class Cells(Protocol):
     def known(self, key: str) -> CellRecord | None:
         """The same, of the last suggestion, before it takes a slot: whoever watches is told."""
 
+    def begun(self, values: dict[str, Any], pairs: int | None) -> bool:
+        """Whether a suggestion's cell was asked for before."""
+
     def config(self, key: str) -> dict[str, Any]:
         """What a slot is handed to run the last suggestion."""
 
@@ -108,7 +111,9 @@ class StudySearch(Searcher):
         self.first_config: Any = None
         self.count = self.repeats = 0
         self.ended_by = ""
+        self.waiting = 0  # trials of an earlier driver that wait to be gone on with
         for trial in study.get_trials(deepcopy=False):
+            self.waiting += trial.state == TrialState.WAITING and CONTINUES in trial.user_attrs
             if counts(trial):
                 self._remember(trial)
 
@@ -201,24 +206,29 @@ class StudySearch(Searcher):
         self.live, self.twins, self.paused, self.ready = {}, defaultdict(list), {}, []
 
     def _next(self) -> Asked | None:
-        self.ended_by = self.budget.hours_spent(self.count) or self.ended_by
-        if self.budget.hours_spent(self.count):
-            return None
+        """Of what is left to ask for; where hours are spent, only of what had begun before an interruption."""
+        spent = self.budget.hours_spent(self.count)
+        self.ended_by = spent or self.ended_by
+        if self.waiting:
+            return self._ask()
         if not self.ready and not self.ended_by:
             self.ended_by = self.budget.trials_spent(self.count) or self._exhausted()
         if self.ended_by and self.brackets:
             self.brackets.close()
             self._decide()
-        if self.ready:
-            return self.ready.pop(0)
+        for asked in self.ready:
+            if not spent or self.cells.begun(asked.values, self.sizes[asked.rung]):
+                self.ready.remove(asked)
+                return asked
         return None if self.ended_by else self._ask()
 
     def _ask(self) -> Asked:
-        if self.points and self.repeats >= REPEATS:
+        if self.points and self.repeats >= REPEATS and not self.waiting:
             untried = [point for point in self.points if _frozen(point) not in self.tried]
             self.study.enqueue_trial(random.Random(f"{self.search.seed} {self.count}").choice(untried))
         self.study.sampler = sampler(self.search, self.count)
         trial = self.study.ask()
+        self.waiting -= CONTINUES in trial.user_attrs
         asked = Asked(trial, suggest_values(self.search, self.base, trial))
         self.count += 1
         self.tried.add(_frozen(trial.params))

@@ -56,6 +56,11 @@ def open_study(search: Search, name: str, storage: optuna.storages.BaseStorage) 
     study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         put_back(study, trial)
+    trials = study.get_trials(deepcopy=False)
+    gone_on_with = {trial.user_attrs.get(CONTINUES) for trial in trials}
+    for trial in trials:
+        if INTERRUPTED in trial.user_attrs and trial.number not in gone_on_with:  # its driver died just before
+            _ask_again(study, trial)
     return study
 
 
@@ -63,6 +68,10 @@ def put_back(study: optuna.Study, trial: FrozenTrial) -> None:
     """Tell FAIL of a trial that was cut short, and ask for its values again before any others."""
     study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
     study.tell(trial.number, state=TrialState.FAIL)
+    _ask_again(study, trial)
+
+
+def _ask_again(study: optuna.Study, trial: FrozenTrial) -> None:
     kept = {key: trial.user_attrs[key] for key in (BRACKET,) if key in trial.user_attrs}
     study.enqueue_trial(trial.params, user_attrs=kept | {CONTINUES: trial.number})
 
