@@ -280,8 +280,9 @@ def test_the_best_are_promoted_to_more_pairs(tmp_path: Path) -> None:
     assert ranked[0].value == pytest.approx(ranked[0].params["train.warmup"] + 0.09)
 
 
+@pytest.mark.parametrize("alike", [False, True])
 @pytest.mark.parametrize("kill_after", range(1, 17))
-def test_rungs_of_a_dead_driver_are_gone_on_with(kill_after: int, tmp_path: Path) -> None:
+def test_rungs_of_a_dead_driver_are_gone_on_with(kill_after: int, alike: bool, tmp_path: Path) -> None:
     store, ran = Store(), 0
     search = halving(tmp_path / "a.db", store, 12)  # a whole bracket, and one of three
     while isinstance(asked := search.suggest(str(ran)), dict):
@@ -289,7 +290,7 @@ def test_rungs_of_a_dead_driver_are_gone_on_with(kill_after: int, tmp_path: Path
         if ran == kill_after:
             search = halving(tmp_path / "a.db", store, 12)
             continue
-        store.finish(asked["key"], score(asked["values"], asked["pairs"]))
+        store.finish(asked["key"], 0.5 if alike else score(asked["values"], asked["pairs"]))
         search.on_trial_complete(str(ran - 1), {"done": True, "status": "finished"})
     search.close()
     counted = [trial for trial in search.study.trials if "interrupted" not in trial.user_attrs]
@@ -297,6 +298,7 @@ def test_rungs_of_a_dead_driver_are_gone_on_with(kill_after: int, tmp_path: Path
     assert [trial.state for trial in counted].count(TrialState.COMPLETE) == 2
     assert {trial.state for trial in counted} == {TrialState.COMPLETE, TrialState.PRUNED}
     assert len(store.records) == 12 + 3 + 1 + 1 + 1  # none twice, none more
+    assert set(store.asked) == set(store.records)  # and none left without its end
 
 
 def test_score_and_cost_are_two_aims(tmp_path: Path) -> None:

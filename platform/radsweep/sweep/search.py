@@ -27,7 +27,7 @@ from radsweep.sweep.budget import Budget
 from radsweep.sweep.pareto import cost_of
 from radsweep.sweep.slot import AT_STEP, INTERRUPTED, SCORE
 from radsweep.sweep.stopping import Stopping
-from radsweep.sweep.study import BRACKET, CONTINUES, counts, points, put_back, sampler, suggest_values
+from radsweep.sweep.study import BRACKET, CONTINUES, ENTRANT, counts, points, put_back, sampler, suggest_values
 from radsweep.training.record import CellRecord
 
 CELL, SPENT = "cell", "spent"  # user attributes: of a trial its cell's key, of the study what was spent
@@ -70,6 +70,7 @@ class Asked:
     values: dict[str, Any]
     key: str = ""
     rung: int = 0
+    entrant: int = 0  # its number in its bracket
     curve: list[tuple[int, float]] = field(default_factory=list)
 
 
@@ -106,7 +107,7 @@ class StudySearch(Searcher):
         self.live: dict[str, Asked] = {}  # by Tune's id
         self.told_to_stop: set[str] = set()
         self.twins: defaultdict[str, list[Asked]] = defaultdict(list)  # asked again while it runs, by key
-        self.paused: dict[int, Asked] = {}  # between rungs
+        self.paused: dict[int, Asked] = {}  # between rungs, by entrant
         self.ready: list[Asked] = []  # promoted
         self.first_config: Any = None
         self.count = self.repeats = 0
@@ -233,8 +234,9 @@ class StudySearch(Searcher):
         self.count += 1
         self.tried.add(_frozen(trial.params))
         if self.brackets:
-            bracket = self.brackets.enter(trial.number, trial.user_attrs.get(BRACKET))
-            trial.set_user_attr(BRACKET, bracket)
+            asked.entrant = trial.user_attrs.get(ENTRANT, trial.number)  # of equal scores the first is the best
+            trial.set_user_attr(ENTRANT, asked.entrant)
+            trial.set_user_attr(BRACKET, self.brackets.enter(asked.entrant, trial.user_attrs.get(BRACKET)))
         elif (before := trial.user_attrs.get(CONTINUES)) is not None:
             curve = self.study.get_trials(deepcopy=False)[before].intermediate_values
             self._replay(asked, tuple(sorted(curve.items())))
@@ -263,14 +265,13 @@ class StudySearch(Searcher):
 
     def _tell(self, asked: Asked, outcome: Outcome) -> None:
         """The study, how one of its trials ended; on a rung that is not the top one, it waits to be promoted."""
-        number = asked.trial.number
         if asked.key:
             self.outcomes[asked.key] = outcome
         if self.brackets and outcome.state == TrialState.COMPLETE:
             asked.trial.report(outcome.values[0], self.steps[asked.rung])
-            self.brackets.ended(number, asked.rung, outcome.values[0])
+            self.brackets.ended(asked.entrant, asked.rung, outcome.values[0])
             if asked.rung < self.brackets.top:
-                self.paused[number] = asked
+                self.paused[asked.entrant] = asked
                 self._decide()
                 return
         elif not self.brackets:
@@ -280,9 +281,9 @@ class StudySearch(Searcher):
             return
         self.study.tell(asked.trial, state=outcome.state)
         if outcome.state == TrialState.FAIL:
-            self.stopping.forget(number)
+            self.stopping.forget(asked.trial.number)
             if self.brackets:
-                self.brackets.failed(number)
+                self.brackets.failed(asked.entrant)
                 self._decide()
 
     def _decide(self) -> None:
@@ -317,11 +318,12 @@ class StudySearch(Searcher):
         curve = sorted(trial.intermediate_values.items())
         key = trial.user_attrs.get(CELL)
         if BRACKET in trial.user_attrs and self.brackets:
-            self.brackets.enter(trial.number, trial.user_attrs[BRACKET])
+            entrant = trial.user_attrs.get(ENTRANT, trial.number)
+            self.brackets.enter(entrant, trial.user_attrs[BRACKET])
             for size, score in curve:
-                self.brackets.ended(trial.number, self.steps.index(size), score)
+                self.brackets.ended(entrant, self.steps.index(size), score)
             if trial.state == TrialState.FAIL:
-                self.brackets.failed(trial.number)
+                self.brackets.failed(entrant)
             self.brackets.decide()  # nobody waits for it: all of them were told
             return
         if key is not None:

@@ -23,6 +23,7 @@ from radsweep.tracking.address import sanitise_uri
 INTERRUPTED = "interrupted"  # user attribute of a trial that waits to be asked for again
 CONTINUES = "continues"  # user attribute: number of the interrupted trial that this one goes on with
 BRACKET = "bracket"  # user attribute: with which others it competes for more pairs
+ENTRANT = "entrant"  # user attribute: its number there, that of the trial which was asked for first
 LARGEST_COUNTED = 10_000  # points of a space
 
 
@@ -72,7 +73,7 @@ def put_back(study: optuna.Study, trial: FrozenTrial) -> None:
 
 
 def _ask_again(study: optuna.Study, trial: FrozenTrial) -> None:
-    kept = {key: trial.user_attrs[key] for key in (BRACKET,) if key in trial.user_attrs}
+    kept = {key: trial.user_attrs[key] for key in (BRACKET, ENTRANT) if key in trial.user_attrs}
     study.enqueue_trial(trial.params, user_attrs=kept | {CONTINUES: trial.number})
 
 
