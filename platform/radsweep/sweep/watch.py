@@ -39,6 +39,7 @@ class Watch(Callback):
         self.select, self.total = sweep.select, total
         self.ended: dict[str, CellRecord] = {}  # by key; without trial and history, which grow with the sweep
         self.counts = {"finished": 0, "reused": 0, "stopped": 0, "failed": 0}
+        self.how: dict[str, str] = {}  # each trial ended, by key: several places of a design may share it
         self.stages: dict[str, PlannedCell] = {}  # that ended, by key
         self.adapted: defaultdict[str, float] = defaultdict(float)  # how a stage ended -> seconds
         self.started = time.monotonic()
@@ -52,10 +53,18 @@ class Watch(Callback):
         """Cells, or stages, that earlier sweeps ran; of many at once, one line is told."""
         seen = [(cell, *self._seen(cell, record)) for cell, record in found]
         self.mirror.reuse_trials(seen)
+        new: dict[str, tuple[PlannedCell, CellRecord]] = {}
         for cell, record, _ in seen:
-            self._ended(cell, record, "reused", told=len(seen) <= TOLD_EACH)
-        if len(seen) > TOLD_EACH:
-            self.console.say(f"{sum(self.counts.values()):>4}{self._of()}  reused    {len(seen)} trials, run before")
+            if cell.key not in self.how:
+                new.setdefault(cell.key, (cell, record))
+        for cell, record in new.values():
+            self._ended(cell, record, "reused", told=len(new) <= TOLD_EACH)
+        if len(new) > TOLD_EACH:
+            self.console.say(f"{len(self.how):>4}{self._of()}  reused    {len(new)} trials, run before")
+
+    def expect(self, total: int) -> None:
+        """So many trials in all, now that it is known."""
+        self.total = self.board.progress.total = total
 
     def _seen(self, cell: PlannedCell, record: CellRecord) -> tuple[CellRecord, tuple[Path, ...]]:
         """The record as the sweep may see it, where another one's trial read the test split, and files that say it."""
@@ -135,12 +144,12 @@ class Watch(Callback):
     def bar(self) -> Iterator[None]:
         """Within, a terminal shows a bar over all trials of the sweep; a log has the lines of `_end`."""
         if not self.console.terminal.is_terminal:
-            left = self.total - sum(self.counts.values())
+            left = self.total - len(self.how)
             self.console.say(f"Running {left} of {self.total} trials" if self.total else "Running trials")
             yield
             return
         with self.console.task("Trials", self.total or None) as self.advance:
-            self.advance(sum(self.counts.values()))
+            self.advance(len(self.how))
             yield
 
     def _read(self, cell: PlannedCell) -> CellRecord | None:
@@ -166,8 +175,11 @@ class Watch(Callback):
             self._ended_stage(cell, record, how)
             return
         self.ended[cell.key] = record.model_copy(update={"trial": {}, "history": ()})  # the store has them
+        if cell.key in self.how:  # the winner of a search that ran again, to read the test split
+            self.counts[self.how[cell.key]] -= 1
+        self.how[cell.key] = how
         self.counts[how] += 1
-        done = sum(self.counts.values())
+        done = len(self.how)
         score, left = record.best.get(self.select), self._seconds_left(done)
         self.board.ended(in_words(cell), self.counts, score, left)
         if told:
