@@ -95,11 +95,10 @@ def _run(
     sweep = sweep.model_copy(update={"status": "running", "data": data_card(shards.manifest), **code, **known})
     store.write_sweep(sweep)
     console.say(f"Sweep: {sweep.id}; how far it is: radsweep status --store {store.root}")
-    expected = len(cells) if cells or search is None else search.most_trials or 0
-    total = len({cell.key for cell in cells}) or expected  # an arm may be another under a second name
+    asked = search.most_trials if search else None
+    total = len({cell.key for cell in cells}) or asked or 0  # an arm may be another under a second name
     if ablation and tune:
-        expected = number_of_cells(opened.base, ablation)
-        total += expected
+        total += number_of_cells(opened.base, ablation)
     with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
         mirror.start_sweep([store.sweep_file(sweep.id)])
         watch = Watch(store, mirror, console, sweep, total, holder)
@@ -109,15 +108,15 @@ def _run(
         run = Phases(sweep, store, opened, engine, watch, console)
         status: Ending = "failed"
         try:
+            whole = True
             if ablation and tune:
-                run.tuned(ablation)
+                whole = run.tuned(ablation)
             elif storage is not None and search is not None:
-                run.search(search, storage)
-                expected = len(run.sweep.cells) + (run.sweep.ended_by == "")  # some were cut short
+                whole = run.search(search, storage)
             else:
                 run.design(cells, read_test=search is None)  # a search reads it for its winner alone
             watch.settle(run.sweep.cells)
-            status = how_it_ended(run.sweep.cells, watch.ended, expected)
+            status = how_it_ended(run.sweep.cells, watch.ended, whole)
             if status != "interrupted" and search is not None:
                 run.test_of_winner()
             if status != "interrupted" and opened.base.evaluate.against:
@@ -129,6 +128,8 @@ def _run(
             console.say(f"Interrupted{why}. What is finished is kept; `radsweep sweep {where} --resume` goes on.")
         watch.settle((*run.sweep.tuning, *run.sweep.cells))
         cost = _cost(watch, opened.preparations, opened.room, time.monotonic() - began)
+        for note in run.sweep.notes:
+            console.say(note)
         watch.board.write(at_once=True)
         ended = {"stages": watch.settle_stages(), "status": status, "ended": now(), "cost": cost}
         sweep = run.sweep.model_copy(update=ended)
