@@ -10,8 +10,10 @@ from unittest.mock import MagicMock
 import pytest
 from rich.console import Console as Terminal
 
+from radsweep.sweep.cluster import Room
 from radsweep.sweep.progress import Console
 from radsweep.sweep.store import Store
+from radsweep.sweep.time_left import TimeLeft
 from radsweep.sweep.watch import Watch
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
@@ -26,7 +28,10 @@ def said() -> io.StringIO:
 def watch(folder: Path, said: io.StringIO, total: int, **sweep: Any) -> Watch:
     plain = {"id": "mine-1", "name": "mine", "kind": "ablation", "experiment": {}, "select": SELECT, "cells": ()}
     console = Console(Terminal(file=said, width=200))
-    return Watch(Store(folder), MagicMock(), console, SweepRecord.model_validate(plain | sweep), total)
+    time_left = TimeLeft(lambda cell: Room(1, 1, 1, 0), lambda cell: cell.pairs or 1)
+    watched = Watch(Store(folder), MagicMock(), console, SweepRecord.model_validate(plain | sweep), time_left)
+    watched.expect([], more=total)
+    return watched
 
 
 def place(key: str, number: int, arm: str = "local") -> PlannedCell:
@@ -56,3 +61,13 @@ def test_a_winner_that_ran_again_is_one_trial(tmp_path: Path, said: io.StringIO)
     watched.on_trial_complete(0, [], ran)
     assert watched.counts == {"finished": 1, "reused": 0, "stopped": 0, "failed": 0}
     assert "   1 of 1" in said.getvalue().splitlines()[-1]
+
+
+def test_what_is_expected_is_what_has_not_ended_each_once(tmp_path: Path, said: io.StringIO) -> None:
+    watched = watch(tmp_path, said, 0)
+    places = [place(key, number) for number, key in enumerate("aabc")]
+    watched.expect(places)
+    watched.known([(places[0], record("a"))])
+    watched.expect([*places, place("d", 4)])  # tuning chose
+    assert (watched.total, watched.board.progress.total) == (4, 4)
+    assert watched.time_left.seconds() == 30

@@ -77,7 +77,7 @@ class Phases:
         for note in notes:
             self.console.say(note)
         cells = ablation_cells(self.opened.base, ablation, self.opened.key_of, chosen)
-        self.watch.expect(len({cell.key for cell in (*self.sweep.tuning, *cells)}))
+        self.watch.expect((*self.sweep.tuning, *cells))
         self.sweep = self.sweep.model_copy(update={"cells": tuple(cells), "notes": notes})
         self.store.write_sweep(self.sweep)
         self.console.say(f"Running what was chosen on fresh seeds: {len(cells):,} trials")
@@ -141,7 +141,7 @@ def choices(
 def without_choice(
     tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], chosen: Container[Place]
 ) -> Iterator[str]:
-    """Each arm and size that has no cells, since none of the trials that tuned it finished; and why the first did not."""
+    """Each arm and size that has no cells: none of the trials that tuned it finished, and why the first did not."""
     failed: dict[Place, list[PlannedCell]] = defaultdict(list)
     for cell in tuning:
         if (cell.arm, cell.pairs) not in chosen:
