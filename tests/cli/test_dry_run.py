@@ -12,7 +12,8 @@ import yaml
 
 from radsweep.data.phantom import write_phantom
 from radsweep.data.shards import read_manifest
-from radsweep.spec.load import load_experiment
+from radsweep.spec.load import load_experiment, trial_with
+from radsweep.spec.stage import stages_of
 from radsweep.sweep.identity import cell_key
 from radsweep.sweep.plan import cell_trial, plan
 from radsweep.sweep.store import Store
@@ -112,6 +113,47 @@ def test_stages_are_told_with_the_trials_that_share_them(run: Callable[..., Any]
     assert [(stage["name"], stage["trials"], stage["done"]) for stage in found["stages"]] == [("image", 8, False)]
 
 
+def test_a_stage_takes_what_an_earlier_one_of_another_seed_and_length_took(
+    run: Callable[..., Any], file: Path, tmp_path: Path
+) -> None:
+    changes = ("--set", "ablation.arms={baseline: {}, adapted: {adapt.image.method: simclr}}", "--set", "run.slots=1")
+    (stage,) = told(run, file, *changes)["stages"]
+    assert stage["seconds"] is None
+    experiment = load_experiment(file)
+    adapted = {"adapt.image.method": "simclr", "adapt.image.epochs": 5, "adapt.image.seed": 3}
+    spec = stages_of(trial_with(experiment.trial(), adapted))["image"].model_dump(mode="json")
+    store, fingerprint = Store(tmp_path / "store"), read_manifest(tmp_path / "shards").fingerprint
+    finished: dict[str, Any] = {"trial": spec, "status": "finished", "seconds": {"total": 20.0}}
+    store.write_stage(CellRecord(key="before", data=fingerprint, **finished))
+    store.write_stage(CellRecord(key="other", data="another data set", **finished | {"seconds": {"total": 900.0}}))
+    changes = (*changes, "--set", "adapt.image.epochs=15")
+    (stage,) = told(run, file, *changes)["stages"]
+    assert stage["seconds"] == pytest.approx(60)
+    for cell in plan(experiment, lambda trial: trial.model_dump_json())[:1]:
+        trial = cell_trial(experiment.trial(), cell).model_dump(mode="json")
+        store.write_cell(CellRecord(key="cell", trial=trial, status="finished", steps=4, seconds={"total": 0.0}))
+    found = told(run, file, *changes)
+    assert found["estimate"]["wall_seconds"] == pytest.approx(60)
+    assert found["estimate"]["sources"]["earlier runs of such stages"] == 1
+    assert not any("no earlier run" in note for note in found["notes"])
+
+
+def test_the_final_trials_of_a_tuned_ablation_are_counted_and_timed(
+    run: Callable[..., Any], file: Path, tmp_path: Path
+) -> None:
+    tune = "ablation.tune={trials: 3, space: {train.learning_rate: {loguniform: [1.0e-5, 1.0e-3]}}}"
+    changes = ("--set", tune, "--set", "ablation.pairs=[16]", "--set", "ablation.seeds=10")
+    trial = trial_with(load_experiment(file).trial(), {"data.pairs": 16}).model_dump(mode="json")
+    done = CellRecord(key="x", trial=trial, status="finished", pairs=16, steps=4, seconds={"total": 6.0})
+    Store(tmp_path / "store").write_cell(done)
+    found = told(run, file, *changes)
+    assert found["trials"] == 3 * 3 + 3 * 10
+    assert {row["arm"]: (row["tuning"], row["trials"]) for row in found["rows"]} == dict.fromkeys(ARMS, (3, 10))
+    assert found["distinct"] == 2 * 3 + 2 * 10  # two arms are one configuration
+    assert sum(found["estimate"]["sources"].values()) == 26
+    assert found["estimate"]["wall_seconds"] == pytest.approx(26 * 6)
+
+
 def test_a_data_set_on_demand_is_not_made(run: Callable[..., Any], file: Path, tmp_path: Path) -> None:
     before = everything(tmp_path)
     found = told(run, file, "--set", "data.shards=phantom:standard-300")
@@ -140,3 +182,22 @@ def test_a_search_has_no_cells_yet(run: Callable[..., Any], tmp_path: Path, file
     (tmp_path / "search.yaml").write_text(yaml.safe_dump(whole | {"search": search}))
     found = told(run, tmp_path / "search.yaml")
     assert (found["kind"], found["trials"], found["distinct"]) == ("search", 7, None)
+
+
+@pytest.mark.parametrize(
+    ("budget", "slots", "wall"),
+    [({"hours": 3}, 2, 3), ({"slot_hours": 3}, 2, 1.5), ({"hours": 1, "slot_hours": 3}, 2, 1)],
+)
+def test_a_search_without_a_number_of_trials_takes_its_budget(
+    run: Callable[..., Any], tmp_path: Path, file: Path, budget: dict[str, Any], slots: int, wall: float
+) -> None:
+    search = budget | {"space": {"train.learning_rate": {"loguniform": [1e-5, 1e-3]}}}
+    whole = {key: value for key, value in yaml.safe_load(file.read_text()).items() if key != "ablation"}
+    whole["run"] = {"slots": slots}
+    (tmp_path / "search.yaml").write_text(yaml.safe_dump(whole | {"search": search}))
+    found = told(run, tmp_path / "search.yaml")
+    assert found["trials"] is None
+    assert found["estimate"]["wall_seconds"] == pytest.approx(wall * 3600)
+    assert found["estimate"]["compute_hours"] == pytest.approx(wall * slots)
+    assert found["estimate"]["at_most"]
+    assert "Trials: as many as its hours allow" in run("sweep", tmp_path / "search.yaml", "--dry-run").out

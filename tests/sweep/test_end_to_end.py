@@ -284,6 +284,25 @@ def test_fair_tuning(phantom: Path, short_folder: Path) -> None:
     assert [cell.key for cell in again.cells] == [cell.key for cell in record.cells]
 
 
+def test_an_arm_whose_tuning_all_failed_is_left_out_and_the_sweep_ends(phantom: Path, short_folder: Path) -> None:
+    store = Store(short_folder / "left-out")
+    arms = {"baseline": {}, "local": {"objective.local.weight": 1.0}}
+    space = {"train.learning_rate": {"choice": [1e-3]}}  # two points, one trial
+    own = {"local": {"train.learning_rate": {"choice": [1e30]}}}
+    design = {"arms": arms, "seeds": 1, "tune": {"trials": 2, "space": space, "own": own}}
+    for reused in (0, 2):
+        record, _ = sweep(phantom, store.root, ablation=design)
+        assert record.status == "finished"
+        assert [cell.arm for cell in record.cells] == ["baseline"]
+        (note,) = record.notes
+        assert note.startswith("local at 40 pairs is left out: none of its 2 tuning trials finished. The first: ")
+        assert "lower train.learning_rate" in note
+        assert "local at 40 pairs is left out" in (store.report_folder(record) / "report.html").read_text()
+        progress = Progress.model_validate_json((store.sweep_folder(record.id) / PROGRESS).read_bytes())
+        assert (progress.done, progress.total) == (3, 3)
+        assert record.cost["trials_reused"] == reused
+
+
 @pytest.mark.slow
 def test_fresh_runs_what_is_there_again(phantom: Path, short_folder: Path) -> None:
     store = short_folder / "fresh"

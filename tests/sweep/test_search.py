@@ -44,6 +44,9 @@ class Store:
 
     known = ended
 
+    def begun(self, values: dict[str, Any], pairs: int | None) -> bool:
+        return self.find(values, pairs) in self.asked
+
     def config(self, key: str) -> dict[str, Any]:
         self.asked.append(key)
         return {"key": key, "values": json.loads(key)[0], "pairs": json.loads(key)[1]}
@@ -251,9 +254,9 @@ def test_values_that_exclude_one_another_fail_alone(tmp_path: Path) -> None:
 SIZES = (10, 30, 90)
 
 
-def halving(file: Path, store: Store, trials: int) -> StudySearch:
+def halving(file: Path, store: Store, trials: int | None, **more: Any) -> StudySearch:
     settings = {"scheduler": "asha", "fidelity": "pairs", "smallest": 10, "reduction": 3, "algorithm": "random"}
-    return searcher(file, store, SIZES, trials=trials, **settings)
+    return searcher(file, store, SIZES, trials=trials, **settings | more)
 
 
 def score(values: dict[str, Any], pairs: int | None) -> float:
@@ -277,8 +280,9 @@ def test_the_best_are_promoted_to_more_pairs(tmp_path: Path) -> None:
     assert ranked[0].value == pytest.approx(ranked[0].params["train.warmup"] + 0.09)
 
 
+@pytest.mark.parametrize("alike", [False, True])
 @pytest.mark.parametrize("kill_after", range(1, 17))
-def test_rungs_of_a_dead_driver_are_gone_on_with(kill_after: int, tmp_path: Path) -> None:
+def test_rungs_of_a_dead_driver_are_gone_on_with(kill_after: int, alike: bool, tmp_path: Path) -> None:
     store, ran = Store(), 0
     search = halving(tmp_path / "a.db", store, 12)  # a whole bracket, and one of three
     while isinstance(asked := search.suggest(str(ran)), dict):
@@ -286,7 +290,7 @@ def test_rungs_of_a_dead_driver_are_gone_on_with(kill_after: int, tmp_path: Path
         if ran == kill_after:
             search = halving(tmp_path / "a.db", store, 12)
             continue
-        store.finish(asked["key"], score(asked["values"], asked["pairs"]))
+        store.finish(asked["key"], 0.5 if alike else score(asked["values"], asked["pairs"]))
         search.on_trial_complete(str(ran - 1), {"done": True, "status": "finished"})
     search.close()
     counted = [trial for trial in search.study.trials if "interrupted" not in trial.user_attrs]
@@ -294,6 +298,7 @@ def test_rungs_of_a_dead_driver_are_gone_on_with(kill_after: int, tmp_path: Path
     assert [trial.state for trial in counted].count(TrialState.COMPLETE) == 2
     assert {trial.state for trial in counted} == {TrialState.COMPLETE, TrialState.PRUNED}
     assert len(store.records) == 12 + 3 + 1 + 1 + 1  # none twice, none more
+    assert set(store.asked) == set(store.records)  # and none left without its end
 
 
 def test_score_and_cost_are_two_aims(tmp_path: Path) -> None:
@@ -318,3 +323,46 @@ def test_what_was_spent_before_counts(tmp_path: Path) -> None:
     now[0] = 3700.0
     assert resumed.suggest("1") == Searcher.FINISHED  # the running one ends by itself
     assert resumed.ended_by == "search.slot_hours: 1 were spent, in 2 trials"
+
+
+def spend(search: StudySearch) -> None:
+    search.budget.held = 3600.0
+    search._keep_spent()
+
+
+def test_what_an_interruption_cut_after_the_budget_was_spent_goes_on_to_its_end(tmp_path: Path) -> None:
+    search = searcher(tmp_path / "a.db", slot_hours=1.0, trials=None)
+    cut = search.suggest("0")
+    spend(search)
+    assert search.suggest("1") == Searcher.FINISHED
+    search.close()
+    resumed = searcher(tmp_path / "a.db", search.cells, slot_hours=1.0, trials=None)  # type: ignore[arg-type]
+    assert resumed.has_more()
+    assert run(resumed, "0", 0.4) == cut
+    assert resumed.suggest("1") == Searcher.FINISHED
+    resumed.close()
+    assert states(resumed) == [TrialState.FAIL, TrialState.COMPLETE]
+    assert resumed.ended_by == "search.slot_hours: 1 were spent, in 1 trial"
+
+
+def test_a_rung_that_had_begun_goes_on_where_the_budget_is_spent_and_no_other_begins(tmp_path: Path) -> None:
+    store = Store()
+    search = halving(tmp_path / "a.db", store, None, slot_hours=1.0)
+    for n in range(9):
+        asked = search.suggest(str(n))
+        assert isinstance(asked, dict)
+        store.finish(asked["key"], score(asked["values"], asked["pairs"]))
+        search.on_trial_complete(str(n), {"done": True, "status": "finished"})
+    cut = search.suggest("cut")  # of three that were promoted
+    assert isinstance(cut, dict)
+    assert cut["pairs"] == 30
+    spend(search)
+    resumed = halving(tmp_path / "a.db", store, None, slot_hours=1.0)  # its driver was killed
+    assert resumed.suggest("0") == cut
+    store.finish(cut["key"], score(cut["values"], 30))
+    resumed.on_trial_complete("0", {"done": True, "status": "finished"})
+    assert resumed.suggest("1") == Searcher.FINISHED
+    resumed.close()
+    assert resumed.ended_by.startswith("search.slot_hours")
+    assert set(store.asked) == set(store.records)  # no cell is left without its end
+    assert not {TrialState.WAITING, TrialState.RUNNING} & set(states(resumed))

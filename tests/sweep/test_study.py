@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from radsweep.errors import InputError
 from radsweep.spec.search import Search
-from radsweep.sweep.study import counts, open_storage, open_study, points, storage_url
+from radsweep.sweep.study import INTERRUPTED, counts, open_storage, open_study, points, storage_url
 
 SPACE = {
     "objective.local.weight": {"choice": [0.0, 1.0]},
@@ -52,6 +52,19 @@ def test_what_a_dead_driver_left_running_waits_to_be_asked_again(tmp_path: Path)
     trials = open_study(search, "study", storage).trials
     assert [trial.state for trial in trials] == [TrialState.FAIL, TrialState.WAITING]
     assert not any(map(counts, trials))
+
+
+def test_a_trial_whose_driver_died_before_it_was_asked_for_again_is_asked_for_once(tmp_path: Path) -> None:
+    search, storage = Search.model_validate({"space": SPACE}), open_storage(f"sqlite:///{tmp_path}/optuna.db")
+    study = open_study(search, "study", storage)
+    trial = study.ask()
+    patience = trial.suggest_int("train.patience", 2, 4)
+    trial.set_user_attr(INTERRUPTED, True)
+    study.tell(trial, state=TrialState.FAIL)
+    for _ in range(2):
+        study = open_study(search, "study", storage)
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.WAITING]
+    assert study.ask().suggest_int("train.patience", 2, 4) == patience
 
 
 def test_optunas_dashboard_shows_the_study(tmp_path: Path) -> None:

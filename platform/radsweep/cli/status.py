@@ -93,7 +93,8 @@ def _table(found: list[tuple[SweepRecord, Progress, State]]) -> Table:
     for record, now, state in found:
         of = f" of {now.total:,}" if now.total else ""
         best = f"{now.best:.3f}  {now.best_place}" if now.best is not None else ""
-        left = duration(now.seconds_left) if state == "running" and now.seconds_left is not None else ""
+        seconds = now.seconds_left_now
+        left = duration(seconds) if state == "running" and seconds is not None else ""
         running = str(len(now.running)) if state == "running" else ""
         counts = (str(now.counts.get(how, 0) or "") for how in ("stopped", "failed"))
         table.add_row(record.id, state, f"{now.done:,}{of}", running, *counts, best, left)
@@ -115,7 +116,8 @@ def _slots(record: SweepRecord, progress: Progress) -> Table:
 
 
 def _as_json(record: SweepRecord, progress: Progress, state: State) -> dict[str, Any]:
-    now = progress.model_dump(mode="json", exclude={"holder"})
+    now = progress.model_dump(mode="json", exclude={"holder", "told"})
+    now["seconds_left"] = progress.seconds_left_now
     if state != "running":
         now |= {"running": {}, "seconds_left": None}
     return {"sweep": record.id, "state": state, "done": progress.done, **now}

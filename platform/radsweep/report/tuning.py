@@ -40,6 +40,7 @@ def tuning_notes(results: Results) -> Iterator[str]:
         "read the test split. The best value of the tuning is the best of many: it is no estimate."
     )
     ended = {place: sum(r.status == "finished" for r in tried) for place, tried in _by_place(results).items()}
+    ended = {place: finished for place, finished in ended.items() if finished}  # the sweep's notes tell of the others
     if len(set(ended.values())) > 1:
         few = min(ended, key=lambda place: ended[place])
         yield (

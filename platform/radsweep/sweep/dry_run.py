@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from radsweep.data.decode import ShardIndex, read_index
 from radsweep.data.schema import SPLITS
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
+from radsweep.spec.stage import Stage, stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.archive import open_store
-from radsweep.sweep.cluster import Room, room_in, rooms_of_arms
-from radsweep.sweep.estimate import Estimate, Expected, Paces, in_turn, total
+from radsweep.sweep.cluster import room_in, rooms_of_arms
+from radsweep.sweep.estimate import Estimate, Expected
+from radsweep.sweep.forecast import Forecast, OfArm, Say, budget, latest
 from radsweep.sweep.identity import cell_key, stage_keys
-from radsweep.sweep.plan import cell_trial, folds_of, plan
+from radsweep.sweep.plan import Place, ablation_cells, cell_trial, folds_of, plan
 from radsweep.sweep.preflight import check_experiment
 from radsweep.sweep.results import is_complete
-from radsweep.sweep.sources import place_of, source_for, training_pairs
-from radsweep.sweep.store import RECORD, Store
+from radsweep.sweep.sources import place_of, source_for
+from radsweep.sweep.stage_times import StageTimes
+from radsweep.sweep.store import Store
 from radsweep.sweep.tasks import check_tasks
-from radsweep.training.record import CellRecord, PlannedCell
+from radsweep.training.record import PlannedCell
 
 OBJECT_STORE = 0.3  # of memory: what Ray takes by itself
-MOST_RECORDS = 500  # the latest that are read for an estimate
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Row:
     pairs: int | None
     replicates: int
     trials: int  # a replicate has one for each fold
-    done: int
+    done: int  # of these and of those that tune
+    tuning: int = 0  # trials before these, that choose its settings
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Shared:
     name: str
     trials: int
     done: bool
+    seconds: float | None = None  # that it will take, where earlier runs tell
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Outlook:
     experiment: str
     kind: str
     rows: tuple[Row, ...]
-    trials: int
+    trials: int | None  # None where hours end a search
     distinct: int | None  # cells; None where a search asks for them as it goes
     done: int
     stages: tuple[Shared, ...]
@@ -99,8 +102,15 @@ def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
         experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
         base = experiment.trial()
     fingerprint = shards.manifest.fingerprint if shards is not None else ""
-    cells = plan(experiment, lambda trial: cell_key(trial, fingerprint, device))
-    read_test = experiment.search is None
+    key_of = partial(cell_key, data=fingerprint, device=device)
+    cells = plan(experiment, key_of)
+    ablation, search = experiment.ablation, experiment.search
+    tunes = ablation is not None and ablation.tune is not None
+    read_test = search is None and not tunes
+    final: list[PlannedCell] = []
+    if ablation is not None and tunes:  # as if tuning chose what each arm sets already
+        final = ablation_cells(base, ablation, key_of, {(cell.arm, cell.pairs): {} for cell in cells})
+        notes.append("What tuning chooses is not known yet: its final trials count as to run, and at their arms' pace.")
     first: dict[str, PlannedCell] = {}  # of two places of one cell the first
     for cell in cells:
         first.setdefault(cell.key, cell)
@@ -110,22 +120,35 @@ def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
         notes.append(f"{len(archived):,} trials are in the archive, and are fetched from there when the sweep starts.")
         done |= archived
     trials = {key: cell_trial(base, cell) for key, cell in first.items()}
-    stages = _stages(store, trials, fingerprint, device)
-    asked = (experiment.search.most_trials or 0) if experiment.search and not cells else 0
-    if asked:
+    last = {cell.key: (cell.arm, cell_trial(base, cell)) for cell in final}
+    arms = {key: (first[key].arm, trial) for key, trial in trials.items()}
+    stages, made_first = _stages(store, [*arms.values(), *last.values()], fingerprint, device)
+    asked = (search.most_trials or 0) if search and not cells else 0
+    if search and not cells:
         notes.append("A search asks for its trials as it goes: those that the store has already cannot be known.")
-    todo = {key: trial for key, trial in trials.items() if key not in done}
     estimated, why_not = None, "no room for a trial"
     if room is not None:
-        arms = {key: first[key].arm for key in todo}
-        what = [*todo.items(), *(("", base) for _ in range(asked))]
-        estimated, why_not = _estimate(what, arms, stages, store, shards, room, rooms, calibrate, notes, say)
+        todo = [arms[key] for key in arms if key not in done] + [("", base)] * asked
+        forecast = Forecast(store, shards, room, rooms, calibrate, notes, say)
+        phases = [todo, list(last.values())]
+        estimated, why_not = forecast.of(phases, made_first) if asked or cells else (None, "")
+        if (
+            search
+            and (most := budget(search, room))
+            and (not estimated or most[0].wall_seconds < estimated.wall_seconds)
+        ):
+            estimated, why_not = most[0], ""
+            notes.append(f"The time is the budget of {most[1]}; trials that run when it is spent end by themselves.")
+        if waiting := sum(not stage.done and stage.seconds is None for stage in stages):
+            notes.append(
+                f"Without the time of {waiting:,} adaptation stages and features: no earlier run of such tells it."
+            )
     return Outlook(
         experiment=experiment.experiment,
-        kind="ablation" if experiment.ablation else "search" if experiment.search else "train",
-        rows=_rows(cells, done),
-        trials=len(cells) or asked,
-        distinct=len(first) if cells else None,
+        kind="ablation" if ablation else "search" if search else "train",
+        rows=_rows(cells, done, final),
+        trials=len(cells) + len(final) or asked or None,
+        distinct=len(first) + len(last) if cells else None,
         done=len(done),
         stages=tuple(stages),
         slots=room.slots if room else None,
@@ -186,112 +209,38 @@ def _examples(experiment: Experiment) -> list[Trial]:
     return [trial_with(base, changes | fold) for changes in arms for fold in folds_of(base)[:1]]
 
 
-def _rows(cells: Sequence[PlannedCell], done: set[str]) -> tuple[Row, ...]:
-    places: dict[tuple[str, int | None], list[PlannedCell]] = {}
-    for cell in cells:
+def _rows(cells: Sequence[PlannedCell], done: set[str], final: Sequence[PlannedCell]) -> tuple[Row, ...]:
+    """`final`: trials of a tuned ablation, which `cells` tune."""
+    places: dict[Place, list[PlannedCell]] = {}
+    for cell in final or cells:
         places.setdefault((cell.arm, cell.pairs), []).append(cell)
+    ended = Counter((cell.arm, cell.pairs) for cell in cells if cell.key in done)
+    tuning = Counter((cell.arm, cell.pairs) for cell in cells if final)
     return tuple(
-        Row(arm, pairs, len({(c.subset_seed, c.init_seed) for c in of}), len(of), sum(c.key in done for c in of))
-        for (arm, pairs), of in places.items()
+        Row(*place, len({(c.subset_seed, c.init_seed) for c in of}), len(of), ended[place], tuning[place])
+        for place, of in places.items()
     )
 
 
-def _stages(store: Store, trials: dict[str, Trial], fingerprint: str, device: str) -> list[Shared]:
+def _stages(
+    store: Store, trials: Sequence[OfArm], fingerprint: str, device: str
+) -> tuple[list[Shared], list[tuple[str, Expected]]]:
+    """What trials share; and what of it has to be made first, where earlier runs tell how long that takes."""
     found: Counter[tuple[str, str]] = Counter()
-    for trial in trials.values():
-        found.update((key, name) for name, key in stage_keys(trial, fingerprint, device).items())
+    asking: dict[str, OfArm] = {}  # the first
+    for arm, trial in trials:
+        for name, key in stage_keys(trial, fingerprint, device).items():
+            found[key, name] += 1
+            asking.setdefault(key, (arm, trial))
     done = {key for key, _ in found if (record := store.read_stage(key)) and record.status == "finished"}
     done |= store.archived((key for key, _ in found), stages=True)
-    return [Shared(key, name, count, key in done) for (key, name), count in found.items()]
-
-
-def _estimate(
-    todo: Sequence[tuple[str, Trial]],
-    arms: dict[str, str],
-    stages: Sequence[Shared],
-    store: Store,
-    shards: ShardIndex | None,
-    room: Room,
-    rooms: dict[str, Room],
-    calibrate: bool,
-    notes: list[str],
-    say: Say,
-) -> tuple[Estimate | None, str]:
-    """And why there is none."""
-    paces = Paces(_latest(store.root / "cells"), room.device)
-    calibrated: dict[str, Expected] = {}
-    expected: dict[Room, list[Expected]] = {room: []}
-    unknown: list[str] = []
-    for key, trial in todo:
-        available = (
-            len(shards.splits["train"])
-            if shards and not trial.data.folds
-            else training_pairs(trial.data.shards, trial.data.folds)
-        )
-        found = paces.expected(trial, available)
-        if found is None and calibrate and shards is not None and not trial.data.folds:
-            found = _calibrated(trial, available, arms.get(key, ""), shards, room, calibrated, notes, say)
-        if found is None:
-            unknown.append(arms.get(key, "") or "its trials")
-        else:
-            expected.setdefault(rooms.get(arms.get(key, ""), room), []).append(found)
-    if unknown:
-        which = ", ".join(list(dict.fromkeys(unknown))[:5])
-        return None, f"no record of a trial like those of {which} is in the store; {_how(shards, calibrate, todo)}"
-    if waiting := sum(not stage.done for stage in stages):
-        notes.append(f"Without the time of adaptation stages and features that have to be made first: {waiting}.")
-    unit = "GPU hours" if room.gpus else "CPU hours"
-    parts = [total(of, each.slots, each.workers * (each.gpus or each.cpus), unit) for each, of in expected.items()]
-    return in_turn(parts), ""
-
-
-def _how(shards: ShardIndex | None, calibrate: bool, todo: Sequence[tuple[str, Trial]]) -> str:
-    if shards is None:
-        return "make the data set first (`radsweep phantom`, or one `radsweep train`), then use --calibrate"
-    if any(trial.data.folds for _, trial in todo):
-        return "folds are not calibrated: run one trial with `radsweep train`"
-    return "see the notes" if calibrate else "--calibrate trains some steps of one trial of each arm here"
-
-
-def _calibrated(
-    trial: Trial,
-    available: int,
-    arm: str,
-    shards: ShardIndex,
-    room: Room,
-    made: dict[str, Any],
-    notes: list[str],
-    say: Say,
-) -> Expected | None:
-    from radsweep.data.subsets import subset_size
-    from radsweep.sweep.calibrate import MOST_STUDIES, Calibration
-    from radsweep.training.loop import TrialFailed
-
-    pairs = subset_size(available, trial.data.pairs, trial.data.fraction)
-    name = f"{arm}/{pairs}" if arm else trial.model_dump_json()
-    studies = sum(map(len, shards.splits.values()))
-    if studies > MOST_STUDIES:
-        told = (
-            f"--calibrate decodes all studies, {MOST_STUDIES:,} at most, and there are {studies:,}: run one trial with "
-            "`radsweep train`"
-        )
-        if told not in notes:
-            notes.append(told)
-        return None
-    if name not in made:
-        calibration = made.setdefault("", Calibration(shards, room.device, say))
-        try:
-            made[name] = calibration.seconds(trial, pairs, f"{arm or 'the base trial'}, {pairs:,} pairs")
-        except TrialFailed as error:
-            notes.append(f"{arm or 'The base trial'} cannot be trained: {error}")
-            made[name] = None
-    found: Expected | None = made[name]
-    return found
-
-
-def _latest(cells: Path) -> Iterator[CellRecord]:
-    """Records of the store, the latest first."""
-    files = sorted(cells.glob(f"*/{RECORD}"), key=lambda file: -file.stat().st_mtime)
-    for file in files[:MOST_RECORDS]:
-        if (record := Store(cells.parent).read_cell(file.parent.name)) is not None:
-            yield record
+    times = StageTimes(latest(store.root / "stages") if found.keys() else (), device, fingerprint)
+    shared: list[Shared] = []
+    made_first: list[tuple[str, Expected]] = []
+    for (key, name), count in found.items():
+        arm, trial = asking[key]
+        stages: Mapping[str, Stage] = stages_of(trial)  # type: ignore[assignment]
+        expected = None if key in done else times.expected(stages[name])
+        shared.append(Shared(key, name, count, key in done, expected.seconds if expected else None))
+        made_first += [(arm, expected)] if expected else []
+    return shared, made_first

@@ -97,6 +97,11 @@ def longest(trial: Trial, pairs: int) -> int:
     return schedule_for(trial.train, len(batch_bounds(pairs, trial.train.batch_size))).ceiling
 
 
+def work(trial: Trial, available: int) -> int:
+    """What a trial's time grows with: studies that it sees in training at most."""
+    return longest(trial, subset_size(available, trial.data.pairs, trial.data.fraction)) * trial.train.batch_size
+
+
 def total(expected: Sequence[Expected], slots: int, per_slot: float, unit: str) -> Estimate:
     """Wall time where each slot that is free takes the next trial.
 

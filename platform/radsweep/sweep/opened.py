@@ -13,8 +13,9 @@ from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.sweep import cluster
+from radsweep.sweep.estimate import work
 from radsweep.sweep.identity import cell_key
-from radsweep.sweep.plan import folds_of
+from radsweep.sweep.plan import cell_trial, folds_of
 from radsweep.sweep.preflight import possible_trials
 from radsweep.sweep.progress import Console
 from radsweep.sweep.reach import check_nodes, check_room
@@ -36,6 +37,10 @@ class Opened:
 
     def room_of(self, cell: PlannedCell) -> cluster.Room:
         return self.arms.get(cell.arm, self.room)
+
+    def work_of(self, cell: PlannedCell) -> float:
+        trial = cell_trial(self.base, cell)
+        return work(trial, len(self.preparations.shards_of(trial).splits["train"]))
 
     def key_of(self, trial: Trial) -> str:
         return cell_key(trial, self.shards.manifest.fingerprint, self.room.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,28 +61,38 @@ class Phases:
         with self.watch.bar():
             self.engine.run_cells(todo, read_test, [stage for stage in stages if stage.key not in self.watch.stages])
 
-    def tuned(self, ablation: Ablation) -> None:
-        """Each arm's settings chosen on validation, then the cells that read the test split, on fresh seeds."""
+    def tuned(self, ablation: Ablation) -> bool:
+        """Each arm's settings chosen on validation, then the cells that read the test split, on fresh seeds.
+
+        Returns:
+            Whether all settings were chosen: cells may be missing of a tuning that was cut short.
+        """
         self.console.say(f"Tuning: {len(self.sweep.tuning):,} trials, none of which reads the test split")
         self.design(self.sweep.tuning, read_test=False)
         self.watch.settle(self.sweep.tuning)
         if any(cell.key not in self.watch.ended for cell in self.sweep.tuning):
-            return  # interrupted
+            return False
         chosen = choices(self.sweep.tuning, self.watch.ended, self.sweep.select)
+        notes = tuple(without_choice(self.sweep.tuning, self.watch.ended, chosen))
+        for note in notes:
+            self.console.say(note)
         cells = ablation_cells(self.opened.base, ablation, self.opened.key_of, chosen)
-        self.sweep = self.sweep.model_copy(update={"cells": tuple(cells)})
+        self.watch.expect((*self.sweep.tuning, *cells))
+        self.sweep = self.sweep.model_copy(update={"cells": tuple(cells), "notes": notes})
         self.store.write_sweep(self.sweep)
         self.console.say(f"Running what was chosen on fresh seeds: {len(cells):,} trials")
         self.design(cells, read_test=True)
+        return True
 
-    def search(self, search: Search, storage: BaseStorage) -> None:
-        """As many trials as are asked for."""
+    def search(self, search: Search, storage: BaseStorage) -> bool:
+        """As many trials as are asked for; whether it came to its end."""
         whole = any(key.startswith(SUBSETS_OR_FEATURES) for key in search.space)
         self.opened.preparations.make(possible_trials(self.opened.experiment), whole)
         with self.watch.bar():
             cells, ended_by = self.engine.run_search(search, storage)
         self.sweep = self.sweep.model_copy(update={"cells": tuple(cells), "ended_by": ended_by})
         self.console.say(f"The search ended: {ended_by}" if ended_by else "The search was cut short")
+        return bool(ended_by)
 
     def test_of_winner(self) -> None:
         """The test split, read for the winner of a search alone."""
@@ -126,3 +136,19 @@ def choices(
         if record is not None and record.status == "finished" and select in record.best:
             by_place[cell.arm, cell.pairs].append((sign * record.best[select], -cell.number, cell.tuned))
     return {place: max(found, key=lambda one: one[:2])[2] for place, found in by_place.items()}
+
+
+def without_choice(
+    tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], chosen: Container[Place]
+) -> Iterator[str]:
+    """Each arm and size that has no cells: none of the trials that tuned it finished, and why the first did not."""
+    failed: dict[Place, list[PlannedCell]] = defaultdict(list)
+    for cell in tuning:
+        if (cell.arm, cell.pairs) not in chosen:
+            failed[cell.arm, cell.pairs].append(cell)
+    for (arm, pairs), cells in failed.items():
+        size = "all" if pairs is None else f"{pairs:,}"
+        yield (
+            f"{arm} at {size} pairs is left out: none of its {len(cells):,} tuning trials finished. "
+            f"The first: {records[cells[0].key].error or 'no result'}"
+        )

@@ -29,13 +29,19 @@ class Console:
         self.terminal.print(message, markup=False)
 
     @contextmanager
-    def task(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-        """Within, the function given tells how much is done in all."""
+    def task(self, name: str, total: int | None = None, timed: bool = True) -> Iterator[Callable[[int], None]]:
+        """Within, the function given tells how much is done in all.
+
+        Args:
+            timed: a bar says how long what is left will take: its parts are alike.
+        """
         if not self.terminal.is_terminal:
             yield self._lines(name, total)
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self.terminal, transient=True) as progress:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(
+            *columns, *([TimeRemainingColumn()] if timed else []), console=self.terminal, transient=True
+        ) as progress:
             task: TaskID = progress.add_task(name, total=total)
             yield lambda done: progress.update(task, completed=done)
 

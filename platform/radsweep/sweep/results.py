@@ -35,11 +35,15 @@ def allowed(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, 
     return {key: without_test(record) if key in blind else record for key, record in records.items()}
 
 
-def how_it_ended(cells: Sequence[PlannedCell], records: Mapping[str, CellRecord], expected: int) -> Ending:
-    """Ray Tune takes Ctrl-C itself and returns as if all were done: what has no record tells."""
-    if len(cells) < expected or any(cell.key not in records for cell in cells):
+def how_it_ended(cells: Sequence[PlannedCell], records: Mapping[str, CellRecord], whole: bool) -> Ending:
+    """Ray Tune takes Ctrl-C itself and returns as if all were done: what has no record tells.
+
+    Args:
+        whole: no cell will be added any more: a search was not cut short, nor the tuning of an ablation.
+    """
+    if not whole or any(cell.key not in records for cell in cells):
         return "interrupted"
-    return "finished" if any(record.status == "finished" for record in records.values()) else "failed"
+    return "finished" if any(records[cell.key].status == "finished" for cell in cells) else "failed"
 
 
 def winner(cells: Iterable[PlannedCell], records: Mapping[str, CellRecord], select: str) -> PlannedCell | None:

@@ -18,7 +18,7 @@ from radsweep.sweep.engine import Engine
 from radsweep.sweep.locks import Lease
 from radsweep.sweep.opened import open_data
 from radsweep.sweep.phases import Phases
-from radsweep.sweep.plan import number_of_cells, plan
+from radsweep.sweep.plan import ablation_cells, plan
 from radsweep.sweep.preflight import check_experiment
 from radsweep.sweep.progress import Console
 from radsweep.sweep.questions import latest_unfinished, question_key
@@ -26,6 +26,7 @@ from radsweep.sweep.results import Ending, how_it_ended, statistics, winner
 from radsweep.sweep.sources import Preparations, data_card
 from radsweep.sweep.store import Store
 from radsweep.sweep.study import open_storage, storage_url
+from radsweep.sweep.time_left import TimeLeft
 from radsweep.sweep.watch import Watch
 from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
 from radsweep.tracking.mirror import LONGEST_END, Mirror
@@ -95,29 +96,29 @@ def _run(
     sweep = sweep.model_copy(update={"status": "running", "data": data_card(shards.manifest), **code, **known})
     store.write_sweep(sweep)
     console.say(f"Sweep: {sweep.id}; how far it is: radsweep status --store {store.root}")
-    expected = len(cells) if cells or search is None else search.most_trials or 0
-    total = len({cell.key for cell in cells}) or expected  # an arm may be another under a second name
-    if ablation and tune:
-        expected = number_of_cells(opened.base, ablation)
-        total += expected
+    asked = 0
+    if search is not None and not cells and search.fidelity == "epochs":  # of pairs, a trial is as many cells as rungs
+        asked = search.most_trials or 0
+    final = ablation_cells(opened.base, ablation, opened.key_of) if ablation and tune else []
     with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
         mirror.start_sweep([store.sweep_file(sweep.id)])
-        watch = Watch(store, mirror, console, sweep, total, holder)
+        watch = Watch(store, mirror, console, sweep, TimeLeft(opened.room_of, opened.work_of), holder)
+        watch.expect((*cells, *final), asked)  # before tuning chose, final cells stand for those of its choice
         engine = Engine(
             store, sweep, opened.base, opened.room, opened.room_of, opened.preparations, opened.key_of, watch
         )
         run = Phases(sweep, store, opened, engine, watch, console)
         status: Ending = "failed"
         try:
+            whole = True
             if ablation and tune:
-                run.tuned(ablation)
+                whole = run.tuned(ablation)
             elif storage is not None and search is not None:
-                run.search(search, storage)
-                expected = len(run.sweep.cells) + (run.sweep.ended_by == "")  # some were cut short
+                whole = run.search(search, storage)
             else:
                 run.design(cells, read_test=search is None)  # a search reads it for its winner alone
             watch.settle(run.sweep.cells)
-            status = how_it_ended(run.sweep.cells, watch.ended, expected)
+            status = how_it_ended(run.sweep.cells, watch.ended, whole)
             if status != "interrupted" and search is not None:
                 run.test_of_winner()
             if status != "interrupted" and opened.base.evaluate.against:
@@ -129,6 +130,8 @@ def _run(
             console.say(f"Interrupted{why}. What is finished is kept; `radsweep sweep {where} --resume` goes on.")
         watch.settle((*run.sweep.tuning, *run.sweep.cells))
         cost = _cost(watch, opened.preparations, opened.room, time.monotonic() - began)
+        for note in run.sweep.notes:
+            console.say(note)
         watch.board.write(at_once=True)
         ended = {"stages": watch.settle_stages(), "status": status, "ended": now(), "cost": cost}
         sweep = run.sweep.model_copy(update=ended)

@@ -27,7 +27,7 @@ from radsweep.sweep.budget import Budget
 from radsweep.sweep.pareto import cost_of
 from radsweep.sweep.slot import AT_STEP, INTERRUPTED, SCORE
 from radsweep.sweep.stopping import Stopping
-from radsweep.sweep.study import BRACKET, CONTINUES, counts, points, put_back, sampler, suggest_values
+from radsweep.sweep.study import BRACKET, CONTINUES, ENTRANT, counts, points, put_back, sampler, suggest_values
 from radsweep.training.record import CellRecord
 
 CELL, SPENT = "cell", "spent"  # user attributes: of a trial its cell's key, of the study what was spent
@@ -46,6 +46,9 @@ class Cells(Protocol):
 
     def known(self, key: str) -> CellRecord | None:
         """The same, of the last suggestion, before it takes a slot: whoever watches is told."""
+
+    def begun(self, values: dict[str, Any], pairs: int | None) -> bool:
+        """Whether a suggestion's cell was asked for before."""
 
     def config(self, key: str) -> dict[str, Any]:
         """What a slot is handed to run the last suggestion."""
@@ -67,6 +70,7 @@ class Asked:
     values: dict[str, Any]
     key: str = ""
     rung: int = 0
+    entrant: int = 0  # its number in its bracket
     curve: list[tuple[int, float]] = field(default_factory=list)
 
 
@@ -103,12 +107,14 @@ class StudySearch(Searcher):
         self.live: dict[str, Asked] = {}  # by Tune's id
         self.told_to_stop: set[str] = set()
         self.twins: defaultdict[str, list[Asked]] = defaultdict(list)  # asked again while it runs, by key
-        self.paused: dict[int, Asked] = {}  # between rungs
+        self.paused: dict[int, Asked] = {}  # between rungs, by entrant
         self.ready: list[Asked] = []  # promoted
         self.first_config: Any = None
         self.count = self.repeats = 0
         self.ended_by = ""
+        self.waiting = 0  # trials of an earlier driver that wait to be gone on with
         for trial in study.get_trials(deepcopy=False):
+            self.waiting += trial.state == TrialState.WAITING and CONTINUES in trial.user_attrs
             if counts(trial):
                 self._remember(trial)
 
@@ -201,30 +207,36 @@ class StudySearch(Searcher):
         self.live, self.twins, self.paused, self.ready = {}, defaultdict(list), {}, []
 
     def _next(self) -> Asked | None:
-        self.ended_by = self.budget.hours_spent(self.count) or self.ended_by
-        if self.budget.hours_spent(self.count):
-            return None
+        """Of what is left to ask for; where hours are spent, only of what had begun before an interruption."""
+        spent = self.budget.hours_spent(self.count)
+        self.ended_by = spent or self.ended_by
+        if self.waiting:
+            return self._ask()
         if not self.ready and not self.ended_by:
             self.ended_by = self.budget.trials_spent(self.count) or self._exhausted()
         if self.ended_by and self.brackets:
             self.brackets.close()
             self._decide()
-        if self.ready:
-            return self.ready.pop(0)
+        for asked in self.ready:
+            if not spent or self.cells.begun(asked.values, self.sizes[asked.rung]):
+                self.ready.remove(asked)
+                return asked
         return None if self.ended_by else self._ask()
 
     def _ask(self) -> Asked:
-        if self.points and self.repeats >= REPEATS:
+        if self.points and self.repeats >= REPEATS and not self.waiting:
             untried = [point for point in self.points if _frozen(point) not in self.tried]
             self.study.enqueue_trial(random.Random(f"{self.search.seed} {self.count}").choice(untried))
         self.study.sampler = sampler(self.search, self.count)
         trial = self.study.ask()
+        self.waiting -= CONTINUES in trial.user_attrs
         asked = Asked(trial, suggest_values(self.search, self.base, trial))
         self.count += 1
         self.tried.add(_frozen(trial.params))
         if self.brackets:
-            bracket = self.brackets.enter(trial.number, trial.user_attrs.get(BRACKET))
-            trial.set_user_attr(BRACKET, bracket)
+            asked.entrant = trial.user_attrs.get(ENTRANT, trial.number)  # of equal scores the first is the best
+            trial.set_user_attr(ENTRANT, asked.entrant)
+            trial.set_user_attr(BRACKET, self.brackets.enter(asked.entrant, trial.user_attrs.get(BRACKET)))
         elif (before := trial.user_attrs.get(CONTINUES)) is not None:
             curve = self.study.get_trials(deepcopy=False)[before].intermediate_values
             self._replay(asked, tuple(sorted(curve.items())))
@@ -253,14 +265,13 @@ class StudySearch(Searcher):
 
     def _tell(self, asked: Asked, outcome: Outcome) -> None:
         """The study, how one of its trials ended; on a rung that is not the top one, it waits to be promoted."""
-        number = asked.trial.number
         if asked.key:
             self.outcomes[asked.key] = outcome
         if self.brackets and outcome.state == TrialState.COMPLETE:
             asked.trial.report(outcome.values[0], self.steps[asked.rung])
-            self.brackets.ended(number, asked.rung, outcome.values[0])
+            self.brackets.ended(asked.entrant, asked.rung, outcome.values[0])
             if asked.rung < self.brackets.top:
-                self.paused[number] = asked
+                self.paused[asked.entrant] = asked
                 self._decide()
                 return
         elif not self.brackets:
@@ -270,9 +281,9 @@ class StudySearch(Searcher):
             return
         self.study.tell(asked.trial, state=outcome.state)
         if outcome.state == TrialState.FAIL:
-            self.stopping.forget(number)
+            self.stopping.forget(asked.trial.number)
             if self.brackets:
-                self.brackets.failed(number)
+                self.brackets.failed(asked.entrant)
                 self._decide()
 
     def _decide(self) -> None:
@@ -307,11 +318,12 @@ class StudySearch(Searcher):
         curve = sorted(trial.intermediate_values.items())
         key = trial.user_attrs.get(CELL)
         if BRACKET in trial.user_attrs and self.brackets:
-            self.brackets.enter(trial.number, trial.user_attrs[BRACKET])
+            entrant = trial.user_attrs.get(ENTRANT, trial.number)
+            self.brackets.enter(entrant, trial.user_attrs[BRACKET])
             for size, score in curve:
-                self.brackets.ended(trial.number, self.steps.index(size), score)
+                self.brackets.ended(entrant, self.steps.index(size), score)
             if trial.state == TrialState.FAIL:
-                self.brackets.failed(trial.number)
+                self.brackets.failed(entrant)
             self.brackets.decide()  # nobody waits for it: all of them were told
             return
         if key is not None:

@@ -52,7 +52,7 @@ class SearchedCells:
         self.by_key = {cell.key: cell for cell in cells}
 
     def find(self, values: dict[str, Any], pairs: int | None) -> str:
-        places = values if pairs is None else values | {"data.pairs": pairs}
+        places = _places(values, pairs)
         cell = planned(self.base, places, self.key_of, len(self.cells), self.arm)
         self.trial = trial_with(self.base, places)
         if cell.key not in self.by_key:
@@ -105,8 +105,15 @@ class SearchedCells:
             with suppress(OSError):  # a full disk: the next resume does it
                 self.store.write_cell(record)
 
+    def begun(self, values: dict[str, Any], pairs: int | None) -> bool:
+        return self.key_of(trial_with(self.base, _places(values, pairs))) in self.by_key
+
     def config(self, key: str) -> dict[str, Any]:
         return {"work": self.config_of(self.by_key[key], self.trial)}
+
+
+def _places(values: dict[str, Any], pairs: int | None) -> dict[str, Any]:
+    return values if pairs is None else values | {"data.pairs": pairs}
 
 
 def check_search(search: Search, pairs: int, gpus: float, where: str) -> None:

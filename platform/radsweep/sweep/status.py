@@ -41,6 +41,7 @@ class Progress(BaseModel):
     best: float | None = None  # validation score so far
     best_place: str = ""
     seconds_left: float | None = None
+    told: float = 0.0  # when that was, in seconds of the epoch
     holder: str = ""  # file with the signs of life of whoever runs the sweep's question
     driver: tuple[str, int] = ("", 0)  # host and process of this sweep's
 
@@ -48,16 +49,26 @@ class Progress(BaseModel):
     def done(self) -> int:
         return sum(self.counts.values())
 
+    @property
+    def seconds_left_now(self) -> float | None:
+        """A trial may take hours, and what is left is told when one ends."""
+        return None if self.seconds_left is None else max(0.0, self.seconds_left - (time.time() - self.told))
+
 
 class Board:
     """The driver's side: told of each trial, it writes `Progress` now and then."""
 
-    def __init__(self, folder: Path, select: str, total: int, holder: Path | None) -> None:
+    def __init__(self, folder: Path, select: str, holder: Path | None) -> None:
         """`folder`: the sweep's; `select`: the metric that says which trial is best."""
         self.file, self.sign = folder / PROGRESS, 1 if metrics.higher_is_better(select) else -1
         driver = (socket.gethostname(), os.getpid())
-        self.progress = Progress(total=total or None, holder=str(holder or ""), driver=driver)
+        self.progress = Progress(holder=str(holder or ""), driver=driver)
         self._written = -EVERY
+        self.write(at_once=True)
+
+    def expect(self, total: int) -> None:
+        """So many trials in all; 0 where their number is not known."""
+        self.progress.total = total or None
         self.write(at_once=True)
 
     def started(self, key: str, place: str) -> None:
@@ -76,7 +87,7 @@ class Board:
 
     def ended(self, place: str, counts: dict[str, int], score: float | None, seconds_left: float | None) -> None:
         now = self.progress
-        now.counts, now.seconds_left = dict(counts), seconds_left
+        now.counts, now.seconds_left, now.told = dict(counts), seconds_left, time.time()
         if score is not None and (now.best is None or self.sign * score > self.sign * now.best):
             now.best, now.best_place = score, place
         self.write()

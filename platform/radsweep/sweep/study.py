@@ -23,6 +23,7 @@ from radsweep.tracking.address import sanitise_uri
 INTERRUPTED = "interrupted"  # user attribute of a trial that waits to be asked for again
 CONTINUES = "continues"  # user attribute: number of the interrupted trial that this one goes on with
 BRACKET = "bracket"  # user attribute: with which others it competes for more pairs
+ENTRANT = "entrant"  # user attribute: its number there, that of the trial which was asked for first
 LARGEST_COUNTED = 10_000  # points of a space
 
 
@@ -56,6 +57,11 @@ def open_study(search: Search, name: str, storage: optuna.storages.BaseStorage) 
     study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         put_back(study, trial)
+    trials = study.get_trials(deepcopy=False)
+    gone_on_with = {trial.user_attrs.get(CONTINUES) for trial in trials}
+    for trial in trials:
+        if INTERRUPTED in trial.user_attrs and trial.number not in gone_on_with:  # its driver died just before
+            _ask_again(study, trial)
     return study
 
 
@@ -63,7 +69,11 @@ def put_back(study: optuna.Study, trial: FrozenTrial) -> None:
     """Tell FAIL of a trial that was cut short, and ask for its values again before any others."""
     study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
     study.tell(trial.number, state=TrialState.FAIL)
-    kept = {key: trial.user_attrs[key] for key in (BRACKET,) if key in trial.user_attrs}
+    _ask_again(study, trial)
+
+
+def _ask_again(study: optuna.Study, trial: FrozenTrial) -> None:
+    kept = {key: trial.user_attrs[key] for key in (BRACKET, ENTRANT) if key in trial.user_attrs}
     study.enqueue_trial(trial.params, user_attrs=kept | {CONTINUES: trial.number})
 
 

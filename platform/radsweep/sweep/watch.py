@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from radsweep.sweep.results import without_test
 from radsweep.sweep.slot import INTERRUPTED, lost_record
 from radsweep.sweep.status import Board, in_words
 from radsweep.sweep.store import Store
+from radsweep.sweep.time_left import TimeLeft
 from radsweep.tracking.mirror import Mirror
 from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
 from radsweep.training.task import Task
@@ -29,19 +29,25 @@ class Watch(Callback):
     """Told by Tune of every result; told by the sweep of cells that were there already."""
 
     def __init__(
-        self, store: Store, mirror: Mirror, console: Console, sweep: SweepRecord, total: int, holder: Path | None = None
+        self,
+        store: Store,
+        mirror: Mirror,
+        console: Console,
+        sweep: SweepRecord,
+        time_left: TimeLeft,
+        holder: Path | None = None,
     ) -> None:
-        """`holder`: the file with this process's signs of life; `total`: trials, 0 where hours end the sweep."""
-        self.sweep = sweep
-        self.board = Board(store.sweep_folder(sweep.id), sweep.select, total, holder)
+        """`holder`: the file with this process's signs of life."""
+        self.sweep, self.time_left = sweep, time_left
+        self.board = Board(store.sweep_folder(sweep.id), sweep.select, holder)
         self.interruption = Interruption(store.scratch_folder(sweep.id))
         self.store, self.mirror, self.console = store, mirror, console
-        self.select, self.total = sweep.select, total
+        self.select, self.total = sweep.select, 0  # of trials; 0 where their number is not known
         self.ended: dict[str, CellRecord] = {}  # by key; without trial and history, which grow with the sweep
         self.counts = {"finished": 0, "reused": 0, "stopped": 0, "failed": 0}
+        self.how: dict[str, str] = {}  # each trial ended, by key: several places of a design may share it
         self.stages: dict[str, PlannedCell] = {}  # that ended, by key
         self.adapted: defaultdict[str, float] = defaultdict(float)  # how a stage ended -> seconds
-        self.started = time.monotonic()
         self.advance: Callable[[int], None] = lambda done: None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -52,10 +58,21 @@ class Watch(Callback):
         """Cells, or stages, that earlier sweeps ran; of many at once, one line is told."""
         seen = [(cell, *self._seen(cell, record)) for cell, record in found]
         self.mirror.reuse_trials(seen)
+        new: dict[str, tuple[PlannedCell, CellRecord]] = {}
         for cell, record, _ in seen:
-            self._ended(cell, record, "reused", told=len(seen) <= TOLD_EACH)
-        if len(seen) > TOLD_EACH:
-            self.console.say(f"{sum(self.counts.values()):>4}{self._of()}  reused    {len(seen)} trials, run before")
+            if cell.key not in self.how:
+                new.setdefault(cell.key, (cell, record))
+        for cell, record in new.values():
+            self._ended(cell, record, "reused", told=len(new) <= TOLD_EACH)
+        if len(new) > TOLD_EACH:
+            self.console.say(f"{len(self.how):>4}{self._of()}  reused    {len(new)} trials, run before")
+
+    def expect(self, cells: Iterable[PlannedCell], more: int = 0) -> None:
+        """All trials of the sweep, now that they are known; `more`: that a search has yet to ask for."""
+        distinct = {cell.key: cell for cell in cells}
+        self.total = len(distinct) + more
+        self.board.expect(self.total)
+        self.time_left.expect((cell for key, cell in distinct.items() if key not in self.how), more)
 
     def _seen(self, cell: PlannedCell, record: CellRecord) -> tuple[CellRecord, tuple[Path, ...]]:
         """The record as the sweep may see it, where another one's trial read the test split, and files that say it."""
@@ -84,6 +101,7 @@ class Watch(Callback):
             spec = stage_spec(spec, cell.stage)
         self.mirror.start_trial(cell, spec)
         self.board.started(cell.key, in_words(cell))
+        self.time_left.started(cell)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -97,7 +115,7 @@ class Watch(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial.config)
-        self.board.left(cell.key)
+        self._left(cell)
         interrupted = trial.last_result.get("status") == INTERRUPTED
         record = None if interrupted else self._read(cell)
         if record is not None:  # one that a scheduler stopped writes its record a moment later: see `settle`
@@ -109,7 +127,7 @@ class Watch(Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial whose slot died too often: it is told as failed, and the others go on."""
         cell = _cell(trial.config)
-        self.board.left(cell.key)
+        self._left(cell)
         if self._read(cell) is None:
             record = lost_record(Task(**trial.config["work"]["task"]), f"its slot died {trial.num_failures} times")
             (self.store.write_stage if cell.stage else self.store.write_cell)(record)
@@ -135,13 +153,18 @@ class Watch(Callback):
     def bar(self) -> Iterator[None]:
         """Within, a terminal shows a bar over all trials of the sweep; a log has the lines of `_end`."""
         if not self.console.terminal.is_terminal:
-            left = self.total - sum(self.counts.values())
+            left = self.total - len(self.how)
             self.console.say(f"Running {left} of {self.total} trials" if self.total else "Running trials")
             yield
             return
-        with self.console.task("Trials", self.total or None) as self.advance:
-            self.advance(sum(self.counts.values()))
+        with self.console.task("Trials", self.total or None, timed=False) as self.advance:
+            self.advance(len(self.how))
             yield
+
+    def _left(self, cell: PlannedCell) -> None:
+        """A slot does not have it any more."""
+        self.board.left(cell.key)
+        self.time_left.gone(cell.key)
 
     def _read(self, cell: PlannedCell) -> CellRecord | None:
         return self.store.read_stage(cell.key) if cell.stage else self.store.read_cell(cell.key)
@@ -166,9 +189,14 @@ class Watch(Callback):
             self._ended_stage(cell, record, how)
             return
         self.ended[cell.key] = record.model_copy(update={"trial": {}, "history": ()})  # the store has them
+        if cell.key in self.how:  # the winner of a search that ran again, to read the test split
+            self.counts[self.how[cell.key]] -= 1
+        else:
+            self.time_left.ended(cell, record)
+        self.how[cell.key] = how
         self.counts[how] += 1
-        done = sum(self.counts.values())
-        score, left = record.best.get(self.select), self._seconds_left(done)
+        done = len(self.how)
+        score, left = record.best.get(self.select), self.time_left.seconds()
         self.board.ended(in_words(cell), self.counts, score, left)
         if told:
             said = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")
@@ -177,12 +205,6 @@ class Watch(Callback):
 
     def _of(self) -> str:
         return f" of {self.total}" if self.total else ""  # hours may end a search, not a number of trials
-
-    def _seconds_left(self, done: int) -> float | None:
-        run = done - self.counts["reused"]
-        if run == 0 or done >= self.total:
-            return None
-        return (time.monotonic() - self.started) / run * (self.total - done)
 
 
 def _in_time(left: float | None) -> str:

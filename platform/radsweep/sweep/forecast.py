@@ -1,0 +1,144 @@
+"""How long what a dry run has planned will take: trials, what they share, and what a search may spend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radsweep.data.decode import ShardIndex
+from radsweep.spec.search import Search
+from radsweep.spec.trial import Trial
+from radsweep.sweep.cluster import Room
+from radsweep.sweep.estimate import Estimate, Expected, Paces, in_turn, total
+from radsweep.sweep.sources import training_pairs
+from radsweep.sweep.store import RECORD, Store
+from radsweep.training.record import CellRecord
+
+if TYPE_CHECKING:
+    from radsweep.sweep.calibrate import Calibration
+
+MOST_RECORDS = 500  # the latest that are read for an estimate
+Say = Callable[[str], None]
+OfArm = tuple[str, Trial]
+
+
+@dataclass
+class Forecast:
+    """Trials on this machine, timed from the store's records or, where there are none, from a calibration."""
+
+    store: Store
+    shards: ShardIndex | None
+    room: Room
+    rooms: dict[str, Room]  # of arms
+    calibrate: bool
+    notes: list[str]
+    say: Say
+    _calibrated: dict[str, Expected | None] = field(default_factory=dict)
+    _calibrator: Calibration | None = None
+
+    def of(
+        self, phases: Sequence[Sequence[OfArm]], stages: Sequence[tuple[str, Expected]]
+    ) -> tuple[Estimate | None, str]:
+        """Of phases of trials that follow one another; and why it cannot be told.
+
+        Args:
+            stages: made before the first trials, each with the arm of one that asks for it.
+        """
+        paces = Paces(latest(self.store.root / "cells"), self.room.device)
+        unknown: list[str] = []
+        parts: list[Estimate] = []
+        for phase in phases:
+            expected: dict[Room, list[Expected]] = {}
+            for arm, stage in stages if phase is phases[0] else ():
+                expected.setdefault(self._room_of(arm), []).append(stage)
+            for arm, trial in phase:
+                if (found := self._expected(paces, arm, trial)) is None:
+                    unknown.append(arm or "its trials")
+                else:
+                    expected.setdefault(self._room_of(arm), []).append(found)
+            parts += [total(some, room.slots, per_slot(room), unit(room)) for room, some in expected.items()]
+        if unknown:
+            which = ", ".join(list(dict.fromkeys(unknown))[:5])
+            how = self._how([trial for phase in phases for _, trial in phase])
+            return None, f"no record of a trial like those of {which} is in the store; {how}"
+        return in_turn(parts or [total([], self.room.slots, per_slot(self.room), unit(self.room))]), ""
+
+    def _room_of(self, arm: str) -> Room:
+        return self.rooms.get(arm, self.room)
+
+    def _expected(self, paces: Paces, arm: str, trial: Trial) -> Expected | None:
+        shards = None if trial.data.folds else self.shards
+        available = len(shards.splits["train"]) if shards else training_pairs(trial.data.shards, trial.data.folds)
+        found = paces.expected(trial, available)
+        if found is None and self.calibrate and shards is not None:
+            found = self._calibration(trial, available, arm, shards)
+        return found
+
+    def _how(self, trials: Sequence[Trial]) -> str:
+        if self.shards is None:
+            return "make the data set first (`radsweep phantom`, or one `radsweep train`), then use --calibrate"
+        if any(trial.data.folds for trial in trials):
+            return "folds are not calibrated: run one trial with `radsweep train`"
+        return "see the notes" if self.calibrate else "--calibrate trains some steps of one trial of each arm here"
+
+    def _calibration(self, trial: Trial, available: int, arm: str, shards: ShardIndex) -> Expected | None:
+        from radsweep.data.subsets import subset_size
+        from radsweep.sweep.calibrate import MOST_STUDIES, Calibration
+        from radsweep.training.loop import TrialFailed
+
+        pairs = subset_size(available, trial.data.pairs, trial.data.fraction)
+        name = f"{arm}/{pairs}" if arm else trial.model_dump_json()
+        studies = sum(map(len, shards.splits.values()))
+        if studies > MOST_STUDIES:
+            told = (
+                f"--calibrate decodes all studies, {MOST_STUDIES:,} at most, and there are {studies:,}: run one trial "
+                "with `radsweep train`"
+            )
+            if told not in self.notes:
+                self.notes.append(told)
+            return None
+        if name not in self._calibrated:
+            self._calibrator = self._calibrator or Calibration(shards, self.room.device, self.say)
+            try:
+                what = f"{arm or 'the base trial'}, {pairs:,} pairs"
+                self._calibrated[name] = self._calibrator.seconds(trial, pairs, what)
+            except TrialFailed as error:
+                self.notes.append(f"{arm or 'The base trial'} cannot be trained: {error}")
+                self._calibrated[name] = None
+        return self._calibrated[name]
+
+
+def budget(search: Search, room: Room) -> tuple[Estimate, str] | None:
+    """The longest that its hours let a search start trials, and which of them are spent first; None without any."""
+    slot_hours = {
+        "hours": (search.hours or 0) * room.slots,
+        "slot_hours": search.slot_hours or 0,
+        "gpu_hours": (search.gpu_hours or 0) / (room.gpus * room.workers or 1),
+    }
+    given = {name: hours for name, hours in slot_hours.items() if hours}
+    if not given:
+        return None
+    first = min(given, key=lambda name: given[name])
+    hours = given[first]
+    return Estimate(hours * 3600 / room.slots, hours * per_slot(room), unit(room), True, {}), f"search.{first}"
+
+
+def per_slot(room: Room) -> float:
+    """GPUs, or CPUs where trials have none, that a slot reserves."""
+    return room.workers * (room.gpus or room.cpus)
+
+
+def unit(room: Room) -> str:
+    return "GPU hours" if room.gpus else "CPU hours"
+
+
+def latest(folder: Path) -> Iterator[CellRecord]:
+    """Records of the store's trials or stages, the latest first."""
+    files = sorted(folder.glob(f"*/{RECORD}"), key=lambda file: -file.stat().st_mtime)
+    store = Store(folder.parent)
+    read = store.read_stage if folder.name == "stages" else store.read_cell
+    for file in files[:MOST_RECORDS]:
+        if (record := read(file.parent.name)) is not None:
+            yield record

@@ -1,0 +1,85 @@
+"""How long the trials that are left will take, from what those that ended took, on the slots that they share."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+
+from radsweep.sweep.cluster import Room
+from radsweep.sweep.plan import Place
+from radsweep.training.record import CellRecord, PlannedCell
+
+ANY = ("", None)  # the place of trials that a search has yet to ask for
+
+
+class TimeLeft:
+    """Trials of one arm and size are taken to be alike; of other sizes, to take longer by their work."""
+
+    def __init__(self, room_of: Callable[[PlannedCell], Room], work_of: Callable[[PlannedCell], float]) -> None:
+        """`work_of`: what a trial's time grows with, in a unit of its own."""
+        self.room_of, self.work_of = room_of, work_of
+        self.left: Counter[Place] = Counter()  # trials
+        self.example: dict[Place, PlannedCell] = {ANY: PlannedCell(key="")}
+        self.work: dict[Place, float] = {ANY: 1.0}
+        self.ran: Counter[Place] = Counter()  # trials, of those that tell a time
+        self.took: defaultdict[Place, float] = defaultdict(float)  # seconds, all of them together
+        self.running: dict[str, tuple[Place, float]] = {}  # by key: since when
+
+    def expect(self, cells: Iterable[PlannedCell], more: int = 0) -> None:
+        """These are what is left, each once, and `more` that a search has yet to ask for."""
+        self.left = Counter({ANY: more})
+        for cell in cells:
+            place = cell.arm, cell.pairs
+            self.left[place] += 1
+            if place not in self.work:
+                self.example[place], self.work[place] = cell, self.work_of(cell)
+
+    def started(self, cell: PlannedCell) -> None:
+        if not cell.stage:
+            self.running[cell.key] = self._place(cell), time.monotonic()
+
+    def gone(self, key: str) -> None:
+        """A slot does not have it any more."""
+        self.running.pop(key, None)
+
+    def ended(self, cell: PlannedCell, record: CellRecord) -> None:
+        """In this sweep or an earlier one."""
+        place = self._place(cell)
+        self.left[place] -= self.left[place] > 0
+        if record.status != "failed" and record.seconds.get("total"):  # a failure ends early
+            self.ran[place] += 1
+            self.took[place] += record.seconds["total"]
+
+    def seconds(self) -> float | None:
+        """None while nothing tells, or where nothing is left."""
+        if not self.ran or not any(self.left.values()):
+            return None
+        now, by_room = time.monotonic(), defaultdict[Room, list[tuple[float, int]]](list)  # seconds of a trial, trials
+        each = {place: self._seconds_of(place) for place, number in self.left.items() if number}
+        waiting = self.left.copy()
+        for place, since in self.running.values():
+            if waiting[place] > 0:
+                waiting[place] -= 1
+                by_room[self.room_of(self.example[place])].append((max(0.0, each[place] - (now - since)), 1))
+        for place, number in waiting.items():
+            if number:
+                by_room[self.room_of(self.example[place])].append((each[place], number))
+        return sum(_wall(trials, room.slots) for room, trials in by_room.items())  # rooms follow one another
+
+    def _place(self, cell: PlannedCell) -> Place:
+        place = cell.arm, cell.pairs
+        return place if place in self.work else ANY
+
+    def _seconds_of(self, place: Place) -> float:
+        """Of one trial: as those of its arm and size took, else its arm's pace, else everyone's."""
+        of_arm = [other for other in self.ran if other[0] == place[0]]
+        known = [place] if place in self.ran else of_arm or list(self.ran)
+        done = sum(self.work[other] * self.ran[other] for other in known)
+        return sum(self.took[other] for other in known) / done * self.work[place]
+
+
+def _wall(trials: list[tuple[float, int]], slots: int) -> float:
+    """Of trials that share slots: none is done before the longest of them."""
+    whole = sum(seconds * number for seconds, number in trials)
+    return max(whole / slots, max(seconds for seconds, _ in trials))
