@@ -141,6 +141,7 @@ def serve_tasks(config: dict[str, Any]) -> None:
     from radsweep.sweep.cells import ready_cell
     from radsweep.sweep.stages import ready_stage
     from radsweep.training.collectives import Workers
+    from radsweep.training.device import in_one_line
     from radsweep.training.loop import Paused
 
     mailbox, store = config["mailbox"], Store(Path(config["store"]))
@@ -173,8 +174,9 @@ def serve_tasks(config: dict[str, Any]) -> None:
             said = mailbox.finished.remote(number, record.model_dump_json()) if workers.rank == 0 else None
         except Paused:
             said = mailbox.paused.remote(number) if workers.rank == 0 else None
-        except OSError as error:
-            if not no_room(error):
+        except Exception as error:
+            if not (isinstance(error, OSError) and no_room(error)):
+                ray.get(mailbox.broke.remote(number, in_one_line(error)))
                 raise
             said = mailbox.full.remote(number, f"no room left for {error.filename} ({error.strerror})")
             if workers.world > 1:  # the others wait for this one's share of a sum: the group has to end

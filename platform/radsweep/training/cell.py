@@ -16,6 +16,7 @@ from radsweep.spec.stage import Adaptation, StageName, stages_of
 from radsweep.spec.trial import Trial
 from radsweep.training.adaptation import adapt
 from radsweep.training.collectives import Workers
+from radsweep.training.device import give_back, in_one_line, is_lost
 from radsweep.training.evaluate import Frozen
 from radsweep.training.frozen import run_frozen
 from radsweep.training.loop import Paused, Stopped, TrialFailed
@@ -41,7 +42,7 @@ def run_cell(
         ready: gives the weights that towers start from, and the features of those that need not run.
 
     With several workers an error that may be one worker's own is raised instead: the others would wait for it for
-    ever, so the whole group has to start again.
+    ever, so the whole group has to start again. So is one that leaves the GPU unusable: see `is_lost`.
 
     Raises:
         Paused: told to; the checkpoint is there.
@@ -98,21 +99,27 @@ def _record(
         "versions": task.versions,
         "started": now(),
     }
+    found = _ended(what["key"], workers, device, work)
+    give_back(device)
+    return CellRecord.model_validate(known | found | {"ended": now()})
+
+
+def _ended(key: str, workers: Workers, device: torch.device, work: Callable[[], Outcome]) -> dict[str, Any]:
+    """Status and outcome, or error, of the work."""
     try:
         outcome = work()
     except Stopped:
-        return CellRecord.model_validate(known | {"status": "stopped", "ended": now()})
+        return {"status": "stopped"}
     except (TrialFailed, InputError) as error:
-        return CellRecord.model_validate(known | {"status": "failed", "error": str(error), "ended": now()})
+        return {"status": "failed", "error": str(error)}
     except Paused:
         raise
     except Exception as error:
-        if workers.world > 1 or no_room(error):  # a full disk is no trial's fault
+        if workers.world > 1 or no_room(error) or is_lost(error, device):  # no disk or GPU is a trial's fault
             raise
-        logger.exception("%s failed", what["key"])
-        line = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        return CellRecord.model_validate(known | {"status": "failed", "error": line, "ended": now()})
+        logger.exception("%s failed", key)
+        return {"status": "failed", "error": in_one_line(error)}
     fields = dict(vars(outcome))
     status = "stopped" if fields.pop("stopped") else "finished"
     fields["seconds"] = outcome.seconds | {"total": sum(outcome.seconds.values())}
-    return CellRecord.model_validate(known | fields | {"status": status, "ended": now()})
+    return fields | {"status": status}
