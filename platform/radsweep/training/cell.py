@@ -22,7 +22,7 @@ from radsweep.training.frozen import run_frozen
 from radsweep.training.loop import Paused, Stopped, TrialFailed
 from radsweep.training.outcome import Outcome
 from radsweep.training.record import CellRecord, Validation
-from radsweep.training.task import Task, now
+from radsweep.training.task import GO_ON, Task, now
 from radsweep.training.trainer import Adapted, train
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ def run_cell(
     device: torch.device,
     report: Callable[[Validation], int],
     ready: Callable[[], tuple[Adapted, Frozen]] = lambda: ({}, {}),
+    goes_on: Callable[[], int] = lambda: GO_ON,
 ) -> CellRecord:
     """The cell's record; `failed` with one line for people where the trial itself went wrong.
 
@@ -51,7 +52,8 @@ def run_cell(
 
     def trained() -> Outcome:
         trial = Trial.model_validate(task.trial)
-        options: dict[str, Any] = {"folder": Path(task.folder), "read_test": task.read_test, "report": report}
+        options: dict[str, Any] = {"folder": Path(task.folder), "read_test": task.read_test}
+        options |= {"report": report, "goes_on": goes_on}
         adapted, frozen = ready()
         return train(trial, data, workers=workers, device=device, adapted=adapted, frozen=frozen, **options)
 
@@ -67,6 +69,7 @@ def run_stage(
     device: torch.device,
     report: Callable[[Validation], int],
     adapted: Callable[[], Adapted],
+    goes_on: Callable[[], int],
 ) -> CellRecord:
     """The record of a stage of the task's trial, as that of a cell; `adapted` gives the weights it starts from."""
     trial = Trial.model_validate(task.trial)
@@ -75,7 +78,7 @@ def run_stage(
 
     def done() -> Outcome:
         if isinstance(stage, Adaptation):
-            return adapt(stage, data, report=report, **options)
+            return adapt(stage, data, report=report, goes_on=goes_on, **options)
         return run_frozen(name.removesuffix(" features"), trial, data, adapted=adapted(), **options)
 
     what = {"key": task.stages[name], "trial": stage.model_dump(mode="json")}
