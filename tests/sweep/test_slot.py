@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from ray.exceptions import ActorDiedError
 
 from radsweep.sweep.mailbox import MOST_ATTEMPTS, Mailbox
 from radsweep.sweep.slot import serve_tasks
-from radsweep.training.task import Task
+from radsweep.training.loop import Paused
+from radsweep.training.record import Validation
+from radsweep.training.task import PAUSE, Task
 
 TASK = Task("key", {}, "", "data", False, "", {}, {})
 
@@ -68,3 +71,20 @@ def test_a_trial_whose_gpu_fails_is_tried_by_new_workers_and_then_lost_with_the_
 
     said = f"its workers died {MOST_ATTEMPTS} times; the last time: AcceleratorError: CUDA error: uncorrectable ECC"
     assert asyncio.run(fourth())["lost"].startswith(said)
+
+
+def test_workers_whose_slot_died_are_told_to_pause_and_leave_no_record(served: Any) -> None:
+    box, told = Box(), []
+
+    def dead(*_: Any) -> None:
+        raise ActorDiedError
+
+    def orphaned(*asked: Any) -> None:
+        box.call = dead  # type: ignore[method-assign]
+        report, goes_on = asked[-2:]
+        told.extend([report(Validation(epoch=1, step=1, seconds=1.0, metrics={})), goes_on()])
+        raise Paused
+
+    with pytest.raises(ActorDiedError):  # and the group ends
+        served(box, orphaned)
+    assert told == [PAUSE, PAUSE]

@@ -15,6 +15,7 @@ from typing import Any
 import ray
 import ray.train
 from ray import tune
+from ray.exceptions import RayActorError
 
 from radsweep.data.folder import no_room
 from radsweep.data.prepared import PreparedData
@@ -24,7 +25,7 @@ from radsweep.sweep.interrupt import FLAG
 from radsweep.sweep.mailbox import Mailbox
 from radsweep.sweep.store import Store
 from radsweep.training.record import CellRecord, Validation
-from radsweep.training.task import Task, now
+from radsweep.training.task import PAUSE, Task, now
 
 INTERRUPTED = "interrupted"  # how a trial ended that goes on with `--resume`
 AT_STEP = "at_step"  # optimiser steps before it
@@ -160,10 +161,10 @@ def serve_tasks(config: dict[str, Any]) -> None:
             opened[task.data] = ray.get(config["data"][task.data][0]).opened(ray.get)
 
         def report(validation: Validation, number: int = number) -> int:
-            return ray.get(mailbox.validated.remote(number, validation.model_dump()))
+            return _order(mailbox.validated, number, validation.model_dump())
 
         def goes_on(number: int = number) -> int:
-            return ray.get(mailbox.goes_on.remote(number))
+            return _order(mailbox.goes_on, number)
 
         data = opened[task.data]
         try:
@@ -184,3 +185,11 @@ def serve_tasks(config: dict[str, Any]) -> None:
                 raise
         if said is not None:
             ray.get(said)
+
+
+def _order(method: Any, *values: Any) -> int:
+    """What the slot says. Where it died, its trial saves what it has: another slot goes on from there."""
+    try:
+        return int(ray.get(method.remote(*values)))
+    except RayActorError:
+        return PAUSE
