@@ -15,14 +15,19 @@ import torch
 from ray.tune.execution.tune_controller import TuneController
 
 from radsweep.data.decode import prepare_in_process, read_index
-from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial
-from radsweep.sweep.interrupt import Interruption
+from radsweep.sweep.interrupt import SAVE_WITHIN, Interruption
 from radsweep.sweep.run import run_sweep
 from radsweep.sweep.store import Store
+from radsweep.sweep.submit import STOP_WITHIN
 from radsweep.training.collectives import Workers
 from radsweep.training.trainer import train
+
+
+def no_report(folder: Path, *_: Any) -> tuple[Path, dict[str, float]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder, {}
 
 
 class Saving:
@@ -50,6 +55,7 @@ def test_tune_waits_at_its_end_for_a_slot_that_saves(tmp_path: Path) -> None:
         controller._cleanup_stopping_actors(force_all=True)
     assert (controller._actor_manager.turns, controller._actor_manager.killed) == (30, False)
     assert controller._stopping_actors == {}
+    assert float(STOP_WITHIN) - SAVE_WITHIN >= 60  # a job that is stopped has time for its report too
 
 
 @pytest.mark.usefixtures("ray_session")
@@ -68,7 +74,7 @@ def test_a_trial_terminated_within_an_epoch_goes_on_to_the_numbers_of_an_undistu
     }
 
     def run(resume: bool) -> Any:
-        return run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", write_report, resume)
+        return run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", no_report, resume)
 
     def terminate() -> None:
         wait(lambda: any(store.root.glob("cells/*/lock")))  # the trial is about to start

@@ -19,7 +19,7 @@ from radsweep.sweep.head import connected
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
-STOP_WITHIN = "300"  # seconds that `stop` gives running trials to reach a validation and save; Ray's own are 3
+STOP_WITHIN = "300"  # seconds that `stop` gives a sweep: more than its trials have to save; Ray's own are 3
 
 # What jobs/sweep.py of a checkout does
 ENTRY = """\
