@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +78,14 @@ def test_a_stage_paused_within_an_epoch_ends_with_the_weights_of_an_undisturbed_
     assert expected is not None
     assert found is not None
     assert all(torch.equal(found[key], tensor) for key, tensor in expected.items())
+
+
+def test_two_workers_pause_after_the_same_step_and_go_on_to_the_same_weights(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("paused_process.py")
+    processes = [subprocess.Popen([sys.executable, str(script), str(rank), str(tmp_path)]) for rank in range(2)]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    weights = [tmp_path / name / "checkpoint" / "model.safetensors" for name in ("undisturbed", "paused")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 class Second(Workers):

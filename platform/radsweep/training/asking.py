@@ -24,7 +24,7 @@ class Asking:
         self.left -= 1
         if self.left > 0:
             return False
-        order = self.workers.first(self.goes_on() if self.workers.rank == 0 else GO_ON)
+        order = self.workers.first(int(self.goes_on()) if self.workers.rank == 0 else GO_ON)
         step = (time.perf_counter() - self.asked) / self.every
         wanted = int(min(2 * self.every, ASK_EVERY / max(step, 1e-6)))  # the first steps say little of the next
         self.every = self.left = self.workers.first(max(1, wanted))
