@@ -46,7 +46,7 @@ class SameBatch(TrialCourse):
     batch: Batch
     steps: int
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
+    def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
         for _ in range(self.steps):
             yield self.batch
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import time
@@ -30,6 +32,18 @@ def test_a_lock_is_one_holders_until_it_lets_go(tmp_path: Path) -> None:
         first.__exit__()
         assert second.take()
         assert second.take()  # asked again by its holder
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS], ids=errno.errorcode.get)
+def test_a_file_system_without_locks_lets_everybody_write(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with Lock(tmp_path / "cell") as lock:
+        assert lock.take()
 
 
 def test_a_question_is_refused_while_another_process_lives_and_free_once_it_is_killed(tmp_path: Path) -> None:

@@ -62,3 +62,20 @@ def test_a_full_disk_ends_the_group_and_a_task_whose_workers_die_is_lost() -> No
     full, lost = asyncio.run(letters())
     assert full == {"full": "no room left for /store"}
     assert lost == {"lost": f"its workers died {MOST_ATTEMPTS} times"}
+
+
+def test_a_lost_task_names_what_its_last_group_met_first() -> None:
+    async def letter() -> Any:
+        box = Mailbox(False)
+        await box.post(0, "task")
+        for attempt in range(MOST_ATTEMPTS):
+            await box.next(-1, f"group {attempt}")
+            await box.broke(0, f"full, attempt {attempt}")
+            await box.broke(0, "connection closed by peer")
+        asked = asyncio.create_task(box.next(-1, "group"))
+        found = await box.letter(0)
+        asked.cancel()
+        return found
+
+    said = f"its workers died {MOST_ATTEMPTS} times; the last time: full, attempt {MOST_ATTEMPTS - 1}"
+    assert asyncio.run(letter()) == {"lost": said}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,25 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path: Path) 
         write_atomically(file, "new \ud800")
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("name", ["resume", "resume.old"])  # the second: of a kill between two renames
+def test_a_sweep_that_runs_all_anew_goes_on_from_no_older_checkpoint(name: str, tmp_path: Path) -> None:
+    store, began = Store(tmp_path), "2026-01-02T00:00:00.000+00:00"
+    for kind, folder in (("cell", store.cell_folder("k")), ("stage", store.stage_folder("k"))):
+        forget = getattr(store, f"forget_{kind}")
+        state = folder / name / "state.json"
+        state.parent.mkdir(parents=True)
+        state.write_text("{}")
+        day = datetime.fromisoformat(began).timestamp()
+        os.utime(state, (day + 1, day + 1))  # of this very sweep, which was interrupted
+        forget("k", began)
+        assert state.exists()
+        os.utime(state, (day - 1, day - 1))
+        forget("k")
+        assert state.exists()
+        forget("k", began)
+        assert not state.parent.exists()
 
 
 def test_a_sweep_is_found_by_name_id_or_its_beginning_the_latest_first(tmp_path: Path) -> None:

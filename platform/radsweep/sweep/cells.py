@@ -29,7 +29,7 @@ def ready_cell(
 ) -> CellRecord:
     """The record of a task's cell, written. No two groups are at one cell, of this sweep or of another.
 
-    Worker 0 asks `goes_on` while another group is at the cell.
+    Worker 0 asks `goes_on` while another group is at the cell, and between its steps.
 
     Raises:
         Paused: told to.
@@ -46,7 +46,7 @@ def ready_cell(
         if state == Turn.THERE:  # worker 0 has read it; what the others make of it nobody asks
             return store.read_cell(task.key) or CellRecord(key=task.key, trial=task.trial, status="finished")
         ready = partial(ready_stages, task, store, data, workers, device, goes_on)
-        record = run_cell(task, data, workers, device, report, ready)
+        record = run_cell(task, data, workers, device, report, ready, goes_on)
         if workers.rank == 0:
             store.write_cell(record)
         return record

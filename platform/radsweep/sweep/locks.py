@@ -17,6 +17,7 @@ from radsweep.errors import InputError
 
 BEAT = 10.0  # seconds between two signs of life
 SILENT = 60.0  # seconds after which a process on another machine counts as dead
+WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # the last: Lustre mounted without `flock`
 
 
 class Lock:
@@ -44,7 +45,7 @@ class Lock:
         except BlockingIOError:
             return False
         except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+            if error.errno not in WITHOUT_LOCKS:
                 raise  # a file system without locks: the last writer of the same numbers wins
         return True
 

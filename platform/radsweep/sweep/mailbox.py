@@ -24,6 +24,7 @@ class Mailbox:
         self.over = False
         self.pausing = False
         self.attempts = 0
+        self.why = ""  # the last attempt ended
         self.read = 0  # letters the slot has taken
         self.letters: list[Letter] = []
         self.handed: dict[str, list[tuple[int, Any]]] = {}  # by worker group, one after another
@@ -65,8 +66,10 @@ class Mailbox:
                 self.attempts += 1
                 if self.over or self.attempts <= MOST_ATTEMPTS:
                     break
-                self._deliver(Letter(lost=f"its workers died {MOST_ATTEMPTS} times"))
+                why = f"; the last time: {self.why}" if self.why else ""
+                self._deliver(Letter(lost=f"its workers died {MOST_ATTEMPTS} times{why}"))
                 finished = self.number
+            self.why = ""
             handed = (-1, None) if self.over else (self.number, self.task)
             self.handed.setdefault(group, []).append(handed)
             self.changed.notify_all()
@@ -105,6 +108,12 @@ class Mailbox:
             self.over = self.pausing = True
             if number == self.number:
                 self._deliver(Letter(full=what))
+
+    async def broke(self, number: int, why: str) -> None:
+        """From a worker: why its group has to start again; what others say then only follows from it."""
+        async with self.changed:
+            if number == self.number:
+                self.why = self.why or why
 
     async def finished(self, number: int, record: str) -> None:
         """From worker 0: the task's record."""

@@ -15,6 +15,7 @@ from typing import Any
 import ray
 import ray.train
 from ray import tune
+from ray.exceptions import RayActorError
 
 from radsweep.data.folder import no_room
 from radsweep.data.prepared import PreparedData
@@ -24,7 +25,7 @@ from radsweep.sweep.interrupt import FLAG
 from radsweep.sweep.mailbox import Mailbox
 from radsweep.sweep.store import Store
 from radsweep.training.record import CellRecord, Validation
-from radsweep.training.task import Task, now
+from radsweep.training.task import PAUSE, Task, now
 
 INTERRUPTED = "interrupted"  # how a trial ended that goes on with `--resume`
 AT_STEP = "at_step"  # optimiser steps before it
@@ -141,6 +142,7 @@ def serve_tasks(config: dict[str, Any]) -> None:
     from radsweep.sweep.cells import ready_cell
     from radsweep.sweep.stages import ready_stage
     from radsweep.training.collectives import Workers
+    from radsweep.training.device import in_one_line
     from radsweep.training.loop import Paused
 
     mailbox, store = config["mailbox"], Store(Path(config["store"]))
@@ -159,10 +161,10 @@ def serve_tasks(config: dict[str, Any]) -> None:
             opened[task.data] = ray.get(config["data"][task.data][0]).opened(ray.get)
 
         def report(validation: Validation, number: int = number) -> int:
-            return ray.get(mailbox.validated.remote(number, validation.model_dump()))
+            return _order(mailbox.validated, number, validation.model_dump())
 
         def goes_on(number: int = number) -> int:
-            return ray.get(mailbox.goes_on.remote(number))
+            return _order(mailbox.goes_on, number)
 
         data = opened[task.data]
         try:
@@ -173,8 +175,9 @@ def serve_tasks(config: dict[str, Any]) -> None:
             said = mailbox.finished.remote(number, record.model_dump_json()) if workers.rank == 0 else None
         except Paused:
             said = mailbox.paused.remote(number) if workers.rank == 0 else None
-        except OSError as error:
-            if not no_room(error):
+        except Exception as error:
+            if not (isinstance(error, OSError) and no_room(error)):
+                ray.get(mailbox.broke.remote(number, in_one_line(error)))
                 raise
             said = mailbox.full.remote(number, f"no room left for {error.filename} ({error.strerror})")
             if workers.world > 1:  # the others wait for this one's share of a sum: the group has to end
@@ -182,3 +185,11 @@ def serve_tasks(config: dict[str, Any]) -> None:
                 raise
         if said is not None:
             ray.get(said)
+
+
+def _order(method: Any, *values: Any) -> int:
+    """What the slot says. Where it died, its trial saves what it has: another slot goes on from there."""
+    try:
+        return int(ray.get(method.remote(*values)))
+    except RayActorError:
+        return PAUSE

@@ -70,7 +70,7 @@ def ready_stage(
     """The record of one of the stages of a task: found, waited for, or made here by all workers of the group.
 
     Args:
-        goes_on: worker 0 asks it while it waits.
+        goes_on: worker 0 asks it while it waits, and between steps.
     """
     key = task.stages[name]
     folder = store.stage_folder(key)
@@ -87,7 +87,7 @@ def ready_stage(
             before = task._replace(stages={tower: task.stages[tower]})  # features of an adapted tower
             return ready_stages(before, store, data, workers, device, goes_on)[0]
 
-        record = run_stage(name, task, folder, data, workers, device, report, adapted)
+        record = run_stage(name, task, folder, data, workers, device, report, adapted, goes_on)
         if workers.rank == 0 and record.status != "stopped":
             store.write_stage(record)
         workers.first(0)  # the files are there before another worker looks for them

@@ -17,6 +17,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -108,7 +110,8 @@ class Store:
         write_atomically(self.stage_folder(record.key) / RECORD, record.model_dump_json())
 
     def forget_stage(self, key: str, since: str = "") -> None:
-        """A stage that failed, or ended before `since`, runs again: it has no record until it ended once more."""
+        """A stage that failed, or ended before `since`, runs again: it has no record until it ended once more, and
+        goes on from no checkpoint older than `since`."""
         _forget(self.stage_folder(key), since)
 
     def forget_cell(self, key: str, since: str = "") -> None:
@@ -175,6 +178,12 @@ def _forget(folder: Path, since: str) -> None:
     record = _read_record(folder)
     if record is not None and (record.status != "finished" or record.ended < since):
         (folder / RECORD).unlink(missing_ok=True)
+    if since:
+        began = datetime.fromisoformat(since).timestamp()
+        for state in folder.glob("resume*/state.json"):  # beside its place too: see `checkpoint.write_folder`
+            with suppress(FileNotFoundError):  # another sweep's workers write a newer one
+                if state.stat().st_mtime < began:
+                    shutil.rmtree(state.parent, ignore_errors=True)
 
 
 def _read_record(folder: Path) -> CellRecord | None:

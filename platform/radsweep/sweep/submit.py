@@ -17,7 +17,7 @@ from radsweep.sweep.staging import stage
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
-STOP_WITHIN = "300"  # seconds that `stop` gives running trials to reach a validation and save; Ray's own are 3
+STOP_WITHIN = "300"  # seconds that `stop` gives a sweep: more than its trials have to save; Ray's own are 3
 
 
 def submit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -61,8 +62,9 @@ class StageCourse(loop.Course):
         """Of the global batch."""
         raise NotImplementedError
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        for numbers in epoch_batches(np.arange(self.studies), self.batch_size, self.settings.seed, epoch):
+    def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
+        every = epoch_batches(np.arange(self.studies), self.batch_size, self.settings.seed, epoch)
+        for numbers in islice(every, done, None):
             yield self.batch(numbers, epoch)
 
     def backward(self, batch: Batch) -> tuple[float, dict[str, float]]:
@@ -224,6 +226,7 @@ def adapt(
     device: torch.device,
     folder: Path,
     report: Callable[[Validation], int] = lambda validation: True,
+    goes_on: Callable[[], int] = lambda: True,
 ) -> Outcome:
     """Run a stage; the tower's weights are then in `folder/checkpoint`. It resumes from `folder/resume`.
 
@@ -234,7 +237,7 @@ def adapt(
     """
     course = course_of(stage, data, workers, device)
     training = loop.start(course)
-    loop.run(training, folder, report)
+    loop.run(training, folder, report, goes_on)
     if workers.rank == 0 and not course.outcome.stopped:
         with course.outcome.timed("checkpoint"):
             weights = {checkpoint.WEIGHTS: checkpoint.model_tensors(course.result)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import torch
@@ -81,9 +82,9 @@ class TrainingData:
         index = self.split.index
         self.patient_S = np.unique(index.patient_ids, return_inverse=True)[1].astype(np.int64)
 
-    def epoch(self, epoch: int, device: torch.device) -> Iterator[Batch]:
-        """Every study of the subset once."""
-        for rows, pixels_of in self._global_batches(epoch):
+    def epoch(self, epoch: int, device: torch.device, done: int = 0) -> Iterator[Batch]:
+        """Every study of the subset once, but for those of the first `done` batches."""
+        for rows, pixels_of in islice(self._global_batches(epoch), done, None):
             own = rows[self.workers.share(len(rows))]
             yield replace(
                 self._batch(own, len(rows), epoch, device, pixels_of),

@@ -16,12 +16,13 @@ from radsweep.spec.stage import Adaptation, StageName, stages_of
 from radsweep.spec.trial import Trial
 from radsweep.training.adaptation import adapt
 from radsweep.training.collectives import Workers
+from radsweep.training.device import give_back, in_one_line, is_lost
 from radsweep.training.evaluate import Frozen
 from radsweep.training.frozen import run_frozen
 from radsweep.training.loop import Paused, Stopped, TrialFailed
 from radsweep.training.outcome import Outcome
 from radsweep.training.record import CellRecord, Validation
-from radsweep.training.task import Task, now
+from radsweep.training.task import GO_ON, Task, now
 from radsweep.training.trainer import Adapted, train
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ def run_cell(
     device: torch.device,
     report: Callable[[Validation], int],
     ready: Callable[[], tuple[Adapted, Frozen]] = lambda: ({}, {}),
+    goes_on: Callable[[], int] = lambda: GO_ON,
 ) -> CellRecord:
     """The cell's record; `failed` with one line for people where the trial itself went wrong.
 
@@ -41,7 +43,7 @@ def run_cell(
         ready: gives the weights that towers start from, and the features of those that need not run.
 
     With several workers an error that may be one worker's own is raised instead: the others would wait for it for
-    ever, so the whole group has to start again.
+    ever, so the whole group has to start again. So is one that leaves the GPU unusable: see `is_lost`.
 
     Raises:
         Paused: told to; the checkpoint is there.
@@ -50,7 +52,8 @@ def run_cell(
 
     def trained() -> Outcome:
         trial = Trial.model_validate(task.trial)
-        options: dict[str, Any] = {"folder": Path(task.folder), "read_test": task.read_test, "report": report}
+        options: dict[str, Any] = {"folder": Path(task.folder), "read_test": task.read_test}
+        options |= {"report": report, "goes_on": goes_on}
         adapted, frozen = ready()
         return train(trial, data, workers=workers, device=device, adapted=adapted, frozen=frozen, **options)
 
@@ -66,6 +69,7 @@ def run_stage(
     device: torch.device,
     report: Callable[[Validation], int],
     adapted: Callable[[], Adapted],
+    goes_on: Callable[[], int],
 ) -> CellRecord:
     """The record of a stage of the task's trial, as that of a cell; `adapted` gives the weights it starts from."""
     trial = Trial.model_validate(task.trial)
@@ -74,7 +78,7 @@ def run_stage(
 
     def done() -> Outcome:
         if isinstance(stage, Adaptation):
-            return adapt(stage, data, report=report, **options)
+            return adapt(stage, data, report=report, goes_on=goes_on, **options)
         return run_frozen(name.removesuffix(" features"), trial, data, adapted=adapted(), **options)
 
     what = {"key": task.stages[name], "trial": stage.model_dump(mode="json")}
@@ -98,21 +102,27 @@ def _record(
         "versions": task.versions,
         "started": now(),
     }
+    found = _ended(what["key"], workers, device, work)
+    give_back(device)
+    return CellRecord.model_validate(known | found | {"ended": now()})
+
+
+def _ended(key: str, workers: Workers, device: torch.device, work: Callable[[], Outcome]) -> dict[str, Any]:
+    """Status and outcome, or error, of the work."""
     try:
         outcome = work()
     except Stopped:
-        return CellRecord.model_validate(known | {"status": "stopped", "ended": now()})
+        return {"status": "stopped"}
     except (TrialFailed, InputError) as error:
-        return CellRecord.model_validate(known | {"status": "failed", "error": str(error), "ended": now()})
+        return {"status": "failed", "error": str(error)}
     except Paused:
         raise
     except Exception as error:
-        if workers.world > 1 or no_room(error):  # a full disk is no trial's fault
+        if workers.world > 1 or no_room(error) or is_lost(error, device):  # no disk or GPU is a trial's fault
             raise
-        logger.exception("%s failed", what["key"])
-        line = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        return CellRecord.model_validate(known | {"status": "failed", "error": line, "ended": now()})
+        logger.exception("%s failed", key)
+        return {"status": "failed", "error": in_one_line(error)}
     fields = dict(vars(outcome))
     status = "stopped" if fields.pop("stopped") else "finished"
     fields["seconds"] = outcome.seconds | {"total": sum(outcome.seconds.values())}
-    return CellRecord.model_validate(known | fields | {"status": status, "ended": now()})
+    return fields | {"status": status}

@@ -7,6 +7,7 @@ what `evaluate` loads) once it has ended.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+logger = logging.getLogger(__name__)
 
 WEIGHTS, STATE = "model.safetensors", "state.json"
 OPTIMISER, SELECTED, AVERAGE = "optimiser.safetensors", "selected.safetensors", "average.safetensors"
@@ -37,6 +40,8 @@ def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dic
     try:
         for name, group in tensors.items():
             save_file({key: value.detach().cpu().contiguous() for key, value in group.items()}, fresh / name)
+            with open(fresh / name, "rb+") as file:
+                os.fsync(file.fileno())
         with open(fresh / STATE, "w", encoding="utf-8") as file:  # last: a folder with it is complete
             json.dump(state, file)
             file.flush()
@@ -52,14 +57,14 @@ def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dic
 
 
 def read_folder(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
-    """What `write_folder` wrote; None where nothing complete is there."""
+    """What `write_folder` wrote; None where nothing whole is there; what is damaged is told and passed over."""
     for place in (folder, _beside(folder, "new"), _beside(folder, "old")):
         if (place / STATE).exists():
             try:
                 state = json.loads((place / STATE).read_text(encoding="utf-8"))
-            except ValueError:
-                continue
-            return {file.name: load_file(file) for file in sorted(place.glob("*.safetensors"))}, state
+                return {file.name: load_file(file) for file in sorted(place.glob("*.safetensors"))}, state
+            except (ValueError, SafetensorError) as error:
+                logger.warning("%s is damaged and counts as not there: %s", place, error)
     return None
 
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from radsweep.spec.trial import Train
 from radsweep.training import checkpoint
+from radsweep.training.asking import Asking
 from radsweep.training.averaging import Average
 from radsweep.training.batches import Batch
 from radsweep.training.batchnorm import has_batch_statistics, synchronise
 from radsweep.training.collectives import Workers
 from radsweep.training.dropout import seed_by_sample
+from radsweep.training.epoch import Epoch
 from radsweep.training.optimiser import build_optimiser
 from radsweep.training.outcome import Outcome, outcome_from_json
 from radsweep.training.record import Validation
@@ -57,8 +57,8 @@ class Course(ABC):
     rate_key = "train.learning_rate"  # for messages
 
     @abstractmethod
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """This worker's share of every batch of an epoch."""
+    def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
+        """This worker's share of every batch of an epoch, without the first `done`."""
 
     @abstractmethod
     def backward(self, batch: Batch) -> tuple[float, dict[str, float]]:
@@ -85,6 +85,7 @@ class Training:
     schedule: Schedule
     average: Average | None
     selected: dict[str, Tensor] = field(default_factory=dict)  # weights of the best validation so far
+    epoch: Epoch = field(default_factory=Epoch)  # the one under way
 
     @property
     def outcome(self) -> Outcome:
@@ -114,25 +115,36 @@ def start(course: Course) -> Training:
     return Training(course, build_optimiser(learner, settings), schedule_for(settings, course.steps_per_epoch), average)
 
 
-def run(training: Training, folder: Path | None, report: Callable[[Validation], int]) -> None:
+def run(
+    training: Training,
+    folder: Path | None,
+    report: Callable[[Validation], int],
+    goes_on: Callable[[], int] = lambda: GO_ON,
+) -> None:
     """Train to the end, from `folder/resume` where there is one.
 
     Args:
         folder: where checkpoints lie; None keeps nothing.
         report: worker 0 tells it of each validation; STOP from it ends the run as stopped.
+        goes_on: worker 0 asks it every few seconds between steps.
 
     Raises:
         TrialFailed: a loss that is no number.
-        Paused: `report` said PAUSE; the checkpoint is in `folder`.
+        Paused: `report` or `goes_on` said PAUSE; the checkpoint is in `folder`.
     """
     course, outcome = training.course, training.outcome
     torch.set_num_threads(course.settings.threads)
     if folder is not None:
         resume(training, folder)
     outcome = training.outcome
+    asking = Asking(course.workers, goes_on)
     last_saved = time.perf_counter()
     while not training.finished:
-        logged = train_epoch(training)
+        try:
+            logged = train_epoch(training, asking.told_to_pause)
+        except Paused:
+            _keep(training, folder)
+            raise
         due = outcome.history[-1].step + course.every_steps if outcome.history else course.every_steps
         if outcome.steps < due and not training.finished:
             continue
@@ -140,10 +152,8 @@ def run(training: Training, folder: Path | None, report: Callable[[Validation], 
         outcome.moments["last_report"] = time.time()
         order = course.workers.first(int(report(validation)) if course.workers.rank == 0 else GO_ON)
         outcome.stopped = order == STOP
-        due_to_save = order == PAUSE or time.perf_counter() - last_saved > SAVE_EVERY
-        if folder is not None and course.workers.rank == 0 and due_to_save:
-            with outcome.timed("checkpoint"):
-                save(training, folder)
+        if order == PAUSE or time.perf_counter() - last_saved > SAVE_EVERY:
+            _keep(training, folder)
             last_saved = time.perf_counter()
         if order == PAUSE and not training.finished:
             raise Paused
@@ -151,42 +161,54 @@ def run(training: Training, folder: Path | None, report: Callable[[Validation], 
     outcome.converged = training.schedule.converged
 
 
-def train_epoch(training: Training) -> dict[str, float]:
-    """One epoch, or what the schedule leaves of it; the means of what was logged, named `train/...`."""
+def train_epoch(training: Training, told_to_pause: Callable[[], bool] = lambda: False) -> dict[str, float]:
+    """One epoch, or what is left of it, or what the schedule leaves of it; the means of what was logged.
+
+    Raises:
+        Paused: told to, between two steps; `training` holds how far the epoch is.
+    """
+    outcome, epoch = training.outcome, training.epoch
+    began = time.perf_counter()
+    try:
+        for batch in training.course.batches(outcome.epochs, epoch.batches):
+            epoch.add(batch.studies, _step(training, batch))
+            if training.finished:
+                break
+            if told_to_pause():
+                raise Paused
+    finally:
+        elapsed = time.perf_counter() - began
+        epoch.seconds += elapsed
+        outcome.seconds["training"] += elapsed
+    outcome.epochs += 1
+    training.epoch = Epoch()
+    return epoch.means()
+
+
+def _step(training: Training, batch: Batch) -> dict[str, float]:
+    """One step of the optimiser; what to log."""
     course, optimiser, outcome = training.course, training.optimiser, training.outcome
     settings = course.settings
-    logged: defaultdict[str, list[float]] = defaultdict(list)
-    began, studies = time.perf_counter(), 0
-    for batch in course.batches(outcome.epochs):
-        rate = settings.learning_rate * training.schedule.rate(outcome.steps)
-        for group in optimiser.param_groups:
-            group["lr"] = rate * group["scale"]
-        optimiser.zero_grad(set_to_none=True)
-        with mixed_precision(settings, course.device):
-            loss, values = course.backward(batch)
-        if not math.isfinite(loss):
-            raise TrialFailed(
-                f"the loss is {loss} at step {outcome.steps}: lower {course.rate_key}, or set train.precision to fp32"
-            )
-        course.workers.average_gradients(course.learner.parameters())
-        norm = nn.utils.clip_grad_norm_(course.learner.parameters(), settings.clip)
-        optimiser.step()
-        course.stepped()
-        outcome.steps += 1
-        if training.average is not None:
-            training.average.update(course.result, outcome.steps)
-        outcome.moments["last_step"] = time.time()
-        outcome.moments.setdefault("first_step", outcome.moments["last_step"])
-        studies += batch.studies
-        for name, value in {"loss": loss, "gradient_norm": float(norm), "learning_rate": rate, **values}.items():
-            logged[name].append(value)
-        if training.finished:
-            break
-    outcome.epochs += 1
-    elapsed = time.perf_counter() - began
-    outcome.seconds["training"] += elapsed
-    means = {f"train/{name}": float(np.mean(entries)) for name, entries in logged.items()}
-    return means | {"train/samples_per_second": studies / elapsed}
+    rate = settings.learning_rate * training.schedule.rate(outcome.steps)
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["scale"]
+    optimiser.zero_grad(set_to_none=True)
+    with mixed_precision(settings, course.device):
+        loss, values = course.backward(batch)
+    if not math.isfinite(loss):
+        raise TrialFailed(
+            f"the loss is {loss} at step {outcome.steps}: lower {course.rate_key}, or set train.precision to fp32"
+        )
+    course.workers.average_gradients(course.learner.parameters())
+    norm = nn.utils.clip_grad_norm_(course.learner.parameters(), settings.clip)
+    optimiser.step()
+    course.stepped()
+    outcome.steps += 1
+    if training.average is not None:
+        training.average.update(course.result, outcome.steps)
+    outcome.moments["last_step"] = time.time()
+    outcome.moments.setdefault("first_step", outcome.moments["last_step"])
+    return {"loss": loss, "gradient_norm": float(norm), "learning_rate": rate, **values}
 
 
 def validate(training: Training, logged: dict[str, float]) -> Validation:
@@ -211,6 +233,13 @@ def mixed_precision(settings: Train, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
 
 
+def _keep(training: Training, folder: Path | None) -> None:
+    """The checkpoint, by worker 0, where there is a place for it."""
+    if folder is not None and training.course.workers.rank == 0:
+        with training.outcome.timed("checkpoint"):
+            save(training, folder)
+
+
 def save(training: Training, folder: Path) -> None:
     """All that training goes on from. Random numbers have no state: they come from seed, sample and epoch."""
     tensors = {
@@ -220,7 +249,11 @@ def save(training: Training, folder: Path) -> None:
     }
     if training.average is not None:
         tensors[checkpoint.AVERAGE] = training.average.tensors
-    state = {"schedule": vars(training.schedule), "outcome": training.outcome.as_json()}
+    state = {
+        "schedule": vars(training.schedule),
+        "outcome": training.outcome.as_json(),
+        "epoch": vars(training.epoch),
+    }
     checkpoint.write_folder(folder / "resume", tensors, state)
 
 
@@ -238,5 +271,6 @@ def resume(training: Training, folder: Path) -> None:
             name: tensor.to(training.course.device) for name, tensor in tensors[checkpoint.AVERAGE].items()
         }
     training.schedule = Schedule(**state["schedule"])
+    training.epoch = Epoch(**state["epoch"])
     vars(training.outcome).update(vars(outcome_from_json(state["outcome"])))
     training.outcome.stopped = False  # it goes on now, whatever stopped it then

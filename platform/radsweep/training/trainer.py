@@ -60,8 +60,8 @@ class TrialCourse(loop.Course):
         self.embedder = Embedder(self.model, self.tokenizer, tokens, device, workers, frozen or {})
         self.steps_per_epoch = self.source.steps_per_epoch
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        return self.source.epoch(epoch, self.device)
+    def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
+        return self.source.epoch(epoch, self.device, done)
 
     def backward(self, batch: Batch) -> tuple[float, dict[str, float]]:
         return backward(self.learner, batch, self.trial.objective, self.workers, self.settings.accumulate)
@@ -90,6 +90,7 @@ def train(
     adapted: Adapted | None = None,
     frozen: Frozen | None = None,
     report: Callable[[Validation], int] = lambda validation: True,
+    goes_on: Callable[[], int] = lambda: True,
 ) -> Outcome:
     """Train, validate and select one trial.
 
@@ -99,14 +100,14 @@ def train(
         read_test: whether this trial's design lets it see the test split.
         adapted: towers that start from an adaptation stage.
         frozen: features of towers that need not run.
-        report: worker 0 tells it of each validation; False from it ends the trial as stopped.
+        report, goes_on: worker 0 tells the one of each validation, and asks the other between steps; see `loop.run`.
 
     Raises:
         TrialFailed: a loss that is no number, a subset larger than the data, settings that exclude one another.
     """
     torch.set_num_threads(trial.train.threads)
     course = TrialCourse(trial, data, workers, device, adapted, frozen)
-    loop.run(loop.start(course), folder, report)
+    loop.run(loop.start(course), folder, report, goes_on)
     measured = conclude(course, read_test)
     if folder is not None and workers.rank == 0:
         with course.outcome.timed("checkpoint"):

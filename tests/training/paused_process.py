@@ -1,0 +1,44 @@
+"""One of two workers whose trial is paused within an epoch and goes on: `paused_process.py RANK OUT`."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from synthetic import synthetic_data, synthetic_trial
+
+from radsweep.training import asking, loop
+from radsweep.training.collectives import Workers
+from radsweep.training.task import GO_ON, PAUSE
+from radsweep.training.trainer import train
+
+VALUES = {"train.batch_size": 8, "train.steps": 10, "evaluate.every_steps": 1000, "objective.neighbours.weight": 0.5}
+
+
+def main(rank: int, out: Path) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{out / 'init'}", rank=rank, world_size=2)
+    asking.ASK_EVERY = 0.0
+    trial, questions = synthetic_trial(**VALUES), itertools.count(1)
+
+    def run(name: str, pause_at: int = 0) -> None:
+        def goes_on() -> int:
+            assert rank == 0
+            return PAUSE if next(questions) == pause_at else GO_ON
+
+        device, workers = torch.device("cpu"), Workers(rank, 2)
+        train(trial, synthetic_data(), workers=workers, device=device, folder=out / name, goes_on=goes_on)
+
+    try:
+        run("paused", pause_at=6)
+        raise AssertionError("it was not paused")
+    except loop.Paused:
+        dist.barrier()  # the checkpoint is there
+    run("paused")
+    run("undisturbed")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))

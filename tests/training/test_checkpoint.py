@@ -1,0 +1,66 @@
+"""A checkpoint is trusted where it is whole: on the disk before it takes its place, passed over where it is damaged."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from synthetic import synthetic_trial
+from test_trainer import numbers, run
+
+from radsweep.training import checkpoint, loop
+from radsweep.training.task import PAUSE
+
+A = "a.safetensors"
+
+
+def write(folder: Path, step: int) -> None:
+    checkpoint.write_folder(folder, {A: {"x": torch.full((8,), float(step))}}, {"step": step})
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-4])
+
+
+def test_a_damaged_checkpoint_is_told_and_counts_as_not_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "resume"
+    write(folder, 1)
+    folder.rename(tmp_path / "resume.old")
+    write(tmp_path / "other", 2)
+    (tmp_path / "other").rename(folder)
+    cut(folder / A)
+    found = checkpoint.read_folder(folder)
+    assert found is not None
+    assert found[1] == {"step": 1}  # of the whole one beside it
+    assert f"{folder} is damaged" in caplog.text
+    cut(tmp_path / "resume.old" / A)
+    assert checkpoint.read_folder(folder) is None
+
+
+def test_a_trial_whose_checkpoint_is_damaged_starts_anew(tmp_path: Path) -> None:
+    trial = synthetic_trial()
+    with pytest.raises(loop.Paused):
+        run(trial, folder=tmp_path, report=lambda _: PAUSE)
+    cut(tmp_path / "resume" / checkpoint.OPTIMISER)
+    steps: list[int] = []
+    resumed = run(trial, folder=tmp_path, report=lambda validation: steps.append(validation.step) or True)
+    assert steps == [4, 8, 12]
+    assert numbers(resumed) == numbers(run(trial))
+
+
+def test_every_file_is_on_the_disk_before_the_folder_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: set[int] = set()
+    rename = Path.rename
+
+    def renamed(self: Path, target: Path) -> Path:
+        assert {file.stat().st_ino for file in self.iterdir()} == done
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", lambda descriptor: done.add(os.fstat(descriptor).st_ino))
+    monkeypatch.setattr(Path, "rename", renamed)
+    write(tmp_path / "resume", 1)
+    assert len(done) == 2
