@@ -24,6 +24,7 @@ class Node(NamedTuple):
 
     cpus: float
     gpus: float = 0.0
+    store: float = 0.0  # bytes of its object store
 
     def holds(self, cpus: float, gpus: float) -> int:
         """Workers that reserve so much each and fit beside one another."""
@@ -88,19 +89,19 @@ def connect() -> None:
         ) from None
 
 
-def object_store() -> float:
-    """Bytes of the cluster's object store."""
-    import ray
-
-    return float(ray.cluster_resources().get("object_store_memory", 0.0))
-
-
 def nodes() -> list[Node]:
     """Of the cluster, those that are alive; what an autoscaler may add later is not among them."""
     import ray
 
     resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return [Node(has.get("CPU", 0.0), has.get("GPU", 0.0)) for has in resources]
+    return [Node(*(has.get(name, 0.0) for name in ("CPU", "GPU", "object_store_memory"))) for has in resources]
+
+
+def object_store(nodes: Sequence[Node], run: Run) -> float:
+    """Bytes of the smallest one of nodes that may run trials: each needs all decoded images in its own."""
+    reserved = [_reserved(nodes, run, arm) for arm in ("", *run.needs)]
+    able = [node for node in nodes if any(node.holds(*each) for each in reserved)]
+    return min((node.store for node in able or nodes), default=0.0)
 
 
 def rooms(experiment: Experiment) -> tuple[Room, dict[str, Room]]:
@@ -126,12 +127,10 @@ def room_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") -> Roo
 
     Workers of a trial may lie on several nodes, each of them on one. A slot and the driver reserve nothing.
     """
-    needs, workers = run.needs.get(arm, Needs()), trial.train.workers
-    per_cpu = needs.cpus_per_worker or run.cpus_per_worker
-    standard = run.gpus_per_worker if run.gpus_per_worker is not None else float(any(node.gpus for node in nodes))
-    per_gpu = needs.gpus_per_worker or standard
+    workers = trial.train.workers
+    per_cpu, per_gpu = _reserved(nodes, run, arm)
     trials = f"a trial of {arm}" if arm else "a trial"
-    if bool(per_gpu) != bool(standard):
+    if bool(per_gpu) != bool(_reserved(nodes, run)[1]):
         raise InputError(f"run.needs.{arm}: trials of a sweep all run on GPUs, or none does; set run.gpus_per_worker")
     if workers > 1 and 0 < per_gpu < 1:
         raise InputError(
@@ -152,6 +151,13 @@ def room_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") -> Roo
     if not arm and run.slots and run.slots > fitting:
         raise InputError(f"run.slots: {run.slots} slots asked for, the cluster has room for {fitting}")
     return Room(min(run.slots or fitting, fitting), workers, per_cpu, per_gpu)
+
+
+def _reserved(nodes: Sequence[Node], run: Run, arm: str = "") -> tuple[float, float]:
+    """CPUs and GPUs of a worker."""
+    needs = run.needs.get(arm, Needs())
+    standard = run.gpus_per_worker if run.gpus_per_worker is not None else float(any(node.gpus for node in nodes))
+    return needs.cpus_per_worker or run.cpus_per_worker, needs.gpus_per_worker or standard
 
 
 def _held(nodes: Sequence[Node], cpus: float, gpus: float, streamed: bool) -> int:

@@ -21,7 +21,7 @@ from radsweep.sweep.archive import archive_place, open_store
 from radsweep.sweep.code import LIBRARIES
 from radsweep.sweep.locks import Lock
 from radsweep.sweep.preflight import check_experiment, possible_trials
-from radsweep.sweep.reach import ANSWER_WITHIN, check_nodes, check_room
+from radsweep.sweep.reach import ANSWER_WITHIN, check_nodes, settled
 from radsweep.sweep.sources import PHANTOM, check_shards, decoded_bytes, place_of
 from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.study import open_storage, storage_url
@@ -209,8 +209,7 @@ def _paths(store: Store, folders: list[tuple[str, str]], where: str) -> str:
 
 
 def _object_store(experiment: Experiment, shards: ShardIndex, where: str) -> str:
-    trials, capacity = list(possible_trials(experiment)), cluster.object_store()
-    if experiment.data.source == "cached" or experiment.data.folds:
-        check_room(trials, shards, capacity, where)
-    needed = decoded_bytes(trials, shards) / 2**30
-    return f"{capacity / 2**30:.1f} GiB, decoded images take {needed:.1f}"
+    source = settled(experiment, shards, where).data.source
+    capacity = cluster.object_store(cluster.nodes(), experiment.run) / 2**30
+    needed = decoded_bytes(list(possible_trials(experiment)), shards) / 2**30
+    return f"{capacity:.1f} GiB on each node, decoded images take {needed:.1f}: {source}"

@@ -10,8 +10,11 @@ from radsweep.data import places
 from radsweep.data.decode import ShardIndex
 from radsweep.data.shards import MANIFEST
 from radsweep.errors import InputError
+from radsweep.spec.experiment import Experiment
 from radsweep.spec.trial import Trial
-from radsweep.sweep.sources import decoded_bytes
+from radsweep.sweep import cluster
+from radsweep.sweep.preflight import possible_trials
+from radsweep.sweep.sources import decoded_bytes, source_for
 
 ANSWER_WITHIN = 120.0  # seconds, of a node; one that is just being started may take a minute
 
@@ -72,19 +75,50 @@ def _trouble(path: str) -> str:
         return str(error)
 
 
-def check_room(trials: Sequence[Trial], shards: ShardIndex, capacity: float, where: str) -> None:
+def settled(experiment: Experiment, shards: ShardIndex, where: str, began: str | None = None) -> Experiment:
+    """The experiment with its `data.source` decided: the order within an epoch, and so each number, depends on it.
+
+    Args:
+        began: source of the sweep that is resumed: what was decided then stays, or all its trials would run anew.
+
+    Raises:
+        InputError: images that have to fit the object store, and do not.
+    """
+    trials = list(possible_trials(experiment))
+    capacity = cluster.object_store(cluster.nodes(), experiment.run)
+    source: str = experiment.data.source
+    resumed = source == "auto" and began in ("cached", "streamed")
+    if source == "auto":
+        source = str(began) if resumed else source_for(trials, shards, capacity)
+    if source == "cached":
+        check_room(trials, shards, capacity, where, resumed)
+    elif any(trial.adapt.image.method != "none" for trial in trials):
+        raise InputError(
+            f"{where}: adapt.image: its images have to fit the object store, and they are streamed here; set "
+            "data.source to cached, model.image.size lower, or adapt.image.method to none"
+        )
+    return experiment.model_copy(update={"data": experiment.data.model_copy(update={"source": source})})
+
+
+def check_room(trials: Sequence[Trial], shards: ShardIndex, capacity: float, where: str, resumed: bool = False) -> None:
     """Refuse to cache more decoded images than the object store holds: Ray would move them to disk and back.
 
     Args:
-        capacity: bytes of the cluster's object store.
+        capacity: bytes of the object store of each node.
+        resumed: the sweep's images were cached before it was interrupted.
 
     Raises:
         InputError: says what is needed, what is there and what to do.
     """
     needed = decoded_bytes(trials, shards)
     if needed > capacity:
-        instead = "lower model.image.size" if trials[0].data.folds else "set data.source to streamed or auto"
+        instead = "set data.source to streamed or auto"
+        if trials[0].data.folds:
+            instead = "lower model.image.size"
+        elif resumed:
+            instead = "free memory, leave --resume out (a new sweep streams them, and its trials run anew)"
         raise InputError(
-            f"{where}: data.source: decoded images take {needed / 2**30:.1f} GiB and Ray's object store has "
-            f"{capacity / 2**30:.1f}; {instead}, or start Ray with a larger --object-store-memory"
+            f"{where}: data.source: {'the sweep began with cached images; ' if resumed else ''}decoded images take "
+            f"{needed / 2**30:.1f} GiB and Ray's object store has {capacity / 2**30:.1f}; {instead}, or start Ray with "
+            "a larger --object-store-memory"
         )
