@@ -57,7 +57,6 @@ def test_weights_that_were_trained_anew_in_their_place_are_other_weights(tmp_pat
     frozen = trial_with(trial, {"model.image.freeze": True, "augment.image": STILL, "adapt.image.method": "simclr"})
 
     def keys() -> list[str]:
-        identity._files.cache_clear()
         stages = identity.stage_keys(frozen, "data", "cpu").values()
         measured = [identity.reference_key(trial, "data", "cpu")]
         return [identity.cell_key(trial, "data", "cpu"), *(measured if key == "model.from" else stages)]
@@ -82,5 +81,4 @@ def test_where_weights_lie_does_not_count(tmp_path: Path) -> None:
     moved = trial_with(BASE, {"model.image.backbone": str(file.rename(tmp_path / "there" / file.name))})
     assert identity.cell_key(moved, "data", "cpu") == before
     other = trial_with(BASE, {"model.image.backbone": str(file)})  # not there: its name alone
-    identity._files.cache_clear()
     assert identity.cell_key(other, "data", "cpu") != before

@@ -13,7 +13,7 @@ from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.sweep import cluster
 from radsweep.sweep.cluster import Node
-from radsweep.sweep.reach import check_room, missing, settled
+from radsweep.sweep.reach import check_nodes, check_room, missing, places_of, settled
 from radsweep.sweep.sources import decoded_bytes
 
 
@@ -37,6 +37,51 @@ def test_a_node_says_what_it_does_not_see(tmp_path: Path) -> None:
     (path, why), *rest = missing([str(tmp_path), str(tmp_path / "manifest.json")]).items()
     assert (path, rest) == (str(tmp_path / "manifest.json"), [])
     assert "that all nodes share" in why
+
+
+def test_all_that_any_trial_reads_is_looked_for_on_each_node(tmp_path: Path) -> None:
+    models = [tmp_path / name for name in ("image", "text", "whole", "public")]
+    for folder in models:
+        folder.mkdir()
+    image, text, whole, public = map(str, models)
+    asked = experiment(
+        Path("s3://bucket/cxr"),
+        model={"image": {"backbone": image}},
+        evaluate={"sets": ["s3://bucket/set"], "tasks": ["zero_shot"], "against": [public, "hub/model"]}
+        | {"zero_shot": {"prompts": "/p.yaml"}},
+        search={
+            "space": {
+                "model.text.backbone": {"choice": ["tiny-bert", "hub/model", text]},
+                "augment.text.words": {"choice": ["english", "/w.yaml"]},
+                "augment.text.swap": {"uniform": [0, 1]},
+            }
+        },
+    )
+    named = {path: key for path, (key, _) in places_of(asked, "/data").items()}
+    assert named == {
+        "/data/manifest.json": "data.shards",
+        "s3://bucket/set/manifest.json": "evaluate.sets",
+        "/p.yaml": "evaluate.zero_shot.prompts",
+        "/w.yaml": "augment.text.words",
+        public: "evaluate.against",
+        image: "model.image.backbone",
+        text: "model.text.backbone",
+    }
+    arms = {"whole": {"model.from": whole}, "words": {"augment.text.words": "/w.yaml", "augment.text.swap": 0.1}}
+    compared = experiment(tmp_path, ablation={"arms": arms})
+    assert {path: key for path, (key, _) in places_of(compared).items()} == {
+        whole: "model.from",
+        "/w.yaml": "augment.text.words",
+    }
+    unread = {"text": {"words": "/w.yaml"}}
+    assert places_of(experiment(tmp_path, augment=unread, evaluate={"zero_shot": {"prompts": "/p.yaml"}})) == {}
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_single_node_is_looked_at_too(tmp_path: Path) -> None:
+    check_nodes(tmp_path, {str(tmp_path): ("data.shards", "here")}, "a.yaml")
+    with pytest.raises(InputError, match=r"a.yaml: model.from: there is no /nowhere"):
+        check_nodes(tmp_path, {"/nowhere": ("model.from", "/nowhere")}, "a.yaml")
 
 
 @pytest.fixture

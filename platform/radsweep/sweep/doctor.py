@@ -8,7 +8,7 @@ import platform
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from radsweep.sweep.archive import archive_place, open_store
 from radsweep.sweep.code import LIBRARIES
 from radsweep.sweep.locks import Lock
 from radsweep.sweep.preflight import check_experiment, possible_trials
-from radsweep.sweep.reach import ANSWER_WITHIN, check_nodes, settled
+from radsweep.sweep.reach import ANSWER_WITHIN, check_nodes, places_of, settled
 from radsweep.sweep.sources import PHANTOM, check_shards, decoded_bytes, place_of
 from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.study import open_storage, storage_url
@@ -65,9 +65,9 @@ def examine(experiment: Experiment, where: str) -> Iterator[Finding]:
         yield joined
         yield _found("resources", lambda: _resources(experiment), "add nodes, or lower what `run` and `train` ask for")
         yield _found("versions", _versions, "install the same versions on all nodes: constraints.txt pins them")
-        folders = [("data.shards", one.folder) for one in shards]
-        folders += [("evaluate.sets", folder) for folder in experiment.evaluate.sets]
-        yield _found("paths", lambda: _paths(store, folders, where), "mount it on every node, at the same path")
+        yield _found(
+            "paths", lambda: _paths(experiment, store, shards, where), "mount it on every node, at the same path"
+        )
         if shards:
             remedy = "start Ray with a larger --object-store-memory"
             yield _found("object store", lambda: _object_store(experiment, shards[0], where), remedy)
@@ -203,9 +203,10 @@ def _versions() -> str:
     return f"the same on {len(nodes)} nodes: " + ", ".join(f"{name} {own[name]}" for name in ("python", "torch", "ray"))
 
 
-def _paths(store: Store, folders: list[tuple[str, str]], where: str) -> str:
-    check_nodes(store.root, folders, where)
-    return "every node sees the store" + (" and the data" if folders else "")
+def _paths(experiment: Experiment, store: Store, shards: Sequence[ShardIndex], where: str) -> str:
+    named = places_of(experiment, shards[0].folder if shards else None)
+    check_nodes(store.root, named, where)
+    return ", ".join(["every node sees the store", *sorted({key for key, _ in named.values()})])
 
 
 def _object_store(experiment: Experiment, shards: ShardIndex, where: str) -> str:

@@ -45,7 +45,6 @@ def _weighed(spec: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-@cache
 def _files(weights: str) -> str | list[tuple[str, int, int]]:
     """Name, bytes and time of each, so that gigabytes need not be read; of what is not there its name."""
     place = Path(weights)

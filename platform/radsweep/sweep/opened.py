@@ -16,7 +16,7 @@ from radsweep.sweep.identity import cell_key
 from radsweep.sweep.plan import folds_of
 from radsweep.sweep.preflight import possible_trials
 from radsweep.sweep.progress import Console
-from radsweep.sweep.reach import check_nodes, settled
+from radsweep.sweep.reach import check_nodes, places_of, settled
 from radsweep.sweep.searched import check_search
 from radsweep.sweep.sources import Preparations, check_shards, check_sizes, dataset_folder
 from radsweep.sweep.store import Store
@@ -62,8 +62,7 @@ def open_data(
         )
     experiment = settled(experiment, shards, where, previous.experiment["data"].get("source") if previous else None)
     base = experiment.trial()
-    sets = [("evaluate.sets", folder) for folder in base.evaluate.sets]
-    check_nodes(store.root, [("data.shards", shards.folder), *sets], where)
+    check_nodes(store.root, places_of(experiment, shards.folder), where)
     for values in folds_of(base):
         check_tasks(
             base.evaluate,
