@@ -56,23 +56,46 @@ def open_data(
     shards = read_index(dataset_folder(base.data.shards, store, console), () if base.data.folds else SPLITS)
     check_shards(shards)
     preparations = Preparations(shards, store, console)
-    if base.data.folds:  # what the manifest could not tell
-        check_sizes(
-            possible_trials(experiment), where, lambda trial: len(preparations.shards_of(trial).splits["train"])
-        )
+    check_folds(experiment, preparations, where)
     experiment = settled(experiment, shards, where, previous.experiment["data"].get("source") if previous else None)
-    base = experiment.trial()
     check_nodes(store.root, places_of(experiment, shards.folder), where)
+    check_evaluation(experiment, preparations, where)
+    room, rooms = check_rooms(experiment, shards, where)
+    return Opened(experiment, experiment.trial(), shards, preparations, room, rooms)
+
+
+def check_folds(experiment: Experiment, preparations: Preparations, where: str) -> None:
+    """Refuse more pairs than a fold's training split has, which the manifest could not tell.
+
+    Raises:
+        InputError: names the file and the key.
+    """
+    if experiment.data.folds:
+        trials = possible_trials(experiment)
+        check_sizes(trials, where, lambda trial: len(preparations.shards_of(trial).splits["train"]))
+
+
+def check_evaluation(experiment: Experiment, preparations: Preparations, where: str) -> None:
+    """Refuse tasks that the data, any fold of them or a further set cannot serve; `data.source` is decided.
+
+    Raises:
+        InputError: as `check_tasks`.
+    """
+    base = experiment.trial()
+    streamed = base.data.source == "streamed"
     for values in folds_of(base):
-        check_tasks(
-            base.evaluate,
-            preparations.shards_of(trial_with(base, values)),
-            "test",
-            base.data.source == "streamed",
-            where,
-        )
+        check_tasks(base.evaluate, preparations.shards_of(trial_with(base, values)), "test", streamed, where)
+
+
+def check_rooms(experiment: Experiment, shards: ShardIndex, where: str) -> tuple[cluster.Room, dict[str, cluster.Room]]:
+    """As `cluster.rooms`, and whether a search fits in what is there; `data.source` is decided.
+
+    Raises:
+        InputError: what can never be had.
+    """
     room, rooms = cluster.rooms(experiment)
     if experiment.search is not None:
-        pairs = subset_size(len(shards.splits["train"]), base.data.pairs, base.data.fraction)
+        data = experiment.data
+        pairs = subset_size(len(shards.splits["train"]), data.pairs, data.fraction)
         check_search(experiment.search, pairs, room.gpus, where)
-    return Opened(experiment, base, shards, preparations, room, rooms)
+    return room, rooms
