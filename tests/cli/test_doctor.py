@@ -113,6 +113,13 @@ def test_what_the_data_cannot_serve(examined: Callable[..., Any], tmp_path: Path
     assert "zero_shot needs labels" in missing["evaluation"]["told"]
 
 
+def test_weights_that_are_not_there(examined: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    missing = examined(f"model.text={{backbone: {tmp_path}, weights: pretrained}}")
+    assert list(missing) == ["weights"]
+    assert f"model.text.backbone: {tmp_path} has no weights" in missing["weights"]["told"]
+
+
 def test_streamed_images_where_cached_ones_are_needed(examined: Callable[..., Any]) -> None:
     adapted = examined("data.source=streamed", "adapt.image.method=simclr")
     assert list(adapted) == ["object store"]

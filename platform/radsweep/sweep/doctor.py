@@ -26,6 +26,7 @@ from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.study import open_storage, storage_url
 from radsweep.sweep.tasks import read_sets
 from radsweep.sweep.tokens import find_token
+from radsweep.sweep.weights import check_weights
 from radsweep.tracking.address import sanitise_uri, tracking_uri
 from radsweep.tracking.answers import experiments_at
 
@@ -50,6 +51,7 @@ def examine(experiment: Experiment, where: str) -> Iterator[Finding]:
     """
     store = Store(store_folder(experiment.run.store))
     yield _found("experiment", lambda: _experiment(experiment, where), "put it right in the experiment file")
+    yield _found("weights", lambda: _weights(experiment), "fetch them, or name a folder that has them")
     yield _found("store", lambda: _store(store, where), "free space there, or set run.store to another folder")
     if archive_place(experiment.run) is not None:
         yield _found("archive", lambda: _archive(experiment, where), "see docs/cluster.md")
@@ -101,6 +103,12 @@ def _found(what: str, look: Callable[[], str], remedy: str) -> Finding:
 def _experiment(experiment: Experiment, where: str) -> str:
     check_experiment(experiment, where)
     return f"{experiment.experiment}, {where}"
+
+
+def _weights(experiment: Experiment) -> str:
+    models = [trial.model for trial in possible_trials(experiment)]
+    names = check_weights(models, experiment.evaluate.against)
+    return f"there: {', '.join(names)}" if names else "none that are looked for by a hub id or in a folder"
 
 
 def _store(store: Store, where: str) -> str:
