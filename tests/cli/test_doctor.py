@@ -93,3 +93,40 @@ def test_a_node_with_another_version(examined: Callable[..., Any], monkeypatch: 
     missing = examined()
     assert list(missing) == ["versions"]
     assert f"has pyarrow {own('pyarrow')}, here 9.9.9" in missing["versions"]["told"]
+
+
+def test_what_the_data_cannot_serve(examined: Callable[..., Any], tmp_path: Path, phantom: Path) -> None:
+    zero_shot, nowhere = "evaluate.tasks=[zero_shot]", tmp_path / "nowhere.yaml"
+    missing = examined(zero_shot, f"evaluate.sets=[{nowhere}]")
+    assert list(missing) == ["further sets", "paths"]
+    assert f"evaluate.sets: there is no {nowhere}" in missing["paths"]["told"]
+    missing = examined(zero_shot, f"evaluate.zero_shot.prompts={nowhere}")
+    assert list(missing) == ["paths", "evaluation"]
+    assert f"evaluate.zero_shot.prompts: there is no {nowhere}" in missing["paths"]["told"]
+    assert "two data sets have one name" in examined(zero_shot, f"evaluate.sets=[{phantom}]")["evaluation"]["told"]
+    unlabelled = tmp_path / "unlabelled"
+    shutil.copytree(phantom, unlabelled)
+    manifest = json.loads((unlabelled / "manifest.json").read_text())
+    (unlabelled / "manifest.json").write_text(json.dumps(manifest | {"labels": []}))
+    missing = examined(zero_shot, f"data.shards={unlabelled}")
+    assert list(missing) == ["evaluation"]
+    assert "zero_shot needs labels" in missing["evaluation"]["told"]
+
+
+def test_weights_that_are_not_there(examined: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    missing = examined(f"model.text={{backbone: {tmp_path}, weights: pretrained}}")
+    assert list(missing) == ["weights"]
+    assert f"model.text.backbone: {tmp_path} has no weights" in missing["weights"]["told"]
+
+
+def test_streamed_images_where_cached_ones_are_needed(examined: Callable[..., Any]) -> None:
+    adapted = examined("data.source=streamed", "adapt.image.method=simclr")
+    assert list(adapted) == ["object store"]
+    assert "adapt.image: its images have to fit" in adapted["object store"]["told"]
+    probed = examined("data.source=streamed", "evaluate.tasks=[linear_probe]")
+    assert "they are streamed here" in probed["evaluation"]["told"]
+
+
+def test_more_pairs_than_a_fold_has(examined: Callable[..., Any]) -> None:
+    assert "3 folds" in examined("data.folds=3", "data.pairs=159")["data"]["told"]

@@ -10,8 +10,8 @@ from torchvision import models
 
 from radsweep.errors import InputError
 from radsweep.models.configs import IMAGE_CLASSES, TEXT_CLASSES
-from radsweep.models.names import TORCHVISION
 from radsweep.models.sources import check_model, check_vit
+from radsweep.spec.places import TORCHVISION
 from radsweep.spec.trial import ImageTower, Model, TextTower
 
 

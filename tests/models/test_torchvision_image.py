@@ -15,8 +15,8 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from radsweep.errors import InputError
 from radsweep.models.image import build_image_tower
-from radsweep.models.names import TORCHVISION
 from radsweep.models.torchvision_image import ConvNextTower, VitTower, _load
+from radsweep.spec.places import TORCHVISION
 from radsweep.spec.trial import ImageTower
 
 Check = Callable[[torch.nn.Module, Tensor], None]

@@ -159,6 +159,45 @@ def test_a_changed_line_changes_what_depends_on_it(
     assert {name for name in new if new[name] != old[name]} == changed
 
 
+def test_how_patients_are_dealt_counts_where_there_are_folds(copy: Path) -> None:
+    folds = {"data.folds": 3, "model.image.freeze": True, "adapt.text.method": "mlm"} | LIT
+
+    def found() -> tuple[list[str], list[str]]:
+        code.fingerprint.cache_clear()
+        code._read.cache_clear()
+        plain, folded = (trial_with(BASE, changes) for changes in (folds | {"data.folds": None}, folds))
+        return tuple([code.trial_code(one), *map(code.stage_code, stages_of(one).values())] for one in (plain, folded))  # type: ignore[return-value]
+
+    plain, folded = found()
+    dealing = copy / "data" / "folds.py"
+    dealing.write_text(dealing.read_text() + "X = 1\n")
+    plain_now, folded_now = found()
+    assert plain_now == plain
+    assert len(folded) == 3
+    assert not set(folded_now) & set(folded)
+
+
+@pytest.mark.parametrize(
+    ("library", "users"),
+    [("pillow", {"plain", "lora", "neighbours"}), ("peft", {"lora"}), ("faiss-cpu", {"neighbours"})],
+)
+def test_another_version_of_a_library_counts_where_it_is_used(
+    library: str, users: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = {"plain": {}, "lora": {"model.text.lora": 2}, "neighbours": {"objective.neighbours.weight": 1}}
+
+    def found() -> dict[str, str]:
+        code.fingerprint.cache_clear()
+        return {name: code.trial_code(trial_with(BASE, changes)) for name, changes in trials.items()}
+
+    old, versions = found(), code.versions() | {library: "0"}
+    monkeypatch.setattr(code, "versions", lambda: versions)
+    new = found()
+    code.fingerprint.cache_clear()
+    assert {name for name in trials if new[name] != old[name]} == users
+
+
 def test_every_named_file_exists() -> None:
     named = {*code.switched(BASE), *code.TRIAL, *code.ADAPTATION, *code.FEATURES, *code.SETTINGS, *code.OF_LEARNING}
+    named |= {*code.DEALT}
     assert [file for file in named if not (code.PACKAGE / file).exists()] == []

@@ -21,7 +21,9 @@ from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial
 from radsweep.spec.tune import Tune
+from radsweep.sweep import cluster
 from radsweep.sweep.run import run_sweep
+from radsweep.sweep.sources import decoded_bytes
 from radsweep.sweep.status import PROGRESS, Progress
 from radsweep.sweep.store import Store
 from radsweep.tracking.address import tracking_uri
@@ -166,6 +168,17 @@ def test_finished_cells_are_never_run_again(ablation: Any, phantom: Path) -> Non
     assert (again.cost["trials_reused"], again.cost["trials_run"]) == (12, 4)
     assert {cell.key for cell in first.cells} < set(cells)
     assert {cell.arm for cell in again.cells if cells[cell.key].sweep == again.id} == {"both"}
+
+
+def test_a_resumed_sweep_runs_nothing_anew_on_a_machine_with_less_memory_to_spare(
+    ablation: Any, phantom: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, record, _ = ablation
+    room = 1.5 * decoded_bytes([parse_experiment(record.experiment, "test.yaml").trial()], read_index(phantom))
+    less = [node._replace(store=room) for node in cluster.nodes()]
+    monkeypatch.setattr(cluster, "nodes", lambda: less)
+    resumed, _ = sweep(phantom, store, resume=True, ablation={"arms": ARMS, "pairs": [20, 40], "seeds": 2})
+    assert (resumed.id, resumed.cost["trials_run"]) == (record.id, 0)
 
 
 def test_two_workers_in_a_slot_give_the_numbers_of_one(phantom: Path, short_folder: Path) -> None:

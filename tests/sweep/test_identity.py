@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import pytest
 
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Data, Trial
 from radsweep.sweep import identity
 
 BASE = Trial(data=Data(shards="here", pairs=10))
+STILL = {"crop": [1, 1], "affine": 0, "brightness": 0, "contrast": 0, "noise": 0}
 
 
 def test_every_setting_data_and_device_change_the_key() -> None:
@@ -42,3 +46,39 @@ def test_public_models_beside_a_trial_do_not_change_it(tmp_path: Path) -> None:
     beside = trial_with(BASE, {"evaluate.against": ["some/model"]})
     assert identity.cell_key(beside, "data", "cpu") == identity.cell_key(BASE, "data", "cpu")
     assert identity.reference_key(BASE, "data", "cpu") != identity.cell_key(BASE, "data", "cpu")
+
+
+@pytest.mark.parametrize("key", ["model.image.backbone", "model.text.backbone", "model.from"])
+def test_weights_that_were_trained_anew_in_their_place_are_other_weights(tmp_path: Path, key: str) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"old")
+    trial = trial_with(BASE, {key: str(folder)})
+    frozen = trial_with(trial, {"model.image.freeze": True, "augment.image": STILL, "adapt.image.method": "simclr"})
+
+    def keys() -> list[str]:
+        stages = identity.stage_keys(frozen, "data", "cpu").values()
+        measured = [identity.reference_key(trial, "data", "cpu")]
+        return [identity.cell_key(trial, "data", "cpu"), *(measured if key == "model.from" else stages)]
+
+    old = keys()
+    (folder / ".cache").write_text("of a hub's client")
+    assert keys() == old
+    (folder / "model.safetensors").write_bytes(b"new")
+    os.utime(folder / "model.safetensors", ns=(1, 1))  # of the same size: its time alone tells
+    if key == "model.text.backbone":
+        assert keys()[1:] == old[1:], "stages of the image tower"
+        old = old[:1]
+    assert not set(keys()) & set(old)
+
+
+def test_where_weights_lie_does_not_count(tmp_path: Path) -> None:
+    file = tmp_path / "resnet18-mine.pth"
+    file.write_bytes(b"weights")
+    trial = trial_with(BASE, {"model.image.backbone": str(file)})
+    before = identity.cell_key(trial, "data", "cpu")
+    (tmp_path / "there").mkdir()
+    moved = trial_with(BASE, {"model.image.backbone": str(file.rename(tmp_path / "there" / file.name))})
+    assert identity.cell_key(moved, "data", "cpu") == before
+    other = trial_with(BASE, {"model.image.backbone": str(file)})  # not there: its name alone
+    assert identity.cell_key(other, "data", "cpu") != before

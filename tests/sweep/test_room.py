@@ -9,31 +9,52 @@ from radsweep.errors import InputError
 from radsweep.spec.experiment import Run
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Data, Trial
-from radsweep.sweep.cluster import Room, room_in
+from radsweep.sweep.cluster import Node, Room, nodes, room_in
 
 TRIAL = Trial(data=Data(shards="none"))
 TWO = trial_with(TRIAL, {"train.workers": 2})
+STREAMED = trial_with(TRIAL, {"data.source": "streamed"})
 
 
 @pytest.mark.parametrize(
-    ("cpus", "gpus", "run", "trial", "arm", "expected"),
+    ("nodes", "run", "trial", "arm", "expected"),
     [
-        (8, 0, {}, TRIAL, "", Room(8, 1, 1, 0)),
-        (8, 0, {"cpus_per_worker": 3}, TRIAL, "", Room(2, 1, 3, 0)),
-        (8, 2, {}, TRIAL, "", Room(2, 1, 1, 1)),
-        (8, 2, {"gpus_per_worker": 0.25}, TRIAL, "", Room(8, 1, 1, 0.25)),
-        (16, 2, {"gpus_per_worker": 0.3}, TRIAL, "", Room(6, 1, 1, 0.3)),
-        (16, 2, {"gpus_per_worker": 0.4}, TRIAL, "", Room(4, 1, 1, 0.4)),
-        (16, 4, {}, TWO, "", Room(2, 2, 1, 1)),
-        (8, 2, {"gpus_per_worker": 0}, TRIAL, "", Room(8, 1, 1, 0)),
-        (16, 4, {"gpus_per_worker": 0.25, "needs": {"big": {"gpus_per_worker": 1}}}, TWO, "big", Room(2, 2, 1, 1)),
-        (16, 4, {"gpus_per_worker": 0.25, "needs": {"big": {"gpus_per_worker": 1}}}, TRIAL, "", Room(16, 1, 1, 0.25)),
-        (16, 0, {"slots": 8, "needs": {"big": {"cpus_per_worker": 4}}}, TRIAL, "big", Room(4, 1, 4, 0)),
-        (16, 0, {"slots": 3, "needs": {"big": {"cpus_per_worker": 4}}}, TRIAL, "big", Room(3, 1, 4, 0)),
+        ([Node(8, 0)], {}, TRIAL, "", Room(8, 1, 1, 0)),
+        ([Node(8, 0)], {"cpus_per_worker": 3}, TRIAL, "", Room(2, 1, 3, 0)),
+        ([Node(8, 2)], {}, TRIAL, "", Room(2, 1, 1, 1)),
+        ([Node(8, 2)], {"gpus_per_worker": 0.25}, TRIAL, "", Room(8, 1, 1, 0.25)),
+        ([Node(16, 2)], {"gpus_per_worker": 0.3}, TRIAL, "", Room(6, 1, 1, 0.3)),
+        ([Node(16, 2)], {"gpus_per_worker": 0.4}, TRIAL, "", Room(4, 1, 1, 0.4)),
+        ([Node(16, 4)], {}, TWO, "", Room(2, 2, 1, 1)),
+        ([Node(8, 2)], {"gpus_per_worker": 0}, TRIAL, "", Room(8, 1, 1, 0)),
+        (
+            [Node(16, 4)],
+            {"gpus_per_worker": 0.25, "needs": {"big": {"gpus_per_worker": 1}}},
+            TWO,
+            "big",
+            Room(2, 2, 1, 1),
+        ),
+        (
+            [Node(16, 4)],
+            {"gpus_per_worker": 0.25, "needs": {"big": {"gpus_per_worker": 1}}},
+            TRIAL,
+            "",
+            Room(16, 1, 1, 0.25),
+        ),
+        ([Node(16, 0)], {"slots": 8, "needs": {"big": {"cpus_per_worker": 4}}}, TRIAL, "big", Room(4, 1, 4, 0)),
+        ([Node(3), Node(3)], {"cpus_per_worker": 2}, TRIAL, "", Room(2, 1, 2, 0)),
+        ([Node(3), Node(3)], {"cpus_per_worker": 2}, TWO, "", Room(1, 2, 2, 0)),
+        ([Node(2, 4), Node(64)], {}, TRIAL, "", Room(2, 1, 1, 1)),
+        ([Node(8, 1), Node(8, 1)], {"gpus_per_worker": 0.4}, TRIAL, "", Room(4, 1, 1, 0.4)),
+        ([Node(8)], {}, STREAMED, "", Room(7, 1, 1, 0)),
+        ([Node(4), Node(3)], {"cpus_per_worker": 2}, STREAMED, "", Room(3, 1, 2, 0)),
+        ([Node(2, 2), Node(1)], {}, STREAMED, "", Room(2, 1, 1, 1)),
+        ([Node(0), Node(1)], {"cpus_per_worker": 0.1}, TRIAL, "", Room(10, 1, 0.1, 0)),
+        ([Node(16, 0)], {"slots": 3, "needs": {"big": {"cpus_per_worker": 4}}}, TRIAL, "big", Room(3, 1, 4, 0)),
     ],
 )
-def test_room(cpus: float, gpus: float, run: dict, trial: Trial, arm: str, expected: Room) -> None:
-    assert room_in(cpus, gpus, Run.model_validate(run), trial, arm) == expected
+def test_room(nodes: list[Node], run: dict, trial: Trial, arm: str, expected: Room) -> None:
+    assert room_in(nodes, Run.model_validate(run), trial, arm) == expected
 
 
 def test_one_and_a_half_gpus_are_refused() -> None:
@@ -43,18 +64,35 @@ def test_one_and_a_half_gpus_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cpus", "gpus", "run", "trial", "arm", "told"),
+    ("nodes", "run", "trial", "arm", "told"),
     [
-        (1, 0, {}, TWO, "", "needs 2 x 1 CPUs"),
-        (1, 0, {}, TWO, "big", "a trial of big needs 2 x 1 CPUs"),
-        (8, 1, {"gpus_per_worker": 2}, TRIAL, "", "1 x 2 GPUs"),
-        (8, 2, {"gpus_per_worker": 0.5}, TWO, "", "cannot share a GPU"),
-        (8, 2, {"slots": 3}, TRIAL, "", "run.slots: 3 slots"),
-        (8, 0, {"needs": {"big": {"gpus_per_worker": 1}}}, TRIAL, "big", "run.needs.big: trials of a sweep all run on"),
+        ([Node(1, 0)], {}, TWO, "", "needs 2 x 1 CPUs"),
+        ([Node(1, 0)], {}, TWO, "big", "a trial of big needs 2 x 1 CPUs"),
+        ([Node(8, 1)], {"gpus_per_worker": 2}, TRIAL, "", "1 x 2 GPUs"),
+        ([Node(4), Node(4)], {"cpus_per_worker": 6}, TRIAL, "", "room for 0 such workers, and its largest node 4 CPUs"),
+        ([Node(9), Node(4, 1), Node(4, 1)], {"gpus_per_worker": 2}, TRIAL, "", "largest node 4 CPUs and 1 GPUs"),
+        ([Node(3), Node(3)], {"cpus_per_worker": 2}, trial_with(TRIAL, {"train.workers": 4}), "", "for 2 such workers"),
+        ([Node(1)], {}, STREAMED, "", "a CPU besides for data.source streamed"),
+        ([], {}, TRIAL, "", "largest node 0 CPUs"),
+        ([Node(8, 2)], {"gpus_per_worker": 0.5}, TWO, "", "cannot share a GPU"),
+        ([Node(8, 2)], {"slots": 3}, TRIAL, "", "run.slots: 3 slots"),
+        (
+            [Node(8, 0)],
+            {"needs": {"big": {"gpus_per_worker": 1}}},
+            TRIAL,
+            "big",
+            "run.needs.big: trials of a sweep all run on",
+        ),
     ],
 )
-def test_what_can_never_be_had_is_refused(
-    cpus: float, gpus: float, run: dict, trial: Trial, arm: str, told: str
-) -> None:
+def test_what_can_never_be_had_is_refused(nodes: list[Node], run: dict, trial: Trial, arm: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
-        room_in(cpus, gpus, Run.model_validate(run), trial, arm)
+        room_in(nodes, Run.model_validate(run), trial, arm)
+
+
+def test_nodes_are_those_that_are_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    told = [{"Alive": alive, "Resources": {"CPU": 4.0, "GPU": 1.0}} for alive in (True, False)]
+    monkeypatch.setattr(ray, "nodes", lambda: [*told, {"Alive": True, "Resources": {}}])
+    assert nodes() == [Node(4, 1), Node(0, 0)]

@@ -17,8 +17,8 @@ def doctor(
 ) -> None:
     """Check what a sweep will need, from where it will run, and say what to do about what is missing.
 
-    Store, tracking server, data, Ray and its token, resources, versions on all nodes, paths, object store. Nothing is
-    trained. Exit code 1 where something is missing.
+    Weights, store, tracking server, data, Ray and its token, object store, resources, versions on all nodes, paths,
+    evaluation. Nothing is trained. Exit code 1 where something is missing.
     """
     from rich.console import Console as Terminal
 

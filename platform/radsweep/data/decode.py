@@ -20,6 +20,7 @@ from radsweep.data.tokenizer import load_tokenizer
 from radsweep.errors import InputError
 
 DECODED_AT_ONCE = 128  # studies
+LABELLED: tuple[Kind, ...] = ("pairs", "images")  # what evaluation by labels reads
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,10 @@ def read_labelled(folder: str | Path, splits: Collection[Split] = SPLITS) -> Sha
     manifest = read_manifest(folder)
     if not manifest.labels:
         raise InputError(f"{folder}: the data set has no labels; pack it with `--labels`")
-    kinds: tuple[Kind, ...] = ("pairs", "images")
     indices, reports = {}, {}
     for split in splits:
-        indices[split], reports[split] = read_split(_paths(folder, manifest, kinds, (split,)), manifest.labels)
-    return ShardIndex(str(folder), manifest, indices, reports, kinds)
+        indices[split], reports[split] = read_split(_paths(folder, manifest, LABELLED, (split,)), manifest.labels)
+    return ShardIndex(str(folder), manifest, indices, reports, LABELLED)
 
 
 def _paths(folder: str | Path, manifest: Manifest, kinds: Collection[Kind], splits: Collection[Split]) -> list[str]:

@@ -11,8 +11,9 @@ from typing import Any
 
 from radsweep.errors import InputError
 from radsweep.models.hub import Unreadable, read_json
-from radsweep.models.names import TINY, TORCHVISION, nearest
+from radsweep.models.names import nearest
 from radsweep.models.open_clip_config import open_clip_settings
+from radsweep.spec.places import TINY, TORCHVISION
 from radsweep.spec.trial import ImageTower, TextTower
 
 OPEN_CLIP, CXR_BERT = "open_clip", "cxr-bert"

@@ -8,13 +8,6 @@ from pathlib import Path
 
 from radsweep.errors import InputError
 
-TORCHVISION = (
-    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
-    *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"),
-    *("convnext_tiny", "convnext_small", "convnext_base", "convnext_large"),
-    *("vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"),
-)
-TINY = ("tiny-cnn", "tiny-vit")
 TINY_PATCH = 8  # side of tiny-vit's, pixels
 WEIGHT_FILES = (".safetensors", ".pth", ".pt")
 

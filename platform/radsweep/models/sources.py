@@ -16,8 +16,9 @@ from radsweep.models.configs import (
     model_config,
     patches,
 )
-from radsweep.models.names import TINY, TINY_PATCH, TORCHVISION, WEIGHT_FILES, check_name, nearest, torchvision_name
+from radsweep.models.names import TINY_PATCH, WEIGHT_FILES, check_name, nearest, torchvision_name
 from radsweep.models.whole import biovil_file, check_whole
+from radsweep.spec.places import TINY, TINY_TEXT, TORCHVISION
 from radsweep.spec.trial import ImageTower, Model, TextTower
 
 _WITHOUT_LINEAR = ("tiny-cnn", "resnet", "resnext", "wide_resnet")  # names that begin so
@@ -96,11 +97,11 @@ def text_source(settings: TextTower) -> Literal["tiny", "transformers"]:
     Raises:
         InputError: pretrained weights asked of tiny-bert, or a folder that is missing.
     """
-    if settings.backbone == "tiny-bert":
+    if settings.backbone == TINY_TEXT:
         if settings.weights != "scratch":
             raise InputError("model.text.weights: tiny-bert has no pretrained weights; set it to scratch")
         return "tiny"
-    check_name(settings.backbone, "model.text.backbone", ["tiny-bert"])
+    check_name(settings.backbone, "model.text.backbone", [TINY_TEXT])
     return "transformers"
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator
 
 from radsweep.spec import metrics
+from radsweep.spec.places import absolute, absolute_weights, absolute_yaml
 from radsweep.spec.settings import Settings
 
 Task = Literal["retrieval", "local_retrieval", "zero_shot", "linear_probe", "class_retrieval"]
@@ -27,11 +28,7 @@ class ZeroShotSettings(Settings):
         "mean_similarity (CXR-CLIP)",
     )
 
-    @field_validator("prompts")
-    @classmethod
-    def _absolute(cls, value: str) -> str:
-        """Workers run in other folders."""
-        return str(Path(value).expanduser().absolute()) if value.endswith((".yaml", ".yml")) else value
+    _absolute = field_validator("prompts")(absolute_yaml)
 
 
 class LinearProbeSettings(Settings):
@@ -85,16 +82,12 @@ class Evaluate(Settings):
     @field_validator("sets")
     @classmethod
     def _absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Workers run in other folders."""
-        return tuple(name if "://" in name else str(Path(name).expanduser().absolute()) for name in value)
+        return tuple(name if "://" in name else absolute(name) for name in value)
 
     @field_validator("against")
     @classmethod
     def _absolute_where_local(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        folders = [Path(name).expanduser() for name in value]
-        return tuple(
-            str(folder.absolute()) if folder.is_dir() else name for folder, name in zip(folders, value, strict=True)
-        )
+        return tuple(map(absolute_weights, value))
 
 
 def shown_names(against: Sequence[str]) -> dict[str, str]:

@@ -6,12 +6,12 @@ parameters, the JSON schema and the docs are derived from these classes.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from radsweep.spec.evaluate import Evaluate
+from radsweep.spec.places import absolute_weights, absolute_yaml
 from radsweep.spec.settings import Settings
 
 
@@ -84,6 +84,8 @@ class ImageTower(Tower):
         default=1, description="1 grey or 3 colour, as cached; grey is repeated for towers that want 3"
     )
 
+    _absolute = field_validator("backbone")(absolute_weights)
+
 
 class TextTower(Tower):
     backbone: str = Field(
@@ -98,6 +100,8 @@ class TextTower(Tower):
     vocabulary: int = Field(
         default=8000, ge=100, le=100_000, description="Most word pieces of a tokenizer trained here"
     )
+
+    _absolute = field_validator("backbone")(absolute_weights)
 
 
 class Model(Settings):
@@ -120,12 +124,12 @@ class Model(Settings):
         if not isinstance(value, dict) or not isinstance(value.get("from"), str):
             return value
         towers = {
-            name: tower.model_dump() if isinstance(tower, BaseModel) else tower
+            name: _with_absolute_backbone(tower.model_dump() if isinstance(tower, BaseModel) else tower)
             for name, tower in (("image", value.get("image", {})), ("text", value.get("text", {})))
         }
         if not all(isinstance(tower, dict) for tower in towers.values()):
             return value
-        whole, standard = value["from"], {"image": "tiny-cnn", "text": "tiny-bert"}
+        whole, standard = absolute_weights(value["from"]), {"image": "tiny-cnn", "text": "tiny-bert"}
         named = {name: tower.get("backbone", standard[name]) for name, tower in towers.items()}
         if named["image"] != named["text"]:  # both the same: those of another `from`, which this one replaces
             for name, backbone in named.items():
@@ -135,7 +139,16 @@ class Model(Settings):
             if named[name] == whole and tower.get("weights", "pretrained") != "pretrained":
                 raise ValueError(f"`from` and `{name}.weights` both set: `from` brings pretrained towers, give one")
         brought = {"backbone": whole, "weights": "pretrained"}
-        return value | {"image": towers["image"] | brought, "text": {"pooling": "cls"} | towers["text"] | brought}
+        return value | {
+            "from": whole,
+            "image": towers["image"] | brought,
+            "text": {"pooling": "cls"} | towers["text"] | brought,
+        }
+
+
+def _with_absolute_backbone(tower: Any) -> Any:
+    named = isinstance(tower, dict) and isinstance(tower.get("backbone"), str)
+    return tower | {"backbone": absolute_weights(tower["backbone"])} if named else tower
 
 
 class Contrast(Settings):
@@ -272,11 +285,7 @@ class TextAugmentation(Settings):
         """Whether a word operation is on, so that the list is read."""
         return max(self.synonyms, self.swap, self.delete, self.insert) > 0
 
-    @field_validator("words")
-    @classmethod
-    def _absolute(cls, value: str) -> str:
-        """Workers run in other folders."""
-        return str(Path(value).expanduser().absolute()) if value.endswith((".yaml", ".yml")) else value
+    _absolute = field_validator("words")(absolute_yaml)
 
 
 class Augment(Settings):

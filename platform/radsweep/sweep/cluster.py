@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import radsweep
 from radsweep.errors import InputError
@@ -13,6 +15,23 @@ from radsweep.spec.experiment import Experiment, Needs, Run
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.sweep.tokens import require_token
+
+ROUNDING = 1e-9
+
+
+class Node(NamedTuple):
+    """What one machine of the cluster has."""
+
+    cpus: float
+    gpus: float = 0.0
+    store: float = 0.0  # bytes of its object store
+
+    def holds(self, cpus: float, gpus: float) -> int:
+        """Workers that reserve so much each and fit beside one another."""
+        fitting = int(self.cpus / cpus + ROUNDING)
+        if gpus:  # no part of a GPU lies on two
+            fitting = min(fitting, int(self.gpus) * int(1 / gpus + ROUNDING) if gpus < 1 else int(self.gpus // gpus))
+        return max(fitting, 0)
 
 
 @dataclass(frozen=True)
@@ -70,11 +89,19 @@ def connect() -> None:
         ) from None
 
 
-def object_store() -> float:
-    """Bytes of the cluster's object store."""
+def nodes() -> list[Node]:
+    """Of the cluster, those that are alive; what an autoscaler may add later is not among them."""
     import ray
 
-    return float(ray.cluster_resources().get("object_store_memory", 0.0))
+    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [Node(*(has.get(name, 0.0) for name in ("CPU", "GPU", "object_store_memory"))) for has in resources]
+
+
+def object_store(nodes: Sequence[Node], run: Run) -> float:
+    """Bytes of the smallest one of nodes that may run trials: each needs all decoded images in its own."""
+    reserved = [_reserved(nodes, run, arm) for arm in ("", *run.needs)]
+    able = [node for node in nodes if any(node.holds(*each) for each in reserved)]
+    return min((node.store for node in able or nodes), default=0.0)
 
 
 def rooms(experiment: Experiment) -> tuple[Room, dict[str, Room]]:
@@ -83,47 +110,64 @@ def rooms(experiment: Experiment) -> tuple[Room, dict[str, Room]]:
     Raises:
         InputError: not even one; Ray would wait for ever.
     """
-    import ray
-
-    total = ray.cluster_resources()
-    cpus, gpus = total.get("CPU", 0.0), total.get("GPU", 0.0)
-    of = rooms_of_arms(cpus, gpus, experiment)
-    return room_in(cpus, gpus, experiment.run, experiment.trial()), of
+    found = nodes()
+    of = rooms_of_arms(found, experiment)
+    return room_in(found, experiment.run, experiment.trial()), of
 
 
-def rooms_of_arms(cpus: float, gpus: float, experiment: Experiment) -> dict[str, Room]:
-    """Of each arm, on so many CPUs and GPUs; raises as `rooms`."""
+def rooms_of_arms(nodes: Sequence[Node], experiment: Experiment) -> dict[str, Room]:
+    """Of each arm; raises as `rooms`."""
     base = experiment.trial()
     arms = experiment.ablation.designed_arms(base) if experiment.ablation else {}
-    return {arm: room_in(cpus, gpus, experiment.run, trial_with(base, made), arm) for arm, made in arms.items()}
+    return {arm: room_in(nodes, experiment.run, trial_with(base, made), arm) for arm, made in arms.items()}
 
 
-def room_in(cpus: float, gpus: float, run: Run, trial: Trial, arm: str = "") -> Room:
-    """Of one trial; `run.slots` is how many the base trial must have, and an arm at most."""
-    if trial.data.source == "streamed":
-        cpus -= 1  # for Ray Data, which would wait for ever if workers reserved every CPU
-    needs, workers = run.needs.get(arm, Needs()), trial.train.workers
-    per_cpu = needs.cpus_per_worker or run.cpus_per_worker
-    standard = run.gpus_per_worker if run.gpus_per_worker is not None else float(gpus > 0)
-    per_gpu = needs.gpus_per_worker or standard
+def room_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") -> Room:
+    """Of one trial; `run.slots` is how many the base trial must have, and an arm at most.
+
+    Workers of a trial may lie on several nodes, each of them on one. A slot and the driver reserve nothing.
+    """
+    workers = trial.train.workers
+    per_cpu, per_gpu = _reserved(nodes, run, arm)
     trials = f"a trial of {arm}" if arm else "a trial"
-    if bool(per_gpu) != bool(standard):
+    if bool(per_gpu) != bool(_reserved(nodes, run)[1]):
         raise InputError(f"run.needs.{arm}: trials of a sweep all run on GPUs, or none does; set run.gpus_per_worker")
     if workers > 1 and 0 < per_gpu < 1:
         raise InputError(
             f"run: {trials} has {workers} workers with {per_gpu:g} of a GPU each, and workers of one trial cannot "
             "share a GPU (NCCL); set train.workers to 1, or gpus_per_worker to 1"
         )
-    fitting = int(cpus // (per_cpu * workers) if workers else 0)
-    if 0 < per_gpu < 1:  # no part of a GPU lies on two
-        fitting = min(fitting, int(gpus) * int(1 / per_gpu + 1e-9))
-    elif per_gpu:
-        fitting = min(fitting, int(gpus // (per_gpu * workers)))
+    streamed = trial.data.source == "streamed"
+    held = _held(nodes, per_cpu, per_gpu, streamed)
+    fitting = held // workers
     if fitting < 1:
+        largest = max(nodes, key=lambda node: (node.gpus if per_gpu else 0, node.cpus), default=Node(0))
+        besides = ", and a CPU besides for data.source streamed" if streamed else ""
         raise InputError(
-            f"run: {trials} needs {workers} x {per_cpu:g} CPUs and {workers} x {per_gpu:g} GPUs, the "
-            f"cluster has {cpus:g} and {gpus:g} for it; lower train.workers, run.cpus_per_worker or run.gpus_per_worker"
+            f"run: {trials} needs {workers} x {per_cpu:g} CPUs and {workers} x {per_gpu:g} GPUs, each on one node"
+            f"{besides}; the cluster has room for {held} such workers, and its largest node {largest.cpus:g} CPUs and "
+            f"{largest.gpus:g} GPUs; lower train.workers, run.cpus_per_worker or run.gpus_per_worker"
         )
     if not arm and run.slots and run.slots > fitting:
         raise InputError(f"run.slots: {run.slots} slots asked for, the cluster has room for {fitting}")
     return Room(min(run.slots or fitting, fitting), workers, per_cpu, per_gpu)
+
+
+def _reserved(nodes: Sequence[Node], run: Run, arm: str = "") -> tuple[float, float]:
+    """CPUs and GPUs of a worker."""
+    needs = run.needs.get(arm, Needs())
+    standard = run.gpus_per_worker if run.gpus_per_worker is not None else float(any(node.gpus for node in nodes))
+    return needs.cpus_per_worker or run.cpus_per_worker, needs.gpus_per_worker or standard
+
+
+def _held(nodes: Sequence[Node], cpus: float, gpus: float, streamed: bool) -> int:
+    """Workers that fit; where images are streamed, beside a CPU for Ray Data, which would wait for ever without."""
+    held = [node.holds(cpus, gpus) for node in nodes]
+    if not streamed:
+        return sum(held)
+    lost = [
+        full - node._replace(cpus=node.cpus - 1).holds(cpus, gpus)
+        for node, full in zip(nodes, held, strict=True)
+        if node.cpus >= 1
+    ]
+    return sum(held) - min(lost) if lost else 0

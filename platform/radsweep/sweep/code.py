@@ -26,7 +26,9 @@ ADAPTATION = ("training/adaptation.py", *PREPARATION)
 FEATURES = ("training/frozen.py", *PREPARATION)
 APART = ("spec/", "errors.py")  # settings are in the key by their values
 SETTINGS = ("spec/metrics.py", "spec/stage.py")  # but these say what is measured, and what a stage is given
-LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "numpy", "scikit-learn")
+DEALT = ("data/folds.py",)  # where there are folds
+LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "numpy", "scikit-learn", "pillow")
+ADAPTERS, BANK = "peft", "faiss-cpu"  # of trials that train low-rank adapters, or look for neighbours
 WORDS = ("augment/word_operations.py", "augment/report_words.py", "augment/lexicon.py", "augment/words.py")
 # Imported by stages for types, or for what trials alone ask for: no stage runs a line of them.
 OF_TRIALS_ALONE = ("training/evaluate.py", "objectives/same_report.py", "data/windows.py", "data/stream.py", *WORDS)
@@ -57,7 +59,6 @@ def switched(trial: Trial) -> dict[str, bool]:
         "training/averaging.py": trial.train.ema > 0,
         "data/stream.py": trial.data.source == "streamed",
         "data/windows.py": trial.data.source == "streamed",
-        "data/folds.py": trial.data.folds is not None,
         "evaluation/classification.py": bool(labels),
         "evaluation/zero_shot.py": "zero_shot" in tasks,
         "evaluation/prompts.py": "zero_shot" in tasks,
@@ -68,14 +69,17 @@ def switched(trial: Trial) -> dict[str, bool]:
 
 def trial_code(trial: Trial) -> str:
     """Fingerprint of what a trial runs, and the stages before it."""
-    own = fingerprint(TRIAL, _off(switched(trial)))
+    image, text = trial.model.image, trial.model.text
+    libraries = {ADAPTERS: image.lora or text.lora, BANK: trial.objective.neighbours.weight}
+    further = tuple(name for name, used in libraries.items() if used)
+    own = fingerprint((*TRIAL, *_dealt(trial.data.folds)), _off(switched(trial)), further)
     return "-".join([own, *(stage_code(stage) for stage in stages_of(trial).values())])
 
 
 def stage_code(stage: Stage) -> str:
     """Fingerprint of what a stage runs, and the stage before it."""
     if isinstance(stage, FrozenImage | FrozenText):
-        own = fingerprint(FEATURES, OF_LEARNING)
+        own = fingerprint((*FEATURES, *_dealt(stage.fold)), OF_LEARNING)
         return own if stage.adapted is None else f"{own}-{stage_code(stage.adapted)}"
     views, patches, tokens = "objectives/image_ssl.py", "objectives/masked_patches.py", "objectives/text_ssl.py"
     if not isinstance(stage, ImageStage):
@@ -83,7 +87,11 @@ def stage_code(stage: Stage) -> str:
     else:
         others = [tokens, "models/text.py"]
         others += [views] if stage.adapt.method == "mae" else [patches, "augment/masking.py"]
-    return fingerprint(ADAPTATION, (*OF_TRIALS_ALONE, *others))
+    return fingerprint((*ADAPTATION, *_dealt(stage.fold)), (*OF_TRIALS_ALONE, *others))
+
+
+def _dealt(folds: object) -> tuple[str, ...]:
+    return DEALT if folds is not None else ()
 
 
 def code_fingerprint() -> str:
@@ -96,14 +104,15 @@ def _off(switches: Mapping[str, bool]) -> tuple[str, ...]:
 
 
 @cache
-def fingerprint(roots: tuple[str, ...], off: tuple[str, ...]) -> str:
+def fingerprint(roots: tuple[str, ...], off: tuple[str, ...], further: tuple[str, ...] = ()) -> str:
     """Hash of the modules reached from some, and of the libraries' versions.
 
     Args:
         roots: files of the package.
         off: files, or starts of their names, that are left out, with what is reached through them alone.
+        further: libraries that not every trial uses.
     """
-    digest = hashlib.sha256(json.dumps({name: versions()[name] for name in LIBRARIES}).encode())
+    digest = hashlib.sha256(json.dumps({name: versions()[name] for name in (*LIBRARIES, *further)}).encode())
     for file in sorted(reached(roots, off)):
         digest.update(f"{file}\n{_read(PACKAGE / file).meaning}\n".encode())
     return digest.hexdigest()[:16]
@@ -148,7 +157,7 @@ def _modules(node: ast.AST) -> Iterator[str]:
 def versions() -> dict[str, str]:
     """Versions of radsweep and of the libraries that matter to results."""
     return {"radsweep": radsweep.__version__} | {
-        name: importlib.metadata.version(name) for name in (*LIBRARIES, "ray", "optuna", "mlflow", "faiss-cpu")
+        name: importlib.metadata.version(name) for name in (*LIBRARIES, ADAPTERS, BANK, "ray", "optuna", "mlflow")
     }
 
 

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
 import shutil
 import tempfile
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from radsweep.data.decode import ShardIndex, read_index
+from radsweep.data.decode import read_index
 from radsweep.data.schema import SPLITS
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.sweep import cluster
 from radsweep.sweep.archive import archive_place, open_store
-from radsweep.sweep.code import LIBRARIES
 from radsweep.sweep.locks import Lock
+from radsweep.sweep.node_versions import check_versions
+from radsweep.sweep.opened import check_evaluation, check_folds, check_rooms
 from radsweep.sweep.preflight import check_experiment, possible_trials
-from radsweep.sweep.reach import ANSWER_WITHIN, check_nodes, check_room
-from radsweep.sweep.sources import PHANTOM, check_shards, decoded_bytes, place_of
+from radsweep.sweep.progress import Console
+from radsweep.sweep.reach import check_nodes, places_of, settled
+from radsweep.sweep.sources import PHANTOM, Preparations, check_shards, decoded_bytes, place_of
 from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.study import open_storage, storage_url
+from radsweep.sweep.tasks import read_sets
 from radsweep.sweep.tokens import find_token
+from radsweep.sweep.weights import check_weights
 from radsweep.tracking.address import sanitise_uri, tracking_uri
 from radsweep.tracking.answers import experiments_at
 
 LEAST_FREE = 2**30  # bytes in the store: records are small, checkpoints and phantom data sets are not
 PROBE = 2**20  # bytes that are written to see whether they can be
-COMPARED = (*LIBRARIES, "ray", "pydantic", "pyarrow")  # what driver and workers must have in common
 
 
 @dataclass(frozen=True)
@@ -51,30 +51,39 @@ def examine(experiment: Experiment, where: str) -> Iterator[Finding]:
     """
     store = Store(store_folder(experiment.run.store))
     yield _found("experiment", lambda: _experiment(experiment, where), "put it right in the experiment file")
+    yield _found("weights", lambda: _weights(experiment), "fetch them, or name a folder that has them")
     yield _found("store", lambda: _store(store, where), "free space there, or set run.store to another folder")
     if archive_place(experiment.run) is not None:
         yield _found("archive", lambda: _archive(experiment, where), "see docs/cluster.md")
     yield _found("tracking server", lambda: _tracking(experiment, store), _TRACKING)
     if experiment.search is not None:
         yield _found("Optuna's study", lambda: _study(experiment, store), "see docs/search.md")
-    shards: list[ShardIndex] = []
+    opened: list[Preparations] = []
     yield _found(
-        "data", lambda: _data(experiment, store, shards), "copy it again, or set data.shards to another folder"
+        "data", lambda: _data(experiment, store, where, opened), "copy it again, or set data.shards to another folder"
     )
+    readable = bool(opened)
+    if experiment.evaluate.sets:
+        yield (sets := _found("further sets", lambda: _sets(experiment), _SETS))
+        readable = readable and sets.fine
+    decided = [experiment]  # the last one's `data.source` says which, where that can be told
     if (joined := _found("Ray", _ray, _token_remedy())).fine:
         yield joined
-        yield _found("resources", lambda: _resources(experiment), "add nodes, or lower what `run` and `train` ask for")
-        yield _found("versions", _versions, "install the same versions on all nodes: constraints.txt pins them")
-        folders = [("data.shards", one.folder) for one in shards]
-        folders += [("evaluate.sets", folder) for folder in experiment.evaluate.sets]
-        yield _found("paths", lambda: _paths(store, folders, where), "mount it on every node, at the same path")
-        if shards:
-            remedy = "start Ray with a larger --object-store-memory"
-            yield _found("object store", lambda: _object_store(experiment, shards[0], where), remedy)
+        if readable:
+            yield _found("object store", lambda: _object_store(experiment, opened[0], where, decided), _OBJECT_STORE)
+        yield _found("resources", lambda: _resources(decided[-1], opened, where), _RESOURCES)
+        yield _found("versions", check_versions, "install the same versions on all nodes: constraints.txt pins them")
+        yield _found("paths", lambda: _paths(experiment, store, opened, where), _PATHS)
     else:
         yield joined
+    if readable:
+        yield _found("evaluation", lambda: _evaluation(decided[-1], opened[0], where), "put it right in `evaluate`")
 
 
+_SETS = "copy it again, or take it out of evaluate.sets"
+_OBJECT_STORE = "start Ray with a larger --object-store-memory, or put data.source right"
+_RESOURCES = "add nodes, or lower what `run`, `train` and `search` ask for"
+_PATHS = "put it there, on every node at the same path, or name another in the experiment file"
 _TRACKING = (
     "start it, or set MLFLOW_TRACKING_URI to where it is; a password is taken from MLFLOW_TRACKING_USERNAME and "
     "MLFLOW_TRACKING_PASSWORD"
@@ -94,6 +103,12 @@ def _found(what: str, look: Callable[[], str], remedy: str) -> Finding:
 def _experiment(experiment: Experiment, where: str) -> str:
     check_experiment(experiment, where)
     return f"{experiment.experiment}, {where}"
+
+
+def _weights(experiment: Experiment) -> str:
+    models = [trial.model for trial in possible_trials(experiment)]
+    names = check_weights(models, experiment.evaluate.against)
+    return f"there: {', '.join(names)}" if names else "none that are looked for by a hub id or in a folder"
 
 
 def _store(store: Store, where: str) -> str:
@@ -132,16 +147,21 @@ def _study(experiment: Experiment, store: Store) -> str:
     return f"{sanitise_uri(experiment.run.optuna_storage)}: opens"
 
 
-def _data(experiment: Experiment, store: Store, shards: list[ShardIndex]) -> str:
+def _data(experiment: Experiment, store: Store, where: str, opened: list[Preparations]) -> str:
     named = experiment.data.shards
     folder = place_of(named, store)
     if named.startswith(PHANTOM) and not Path(folder).exists():
         return f"{named}: is made when a sweep first asks for it"
     index = read_index(folder, () if experiment.data.folds else SPLITS)
     check_shards(index)
-    shards.append(index)
+    opened.append(Preparations(index, store, Console()))
+    check_folds(experiment, opened[0], where)
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in index.splits.items())
     return f"{folder}: {sizes} studies"
+
+
+def _sets(experiment: Experiment) -> str:
+    return ", ".join(f"{one.folder}: {one.manifest.name}" for one in read_sets(experiment.evaluate))
 
 
 def _ray() -> str:
@@ -159,58 +179,26 @@ def _token_remedy() -> str:
     return "is the head up, and is this its address? `ray status` on it tells"
 
 
-def _resources(experiment: Experiment) -> str:
-    import ray
-
-    (room, arms), total = cluster.rooms(experiment), ray.cluster_resources()
-    slots = sorted({one.slots for one in (room, *arms.values())})
-    return (
-        f"{total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs: slots for {' or '.join(map(str, slots))} at once"
-    )
+def _resources(experiment: Experiment, opened: Sequence[Preparations], where: str) -> str:
+    room, arms = check_rooms(experiment, opened[0].shards, where) if opened else cluster.rooms(experiment)
+    slots, nodes = sorted({one.slots for one in (room, *arms.values())}), cluster.nodes()
+    cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
+    return f"{cpus:g} CPUs, {gpus:g} GPUs: slots for {' or '.join(map(str, slots))} at once"
 
 
-def own_versions() -> dict[str, str]:
-    """Of this process: Python, and the libraries that driver and workers exchange data and numbers by."""
-    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in COMPARED}
+def _paths(experiment: Experiment, store: Store, opened: Sequence[Preparations], where: str) -> str:
+    named = places_of(experiment, opened[0].shards.folder if opened else None)
+    check_nodes(store.root, named, where)
+    return "every node sees run.store" + "".join(f", {key}" for key in sorted({key for key, _ in named.values()}))
 
 
-def _versions() -> str:
-    """Raises InputError where a node differs from this process."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    own = own_versions()
-    look = ray.remote(num_cpus=0, max_retries=0)(own_versions)
-    nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
-    asked = {
-        look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(): name
-        for node, name in nodes.items()
-    }
-    answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_WITHIN)
-    differ: defaultdict[str, list[str]] = defaultdict(list)
-    for answer in answered:
-        try:
-            found = ray.get(answer)
-        except ray.exceptions.RayError as error:
-            differ[asked[answer]].append(f"does not answer ({type(error).__name__})")
-            continue
-        told = [f"{name} {found[name]}, here {version}" for name, version in own.items() if found[name] != version]
-        differ[asked[answer]] += told
-    for answer in silent:
-        differ[asked[answer]].append(f"does not answer within {ANSWER_WITHIN:.0f} s")
-    if problems := [f"node {name} has {', '.join(told)}" for name, told in differ.items() if told]:
-        raise InputError("; ".join(problems))
-    return f"the same on {len(nodes)} nodes: " + ", ".join(f"{name} {own[name]}" for name in ("python", "torch", "ray"))
+def _object_store(experiment: Experiment, opened: Preparations, where: str, decided: list[Experiment]) -> str:
+    decided.append(settled(experiment, opened.shards, where))
+    capacity = cluster.object_store(cluster.nodes(), experiment.run) / 2**30
+    needed = decoded_bytes(list(possible_trials(experiment)), opened.shards) / 2**30
+    return f"{capacity:.1f} GiB on each node, decoded images take {needed:.1f}: {decided[-1].data.source}"
 
 
-def _paths(store: Store, folders: list[tuple[str, str]], where: str) -> str:
-    check_nodes(store.root, folders, where)
-    return "every node sees the store" + (" and the data" if folders else "")
-
-
-def _object_store(experiment: Experiment, shards: ShardIndex, where: str) -> str:
-    trials, capacity = list(possible_trials(experiment)), cluster.object_store()
-    if experiment.data.source == "cached" or experiment.data.folds:
-        check_room(trials, shards, capacity, where)
-    needed = decoded_bytes(trials, shards) / 2**30
-    return f"{capacity / 2**30:.1f} GiB, decoded images take {needed:.1f}"
+def _evaluation(experiment: Experiment, opened: Preparations, where: str) -> str:
+    check_evaluation(experiment, opened, where)
+    return ", ".join(experiment.evaluate.tasks)

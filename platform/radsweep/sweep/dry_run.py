@@ -18,7 +18,7 @@ from radsweep.spec.load import trial_with
 from radsweep.spec.stage import Stage, stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.archive import open_store
-from radsweep.sweep.cluster import room_in, rooms_of_arms
+from radsweep.sweep.cluster import Node, room_in, rooms_of_arms
 from radsweep.sweep.estimate import Estimate, Expected
 from radsweep.sweep.forecast import Forecast, OfArm, Say, budget, latest
 from radsweep.sweep.identity import cell_key, stage_keys
@@ -92,9 +92,9 @@ def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
     base = experiment.trial()
     room, rooms = None, {}
     with _noted(refused):
-        machine = _machine(notes)
-        room = room_in(*machine, experiment.run, base)
-        rooms = rooms_of_arms(*machine, experiment)
+        machine = [_machine(notes)]
+        room = room_in(machine, experiment.run, base)
+        rooms = rooms_of_arms(machine, experiment)
     device = room.device if room else "cpu"
     shards = _shards(experiment, where, store, refused, notes)
     if shards is not None and base.data.source == "auto":
@@ -169,15 +169,14 @@ def _noted(refused: list[str]) -> Iterator[None]:
         refused += str(error).splitlines()
 
 
-def _machine(notes: list[str]) -> tuple[float, float]:
+def _machine(notes: list[str]) -> Node:
     """CPUs and GPUs, counted as Ray would."""
     if address := os.environ.get("RAY_ADDRESS"):
         notes.append(f"Slots are those of this machine; the cluster at {address} was not asked.")
     import torch  # counts GPUs
 
-    return float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1), float(
-        torch.cuda.device_count()
-    )
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Node(float(cpus), float(torch.cuda.device_count()))
 
 
 def _memory() -> float:

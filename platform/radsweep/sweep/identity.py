@@ -16,6 +16,8 @@ from radsweep.spec.stage import Stage, stages_of
 from radsweep.spec.trial import Trial
 from radsweep.sweep.code import stage_code, trial_code
 
+NAMES_OF_WEIGHTS = ("backbone", "from", "whole")  # in a trial's canonical form, and in a stage's
+
 
 def cell_key(trial: Trial, data: str, device: str) -> str:
     """The key of a trial's record.
@@ -29,7 +31,31 @@ def cell_key(trial: Trial, data: str, device: str) -> str:
     text = trial.augment.text  # what a list of words says, wherever it lies
     spec["augment"]["text"]["words"] = _words(text.words) if text.changes_words else ""
     spec["evaluate"] = _evaluation(trial.evaluate)
-    return _key(spec, data, trial_code(trial), device)
+    return _key(_weighed(spec), data, trial_code(trial), device)
+
+
+def _weighed(spec: dict[str, Any]) -> dict[str, Any]:
+    """With the files of local weights in place of where they lie: other weights under a name are another model."""
+    found = dict(spec)
+    for key, value in spec.items():
+        if isinstance(value, dict):
+            found[key] = _weighed(value)
+        elif key in NAMES_OF_WEIGHTS and value and Path(value).is_absolute():
+            found[key] = _files(value)
+    return found
+
+
+def _files(weights: str) -> str | list[tuple[str, int, int]]:
+    """Name, bytes and time of each, so that gigabytes need not be read; of what is not there its name."""
+    place = Path(weights)
+    if not place.is_dir():
+        return [_file(place, place.parent)] if place.is_file() else weights
+    within = (file.relative_to(place) for file in place.rglob("*") if file.is_file())
+    return [_file(place / file, place) for file in sorted(within) if not any(part[0] == "." for part in file.parts)]
+
+
+def _file(file: Path, folder: Path) -> tuple[str, int, int]:
+    return str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns
 
 
 def _evaluation(evaluate: Evaluate) -> dict[str, Any]:
@@ -57,17 +83,13 @@ def reference_key(trial: Trial, data: str, device: str) -> str:
     """The key of a public model's record, never that of a trial; arguments as those of `cell_key`."""
     fold = {"folds": trial.data.folds, "fold": trial.data.fold}
     model = trial.model.model_dump(mode="json")
-    spec: dict[str, Any] = {"reference": model, "evaluate": _evaluation(trial.evaluate), **fold}
-    folder = Path(str(trial.model.whole))
-    if folder.is_dir():  # other weights under the same name are another model
-        files = sorted(file for file in folder.rglob("*") if file.is_file())
-        spec["files"] = [(str(f.relative_to(folder)), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    return _key(spec, data, trial_code(trial), device)
+    spec = {"reference": model, "evaluate": _evaluation(trial.evaluate), **fold}
+    return _key(_weighed(spec), data, trial_code(trial), device)
 
 
 def stage_key(stage: Stage, data: str, device: str) -> str:
     """The key of an adaptation stage's record; arguments as those of `cell_key`."""
-    return _key(stage.model_dump(mode="json"), data, stage_code(stage), device)
+    return _key(_weighed(stage.model_dump(mode="json")), data, stage_code(stage), device)
 
 
 def stage_keys(trial: Trial, data: str, device: str) -> dict[str, str]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from radsweep.data.decode import ShardIndex, read_index
 from radsweep.data.schema import SPLITS
 from radsweep.data.subsets import subset_size
-from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
@@ -18,12 +17,12 @@ from radsweep.sweep.identity import cell_key
 from radsweep.sweep.plan import cell_trial, folds_of
 from radsweep.sweep.preflight import possible_trials
 from radsweep.sweep.progress import Console
-from radsweep.sweep.reach import check_nodes, check_room
+from radsweep.sweep.reach import check_nodes, places_of, settled
 from radsweep.sweep.searched import check_search
-from radsweep.sweep.sources import Preparations, check_shards, check_sizes, dataset_folder, source_for
+from radsweep.sweep.sources import Preparations, check_shards, check_sizes, dataset_folder
 from radsweep.sweep.store import Store
 from radsweep.sweep.tasks import check_tasks
-from radsweep.training.record import PlannedCell
+from radsweep.training.record import PlannedCell, SweepRecord
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,14 @@ class Opened:
         return cell_key(trial, self.shards.manifest.fingerprint, self.room.device)
 
 
-def open_data(experiment: Experiment, where: str, store: Store, console: Console) -> Opened:
+def open_data(
+    experiment: Experiment, where: str, store: Store, console: Console, previous: SweepRecord | None = None
+) -> Opened:
     """Read the data set (a phantom is made where it is not there yet) and check what only data and cluster can tell.
 
     Args:
         where: the experiment file, for messages.
+        previous: the sweep that is resumed.
 
     Raises:
         InputError: what a user can put right.
@@ -59,27 +61,46 @@ def open_data(experiment: Experiment, where: str, store: Store, console: Console
     shards = read_index(dataset_folder(base.data.shards, store, console), () if base.data.folds else SPLITS)
     check_shards(shards)
     preparations = Preparations(shards, store, console)
-    trials = list(possible_trials(experiment))
-    if base.data.folds:  # what the manifest could not tell
+    check_folds(experiment, preparations, where)
+    experiment = settled(experiment, shards, where, previous.experiment["data"].get("source") if previous else None)
+    check_nodes(store.root, places_of(experiment, shards.folder), where)
+    check_evaluation(experiment, preparations, where)
+    room, rooms = check_rooms(experiment, shards, where)
+    return Opened(experiment, experiment.trial(), shards, preparations, room, rooms)
+
+
+def check_folds(experiment: Experiment, preparations: Preparations, where: str) -> None:
+    """Refuse more pairs than a fold's training split has, which the manifest could not tell.
+
+    Raises:
+        InputError: names the file and the key.
+    """
+    if experiment.data.folds:
+        trials = possible_trials(experiment)
         check_sizes(trials, where, lambda trial: len(preparations.shards_of(trial).splits["train"]))
-    if base.data.source == "cached" or base.data.folds:
-        check_room(trials, shards, cluster.object_store(), where)
-    if base.data.source == "auto":  # from here on it says which: the order within an epoch differs
-        source = source_for(trials, shards, cluster.object_store())
-        experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
-        base = experiment.trial()
+
+
+def check_evaluation(experiment: Experiment, preparations: Preparations, where: str) -> None:
+    """Refuse tasks that the data, any fold of them or a further set cannot serve; `data.source` is decided.
+
+    Raises:
+        InputError: as `check_tasks`.
+    """
+    base = experiment.trial()
     streamed = base.data.source == "streamed"
-    if streamed and any(trial.adapt.image.method != "none" for trial in trials):
-        raise InputError(
-            f"{where}: adapt.image: its images have to fit the object store, and they are streamed here; set "
-            "data.source to cached, model.image.size lower, or adapt.image.method to none"
-        )
-    sets = [("evaluate.sets", folder) for folder in base.evaluate.sets]
-    check_nodes(store.root, [("data.shards", shards.folder), *sets], where)
     for values in folds_of(base):
         check_tasks(base.evaluate, preparations.shards_of(trial_with(base, values)), "test", streamed, where)
+
+
+def check_rooms(experiment: Experiment, shards: ShardIndex, where: str) -> tuple[cluster.Room, dict[str, cluster.Room]]:
+    """As `cluster.rooms`, and whether a search fits in what is there; `data.source` is decided.
+
+    Raises:
+        InputError: what can never be had.
+    """
     room, rooms = cluster.rooms(experiment)
     if experiment.search is not None:
-        pairs = subset_size(len(shards.splits["train"]), base.data.pairs, base.data.fraction)
+        data = experiment.data
+        pairs = subset_size(len(shards.splits["train"]), data.pairs, data.fraction)
         check_search(experiment.search, pairs, room.gpus, where)
-    return Opened(experiment, base, shards, preparations, room, rooms)
+    return room, rooms

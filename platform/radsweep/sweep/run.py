@@ -82,7 +82,7 @@ def _run(
 ) -> SweepRecord:
     began = time.monotonic()
     cluster.connect()
-    opened = open_data(experiment, where, store, console)
+    opened = open_data(experiment, where, store, console, previous)
     experiment, shards = opened.experiment, opened.shards
     ablation, search = experiment.ablation, experiment.search
     tune = ablation.tune if ablation else None

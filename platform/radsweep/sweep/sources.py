@@ -25,7 +25,7 @@ from radsweep.spec.stage import Fold, adaptations_of, fold_of_trial, stages_of
 from radsweep.spec.trial import TextTower, Trial
 from radsweep.sweep.progress import Console
 from radsweep.sweep.store import Store, write_atomically
-from radsweep.sweep.tasks import read_sets
+from radsweep.sweep.tasks import images_of_sets, read_sets
 
 PHANTOM = "phantom:"
 UNPAIRED_OF: dict[Literal["image", "text"], Unpaired] = {"image": "images", "text": "reports"}
@@ -165,7 +165,7 @@ def source_for(trials: Iterable[Trial], shards: ShardIndex, capacity: float) -> 
     """Where trials of `data.source: auto` get their training images.
 
     Args:
-        capacity: bytes of the cluster's object store.
+        capacity: bytes of the object store of each node.
     """
     trials = list(trials)
     if any(trial.data.folds for trial in trials):
@@ -174,12 +174,23 @@ def source_for(trials: Iterable[Trial], shards: ShardIndex, capacity: float) -> 
 
 
 def decoded_bytes(trials: Sequence[Trial], shards: ShardIndex) -> int:
-    """What all images of the splits take once decoded, and those that adaptation learns from, at every size asked."""
-    images = sum(index.images for index in shards.splits.values())
+    """What all images of the splits take once decoded, those that adaptation learns from and those of further sets.
+
+    Once for every size asked, and every tokenizer: what is prepared for one is not shared with another.
+    """
+    images = sum(index.images for index in shards.splits.values()) + images_of_sets(trials[0].evaluate)
     if "images" in unpaired_of(trials):
         images += shards.manifest.images["images"]["train"]
-    shapes = {(trial.model.image.size, trial.model.image.channels) for trial in trials}
-    return sum(images * channels * size**2 for size, channels in shapes)
+    made = {(t.model.image.size, t.model.image.channels, _tokens_apart(t)) for t in trials}
+    return sum(images * channels * size**2 for size, channels, _ in made)
+
+
+def _tokens_apart(trial: Trial) -> str:
+    """What tells the trial's tokenizer from others; nothing with folds, which share decoded images."""
+    text = trial.model.text
+    if trial.data.folds:
+        return ""
+    return text.backbone if has_tokenizer(text) else str(text.vocabulary)
 
 
 class Preparations:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from radsweep.data.decode import ShardIndex, read_labelled
+from radsweep.data.decode import LABELLED, ShardIndex, read_labelled
 from radsweep.data.index import SplitIndex
 from radsweep.data.schema import SPLITS, Split
+from radsweep.data.shards import read_manifest
 from radsweep.errors import InputError
 from radsweep.evaluation.prompts import load_prompts
 from radsweep.evaluation.queries import file_name
@@ -21,8 +22,21 @@ def read_sets(evaluate: Evaluate) -> list[ShardIndex]:
     Raises:
         InputError: as `read_labelled`.
     """
-    splits: tuple[Split, ...] = SPLITS if "linear_probe" in evaluate.tasks else ("test",)
-    return [read_labelled(folder, splits) for folder in evaluate.sets]
+    return [read_labelled(folder, _splits_read(evaluate)) for folder in evaluate.sets]
+
+
+def images_of_sets(evaluate: Evaluate) -> int:
+    """Of all that `read_sets` reads, from the manifests alone.
+
+    Raises:
+        InputError: no such data set.
+    """
+    images = [read_manifest(folder).images for folder in evaluate.sets]
+    return sum(each[kind][split] for each in images for kind in LABELLED for split in _splits_read(evaluate))
+
+
+def _splits_read(evaluate: Evaluate) -> tuple[Split, ...]:
+    return SPLITS if "linear_probe" in evaluate.tasks else ("test",)
 
 
 def check_tasks(evaluate: Evaluate, shards: ShardIndex, split: Split, streamed: bool, where: str) -> None:

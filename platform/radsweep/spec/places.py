@@ -1,0 +1,31 @@
+"""Names of weights and files as any process would give them: workers run in other folders."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+TINY = ("tiny-cnn", "tiny-vit")
+TINY_TEXT = "tiny-bert"
+TORCHVISION = (
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"),
+    *("convnext_tiny", "convnext_small", "convnext_base", "convnext_large"),
+    *("vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"),
+)
+
+
+def absolute(value: str) -> str:
+    """The path of a file or folder of this machine."""
+    return str(Path(value).expanduser().absolute())
+
+
+def absolute_yaml(value: str) -> str:
+    """The path of a YAML file, and any other name as it is."""
+    return absolute(value) if value.endswith((".yaml", ".yml")) else value
+
+
+def absolute_weights(value: str) -> str:
+    """The path of weights that are there, and any other name as it is: one known here, or a hub id."""
+    known = value in (*TINY, TINY_TEXT, *TORCHVISION)
+    return absolute(value) if not known and os.path.exists(os.path.expanduser(value)) else value

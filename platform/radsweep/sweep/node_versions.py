@@ -1,0 +1,51 @@
+"""Whether all nodes have what this process has, in the same versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections import defaultdict
+
+from radsweep.errors import InputError
+from radsweep.sweep.code import ADAPTERS, BANK, LIBRARIES
+from radsweep.sweep.reach import ANSWER_WITHIN
+
+COMPARED = (*LIBRARIES, ADAPTERS, BANK, "ray", "pydantic", "pyarrow")  # what driver and workers must have in common
+
+
+def own_versions() -> dict[str, str]:
+    """Of this process: Python, and the libraries that driver and workers exchange data and numbers by."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in COMPARED}
+
+
+def check_versions() -> str:
+    """How many nodes have the same as this process.
+
+    Raises:
+        InputError: names each node that differs, or does not answer, and in what.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    own = own_versions()
+    look = ray.remote(num_cpus=0, max_retries=0)(own_versions)
+    nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+    asked = {
+        look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(): name
+        for node, name in nodes.items()
+    }
+    answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=ANSWER_WITHIN)
+    differ: defaultdict[str, list[str]] = defaultdict(list)
+    for answer in answered:
+        try:
+            found = ray.get(answer)
+        except ray.exceptions.RayError as error:
+            differ[asked[answer]].append(f"does not answer ({type(error).__name__})")
+            continue
+        told = [f"{name} {found[name]}, here {version}" for name, version in own.items() if found[name] != version]
+        differ[asked[answer]] += told
+    for answer in silent:
+        differ[asked[answer]].append(f"does not answer within {ANSWER_WITHIN:.0f} s")
+    if problems := [f"node {name} has {', '.join(told)}" for name, told in differ.items() if told]:
+        raise InputError("; ".join(problems))
+    return f"the same on {len(nodes)} nodes: " + ", ".join(f"{name} {own[name]}" for name in ("python", "torch", "ray"))

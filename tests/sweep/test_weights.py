@@ -1,0 +1,65 @@
+"""Pretrained weights that a trial would miss are missed beforehand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from radsweep.errors import InputError
+from radsweep.models import hub
+from radsweep.spec.trial import Model
+from radsweep.sweep import weights
+from radsweep.sweep.weights import check_weights
+
+PRETRAINED = {"weights": "pretrained"}
+
+
+def model(**towers: Any) -> Model:
+    return Model.model_validate({name: PRETRAINED | {"backbone": str(one)} for name, one in towers.items()})
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin.index.json"])
+def test_a_folder_without_weights_is_told(tmp_path: Path, file: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(
+        InputError, match=rf"model\.text\.backbone: {tmp_path} has no weights; put model.safetensors or"
+    ):
+        check_weights([model(text=tmp_path)], [])
+    (tmp_path / file).touch()
+    assert check_weights([model(text=tmp_path), model(text=tmp_path), Model()], []) == [str(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("key", "model", "against"),
+    [
+        ("model.image.backbone", model(image="some/model"), []),
+        ("model.from", Model.model_validate({"from": "some/model"}), []),
+        ("evaluate.against", Model(), ["some/model"]),
+    ],
+)
+def test_a_hub_id_whose_configuration_alone_was_fetched_is_told(
+    key: str, model: Model, against: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = ["config.json"]
+
+    def away(name: str, file: str) -> bool:
+        if file in kept:
+            return True
+        raise hub.Unreadable("name or service not known")
+
+    monkeypatch.setattr(weights, "model_config", lambda name, key, kinds: {"model_type": "clip"})
+    monkeypatch.setattr(hub, "_ask", away)
+    with pytest.raises(
+        InputError, match=rf"{key}: the weights of some/model cannot be had from here \(name or service"
+    ):
+        check_weights([model], against)
+    kept.append("pytorch_model.bin")
+    assert check_weights([model], against) == ["some/model"]
+
+
+def test_names_without_files_are_asked_for_none() -> None:
+    towers = {"image": {"backbone": "resnet50", "weights": "imagenet"}, "text": {"backbone": "some/bert"}}
+    assert check_weights([Model.model_validate(towers)], []) == []
