@@ -33,7 +33,6 @@ class Interruption(Stopper):
 
     def __enter__(self) -> Interruption:
         let_slots_end()
-        let_slots_end()
         with suppress(OSError):
             self.flag.unlink(missing_ok=True)
         if threading.current_thread() is threading.main_thread():
