@@ -297,6 +297,7 @@ def test_fair_tuning(phantom: Path, short_folder: Path) -> None:
     assert [cell.key for cell in again.cells] == [cell.key for cell in record.cells]
 
 
+@pytest.mark.slow
 def test_an_arm_whose_tuning_all_failed_is_left_out_and_the_sweep_ends(phantom: Path, short_folder: Path) -> None:
     store = Store(short_folder / "left-out")
     arms = {"baseline": {}, "local": {"objective.local.weight": 1.0}}

@@ -58,6 +58,7 @@ def test_tune_waits_at_its_end_for_a_slot_that_saves(tmp_path: Path) -> None:
     assert float(STOP_WITHIN) - SAVE_WITHIN >= 60  # a job that is stopped has time for its report too
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
 def test_a_trial_terminated_within_an_epoch_goes_on_to_the_numbers_of_an_undisturbed_one(
     phantom: Path, short_folder: Path, wait: Callable[[Callable[[], bool]], None]
