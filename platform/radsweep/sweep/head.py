@@ -52,15 +52,15 @@ def send_job(client: JobSubmissionClient, **job: Any) -> str:
     Raises:
         InputError: the head does not take it.
     """
-    for seconds in (*AGAIN_AFTER, 0):
+    waits = iter(AGAIN_AFTER)
+    while True:
         try:
             return client.submit_job(**job)
         except RuntimeError as error:
-            said = str(error).strip().splitlines()[-1]
-            if "No available agent" not in said or not seconds:
+            said, seconds = str(error).strip().splitlines()[-1], next(waits, None)
+            if "No available agent" not in said or seconds is None:
                 raise InputError(f"the head does not take the job: {said}") from None
             time.sleep(seconds)
-    raise AssertionError
 
 
 def check_head(address: str, headers: dict[str, str]) -> None:

@@ -69,7 +69,7 @@ def _with_files(value: Any, folder: Path, where: str) -> Any:
         return value
     file = Path(value).expanduser()
     if file.is_file():
-        number = len(list(folder.glob("*"))) if folder.is_dir() else 0
+        number = len(list(folder.glob("*")))
         copy = folder / str(number) / file.name
         copy.parent.mkdir(parents=True)
         shutil.copyfile(file, copy)
