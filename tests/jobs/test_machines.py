@@ -34,6 +34,7 @@ pytestmark = [
 
 
 def free_port() -> int:
+    """Not below 20,000, as conftest's may be: those are for a Ray's workers."""
     with socket.socket() as free:
         free.bind((HEAD, 0))
         return int(free.getsockname()[1])
