@@ -11,12 +11,14 @@ import mlflow
 import numpy as np
 import optuna
 import pytest
+import ray
 import torch
 from sklearn.metrics import roc_auc_score
 
 from radsweep.data.decode import prepare_in_process, read_index
 from radsweep.data.phantom import write_phantom
 from radsweep.data.shards import read_manifest
+from radsweep.data.stream import prepare_data
 from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial
@@ -161,13 +163,35 @@ def test_the_report_and_the_winners_checkpoint_are_in_the_store(ablation: Any) -
     assert (told.done, told.total, told.counts["finished"], told.running) == (12, 12, 12, {})
 
 
-def test_finished_cells_are_never_run_again(ablation: Any, phantom: Path) -> None:
-    store, first, _ = ablation
-    wider = ARMS | {"both": {"augment.text.sentences": "sample", "objective.local.weight": 1.0}}
-    again, cells = sweep(phantom, store, ablation={"arms": wider, "pairs": [20, 40], "seeds": 2})
-    assert (again.cost["trials_reused"], again.cost["trials_run"]) == (12, 4)
+@pytest.fixture(scope="module")
+def wider(ablation: Any, phantom: Path) -> tuple[SweepRecord, dict[str, CellRecord]]:
+    """The same ablation with two arms more, one of which needs two workers."""
+    arms = {
+        "both": {"augment.text.sentences": "sample", "objective.local.weight": 1.0},
+        "two workers": {"objective.local.weight": 1.0, "train.workers": 2},
+    }
+    return sweep(phantom, ablation[0], ablation={"arms": ARMS | arms, "pairs": [20, 40], "seeds": 2})
+
+
+def test_finished_cells_are_never_run_again(ablation: Any, wider: Any) -> None:
+    first, (again, cells) = ablation[1], wider
+    assert (again.status, again.cost["trials_reused"], again.cost["trials_run"]) == ("finished", 12, 8)
     assert {cell.key for cell in first.cells} < set(cells)
-    assert {cell.arm for cell in again.cells if cells[cell.key].sweep == again.id} == {"both"}
+    assert {cell.arm for cell in again.cells if cells[cell.key].sweep == again.id} == {"both", "two workers"}
+
+
+def test_two_workers_in_a_slot_give_the_numbers_of_one(wider: Any) -> None:
+    """Arms of unequal needs in one sweep, beside it."""
+    record, cells = wider
+    found = {(c.arm, c.pairs, c.subset_seed, c.init_seed): cells[c.key] for c in record.cells}
+    compared = 0
+    for (arm, *rest), cell in found.items():
+        assert cell.workers == (2 if arm == "two workers" else 1)
+        if arm == "two workers":
+            for mine, theirs in zip(cell.history, found["local", *rest].history, strict=True):
+                assert mine.metrics["train/loss"] == pytest.approx(theirs.metrics["train/loss"], abs=1e-4)
+                compared += 1
+    assert compared == 8
 
 
 def test_a_resumed_sweep_runs_nothing_anew_on_a_machine_with_less_memory_to_spare(
@@ -181,18 +205,6 @@ def test_a_resumed_sweep_runs_nothing_anew_on_a_machine_with_less_memory_to_spar
     assert (resumed.id, resumed.cost["trials_run"]) == (record.id, 0)
 
 
-def test_two_workers_in_a_slot_give_the_numbers_of_one(phantom: Path, short_folder: Path) -> None:
-    """Arms of unequal needs in one sweep, beside it."""
-    local = {"objective.local.weight": 1.0}
-    arms = {"one": local, "none": {}, "two": local | {"train.workers": 2}}
-    record, cells = sweep(phantom, short_folder / "workers", ablation={"arms": arms})
-    found = {planned.arm: cells[planned.key] for planned in record.cells}
-    assert {arm: cell.workers for arm, cell in found.items()} == {"one": 1, "none": 1, "two": 2}
-    assert record.status == "finished"
-    for mine, theirs in zip(found["two"].history, found["one"].history, strict=True):
-        assert mine.metrics["train/loss"] == pytest.approx(theirs.metrics["train/loss"], abs=1e-4)
-
-
 def test_a_failing_trial_leaves_the_slot_usable(phantom: Path, short_folder: Path) -> None:
     space = {"train.learning_rate": {"choice": [1e30, 1e-3]}}
     record, cells = sweep(phantom, short_folder / "failing", search={"algorithm": "grid", "space": space})
@@ -203,13 +215,21 @@ def test_a_failing_trial_leaves_the_slot_usable(phantom: Path, short_folder: Pat
     assert record.status == "finished"
 
 
+SEARCH = {
+    "algorithm": "random",
+    "trials": 6,
+    "scheduler": "asha",
+    "grace": 1,
+    "reduction": 2,
+    "space": {"train.learning_rate": {"loguniform": [1e-6, 1e-2]}, "objective.local.weight": {"uniform": [0, 1]}},
+}
+
+
 def test_a_search_stops_the_weak_and_reads_the_test_split_for_its_winner_alone(
     phantom: Path, short_folder: Path
 ) -> None:
     store = short_folder / "search"
-    space = {"train.learning_rate": {"loguniform": [1e-6, 1e-2]}, "objective.local.weight": {"uniform": [0, 1]}}
-    search = {"algorithm": "random", "trials": 6, "scheduler": "asha", "grace": 1, "reduction": 2, "space": space}
-    record, cells = sweep(phantom, store, search=search, train={"steps": 12})
+    record, cells = sweep(phantom, store, search=SEARCH, train={"steps": 12})
     assert len(record.cells) == len(cells) == 6
     assert {cell.status for cell in cells.values()} == {"finished", "stopped"}
     read = [cell for cell in cells.values() if cell.final]
@@ -222,9 +242,6 @@ def test_a_search_stops_the_weak_and_reads_the_test_split_for_its_winner_alone(
     study = optuna.load_study(study_name=record.id, storage=f"sqlite:///{store / 'sweeps' / record.id / 'optuna.db'}")
     told = {"finished": optuna.trial.TrialState.COMPLETE, "stopped": optuna.trial.TrialState.PRUNED}
     assert [trial.state for trial in study.trials] == [told[cells[cell.key].status] for cell in record.cells]
-    again, _ = sweep(phantom, store, search=search, train={"steps": 12})
-    assert again.cost["trials_reused"] >= len(finished)  # answered from their records
-    assert {cell.key for cell in again.cells} == set(cells)
 
 
 def test_the_best_of_few_pairs_are_promoted_to_more(phantom: Path, short_folder: Path) -> None:
@@ -242,14 +259,18 @@ def test_streamed_from_the_shards_a_trial_sees_the_same_samples_and_repeats_itse
 ) -> None:
     cached = next(cell for cell in ablation[2].values() if cell.pairs == 40)
     seeds = {"data": {"source": "streamed", "seed": cached.trial["data"]["seed"]}, "train": {"steps": 4}}
-    (first,), (again,) = (
-        list(sweep(phantom, short_folder / f"streamed{number}", **seeds)[1].values()) for number in range(2)
+    store = Store(short_folder / "streamed")
+    ((key, swept),) = sweep(phantom, store.root, **seeds)[1].items()
+    assert swept.trial["data"]["source"] == "streamed"
+    assert swept.subset_sha256 == cached.subset_sha256
+    assert key != cached.key
+    tokenizer = next((store.root / "tokenizers").iterdir()).read_text()
+    data = prepare_data(read_index(phantom), tokenizer, 32, 1, {}, streamed=True).opened(ray.get)
+    alone = train(
+        Trial.model_validate(swept.trial), data, workers=Workers(), device=torch.device("cpu"), read_test=True
     )
-    assert first.trial["data"]["source"] == "streamed"
-    assert first.subset_sha256 == cached.subset_sha256
-    assert first.key != cached.key
-    assert first.best == again.best
-    assert [v.metrics["train/loss"] for v in first.history] == [v.metrics["train/loss"] for v in again.history]
+    assert (alone.best, alone.final) == (swept.best, swept.final)
+    assert [v.metrics["train/loss"] for v in alone.history] == [v.metrics["train/loss"] for v in swept.history]
 
 
 def test_fair_tuning(phantom: Path, short_folder: Path) -> None:
@@ -315,6 +336,17 @@ def test_an_arm_whose_tuning_all_failed_is_left_out_and_the_sweep_ends(phantom: 
         progress = Progress.model_validate_json((store.sweep_folder(record.id) / PROGRESS).read_bytes())
         assert (progress.done, progress.total) == (3, 3)
         assert record.cost["trials_reused"] == reused
+
+
+@pytest.mark.slow
+def test_a_search_given_again_is_answered_from_its_records(phantom: Path, short_folder: Path) -> None:
+    store = short_folder / "search-again"
+    first, cells = sweep(phantom, store, search=SEARCH, train={"steps": 12})
+    again, _ = sweep(phantom, store, search=SEARCH, train={"steps": 12})
+    finished = sum(cell.status == "finished" for cell in cells.values())
+    assert again.id != first.id
+    assert again.cost["trials_reused"] >= finished > 0
+    assert {cell.key for cell in again.cells} == set(cells)
 
 
 @pytest.mark.slow

@@ -52,9 +52,7 @@ def pool(short_folder: Path) -> Path:
     return folder
 
 
-def sweep(
-    shards: Path, store: Path, arms: dict[str, dict[str, Any]], workers: int = 1
-) -> tuple[SweepRecord, dict[str, CellRecord]]:
+def sweep(shards: Path, store: Path, arms: dict[str, dict[str, Any]]) -> tuple[SweepRecord, dict[str, CellRecord]]:
     tree: dict[str, Any] = {
         "experiment": "adapted",
         "data": {"shards": str(shards), "pairs": 20},
@@ -63,7 +61,7 @@ def sweep(
             "image": {"steps": 3, "batch_size": 16, "hidden": 32, "dim": 16},
             "text": {"steps": 3, "batch_size": 16},
         },
-        "train": {"until": "steps", "steps": 4, "batch_size": 16, "learning_rate": 1e-3, "workers": workers},
+        "train": {"until": "steps", "steps": 4, "batch_size": 16, "learning_rate": 1e-3},
         "run": {"store": str(store), "slots": 2},
         "ablation": {"arms": arms, "seeds": 2},
     }
@@ -100,38 +98,61 @@ def test_a_stage_runs_once_for_all_its_trials(adapted: Any, pool: Path) -> None:
     assert image.pairs > 40 + 60  # some studies have two images
 
 
-def test_a_later_sweep_finds_the_stage(adapted: Any, pool: Path) -> None:
-    store, before, _ = adapted
-    record, _ = sweep(
-        pool, store, ARMS | {"image, sampled": {"adapt.image.method": "simclr", "augment.text.sentences": "sample"}}
-    )
-    assert record.cost["trials_run"] == 2
-    assert record.cost["adaptation_seconds"] == 0
-    assert record.cost["adaptation_reused_seconds"] > 0
-    assert {stage.key for stage in record.stages} <= {stage.key for stage in before.stages}
+STILL = {f"augment.image.{name}": 0.0 for name in ("affine", "brightness", "contrast", "noise")}
+LATER: dict[str, dict[str, Any]] = {
+    "sampled": {"adapt.image.method": "simclr", "augment.text.sentences": "sample"},
+    "frozen": STILL | {"augment.image.crop": [1.0, 1.0], "model.image.freeze": True, "adapt.image.method": "simclr"},
+    "together": {"adapt.text.method": "mlm", "model.text.freeze": True, "train.workers": 2},
+}
 
 
-def test_an_adapted_tower_that_is_frozen_and_sees_no_augmentation_runs_once(adapted: Any, pool: Path) -> None:
-    store, before, _ = adapted
-    still = {f"augment.image.{name}": 0.0 for name in ("affine", "brightness", "contrast", "noise")}
-    frozen = still | {"augment.image.crop": [1.0, 1.0], "model.image.freeze": True, "adapt.image.method": "simclr"}
-    record, cells = sweep(pool, store, {"frozen": frozen})
+@pytest.fixture(scope="module")
+def later(adapted: Any, pool: Path) -> tuple[SweepRecord, dict[str, dict[str, CellRecord]]]:
+    """A sweep of the same store, and its records by arm and key."""
+    record, cells = sweep(pool, adapted[0], {"baseline": {}} | LATER)
     assert record.status == "finished"
-    assert [stage.stage for stage in record.stages] == ["image", "image features"]
-    assert record.stages[0].key in {stage.key for stage in before.stages}
-    for cell in cells.values():
-        assert list(cell.stages) == ["image", "image features"]
-    features = Store(store).read_stage(record.stages[1].key)
-    assert features is not None
+    by_arm: dict[str, dict[str, CellRecord]] = {arm: {} for arm in LATER | {"baseline": {}}}
+    for planned in record.cells:
+        by_arm[planned.arm][planned.key] = cells[planned.key]
+    return record, by_arm
+
+
+def stage_of(store: Path, cells: dict[str, CellRecord], name: str) -> CellRecord:
+    (key,) = {cell.stages[name] for cell in cells.values()}
+    record = Store(store).read_stage(key)
+    assert record is not None
+    return record
+
+
+def test_a_later_sweep_finds_the_stage(adapted: Any, later: Any) -> None:
+    store, before, _ = adapted
+    record, by_arm = later
+    assert (record.cost["trials_run"], record.cost["trials_reused"]) == (6, 2)
+    assert record.cost["adaptation_reused_seconds"] > 0
+    for arm in ("sampled", "frozen"):
+        image = stage_of(store, by_arm[arm], "image")
+        assert image.key in {stage.key for stage in before.stages}
+        assert image.sweep == before.id
+
+
+def test_an_adapted_tower_that_is_frozen_and_sees_no_augmentation_runs_once(adapted: Any, later: Any) -> None:
+    cells = later[1]["frozen"]
+    assert all(list(cell.stages) == ["image", "image features"] for cell in cells.values())
+    features = stage_of(adapted[0], cells, "image features")
+    assert features.sweep == later[0].id
     assert features.pairs >= 3 * 40  # images of the pairs of all splits
 
 
-def test_two_workers_make_a_stage_together_and_start_from_it(adapted: Any, pool: Path, short_folder: Path) -> None:
-    frozen = {"adapt.text.method": "mlm", "model.text.freeze": True}
-    record, cells = sweep(pool, short_folder / "two-workers", {"text": frozen}, workers=2)
-    assert record.status == "finished"
-    assert sorted(stage.stage for stage in record.stages) == ["text", "text features"]
-    assert all(cell.workers == 2 and len(cell.stages) == 2 for cell in cells.values())
+def test_two_workers_make_a_stage_together_and_start_from_it(adapted: Any, later: Any) -> None:
+    """Beside trials of one worker, in the same sweep."""
+    store, before, _ = adapted
+    record, by_arm = later
+    cells = by_arm["together"]
+    assert all(cell.workers == 2 and sorted(cell.stages) == ["text", "text features"] for cell in cells.values())
+    assert {cell.workers for arm in ("sampled", "frozen") for cell in by_arm[arm].values()} == {1}
+    text = stage_of(store, cells, "text")
+    assert (text.status, text.workers, text.sweep) == ("finished", 2, record.id)
+    assert text.key not in {stage.key for stage in before.stages}
 
 
 def test_mlflow_links_the_stage_from_the_trials_that_use_it(adapted: Any) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,8 @@ def classification_metrics(scores_NC: np.ndarray, labels_NC: np.ndarray, class_n
     Raises:
         ValueError: scores that are not finite, labels that are none, sizes that do not fit.
     """
+    from sklearn.metrics import average_precision_score, roc_auc_score  # seconds that trials without labels do not owe
+
     labels_NC = known_labels(labels_NC, class_names)
     scores_NC = np.asarray(scores_NC, dtype=np.float64)
     if scores_NC.shape != labels_NC.shape:

@@ -12,9 +12,6 @@ from functools import cached_property
 from itertools import combinations
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from radsweep.data.subsets import seeded_order, subset_fingerprint, subset_size
 from radsweep.evaluation.classification import ClassMetrics, classification_metrics, known_labels
@@ -127,6 +124,10 @@ def _fit(
     fraction: float,
     seed: int,
 ) -> ProbeFit:
+    from sklearn.exceptions import ConvergenceWarning  # seconds that trials without a probe do not owe
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     train, validation, test = parts
     labels_RC = train.labels_SC[rows]
     scaler = StandardScaler().fit(train.features_SF[rows])
