@@ -107,18 +107,15 @@ LATER: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def later(adapted: Any, pool: Path) -> tuple[SweepRecord, dict[str, dict[str, CellRecord]]]:
-    """A sweep of the same store, and its records by arm and key."""
+def later(adapted: Any, pool: Path) -> tuple[SweepRecord, dict[str, list[CellRecord]]]:
+    """A sweep of the same store, and its records by arm."""
     record, cells = sweep(pool, adapted[0], {"baseline": {}} | LATER)
     assert record.status == "finished"
-    by_arm: dict[str, dict[str, CellRecord]] = {arm: {} for arm in LATER | {"baseline": {}}}
-    for planned in record.cells:
-        by_arm[planned.arm][planned.key] = cells[planned.key]
-    return record, by_arm
+    return record, {arm: [cells[cell.key] for cell in record.cells if cell.arm == arm] for arm in LATER}
 
 
-def stage_of(store: Path, cells: dict[str, CellRecord], name: str) -> CellRecord:
-    (key,) = {cell.stages[name] for cell in cells.values()}
+def stage_of(store: Path, cells: list[CellRecord], name: str) -> CellRecord:
+    (key,) = {cell.stages[name] for cell in cells}
     record = Store(store).read_stage(key)
     assert record is not None
     return record
@@ -129,6 +126,7 @@ def test_a_later_sweep_finds_the_stage(adapted: Any, later: Any) -> None:
     record, by_arm = later
     assert (record.cost["trials_run"], record.cost["trials_reused"]) == (6, 2)
     assert record.cost["adaptation_reused_seconds"] > 0
+    assert sorted(stage.stage for stage in record.stages) == ["image", "image features", "text", "text features"]
     for arm in ("sampled", "frozen"):
         image = stage_of(store, by_arm[arm], "image")
         assert image.key in {stage.key for stage in before.stages}
@@ -137,7 +135,7 @@ def test_a_later_sweep_finds_the_stage(adapted: Any, later: Any) -> None:
 
 def test_an_adapted_tower_that_is_frozen_and_sees_no_augmentation_runs_once(adapted: Any, later: Any) -> None:
     cells = later[1]["frozen"]
-    assert all(list(cell.stages) == ["image", "image features"] for cell in cells.values())
+    assert all(list(cell.stages) == ["image", "image features"] for cell in cells)
     features = stage_of(adapted[0], cells, "image features")
     assert features.sweep == later[0].id
     assert features.pairs >= 3 * 40  # images of the pairs of all splits
@@ -148,8 +146,8 @@ def test_two_workers_make_a_stage_together_and_start_from_it(adapted: Any, later
     store, before, _ = adapted
     record, by_arm = later
     cells = by_arm["together"]
-    assert all(cell.workers == 2 and sorted(cell.stages) == ["text", "text features"] for cell in cells.values())
-    assert {cell.workers for arm in ("sampled", "frozen") for cell in by_arm[arm].values()} == {1}
+    assert all(cell.workers == 2 and sorted(cell.stages) == ["text", "text features"] for cell in cells)
+    assert {cell.workers for arm in ("sampled", "frozen") for cell in by_arm[arm]} == {1}
     text = stage_of(store, cells, "text")
     assert (text.status, text.workers, text.sweep) == ("finished", 2, record.id)
     assert text.key not in {stage.key for stage in before.stages}
