@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,14 @@ import torch
 from synthetic import CASES, MEASURED, synthetic_data
 from test_adaptation import LIT, with_pool
 
+from radsweep.data.decode import prepare_in_process, read_index
+from radsweep.data.folds import fold_of, redealt
+from radsweep.data.tokenizer import train_tokenizer
 from radsweep.spec.load import trial_with
 from radsweep.spec.stage import stages_of
 from radsweep.spec.trial import Data, Trial
 from radsweep.sweep import code
+from radsweep.sweep.definitions import Location
 from radsweep.training.adaptation import adapt
 from radsweep.training.collectives import Workers
 from radsweep.training.frozen import run_frozen
@@ -44,33 +50,39 @@ TRIAL_NAMES = {"plain", "local", "words", "adapted"}
 STAGES = {"image": {"adapt.image.method": "simclr"}, "text": {"adapt.text.method": "mlm"}, "mae": CASES["mae"]}
 
 
-def run_files(work: Callable[[], Any]) -> set[str]:
-    """Files of the package of which a function is run, importing apart."""
-    package, files = str(code.PACKAGE) + "/", set()
+def run_definitions(work: Callable[[], Any]) -> set[Location]:
+    """Top-level definitions of the package of which a function is run; imports and settings do not count."""
+    package, found = f"{code.PACKAGE}/", set()
 
     def see(frame: Any, event: str, _: Any) -> None:
         at = frame.f_code
         if event == "call" and at.co_filename.startswith(package) and at.co_flags & inspect.CO_NEWLOCALS:
-            files.add(at.co_filename.removeprefix(package))
+            module = at.co_filename.removeprefix(package).removesuffix(".py").replace("/", ".")
+            name = at.co_qualname.split(".")[0]
+            if name != "<lambda>":  # a default of a definition that is run itself
+                found.add(Location(f"radsweep.{module}", name))
 
     sys.setprofile(see)
     try:
         work()
     finally:
         sys.setprofile(None)
-    return {file for file in files if not file.startswith(code.APART)}
+    return {place for place in found if not code.graph().is_settings(place) and place.name not in code.ERRORS}
+
+
+def names(places: Iterable[Location]) -> set[str]:
+    return {place.name for place in places}
 
 
 @pytest.mark.parametrize("name", TRIALS)
 def test_a_trial_runs_no_line_that_its_key_leaves_out(name: str) -> None:
     trial = trial_with(BASE, TRIALS[name])
     data, cpu = synthetic_data(size=trial.model.image.size), torch.device("cpu")
-    ran = run_files(lambda: train(trial, data, workers=Workers(), device=cpu, read_test=True))
-    switches = code.switched(trial)
-    assert "training/loop.py" in ran
-    assert ran - code.reached(code.TRIAL, tuple(file for file, on in switches.items() if not on)) == set()
-    idle = {file for file, on in switches.items() if on} - ran - {"objectives/contrast.py"}
-    assert idle == set(), "counted for a trial that does not run it"
+    ran = run_definitions(lambda: train(trial, data, workers=Workers(), device=cpu, read_test=True))
+    assert "train_epoch" in names(ran)
+    assert ran - code.graph().reached(code.TRIAL, code.off(trial)).keys() == set()
+    used = {name for name, on in code.switched(trial).items() if on}
+    assert used - names(ran) == set(), "counted for a trial that does not run it"
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -80,11 +92,14 @@ def test_a_stage_runs_no_line_that_its_key_leaves_out(name: str, kept: list[Any]
     stage, data = adaptation(trial, tower), with_pool(size=trial.model.image.size)
     code.stage_code(stage)
     options: dict[str, Any] = {"workers": Workers(), "device": torch.device("cpu"), "folder": tmp_path}
-    ran = run_files(lambda: adapt(stage, data, **options))
-    assert "training/adaptation.py" in ran
-    assert ran - code.reached(*kept[0]) == set()
-    objectives = {file for file in code.reached(*kept[0]) if file.startswith(("objectives/", "augment/masking.py"))}
-    assert objectives - ran <= {"objectives/views.py"}, "counted for a stage that does not run it"
+    ran = run_definitions(lambda: adapt(stage, data, **options))
+    reached = code.graph().reached(*kept[0]).keys()
+    assert "train_epoch" in names(ran)
+    assert ran - reached == set()
+    losses = {
+        place.name for place in reached if place.module.startswith("radsweep.objectives.") and place.name.islower()
+    }
+    assert losses - names(ran) == set(), "counted for a stage that does not run it"
 
 
 @pytest.mark.parametrize("tower", ["image", "text"])
@@ -92,16 +107,30 @@ def test_features_of_a_frozen_tower_likewise(tower: str, kept: list[Any], tmp_pa
     trial = trial_with(BASE, LIT | {f"model.{tower}.freeze": True})
     code.stage_code(adaptation(trial, f"{tower} features"))
     options: dict[str, Any] = {"workers": Workers(), "device": torch.device("cpu"), "folder": tmp_path}
-    ran = run_files(lambda: run_frozen(tower, trial, synthetic_data(), adapted={}, **options))
-    assert "training/frozen.py" in ran
-    assert ran - code.reached(*kept[0]) == set()
+    ran = run_definitions(lambda: run_frozen(tower, trial, synthetic_data(), adapted={}, **options))
+    assert "run_frozen" in names(ran)
+    assert ran - code.graph().reached(*kept[0]).keys() == set()
+
+
+def test_the_preparation_of_data_likewise(phantom: Path) -> None:
+    def prepare() -> None:
+        shards = read_index(phantom)
+        rows = zip(shards.splits["train"].patient_ids, shards.reports["train"], strict=True)
+        prepare_in_process(shards, train_tokenizer(rows, 200), 16, 1)
+        fold = fold_of(shards, 3, 0)
+        redealt(prepare_in_process(shards, train_tokenizer(rows, 200), 16, 1), fold, train_tokenizer([], 200))
+
+    ran = run_definitions(prepare)
+    reached = code.graph().reached((*code.PREPARATION, *code.FOLDS)).keys()
+    assert {"decode_image", "wordpieces", "deal"} <= names(ran)
+    assert names(ran - reached) == {"prepare_in_process"}, "which tests use in place of Ray"
 
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What `fingerprint` is asked for."""
     asked: list[Any] = []
-    monkeypatch.setattr(code, "fingerprint", lambda roots, off: asked.append((roots, off)) or "")
+    monkeypatch.setattr(code, "fingerprint", lambda roots, without: asked.append((roots, without)) or "")
     return asked
 
 
@@ -110,18 +139,23 @@ def adaptation(trial: Trial, name: str) -> Any:
 
 
 @pytest.fixture
-def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the package's source that may be changed."""
     package = tmp_path / "radsweep"
     shutil.copytree(code.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(code, "PACKAGE", package)
-    return package
+    yield package
+    read_anew()
+
+
+def read_anew() -> None:
+    for cached in (code.fingerprint, code.graph):
+        cached.cache_clear()
 
 
 def codes() -> dict[str, str]:
     """Of a plain trial, one with the local term, one with words exchanged, one adapted, and of its stage."""
-    for cached in (code.fingerprint, code._read):
-        cached.cache_clear()
+    read_anew()
     adapted = trial_with(BASE, STAGES["image"])
     return {
         "plain": code.trial_code(BASE),
@@ -133,28 +167,30 @@ def codes() -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(
-    ("file", "before", "after", "changed"),
-    [
-        ("objectives/local.py", "def local(", "X = 1\n\n\ndef local(", {"local"}),
-        ("objectives/infonce.py", "(rows + columns) / 2", "(rows + columns) / 3", TRIAL_NAMES),
-        ("objectives/infonce.py", "Symmetric cross-entropy", "The symmetric cross-entropy", set()),
-        ("augment/word_operations.py", "def augment_words(", "X = 1\n\n\ndef augment_words(", {"words"}),
-        ("objectives/image_ssl.py", "def ssl_loss(", "X = 1\n\n\ndef ssl_loss(", {"adapted", "stage"}),
-        ("training/adaptation.py", "def adapt(", "X = 1\n\n\ndef adapt(", {"adapted", "stage"}),
-        ("evaluation/ranking.py", "TIE =", "X = 1\nTIE =", TRIAL_NAMES | {"all"}),
-        ("training/loop.py", "def run(", "X = 1\n\n\ndef run(", TRIAL_NAMES | {"stage", "all"}),
-        ("evaluation/statistics/intervals.py", "LEVEL =", "X = 1\nLEVEL =", set()),
-        ("report/write.py", "def write_report(", "X = 1\n\n\ndef write_report(", set()),
-    ],
-)  # fmt: skip
+CHANGED_LINES = [
+    ("def local(", "losses = []", "losses = list()", {"local"}),
+    ("def infonce(", "(rows + columns) / 2", "(rows + columns) / 3", TRIAL_NAMES),
+    ("def infonce(", "Symmetric cross-entropy", "The symmetric cross-entropy", set()),
+    ("def augment_words(", "    return", "    assert True\n    return", {"words"}),
+    ("def ssl_loss(", "    return", "    assert True\n    return", {"adapted", "stage"}),
+    ("def adapt(", "    return", "    assert True\n    return", {"adapted", "stage"}),
+    ("TIE =", "TIE = ", "TIE = 2 * ", TRIAL_NAMES | {"all"}),
+    ("def run(", "    torch.set_num", "    assert True\n    torch.set_num", TRIAL_NAMES | {"stage", "all"}),
+    ("LEVEL =", "LEVEL = ", "LEVEL = 2 * ", set()),
+    ("def how_it_ended(", "    return", "    assert True\n    return", set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("definition", "before", "after", "changed"), CHANGED_LINES)
 def test_a_changed_line_changes_what_depends_on_it(
-    copy: Path, file: str, before: str, after: str, changed: set[str]
+    copy: Path, definition: str, before: str, after: str, changed: set[str]
 ) -> None:
     old = codes()
-    source = (copy / file).read_text()
-    assert before in source
-    (copy / file).write_text("# a comment\n" + source.replace(before, after, 1))
+    (file,) = [file for file in copy.rglob("*.py") if re.search(rf"^{re.escape(definition)}", file.read_text(), re.M)
+               and not file.is_relative_to(copy / "cli")]  # fmt: skip
+    start, found, rest = file.read_text().partition(definition)
+    assert before in found + rest
+    file.write_text("# a comment\n" + start + (found + rest).replace(before, after, 1))
     new = codes()
     assert {name for name in new if new[name] != old[name]} == changed
 
@@ -163,14 +199,13 @@ def test_how_patients_are_dealt_counts_where_there_are_folds(copy: Path) -> None
     folds = {"data.folds": 3, "model.image.freeze": True, "adapt.text.method": "mlm"} | LIT
 
     def found() -> tuple[list[str], list[str]]:
-        code.fingerprint.cache_clear()
-        code._read.cache_clear()
+        read_anew()
         plain, folded = (trial_with(BASE, changes) for changes in (folds | {"data.folds": None}, folds))
         return tuple([code.trial_code(one), *map(code.stage_code, stages_of(one).values())] for one in (plain, folded))  # type: ignore[return-value]
 
     plain, folded = found()
-    dealing = copy / "data" / "folds.py"
-    dealing.write_text(dealing.read_text() + "X = 1\n")
+    (dealing,) = [file for file in copy.rglob("*.py") if "\ndef deal(" in file.read_text()]
+    dealing.write_text(dealing.read_text().replace("def deal(", "def deal(_=0, *, ", 1))
     plain_now, folded_now = found()
     assert plain_now == plain
     assert len(folded) == 3
@@ -197,7 +232,75 @@ def test_another_version_of_a_library_counts_where_it_is_used(
     assert {name for name in trials if new[name] != old[name]} == users
 
 
-def test_every_named_file_exists() -> None:
-    named = {*code.switched(BASE), *code.TRIAL, *code.ADAPTATION, *code.FEATURES, *code.SETTINGS, *code.OF_LEARNING}
-    named |= {*code.DEALT}
-    assert [file for file in named if not (code.PACKAGE / file).exists()] == []
+def test_every_named_definition_is_one_that_trials_or_stages_reach() -> None:
+    roots = {*code.TRIAL, *code.ADAPTATION, *code.FEATURES, *code.FOLDS}
+    assert names(map(code.graph().find, roots)) == roots, "each is defined once"
+    without = {*code.switched(BASE), *code.ERRORS, *code.ONLY_TRIALS, code.TWO_VIEWS, code.PATCHES, code.TOKENS}
+    found = [place.name for place in code.graph().reached(roots) if place.name in without]
+    assert sorted(found) == sorted(without)
+
+
+def test_modules_may_be_renamed_moved_split_and_folded_and_nothing_runs_again(copy: Path) -> None:
+    old = codes()
+    rename(copy, "training.outcome", "objectives.parts.ending")  # moved to a new folder under a new name
+    rename(copy, "training.checkpoint", "training.kept")  # imported whole by others: `checkpoint.WEIGHTS`
+    rename(copy, "evaluation.ranking", "evaluation.ranks")
+    split(copy, "training.loop", "mixed_precision", "training.precision")
+    split(copy, "data.tokenizer", "PATIENTS_PER_WORD", "data.limits")  # a constant
+    fold(copy, "training.asking", "training.loop")
+    assert codes() == old
+
+
+def test_a_name_that_comes_to_mean_something_else_counts(copy: Path) -> None:
+    """Whatever else is reached: a definition's hash knows what its names stand for."""
+    other = "from radsweep.training.loop import mixed_precision as original\n\n\n"
+    (copy / "training" / "other.py").write_text(f"{other}def mixed_precision(*_):\n    return original(*_)\n")
+    old = codes()
+    file = copy / "training" / "trainer.py"
+    line = "from radsweep.training.other import mixed_precision\n"
+    file.write_text(file.read_text().replace("def conclude(", f"{line}\n\ndef conclude("))
+    assert codes()["plain"] != old["plain"]
+
+
+def rename(package: Path, old: str, new: str) -> None:
+    """Move a module and rewrite every import of it, as people do."""
+    target = package / (new.replace(".", "/") + ".py")
+    target.parent.mkdir(exist_ok=True)
+    (package / (old.replace(".", "/") + ".py")).rename(target)
+    (old_folder, old_name), (new_folder, new_name) = old.rsplit(".", 1), new.rsplit(".", 1)
+    for file in package.rglob("*.py"):
+        text = re.sub(rf"\bradsweep\.{re.escape(old)}\b", f"radsweep.{new}", file.read_text())
+
+        def one_of_many(found: re.Match[str]) -> str:
+            left = [name for name in found[1].split(", ") if name != old_name]
+            rest = f"from radsweep.{old_folder} import {', '.join(left)}\n" if left else ""
+            return f"{rest}from radsweep.{new_folder} import {new_name} as {old_name}\n"
+
+        file.write_text(
+            re.sub(rf"from radsweep\.{old_folder} import ((?:\w+, )*\b{old_name}\b.*)\n", one_of_many, text)
+        )
+
+
+def split(package: Path, module: str, name: str, new: str) -> None:
+    """Move one definition to a module of its own; the old one imports it."""
+    file = package / (module.replace(".", "/") + ".py")
+    text = file.read_text()
+    tree = ast.parse(text)
+    (node,) = [each for each in tree.body if name in (getattr(each, "name", ""), *getattr(each, "targets", ())) or
+               name in [getattr(target, "id", "") for target in getattr(each, "targets", ())]]  # fmt: skip
+    source = ast.get_source_segment(text, node) or ""
+    imports = [ast.unparse(each) for each in tree.body if isinstance(each, ast.Import | ast.ImportFrom)]
+    (package / (new.replace(".", "/") + ".py")).write_text("\n".join([*imports, "\n", source]) + "\n")
+    future = "from __future__ import annotations\n"
+    file.write_text(text.replace(source, "", 1).replace(future, f"{future}from radsweep.{new} import {name}\n", 1))
+
+
+def fold(package: Path, module: str, into: str) -> None:
+    """Append a module to another one."""
+    source, target = (package / (name.replace(".", "/") + ".py") for name in (module, into))
+    given = target.read_text()
+    given = re.sub(rf"from radsweep\.{re.escape(module)} import .*\n", "", given)
+    target.write_text(given + source.read_text().replace("from __future__ import annotations\n", ""))
+    source.unlink()
+    for file in package.rglob("*.py"):
+        file.write_text(file.read_text().replace(f"radsweep.{module} ", f"radsweep.{into} "))

@@ -1,69 +1,68 @@
-"""The code behind a trial's numbers: what a trial reaches by imports, without what its settings switch off.
+"""The code behind a trial's numbers: the definitions that a trial uses, without what its settings switch off.
 
-A changed line runs again what depends on it and nothing else; comments, docstrings and layout do not count.
+A changed line runs again what depends on it and nothing else. Comments, docstrings, layout and the modules that
+definitions are in do not count.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.metadata
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import radsweep
 from radsweep.spec.stage import FrozenImage, FrozenText, ImageStage, Stage, stages_of
 from radsweep.spec.trial import Data, Trial
+from radsweep.sweep.definitions import Graph
 
 PACKAGE = Path(radsweep.__file__).parent
-PREPARATION = ("data/decode.py", "data/tokenizer.py")
-TRIAL = ("training/trainer.py", *PREPARATION)
-ADAPTATION = ("training/adaptation.py", *PREPARATION)
-FEATURES = ("training/frozen.py", *PREPARATION)
-APART = ("spec/", "errors.py")  # settings are in the key by their values
-SETTINGS = ("spec/metrics.py", "spec/stage.py")  # but these say what is measured, and what a stage is given
-DEALT = ("data/folds.py",)  # where there are folds
+PREPARATION = ("prepare_data", "read_index", "read_labelled", "train_tokenizer")
+SURROUNDINGS = (*PREPARATION, "Workers")  # what is handed to a trial or a stage from outside
+TRIAL = ("train", *SURROUNDINGS)
+ADAPTATION = ("adapt", "load_adapted", *SURROUNDINGS)
+FEATURES = ("run_frozen", "load_frozen", *SURROUNDINGS)
+FOLDS = ("fold_of", "redealt")
 LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "numpy", "scikit-learn", "pillow")
 ADAPTERS, BANK = "peft", "faiss-cpu"  # of trials that train low-rank adapters, or look for neighbours
-WORDS = ("augment/word_operations.py", "augment/report_words.py", "augment/lexicon.py", "augment/words.py")
-# Imported by stages for types, or for what trials alone ask for: no stage runs a line of them.
-OF_TRIALS_ALONE = ("training/evaluate.py", "objectives/same_report.py", "data/windows.py", "data/stream.py", *WORDS)
-OF_LEARNING = ("training/trainer.py", "evaluation/", "objectives/", *OF_TRIALS_ALONE[1:])
+ERRORS = ("InputError",)  # messages are for people
+STREAMED = ("training_blocks", "streamed_batches")
+WORDS = ("augment_words", "load_words")
+TWO_VIEWS, PATCHES, TOKENS = "TwoViewCourse", "MaskedPatchCourse", "TextCourse"
+# Stages share classes with trials that do more: none runs a line of these.
+ONLY_TRIALS = ("Embedder", "same_reports", *STREAMED, *WORDS)
 
 
 def switched(trial: Trial) -> dict[str, bool]:
-    """File: whether the trial runs it. Files that are not named here count for every trial.
+    """Definition: whether the trial uses it. Definitions that are not named here count for every trial that reaches
+    them.
 
-    Adding a term is one line here too; without it, its file counts for trials that do not use it.
+    Adding a term is one line here too; without it, its code counts for trials that do not use it.
     """
     objective, text, tasks = trial.objective, trial.augment.text, set(trial.evaluate.tasks)
     contrast, masked = objective.contrast, objective.text_ssl.kind == "mlm"
     infonce = contrast.weight > 0 and contrast.kind == "infonce"
-    labels = tasks & {"zero_shot", "linear_probe", "class_retrieval"}
     return {
-        "objectives/contrast.py": contrast.weight > 0,
-        "objectives/infonce.py": infonce or objective.neighbours.weight > 0,
-        "objectives/sigmoid.py": contrast.weight > 0 and contrast.kind == "sigmoid",
-        "objectives/same_report.py": contrast.weight > 0 and contrast.same_report is not None,
-        "objectives/local.py": objective.local.weight > 0,
-        "evaluation/local_retrieval.py": objective.local.weight > 0 and "local_retrieval" in tasks,
-        "objectives/image_ssl.py": objective.image_ssl.weight > 0,
-        "objectives/text_ssl.py": objective.text_ssl.weight > 0,
-        "augment/masking.py": objective.text_ssl.weight > 0 and masked,
-        "objectives/neighbours.py": objective.neighbours.weight > 0,
+        "contrast": contrast.weight > 0,
+        "infonce": infonce or objective.neighbours.weight > 0,
+        "sigmoid": contrast.weight > 0 and contrast.kind == "sigmoid",
+        "same_reports": contrast.weight > 0 and contrast.same_report is not None,
+        "local": objective.local.weight > 0,
+        "rank_locally": objective.local.weight > 0 and "local_retrieval" in tasks,
+        **dict.fromkeys(("image_ssl", "image_ssl_head", "encode_image_ssl"), objective.image_ssl.weight > 0),
+        **dict.fromkeys(("text_ssl", "text_ssl_head", "encode_text_ssl"), objective.text_ssl.weight > 0),
+        "mask_tokens": objective.text_ssl.weight > 0 and masked,
+        **dict.fromkeys(("neighbours", "NeighbourBank"), objective.neighbours.weight > 0),
         **dict.fromkeys(WORDS, text.changes_words),
-        "training/averaging.py": trial.train.ema > 0,
-        "data/stream.py": trial.data.source == "streamed",
-        "data/windows.py": trial.data.source == "streamed",
-        "evaluation/classification.py": bool(labels),
-        "evaluation/zero_shot.py": "zero_shot" in tasks,
-        "evaluation/prompts.py": "zero_shot" in tasks,
-        "evaluation/linear_probe.py": "linear_probe" in tasks,
-        "evaluation/class_retrieval.py": "class_retrieval" in tasks,
+        "Average": trial.train.ema > 0,
+        **dict.fromkeys(STREAMED, trial.data.source == "streamed"),
+        "zero_shot": "zero_shot" in tasks,
+        "load_prompts": "zero_shot" in tasks,
+        "linear_probe": "linear_probe" in tasks,
+        "class_retrieval": "class_retrieval" in tasks,
+        "draw_class_pool": "class_retrieval" in tasks,
     }
 
 
@@ -72,26 +71,18 @@ def trial_code(trial: Trial) -> str:
     image, text = trial.model.image, trial.model.text
     libraries = {ADAPTERS: image.lora or text.lora, BANK: trial.objective.neighbours.weight}
     further = tuple(name for name, used in libraries.items() if used)
-    own = fingerprint((*TRIAL, *_dealt(trial.data.folds)), _off(switched(trial)), further)
+    own = fingerprint((*TRIAL, *_folds(trial.data.folds)), off(trial), further)
     return "-".join([own, *(stage_code(stage) for stage in stages_of(trial).values())])
 
 
 def stage_code(stage: Stage) -> str:
     """Fingerprint of what a stage runs, and the stage before it."""
     if isinstance(stage, FrozenImage | FrozenText):
-        own = fingerprint((*FEATURES, *_dealt(stage.fold)), OF_LEARNING)
+        own = fingerprint((*FEATURES, *_folds(stage.fold)), ONLY_TRIALS)
         return own if stage.adapted is None else f"{own}-{stage_code(stage.adapted)}"
-    views, patches, tokens = "objectives/image_ssl.py", "objectives/masked_patches.py", "objectives/text_ssl.py"
-    if not isinstance(stage, ImageStage):
-        others = [views, patches, "augment/images.py", "models/image.py"]
-    else:
-        others = [tokens, "models/text.py"]
-        others += [views] if stage.adapt.method == "mae" else [patches, "augment/masking.py"]
-    return fingerprint((*ADAPTATION, *_dealt(stage.fold)), (*OF_TRIALS_ALONE, *others))
-
-
-def _dealt(folds: object) -> tuple[str, ...]:
-    return DEALT if folds is not None else ()
+    used = TOKENS if not isinstance(stage, ImageStage) else PATCHES if stage.adapt.method == "mae" else TWO_VIEWS
+    others = [course for course in (TWO_VIEWS, PATCHES, TOKENS) if course != used]
+    return fingerprint((*ADAPTATION, *_folds(stage.fold)), (*ONLY_TRIALS, *others))
 
 
 def code_fingerprint() -> str:
@@ -99,58 +90,32 @@ def code_fingerprint() -> str:
     return fingerprint(TRIAL, tuple(switched(Trial(data=Data(shards="any")))))
 
 
-def _off(switches: Mapping[str, bool]) -> tuple[str, ...]:
-    return tuple(file for file, on in switches.items() if not on)
+def off(trial: Trial) -> tuple[str, ...]:
+    """Definitions that the trial does not use."""
+    return tuple(name for name, used in switched(trial).items() if not used)
+
+
+def _folds(folds: object) -> tuple[str, ...]:
+    return FOLDS if folds is not None else ()
 
 
 @cache
-def fingerprint(roots: tuple[str, ...], off: tuple[str, ...], further: tuple[str, ...] = ()) -> str:
-    """Hash of the modules reached from some, and of the libraries' versions.
+def fingerprint(roots: tuple[str, ...], without: tuple[str, ...], further: tuple[str, ...] = ()) -> str:
+    """Hash of the definitions reached from some, and of the libraries' versions.
 
     Args:
-        roots: files of the package.
-        off: files, or starts of their names, that are left out, with what is reached through them alone.
+        roots: names of definitions.
+        without: definitions that are left out, with what is only used through them.
         further: libraries that not every trial uses.
     """
-    digest = hashlib.sha256(json.dumps({name: versions()[name] for name in (*LIBRARIES, *further)}).encode())
-    for file in sorted(reached(roots, off)):
-        digest.update(f"{file}\n{_read(PACKAGE / file).meaning}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def reached(roots: tuple[str, ...], off: tuple[str, ...] = ()) -> set[str]:
-    """Files of the package that some import, directly or not; arguments as those of `fingerprint`."""
-    found: set[str] = set()
-    waiting = list(roots)
-    while waiting:
-        file = waiting.pop()
-        if file not in found and not file.startswith(off) and (file in SETTINGS or not file.startswith(APART)):
-            found.add(file)
-            waiting += _read(PACKAGE / file).imports
-    return found
-
-
-class _Source(NamedTuple):
-    imports: tuple[str, ...]  # files of the package, wherever in the module they are imported
-    meaning: str  # without comments, docstrings and layout
+    libraries = {name: versions()[name] for name in (*LIBRARIES, *further)}
+    parts = [libraries, graph().fingerprint(roots, (*without, *ERRORS))]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 @cache
-def _read(file: Path) -> _Source:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    imports: list[str] = []
-    for node in ast.walk(tree):
-        imports += (name for name in _modules(node) if (PACKAGE / name).is_file())
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return _Source(tuple(imports), ast.dump(tree))
-
-
-def _modules(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("radsweep."):
-        place = str(node.module).removeprefix("radsweep.").replace(".", "/")
-        yield from (f"{place}.py", f"{place}/__init__.py")
-        yield from (f"{place}/{alias.name}.py" for alias in node.names)
+def graph() -> Graph:
+    return Graph(PACKAGE)
 
 
 @cache
