@@ -17,10 +17,10 @@ from common import Figures, phantom, random_search, run, short_trial, tell
 def measure(folder: Path, quick: bool) -> Figures:
     import ray
 
+    from radsweep.console import Console
     from radsweep.data.decode import read_index
     from radsweep.report.write import write_report
     from radsweep.sweep.cluster import connect
-    from radsweep.sweep.progress import Console
     from radsweep.sweep.run import run_sweep
     from radsweep.sweep.sources import Preparations
     from radsweep.sweep.store import Store

@@ -53,9 +53,9 @@ def measure(folder: Path, quick: bool) -> Figures:
 
 def warm(trial: Any, trials: int, folder: Path) -> tuple[list[Figures], Any]:
     """The records of a sweep's trials in one slot, in order, and [reference to data prepared as for them]."""
+    from radsweep.console import Console
     from radsweep.data.decode import read_index
     from radsweep.report.write import write_report
-    from radsweep.sweep.progress import Console
     from radsweep.sweep.run import run_sweep
     from radsweep.sweep.sources import Preparations
     from radsweep.sweep.store import Store

@@ -84,9 +84,9 @@ def stock(experiment: Experiment, folder: Path) -> list[Figures]:
     from ray.tune.search.optuna import OptunaSearch
     from stock import run_stock
 
+    from radsweep.console import Console
     from radsweep.data.decode import read_index
     from radsweep.sweep.cluster import connect
-    from radsweep.sweep.progress import Console
     from radsweep.sweep.sources import Preparations
     from radsweep.sweep.store import Store
 

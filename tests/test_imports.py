@@ -1,4 +1,4 @@
-"""A reader follows the data: a folder of the package imports only from the folders before it."""
+"""A reader follows the data: a folder of the package only imports from the folders before it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "platform" / "radsweep"
+# Folders and files of the package, each of which only imports from those before it.
 ORDER = (
+    "errors",
+    "filesystem",
+    "console",
     "spec",
     "data",
     "augment",
@@ -23,6 +27,8 @@ ORDER = (
     "report",
     "cli",
 )
+# The same within a folder that has rooms.
+ROOMS: dict[str, tuple[str, ...]] = {}
 PLAIN = ("spec", "augment", "models", "objectives", "evaluation")  # to be read and tested without a cluster
 HEAVY = {"torch", "torchvision", "ray", "mlflow", "transformers"}
 
@@ -34,7 +40,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            yield f"{node.module}.{node.names[0].name}"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def at_import(tree: ast.Module) -> Iterator[str]:
@@ -46,25 +52,54 @@ def at_import(tree: ast.Module) -> Iterator[str]:
 
 @cache
 def parsed(folder: str) -> dict[Path, ast.Module]:
-    found = {file: ast.parse(file.read_text(encoding="utf-8")) for file in sorted((PACKAGE / folder).rglob("*.py"))}
-    assert found
-    return found
+    """The files of a folder, or the one file of this name."""
+    files = sorted((PACKAGE / folder).rglob("*.py")) or [PACKAGE / f"{folder}.py"]
+    return {file: ast.parse(file.read_text(encoding="utf-8")) for file in files}
+
+
+def room(folder: str, parts: tuple[str, ...]) -> str:
+    """The room that a path below a folder, or a dotted name within it, belongs to: the longest that it begins with."""
+    name = ".".join(parts)
+    found = [each for each in ROOMS[folder] if f"{name}.".startswith(f"{each}.")]
+    return max(found, key=len, default=name)
 
 
 def test_the_package_has_these_folders_and_no_other() -> None:
-    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
-    assert folders == set(ORDER)
+    found = {path.stem for path in PACKAGE.iterdir() if path.name != "__pycache__" and path.suffix in ("", ".py")}
+    assert found - {"__init__", "__main__"} == set(ORDER)
 
 
 @pytest.mark.parametrize("folder", ORDER)
 def test_a_folder_imports_only_from_those_before_it(folder: str) -> None:
-    allowed = {*ORDER[: ORDER.index(folder) + 1], "errors", "__version__"}
+    allowed = {*ORDER[: ORDER.index(folder) + 1], "__version__"}
     wrong = [
         f"{file.relative_to(PACKAGE)}: {name}"
         for file, tree in parsed(folder).items()
         for name in imports(tree)
         if name.startswith("radsweep.") and name.split(".")[1] not in allowed
     ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("folder", ROOMS)
+def test_a_folder_has_these_rooms_and_no_other(folder: str) -> None:
+    files = [file.relative_to(PACKAGE / folder).with_suffix("").parts for file in parsed(folder)]
+    assert {room(folder, parts) for parts in files} - {"__init__"} == set(ROOMS[folder])
+
+
+@pytest.mark.parametrize("folder", ROOMS)
+def test_a_room_imports_only_from_those_before_it(folder: str) -> None:
+    order = ROOMS[folder]
+    wrong = []
+    for file, tree in parsed(folder).items():
+        own = room(folder, file.relative_to(PACKAGE / folder).with_suffix("").parts)
+        for name in imports(tree):
+            parts = tuple(name.split("."))
+            if parts[:2] != ("radsweep", folder) or own == "__init__":
+                continue
+            other = room(folder, parts[2:])
+            if other not in order[: order.index(own) + 1]:
+                wrong.append(f"{file.relative_to(PACKAGE)}: {name}")
     assert wrong == []
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.data import folder
-from radsweep.data.folder import new_folder
+from radsweep import filesystem
 from radsweep.errors import InputError
+from radsweep.filesystem import new_folder
 
 WRITER = """
 import sys, time
 from pathlib import Path
-from radsweep.data.folder import new_folder
+from radsweep.filesystem import new_folder
 with new_folder(Path(sys.argv[1])) as folder:
     (folder / "half").write_text("half")
     print("writing", flush=True)
@@ -55,7 +55,7 @@ def test_of_two_that_looked_before_either_had_begun_the_second_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with new_folder(tmp_path / "out") as first:
-        monkeypatch.setattr(folder, "_taken_over", lambda out, working: None)
+        monkeypatch.setattr(filesystem, "_taken_over", lambda out, working: None)
         with pytest.raises(InputError, match="being written by another process"), new_folder(tmp_path / "out"):
             pass
         (first / "whole").write_text("whole")

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from radsweep.evaluation.chance import chance, pools
-from radsweep.evaluation.retrieval import Unit, metrics_of, ranked
+from radsweep.evaluation.chance import Unit, chance, pools
+from radsweep.evaluation.retrieval import metrics_of, ranked
 from radsweep.spec.metrics import DIRECTIONS, HIGHER_IS_BETTER
 
 

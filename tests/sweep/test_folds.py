@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from radsweep.console import Console
 from radsweep.data.decode import read_index
 from radsweep.data.schema import Image, Split, Study
 from radsweep.data.shards import write_dataset
@@ -23,7 +24,6 @@ from radsweep.sweep.folds import fold_keys, pool_folds, pooled_queries
 from radsweep.sweep.identity import cell_key, stage_key
 from radsweep.sweep.plan import cell_trial, plan
 from radsweep.sweep.preflight import check_experiment, possible_trials
-from radsweep.sweep.progress import Console
 from radsweep.sweep.results import statistics, winner
 from radsweep.sweep.sources import Preparations, check_sizes, source_for
 from radsweep.sweep.store import Store

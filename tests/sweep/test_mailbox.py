@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from radsweep.sweep.mailbox import GO_ON, MOST_ATTEMPTS, PAUSE, STOP, Mailbox
+from radsweep.sweep.mailbox import MOST_ATTEMPTS, Mailbox
 from radsweep.training import loop
+from radsweep.training.task import GO_ON, PAUSE, STOP
 
 
 def test_the_orders_are_those_of_the_loop() -> None:

@@ -8,7 +8,7 @@ import time
 import pytest
 from rich.console import Console as Terminal
 
-from radsweep.sweep.progress import Console
+from radsweep.console import Console
 
 
 def test_a_log_gets_a_line_now_and_then_with_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console as Terminal
 
+from radsweep.console import Console
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import parse_experiment
-from radsweep.sweep.progress import Console
 from radsweep.sweep.questions import latest_unfinished, question_key
 from radsweep.sweep.store import Store
 from radsweep.training.record import SweepRecord

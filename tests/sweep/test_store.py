@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from radsweep.errors import InputError
-from radsweep.sweep.store import Store, store_folder, write_atomically
+from radsweep.filesystem import write_atomically
+from radsweep.sweep.store import Store, store_folder
 from radsweep.training.record import CellRecord, SweepRecord
 
 

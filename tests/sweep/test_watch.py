@@ -10,8 +10,8 @@ from unittest.mock import MagicMock
 import pytest
 from rich.console import Console as Terminal
 
+from radsweep.console import Console
 from radsweep.sweep.cluster import Room
-from radsweep.sweep.progress import Console
 from radsweep.sweep.store import Store
 from radsweep.sweep.time_left import TimeLeft
 from radsweep.sweep.watch import Watch

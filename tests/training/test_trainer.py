@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from synthetic import synthetic_data, synthetic_trial
 
-from radsweep.data.folder import no_room
+from radsweep.filesystem import no_room
 from radsweep.spec.trial import Trial
 from radsweep.training import checkpoint, loop, trainer
 from radsweep.training.cell import run_cell

@@ -14,9 +14,9 @@ from radsweep.cli.demo import demo
 from radsweep.cli.doctor import doctor
 from radsweep.cli.status import status
 from radsweep.cli.sync import sync
-from radsweep.data.folder import no_room
 from radsweep.data.importers.registry import IMPORTERS
 from radsweep.errors import InputError
+from radsweep.filesystem import no_room
 
 Command = Callable[..., Any]
 

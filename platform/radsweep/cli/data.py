@@ -12,9 +12,9 @@ import typer
 
 from radsweep.cli.arguments import Json, local
 from radsweep.cli.settings import takes_settings
-from radsweep.data.folder import refuse_existing
 from radsweep.data.importers.registry import IMPORTERS, pack_source
 from radsweep.data.pack_settings import PackSettings
+from radsweep.filesystem import refuse_existing
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
     from radsweep.data.reading import Reader
@@ -40,8 +40,8 @@ def phantom(
     size: Annotated[int, typer.Option(help="Side of the images, pixels.", min=32)] = 64,
 ) -> None:
     """Make the built-in data set: phantoms with reports, packed."""
+    from radsweep.console import Console
     from radsweep.data.phantom import write_phantom
-    from radsweep.sweep.progress import Console
 
     with Console().counting("Making studies") as progress:
         write_phantom(out, difficulty=difficulty, pairs=pairs, seed=seed, size=size, progress=progress)
@@ -54,8 +54,8 @@ def pack_command(name: str) -> Callable[..., None]:
 
     def pack(settings: PackSettings, root: Root, out: Out, ray: Ray = None, as_json: Json = False) -> None:
         from radsweep.cli.output import stages
+        from radsweep.console import Console
         from radsweep.data.pack import describe
-        from radsweep.sweep.progress import Console
 
         console = Console()
         refuse_existing(out)

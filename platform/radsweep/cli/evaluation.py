@@ -11,6 +11,7 @@ import torch
 from rich import box
 from rich.table import Table
 
+from radsweep.console import Console
 from radsweep.data.decode import ShardIndex, prepare_in_process, read_index
 from radsweep.data.folds import fold_of
 from radsweep.data.index import read_split
@@ -23,7 +24,6 @@ from radsweep.models.whole import fitting_settings
 from radsweep.report import wording
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
-from radsweep.sweep.progress import Console
 from radsweep.sweep.tasks import check_tasks, read_sets
 from radsweep.training.checkpoint import STATE
 from radsweep.training.measure import NAMES

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from rich.console import Console as Terminal
 from rich.console import RenderableType
 
-from radsweep.sweep.progress import Console
+from radsweep.console import Console
 
 WIDTH = 160  # columns of a table that goes to a file or a pipe
 

@@ -85,7 +85,7 @@ def _shown(store: Store, found: list[tuple[SweepRecord, Progress, State]], whole
 def _table(found: list[tuple[SweepRecord, Progress, State]]) -> Table:
     from rich.table import Table
 
-    from radsweep.sweep.progress import duration
+    from radsweep.console import duration
 
     table = Table()
     for head in ("sweep", "", "done", "running", "stopped", "failed", "best so far", "time left"):
@@ -104,7 +104,7 @@ def _table(found: list[tuple[SweepRecord, Progress, State]]) -> Table:
 def _slots(record: SweepRecord, progress: Progress) -> Table:
     from rich.table import Table
 
-    from radsweep.sweep.progress import duration
+    from radsweep.console import duration
 
     table = Table(title=f"{record.id}: running now", title_justify="left")
     for head in ("trial", "for", "steps", record.select):

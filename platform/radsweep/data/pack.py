@@ -10,7 +10,6 @@ from pathlib import Path
 from radsweep import __version__
 from radsweep.data import rows as reasons
 from radsweep.data.duplicates import merged_ids, placeholders, same_person
-from radsweep.data.folder import new_folder
 from radsweep.data.pack_settings import PackSettings
 from radsweep.data.privacy import read_key, write_private
 from radsweep.data.reading import Reader, read_here
@@ -21,6 +20,7 @@ from radsweep.data.splits import conflicts, majority, make_splits
 from radsweep.data.spool import FILES, Progress, Say, Spool
 from radsweep.data.studies import Draft, Needs, Picture, draft_studies
 from radsweep.errors import InputError
+from radsweep.filesystem import new_folder
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from pydantic import ValidationError
 
 from radsweep.data import places
 from radsweep.data.fingerprint import Fingerprint
-from radsweep.data.folder import new_folder
 from radsweep.data.privacy import Pseudonyms, new_key
 from radsweep.data.schema import KINDS, SCHEMA_VERSION, SPLITS, Kind, Manifest, Split, Study
 from radsweep.data.writer import ShardWriter, sha256_of
 from radsweep.errors import InputError
+from radsweep.filesystem import new_folder
 
 MANIFEST = "manifest.json"
 ENCODED_AS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")

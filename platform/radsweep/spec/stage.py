@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from radsweep.spec.trial import (
-    AdaptImage,
-    AdaptText,
-    ImageAugmentation,
-    ImageTower,
-    Settings,
-    TextTower,
-    Train,
-    Trial,
-)
+from radsweep.spec.settings import Settings
+from radsweep.spec.trial import AdaptImage, AdaptText, ImageAugmentation, ImageTower, TextTower, Train, Trial
 
 
 class Subset(Settings):

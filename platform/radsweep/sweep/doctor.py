@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from radsweep.console import Console
 from radsweep.data.decode import read_index
 from radsweep.data.schema import SPLITS
 from radsweep.errors import InputError
@@ -19,7 +20,6 @@ from radsweep.sweep.locks import Lock
 from radsweep.sweep.node_versions import check_versions
 from radsweep.sweep.opened import check_evaluation, check_folds, check_rooms
 from radsweep.sweep.preflight import check_experiment, possible_trials
-from radsweep.sweep.progress import Console
 from radsweep.sweep.reach import check_nodes, places_of, settled
 from radsweep.sweep.sources import PHANTOM, Preparations, check_shards, decoded_bytes, place_of
 from radsweep.sweep.store import Store, store_folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from radsweep.console import Console
 from radsweep.data.decode import ShardIndex, read_index
 from radsweep.data.schema import SPLITS
 from radsweep.data.subsets import subset_size
@@ -16,7 +17,6 @@ from radsweep.sweep.estimate import work
 from radsweep.sweep.identity import cell_key
 from radsweep.sweep.plan import cell_trial, folds_of
 from radsweep.sweep.preflight import possible_trials
-from radsweep.sweep.progress import Console
 from radsweep.sweep.reach import check_nodes, places_of, settled
 from radsweep.sweep.searched import check_search
 from radsweep.sweep.sources import Preparations, check_shards, check_sizes, dataset_folder

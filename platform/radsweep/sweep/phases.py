@@ -9,6 +9,7 @@ from typing import Any
 
 from optuna.storages import BaseStorage
 
+from radsweep.console import Console
 from radsweep.spec import metrics
 from radsweep.spec.ablation import Ablation
 from radsweep.spec.search import Search
@@ -16,7 +17,6 @@ from radsweep.sweep.engine import Engine
 from radsweep.sweep.opened import Opened
 from radsweep.sweep.plan import Place, ablation_cells, cell_trial
 from radsweep.sweep.preflight import possible_trials
-from radsweep.sweep.progress import Console
 from radsweep.sweep.results import is_complete, winner
 from radsweep.sweep.store import Store
 from radsweep.sweep.watch import Watch

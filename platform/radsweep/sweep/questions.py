@@ -6,9 +6,9 @@ import hashlib
 import json
 from typing import Any
 
+from radsweep.console import Console
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
-from radsweep.sweep.progress import Console
 from radsweep.sweep.store import Store
 from radsweep.training.record import SweepRecord
 

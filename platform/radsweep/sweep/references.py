@@ -9,6 +9,7 @@ from collections.abc import Callable
 import ray
 import torch
 
+from radsweep.console import Console
 from radsweep.data.decode import ShardIndex
 from radsweep.data.prepared import PreparedData
 from radsweep.data.stream import prepare_data
@@ -22,7 +23,6 @@ from radsweep.sweep.cluster import Room
 from radsweep.sweep.code import code_fingerprint, versions
 from radsweep.sweep.identity import reference_key
 from radsweep.sweep.plan import folds_of
-from radsweep.sweep.progress import Console
 from radsweep.sweep.sources import prepared_sets, unread
 from radsweep.sweep.store import Store
 from radsweep.training.measured import Measured

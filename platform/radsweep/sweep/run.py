@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from radsweep.console import Console
 from radsweep.evaluation.queries import Queries
 from radsweep.spec.experiment import Experiment
 from radsweep.sweep import cluster
@@ -20,7 +21,6 @@ from radsweep.sweep.opened import open_data
 from radsweep.sweep.phases import Phases
 from radsweep.sweep.plan import ablation_cells, plan
 from radsweep.sweep.preflight import check_experiment
-from radsweep.sweep.progress import Console
 from radsweep.sweep.questions import latest_unfinished, question_key
 from radsweep.sweep.results import Ending, how_it_ended, statistics, winner
 from radsweep.sweep.sources import Preparations, data_card

@@ -17,8 +17,8 @@ import ray.train
 from ray import tune
 from ray.exceptions import RayActorError
 
-from radsweep.data.folder import no_room
 from radsweep.data.prepared import PreparedData
+from radsweep.filesystem import no_room
 from radsweep.spec import metrics
 from radsweep.spec.stage import stage_spec
 from radsweep.sweep.interrupt import FLAG

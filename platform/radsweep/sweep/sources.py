@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from radsweep.console import Console
 from radsweep.data import places
 from radsweep.data.decode import ShardIndex
 from radsweep.data.folds import fold_of, redealt
@@ -21,10 +22,10 @@ from radsweep.data.shards import read_manifest, verify_shards
 from radsweep.data.subsets import seeded_order, subset_size
 from radsweep.data.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.errors import InputError
+from radsweep.filesystem import write_atomically
 from radsweep.spec.stage import Fold, adaptations_of, fold_of_trial, stages_of
 from radsweep.spec.trial import TextTower, Trial
-from radsweep.sweep.progress import Console
-from radsweep.sweep.store import Store, write_atomically
+from radsweep.sweep.store import Store
 from radsweep.sweep.tasks import images_of_sets, read_sets
 
 PHANTOM = "phantom:"

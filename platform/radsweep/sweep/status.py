@@ -13,9 +13,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
+from radsweep.filesystem import write_atomically
 from radsweep.spec import metrics
 from radsweep.sweep.locks import SILENT
-from radsweep.sweep.store import Store, write_atomically
+from radsweep.sweep.store import Store
 from radsweep.training.record import PlannedCell, SweepRecord
 
 PROGRESS = "progress.json"

@@ -25,6 +25,7 @@ from pydantic import ValidationError
 
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import QUERIES, QueryResults, read_queries
+from radsweep.filesystem import write_atomically
 from radsweep.sweep.results import allowed
 from radsweep.training.record import CellRecord, SweepRecord
 
@@ -194,20 +195,3 @@ def _read_record(folder: Path) -> CellRecord | None:
     except ValidationError:
         logger.warning("%s cannot be read as a record: it counts as not run", folder)
         return None
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace the file at once: a reader, or a kill, sees the old content or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # of a write: it does not say where
-            error.filename = str(path)
-        raise

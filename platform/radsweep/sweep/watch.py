@@ -10,9 +10,9 @@ from typing import Any
 
 from ray.tune import Callback
 
+from radsweep.console import Console, duration
 from radsweep.spec.stage import stage_spec
 from radsweep.sweep.interrupt import Interruption
-from radsweep.sweep.progress import Console, duration
 from radsweep.sweep.results import without_test
 from radsweep.sweep.slot import INTERRUPTED, lost_record
 from radsweep.sweep.status import Board, in_words

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from radsweep.data.folder import sync
+from radsweep.filesystem import sync
 from radsweep.tracking.entry import Entry
 
 

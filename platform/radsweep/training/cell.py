@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from radsweep.data.folder import no_room
 from radsweep.data.prepared import PreparedData
 from radsweep.errors import InputError
+from radsweep.filesystem import no_room
 from radsweep.spec.stage import Adaptation, StageName, stages_of
 from radsweep.spec.trial import Trial
 from radsweep.training.adaptation import adapt

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radsweep.data.folder import refuse_existing
 from radsweep.data.importers import chexpert, csv_table, mimic_cxr_jpg, nih, openi, roco, rsna
 from radsweep.data.importers.contract import Importer
 from radsweep.data.pack_settings import PackSettings
 from radsweep.errors import InputError
+from radsweep.filesystem import refuse_existing
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
     from radsweep.data.pack import Packed
