@@ -20,10 +20,10 @@ def measure(folder: Path, quick: bool) -> Figures:
     from radsweep.console import Console
     from radsweep.data.decode import read_index
     from radsweep.report.write import write_report
+    from radsweep.store.store import Store
     from radsweep.sweep.cluster import connect
     from radsweep.sweep.run import run_sweep
     from radsweep.sweep.sources import Preparations
-    from radsweep.sweep.store import Store
 
     trials = 2 if quick else 8
     shards = phantom(folder, 64 if quick else 3000, quick)

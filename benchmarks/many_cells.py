@@ -24,11 +24,11 @@ from radsweep.data.shards import read_manifest
 from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import parse_experiment
+from radsweep.store.records import CellRecord, PlannedCell, Validation
+from radsweep.store.store import RECORD, Store
 from radsweep.sweep.code import code_fingerprint, versions
 from radsweep.sweep.identity import cell_key
 from radsweep.sweep.plan import cell_trial, plan
-from radsweep.sweep.store import RECORD, Store
-from radsweep.training.record import CellRecord, PlannedCell, Validation
 
 ARMS, SIZES, REPLICATES, QUERY_COUNT = 20, (20, 40, 60, 80, 100), 100, 200
 DIRECTIONS = ("text_to_image", "image_to_text")

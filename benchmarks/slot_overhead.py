@@ -56,9 +56,9 @@ def warm(trial: Any, trials: int, folder: Path) -> tuple[list[Figures], Any]:
     from radsweep.console import Console
     from radsweep.data.decode import read_index
     from radsweep.report.write import write_report
+    from radsweep.store.store import Store
     from radsweep.sweep.run import run_sweep
     from radsweep.sweep.sources import Preparations
-    from radsweep.sweep.store import Store
 
     sweep = run_sweep(random_search(trial, trials, 1, folder), "benchmark", write_report)
     store = Store(folder / "store")

@@ -62,8 +62,8 @@ def _same(these: list[float], those: list[float]) -> bool:
 
 def ours(experiment: Experiment, folder: Path) -> list[Figures]:
     from radsweep.report.write import write_report
+    from radsweep.store.store import Store
     from radsweep.sweep.run import run_sweep
-    from radsweep.sweep.store import Store
 
     sweep = run_sweep(experiment, "benchmark", write_report)
     records = Store(folder / "store").read_cells(cell.key for cell in sweep.cells)
@@ -86,9 +86,9 @@ def stock(experiment: Experiment, folder: Path) -> list[Figures]:
 
     from radsweep.console import Console
     from radsweep.data.decode import read_index
+    from radsweep.store.store import Store
     from radsweep.sweep.cluster import connect
     from radsweep.sweep.sources import Preparations
-    from radsweep.sweep.store import Store
 
     connect()
     trial = experiment.trial()

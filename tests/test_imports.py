@@ -21,6 +21,7 @@ ORDER = (
     "models",
     "objectives",
     "evaluation",
+    "store",
     "training",
     "tracking",
     "sweep",

@@ -19,12 +19,12 @@ from radsweep.data.importers.registry import pack_source
 from radsweep.data.pack import describe
 from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
+from radsweep.store.records import SweepRecord
+from radsweep.store.store import Store
 from radsweep.sweep.from_mlflow import fetch_sweep
 from radsweep.sweep.run import run_sweep
-from radsweep.sweep.store import Store
 from radsweep.tracking.delivery import replay
 from radsweep.tracking.mirror import spool_folder
-from radsweep.training.record import SweepRecord
 from searched import marked
 
 MARK = "qzmark"

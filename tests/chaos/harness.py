@@ -19,8 +19,8 @@ import mlflow
 import psutil
 import yaml
 
-from radsweep.sweep.store import Store
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
+from radsweep.store.store import Store
 
 PLATFORM = Path(__file__).resolve().parents[2] / "platform"
 INJECTED = Path(__file__).with_name("injected")  # a sitecustomize for drivers that die at an exact line

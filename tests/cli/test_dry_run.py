@@ -14,10 +14,10 @@ from radsweep.data.phantom import write_phantom
 from radsweep.data.shards import read_manifest
 from radsweep.spec.load import load_experiment, trial_with
 from radsweep.spec.stage import stages_of
+from radsweep.store.records import CellRecord
+from radsweep.store.store import Store
 from radsweep.sweep.identity import cell_key
 from radsweep.sweep.plan import cell_trial, plan
-from radsweep.sweep.store import Store
-from radsweep.training.record import CellRecord
 
 ARMS: dict[str, Any] = {"baseline": {}, "same": {"objective.local.weight": 0}, "local": {"objective.local.weight": 1}}
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from radsweep.spec.load import parse_experiment
+from radsweep.store.records import CellRecord, SweepRecord
+from radsweep.store.store import Store
 from radsweep.sweep.plan import cell_trial, plan
-from radsweep.sweep.store import Store
 from radsweep.tracking.address import prepare
 from radsweep.tracking.mirror import Mirror
-from radsweep.training.record import CellRecord, SweepRecord
 
 SELECT, TEST = "val/text_to_image/recall_at_10", "test/text_to_image/recall_at_10"
 LOCAL, CROP = {"objective.local.weight": 1.0}, {"augment.image.crop": [0.8, 1.0]}

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from radsweep.store.locks import SILENT, Lease
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.store import Store
 from radsweep.sweep import status
-from radsweep.sweep.locks import SILENT, Lease
 from radsweep.sweep.status import Board, in_words, read_progress, state_of
-from radsweep.sweep.store import Store
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
 SELECT = "val/text_to_image/recall_at_10"
 CELLS = tuple(PlannedCell(key=f"{n}", arm="local", pairs=100, subset_seed=n, number=n) for n in range(4))

@@ -11,8 +11,8 @@ import pytest
 
 from radsweep.evaluation.queries import read_queries
 from radsweep.spec.experiment import Experiment
-from radsweep.sweep.store import Store, store_folder
-from radsweep.training.record import SweepRecord
+from radsweep.store.records import SweepRecord
+from radsweep.store.store import Store, store_folder
 
 Status = Literal["finished", "failed", "interrupted"]
 Run = Callable[..., Any]

@@ -11,7 +11,7 @@ import pytest
 from radsweep.evaluation.queries import QueryResults
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import parse_experiment, trial_with
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 
 SELECT = "val/text_to_image/recall_at_10"
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]

@@ -8,7 +8,7 @@ import yaml
 from radsweep.report.best import best_yaml, experiment_yaml
 from radsweep.report.results import best_result, join
 from radsweep.spec.load import load_experiment
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
 

@@ -7,7 +7,7 @@ import pytest
 
 from radsweep.report.checks import warnings
 from radsweep.report.results import join
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
 NUMBERS = {"baseline": {300: [0.12, 0.14]}, "local": {300: [0.18, 0.20]}}

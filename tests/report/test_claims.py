@@ -9,7 +9,7 @@ import pytest
 from radsweep.report.claims import Finding, rule
 from radsweep.report.findings import findings
 from radsweep.report.results import join
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
 BASE = [0.12, 0.14, 0.13]

@@ -6,7 +6,7 @@ import pytest
 
 from radsweep.report.compute import relative
 from radsweep.report.results import join
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
 NUMBERS = {"baseline": {100: [0.1], 300: [0.2]}, "adapted": {100: [0.2], 300: [0.3]}}

@@ -18,7 +18,7 @@ from radsweep.report.logged import logged
 from radsweep.report.logged import measures as raw_measures
 from radsweep.report.results import Results, join
 from radsweep.spec.ablation import Ablation
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
 NUMBERS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from radsweep.report.front import front_figure, front_table
 from radsweep.report.results import Results, join
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 
 SELECT = "val/text_to_image/recall_at_10"
 SCORES = (0.5, 0.4, 0.6, 0.3)

@@ -12,7 +12,7 @@ from radsweep.report.further import by_class, further, measured_what, parsed
 from radsweep.report.results import join
 from radsweep.report.tables import all_cells
 from radsweep.report.write import write_report
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
 SETS = {

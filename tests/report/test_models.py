@@ -13,7 +13,7 @@ from radsweep.report.markdown import render_markdown
 from radsweep.report.models import public_models
 from radsweep.report.results import Results, join
 from radsweep.report.wording import value_bracketed
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
 TEST = "test/text_to_image/recall_at_10"

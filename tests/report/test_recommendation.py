@@ -11,7 +11,7 @@ from radsweep.report.recommendation import Recommendation, recommendation
 from radsweep.report.results import join
 from radsweep.report.write import write_report
 from radsweep.spec.load import load_experiment
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
 BASE = [0.12, 0.14, 0.13]

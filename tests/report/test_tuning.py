@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from radsweep.report.results import join
 from radsweep.report.tuning import tuning, tuning_notes
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
 

@@ -19,7 +19,7 @@ from radsweep.report.svg import drawing
 from radsweep.report.terminal import terminal_table
 from radsweep.report.write import write_report
 from radsweep.spec.load import load_experiment
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
 NUMBERS = {

@@ -12,11 +12,11 @@ from synthetic import synthetic_trial
 from test_adaptation import SMALL, with_pool
 
 from radsweep.spec.stage import stages_of
+from radsweep.store.records import Validation
+from radsweep.store.store import Store
 from radsweep.sweep.stages import ready_stage
-from radsweep.sweep.store import Store
 from radsweep.training import adaptation, loop
 from radsweep.training.collectives import Workers
-from radsweep.training.record import Validation
 from radsweep.training.task import Task
 
 TRIAL = synthetic_trial(**(SMALL | {"adapt.image.steps": 300}))

@@ -9,10 +9,10 @@ import pytest
 from radsweep.data import places
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Run
-from radsweep.sweep.archive import AT_ONCE, ArchivedStore, open_store
-from radsweep.sweep.locks import Lock
-from radsweep.sweep.store import RECORD, Store
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.archive import AT_ONCE, ArchivedStore, open_store
+from radsweep.store.locks import Lock
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.store import RECORD, Store
 
 CELLS = tuple(PlannedCell(key=f"c{number}") for number in range(3))
 STAGES = (PlannedCell(key="s0", stage="image"),)

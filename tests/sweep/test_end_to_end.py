@@ -23,14 +23,14 @@ from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial
 from radsweep.spec.tune import Tune
+from radsweep.store.records import CellRecord, SweepRecord
+from radsweep.store.store import Store
 from radsweep.sweep import cluster
 from radsweep.sweep.run import run_sweep
 from radsweep.sweep.sources import decoded_bytes
 from radsweep.sweep.status import PROGRESS, Progress
-from radsweep.sweep.store import Store
 from radsweep.tracking.address import tracking_uri
 from radsweep.training.collectives import Workers
-from radsweep.training.record import CellRecord, SweepRecord
 from radsweep.training.trainer import train
 
 pytestmark = pytest.mark.usefixtures("ray_session")

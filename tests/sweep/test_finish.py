@@ -9,9 +9,9 @@ import pytest
 
 from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
 from radsweep.report.write import write_report
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.store import Store
 from radsweep.sweep.run import finish
-from radsweep.sweep.store import Store
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
 METRIC = "text_to_image/recall_at_10"
 

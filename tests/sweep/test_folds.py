@@ -20,14 +20,14 @@ from radsweep.report.results import join
 from radsweep.spec.load import parse_experiment, trial_with
 from radsweep.spec.stage import stages_of
 from radsweep.spec.trial import Data, Trial
-from radsweep.sweep.folds import fold_keys, pool_folds, pooled_queries
+from radsweep.store.fold_pooling import fold_keys, pool_folds, pooled_queries
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
+from radsweep.store.selection import statistics, winner
+from radsweep.store.store import Store
 from radsweep.sweep.identity import cell_key, stage_key
 from radsweep.sweep.plan import cell_trial, plan
 from radsweep.sweep.preflight import check_experiment, possible_trials
-from radsweep.sweep.results import statistics, winner
 from radsweep.sweep.sources import Preparations, check_sizes, source_for
-from radsweep.sweep.store import Store
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
 
 SELECT = "val/text_to_image/recall_at_10"
 TEST = "test/text_to_image/recall_at_10"

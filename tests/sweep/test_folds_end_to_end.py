@@ -14,9 +14,9 @@ from radsweep.data.folds import fold_of
 from radsweep.report.results import join
 from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
+from radsweep.store.records import CellRecord, SweepRecord
+from radsweep.store.store import Store
 from radsweep.sweep.run import run_sweep
-from radsweep.sweep.store import Store
-from radsweep.training.record import CellRecord, SweepRecord
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

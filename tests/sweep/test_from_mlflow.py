@@ -13,11 +13,11 @@ from radsweep.errors import InputError
 from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
 from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.store import RECORD, Store
 from radsweep.sweep.from_mlflow import fetch_sweep
 from radsweep.sweep.plan import cell_trial, plan
-from radsweep.sweep.store import RECORD, Store
 from radsweep.tracking.mirror import Mirror
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
 SELECT, TEST = "val/text_to_image/recall_at_10", "test/text_to_image/recall_at_10"
 ABLATION = {"arms": {"baseline": {}, "local": {"objective.local.weight": 1.0}}, "seeds": 2}

@@ -15,9 +15,9 @@ import pytest
 from ray.job_submission import JobStatus
 
 from radsweep.errors import InputError
+from radsweep.store.records import SweepRecord
+from radsweep.store.store import Store
 from radsweep.sweep import jobs
-from radsweep.sweep.store import Store
-from radsweep.training.record import SweepRecord
 
 
 class Client:

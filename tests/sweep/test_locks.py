@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from radsweep.errors import InputError
-from radsweep.sweep.locks import SILENT, Lease, Lock
+from radsweep.store.locks import SILENT, Lease, Lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from radsweep.sweep.locks import Lease
+from radsweep.store.locks import Lease
 Lease(Path(sys.argv[1]), "question").take("a.yaml")
 print("held", flush=True)
 time.sleep(600)

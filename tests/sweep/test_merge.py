@@ -8,9 +8,9 @@ import pytest
 
 from radsweep.errors import InputError
 from radsweep.spec.load import parse_experiment
-from radsweep.sweep.merge import merge
+from radsweep.store.merge import merge
+from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.sweep.plan import plan
-from radsweep.training.record import PlannedCell, SweepRecord
 
 SELECT = "val/text_to_image/recall_at_10"
 

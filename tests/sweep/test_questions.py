@@ -12,9 +12,9 @@ from radsweep.console import Console
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import parse_experiment
+from radsweep.store.records import SweepRecord
+from radsweep.store.store import Store
 from radsweep.sweep.questions import latest_unfinished, question_key
-from radsweep.sweep.store import Store
-from radsweep.training.record import SweepRecord
 
 
 def experiment(**parts: object) -> Experiment:

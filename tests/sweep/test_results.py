@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from radsweep.sweep.results import how_it_ended, is_complete, statistics, winner
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.selection import how_it_ended, is_complete, statistics, winner
 
 SELECT = "val/text_to_image/recall_at_10"
 TEST = "test/text_to_image/recall_at_10"

@@ -14,9 +14,9 @@ from ray.tune.search import Searcher
 
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Data, Trial
+from radsweep.store.records import CellRecord, Validation
 from radsweep.sweep.search import StudySearch
 from radsweep.sweep.study import counts, open_study
-from radsweep.training.record import CellRecord, Validation
 
 SPACE = {
     "objective.local.attention": {"loguniform": [1, 10], "only_if": "objective.local.weight > 0"},

@@ -10,11 +10,11 @@ import pytest
 from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Data, Trial
+from radsweep.store.records import CellRecord, PlannedCell
+from radsweep.store.store import Store
 from radsweep.sweep.search import CELL
 from radsweep.sweep.searched import SearchedCells
-from radsweep.sweep.store import Store
 from radsweep.sweep.study import open_study, put_back
-from radsweep.training.record import CellRecord, PlannedCell
 
 
 @pytest.mark.parametrize("select", ["val/text_to_image/recall_at_10", "val/text_to_image/median_rank"])

@@ -19,9 +19,9 @@ import pytest
 
 from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
+from radsweep.store.records import SweepRecord
+from radsweep.store.store import Store
 from radsweep.sweep.run import run_sweep
-from radsweep.sweep.store import Store
-from radsweep.training.record import SweepRecord
 
 mlflow = pytest.importorskip("mlflow")
 boto3 = pytest.importorskip("boto3")

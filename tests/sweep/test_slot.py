@@ -11,10 +11,10 @@ import pytest
 import torch
 from ray.exceptions import ActorDiedError
 
+from radsweep.store.records import Validation
 from radsweep.sweep.mailbox import MOST_ATTEMPTS, Mailbox
 from radsweep.sweep.slot import serve_tasks
 from radsweep.training.loop import Paused
-from radsweep.training.record import Validation
 from radsweep.training.task import PAUSE, Task
 
 TASK = Task("key", {}, "", "data", False, "", {}, {})

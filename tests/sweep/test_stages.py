@@ -14,9 +14,9 @@ import pytest
 from radsweep.data.phantom import write_phantom
 from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
+from radsweep.store.records import CellRecord, SweepRecord
+from radsweep.store.store import Store
 from radsweep.sweep.run import run_sweep
-from radsweep.sweep.store import Store
-from radsweep.training.record import CellRecord, SweepRecord
 
 PROCESS = Path(__file__).with_name("stage_process.py")
 

@@ -10,8 +10,8 @@ import pytest
 
 from radsweep.errors import InputError
 from radsweep.filesystem import write_atomically
-from radsweep.sweep.store import Store, store_folder
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
+from radsweep.store.store import Store, store_folder
 
 
 def sweep(identifier: str, name: str, created: str) -> SweepRecord:

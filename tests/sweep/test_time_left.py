@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from radsweep.store.records import CellRecord, PlannedCell
 from radsweep.sweep.cluster import Room
 from radsweep.sweep.time_left import TimeLeft
-from radsweep.training.record import CellRecord, PlannedCell
 
 
 def time_left(slots: int = 1, cells: list[PlannedCell] | None = None, more: int = 0) -> TimeLeft:

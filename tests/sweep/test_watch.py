@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console as Terminal
 
 from radsweep.console import Console
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.store import Store
 from radsweep.sweep.cluster import Room
-from radsweep.sweep.store import Store
 from radsweep.sweep.time_left import TimeLeft
 from radsweep.sweep.watch import Watch
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
 
 SELECT = "val/text_to_image/recall_at_10"
 

@@ -11,7 +11,7 @@ import pytest
 
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import parse_experiment, trial_with
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 
 SELECT = "text_to_image/recall_at_10"
 ARMS = {"baseline": {}, "local + crop": {"objective.local.weight": 1.0, "augment.image.crop": [0.8, 1.0]}}

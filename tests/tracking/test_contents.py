@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.tracking import contents
-from radsweep.training.record import PlannedCell, SweepRecord
 
 
 def test_the_run_of_a_fold_is_named_with_it_and_has_it_as_a_param() -> None:

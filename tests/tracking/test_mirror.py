@@ -18,12 +18,12 @@ from mlflow import MlflowClient
 from sqlalchemy import Engine, event
 
 from radsweep.errors import InputError
+from radsweep.store.records import PlannedCell
 from radsweep.tracking import contents
 from radsweep.tracking.address import prepare
 from radsweep.tracking.delivery import replay
 from radsweep.tracking.mirror import Mirror, spool_folder
 from radsweep.tracking.reader import Reader
-from radsweep.training.record import PlannedCell
 
 RECALL = "text_to_image/recall_at_10"
 

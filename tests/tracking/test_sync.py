@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from typer.testing import CliRunner, Result
 
 from radsweep.cli.app import app
-from radsweep.sweep.store import Store
+from radsweep.store.store import Store
 from radsweep.tracking.mirror import Mirror, spool_folder
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from synthetic import synthetic_data, synthetic_trial
 
+from radsweep.store.records import CellRecord
 from radsweep.training import trainer
 from radsweep.training.cell import run_cell
 from radsweep.training.collectives import Workers
 from radsweep.training.device import in_one_line
-from radsweep.training.record import CellRecord
 from radsweep.training.task import Task
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

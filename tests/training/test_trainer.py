@@ -13,13 +13,13 @@ from synthetic import synthetic_data, synthetic_trial
 
 from radsweep.filesystem import no_room
 from radsweep.spec.trial import Trial
+from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop, trainer
 from radsweep.training.cell import run_cell
 from radsweep.training.collectives import Workers
 from radsweep.training.loop import TrialFailed
 from radsweep.training.outcome import Outcome
 from radsweep.training.read_split import load_checkpoint, measured_of
-from radsweep.training.record import Validation
 from radsweep.training.task import GO_ON, PAUSE, Task
 from radsweep.training.trainer import train
 

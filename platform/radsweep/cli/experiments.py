@@ -66,8 +66,8 @@ def _run(
 
     from radsweep.cli.results import tell
     from radsweep.report.write import write_report
+    from radsweep.store.store import Store, store_folder
     from radsweep.sweep.run import run_sweep
-    from radsweep.sweep.store import Store, store_folder
 
     record = run_sweep(loaded, str(experiment), write_report, resume, fresh=fresh)
     tell(Store(store_folder(loaded.run.store)), record, as_json)

@@ -99,8 +99,8 @@ def fetch(
 def bundle(sweep: Annotated[str, typer.Argument(metavar="SWEEP")], store: StoreOption = None) -> None:
     """Print a sweep's report for `radsweep fetch`."""
     from radsweep.errors import InputError
+    from radsweep.store.store import Store, store_folder
     from radsweep.sweep.jobs import print_bundle
-    from radsweep.sweep.store import Store, store_folder
 
     place = Store(store_folder(store))
     record = place.read_sweep(sweep)

@@ -11,8 +11,8 @@ import typer
 from radsweep.cli.arguments import REPORT_FOLDER, Changes, Json, StoreOption
 
 if TYPE_CHECKING:
-    from radsweep.sweep.store import Store
-    from radsweep.training.record import SweepRecord
+    from radsweep.store.records import SweepRecord
+    from radsweep.store.store import Store
 
 
 def report(
@@ -39,9 +39,9 @@ def report(
     from tempfile import TemporaryDirectory
 
     from radsweep.report.write import write_report
+    from radsweep.store.merge import merge
+    from radsweep.store.store import Store, store_folder
     from radsweep.sweep.from_mlflow import fetch_sweep
-    from radsweep.sweep.merge import merge
-    from radsweep.sweep.store import Store, store_folder
     from radsweep.tracking.address import tracking_uri as checked
 
     place = Store(store_folder(store))
@@ -65,7 +65,7 @@ def ui(
     experiment: Annotated[str | None, typer.Option(help="Print links to this experiment's views.")] = None,
 ) -> None:
     """Open the MLflow UI on the store."""
-    from radsweep.sweep.store import Store, store_folder
+    from radsweep.store.store import Store, store_folder
     from radsweep.tracking.address import tracking_uri
     from radsweep.tracking.ui import serve_ui
 

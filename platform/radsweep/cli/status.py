@@ -14,9 +14,9 @@ from radsweep.cli.arguments import Json, StoreOption
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from radsweep.store.records import SweepRecord
+    from radsweep.store.store import Store
     from radsweep.sweep.status import Progress, State
-    from radsweep.sweep.store import Store
-    from radsweep.training.record import SweepRecord
 
 LATEST = 10  # sweeps that are listed
 EVERY = 5.0  # seconds between two looks
@@ -37,7 +37,7 @@ def status(
     from rich.live import Live
 
     from radsweep.cli.output import show
-    from radsweep.sweep.store import Store, store_folder
+    from radsweep.store.store import Store, store_folder
 
     place = Store(store_folder(store))
     found = _found(place, sweep)

@@ -13,8 +13,8 @@ from radsweep.cli.arguments import StoreOption
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:
-    from radsweep.sweep.store import Store
-    from radsweep.training.record import SweepRecord
+    from radsweep.store.records import SweepRecord
+    from radsweep.store.store import Store
 
 
 def sync(
@@ -29,7 +29,7 @@ def sync(
     A sweep's record has no password: where the server wants one, set MLFLOW_TRACKING_USERNAME and
     MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_URI, or give --tracking-uri.
     """
-    from radsweep.sweep.store import Store, store_folder
+    from radsweep.store.store import Store, store_folder
 
     place = Store(store_folder(store))
     wanted = [place.read_sweep(sweep)] if sweep else place.sweeps()
@@ -62,7 +62,7 @@ def _to_mlflow(place: Store, sweeps: Iterable[SweepRecord], address: str | None)
 
 def _to_archives(place: Store, sweeps: Iterable[SweepRecord]) -> Iterator[tuple[str, bool]]:
     """As `_to_mlflow`, of each sweep that has an archive."""
-    from radsweep.sweep.archive import ArchivedStore
+    from radsweep.store.archive import ArchivedStore
 
     for record in sweeps:
         if (archive := record.experiment.get("run", {}).get("archive")) is not None:

@@ -11,7 +11,7 @@ from radsweep.report.results import Result, Results
 from radsweep.report.runs import same_run
 from radsweep.spec import keys
 from radsweep.spec.evaluate import shown_names
-from radsweep.training.record import CellRecord
+from radsweep.store.records import CellRecord
 
 MOST_NAMED = 6
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
 
 
 def with_fold_note(sweep: SweepRecord, cells: Mapping[str, CellRecord]) -> SweepRecord:

@@ -9,7 +9,7 @@ from radsweep.report.figures import Figure, metric_axis
 from radsweep.report.results import Result, Results, searched
 from radsweep.report.svg import COLOURS, drawing
 from radsweep.report.tables import Table
-from radsweep.sweep.pareto import cost_of, front
+from radsweep.store.pareto import cost_of, front
 
 COSTS = {"seconds": "seconds of training", "samples": "studies seen in training", "parameters": "parameters"}
 NONE = Table("", (), ())

@@ -14,8 +14,8 @@ from radsweep.report.evidence import Evidence, Runs, evidence
 from radsweep.report.folds import with_fold_note
 from radsweep.spec.ablation import ON_OFF
 from radsweep.spec.metrics import HIGHER_IS_BETTER, higher_is_better
-from radsweep.sweep.folds import pool_folds, pooled_queries
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.fold_pooling import pool_folds, pooled_queries
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from radsweep.console import duration
 from radsweep.report import wording
 from radsweep.report.results import Result, Results, best_result, searched
 from radsweep.spec.metrics import DIRECTIONS, higher_is_better
-from radsweep.sweep.folds import fold_keys
+from radsweep.store.fold_pooling import fold_keys
 
 TOP = 10
 _BESIDE = ("recall_at_1", "recall_at_5", "recall_at_10", "median_rank")

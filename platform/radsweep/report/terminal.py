@@ -12,7 +12,7 @@ from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.report import tables, wording
 from radsweep.report.entries import Entry, arm_entry
 from radsweep.report.results import Results, join
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
 
 _STYLE = {"helped": "green", "hurt": "red"}
 

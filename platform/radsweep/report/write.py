@@ -17,7 +17,7 @@ from radsweep.report.logged import effects, logged, measures
 from radsweep.report.markdown import render_markdown
 from radsweep.report.pictures import pictures_of
 from radsweep.report.results import Results, join
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
 
 
 class Written(NamedTuple):

@@ -8,13 +8,13 @@ from functools import partial
 import torch
 
 from radsweep.data.prepared import PreparedData
-from radsweep.sweep.results import is_complete
+from radsweep.store.records import CellRecord, Validation
+from radsweep.store.selection import is_complete
+from radsweep.store.store import Store
 from radsweep.sweep.stages import ready_stages
-from radsweep.sweep.store import Store
 from radsweep.sweep.turns import Turn, turn
 from radsweep.training.cell import run_cell
 from radsweep.training.collectives import Workers
-from radsweep.training.record import CellRecord, Validation
 from radsweep.training.task import Task
 
 

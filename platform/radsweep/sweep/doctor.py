@@ -14,15 +14,15 @@ from radsweep.data.decode import read_index
 from radsweep.data.schema import SPLITS
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
+from radsweep.store.archive import archive_place, open_store
+from radsweep.store.locks import Lock
+from radsweep.store.store import Store, store_folder
 from radsweep.sweep import cluster
-from radsweep.sweep.archive import archive_place, open_store
-from radsweep.sweep.locks import Lock
 from radsweep.sweep.node_versions import check_versions
 from radsweep.sweep.opened import check_evaluation, check_folds, check_rooms
 from radsweep.sweep.preflight import check_experiment, possible_trials
 from radsweep.sweep.reach import check_nodes, places_of, settled
 from radsweep.sweep.sources import PHANTOM, Preparations, check_shards, decoded_bytes, place_of
-from radsweep.sweep.store import Store, store_folder
 from radsweep.sweep.study import open_storage, storage_url
 from radsweep.sweep.tasks import read_sets
 from radsweep.sweep.tokens import find_token

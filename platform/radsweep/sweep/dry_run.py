@@ -17,19 +17,19 @@ from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.stage import Stage, stages_of
 from radsweep.spec.trial import Trial
-from radsweep.sweep.archive import open_store
+from radsweep.store.archive import open_store
+from radsweep.store.records import Place, PlannedCell
+from radsweep.store.selection import is_complete
+from radsweep.store.store import Store
 from radsweep.sweep.cluster import Node, room_in, rooms_of_arms
 from radsweep.sweep.estimate import Estimate, Expected
 from radsweep.sweep.forecast import Forecast, OfArm, Say, budget, latest
 from radsweep.sweep.identity import cell_key, stage_keys
-from radsweep.sweep.plan import Place, ablation_cells, cell_trial, folds_of, plan
+from radsweep.sweep.plan import ablation_cells, cell_trial, folds_of, plan
 from radsweep.sweep.preflight import check_experiment
-from radsweep.sweep.results import is_complete
 from radsweep.sweep.sources import place_of, source_for
 from radsweep.sweep.stage_times import StageTimes
-from radsweep.sweep.store import Store
 from radsweep.sweep.tasks import check_tasks
-from radsweep.training.record import PlannedCell
 
 OBJECT_STORE = 0.3  # of memory: what Ray takes by itself
 

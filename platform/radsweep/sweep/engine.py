@@ -12,6 +12,8 @@ from ray import tune
 from radsweep.data.subsets import subset_size
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
+from radsweep.store.records import PlannedCell, SweepRecord
+from radsweep.store.store import Store
 from radsweep.sweep.cluster import Room
 from radsweep.sweep.code import code_fingerprint, versions
 from radsweep.sweep.identity import stage_keys
@@ -20,11 +22,9 @@ from radsweep.sweep.search import StudyScheduler, StudySearch
 from radsweep.sweep.searched import SearchedCells
 from radsweep.sweep.slot import Slot
 from radsweep.sweep.sources import Preparations
-from radsweep.sweep.store import Store
 from radsweep.sweep.study import open_study
 from radsweep.sweep.tokens import keep_keys_out_of_logs
 from radsweep.sweep.watch import Watch
-from radsweep.training.record import PlannedCell, SweepRecord
 from radsweep.training.task import Task
 
 SLOT_RESTARTS = 3  # of a trial whose slot died

@@ -13,7 +13,7 @@ from radsweep.data.epochs import batch_bounds
 from radsweep.data.subsets import subset_size
 from radsweep.spec.keys import flat
 from radsweep.spec.trial import Trial
-from radsweep.training.record import CellRecord
+from radsweep.store.records import CellRecord
 from radsweep.training.schedule import schedule_for
 
 # keys that decide what a step costs; none of those below would tell one trial's step from another's

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from radsweep.data.decode import ShardIndex
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
+from radsweep.store.records import CellRecord
+from radsweep.store.store import RECORD, Store
 from radsweep.sweep.cluster import Room
 from radsweep.sweep.estimate import Estimate, Expected, Paces, in_turn, total
 from radsweep.sweep.sources import training_pairs
-from radsweep.sweep.store import RECORD, Store
-from radsweep.training.record import CellRecord
 
 if TYPE_CHECKING:
     from radsweep.sweep.calibrate import Calibration

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from radsweep.errors import InputError
 from radsweep.spec import keys
-from radsweep.sweep.store import QUERY_FILES, RECORD, Store
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.store import QUERY_FILES, RECORD, Store
 
 
 def fetch_sweep(uri: str, sweep: str, store: Store) -> SweepRecord:

@@ -12,6 +12,8 @@ from radsweep.data.subsets import subset_size
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
+from radsweep.store.records import PlannedCell, SweepRecord
+from radsweep.store.store import Store
 from radsweep.sweep import cluster
 from radsweep.sweep.estimate import work
 from radsweep.sweep.identity import cell_key
@@ -20,9 +22,7 @@ from radsweep.sweep.preflight import possible_trials
 from radsweep.sweep.reach import check_nodes, places_of, settled
 from radsweep.sweep.searched import check_search
 from radsweep.sweep.sources import Preparations, check_shards, check_sizes, dataset_folder
-from radsweep.sweep.store import Store
 from radsweep.sweep.tasks import check_tasks
-from radsweep.training.record import PlannedCell, SweepRecord
 
 
 @dataclass(frozen=True)

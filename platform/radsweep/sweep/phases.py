@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from optuna.storages import BaseStorage
 
 from radsweep.console import Console
-from radsweep.spec import metrics
 from radsweep.spec.ablation import Ablation
 from radsweep.spec.search import Search
+from radsweep.store.records import PlannedCell, SweepRecord
+from radsweep.store.selection import choices, is_complete, winner, without_choice
+from radsweep.store.store import Store
 from radsweep.sweep.engine import Engine
 from radsweep.sweep.opened import Opened
-from radsweep.sweep.plan import Place, ablation_cells, cell_trial
+from radsweep.sweep.plan import ablation_cells, cell_trial
 from radsweep.sweep.preflight import possible_trials
-from radsweep.sweep.results import is_complete, winner
-from radsweep.sweep.store import Store
+from radsweep.sweep.references import measure_references
 from radsweep.sweep.watch import Watch
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+from radsweep.sweep.winner import read_test_split
 
 AT_A_TIME = 100  # cells of the store that are looked at
 # a search over these may ask for any study of the training split
@@ -103,7 +102,6 @@ class Phases:
         preparations, trial = self.opened.preparations, cell_trial(self.opened.base, best)
         if preparations.key(trial) not in preparations.made:
             preparations.make([trial])
-        from radsweep.sweep.winner import read_test_split  # PyTorch, which only a search's end needs here
 
         prepared = preparations.references[preparations.key(trial)]
         again = lambda: self.engine.run_cells([best], read_test=True)  # noqa: E731
@@ -113,42 +111,9 @@ class Phases:
 
     def references(self) -> None:
         """Public models, on the test split that the cells read."""
-        from radsweep.sweep.references import measure_references  # PyTorch, as above
 
         opened = self.opened
         measured = measure_references(opened.base, opened.preparations.shards_of, self.store, opened.room, self.console)
         self.sweep = self.sweep.model_copy(update={"references": tuple(cell for cell, _ in measured)})
         for cell, record in measured:
             self.watch.reference(cell, record)
-
-
-def choices(
-    tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], select: str
-) -> dict[Place, dict[str, Any]]:
-    """(arm, size) -> the values of its trial with the best validation metric, the first of equal ones.
-
-    Trials that failed lose; an arm of which all failed at a size has no entry there.
-    """
-    sign = 1 if metrics.higher_is_better(select) else -1
-    by_place: dict[Place, list[tuple[float, int, dict[str, Any]]]] = defaultdict(list)
-    for cell in tuning:
-        record = records.get(cell.key)
-        if record is not None and record.status == "finished" and select in record.best:
-            by_place[cell.arm, cell.pairs].append((sign * record.best[select], -cell.number, cell.tuned))
-    return {place: max(found, key=lambda one: one[:2])[2] for place, found in by_place.items()}
-
-
-def without_choice(
-    tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], chosen: Container[Place]
-) -> Iterator[str]:
-    """Each arm and size that has no cells: none of the trials that tuned it finished, and why the first did not."""
-    failed: dict[Place, list[PlannedCell]] = defaultdict(list)
-    for cell in tuning:
-        if (cell.arm, cell.pairs) not in chosen:
-            failed[cell.arm, cell.pairs].append(cell)
-    for (arm, pairs), cells in failed.items():
-        size = "all" if pairs is None else f"{pairs:,}"
-        yield (
-            f"{arm} at {size} pairs is left out: none of its {len(cells):,} tuning trials finished. "
-            f"The first: {records[cells[0].key].error or 'no result'}"
-        )

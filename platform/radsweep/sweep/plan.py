@@ -12,11 +12,10 @@ from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search, ordered
 from radsweep.spec.trial import Trial
 from radsweep.spec.tune import Tune
-from radsweep.training.record import PlannedCell
+from radsweep.store.records import Place, PlannedCell
 
 KeyOf = Callable[[Trial], str]
 Changes = Mapping[str, Any]
-Place = tuple[str, int | None]  # arm, size
 
 
 def plan(experiment: Experiment, key_of: KeyOf) -> list[PlannedCell]:

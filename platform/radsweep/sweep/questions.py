@@ -9,8 +9,8 @@ from typing import Any
 from radsweep.console import Console
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
-from radsweep.sweep.store import Store
-from radsweep.training.record import SweepRecord
+from radsweep.store.records import SweepRecord
+from radsweep.store.store import Store
 
 
 def question_key(experiment: Experiment) -> str:

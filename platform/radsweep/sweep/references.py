@@ -19,16 +19,15 @@ from radsweep.models.whole import fitting_settings
 from radsweep.spec.evaluate import shown_names
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
+from radsweep.store.records import CellRecord, PlannedCell, now
+from radsweep.store.store import Store
 from radsweep.sweep.cluster import Room
 from radsweep.sweep.code import code_fingerprint, versions
 from radsweep.sweep.identity import reference_key
 from radsweep.sweep.plan import folds_of
 from radsweep.sweep.sources import prepared_sets, unread
-from radsweep.sweep.store import Store
 from radsweep.training.measured import Measured
 from radsweep.training.read_split import measured_of, untrained_model
-from radsweep.training.record import CellRecord, PlannedCell
-from radsweep.training.task import now
 
 FIRST = -1_000_000  # number of the first reference: stages count down from -1
 

@@ -12,26 +12,25 @@ from pathlib import Path
 from radsweep.console import Console
 from radsweep.evaluation.queries import Queries
 from radsweep.spec.experiment import Experiment
+from radsweep.store.archive import archive_place, open_store
+from radsweep.store.locks import Lease
+from radsweep.store.records import CellRecord, SweepRecord, now
+from radsweep.store.selection import Ending, how_it_ended, statistics, winner
+from radsweep.store.store import Store
 from radsweep.sweep import cluster
-from radsweep.sweep.archive import archive_place, open_store
 from radsweep.sweep.code import code_fingerprint, git_commit, versions
 from radsweep.sweep.engine import Engine
-from radsweep.sweep.locks import Lease
 from radsweep.sweep.opened import open_data
 from radsweep.sweep.phases import Phases
 from radsweep.sweep.plan import ablation_cells, plan
 from radsweep.sweep.preflight import check_experiment
 from radsweep.sweep.questions import latest_unfinished, question_key
-from radsweep.sweep.results import Ending, how_it_ended, statistics, winner
 from radsweep.sweep.sources import Preparations, data_card
-from radsweep.sweep.store import Store
 from radsweep.sweep.study import open_storage, storage_url
 from radsweep.sweep.time_left import TimeLeft
 from radsweep.sweep.watch import Watch
 from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
 from radsweep.tracking.mirror import LONGEST_END, Mirror
-from radsweep.training.record import CellRecord, SweepRecord
-from radsweep.training.task import now
 
 Records = Mapping[str, CellRecord]
 MANY_WAITING = 100  # entries that MLflow takes some seconds for

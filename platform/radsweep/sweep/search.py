@@ -22,13 +22,13 @@ from radsweep.errors import InputError
 from radsweep.spec import metrics
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
+from radsweep.store.pareto import cost_of
+from radsweep.store.records import CellRecord
 from radsweep.sweep.brackets import Brackets
 from radsweep.sweep.budget import Budget
-from radsweep.sweep.pareto import cost_of
 from radsweep.sweep.slot import AT_STEP, INTERRUPTED, SCORE
 from radsweep.sweep.stopping import Stopping
 from radsweep.sweep.study import BRACKET, CONTINUES, ENTRANT, counts, points, put_back, sampler, suggest_values
-from radsweep.training.record import CellRecord
 
 CELL, SPENT = "cell", "spent"  # user attributes: of a trial its cell's key, of the study what was spent
 FIRST = "first"  # stands for Tune's id of a trial that was asked for before Tune started

@@ -14,14 +14,13 @@ from radsweep.spec import metrics
 from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
+from radsweep.store.records import CellRecord, PlannedCell, Validation, now
+from radsweep.store.selection import is_complete
+from radsweep.store.store import Store
 from radsweep.sweep.plan import KeyOf, cell_trial, planned
-from radsweep.sweep.results import is_complete
 from radsweep.sweep.search import CELL
-from radsweep.sweep.store import Store
 from radsweep.sweep.study import counts
 from radsweep.sweep.watch import Watch
-from radsweep.training.record import CellRecord, PlannedCell, Validation
-from radsweep.training.task import now
 
 
 class SearchedCells:

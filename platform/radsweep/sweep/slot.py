@@ -21,11 +21,11 @@ from radsweep.data.prepared import PreparedData
 from radsweep.filesystem import no_room
 from radsweep.spec import metrics
 from radsweep.spec.stage import stage_spec
+from radsweep.store.records import CellRecord, Validation, now
+from radsweep.store.store import Store
 from radsweep.sweep.interrupt import FLAG
 from radsweep.sweep.mailbox import Mailbox
-from radsweep.sweep.store import Store
-from radsweep.training.record import CellRecord, Validation
-from radsweep.training.task import PAUSE, Task, now
+from radsweep.training.task import PAUSE, Task
 
 INTERRUPTED = "interrupted"  # how a trial ended that goes on with `--resume`
 AT_STEP = "at_step"  # optimiser steps before it

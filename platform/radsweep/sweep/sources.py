@@ -25,7 +25,7 @@ from radsweep.errors import InputError
 from radsweep.filesystem import write_atomically
 from radsweep.spec.stage import Fold, adaptations_of, fold_of_trial, stages_of
 from radsweep.spec.trial import TextTower, Trial
-from radsweep.sweep.store import Store
+from radsweep.store.store import Store
 from radsweep.sweep.tasks import images_of_sets, read_sets
 
 PHANTOM = "phantom:"

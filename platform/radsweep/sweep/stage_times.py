@@ -8,8 +8,8 @@ from typing import Any
 
 from radsweep.spec.keys import flat
 from radsweep.spec.stage import Stage
+from radsweep.store.records import CellRecord
 from radsweep.sweep.estimate import Expected
-from radsweep.training.record import CellRecord
 
 # last parts of the keys in which stages that take equally long may differ; of their length they take a part each
 NO_COST = ("seed", "fold", "learning_rate", "weight_decay", "epochs", "steps")

@@ -13,14 +13,14 @@ from torch import Tensor
 from radsweep.data.prepared import PreparedData
 from radsweep.data.schema import Split
 from radsweep.spec.stage import StageName
-from radsweep.sweep.store import Store
+from radsweep.store.records import CellRecord, Validation
+from radsweep.store.store import Store
 from radsweep.sweep.turns import Turn, turn
 from radsweep.training.adaptation import load_adapted
 from radsweep.training.cell import run_stage
 from radsweep.training.collectives import Workers
 from radsweep.training.frozen import load_frozen
 from radsweep.training.loop import Stopped, TrialFailed
-from radsweep.training.record import CellRecord, Validation
 from radsweep.training.task import Task
 
 Found = TypeVar("Found")

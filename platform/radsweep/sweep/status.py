@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 
 from radsweep.filesystem import write_atomically
 from radsweep.spec import metrics
-from radsweep.sweep.locks import SILENT
-from radsweep.sweep.store import Store
-from radsweep.training.record import PlannedCell, SweepRecord
+from radsweep.store.locks import SILENT
+from radsweep.store.records import PlannedCell, SweepRecord
+from radsweep.store.store import Store
 
 PROGRESS = "progress.json"
 EVERY = 2.0  # seconds between two writes, at least

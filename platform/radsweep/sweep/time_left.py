@@ -6,9 +6,8 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
+from radsweep.store.records import CellRecord, Place, PlannedCell
 from radsweep.sweep.cluster import Room
-from radsweep.sweep.plan import Place
-from radsweep.training.record import CellRecord, PlannedCell
 
 ANY = ("", None)  # the place of trials that a search has yet to ask for
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 
-from radsweep.sweep.locks import Lock
+from radsweep.store.locks import Lock
 from radsweep.training.collectives import Workers
 from radsweep.training.loop import Paused
 from radsweep.training.task import GO_ON, PAUSE

@@ -12,14 +12,14 @@ from ray.tune import Callback
 
 from radsweep.console import Console, duration
 from radsweep.spec.stage import stage_spec
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
+from radsweep.store.selection import without_test
+from radsweep.store.store import Store
 from radsweep.sweep.interrupt import Interruption
-from radsweep.sweep.results import without_test
 from radsweep.sweep.slot import INTERRUPTED, lost_record
 from radsweep.sweep.status import Board, in_words
-from radsweep.sweep.store import Store
 from radsweep.sweep.time_left import TimeLeft
 from radsweep.tracking.mirror import Mirror
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
 from radsweep.training.task import Task
 
 TOLD_EACH = 20  # trials of the store at once that have a line each

@@ -10,11 +10,11 @@ import torch
 
 from radsweep.data.prepared import PreparedData
 from radsweep.evaluation.queries import write_queries
+from radsweep.store.records import CellRecord, PlannedCell
+from radsweep.store.store import Store
 from radsweep.sweep.cluster import Room
-from radsweep.sweep.store import Store
 from radsweep.training.measured import Measured
 from radsweep.training.read_split import load_checkpoint, measured_of
-from radsweep.training.record import CellRecord, PlannedCell
 
 
 def read_test_split(

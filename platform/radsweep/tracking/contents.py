@@ -10,8 +10,8 @@ from typing import Any
 
 from radsweep.spec import keys
 from radsweep.spec.trial import Trial
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 from radsweep.tracking.entry import RunStatus, Step, metric_name
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
 
 # Okabe and Ito (2008), told apart with colour-blind eyes; the first is the baseline's grey
 _COLOURS = ("#7f7f7f", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")

@@ -17,11 +17,11 @@ from typing import Any
 
 import yaml
 
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 from radsweep.tracking import contents, views
 from radsweep.tracking.address import sanitise_uri
 from radsweep.tracking.entry import Entry, RunStatus, Step, metric_name
 from radsweep.tracking.spool import Spool
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord, Validation
 
 logger = logging.getLogger(__name__)
 

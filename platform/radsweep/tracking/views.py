@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from radsweep.spec.metrics import higher_is_better
+from radsweep.store.records import SweepRecord
 from radsweep.tracking import contents
-from radsweep.training.record import SweepRecord
 
 TRIALS = "radsweep-trials"
 ARMS = "radsweep-arms"

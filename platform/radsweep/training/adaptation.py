@@ -25,13 +25,13 @@ from radsweep.objectives.image_ssl import Kind, ssl_head, ssl_loss
 from radsweep.objectives.masked_patches import MaskedPatchHead
 from radsweep.objectives.text_ssl import masked_head, masked_loss
 from radsweep.spec.stage import Adaptation, ImageStage, TextStage
+from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop
 from radsweep.training.batches import Batch
 from radsweep.training.collectives import Workers
 from radsweep.training.encode import encode_image_ssl, encode_masked, encode_masked_patches
 from radsweep.training.outcome import Outcome
 from radsweep.training.pools import ImagePool, ReportPool, pool_parts
-from radsweep.training.record import Validation
 
 HELD_OUT = 512  # images or reports of the validation split that a stage's loss is measured on
 LOSS = "val/loss"

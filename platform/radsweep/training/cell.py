@@ -14,6 +14,7 @@ from radsweep.errors import InputError
 from radsweep.filesystem import no_room
 from radsweep.spec.stage import Adaptation, StageName, stages_of
 from radsweep.spec.trial import Trial
+from radsweep.store.records import CellRecord, Validation, now
 from radsweep.training.adaptation import adapt
 from radsweep.training.collectives import Workers
 from radsweep.training.device import give_back, in_one_line, is_lost
@@ -21,8 +22,7 @@ from radsweep.training.evaluate import Frozen
 from radsweep.training.frozen import run_frozen
 from radsweep.training.loop import Paused, Stopped, TrialFailed
 from radsweep.training.outcome import Outcome
-from radsweep.training.record import CellRecord, Validation
-from radsweep.training.task import GO_ON, Task, now
+from radsweep.training.task import GO_ON, Task
 from radsweep.training.trainer import Adapted, train
 
 logger = logging.getLogger(__name__)

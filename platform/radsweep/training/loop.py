@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from radsweep.spec.trial import Train
+from radsweep.store.records import Validation
 from radsweep.training import checkpoint
 from radsweep.training.asking import Asking
 from radsweep.training.averaging import Average
@@ -24,7 +25,6 @@ from radsweep.training.dropout import seed_by_sample
 from radsweep.training.epoch import Epoch
 from radsweep.training.optimiser import build_optimiser
 from radsweep.training.outcome import Outcome, outcome_from_json
-from radsweep.training.record import Validation
 from radsweep.training.schedule import Schedule, schedule_for
 from radsweep.training.task import GO_ON, PAUSE, STOP
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from radsweep.training.record import Validation
+from radsweep.store.records import Validation
 
 
 def _no_seconds() -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 STOP, GO_ON, PAUSE = range(3)  # what a run is told after a validation; False and True are the first two
@@ -21,8 +20,3 @@ class Task(NamedTuple):
     stages: dict[str, str]  # image or text -> key of the stage that the trial starts from
     sweep: str = ""  # id of the one that asks
     stage: str = ""  # image or text, where the task is that stage of the trial and not the trial
-
-
-def now() -> str:
-    """The time in UTC, ISO 8601, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -17,6 +17,7 @@ from radsweep.evaluation.queries import write_queries
 from radsweep.models.vlm import build_model
 from radsweep.spec import metrics
 from radsweep.spec.trial import Trial
+from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop
 from radsweep.training.batches import Batch, TrainingData
 from radsweep.training.collectives import Workers
@@ -27,7 +28,6 @@ from radsweep.training.loop import TrialFailed, mixed_precision
 from radsweep.training.measure import chance_levels, measure
 from radsweep.training.measured import Measured
 from radsweep.training.outcome import Outcome
-from radsweep.training.record import Validation
 
 COLLAPSED = 1e-3  # spread of similarities below which all embeddings are one point
 

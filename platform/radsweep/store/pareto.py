@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from radsweep.training.record import CellRecord
+from radsweep.store.records import CellRecord
 
 
 def cost_of(record: CellRecord, cost: str) -> float:

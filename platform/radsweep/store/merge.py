@@ -10,7 +10,7 @@ from typing import Any
 from radsweep.errors import InputError
 from radsweep.spec import keys
 from radsweep.spec.trial import Trial
-from radsweep.training.record import PlannedCell, SweepRecord
+from radsweep.store.records import PlannedCell, SweepRecord
 
 # where an arm is measured and where its data lies: not what it is
 _PLACE = {"data.shards", "data.pairs", "data.seed", "train.seed", "data.fold"}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from radsweep.evaluation.queries import Queries, QueryResults, concatenated, no_queries
-from radsweep.training.record import CellRecord, PlannedCell, Validation
+from radsweep.store.records import CellRecord, PlannedCell, Validation
 
 _JOIN = "|"  # between the keys of folds, in the key of a pooled cell
 

@@ -1,15 +1,15 @@
-"""What the records of a sweep say: which are complete, which trial won, the statistics of its MLflow run."""
+"""Which records are complete, which trial is best, and the statistics of a sweep's MLflow run."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 from radsweep.evaluation.summary import spread
 from radsweep.spec import metrics
-from radsweep.sweep.folds import fold_keys, pool_folds
-from radsweep.training.record import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.fold_pooling import fold_keys, pool_folds
+from radsweep.store.records import CellRecord, Place, PlannedCell, SweepRecord
 
 Ending = Literal["finished", "interrupted", "failed"]
 
@@ -87,3 +87,35 @@ def statistics(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[st
         if summary.deviation is not None:
             result[f"arm/{arm}/{pairs}/{name}/deviation"] = summary.deviation
     return result
+
+
+def choices(
+    tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], select: str
+) -> dict[Place, dict[str, Any]]:
+    """(arm, size) -> the values of its trial with the best validation metric, the first of equal ones.
+
+    Trials that failed lose; an arm of which all failed at a size has no entry there.
+    """
+    sign = 1 if metrics.higher_is_better(select) else -1
+    by_place: dict[Place, list[tuple[float, int, dict[str, Any]]]] = defaultdict(list)
+    for cell in tuning:
+        record = records.get(cell.key)
+        if record is not None and record.status == "finished" and select in record.best:
+            by_place[cell.arm, cell.pairs].append((sign * record.best[select], -cell.number, cell.tuned))
+    return {place: max(found, key=lambda one: one[:2])[2] for place, found in by_place.items()}
+
+
+def without_choice(
+    tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], chosen: Container[Place]
+) -> Iterator[str]:
+    """Each arm and size that has no cells: none of the trials that tuned it finished, and why the first did not."""
+    failed: dict[Place, list[PlannedCell]] = defaultdict(list)
+    for cell in tuning:
+        if (cell.arm, cell.pairs) not in chosen:
+            failed[cell.arm, cell.pairs].append(cell)
+    for (arm, pairs), cells in failed.items():
+        size = "all" if pairs is None else f"{pairs:,}"
+        yield (
+            f"{arm} at {size} pairs is left out: none of its {len(cells):,} tuning trials finished. "
+            f"The first: {records[cells[0].key].error or 'no result'}"
+        )

@@ -1,6 +1,6 @@
 """A store whose finished trials, stages and reports are in an object store as well, for stores on other clusters.
 
-ARCHIVE/cells/KEY/, stages/KEY/, sweeps/ID/ are as in the store (`radsweep.sweep.store`), without checkpoints of trials.
+ARCHIVE/cells/KEY/, stages/KEY/, sweeps/ID/ are as in the store (`radsweep.store.store`), without checkpoints of trials.
 A record is sent last and fetched last: where it is, the rest is.
 """
 
@@ -17,9 +17,9 @@ from typing import Literal
 from radsweep.data import places
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Run
-from radsweep.sweep.locks import Lock
-from radsweep.sweep.store import RECORD, Store, store_folder
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.locks import Lock
+from radsweep.store.records import CellRecord, SweepRecord
+from radsweep.store.store import RECORD, Store, store_folder
 
 AT_ONCE = 8  # files on their way
 PAUSE = 60.0  # seconds without another try, after the archive was out of reach

@@ -1,12 +1,14 @@
-"""What a trial leaves behind: the store's truth, from which MLflow and the report are made."""
+"""Records of trials and sweeps: the source of truth, from which MLflow and the report are made."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 Status = Literal["finished", "stopped", "failed"]
+Place = tuple[str, int | None]  # arm, size
 
 
 class Validation(BaseModel):
@@ -103,3 +105,8 @@ class SweepRecord(BaseModel):
     def since(self) -> str:
         """Records that ended before this do not count for the sweep."""
         return self.created if self.fresh else ""
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -26,8 +26,8 @@ from pydantic import ValidationError
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import QUERIES, QueryResults, read_queries
 from radsweep.filesystem import write_atomically
-from radsweep.sweep.results import allowed
-from radsweep.training.record import CellRecord, SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
+from radsweep.store.selection import allowed
 
 logger = logging.getLogger(__name__)
 

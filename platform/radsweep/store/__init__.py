@@ -1,0 +1,1 @@
+"""What sweeps leave behind: records, the folder that they are in, and what is read off them."""
