@@ -17,11 +17,11 @@ from common import Figures, phantom, random_search, run, short_trial, tell
 def measure(folder: Path, quick: bool) -> Figures:
     import ray
 
+    from radsweep.cluster.connect import connect
     from radsweep.console import Console
     from radsweep.data.decode import read_index
     from radsweep.report.write import write_report
     from radsweep.store.store import Store
-    from radsweep.sweep.cluster import connect
     from radsweep.sweep.run import run_sweep
     from radsweep.sweep.sources import Preparations
 

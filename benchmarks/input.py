@@ -41,7 +41,7 @@ class ShardImages(torch.utils.data.Dataset[np.ndarray]):
 
 
 def measure(folder: Path, quick: bool) -> Figures:
-    from radsweep.sweep.cluster import connect
+    from radsweep.cluster.connect import connect
 
     data_set = phantom(folder, 64 if quick else 3000, quick)
     trial = short_trial(data_set, {})

@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 from common import Figures, phantom, run, tell
 
+from radsweep.cluster.versions import versions
 from radsweep.data.shards import read_manifest
 from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import parse_experiment
 from radsweep.store.records import CellRecord, PlannedCell, Validation
 from radsweep.store.store import RECORD, Store
-from radsweep.sweep.code import code_fingerprint, versions
+from radsweep.sweep.code import code_fingerprint
 from radsweep.sweep.identity import cell_key
 from radsweep.sweep.plan import cell_trial, plan
 
@@ -120,13 +121,13 @@ def time_plan(asked: Experiment) -> Figures:
 
 def time_resume(asked: Experiment) -> Figures:
     """The sweep without its report, the report, and what MLflow still waits for."""
+    from radsweep.cluster.connect import connect
     from radsweep.report.write import Written, write_report
-    from radsweep.sweep import cluster
     from radsweep.sweep import run as sweep_run
     from radsweep.tracking.mirror import spool_folder
     from radsweep.tracking.spool import Spool
 
-    cluster.connect()  # a Ray is there already: its start is the same for 1 cell and for 10,000
+    connect()  # a Ray is there already: its start is the same for 1 cell and for 10,000
     before = _peak()
     pages: list[Path] = []
     moments = [_clock()]

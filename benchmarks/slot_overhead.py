@@ -20,7 +20,7 @@ def measure(folder: Path, quick: bool) -> Figures:
     from ray import tune
     from stock import run_stock
 
-    from radsweep.sweep.cluster import connect
+    from radsweep.cluster.connect import connect
 
     shards = phantom(folder, 64 if quick else 300, quick)
     handovers = 1 if quick else 5

@@ -84,10 +84,10 @@ def stock(experiment: Experiment, folder: Path) -> list[Figures]:
     from ray.tune.search.optuna import OptunaSearch
     from stock import run_stock
 
+    from radsweep.cluster.connect import connect
     from radsweep.console import Console
     from radsweep.data.decode import read_index
     from radsweep.store.store import Store
-    from radsweep.sweep.cluster import connect
     from radsweep.sweep.sources import Preparations
 
     connect()

@@ -24,6 +24,7 @@ ORDER = (
     "store",
     "training",
     "tracking",
+    "cluster",
     "sweep",
     "report",
     "cli",

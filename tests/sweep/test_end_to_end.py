@@ -15,6 +15,7 @@ import ray
 import torch
 from sklearn.metrics import roc_auc_score
 
+from radsweep.cluster import capacity
 from radsweep.data.decode import prepare_in_process, read_index
 from radsweep.data.phantom import write_phantom
 from radsweep.data.shards import read_manifest
@@ -25,7 +26,6 @@ from radsweep.spec.trial import Trial
 from radsweep.spec.tune import Tune
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep import cluster
 from radsweep.sweep.run import run_sweep
 from radsweep.sweep.sources import decoded_bytes
 from radsweep.sweep.status import PROGRESS, Progress
@@ -199,8 +199,8 @@ def test_a_resumed_sweep_runs_nothing_anew_on_a_machine_with_less_memory_to_spar
 ) -> None:
     store, record, _ = ablation
     room = 1.5 * decoded_bytes([parse_experiment(record.experiment, "test.yaml").trial()], read_index(phantom))
-    less = [node._replace(store=room) for node in cluster.nodes()]
-    monkeypatch.setattr(cluster, "nodes", lambda: less)
+    less = [node._replace(store=room) for node in capacity.nodes()]
+    monkeypatch.setattr(capacity, "nodes", lambda: less)
     resumed, _ = sweep(phantom, store, resume=True, ablation={"arms": ARMS, "pairs": [20, 40], "seeds": 2})
     assert (resumed.id, resumed.cost["trials_run"]) == (record.id, 0)
 

@@ -14,13 +14,13 @@ import pytest
 import torch
 from ray.tune.execution.tune_controller import TuneController
 
+from radsweep.cluster.submit import STOP_WITHIN
 from radsweep.data.decode import prepare_in_process, read_index
 from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial
 from radsweep.store.store import Store
 from radsweep.sweep.interrupt import SAVE_WITHIN, Interruption
 from radsweep.sweep.run import run_sweep
-from radsweep.sweep.submit import STOP_WITHIN
 from radsweep.training.collectives import Workers
 from radsweep.training.trainer import train
 

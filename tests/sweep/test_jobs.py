@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from ray.job_submission import JobStatus
 
+from radsweep.cluster import jobs
 from radsweep.errors import InputError
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep import jobs
 
 
 class Client:

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from radsweep.cluster import capacity
+from radsweep.cluster.capacity import Node
+from radsweep.cluster.node_files import check_nodes, missing
 from radsweep.data.decode import read_index
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment, Run
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
-from radsweep.sweep import cluster
-from radsweep.sweep.cluster import Node
-from radsweep.sweep.reach import check_nodes, check_room, missing, places_of, settled
+from radsweep.sweep.reach import check_room, places_of, settled
 from radsweep.sweep.sources import decoded_bytes
 
 
@@ -90,7 +91,7 @@ def small_stores(monkeypatch: pytest.MonkeyPatch, phantom: Path) -> Callable[[fl
     needed = decoded_bytes([trial(phantom)], read_index(phantom))
 
     def set_to(part: float) -> None:
-        monkeypatch.setattr(cluster, "nodes", lambda: [Node(4, 0, 100 * needed), Node(4, 0, part * needed)])
+        monkeypatch.setattr(capacity, "nodes", lambda: [Node(4, 0, 100 * needed), Node(4, 0, part * needed)])
 
     return set_to
 
@@ -136,10 +137,10 @@ def test_streamed_images_are_none_to_adapt_a_tower_on(small_stores: Callable[[fl
 
 def test_the_object_store_is_the_smallest_of_nodes_that_run_trials() -> None:
     nodes = [Node(2, 0, 1), Node(8, 1, 5), Node(8, 1, 3), Node(0, 0, 2)]
-    assert cluster.object_store(nodes, Run()) == 3, "trials run on GPUs alone"
-    assert cluster.object_store(nodes, Run(gpus_per_worker=0)) == 1
-    assert cluster.object_store(nodes, Run(cpus_per_worker=3, gpus_per_worker=0)) == 3
-    assert cluster.object_store([], Run()) == 0
+    assert capacity.object_store(nodes, Run()) == 3, "trials run on GPUs alone"
+    assert capacity.object_store(nodes, Run(gpus_per_worker=0)) == 1
+    assert capacity.object_store(nodes, Run(cpus_per_worker=3, gpus_per_worker=0)) == 3
+    assert capacity.object_store([], Run()) == 0
 
 
 def test_further_sets_and_every_tokenizer_take_their_room(phantom: Path) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from radsweep.cluster.capacity import Node, Room, nodes, room_in
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Run
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Data, Trial
-from radsweep.sweep.cluster import Node, Room, nodes, room_in
 
 TRIAL = Trial(data=Data(shards="none"))
 TWO = trial_with(TRIAL, {"train.workers": 2})

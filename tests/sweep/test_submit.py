@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 import pytest
 import ray.job_submission
 
+from radsweep.cluster import submit as submission
+from radsweep.cluster.job_files import ENTRY, stage
+from radsweep.cluster.submit import submit
 from radsweep.errors import InputError
 from radsweep.spec.load import load_experiment, read_tree
-from radsweep.sweep import submit as submission
-from radsweep.sweep.staging import ENTRY, stage
-from radsweep.sweep.submit import submit
 
 TOKEN = "5" * 32
 EXPERIMENT = "experiment: tiny\ndata: {shards: 'phantom:easy'}\n"
@@ -284,7 +284,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "platform"))
 import radsweep
 import ray
-from radsweep.sweep.cluster import connect
+from radsweep.cluster.connect import connect
 
 connect()
 

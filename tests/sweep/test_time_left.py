@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from radsweep.cluster.capacity import Room
 from radsweep.store.records import CellRecord, PlannedCell
-from radsweep.sweep.cluster import Room
 from radsweep.sweep.time_left import TimeLeft
 
 

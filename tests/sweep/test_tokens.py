@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.sweep.tokens import keep_keys_out_of_logs, require_token
+from radsweep.cluster.auth import keep_keys_out_of_logs, require_token
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_where_no_home_is_set_rays_own_processes_are_told_where_it_is(monkeypatc
 
 LOCAL = """
 import radsweep.sweep.engine
-from radsweep.sweep import cluster
+from radsweep.cluster import capacity as cluster
 cluster.connect()
 import ray, subprocess, sys
 address = ray.get_runtime_context().gcs_address

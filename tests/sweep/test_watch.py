@@ -10,10 +10,10 @@ from unittest.mock import MagicMock
 import pytest
 from rich.console import Console as Terminal
 
+from radsweep.cluster.capacity import Room
 from radsweep.console import Console
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep.cluster import Room
 from radsweep.sweep.time_left import TimeLeft
 from radsweep.sweep.watch import Watch
 

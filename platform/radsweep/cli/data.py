@@ -79,8 +79,8 @@ def pack_command(name: str) -> Callable[..., None]:
 
 def _ray_reader() -> Reader:
     """Joins or starts the Ray that reads."""
+    from radsweep.cluster.connect import connect
     from radsweep.data.reading_ray import read_on_ray
-    from radsweep.sweep.cluster import connect
 
     connect()
     return read_on_ray

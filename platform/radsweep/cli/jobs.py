@@ -33,7 +33,7 @@ def submit(
 
     Code and experiment file travel, data does not. The job's output follows; Ctrl-C detaches and the job goes on.
     """
-    from radsweep.sweep.submit import submit as send
+    from radsweep.cluster.submit import submit as send
 
     raise typer.Exit(send(experiment, changes or [], address, follow=not no_follow, resume=resume))
 
@@ -41,8 +41,8 @@ def submit(
 def list_jobs(address: Address, as_json: Json = False) -> None:
     """List the sweeps that run, or ran, as jobs on a cluster."""
     from radsweep.cli.output import show
-    from radsweep.sweep.head import connected
-    from radsweep.sweep.jobs import listed
+    from radsweep.cluster.job_client import connected
+    from radsweep.cluster.jobs import listed
 
     found = listed(connected(address))
     if as_json:
@@ -65,16 +65,16 @@ def logs(
     no_follow: Annotated[bool, typer.Option("--no-follow", help="Print what is there, and end.")] = False,
 ) -> None:
     """Print a job's output from its start, and follow it; Ctrl-C detaches and the job goes on."""
-    from radsweep.sweep.head import connected
-    from radsweep.sweep.jobs import show_log
+    from radsweep.cluster.job_client import connected
+    from radsweep.cluster.jobs import show_log
 
     raise typer.Exit(show_log(connected(address), job, address, not no_follow))
 
 
 def stop(job: Job, address: Address) -> None:
     """End a job: running trials save checkpoints, and `radsweep submit --resume` goes on from them."""
-    from radsweep.sweep.head import connected
-    from radsweep.sweep.jobs import stop as end
+    from radsweep.cluster.job_client import connected
+    from radsweep.cluster.jobs import stop as end
 
     print(f"{end(connected(address), job)} is told to end; `radsweep logs` shows when it has")
 
@@ -90,17 +90,17 @@ def fetch(
     ] = None,
 ) -> None:
     """Bring the report of a sweep from a cluster to this machine."""
-    from radsweep.sweep.head import connected
-    from radsweep.sweep.jobs import fetch as bring
+    from radsweep.cluster.job_client import connected
+    from radsweep.cluster.jobs import fetch as bring
 
     print(bring(connected(address), sweep, out, store))
 
 
 def bundle(sweep: Annotated[str, typer.Argument(metavar="SWEEP")], store: StoreOption = None) -> None:
     """Print a sweep's report for `radsweep fetch`."""
+    from radsweep.cluster.jobs import print_bundle
     from radsweep.errors import InputError
     from radsweep.store.store import Store, store_folder
-    from radsweep.sweep.jobs import print_bundle
 
     place = Store(store_folder(store))
     record = place.read_sweep(sweep)

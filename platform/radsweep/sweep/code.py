@@ -7,13 +7,13 @@ definitions are in do not count.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import subprocess
 from functools import cache
 from pathlib import Path
 
 import radsweep
+from radsweep.cluster.versions import ADAPTERS, BANK, LIBRARIES, versions
 from radsweep.spec.stage import FrozenImage, FrozenText, ImageStage, Stage, stages_of
 from radsweep.spec.trial import Data, Trial
 from radsweep.sweep.definitions import Graph
@@ -25,8 +25,6 @@ TRIAL = ("train", *SURROUNDINGS)
 ADAPTATION = ("adapt", "load_adapted", *SURROUNDINGS)
 FEATURES = ("run_frozen", "load_frozen", *SURROUNDINGS)
 FOLDS = ("fold_of", "redealt")
-LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "numpy", "scikit-learn", "pillow")
-ADAPTERS, BANK = "peft", "faiss-cpu"  # of trials that train low-rank adapters, or look for neighbours
 ERRORS = ("InputError",)  # messages are for people
 STREAMED = ("training_blocks", "streamed_batches")
 WORDS = ("augment_words", "load_words")
@@ -116,14 +114,6 @@ def fingerprint(roots: tuple[str, ...], without: tuple[str, ...], further: tuple
 @cache
 def graph() -> Graph:
     return Graph(PACKAGE)
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Versions of radsweep and of the libraries that matter to results."""
-    return {"radsweep": radsweep.__version__} | {
-        name: importlib.metadata.version(name) for name in (*LIBRARIES, ADAPTERS, BANK, "ray", "optuna", "mlflow")
-    }
 
 
 def git_commit() -> str:

@@ -9,6 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from radsweep.cluster import capacity as cluster
+from radsweep.cluster.auth import find_token
+from radsweep.cluster.connect import connect
+from radsweep.cluster.node_files import check_nodes
+from radsweep.cluster.versions import check_versions
 from radsweep.console import Console
 from radsweep.data.decode import read_index
 from radsweep.data.schema import SPLITS
@@ -17,15 +22,12 @@ from radsweep.spec.experiment import Experiment
 from radsweep.store.archive import archive_place, open_store
 from radsweep.store.locks import Lock
 from radsweep.store.store import Store, store_folder
-from radsweep.sweep import cluster
-from radsweep.sweep.node_versions import check_versions
 from radsweep.sweep.opened import check_evaluation, check_folds, check_rooms
 from radsweep.sweep.preflight import check_experiment, possible_trials
-from radsweep.sweep.reach import check_nodes, places_of, settled
+from radsweep.sweep.reach import places_of, settled
 from radsweep.sweep.sources import PHANTOM, Preparations, check_shards, decoded_bytes, place_of
 from radsweep.sweep.study import open_storage, storage_url
 from radsweep.sweep.tasks import read_sets
-from radsweep.sweep.tokens import find_token
 from radsweep.sweep.weights import check_weights
 from radsweep.tracking.address import sanitise_uri, tracking_uri
 from radsweep.tracking.answers import experiments_at
@@ -165,7 +167,7 @@ def _sets(experiment: Experiment) -> str:
 
 
 def _ray() -> str:
-    cluster.connect()
+    connect()
     import ray
 
     nodes = sum(node["Alive"] for node in ray.nodes())

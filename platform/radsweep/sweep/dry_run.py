@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from radsweep.cluster.capacity import Node, room_in, rooms_of_arms
 from radsweep.data.decode import ShardIndex, read_index
 from radsweep.data.schema import SPLITS
 from radsweep.errors import InputError
@@ -21,7 +22,6 @@ from radsweep.store.archive import open_store
 from radsweep.store.records import Place, PlannedCell
 from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
-from radsweep.sweep.cluster import Node, room_in, rooms_of_arms
 from radsweep.sweep.estimate import Estimate, Expected
 from radsweep.sweep.forecast import Forecast, OfArm, Say, budget, latest
 from radsweep.sweep.identity import cell_key, stage_keys

@@ -9,13 +9,15 @@ from typing import Any
 from optuna.storages import BaseStorage
 from ray import tune
 
+from radsweep.cluster.auth import keep_keys_out_of_logs
+from radsweep.cluster.capacity import Room
+from radsweep.cluster.versions import versions
 from radsweep.data.subsets import subset_size
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep.cluster import Room
-from radsweep.sweep.code import code_fingerprint, versions
+from radsweep.sweep.code import code_fingerprint
 from radsweep.sweep.identity import stage_keys
 from radsweep.sweep.plan import cell_trial
 from radsweep.sweep.search import StudyScheduler, StudySearch
@@ -23,7 +25,6 @@ from radsweep.sweep.searched import SearchedCells
 from radsweep.sweep.slot import Slot
 from radsweep.sweep.sources import Preparations
 from radsweep.sweep.study import open_study
-from radsweep.sweep.tokens import keep_keys_out_of_logs
 from radsweep.sweep.watch import Watch
 from radsweep.training.task import Task
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from radsweep.cluster.capacity import Room
 from radsweep.data.decode import ShardIndex
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
 from radsweep.store.records import CellRecord
 from radsweep.store.store import RECORD, Store
-from radsweep.sweep.cluster import Room
 from radsweep.sweep.estimate import Estimate, Expected, Paces, in_turn, total
 from radsweep.sweep.sources import training_pairs
 

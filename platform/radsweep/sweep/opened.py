@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from radsweep.cluster import capacity
+from radsweep.cluster.node_files import check_nodes
 from radsweep.console import Console
 from radsweep.data.decode import ShardIndex, read_index
 from radsweep.data.schema import SPLITS
@@ -14,12 +16,11 @@ from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep import cluster
 from radsweep.sweep.estimate import work
 from radsweep.sweep.identity import cell_key
 from radsweep.sweep.plan import cell_trial, folds_of
 from radsweep.sweep.preflight import possible_trials
-from radsweep.sweep.reach import check_nodes, places_of, settled
+from radsweep.sweep.reach import places_of, settled
 from radsweep.sweep.searched import check_search
 from radsweep.sweep.sources import Preparations, check_shards, check_sizes, dataset_folder
 from radsweep.sweep.tasks import check_tasks
@@ -31,10 +32,10 @@ class Opened:
     base: Trial
     shards: ShardIndex
     preparations: Preparations
-    room: cluster.Room  # of the base trial
-    arms: Mapping[str, cluster.Room]
+    room: capacity.Room  # of the base trial
+    arms: Mapping[str, capacity.Room]
 
-    def room_of(self, cell: PlannedCell) -> cluster.Room:
+    def room_of(self, cell: PlannedCell) -> capacity.Room:
         return self.arms.get(cell.arm, self.room)
 
     def work_of(self, cell: PlannedCell) -> float:
@@ -92,13 +93,15 @@ def check_evaluation(experiment: Experiment, preparations: Preparations, where: 
         check_tasks(base.evaluate, preparations.shards_of(trial_with(base, values)), "test", streamed, where)
 
 
-def check_rooms(experiment: Experiment, shards: ShardIndex, where: str) -> tuple[cluster.Room, dict[str, cluster.Room]]:
-    """As `cluster.rooms`, and whether a search fits in what is there; `data.source` is decided.
+def check_rooms(
+    experiment: Experiment, shards: ShardIndex, where: str
+) -> tuple[capacity.Room, dict[str, capacity.Room]]:
+    """As `capacity.rooms`, and whether a search fits in what is there; `data.source` is decided.
 
     Raises:
         InputError: what can never be had.
     """
-    room, rooms = cluster.rooms(experiment)
+    room, rooms = capacity.rooms(experiment)
     if experiment.search is not None:
         data = experiment.data
         pairs = subset_size(len(shards.splits["train"]), data.pairs, data.fraction)

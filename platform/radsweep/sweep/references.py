@@ -9,6 +9,8 @@ from collections.abc import Callable
 import ray
 import torch
 
+from radsweep.cluster.capacity import Room
+from radsweep.cluster.versions import versions
 from radsweep.console import Console
 from radsweep.data.decode import ShardIndex
 from radsweep.data.prepared import PreparedData
@@ -21,8 +23,7 @@ from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.store.records import CellRecord, PlannedCell, now
 from radsweep.store.store import Store
-from radsweep.sweep.cluster import Room
-from radsweep.sweep.code import code_fingerprint, versions
+from radsweep.sweep.code import code_fingerprint
 from radsweep.sweep.identity import reference_key
 from radsweep.sweep.plan import folds_of
 from radsweep.sweep.sources import prepared_sets, unread

@@ -9,6 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from radsweep.cluster import capacity
+from radsweep.cluster.connect import connect
+from radsweep.cluster.versions import versions
 from radsweep.console import Console
 from radsweep.evaluation.queries import Queries
 from radsweep.spec.experiment import Experiment
@@ -17,8 +20,7 @@ from radsweep.store.locks import Lease
 from radsweep.store.records import CellRecord, SweepRecord, now
 from radsweep.store.selection import Ending, how_it_ended, statistics, winner
 from radsweep.store.store import Store
-from radsweep.sweep import cluster
-from radsweep.sweep.code import code_fingerprint, git_commit, versions
+from radsweep.sweep.code import code_fingerprint, git_commit
 from radsweep.sweep.engine import Engine
 from radsweep.sweep.opened import open_data
 from radsweep.sweep.phases import Phases
@@ -80,7 +82,7 @@ def _run(
     holder: Path,
 ) -> SweepRecord:
     began = time.monotonic()
-    cluster.connect()
+    connect()
     opened = open_data(experiment, where, store, console, previous)
     experiment, shards = opened.experiment, opened.shards
     ablation, search = experiment.ablation, experiment.search
@@ -185,7 +187,7 @@ def _new_sweep(experiment: Experiment, fresh: bool) -> SweepRecord:
     )
 
 
-def _cost(watch: Watch, preparations: Preparations, room: cluster.Room, seconds: float) -> dict[str, float]:
+def _cost(watch: Watch, preparations: Preparations, room: capacity.Room, seconds: float) -> dict[str, float]:
     return {
         "wall_seconds": round(seconds, 1),
         "trial_seconds": round(sum(record.seconds.get("total", 0.0) for record in watch.ended.values()), 1),

@@ -6,8 +6,8 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
+from radsweep.cluster.capacity import Room
 from radsweep.store.records import CellRecord, Place, PlannedCell
-from radsweep.sweep.cluster import Room
 
 ANY = ("", None)  # the place of trials that a search has yet to ask for
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import ray
 import torch
 
+from radsweep.cluster.capacity import Room
 from radsweep.data.prepared import PreparedData
 from radsweep.evaluation.queries import write_queries
 from radsweep.store.records import CellRecord, PlannedCell
 from radsweep.store.store import Store
-from radsweep.sweep.cluster import Room
 from radsweep.training.measured import Measured
 from radsweep.training.read_split import load_checkpoint, measured_of
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from radsweep.cluster.job_client import connected, send_job
+from radsweep.cluster.job_files import stage
 from radsweep.spec import keys
 from radsweep.spec.load import parse_experiment, read_tree
-from radsweep.sweep.head import connected, send_job
-from radsweep.sweep.staging import stage
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient

@@ -1,16 +1,28 @@
-"""Whether all nodes have what this process has, in the same versions."""
+"""Versions of the libraries that matter to results, and the check that all nodes have the same."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
 from collections import defaultdict
+from functools import cache
 
+import radsweep
+from radsweep.cluster.node_files import ANSWER_WITHIN
 from radsweep.errors import InputError
-from radsweep.sweep.code import ADAPTERS, BANK, LIBRARIES
-from radsweep.sweep.reach import ANSWER_WITHIN
+
+LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "numpy", "scikit-learn", "pillow")
+ADAPTERS, BANK = "peft", "faiss-cpu"  # of trials that train low-rank adapters, or look for neighbours
 
 COMPARED = (*LIBRARIES, ADAPTERS, BANK, "ray", "pydantic", "pyarrow")  # what driver and workers must have in common
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of radsweep and of the libraries that matter to results."""
+    return {"radsweep": radsweep.__version__} | {
+        name: importlib.metadata.version(name) for name in (*LIBRARIES, ADAPTERS, BANK, "ray", "optuna", "mlflow")
+    }
 
 
 def own_versions() -> dict[str, str]:

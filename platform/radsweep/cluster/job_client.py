@@ -10,8 +10,8 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from radsweep.cluster.auth import find_token
 from radsweep.errors import InputError
-from radsweep.sweep.tokens import find_token
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient

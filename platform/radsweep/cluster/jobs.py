@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from radsweep.cluster.job_client import send_job
+from radsweep.cluster.job_files import stage_code
+from radsweep.cluster.submit import follow_job
 from radsweep.errors import InputError
-from radsweep.sweep.head import send_job
-from radsweep.sweep.staging import stage_code
-from radsweep.sweep.submit import follow_job
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
