@@ -19,7 +19,7 @@ def measure(folder: Path, quick: bool) -> Figures:
 
     from radsweep.cluster.connect import connect
     from radsweep.console import Console
-    from radsweep.data.decode import read_index
+    from radsweep.data.loading.decode import read_index
     from radsweep.report.write import write_report
     from radsweep.store.store import Store
     from radsweep.sweep.run import run_sweep
@@ -56,8 +56,8 @@ def read_epoch(spec: dict[str, Any], data: Any) -> float:
     import ray
 
     from radsweep.augment.text import text_batch
-    from radsweep.data.epochs import epoch_batches, image_of_view
-    from radsweep.data.tokenizer import load_tokenizer
+    from radsweep.data.loading.epochs import epoch_batches, image_of_view
+    from radsweep.data.text.tokenizer import load_tokenizer
     from radsweep.spec.trial import Trial
 
     trial = Trial.model_validate(spec)

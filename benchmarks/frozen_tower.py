@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from common import Figures, phantom, run, short_trial, tell
 
-from radsweep.data.decode import prepare_in_process, read_index
-from radsweep.data.tokenizer import train_tokenizer
+from radsweep.data.loading.decode import prepare_in_process, read_index
+from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.training.collectives import Workers
 from radsweep.training.frozen import load_frozen, run_frozen
 from radsweep.training.outcome import Outcome

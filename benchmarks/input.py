@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 import torch
 from common import Figures, phantom, run, short_trial, tell
 
-from radsweep.data.decode import Decoder, ShardIndex, decode_image, read_index
-from radsweep.data.epochs import epoch_batches
-from radsweep.data.prepared import first_images
+from radsweep.data.loading.decode import Decoder, ShardIndex, decode_image, read_index
+from radsweep.data.loading.epochs import epoch_batches
+from radsweep.data.loading.prepared import first_images
 from radsweep.spec.trial import Trial
 
 
@@ -72,7 +72,7 @@ def count(batches: Iterable[np.ndarray]) -> int:
 
 
 def streaming(shards: ShardIndex, trial: Trial) -> Callable[[], Iterable[np.ndarray]]:
-    from radsweep.data.stream import training_blocks
+    from radsweep.data.loading.stream import training_blocks
 
     image = trial.model.image
     decoder = Decoder(first_images({"train": shards.splits["train"]}, {}), image.size, image.channels)
@@ -83,8 +83,8 @@ def streaming(shards: ShardIndex, trial: Trial) -> Callable[[], Iterable[np.ndar
 def cached(shards: ShardIndex, trial: Trial) -> Callable[[], Iterable[np.ndarray]]:
     import ray
 
-    from radsweep.data.stream import prepare_data
-    from radsweep.data.tokenizer import train_tokenizer
+    from radsweep.data.loading.stream import prepare_data
+    from radsweep.data.text.tokenizer import train_tokenizer
 
     reports = zip(shards.splits["train"].patient_ids, shards.reports["train"], strict=True)
     tokenizer = train_tokenizer(reports, trial.model.text.vocabulary)

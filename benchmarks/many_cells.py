@@ -21,7 +21,7 @@ import numpy as np
 from common import Figures, phantom, run, tell
 
 from radsweep.cluster.versions import versions
-from radsweep.data.shards import read_manifest
+from radsweep.data.shards.dataset import read_manifest
 from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import parse_experiment

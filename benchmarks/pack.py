@@ -19,7 +19,7 @@ import numpy as np
 from common import Figures, run, tell
 from PIL import Image
 
-from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
 
 SIZE = 512  # pixels, longest side of what is stored

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from common import Figures, run, tell
 from PIL import Image
 
-from radsweep.data.shards import read_manifest
+from radsweep.data.shards.dataset import read_manifest
 
 IMAGES = 100_000
 SIDE = 16  # pixels

@@ -52,9 +52,9 @@ def record(file: Path, quick: bool) -> None:
     import torch
     from scipy.stats import qmc
 
-    from radsweep.data.decode import prepare_in_process, read_index
+    from radsweep.data.loading.decode import prepare_in_process, read_index
     from radsweep.data.phantom import write_phantom
-    from radsweep.data.tokenizer import train_tokenizer
+    from radsweep.data.text.tokenizer import train_tokenizer
     from radsweep.training.collectives import Workers
     from radsweep.training.trainer import train
 

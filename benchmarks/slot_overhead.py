@@ -54,7 +54,7 @@ def measure(folder: Path, quick: bool) -> Figures:
 def warm(trial: Any, trials: int, folder: Path) -> tuple[list[Figures], Any]:
     """The records of a sweep's trials in one slot, in order, and [reference to data prepared as for them]."""
     from radsweep.console import Console
-    from radsweep.data.decode import read_index
+    from radsweep.data.loading.decode import read_index
     from radsweep.report.write import write_report
     from radsweep.store.store import Store
     from radsweep.sweep.run import run_sweep

@@ -19,8 +19,8 @@ from common import Figures, phantom, run, short_trial, tell
 from open_clip.loss import ClipLoss  # type: ignore[import-untyped]
 from torch import nn
 
-from radsweep.data.decode import prepare_in_process, read_index
-from radsweep.data.tokenizer import train_tokenizer
+from radsweep.data.loading.decode import prepare_in_process, read_index
+from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.models.vlm import VisionLanguageModel, build_model
 from radsweep.objectives.total import total_loss
 from radsweep.objectives.views import Views

@@ -86,7 +86,7 @@ def stock(experiment: Experiment, folder: Path) -> list[Figures]:
 
     from radsweep.cluster.connect import connect
     from radsweep.console import Console
-    from radsweep.data.decode import read_index
+    from radsweep.data.loading.decode import read_index
     from radsweep.store.store import Store
     from radsweep.sweep.sources import Preparations
 
@@ -107,8 +107,8 @@ def plain_torch(experiment: Experiment, folder: Path) -> list[Figures]:
     import optuna
     import torch
 
-    from radsweep.data.decode import prepare_in_process, read_index
-    from radsweep.data.tokenizer import train_tokenizer
+    from radsweep.data.loading.decode import prepare_in_process, read_index
+    from radsweep.data.text.tokenizer import train_tokenizer
     from radsweep.spec.load import trial_with
     from radsweep.training.collectives import Workers
     from radsweep.training.trainer import train

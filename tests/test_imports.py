@@ -30,7 +30,20 @@ ORDER = (
     "cli",
 )
 # The same within a folder that has rooms.
-ROOMS: dict[str, tuple[str, ...]] = {}
+ROOMS: dict[str, tuple[str, ...]] = {
+    "data": (
+        "storage",
+        "images",
+        "text",
+        "shards",
+        "packing",
+        "loading",
+        "phantom",
+        "importers.toolkit",
+        "importers",
+        "inspection",
+    ),
+}
 PLAIN = ("spec", "augment", "models", "objectives", "evaluation")  # to be read and tested without a cluster
 HEAVY = {"torch", "torchvision", "ray", "mlflow", "transformers"}
 

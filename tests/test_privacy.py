@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
-from radsweep.data.pack import describe
+from radsweep.data.packing.pack import describe
 from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.store.records import SweepRecord

@@ -14,7 +14,7 @@ from tokenizers import Regex, Tokenizer, decoders, normalizers, pre_tokenizers, 
 from tokenizers.models import BPE, WordPiece
 
 import radsweep.augment
-from radsweep.data.tokenizer import ReportTokenizer, load_tokenizer, train_tokenizer
+from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer, train_tokenizer
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import yaml
 
 import radsweep.augment
-from radsweep.data.tokenizer import ReportTokenizer, TokenisedReports
+from radsweep.data.text.tokenizer import ReportTokenizer, TokenisedReports
 
 ENGLISH = Path(radsweep.augment.__file__).parent / "languages" / "english.yaml"
 

@@ -10,7 +10,7 @@ from tokenizers.models import WordLevel
 
 from radsweep.augment.lexicon import FREE, HELD, PROTECTED, Lexicon
 from radsweep.augment.words import load_words
-from radsweep.data.tokenizer import ReportTokenizer, load_tokenizer, train_tokenizer
+from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer, train_tokenizer
 from radsweep.errors import InputError
 
 KINDS = ("trained", "wordpiece", "byte-level", "clip")

@@ -8,7 +8,7 @@ import torch
 from radsweep.augment.masking import MaskedTexts, mask_id, mask_tokens
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import TextBatch
-from radsweep.data.tokenizer import SpecialIds
+from radsweep.data.text.tokenizer import SpecialIds
 from radsweep.errors import InputError
 
 SPECIAL = SpecialIds(cls=2, sep=3, pad=0, mask=4)

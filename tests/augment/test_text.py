@@ -11,7 +11,7 @@ import torch
 
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import TextAugmenter, augment_texts, text_batch
-from radsweep.data.tokenizer import ReportTokenizer, SpecialIds, TokenisedReports, load_tokenizer, train_tokenizer
+from radsweep.data.text.tokenizer import ReportTokenizer, SpecialIds, TokenisedReports, load_tokenizer, train_tokenizer
 from radsweep.errors import InputError
 from radsweep.spec.trial import TextAugmentation
 

@@ -11,7 +11,7 @@ from plain_words import PlainWords
 
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import TextAugmenter
-from radsweep.data.tokenizer import ReportTokenizer, TokenisedReports
+from radsweep.data.text.tokenizer import ReportTokenizer, TokenisedReports
 from radsweep.spec.trial import TextAugmentation
 
 OPERATIONS = ("synonyms", "swap", "delete", "insert")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radsweep.data.shards import read_manifest
+from radsweep.data.shards.dataset import read_manifest
 from radsweep.spec.experiment import Experiment
 
 Run = Callable[..., Any]
@@ -58,7 +58,7 @@ def test_a_pack_that_was_stopped_says_that_it_can_go_on_and_then_that_it_does(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as stopping:
-        stopping.setattr("radsweep.data.pack.draft_studies", interrupted)
+        stopping.setattr("radsweep.data.packing.pack.draft_studies", interrupted)
         ended = run("pack", "csv", source, "shards", *CSV)
     assert ended.code not in (0, 2)
     assert "stopped: the same command goes on from here" in ended.err

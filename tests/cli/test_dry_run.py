@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from radsweep.data.phantom import write_phantom
-from radsweep.data.shards import read_manifest
+from radsweep.data.shards.dataset import read_manifest
 from radsweep.spec.load import load_experiment, trial_with
 from radsweep.spec.stage import stages_of
 from radsweep.store.records import CellRecord

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from radsweep.data import places
-from radsweep.data.decode import prepare_in_process, read_index
-from radsweep.data.inspection import inspect_dataset
-from radsweep.data.shards import damage, read_manifest, verify_shards
-from radsweep.data.tokenizer import train_tokenizer
+from radsweep.data import storage
+from radsweep.data.inspection.inspection import inspect_dataset
+from radsweep.data.loading.decode import prepare_in_process, read_index
+from radsweep.data.shards.dataset import damage, read_manifest, verify_shards
+from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.errors import InputError
 
 boto3 = pytest.importorskip("boto3")
@@ -63,23 +63,23 @@ def test_what_is_not_there_and_who_may_not_read_it_are_told(remote: str, monkeyp
     with pytest.raises(InputError, match="give a folder, s3:// or gs://"):
         read_index("ftp://hospital/cxr")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    places._root.cache_clear()
+    storage._root.cache_clear()
     with pytest.raises(InputError, match="credentials and endpoint come from the environment"):
         read_index(remote)
     monkeypatch.undo()
-    places._root.cache_clear()
+    storage._root.cache_clear()
     assert len(read_index(remote).splits["train"]) == 80
 
 
 @pytest.mark.parametrize("address", ["s3://", "s3://hospital//cxr", "s3:///cxr"])
 def test_an_address_without_a_bucket_or_with_an_empty_part_is_refused(address: str) -> None:
     with pytest.raises(InputError, match="BUCKET/PATH"):
-        places.absolute(address)
+        storage.absolute(address)
 
 
 @pytest.mark.parametrize("address", ["s3://me:qzsecret@hospital/cxr", "s3://hospital/cxr?secret_key=qzsecret"])
 def test_credentials_in_an_address_are_refused_and_not_repeated(address: str) -> None:
-    for refuses in (places.absolute, places.size_of, places.check_address):
+    for refuses in (storage.absolute, storage.size_of, storage.check_address):
         with pytest.raises(InputError, match="without credentials or options") as refused:
             refuses(address)
         assert "qzsecret" not in str(refused.value)

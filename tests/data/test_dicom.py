@@ -24,8 +24,8 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 
-from radsweep.data.dicom import decode_dicom
-from radsweep.data.pictures import PictureError
+from radsweep.data.images.codec import PictureError
+from radsweep.data.images.dicom import decode_dicom
 
 MARK = "MARKED^PATIENT"
 

@@ -16,10 +16,10 @@ from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
-from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.images.codec import decode, to_8_bit
+from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
-from radsweep.data.pack import describe
-from radsweep.data.pictures import decode, to_8_bit
+from radsweep.data.packing.pack import describe
 
 MARK = "MARKED^PATIENT"
 SYNTAXES = {"plain": None, "rle": RLELossless, "jpeg2000": JPEG2000Lossless}

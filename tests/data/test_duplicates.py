@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radsweep.data.duplicates import PLACEHOLDER_PATIENTS, merged_ids, placeholders, same_person
+from radsweep.data.packing.duplicates import PLACEHOLDER_PATIENTS, merged_ids, placeholders, same_person
 
 
 def test_shared_pictures_join_ids_in_chains_whatever_the_order() -> None:

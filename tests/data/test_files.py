@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.data.files import ImageFinder, OutsideRootError
+from radsweep.data.importers.toolkit.image_files import ImageFinder, OutsideRootError
 
 
 @pytest.fixture

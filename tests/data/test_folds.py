@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from radsweep.data.decode import prepare_in_process, read_index
-from radsweep.data.folds import deal, fold_of, redealt
-from radsweep.data.prepared import PreparedData
-from radsweep.data.schema import Image, Split, Study
-from radsweep.data.shards import write_dataset
-from radsweep.data.tokenizer import train_tokenizer
+from radsweep.data.loading.decode import prepare_in_process, read_index
+from radsweep.data.loading.folds import deal, fold_of, redealt
+from radsweep.data.loading.prepared import PreparedData
+from radsweep.data.shards.dataset import write_dataset
+from radsweep.data.shards.schema import Image, Split, Study
+from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.errors import InputError
 
 FOLDS = 4

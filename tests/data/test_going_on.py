@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
-from radsweep.data.pack import Packed
-from radsweep.data.reading import Reading, read_here
-from radsweep.data.schema import Manifest
-from radsweep.data.shards import read_manifest, verify_shards
+from radsweep.data.packing.pack import Packed
+from radsweep.data.packing.reading import Reading, read_here
+from radsweep.data.shards.dataset import read_manifest, verify_shards
+from radsweep.data.shards.schema import Manifest
 from radsweep.errors import InputError
 
 COUNT = 40
@@ -26,7 +26,7 @@ Progress = Callable[[str, int, int], None]
 ENDED_BY = """
 import os, sys
 from pathlib import Path
-from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
 root, key, out, what, done, signal = sys.argv[1:]
 def progress(*now):

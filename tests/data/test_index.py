@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from radsweep.data.decode import read_index, read_labelled
-from radsweep.data.schema import SPLITS, Image, Study
-from radsweep.data.shards import write_dataset
+from radsweep.data.loading.decode import read_index, read_labelled
+from radsweep.data.shards.dataset import write_dataset
+from radsweep.data.shards.schema import SPLITS, Image, Study
 from radsweep.errors import InputError
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from radsweep.data.inspection import inspect_dataset
-from radsweep.data.inspection_table import render
-from radsweep.data.schema import Image, Study
-from radsweep.data.shards import write_dataset
+from radsweep.data.inspection.inspection import inspect_dataset
+from radsweep.data.inspection.table import render
+from radsweep.data.shards.dataset import write_dataset
+from radsweep.data.shards.schema import Image, Study
 from radsweep.errors import InputError
 
 

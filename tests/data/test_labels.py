@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.data.labels import UNCERTAIN, flag, flag_columns, label_reader, merge_labels
-from radsweep.data.tables import Table
+from radsweep.data.importers.toolkit.labels import flag, flag_columns, label_reader
+from radsweep.data.importers.toolkit.tables import Table
+from radsweep.data.packing.labels import UNCERTAIN, merge_labels
 from radsweep.errors import InputError
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from radsweep.data.metadata import strip_metadata
-from radsweep.data.pictures import PictureError, decode
+from radsweep.data.images.codec import PictureError, decode
+from radsweep.data.images.metadata import strip_metadata
 
 MARK = "DOE^JANE"
 

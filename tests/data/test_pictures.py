@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radsweep.data import pictures
-from radsweep.data.pictures import PictureError, decode, prepare, to_square
+from radsweep.data.images import codec
+from radsweep.data.images.codec import PictureError, decode, prepare, to_square
 
 
 def encoded(array: np.ndarray, format: str = "PNG", **options: object) -> bytes:
@@ -38,7 +38,7 @@ def test_a_16_bit_png_keeps_its_values_and_becomes_the_8_bit_picture_it_came_fro
         decoded = decode(encoded(wide))
         assert decoded.dtype == np.uint16
         assert np.array_equal(decoded, wide)
-        assert np.abs(pictures.to_8_bit(decoded).astype(int) - grey).max() <= 1
+        assert np.abs(codec.to_8_bit(decoded).astype(int) - grey).max() <= 1
 
 
 def test_transparency_lies_on_black() -> None:
@@ -81,7 +81,7 @@ def test_exif_orientation_is_applied_and_seen_in_the_header(orientation: int) ->
     exif[0x0112] = orientation
     data = encoded(np.ascontiguousarray(turn(upright)), exif=exif)
     assert np.array_equal(decode(data), upright)
-    assert pictures.shape_and_turn(data) == (48, 32, orientation != 1)
+    assert codec.shape_and_turn(data) == (48, 32, orientation != 1)
 
 
 @pytest.mark.parametrize("shape", [(300, 200), (200, 300), (129, 128), (30, 20)])

@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
-from radsweep.data.reading import read_file
-from radsweep.data.reading_ray import _read, read_on_ray
+from radsweep.data.packing.reading import read_file
+from radsweep.data.packing.reading_ray import _read, read_on_ray
 
 COUNT = 300  # of more than one task
 

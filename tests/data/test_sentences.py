@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.data.sentences import sentence_starts
+from radsweep.data.text.sentences import sentence_starts
 
 OPENI = Path(__file__).resolve().parents[3] / "shared/data/openi/indiana_reports.csv"
 

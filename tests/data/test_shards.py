@@ -13,9 +13,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from radsweep.data.decode import read_index
-from radsweep.data.schema import SHARD_SCHEMA, Image, Manifest, Split, Study
-from radsweep.data.shards import read_manifest, shard_paths, verify_shards, write_dataset
+from radsweep.data.loading.decode import read_index
+from radsweep.data.shards.dataset import read_manifest, shard_paths, verify_shards, write_dataset
+from radsweep.data.shards.schema import SHARD_SCHEMA, Image, Manifest, Split, Study
 from radsweep.errors import InputError
 
 KEY = bytes(range(32))
@@ -149,8 +149,8 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path: Path) -> No
     script = """
 import io, os, resource, sys
 from pathlib import Path
-from radsweep.data.schema import Image, Study
-from radsweep.data.shards import write_dataset
+from radsweep.data.shards.schema import Image, Study
+from radsweep.data.shards.dataset import write_dataset
 from radsweep.errors import InputError
 picture = bytes([0x89]) + b"PNG" + bytes([13, 10, 26, 10]) + os.urandom(400_000)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))

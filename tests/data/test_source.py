@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radsweep.data.pictures import BlankError, PictureError, decode
-from radsweep.data.source import read_picture
+from radsweep.data.images.codec import BlankError, PictureError, decode
+from radsweep.data.images.read import read_picture
 
 MARK = "DOE^JANE"
 

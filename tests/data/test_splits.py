@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from radsweep.data.splits import make_splits, split_of_name
+from radsweep.data.packing.splits import make_splits, split_of_name
 
 
 def counts(total: int, fractions: tuple[float, float, float]) -> list[int]:

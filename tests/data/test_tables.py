@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from radsweep.data.tables import detect_encoding, read_table, require_columns
+from radsweep.data.importers.toolkit.tables import detect_encoding, read_table, require_columns
 from radsweep.errors import InputError
 
 TEXT = "id,notes\n1,Fever 38° – he’s well\n2,\n"

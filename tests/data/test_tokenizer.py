@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from radsweep.data.sentences import sentence_starts
-from radsweep.data.tokenizer import SPECIAL_TOKENS, ReportTokenizer, SpecialIds, load_tokenizer, train_tokenizer
+from radsweep.data.text.sentences import sentence_starts
+from radsweep.data.text.tokenizer import SPECIAL_TOKENS, ReportTokenizer, SpecialIds, load_tokenizer, train_tokenizer
 from radsweep.errors import InputError
 
 OPENI = Path(__file__).resolve().parents[3] / "shared/data/openi/indiana_reports.csv"
@@ -80,7 +80,7 @@ def test_the_order_of_the_reports_and_the_process_change_nothing() -> None:
     expected = train_tokenizer(REPORTS, 120)
     assert train_tokenizer(reversed(REPORTS), 120) == expected
     code = (
-        "import json, sys; from radsweep.data.tokenizer import train_tokenizer; "
+        "import json, sys; from radsweep.data.text.tokenizer import train_tokenizer; "
         "sys.stdout.write(train_tokenizer(map(tuple, json.load(sys.stdin)), 120))"
     )
     other = subprocess.run(

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from radsweep.data import windows
-from radsweep.data.epochs import batch_bounds
-from radsweep.data.index import SplitIndex
-from radsweep.data.windows import streamed_batches
+from radsweep.data.loading import windows
+from radsweep.data.loading.epochs import batch_bounds
+from radsweep.data.loading.index import SplitIndex
+from radsweep.data.loading.windows import streamed_batches
 
 
 def index_of(studies: int, seed: int = 0) -> SplitIndex:

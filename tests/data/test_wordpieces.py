@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from itertools import pairwise
 
-from radsweep.data.wordpieces import wordpieces
+from radsweep.data.text.wordpieces import wordpieces
 
 COUNTS = {"effusion": 30, "effusions": 12, "infusion": 7, "fusion": 7, "no": 50, "nodule": 9, ".": 60, "é": 5}
 

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from radsweep.data.subsets import subset_fingerprint
+from radsweep.data.loading.subsets import subset_fingerprint
 from radsweep.evaluation.linear_probe import LabelledFeatures, linear_probe
 from radsweep.spec.metrics import CLASSIFICATION
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from radsweep.data.tokenizer import TokenisedReports
+from radsweep.data.text.tokenizer import TokenisedReports
 from radsweep.objectives.contrast import contrast
 from radsweep.objectives.same_report import same_reports
 from radsweep.objectives.views import Views

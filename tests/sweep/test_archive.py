@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.data import places
+from radsweep.data import storage
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Run
 from radsweep.store.archive import AT_ONCE, ArchivedStore, open_store
@@ -97,8 +97,8 @@ def test_what_is_there_is_not_sent_again(tmp_path: Path, monkeypatch: pytest.Mon
     store = filled(tmp_path / "one", archive)
     assert store.send_rest(sweep(archive)) == ""
     sent: list[str] = []
-    send = places.send
-    monkeypatch.setattr(places, "send", lambda file, path: (sent.append(path), send(file, path)))
+    send = storage.send
+    monkeypatch.setattr(storage, "send", lambda file, path: (sent.append(path), send(file, path)))
     assert ArchivedStore(store.root, str(archive)).send_rest(sweep(archive)) == ""
     assert [Path(path).name for path in sent] == ["sweep.json"]
 
@@ -107,8 +107,8 @@ def test_a_record_comes_last_in_either_direction(tmp_path: Path, monkeypatch: py
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)
     sent: list[str] = []
-    send, fetch = places.send, places.fetch
-    monkeypatch.setattr(places, "send", lambda file, path: (sent.append(path), send(file, path)))
+    send, fetch = storage.send, storage.fetch
+    monkeypatch.setattr(storage, "send", lambda file, path: (sent.append(path), send(file, path)))
     store._send("cells", "c0", {})
     assert sent[-1].endswith(RECORD)
     assert len(sent) == 2
@@ -118,12 +118,12 @@ def test_a_record_comes_last_in_either_direction(tmp_path: Path, monkeypatch: py
             raise OSError("the network is gone")
         fetch(path, to)
 
-    monkeypatch.setattr(places, "fetch", dies)
+    monkeypatch.setattr(storage, "fetch", dies)
     other = ArchivedStore(tmp_path / "two", str(archive))
     other.bring(["c0"])
     assert other.read_cell("c0") is None
     assert "the network is gone" in other.trouble
-    monkeypatch.setattr(places, "fetch", fetch)
+    monkeypatch.setattr(storage, "fetch", fetch)
     other.bring(["c0"])
     assert other.read_cell("c0") == cell("c0")
 
@@ -135,8 +135,8 @@ def test_while_the_archive_is_away_it_is_not_asked_for_every_file(
     store = filled(tmp_path / "one", archive)
     archive.write_text("no folder")  # nothing can be written below it
     tries: list[str] = []
-    send = places.send
-    monkeypatch.setattr(places, "send", lambda file, path: (tries.append(path), send(file, path)))
+    send = storage.send
+    monkeypatch.setattr(storage, "send", lambda file, path: (tries.append(path), send(file, path)))
     for _ in range(50):
         store.ended(cell("c0"))
     store._senders.shutdown(wait=True)
@@ -155,7 +155,7 @@ def test_a_listing_that_is_refused_ends_the_try(tmp_path: Path, monkeypatch: pyt
     def refuse(place: str) -> dict[str, int]:
         raise InputError(f"{place}: no right to list")
 
-    monkeypatch.setattr(places, "listing", refuse)
+    monkeypatch.setattr(storage, "listing", refuse)
     assert "no right to list" in store.send_rest(sweep(tmp_path / "archive"))
     assert not (tmp_path / "archive").exists()
     with pytest.raises(InputError, match=r"run\.archive: .* no right to list"):

@@ -16,9 +16,9 @@ import torch
 from synthetic import CASES, MEASURED, synthetic_data
 from test_adaptation import LIT, with_pool
 
-from radsweep.data.decode import prepare_in_process, read_index
-from radsweep.data.folds import fold_of, redealt
-from radsweep.data.tokenizer import train_tokenizer
+from radsweep.data.loading.decode import prepare_in_process, read_index
+from radsweep.data.loading.folds import fold_of, redealt
+from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.spec.load import trial_with
 from radsweep.spec.stage import stages_of
 from radsweep.spec.trial import Data, Trial

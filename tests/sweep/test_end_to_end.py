@@ -16,10 +16,10 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from radsweep.cluster import capacity
-from radsweep.data.decode import prepare_in_process, read_index
+from radsweep.data.loading.decode import prepare_in_process, read_index
+from radsweep.data.loading.stream import prepare_data
 from radsweep.data.phantom import write_phantom
-from radsweep.data.shards import read_manifest
-from radsweep.data.stream import prepare_data
+from radsweep.data.shards.dataset import read_manifest
 from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial

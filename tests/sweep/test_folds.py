@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from radsweep.console import Console
-from radsweep.data.decode import read_index
-from radsweep.data.schema import Image, Split, Study
-from radsweep.data.shards import write_dataset
+from radsweep.data.loading.decode import read_index
+from radsweep.data.shards.dataset import write_dataset
+from radsweep.data.shards.schema import Image, Split, Study
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import QueryResults
 from radsweep.evaluation.retrieval import summarise_ranks
@@ -121,7 +121,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_word_of_held_out_patients_alone_is_not_in_the_folds_vocabulary(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("radsweep.data.tokenizer.PATIENTS_PER_WORD", 1)
+    monkeypatch.setattr("radsweep.data.text.tokenizer.PATIENTS_PER_WORD", 1)
     preparations = Preparations(read_index(packed), Store(tmp_path), Console())
     held_out_words = 0
     for cell in plan(experiment(str(packed)), key_of):

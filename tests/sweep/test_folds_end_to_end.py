@@ -9,8 +9,8 @@ import mlflow
 import pytest
 
 from radsweep.cli.evaluation import evaluate_model
-from radsweep.data.decode import read_index
-from radsweep.data.folds import fold_of
+from radsweep.data.loading.decode import read_index
+from radsweep.data.loading.folds import fold_of
 from radsweep.report.results import join
 from radsweep.report.write import write_report
 from radsweep.spec.load import parse_experiment

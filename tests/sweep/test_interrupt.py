@@ -15,7 +15,7 @@ import torch
 from ray.tune.execution.tune_controller import TuneController
 
 from radsweep.cluster.submit import STOP_WITHIN
-from radsweep.data.decode import prepare_in_process, read_index
+from radsweep.data.loading.decode import prepare_in_process, read_index
 from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial
 from radsweep.store.store import Store

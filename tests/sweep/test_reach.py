@@ -9,7 +9,7 @@ import pytest
 from radsweep.cluster import capacity
 from radsweep.cluster.capacity import Node
 from radsweep.cluster.node_files import check_nodes, missing
-from radsweep.data.decode import read_index
+from radsweep.data.loading.decode import read_index
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment, Run
 from radsweep.spec.load import trial_with

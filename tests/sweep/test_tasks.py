@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from radsweep.data.decode import read_index
-from radsweep.data.schema import SPLITS, Image, Split, Study
-from radsweep.data.shards import write_dataset
+from radsweep.data.loading.decode import read_index
+from radsweep.data.shards.dataset import write_dataset
+from radsweep.data.shards.schema import SPLITS, Image, Split, Study
 from radsweep.errors import InputError
 from radsweep.spec.evaluate import Evaluate
 from radsweep.sweep.tasks import check_tasks

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from radsweep.data.index import SplitIndex, sample_key
-from radsweep.data.prepared import PreparedData, PreparedSplit
-from radsweep.data.tokenizer import load_tokenizer, train_tokenizer
+from radsweep.data.loading.index import SplitIndex, sample_key
+from radsweep.data.loading.prepared import PreparedData, PreparedSplit
+from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.spec.load import trial_with
 from radsweep.spec.stage import adaptations_of
 from radsweep.spec.trial import Data, Trial

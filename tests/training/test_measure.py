@@ -11,8 +11,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 from synthetic import synthetic_data, synthetic_trial
 
-from radsweep.data.prepared import PreparedData
-from radsweep.data.tokenizer import load_tokenizer
+from radsweep.data.loading.prepared import PreparedData
+from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.evaluation.queries import read_queries
 from radsweep.spec.trial import Trial
 from radsweep.training.by_labels import LAYER

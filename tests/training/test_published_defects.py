@@ -18,12 +18,12 @@ import torch
 from PIL import Image
 from synthetic import synthetic_data, synthetic_trial
 
-from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
-from radsweep.data.index import SplitIndex
-from radsweep.data.pack import describe
-from radsweep.data.schema import SHARD_SCHEMA
-from radsweep.data.subsets import seeded_order, subset_fingerprint
+from radsweep.data.loading.index import SplitIndex
+from radsweep.data.loading.subsets import seeded_order, subset_fingerprint
+from radsweep.data.packing.pack import describe
+from radsweep.data.shards.schema import SHARD_SCHEMA
 from radsweep.evaluation import local_retrieval
 from radsweep.evaluation.retrieval import metrics_of
 from radsweep.objectives import local

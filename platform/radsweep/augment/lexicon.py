@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsweep.augment.words import Phrase, WordList, phrase_of, plain
-from radsweep.data.tokenizer import ReportTokenizer
+from radsweep.data.text.tokenizer import ReportTokenizer
 from radsweep.errors import InputError
 
 FREE, HELD, PROTECTED = 0, -1, -2  # held: keeps its place, and may be replaced by a synonym

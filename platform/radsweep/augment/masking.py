@@ -9,7 +9,7 @@ from torch import Tensor
 
 from radsweep.augment.random import subkeys, uniform
 from radsweep.augment.text import TextBatch
-from radsweep.data.tokenizer import SpecialIds
+from radsweep.data.text.tokenizer import SpecialIds
 from radsweep.errors import InputError
 
 MASKED, RANDOM = 0.8, 0.1  # parts of the predicted tokens; the rest stay as they are

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radsweep.augment.lexicon import FREE, HELD, PROTECTED, Lexicon
-from radsweep.data.tokenizer import TokenisedReports
+from radsweep.data.text.tokenizer import TokenisedReports
 
 _HEADER_WORDS = 6  # most words of a header that a colon ends
 

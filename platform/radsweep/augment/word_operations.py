@@ -26,7 +26,7 @@ from radsweep.augment.report_words import (
     words_said,
     write_words,
 )
-from radsweep.data.tokenizer import TokenisedReports
+from radsweep.data.text.tokenizer import TokenisedReports
 from radsweep.spec.trial import TextAugmentation
 
 Reals = NDArray[np.float64]

@@ -13,11 +13,11 @@ import typer
 from radsweep.cli.arguments import Json, local
 from radsweep.cli.settings import takes_settings
 from radsweep.data.importers.registry import IMPORTERS, pack_source
-from radsweep.data.pack_settings import PackSettings
+from radsweep.data.packing.settings import PackSettings
 from radsweep.filesystem import refuse_existing
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
-    from radsweep.data.reading import Reader
+    from radsweep.data.packing.reading import Reader
 
 _OUT = local("OUT", "pack to a folder, then copy it, without private/, to the bucket")
 _ROOT = local("ROOT", "copy the source to a folder, or mount it")
@@ -55,7 +55,7 @@ def pack_command(name: str) -> Callable[..., None]:
     def pack(settings: PackSettings, root: Root, out: Out, ray: Ray = None, as_json: Json = False) -> None:
         from radsweep.cli.output import stages
         from radsweep.console import Console
-        from radsweep.data.pack import describe
+        from radsweep.data.packing.pack import describe
 
         console = Console()
         refuse_existing(out)
@@ -80,7 +80,7 @@ def pack_command(name: str) -> Callable[..., None]:
 def _ray_reader() -> Reader:
     """Joins or starts the Ray that reads."""
     from radsweep.cluster.connect import connect
-    from radsweep.data.reading_ray import read_on_ray
+    from radsweep.data.packing.reading_ray import read_on_ray
 
     connect()
     return read_on_ray
@@ -92,8 +92,8 @@ def inspect(shards: Shards, as_json: Json = False) -> None:
     Counts by split, sizes, report lengths, repeats, labels; which rows were dropped, and why.
     """
     from radsweep.cli.output import show
-    from radsweep.data.inspection import inspect_dataset
-    from radsweep.data.inspection_table import render
+    from radsweep.data.inspection.inspection import inspect_dataset
+    from radsweep.data.inspection.table import render
 
     inspection = inspect_dataset(shards)
     if as_json:

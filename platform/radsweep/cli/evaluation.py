@@ -12,11 +12,11 @@ from rich import box
 from rich.table import Table
 
 from radsweep.console import Console
-from radsweep.data.decode import ShardIndex, prepare_in_process, read_index
-from radsweep.data.folds import fold_of
-from radsweep.data.index import read_split
-from radsweep.data.schema import Split
-from radsweep.data.shards import read_manifest, shard_paths
+from radsweep.data.loading.decode import ShardIndex, prepare_in_process, read_index
+from radsweep.data.loading.folds import fold_of
+from radsweep.data.loading.index import read_split
+from radsweep.data.shards.dataset import read_manifest, shard_paths
+from radsweep.data.shards.schema import Split
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import QUERIES, write_queries
 from radsweep.models.vlm import VisionLanguageModel

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from radsweep.data import places
+from radsweep.data import storage
 from radsweep.errors import InputError
 
 ANSWER_WITHIN = 120.0  # seconds, of a node; one that is just being started may take a minute
@@ -30,7 +30,7 @@ def check_nodes(store: Path, named: Mapping[str, tuple[str, str]], where: str) -
         if lost := missing(list(named)):
             path, why = next(iter(lost.items()))
             key, name = named[path]
-            raise InputError(f"{where}: {key}: {why if places.is_remote(path) else f'there is no {name}'}")
+            raise InputError(f"{where}: {key}: {why if storage.is_remote(path) else f'there is no {name}'}")
         return
     mark = store / f".seen-{secrets.token_hex(4)}"
     mark.touch()
@@ -63,9 +63,9 @@ def missing(paths: Sequence[str]) -> dict[str, str]:
 
 
 def _trouble(path: str) -> str:
-    if not places.is_remote(path):
+    if not storage.is_remote(path):
         return "" if Path(path).exists() else "put it on a file system that all nodes share, at the same path"
     try:
-        return "" if places.size_of(path) is not None else f"there is no {path}"
+        return "" if storage.size_of(path) is not None else f"there is no {path}"
     except InputError as error:
         return str(error)

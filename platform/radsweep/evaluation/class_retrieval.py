@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from radsweep.data.subsets import seeded_order, subset_fingerprint
+from radsweep.data.loading.subsets import seeded_order, subset_fingerprint
 from radsweep.errors import InputError
 from radsweep.evaluation.classification import known_labels, macro
 from radsweep.evaluation.ranking import TIE, Array, unit_rows

@@ -13,7 +13,7 @@ from itertools import combinations
 
 import numpy as np
 
-from radsweep.data.subsets import seeded_order, subset_fingerprint, subset_size
+from radsweep.data.loading.subsets import seeded_order, subset_fingerprint, subset_size
 from radsweep.evaluation.classification import ClassMetrics, classification_metrics, known_labels
 from radsweep.evaluation.summary import Spread, spread
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from radsweep.data.tokenizer import SPECIAL_TOKENS
+from radsweep.data.text.tokenizer import SPECIAL_TOKENS
 from radsweep.errors import InputError
 from radsweep.models.configs import CXR_BERT, OPEN_CLIP, TEXT_CLASSES, TEXT_KINDS, check_positions, model_config
 from radsweep.models.features import TextTowerModule

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from radsweep.data.tokenizer import TokenisedReports
+from radsweep.data.text.tokenizer import TokenisedReports
 
 
 def same_reports(reports: TokenisedReports, threshold: float) -> Tensor:

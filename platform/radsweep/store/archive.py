@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-from radsweep.data import places
+from radsweep.data import storage
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Run
 from radsweep.store.locks import Lock
@@ -39,14 +39,14 @@ def open_store(run: Run, where: str) -> Store:
     if place is None:
         return Store(root)
     try:
-        return ArchivedStore(root, places.absolute(place))
+        return ArchivedStore(root, storage.absolute(place))
     except InputError as error:
         raise InputError(f"{where}: run.archive: {error}") from None
 
 
 def archive_place(run: Run) -> str | None:
     place = run.archive or os.environ.get("RADSWEEP_ARCHIVE")
-    return places.absolute(place) if place and not places.is_remote(place) else place or None
+    return storage.absolute(place) if place and not storage.is_remote(place) else place or None
 
 
 class ArchivedStore(Store):
@@ -67,7 +67,7 @@ class ArchivedStore(Store):
     def check_writable(self, where: str) -> None:
         super().check_writable(where)
         try:
-            places.write(places.inside(self.place, PROBE), b"radsweep\n")
+            storage.write(storage.inside(self.place, PROBE), b"radsweep\n")
             for kind in ("cells", "stages"):
                 self._listings[kind] = self._listing(kind)
         except InputError as error:
@@ -100,7 +100,7 @@ class ArchivedStore(Store):
         self._tried = -PAUSE
         try:
             cells, stages = self._listing("cells"), self._listing("stages")
-            there = places.listing(places.inside(self.place, f"sweeps/{sweep.id}"))
+            there = storage.listing(storage.inside(self.place, f"sweeps/{sweep.id}"))
         except InputError as error:
             return f"Nothing could be sent to {self.place}: {error}"
         waiting: list[tuple[Kind, str, Mapping[str, int]]] = []
@@ -132,7 +132,7 @@ class ArchivedStore(Store):
     def _listing(self, kind: Kind) -> Listing:
         """Of what is whole. Raises: InputError: it is out of reach."""
         found: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        for name, size in places.listing(places.inside(self.place, kind)).items():
+        for name, size in storage.listing(storage.inside(self.place, kind)).items():
             key, _, file = name.partition("/")
             found[key][file] = size
         return {key: files for key, files in found.items() if RECORD in files}
@@ -144,7 +144,7 @@ class ArchivedStore(Store):
                 return
             try:
                 for name in sorted(self._known(kind)[key], key=lambda name: (name == RECORD, name)):
-                    places.fetch(places.inside(self.place, f"{kind}/{key}/{name}"), folder / name)
+                    storage.fetch(storage.inside(self.place, f"{kind}/{key}/{name}"), folder / name)
             except (InputError, OSError) as error:
                 self.trouble = str(error)
 
@@ -163,7 +163,7 @@ class ArchivedStore(Store):
             if time.monotonic() - self._tried < PAUSE:
                 return False
             try:
-                places.send(file, places.inside(self.place, file.relative_to(self.root).as_posix()))
+                storage.send(file, storage.inside(self.place, file.relative_to(self.root).as_posix()))
             except (InputError, OSError) as error:
                 self.trouble, self._tried = str(error), time.monotonic()
                 return False

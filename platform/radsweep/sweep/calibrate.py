@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import torch
 
-from radsweep.data.decode import ShardIndex, prepare_in_process
-from radsweep.data.epochs import batch_bounds
-from radsweep.data.prepared import PreparedData
-from radsweep.data.tokenizer import train_tokenizer
+from radsweep.data.loading.decode import ShardIndex, prepare_in_process
+from radsweep.data.loading.epochs import batch_bounds
+from radsweep.data.loading.prepared import PreparedData
+from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.sweep.estimate import Expected, longest

@@ -7,7 +7,7 @@ from functools import partial
 
 import torch
 
-from radsweep.data.prepared import PreparedData
+from radsweep.data.loading.prepared import PreparedData
 from radsweep.store.records import CellRecord, Validation
 from radsweep.store.selection import is_complete
 from radsweep.store.store import Store

@@ -15,8 +15,8 @@ from radsweep.cluster.connect import connect
 from radsweep.cluster.node_files import check_nodes
 from radsweep.cluster.versions import check_versions
 from radsweep.console import Console
-from radsweep.data.decode import read_index
-from radsweep.data.schema import SPLITS
+from radsweep.data.loading.decode import read_index
+from radsweep.data.shards.schema import SPLITS
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.store.archive import archive_place, open_store

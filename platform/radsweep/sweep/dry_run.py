@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from radsweep.cluster.capacity import Node, room_in, rooms_of_arms
-from radsweep.data.decode import ShardIndex, read_index
-from radsweep.data.schema import SPLITS
+from radsweep.data.loading.decode import ShardIndex, read_index
+from radsweep.data.shards.schema import SPLITS
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with

@@ -12,7 +12,7 @@ from ray import tune
 from radsweep.cluster.auth import keep_keys_out_of_logs
 from radsweep.cluster.capacity import Room
 from radsweep.cluster.versions import versions
-from radsweep.data.subsets import subset_size
+from radsweep.data.loading.subsets import subset_size
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
 from radsweep.store.records import PlannedCell, SweepRecord

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from radsweep.data.epochs import batch_bounds
-from radsweep.data.subsets import subset_size
+from radsweep.data.loading.epochs import batch_bounds
+from radsweep.data.loading.subsets import subset_size
 from radsweep.spec.keys import flat
 from radsweep.spec.trial import Trial
 from radsweep.store.records import CellRecord

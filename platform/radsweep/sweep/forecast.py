@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radsweep.cluster.capacity import Room
-from radsweep.data.decode import ShardIndex
+from radsweep.data.loading.decode import ShardIndex
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
 from radsweep.store.records import CellRecord
@@ -84,7 +84,7 @@ class Forecast:
         return "see the notes" if self.calibrate else "--calibrate trains some steps of one trial of each arm here"
 
     def _calibration(self, trial: Trial, available: int, arm: str, shards: ShardIndex) -> Expected | None:
-        from radsweep.data.subsets import subset_size
+        from radsweep.data.loading.subsets import subset_size
         from radsweep.sweep.calibrate import MOST_STUDIES, Calibration
         from radsweep.training.loop import TrialFailed
 

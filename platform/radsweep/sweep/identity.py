@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from radsweep.augment.words import check_words
-from radsweep.data.shards import read_manifest
+from radsweep.data.shards.dataset import read_manifest
 from radsweep.evaluation.prompts import load_prompts
 from radsweep.spec.evaluate import Evaluate
 from radsweep.spec.stage import Stage, stages_of

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from radsweep.cluster import capacity
 from radsweep.cluster.node_files import check_nodes
 from radsweep.console import Console
-from radsweep.data.decode import ShardIndex, read_index
-from radsweep.data.schema import SPLITS
-from radsweep.data.subsets import subset_size
+from radsweep.data.loading.decode import ShardIndex, read_index
+from radsweep.data.loading.subsets import subset_size
+from radsweep.data.shards.schema import SPLITS
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from radsweep.augment.words import check_words
-from radsweep.data.places import check_address
+from radsweep.data.storage import check_address
 from radsweep.errors import InputError
 from radsweep.models.names import nearest
 from radsweep.models.sources import check_model, check_vit

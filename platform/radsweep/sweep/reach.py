@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from radsweep.cluster import capacity as cluster
-from radsweep.data import places
-from radsweep.data.decode import ShardIndex
-from radsweep.data.shards import MANIFEST
+from radsweep.data import storage
+from radsweep.data.loading.decode import ShardIndex
+from radsweep.data.shards.dataset import MANIFEST
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.trial import Trial
@@ -27,7 +27,7 @@ def places_of(experiment: Experiment, shards: str | None = None) -> dict[str, tu
     named = [(key, name) for trial in trials for key, name in _named(trial, words_change)]
     named += [("evaluate.against", name) for name in experiment.evaluate.against]
     data = [*((("data.shards", shards),) if shards else ()), *(("evaluate.sets", folder) for folder in sets)]
-    found = {places.inside(folder, MANIFEST): (key, folder) for key, folder in data}
+    found = {storage.inside(folder, MANIFEST): (key, folder) for key, folder in data}
     return found | {name: (key, name) for key, name in reversed(named) if Path(name).is_absolute()}
 
 

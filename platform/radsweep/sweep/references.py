@@ -12,9 +12,9 @@ import torch
 from radsweep.cluster.capacity import Room
 from radsweep.cluster.versions import versions
 from radsweep.console import Console
-from radsweep.data.decode import ShardIndex
-from radsweep.data.prepared import PreparedData
-from radsweep.data.stream import prepare_data
+from radsweep.data.loading.decode import ShardIndex
+from radsweep.data.loading.prepared import PreparedData
+from radsweep.data.loading.stream import prepare_data
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import write_queries
 from radsweep.models.whole import fitting_settings

@@ -17,7 +17,7 @@ import ray.train
 from ray import tune
 from ray.exceptions import RayActorError
 
-from radsweep.data.prepared import PreparedData
+from radsweep.data.loading.prepared import PreparedData
 from radsweep.filesystem import no_room
 from radsweep.spec import metrics
 from radsweep.spec.stage import stage_spec

@@ -12,15 +12,15 @@ from typing import Any, Literal
 import numpy as np
 
 from radsweep.console import Console
-from radsweep.data import places
-from radsweep.data.decode import ShardIndex
-from radsweep.data.folds import fold_of, redealt
+from radsweep.data import storage
+from radsweep.data.loading.decode import ShardIndex
+from radsweep.data.loading.folds import fold_of, redealt
+from radsweep.data.loading.prepared import PreparedData, Unpaired
+from radsweep.data.loading.subsets import seeded_order, subset_size
 from radsweep.data.phantom import HELD_OUT, UNPAIRED, VERSION, from_name, write_phantom
-from radsweep.data.prepared import PreparedData, Unpaired
-from radsweep.data.schema import Manifest
-from radsweep.data.shards import read_manifest, verify_shards
-from radsweep.data.subsets import seeded_order, subset_size
-from radsweep.data.tokenizer import load_tokenizer, train_tokenizer
+from radsweep.data.shards.dataset import read_manifest, verify_shards
+from radsweep.data.shards.schema import Manifest
+from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.errors import InputError
 from radsweep.filesystem import write_atomically
 from radsweep.spec.stage import Fold, adaptations_of, fold_of_trial, stages_of
@@ -75,7 +75,7 @@ def place_of(shards: str, store: Store) -> str:
         InputError: an unknown phantom, or credentials in an address.
     """
     if not shards.startswith(PHANTOM):
-        return places.absolute(shards)
+        return storage.absolute(shards)
     settings = from_name(shards.removeprefix(PHANTOM))
     return str(store.root / "data" / f"phantom-{settings.difficulty}-{settings.pairs}-v{VERSION}")
 
@@ -92,7 +92,7 @@ def training_pairs(shards: str, folds: int | None = None) -> int:
         pairs = from_name(shards.removeprefix(PHANTOM)).pairs
         whole = pairs + HELD_OUT
     else:
-        by_split = read_manifest(places.absolute(shards)).studies["pairs"]
+        by_split = read_manifest(storage.absolute(shards)).studies["pairs"]
         pairs, whole = by_split["train"], sum(by_split.values())
     return pairs if folds is None else whole * (folds - 2) // folds
 
@@ -254,7 +254,7 @@ class Preparations:
         return self.tokenizers[tower]
 
     def _decoded(self, example: Trial, unpaired: tuple[Unpaired, ...], wanted: dict[str, np.ndarray]) -> PreparedData:
-        from radsweep.data.stream import prepare_data
+        from radsweep.data.loading.stream import prepare_data
 
         image, tokenizer = example.model.image, self.tokenizer(example)
         streamed = example.data.source == "streamed"
@@ -286,7 +286,7 @@ def _reads_all_images(trial: Trial) -> bool:
 
 def prepared_sets(trial: Trial, tokenizer: str) -> tuple[PreparedData, ...]:
     """The data sets of `evaluate.sets`, as far as its tasks read them."""
-    from radsweep.data.stream import prepare_data
+    from radsweep.data.loading.stream import prepare_data
 
     image = trial.model.image
     sets = read_sets(trial.evaluate)

@@ -10,8 +10,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from radsweep.data.prepared import PreparedData
-from radsweep.data.schema import Split
+from radsweep.data.loading.prepared import PreparedData
+from radsweep.data.shards.schema import Split
 from radsweep.spec.stage import StageName
 from radsweep.store.records import CellRecord, Validation
 from radsweep.store.store import Store

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from radsweep.data.decode import LABELLED, ShardIndex, read_labelled
-from radsweep.data.index import SplitIndex
-from radsweep.data.schema import SPLITS, Split
-from radsweep.data.shards import read_manifest
+from radsweep.data.loading.decode import LABELLED, ShardIndex, read_labelled
+from radsweep.data.loading.index import SplitIndex
+from radsweep.data.shards.dataset import read_manifest
+from radsweep.data.shards.schema import SPLITS, Split
 from radsweep.errors import InputError
 from radsweep.evaluation.prompts import load_prompts
 from radsweep.evaluation.queries import file_name

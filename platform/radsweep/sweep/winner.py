@@ -9,7 +9,7 @@ import ray
 import torch
 
 from radsweep.cluster.capacity import Room
-from radsweep.data.prepared import PreparedData
+from radsweep.data.loading.prepared import PreparedData
 from radsweep.evaluation.queries import write_queries
 from radsweep.store.records import CellRecord, PlannedCell
 from radsweep.store.store import Store

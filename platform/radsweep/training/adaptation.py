@@ -14,9 +14,9 @@ from radsweep.augment.images import augment_images
 from radsweep.augment.masking import kept_patches, mask_tokens
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import text_batch
-from radsweep.data.epochs import batch_bounds, epoch_batches
-from radsweep.data.prepared import PreparedData
-from radsweep.data.tokenizer import load_tokenizer
+from radsweep.data.loading.epochs import batch_bounds, epoch_batches
+from radsweep.data.loading.prepared import PreparedData
+from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.models.features import PatchTower
 from radsweep.models.image import build_image_tower
 from radsweep.models.seeding import seeded_start

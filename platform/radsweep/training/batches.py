@@ -17,11 +17,11 @@ from radsweep.augment.images import augment_images
 from radsweep.augment.masking import MaskedTexts, mask_tokens
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import TextAugmenter, TextBatch, text_batch
-from radsweep.data.decode import Decoder
-from radsweep.data.epochs import batch_bounds, epoch_batches, image_of_view
-from radsweep.data.prepared import PreparedData, first_images
-from radsweep.data.tokenizer import ReportTokenizer
-from radsweep.data.windows import streamed_batches
+from radsweep.data.loading.decode import Decoder
+from radsweep.data.loading.epochs import batch_bounds, epoch_batches, image_of_view
+from radsweep.data.loading.prepared import PreparedData, first_images
+from radsweep.data.loading.windows import streamed_batches
+from radsweep.data.text.tokenizer import ReportTokenizer
 from radsweep.objectives.same_report import same_reports
 from radsweep.objectives.views import Rows
 from radsweep.spec.trial import ImageAugmentation, Trial
@@ -98,7 +98,7 @@ class TrainingData:
             for rows in epoch_batches(self.rows, self.batch_size, seed, epoch):
                 yield rows, self.split.pixels
             return
-        from radsweep.data.stream import training_blocks  # Ray, which a cached trial does not need
+        from radsweep.data.loading.stream import training_blocks  # Ray, which a cached trial does not need
 
         image = self.trial.model.image
         index = self.split.index

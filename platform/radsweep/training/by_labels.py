@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from radsweep.data.prepared import PreparedData
-from radsweep.data.schema import SPLITS, Split
+from radsweep.data.loading.prepared import PreparedData
+from radsweep.data.shards.schema import SPLITS, Split
 from radsweep.evaluation.class_retrieval import class_retrieval, draw_class_pool
 from radsweep.evaluation.classification import mean_of_images
 from radsweep.evaluation.linear_probe import LabelledFeatures, linear_probe

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from radsweep.data.prepared import PreparedData
+from radsweep.data.loading.prepared import PreparedData
 from radsweep.errors import InputError
 from radsweep.filesystem import no_room
 from radsweep.spec.stage import Adaptation, StageName, stages_of

@@ -13,9 +13,9 @@ from torch.nn import functional
 
 from radsweep.augment.images import plain_images
 from radsweep.augment.text import TextBatch, text_batch
-from radsweep.data.prepared import PreparedSplit
-from radsweep.data.schema import Split
-from radsweep.data.tokenizer import ReportTokenizer, TokenisedReports
+from radsweep.data.loading.prepared import PreparedSplit
+from radsweep.data.shards.schema import Split
+from radsweep.data.text.tokenizer import ReportTokenizer, TokenisedReports
 from radsweep.evaluation.retrieval import metrics_of, ranked
 from radsweep.models.features import ImageFeatures, TextFeatures
 from radsweep.models.vlm import VisionLanguageModel

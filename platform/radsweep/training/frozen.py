@@ -11,9 +11,9 @@ from torch import Tensor
 
 from radsweep.augment.images import plain_images
 from radsweep.augment.text import text_batch
-from radsweep.data.prepared import PreparedData, PreparedSplit
-from radsweep.data.schema import Split
-from radsweep.data.tokenizer import load_tokenizer
+from radsweep.data.loading.prepared import PreparedData, PreparedSplit
+from radsweep.data.shards.schema import Split
+from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.models.vlm import build_model
 from radsweep.spec.trial import Trial
 from radsweep.training import checkpoint

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from radsweep.data.prepared import PreparedData, PreparedSplit
-from radsweep.data.schema import Split
+from radsweep.data.loading.prepared import PreparedData, PreparedSplit
+from radsweep.data.shards.schema import Split
 from radsweep.evaluation.chance import chance, positives_per_query
 from radsweep.evaluation.local_retrieval import rank_locally
 from radsweep.evaluation.queries import QUERIES, QueryResults, file_name

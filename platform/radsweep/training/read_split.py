@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from radsweep.data.prepared import PreparedData
-from radsweep.data.schema import Split
-from radsweep.data.tokenizer import load_tokenizer
+from radsweep.data.loading.prepared import PreparedData
+from radsweep.data.shards.schema import Split
+from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.errors import InputError
 from radsweep.models.vlm import VisionLanguageModel, build_model
 from radsweep.spec.trial import Trial

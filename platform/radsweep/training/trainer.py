@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from radsweep.data.prepared import PreparedData
-from radsweep.data.subsets import seeded_order, subset_fingerprint, subset_size
-from radsweep.data.tokenizer import load_tokenizer
+from radsweep.data.loading.prepared import PreparedData
+from radsweep.data.loading.subsets import seeded_order, subset_fingerprint, subset_size
+from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.evaluation.queries import write_queries
 from radsweep.models.vlm import build_model
 from radsweep.spec import metrics

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from radsweep.cli.app import app
 from radsweep.data.importers.registry import IMPORTERS, pack_source
-from radsweep.data.pack import describe
-from radsweep.data.schema import Manifest
+from radsweep.data.packing.pack import describe
+from radsweep.data.shards.schema import Manifest
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "importers.md"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from radsweep.data.decode import read_labelled
-from radsweep.data.importers.radiographs import CHEXPERT_CLASSES
+from radsweep.data.importers.toolkit.views_and_labels import CHEXPERT_CLASSES
+from radsweep.data.loading.decode import read_labelled
 from radsweep.errors import InputError
 
 Pack = Callable[..., Any]

@@ -16,10 +16,10 @@ from pydantic import ValidationError
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.images.codec import decode
+from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
-from radsweep.data.pack import Packed, describe
-from radsweep.data.pictures import decode
+from radsweep.data.packing.pack import Packed, describe
 from radsweep.errors import InputError
 
 Tree = Callable[..., Path]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.data.importers.csv_settings import CsvSettings
+from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
-from radsweep.data.inspection import inspect_dataset
-from radsweep.data.pack import Packed, describe
+from radsweep.data.inspection.inspection import inspect_dataset
+from radsweep.data.packing.pack import Packed, describe
 
 FIGURE1 = {
     "image": "images/{patientid}.*",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from radsweep.data.importers.radiographs import CHEXPERT_CLASSES
+from radsweep.data.importers.toolkit.views_and_labels import CHEXPERT_CLASSES
 from radsweep.errors import InputError
 
 Pack = Callable[..., Any]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from radsweep.data.importers.radiographs import FlagReader, keep_views, plane
-from radsweep.data.labels import UNCERTAIN
-from radsweep.data.rows import SourceRow
+from radsweep.data.importers.toolkit.views_and_labels import FlagReader, keep_views, plane
+from radsweep.data.packing.labels import UNCERTAIN
+from radsweep.data.packing.rows import SourceRow
 from radsweep.errors import InputError
 
 

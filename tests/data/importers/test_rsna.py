@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit
 
-from radsweep.data.pictures import decode
+from radsweep.data.images.codec import decode
 from radsweep.errors import InputError
 
 Pack = Callable[..., Any]

@@ -1,1 +1,1 @@
-"""Raw layouts to rows: one module each, which ends in `radsweep.data.pack.pack`."""
+"""Raw layouts to rows: one module each, which ends in `radsweep.data.packing.pack.pack`."""

@@ -2,6 +2,10 @@
 
 Sources: Irvin et al., AAAI 2019 (https://stanfordmlgroup.github.io/competitions/chexpert/); Chambon et al., 2024,
 arXiv 2405.19538 (https://aimi.stanford.edu/datasets/chexpert-plus).
+
+Tables and images lie together under a root, or in the batches that the full-size set comes in: `CheXpert-v1.0 batch 1
+(validate & csv)`, with the tables and valid/, and `batch 2 (train 1)` to `batch 4 (train 3)`, with a folder for each
+patient, which the tables name `CheXpert-v1.0/train/PATIENT`.
 """
 
 from __future__ import annotations
@@ -13,10 +17,11 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from radsweep.data.importers import chexpert_files as files
-from radsweep.data.importers.contract import Importer, Source, tracked
-from radsweep.data.importers.known import Known, find_known, known_table, optional
-from radsweep.data.importers.radiographs import (
+from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
+from radsweep.data.importers.toolkit.published_files import Known, find_known, image_files, known_table, optional
+from radsweep.data.importers.toolkit.sections import NO_SECTION, SectionChooser, SectionSettings
+from radsweep.data.importers.toolkit.tables import Row
+from radsweep.data.importers.toolkit.views_and_labels import (
     CHEXPERT_CLASSES,
     FlagReader,
     UncertainSettings,
@@ -24,22 +29,64 @@ from radsweep.data.importers.radiographs import (
     keep_views,
     plane,
 )
-from radsweep.data.importers.sections import NO_SECTION, SectionChooser, SectionSettings
-from radsweep.data.labels import Labels
-from radsweep.data.rows import SourceRow
-from radsweep.data.splits import set_validation_aside
-from radsweep.data.studies import Needs
-from radsweep.data.tables import Row
+from radsweep.data.packing.labels import Labels
+from radsweep.data.packing.rows import SourceRow
+from radsweep.data.packing.splits import set_validation_aside
+from radsweep.data.packing.studies import Needs
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
-    from radsweep.data.schema import Split
-    from radsweep.data.spool import Progress
+    from radsweep.data.packing.image_cache import Progress
+    from radsweep.data.shards.schema import Split
+
+
+_FROM = "CheXpert, https://stanfordmlgroup.github.io/competitions/chexpert/"
+_FIRST_BATCH, _TRAIN_BATCHES = "* batch 1 *", "* batch * (train *)"
 
 NOT_IN_PLUS = "study not in the table of CheXpert Plus"
 _PLUS = Known(("df_chexpert_plus*.csv",), "CheXpert Plus, https://aimi.stanford.edu/datasets/chexpert-plus")
 _VIEW_COLUMNS = ("Frontal/Lateral", "AP/PA")
 _SECTIONS = {"findings": "section_findings", "impression": "section_impression", "comparison": "section_comparison"}
+
+
+def _beside_or_first(*names: str) -> Known:
+    return Known((*names, *(f"{_FIRST_BATCH}/{name}" for name in names)), _FROM)
+
+
+TRAIN, VALID = _beside_or_first("train.csv"), _beside_or_first("valid.csv")
+TEST = _beside_or_first("test.csv", "test_labels.csv")
+TRAIN_IMAGES, VALID_IMAGES = Known(("train", _TRAIN_BATCHES), _FROM), _beside_or_first("valid")
+
+
+def train_batches(root: Path) -> dict[str, str]:
+    """The batch that holds each patient of train; none where train is one folder."""
+    return {patient.name: batch.name for batch in root.glob(_TRAIN_BATCHES) for patient in batch.iterdir()}
+
+
+def inside(path: str, where: str) -> str:
+    """`train/PATIENT/STUDY/NAME`, without `CheXpert-v1.0-small/`. Raises InputError that opens with `where`."""
+    parts = path.split("/")
+    kept = parts[1:] if parts[0].startswith("CheXpert") else parts
+    if len(kept) != 4:
+        raise InputError(f"{where}: Path is not like CheXpert-v1.0/train/patient00001/study1/view1_frontal.jpg")
+    return "/".join(kept)
+
+
+def find_image(table: Path, image: str, root: Path, batch_of: dict[str, str]) -> tuple[str, ...]:
+    """Files of a row of `table`, of which `image` is `inside` its Path, relative to `root`."""
+    split, patient, rest = image.split("/", 2)
+    if split == "train" and patient in batch_of:
+        return image_files(f"{batch_of[patient]}/{patient}/{rest}")
+    return image_files(str(table.parent.relative_to(root) / image))
+
+
+def require_images(table: Path, rows: Sequence[SourceRow], root: Path) -> None:
+    """Raises InputError where no image of a table is there: a whole split would be missing."""
+    if rows and not any((root / path).is_file() for row in rows for path in row.files):
+        raise InputError(
+            f"{table}: none of its {len(rows)} images is in {root}; they come with {_FROM}: unpack the folders of "
+            "images into it, beside each other"
+        )
 
 
 class ChexpertSettings(ViewSettings, UncertainSettings, SectionSettings):
@@ -53,9 +100,9 @@ class ChexpertSettings(ViewSettings, UncertainSettings, SectionSettings):
 
 def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) -> Source:
     """A row for each image of train.csv, valid.csv and, where it is there, test.csv. Raises InputError."""
-    train, valid, *_ = find_known(root, files.TRAIN, files.VALID, files.TRAIN_IMAGES, files.VALID_IMAGES)
+    train, valid, *_ = find_known(root, TRAIN, VALID, TRAIN_IMAGES, VALID_IMAGES)
     tables: list[tuple[Path, Split]] = [(train, "train"), (valid, settings.valid)]
-    test = optional(root, files.TEST)
+    test = optional(root, TEST)
     if test and settings.valid == "test":
         raise InputError(f"{test}: there is a test table, so valid.csv is no test split; leave --valid test out")
     if test:
@@ -67,14 +114,14 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
         for path, split in tables
         for number, row in enumerate(known_table(path, columns, _VIEW_COLUMNS).rows, 1)
     ]
-    batch_of = files.train_batches(root)
+    batch_of = train_batches(root)
     rows = []
     for number, (split, path, where, row) in enumerate(tracked(listed, progress), 1):
-        inside = files.inside(row["Path"], where)
-        found = files.find_image(path, inside, root, batch_of)
-        rows.append(_row(number, inside, found, row, split, flags.read(row, where)))
+        image = inside(row["Path"], where)
+        found = find_image(path, image, root, batch_of)
+        rows.append(_row(number, image, found, row, split, flags.read(row, where)))
     for path, split in tables:
-        files.require_images(path, [row for row in rows if row.split == split], root)
+        require_images(path, [row for row in rows if row.split == split], root)
     if settings.valid == "test":
         aside = set_validation_aside(
             (row.patient for row in rows if row.split == "train"), settings.split_fractions, settings.seed
@@ -103,8 +150,8 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
     return Source(kept, needs, recorded, notes)
 
 
-def _row(number: int, inside: str, found: tuple[str, ...], row: Row, split: Split, labels: Labels) -> SourceRow:
-    _, patient, study, name = inside.split("/")
+def _row(number: int, image: str, found: tuple[str, ...], row: Row, split: Split, labels: Labels) -> SourceRow:
+    _, patient, study, name = image.split("/")
     return SourceRow(
         number=number,
         patient=patient,

@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from radsweep.data.importers.contract import Importer, Source, tracked
-from radsweep.data.importers.known import Known, find_known, image_files, known_table
 from radsweep.data.importers.mimic_reports import mimic_sections, report_reader
-from radsweep.data.importers.radiographs import (
+from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
+from radsweep.data.importers.toolkit.published_files import Known, find_known, image_files, known_table
+from radsweep.data.importers.toolkit.sections import NO_SECTION, SectionChooser, SectionSettings
+from radsweep.data.importers.toolkit.views_and_labels import (
     CHEXPERT_CLASSES,
     FlagReader,
     UncertainSettings,
     ViewSettings,
     keep_views,
 )
-from radsweep.data.importers.sections import NO_SECTION, SectionChooser, SectionSettings
-from radsweep.data.labels import Labels
-from radsweep.data.rows import NO_SPLIT, SourceRow
-from radsweep.data.splits import split_of_name
-from radsweep.data.studies import Needs
+from radsweep.data.packing.labels import Labels
+from radsweep.data.packing.rows import NO_SPLIT, SourceRow
+from radsweep.data.packing.splits import split_of_name
+from radsweep.data.packing.studies import Needs
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
-    from radsweep.data.spool import Progress
+    from radsweep.data.packing.image_cache import Progress
 
 NO_REPORT_FILE = "report file not found"
 _IMAGES_FROM = "MIMIC-CXR-JPG, https://physionet.org/content/mimic-cxr-jpg/"

@@ -8,18 +8,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radsweep.data.importers.contract import Importer, Source
-from radsweep.data.importers.known import Known, find_known, image_files, known_table
-from radsweep.data.importers.radiographs import ViewSettings, keep_views
-from radsweep.data.labels import label_reader
-from radsweep.data.rows import NO_SPLIT, SourceRow
-from radsweep.data.splits import set_validation_aside
-from radsweep.data.studies import Needs
+from radsweep.data.importers.toolkit.importer import Importer, Source
+from radsweep.data.importers.toolkit.labels import label_reader
+from radsweep.data.importers.toolkit.published_files import Known, find_known, image_files, known_table
+from radsweep.data.importers.toolkit.views_and_labels import ViewSettings, keep_views
+from radsweep.data.packing.rows import NO_SPLIT, SourceRow
+from radsweep.data.packing.splits import set_validation_aside
+from radsweep.data.packing.studies import Needs
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
-    from radsweep.data.schema import Split
-    from radsweep.data.spool import Progress
+    from radsweep.data.packing.image_cache import Progress
+    from radsweep.data.shards.schema import Split
 
 _FROM = "ChestX-ray14, https://nihcc.app.box.com/v/ChestXray-NIHCC"
 _ENTRIES = Known(("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv"), _FROM)

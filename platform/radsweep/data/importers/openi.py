@@ -15,16 +15,23 @@ from xml.etree import ElementTree
 
 from pydantic import Field
 
-from radsweep.data.importers.contract import Importer, Source, tracked
-from radsweep.data.importers.known import Known, find_known, image_files, known_table, missing, optional
-from radsweep.data.importers.radiographs import ViewSettings, keep_views
-from radsweep.data.importers.sections import NO_SECTION, SectionChooser, SectionSettings
-from radsweep.data.rows import SourceRow
-from radsweep.data.studies import Needs
+from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
+from radsweep.data.importers.toolkit.published_files import (
+    Known,
+    find_known,
+    image_files,
+    known_table,
+    missing,
+    optional,
+)
+from radsweep.data.importers.toolkit.sections import NO_SECTION, SectionChooser, SectionSettings
+from radsweep.data.importers.toolkit.views_and_labels import ViewSettings, keep_views
+from radsweep.data.packing.rows import SourceRow
+from radsweep.data.packing.studies import Needs
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
-    from radsweep.data.spool import Progress
+    from radsweep.data.packing.image_cache import Progress
 
 NOT_IN_TABLE = "study not in the table of reports"
 _UNKNOWN = {"", "no indexing", "nan"}  # headings of a study that nobody indexed

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radsweep.data.importers import chexpert, csv_table, mimic_cxr_jpg, nih, openi, roco, rsna
-from radsweep.data.importers.contract import Importer
-from radsweep.data.pack_settings import PackSettings
+from radsweep.data.importers import chexpert, csv, mimic_cxr_jpg, nih, openi, roco, rsna
+from radsweep.data.importers.toolkit.importer import Importer
+from radsweep.data.packing.settings import PackSettings
 from radsweep.errors import InputError
 from radsweep.filesystem import refuse_existing
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
-    from radsweep.data.pack import Packed
-    from radsweep.data.reading import Reader
-    from radsweep.data.spool import Progress, Say
+    from radsweep.data.packing.image_cache import Progress, Say
+    from radsweep.data.packing.pack import Packed
+    from radsweep.data.packing.reading import Reader
 
 IMPORTERS: dict[str, Importer] = {
-    "csv": csv_table.IMPORTER,
+    "csv": csv.IMPORTER,
     "mimic-cxr-jpg": mimic_cxr_jpg.IMPORTER,
     "openi": openi.IMPORTER,
     "chexpert": chexpert.IMPORTER,
@@ -41,8 +41,8 @@ def pack_source(
     progress and say: are told how far it is, and lines for the terminal. reader: reads the pictures, elsewhere than
     in this process's threads.
     """
-    from radsweep.data.pack import pack
-    from radsweep.data.reading import read_here
+    from radsweep.data.packing.pack import pack
+    from radsweep.data.packing.reading import read_here
 
     if not root.is_dir():
         raise InputError(f"{root}: no such folder")

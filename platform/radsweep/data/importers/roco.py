@@ -10,16 +10,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from radsweep.data.importers.contract import Importer, Source, tracked
-from radsweep.data.importers.known import Known, find_known, image_files, known_table, missing, optional
-from radsweep.data.pack_settings import PackSettings
-from radsweep.data.rows import SourceRow
-from radsweep.data.studies import Needs
+from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
+from radsweep.data.importers.toolkit.published_files import (
+    Known,
+    find_known,
+    image_files,
+    known_table,
+    missing,
+    optional,
+)
+from radsweep.data.packing.rows import SourceRow
+from radsweep.data.packing.settings import PackSettings
+from radsweep.data.packing.studies import Needs
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
-    from radsweep.data.schema import Split
-    from radsweep.data.spool import Progress
+    from radsweep.data.packing.image_cache import Progress
+    from radsweep.data.shards.schema import Split
 
 _V1_FROM = "ROCO, https://github.com/razorx89/roco-dataset (its scripts/fetch.py fetches the images)"
 _V2_FROM = "ROCOv2, https://doi.org/10.5281/zenodo.8333645"

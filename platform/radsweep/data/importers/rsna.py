@@ -9,16 +9,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radsweep.data.importers.contract import Importer, Source, tracked
-from radsweep.data.importers.known import Known, find_known, image_files, known_table, optional
-from radsweep.data.labels import Labels, flag
-from radsweep.data.pack_settings import PackSettings
-from radsweep.data.rows import SourceRow
-from radsweep.data.studies import Needs
+from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
+from radsweep.data.importers.toolkit.labels import flag
+from radsweep.data.importers.toolkit.published_files import Known, find_known, image_files, known_table, optional
+from radsweep.data.packing.labels import Labels
+from radsweep.data.packing.rows import SourceRow
+from radsweep.data.packing.settings import PackSettings
+from radsweep.data.packing.studies import Needs
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
-    from radsweep.data.spool import Progress
+    from radsweep.data.packing.image_cache import Progress
 
 _FROM = "the RSNA Pneumonia Detection Challenge, https://www.kaggle.com/c/rsna-pneumonia-detection-challenge"
 _BOXES = Known(("stage_2_train_labels.csv",), _FROM)

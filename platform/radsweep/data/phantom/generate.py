@@ -15,7 +15,7 @@ from radsweep.data.phantom.difficulty import VERSION, Difficulty, difficulty_nam
 from radsweep.data.phantom.findings import Finding, draw_findings, labels_of
 from radsweep.data.phantom.images import encode, render
 from radsweep.data.phantom.reports import Report, write_report
-from radsweep.data.schema import Image, Split, Study
+from radsweep.data.shards.schema import Image, Split, Study
 from radsweep.errors import InputError
 
 CHUNK_PATIENTS = 64

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from radsweep.data.phantom.difficulty import VERSION
 from radsweep.data.phantom.generate import generate
-from radsweep.data.schema import Manifest
-from radsweep.data.shards import write_dataset
+from radsweep.data.shards.dataset import write_dataset
+from radsweep.data.shards.schema import Manifest
 
 # Phantoms have no privacy to protect: one key for all makes ids, subsets and fingerprints the same on every machine.
 KEY = b"radsweep phantoms are nobody's  "

@@ -1,0 +1,154 @@
+"""Encoded pictures (PNG, JPEG) to arrays, and to the square a model takes.
+
+Policies, the same at pack time and in training:
+
+- EXIF orientation is applied; transparency is laid on black; palettes and CMYK become RGB; of an animation, the
+  first frame counts.
+- 16 bit becomes 8 by `to_8_bit`: the scale is the smallest power of two that holds the brightest value, so a
+  12-bit picture in a 16-bit file is not left black, and no contrast is stretched.
+- A square keeps the whole picture, since findings lie at its borders: the longest side becomes `size`
+  (antialiased bilinear), the rest is black, the picture in the middle.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from contextlib import suppress
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image, ImageOps
+
+MAX_PIXELS = 80_000_000  # a radiograph has 5 to 25 million; more is a decompression bomb
+FORMATS = ("PNG", "JPEG")
+_ORIENTATION = 0x0112
+_PNG_TEXTS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # chunks that may hold EXIF or XMP
+_WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+ENCODED_AS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+
+
+class PictureError(Exception):
+    """Not a picture that can be read: broken, cut off, of another format, or too large."""
+
+
+class BlankError(PictureError):
+    """A picture of one value throughout."""
+
+
+def decode(data: bytes) -> np.ndarray:
+    """The picture as stored: [H, W] or [H, W, 3], uint8 or (grey alone) uint16. Raises PictureError."""
+    return array_of(open_plain(data))
+
+
+def open_plain(data: bytes) -> Image.Image:
+    """The picture that `decode` gives the values of, in mode L, RGB or a wide grey one. Raises PictureError."""
+    return _plain(_open(data))
+
+
+def prepare(data: bytes, size: int, channels: int) -> np.ndarray:
+    """Encoded picture to uint8 [channels, size, size]; channels is 1 (luma) or 3. Raises PictureError.
+
+    A JPEG much larger than `size` is decoded at a half, quarter or eighth (at least twice `size`): faster, and
+    within a few grey levels of the full decoding.
+    """
+    return to_square(array_of(_plain(_open(data, size, channels))), size, channels)
+
+
+def to_square(image: np.ndarray, size: int, channels: int) -> np.ndarray:
+    """[H, W] or [H, W, 3], uint8 or uint16, to uint8 [channels, size, size]; the module says how."""
+    if channels not in (1, 3):
+        raise ValueError(f"channels is {channels}; expected 1 or 3")
+    picture = Image.fromarray(to_8_bit(image)).convert("L" if channels == 1 else "RGB")
+    picture = shrink(picture, size) if max(picture.size) >= size else _resize(picture, size)
+    square = Image.new(picture.mode, (size, size))
+    square.paste(picture, ((size - picture.width) // 2, (size - picture.height) // 2))
+    array = np.asarray(square)
+    return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def to_8_bit(image: np.ndarray) -> np.ndarray:
+    """uint8 as it is; uint16 scaled from 0 .. 2^n - 1, n the fewest bits (8 or more) that hold its maximum."""
+    if image.dtype == np.uint8:
+        return image
+    bits = max(8, int(image.max(initial=0)).bit_length())
+    return np.round(image.astype(np.float32) * (255 / (2**bits - 1))).astype(np.uint8)
+
+
+def shrink(picture: Image.Image, longest: int, *, quickly: bool = False) -> Image.Image:
+    """A picture whose longest side is at most `longest`.
+
+    quickly: where that is a third or less, blocks of pixels are averaged first: on average that changes less than
+    storing the picture as JPEG does.
+    """
+    return _resize(picture, longest, 1.5 if quickly else None) if max(picture.size) > longest else picture
+
+
+def encode(picture: Image.Image, *, lossless: bool) -> bytes:
+    """PNG, or JPEG at quality 92 without colour subsampling."""
+    file = io.BytesIO()
+    if lossless:  # run lengths alone: radiographs get as small as with zlib's search for repeats, in half the time
+        picture.save(file, "PNG", compress_type=zlib.Z_RLE)
+    else:
+        picture.save(file, "JPEG", quality=92, subsampling=0)
+    return file.getvalue()
+
+
+def shape_and_turn(data: bytes) -> tuple[int, int, bool]:
+    """Height and width as `decode` gives them, and whether EXIF turns the picture; the header alone is read."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            if picture.format == "PNG" and not any(kind in data for kind in _PNG_TEXTS):
+                orientation = 1  # to look for it, Pillow would decode the whole picture
+            else:
+                orientation = picture.getexif().get(_ORIENTATION, 1)
+            height, width = picture.height, picture.width
+    except Exception as error:
+        raise PictureError("neither PNG nor JPEG") from error
+    return (width, height, True) if orientation >= 5 else (height, width, orientation != 1)
+
+
+def array_of(picture: Image.Image) -> np.ndarray:
+    """Values of a picture of `open_plain`, to be read only: uint8 [H, W] or [H, W, 3], or uint16 [H, W]."""
+    if picture.mode in _WIDE:
+        return np.clip(np.asarray(picture), 0, 65535).astype(np.uint16)
+    if picture.mode == "L":
+        with suppress(ValueError):  # the picture's own memory, unless it lies in pieces (16 million pixels or more)
+            return pa.array(picture).to_numpy().reshape(picture.height, picture.width)
+    return np.asarray(picture)
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    """The same in mode L or RGB, or a wide grey one: no transparency, palette or further colour space."""
+    if picture.mode in _WIDE:
+        return picture
+    if picture.has_transparency_data:
+        grey = picture.mode in ("L", "LA", "La")
+        black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, picture.convert("RGBA")).convert("L" if grey else "RGB")
+    if picture.mode not in ("L", "RGB"):
+        return picture.convert("L" if picture.mode == "1" else "RGB")
+    return picture
+
+
+def _open(data: bytes, size: int | None = None, channels: int = 3) -> Image.Image:
+    try:
+        picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        if picture.width * picture.height > MAX_PIXELS:
+            raise PictureError(f"larger than {MAX_PIXELS:,} pixels")
+        if size and picture.mode in ("L", "RGB"):
+            picture.draft("L" if channels == 1 else picture.mode, (2 * size, 2 * size))
+        picture.decodermaxblock = max(picture.decodermaxblock, len(data))  # at once: a pause costs a row decoded again
+        picture.load()
+        ImageOps.exif_transpose(picture, in_place=True)
+        return picture
+    except PictureError:
+        raise
+    except Exception as error:  # decoders raise whatever broken bytes lead them to
+        raise PictureError("broken, cut off, or neither PNG nor JPEG") from error
+
+
+def _resize(picture: Image.Image, longest: int, reducing_gap: float | None = None) -> Image.Image:
+    scale = longest / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=reducing_gap)

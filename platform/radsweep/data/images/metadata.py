@@ -1,0 +1,79 @@
+"""Removes what a PNG or JPEG file carries beside its picture (EXIF, text, thumbnails), without re-encoding it.
+
+Sources: PNG specification, third edition, section 5; ITU-T T.81 annex B (JPEG), JFIF 1.02 (ITU-T T.871).
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from radsweep.data.images.codec import PictureError
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
+_SOI, _EOI, _SOS, _COM, _APP0, _APP14 = 0xD8, 0xD9, 0xDA, 0xFE, 0xE0, 0xEE
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_STANDALONE = {0x01, *range(0xD0, 0xD9)}
+
+
+def strip_metadata(data: bytes) -> bytes:
+    """The same picture, pixel for pixel (orientation tags go too: see to them first). Raises PictureError."""
+    try:
+        return _strip_png(data) if data.startswith(_PNG) else _strip_jpeg(data)
+    except (struct.error, IndexError) as error:
+        raise PictureError("cut off") from error
+
+
+def _strip_png(data: bytes) -> bytes:
+    kept, at = [_PNG], len(_PNG)
+    while True:
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            raise PictureError("cut off")
+        if kind in _PNG_CHUNKS:
+            kept.append(data[at:end])
+        if kind == b"IEND":
+            return b"".join(kept)  # what follows the end is left out
+        at = end
+
+
+def _strip_jpeg(data: bytes) -> bytes:
+    if data[:2] != b"\xff\xd8":
+        raise PictureError("neither PNG nor JPEG")
+    kept, at = [b"\xff\xd8"], 2
+    while True:
+        if data[at] != 0xFF:
+            raise PictureError("broken JPEG")
+        while data[at + 1] == 0xFF:  # fill bytes
+            at += 1
+        marker = data[at + 1]
+        if marker == _EOI:
+            kept.append(b"\xff\xd9")
+            return b"".join(kept)
+        if marker in _STANDALONE:
+            at += 2
+            continue
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        end = at + 2 + length
+        if marker == _APP0 and data[at + 4 : at + 9] == b"JFIF\x00" and _JFIF not in kept:
+            kept.append(_JFIF)  # says how colours are coded; its thumbnail and density go
+        elif marker == _APP14 and data[at + 4 : at + 9] == b"Adobe":
+            kept.append(b"\xff\xee\x00\x0e" + data[at + 4 : at + 16])  # likewise, 12 bytes long
+        elif not (_APP0 <= marker <= 0xEF or marker == _COM):
+            kept.append(data[at:end])
+        if marker == _SOS:
+            at = _end_of_scan(data, end)
+            kept.append(data[end:at])
+        else:
+            at = end
+
+
+def _end_of_scan(data: bytes, at: int) -> int:
+    """Where the next marker stands that is neither a stuffed zero nor a restart."""
+    found = _MARKER.search(data, at)
+    if not found:
+        raise PictureError("cut off")
+    return found.start()

@@ -1,0 +1,173 @@
+"""A folder of images and a table of reports (CSV or Parquet), whose columns the user names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radsweep.data.importers.csv_options import CsvSettings, kept_rows, told_conditions
+from radsweep.data.importers.toolkit.image_files import ImageFinder, OutsideRootError
+from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
+from radsweep.data.importers.toolkit.labels import flag_columns, label_reader
+from radsweep.data.importers.toolkit.tables import Row, Table, columns_of, read_table, require_columns
+from radsweep.data.importers.toolkit.views_and_labels import FlagReader
+from radsweep.data.packing.labels import Labels
+from radsweep.data.packing.rows import NO_PATIENT, NO_SPLIT, OUTSIDE_ROOT, SourceRow
+from radsweep.data.packing.splits import split_of_name
+from radsweep.data.packing.studies import Needs
+from radsweep.errors import InputError
+
+if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
+    from radsweep.data.packing.image_cache import Progress
+    from radsweep.data.shards.schema import Split
+
+
+def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
+    """The rows of the table, and their images under `root`. Raises InputError."""
+    if settings.image is None and settings.report is None:
+        raise InputError("name the image column or pattern (--image), the report column (--report), or both")
+    in_root = root / settings.table
+    table = read_table(in_root if in_root.exists() else settings.table, settings.encoding)
+    _check_columns(table, settings)
+    numbered = kept_rows(table, settings)
+    left_out, keep = len(table.rows) - len(numbered), told_conditions(table, settings)
+    chosen = replace(table, rows=tuple(row for _, row in numbered))
+    flagged = flag_columns(chosen, settings.labels)
+    named = [column for column in settings.labels if column not in flagged]
+    flags, names = FlagReader(flagged, settings.uncertain), label_reader(chosen, named)
+
+    def labels(row: Row) -> Labels:
+        return {**flags.read(row, str(table.path)), **names(row)}
+
+    rows = _source_rows(table, tracked(numbered, progress), settings, root, labels)
+    notes = [f"the table was read as {table.encoding}"] if settings.encoding == "auto" and table.encoding else []
+    if left_out:
+        notes.append(f"{left_out} rows were left out by --keep {' '.join(keep)}")
+    if flagged:
+        notes.append(flags.note)
+    if named:
+        notes.append(
+            f"a class named in {', '.join(named)} is 0 in rows that name others, unknown in rows that name none"
+        )
+    if settings.patient is None:
+        notes.append("no patient column was named: each study counts as a patient of its own")
+    needs = Needs(
+        report=settings.report is not None,
+        image=settings.image is not None,
+        without_report=settings.without_reports,
+        without_image=settings.without_images,
+    )
+    recorded = {**_recorded(settings, keep), "rows_left_out_by_keep": left_out, **(flags.recorded if flagged else {})}
+    return Source(rows, needs, recorded, notes)
+
+
+def _source_rows(
+    table: Table,
+    numbered: Iterable[tuple[int, Row]],
+    settings: CsvSettings,
+    root: Path,
+    labels: Callable[[Row], Labels],
+) -> list[SourceRow]:
+    finder = ImageFinder(root, settings.image) if settings.image else None
+    pattern = re.compile(settings.patient_pattern) if settings.patient_pattern else None
+    rows = []
+    for number, row in numbered:
+        patient, study = _patient(row, settings.patient, pattern), row[settings.study] if settings.study else None
+        if settings.patient is None:
+            patient = f"row {number}" if study is None else f"study {study}"
+        split = _split(table, number, row[settings.split]) if settings.split else None
+        fault, files = "", list[str]()
+        if not patient:
+            fault = NO_PATIENT
+        elif settings.split and split is None:
+            fault = NO_SPLIT
+        elif finder:
+            try:
+                files = finder.find(row)
+            except OutsideRootError:
+                fault = OUTSIDE_ROOT
+        rows.append(
+            SourceRow(
+                number=number,
+                patient=patient,
+                report=row[settings.report] if settings.report else "",
+                files=tuple(files),
+                study=study or None,
+                view=row[settings.view] if settings.view else "",
+                split=split,
+                labels=labels(row),
+                fault=fault,
+            )
+        )
+    if finder and finder.wild:
+        _check_width(table, rows, settings)
+    return rows
+
+
+def _patient(row: Row, column: str | None, pattern: re.Pattern[str] | None) -> str:
+    if column is None or not pattern:
+        return row[column] if column else ""
+    match = pattern.search(row[column])
+    return (match[1] or "") if match else ""
+
+
+def _split(table: Table, number: int, text: str) -> Split | None:
+    split = split_of_name(text)
+    if text and split is None:
+        raise InputError(
+            f"{table.path}: row {number}: the split column holds another word than train, validation or test "
+            "(valid, val and dev are known too): is it the right column?"
+        )
+    return split
+
+
+def _check_columns(table: Table, settings: CsvSettings) -> None:
+    image = settings.image or ""
+    named = {
+        "--image": columns_of(image) or ([image] if image and "*" not in image else []),
+        "--labels": settings.labels,
+        "--keep": [condition.split("=", 1)[0] for condition in settings.keep],
+    }
+    for option in ("report", "patient", "study", "split", "view"):
+        column = getattr(settings, option)
+        named[f"--{option}"] = [column] if column else []
+    require_columns(table, named)
+
+
+def _check_width(table: Table, rows: Sequence[SourceRow], settings: CsvSettings) -> None:
+    """A wildcard must not reach another patient's files: `{id}*` would give patient 1 the files of patient 10."""
+    owner: dict[str, SourceRow] = {}
+    for row in sorted(rows, key=lambda row: len(row.files)):
+        for path in row.files:
+            first = owner.setdefault(path, row)
+            if first.patient != row.patient and len(row.files) > 1:
+                raise InputError(
+                    f"{table.path}: --image {settings.image} gives rows {first.number} and {row.number}, two patients, "
+                    "the same file: put a dot or slash between the column and the wildcard"
+                )
+
+
+def _recorded(settings: CsvSettings, keep: Sequence[str]) -> dict[str, str | int | float | bool]:
+    """Names of columns and patterns; an absolute pattern would tell a path of the source, so it is left out."""
+    chosen = {
+        option: getattr(settings, option)
+        for option in ("image", "report", "patient", "patient_pattern", "study", "split", "view")
+        if getattr(settings, option) and not str(getattr(settings, option)).startswith("/")
+    }
+    lists = {"labels": ", ".join(settings.labels), "keep": ", ".join(keep)}
+    return {**chosen, **{name: text for name, text in lists.items() if text}}
+
+
+IMPORTER = Importer(
+    CsvSettings,
+    read_csv,
+    "Pack a folder of images and a table of reports.\n\n"
+    "You name the columns. Rows without an image or a report, unreadable images and repeats are left out of the pairs, "
+    "counted and listed by reason. Splits are by patient. Ids are replaced by keyed hashes; key, mapping and lists "
+    "stay in OUT/private.",
+    "xrays my-shards --table metadata.csv --image 'images/{patientid}.*' \\\n"
+    "    --report notes --patient patientid --patient-pattern '^(.*?)[a-c]?$' --keep modality=X-ray",
+)

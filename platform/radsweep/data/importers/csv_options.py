@@ -1,0 +1,101 @@
+"""Options of `radsweep pack csv`, and the rows that `--keep` leaves."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from radsweep.data.importers.toolkit.tables import Row, Table, columns_of
+from radsweep.data.importers.toolkit.views_and_labels import UncertainSettings
+from radsweep.errors import InputError
+
+_FEW_VALUES, _SHORT, _SEVERAL_ROWS = 20, 30, 5  # of a category; otherwise a value may be a patient's id or words
+
+
+class CsvSettings(UncertainSettings):
+    """Options of `radsweep pack csv`. Without `image`, reports alone are packed; without `report`, images alone."""
+
+    table: Path = Field(Path("metadata.csv"), description="the table (.csv, .tsv, .gz, .parquet), in ROOT or elsewhere")
+    image: str | None = Field(None, description="column of file names, or a pattern: 'images/{patientid}.*'")
+    report: str | None = Field(None, description="column of the report's text")
+    patient: str | None = Field(None, description="column of the patient; without it each study is a patient")
+    patient_pattern: str | None = Field(
+        None, description="regular expression whose first group in the patient column is the patient"
+    )
+    study: str | None = Field(None, description="column of the study; without it each row is a study")
+    split: str | None = Field(None, description="column of the split; without it splits are made by seed")
+    labels: tuple[str, ...] = Field((), description="columns of flags or of class names")
+    view: str | None = Field(None, description="column of the view (PA, AP, lateral, ...)")
+    keep: tuple[str, ...] = Field((), description="COLUMN=VALUE: keep these rows alone; one column's values add up")
+    encoding: str = Field("auto", description="of the table; detected by default")
+
+    @field_validator("patient_pattern")
+    @classmethod
+    def _has_a_group(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            try:
+                groups = re.compile(pattern).groups
+            except re.error as error:
+                raise ValueError(f"not a regular expression: {error}") from error
+            if not groups:
+                raise ValueError("expected a group in parentheses, which is the patient: '^(.*?)[a-c]?$'")
+        return pattern
+
+    @field_validator("keep")
+    @classmethod
+    def _names_a_column(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
+        if not all("=" in condition for condition in keep):
+            raise ValueError("expected COLUMN=VALUE")
+        return keep
+
+
+def kept_rows(table: Table, settings: CsvSettings) -> list[tuple[int, Row]]:
+    """Numbers and rows that fulfil every condition. Raises InputError where there are none."""
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for column, value in _conditions(settings):
+        wanted[column].add(value)
+    kept = [
+        (number, row)
+        for number, row in enumerate(table.rows, 1)
+        if all(row[column] in values for column, values in wanted.items())
+    ]
+    if not kept:
+        raise InputError(f"{table.path}: no row has {' and '.join(settings.keep)}; {_choice(table, settings)}")
+    return kept
+
+
+def told_conditions(table: Table, settings: CsvSettings) -> list[str]:
+    """For manifest and notes: `COLUMN=VALUE`, or `COLUMN` alone where the value may name or describe a patient."""
+    return list(
+        dict.fromkeys(
+            f"{column}={value}" if value in _categories(table, column, settings) else column
+            for column, value in _conditions(settings)
+        )
+    )
+
+
+def _conditions(settings: CsvSettings) -> list[tuple[str, str]]:
+    pairs = [condition.split("=", 1) for condition in settings.keep]
+    return [(column, value.strip()) for column, value in pairs]
+
+
+def _choice(table: Table, settings: CsvSettings) -> str:
+    column = settings.keep[0].split("=", 1)[0]
+    values = {row[column] for row in table.rows}
+    categories = _categories(table, column, settings)
+    if values - set(categories):
+        return f"{column} has {len(values)} different values"
+    return f"{column} has: {', '.join(value or 'nothing' for value in categories)}"
+
+
+def _categories(table: Table, column: str, settings: CsvSettings) -> list[str]:
+    """Values that may be told, most frequent first: short, of several rows, in a column of few that names nobody."""
+    image = settings.image or ""
+    of_patients = {settings.patient, settings.study, settings.report, image, *columns_of(image)}
+    counts = Counter(row[column] for row in table.rows)
+    if column in of_patients or len(counts) > _FEW_VALUES:
+        return []
+    return [value for value, count in counts.most_common() if count >= _SEVERAL_ROWS and len(value) <= _SHORT]

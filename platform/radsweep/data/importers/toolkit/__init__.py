@@ -1,0 +1,20 @@
+"""What importers are made of. The names below are those that every importer needs."""
+
+from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
+from radsweep.data.importers.toolkit.published_files import Known, find_known, image_files, known_table
+from radsweep.data.packing.rows import SourceRow
+from radsweep.data.packing.settings import PackSettings
+from radsweep.data.packing.studies import Needs
+
+__all__ = [
+    "Importer",
+    "Known",
+    "Needs",
+    "PackSettings",
+    "Source",
+    "SourceRow",
+    "find_known",
+    "image_files",
+    "known_table",
+    "tracked",
+]

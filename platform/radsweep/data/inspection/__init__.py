@@ -1,0 +1,1 @@
+"""What is in a packed data set, as `radsweep inspect` shows it."""

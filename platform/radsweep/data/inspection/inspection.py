@@ -1,0 +1,163 @@
+"""What is in a packed data set: counts, sizes, lengths, repeats, labels. Never a report's text or a source's id."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from radsweep.data import storage
+from radsweep.data.images.codec import PictureError, shape_and_turn
+from radsweep.data.packing.rows import normalise
+from radsweep.data.shards.dataset import read_manifest, shard_paths
+from radsweep.data.shards.schema import KINDS, SPLITS, Kind, Split
+from radsweep.errors import InputError
+
+_STUDIES_AT_A_TIME = 16  # studies held in memory
+
+
+class Spread(BaseModel):
+    """Smallest, middle and largest of a list of numbers."""
+
+    model_config = ConfigDict(frozen=True)
+    smallest: int
+    median: float
+    largest: int
+
+
+class Repeats(BaseModel):
+    """Studies that share their report (case and white space apart) with another study."""
+
+    model_config = ConfigDict(frozen=True)
+    reports: int  # different reports that stand in more than one study
+    studies: int  # studies that have one of these
+    same_patient: int  # of these studies, those whose report another study of the same patient has: false negatives
+    across_splits: int  # of the reports, those in more than one split
+
+
+class Prevalence(BaseModel):
+    """Studies with label 1, 0, and without a known label."""
+
+    model_config = ConfigDict(frozen=True)
+    positive: int = 0
+    negative: int = 0
+    unknown: int = 0
+
+
+class Inspection(BaseModel):
+    """`model_dump()` is what `radsweep inspect --json` prints."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    fingerprint: str
+    bytes: int
+    studies: dict[Kind, dict[Split, int]]
+    patients: dict[Kind, dict[Split, int]]
+    images: dict[Kind, dict[Split, int]]
+    shortest_side: Spread | None  # pixels
+    longest_side: Spread | None
+    formats: dict[str, int]
+    views: dict[str, int]
+    images_per_study: Spread | None
+    report_words: dict[Kind, Spread]
+    repeats: Repeats  # among pairs
+    labels: dict[str, dict[Split, Prevalence]]
+    dropped: dict[str, int]
+    notes: tuple[str, ...]
+    source: dict[str, str | int | float | bool]
+
+
+def inspect_dataset(folder: str | Path) -> Inspection:
+    """Read every shard once, pictures' headers alone. Raises InputError where the data set is broken."""
+    manifest = read_manifest(folder)
+    sides: list[tuple[int, int]] = []
+    formats: Counter[str] = Counter()
+    views: Counter[str] = Counter()
+    words: dict[Kind, list[int]] = defaultdict(list)
+    per_study: list[int] = []
+    told: dict[bytes, list[tuple[str, Split]]] = defaultdict(list)
+    labels: dict[str, dict[Split, Counter[float | None]]] = {
+        name: {split: Counter() for split in SPLITS} for name in manifest.labels
+    }
+    for kind in KINDS:
+        for split in SPLITS:
+            for path in shard_paths(folder, manifest, kind, split):
+                for study in _studies(path):
+                    for image in study["images"]:
+                        sides.append(_sides(image["data"], path))
+                        formats["PNG" if image["data"].startswith(b"\x89PNG") else "JPEG"] += 1
+                        views[image["view"] or "not given"] += 1
+                    if study["images"]:
+                        per_study.append(len(study["images"]))
+                    if study["report"] is not None:
+                        words[kind].append(len(study["report"].split()))
+                        if kind == "pairs":
+                            told[_digest(study["report"])].append((study["patient_id"], split))
+                    known = dict(study["labels"])
+                    for name, counts in labels.items():
+                        counts[split][known.get(name)] += 1
+    return Inspection(
+        name=manifest.name,
+        fingerprint=manifest.fingerprint,
+        bytes=sum(shard.bytes for shard in manifest.shards),
+        studies=manifest.studies,
+        patients=manifest.patients,
+        images=manifest.images,
+        shortest_side=_spread([min(pair) for pair in sides]),
+        longest_side=_spread([max(pair) for pair in sides]),
+        formats=dict(formats.most_common()),
+        views=dict(views.most_common()),
+        images_per_study=_spread(per_study),
+        report_words={kind: spread for kind in words if (spread := _spread(words[kind]))},
+        repeats=_repeats(told),
+        labels={name: {split: _prevalence(splits[split]) for split in SPLITS} for name, splits in labels.items()},
+        dropped=manifest.dropped,
+        notes=manifest.notes,
+        source=manifest.source,
+    )
+
+
+def _studies(path: str) -> Iterator[dict[str, Any]]:
+    try:
+        with storage.parquet(path) as file:
+            for batch in file.iter_batches(batch_size=_STUDIES_AT_A_TIME):
+                yield from batch.to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: the shard cannot be read; copy it again") from error
+
+
+def _sides(data: bytes, path: str) -> tuple[int, int]:
+    try:
+        height, width, _ = shape_and_turn(data)
+    except PictureError as error:
+        raise InputError(f"{path}: holds a picture that cannot be read; pack the data again") from error
+    return height, width
+
+
+def _digest(report: str) -> bytes:
+    return hashlib.sha256(normalise(report).encode()).digest()
+
+
+def _spread(numbers: Sequence[int]) -> Spread | None:
+    return Spread(smallest=min(numbers), median=median(numbers), largest=max(numbers)) if numbers else None
+
+
+def _repeats(told: Mapping[bytes, Sequence[tuple[str, Split]]]) -> Repeats:
+    shared = [owners for owners in told.values() if len(owners) > 1]
+    by_patient = [Counter(patient for patient, _ in owners) for owners in shared]
+    return Repeats(
+        reports=len(shared),
+        studies=sum(map(len, shared)),
+        same_patient=sum(count for counts in by_patient for count in counts.values() if count > 1),
+        across_splits=sum(len({split for _, split in owners}) > 1 for owners in shared),
+    )
+
+
+def _prevalence(counts: Mapping[float | None, int]) -> Prevalence:
+    return Prevalence(positive=counts.get(1.0, 0), negative=counts.get(0.0, 0), unknown=counts.get(None, 0))

@@ -1,0 +1,130 @@
+"""The studies of a data set without their pixels: ids, images, reports as tokens, labels; in one canonical order."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from radsweep.data import storage
+from radsweep.errors import InputError
+
+COLUMNS = ["study_id", "patient_id", "report", "images.list.element.view"]
+
+
+@dataclass(frozen=True)
+class SplitIndex:
+    """The studies of one split, pairs or unpaired, sorted by study id: independent of how they were sharded.
+
+    S studies, M images; the images of study s are rows `first_image_S1[s]` to `first_image_S1[s + 1]`.
+    """
+
+    study_ids: tuple[str, ...]
+    patient_ids: tuple[str, ...]
+    first_image_S1: np.ndarray
+    report_group_S: np.ndarray  # equal for studies whose reports read the same
+    sample_key_S: np.ndarray  # int64 of the study id, for seeded draws
+    labels_SC: np.ndarray  # float32, a column for each label of the data set: 1, 0, or NaN where not known
+
+    def __len__(self) -> int:
+        return len(self.study_ids)
+
+    @property
+    def images(self) -> int:
+        return int(self.first_image_S1[-1])
+
+    @property
+    def image_study_M(self) -> np.ndarray:
+        """Study row of every image."""
+        return np.repeat(np.arange(len(self)), np.diff(self.first_image_S1))
+
+
+# What one wrong byte makes of reading a Parquet file: another schema, too.
+DAMAGE = (OSError, pa.ArrowException, ValueError, LookupError, TypeError, AttributeError)
+
+
+class Row(NamedTuple):
+    study_id: str
+    patient_id: str
+    report: str
+    images: int  # how many
+    labels_C: np.ndarray
+
+
+def read_split(
+    paths: Sequence[str], labels: Sequence[str] = (), without: Collection[str] = ()
+) -> tuple[SplitIndex, list[str]]:
+    """Index of the shards at `paths`, and the reports in its order; "" where a study has none.
+
+    Args:
+        labels: names of the columns of `labels_SC`.
+        without: patients who are left out.
+
+    Raises:
+        InputError: a damaged shard, by its path in the data set.
+    """
+    rows: list[Row] = []
+    for path in paths:
+        try:
+            rows += _rows(path, labels)
+        except FileNotFoundError:
+            raise
+        except DAMAGE:
+            folder, kind, name = path.rsplit("/", 2)
+            raise InputError(f"{folder}: shard {kind}/{name} is damaged; copy it again") from None
+    return indexed((row for row in rows if row.patient_id not in without), len(labels))
+
+
+def _rows(path: str, labels: Sequence[str]) -> list[Row]:
+    table = storage.parquet(path).read(columns=[*COLUMNS, *(["labels"] if labels else [])])
+    labels_SC = _labels(table["labels"], labels) if labels else np.empty((len(table), 0), dtype=np.float32)
+    counts = np.diff(table["images"].combine_chunks().offsets.to_numpy()) if len(table) else []
+    texts = (text or "" for text in table["report"].to_pylist())
+    ids = (table["study_id"].to_pylist(), table["patient_id"].to_pylist())
+    return list(map(Row, *ids, texts, counts, labels_SC))
+
+
+def indexed(studies: Iterable[Row], labels: int) -> tuple[SplitIndex, list[str]]:
+    """Index of studies in any order, each with so many labels, and the reports in its order."""
+    rows = sorted(studies, key=lambda row: row.study_id)
+    reports = [row.report for row in rows]
+    groups = {text: number for number, text in enumerate(dict.fromkeys(map(normalised, reports)))}
+    index = SplitIndex(
+        study_ids=tuple(row.study_id for row in rows),
+        patient_ids=tuple(row.patient_id for row in rows),
+        first_image_S1=np.concatenate([[0], np.cumsum([row.images for row in rows], dtype=np.int64)]).astype(np.int64),
+        report_group_S=np.array([groups[normalised(text)] for text in reports], dtype=np.int64),
+        sample_key_S=np.array([sample_key(row.study_id) for row in rows], dtype=np.int64),
+        labels_SC=np.array([row.labels_C for row in rows], dtype=np.float32).reshape(len(rows), labels),
+    )
+    return index, reports
+
+
+def _labels(column: pa.ChunkedArray, labels: Sequence[str]) -> np.ndarray:
+    """[S, C] of maps from a label to its value; NaN where a study lacks it."""
+    found_SC = np.full((len(column), len(labels)), np.nan, dtype=np.float32)
+    place = {name: number for number, name in enumerate(labels)}
+    row = 0
+    for maps in column.chunks:
+        rows = np.repeat(np.arange(row, row + len(maps)), np.diff(maps.offsets.to_numpy()))
+        first, last = maps.offsets[0].as_py(), maps.offsets[-1].as_py()
+        keys, values = maps.keys[first:last], maps.items[first:last]
+        columns = np.array([place[name] for name in keys.to_pylist()], dtype=np.int64)
+        found_SC[rows, columns] = values.to_numpy(zero_copy_only=False)
+        row += len(maps)
+    return found_SC
+
+
+def normalised(report: str) -> str:
+    """The text that decides whether two reports read the same: letters and digits, lower case."""
+    return " ".join(re.findall(r"\w+", report.lower()))
+
+
+def sample_key(identifier: str) -> int:
+    """A stable 63-bit number of an id, from which all seeded draws of the sample start."""
+    return int.from_bytes(hashlib.sha256(identifier.encode()).digest()[:8], "little") >> 1

@@ -1,0 +1,92 @@
+"""Shards to prepared data with Ray Data: every image is decoded once, and shared by all trials of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import ray
+
+from radsweep.data.loading.decode import DECODED_AT_ONCE, Decoder, ShardIndex, with_unpaired
+from radsweep.data.loading.prepared import Block, PreparedData, Unpaired, assemble, first_images, prepared_data
+from radsweep.data.shards.dataset import damage
+from radsweep.data.text.tokenizer import load_tokenizer
+from radsweep.errors import InputError
+
+
+def prepare_data(
+    shards: ShardIndex,
+    tokenizer: str,
+    size: int,
+    channels: int,
+    wanted: Mapping[str, np.ndarray],
+    streamed: bool = False,
+    unpaired: Collection[Unpaired] = (),
+    progress: Callable[[int], None] = lambda images: None,
+) -> PreparedData:
+    """Decode and tokenise once; the images stay in Ray's object store, owned by this process.
+
+    Args:
+        tokenizer: JSON, hub id or folder.
+        size, channels: of the square images.
+        wanted: study rows to decode, by split; a split that is not named is decoded whole.
+        streamed: leave the training images in their shards; each trial reads them from there, epoch by epoch.
+        unpaired: further studies of the training split, decoded whole.
+        progress: is told how many images have been decoded so far.
+    """
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    if streamed:
+        wanted = {"train": np.empty(0, dtype=np.int64)}
+    indices, texts = with_unpaired(shards, unpaired)
+    decoder = Decoder(first_images(indices, wanted), size, channels)
+    paths = shards.paths(*(("validation", "test") if streamed else ()))
+    paths += [path for kind in unpaired for path in shards.unpaired_paths(kind)]
+    blocks, places = [], []
+    with _naming_shards(paths):
+        decoded = _decoded(paths, decoder).to_numpy_refs()
+    for block in decoded:
+        place = ray.get(_image_numbers.remote(block))
+        if len(place):
+            blocks.append(block)
+            places.append(place)
+            progress(sum(map(len, places)))
+    loaded = load_tokenizer(tokenizer)
+    reports = {name: loaded.tokenise(part) for name, part in texts.items()}
+    prepared = assemble(indices, reports, places, blocks)
+    train_shards = tuple(shards.paths("train")) if streamed else ()
+    return prepared_data(prepared, tokenizer, shards.manifest, sum(map(len, places)), train_shards)
+
+
+def training_blocks(paths: Sequence[str], decoder: Decoder, seed: int, epoch: int) -> Iterator[Block]:
+    """Decoded blocks of one epoch, read as they are used: shards in an order of seed and epoch, the same each time."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True
+    order = np.random.default_rng([seed, epoch, 3]).permutation(len(paths))
+    blocks = _decoded([paths[number] for number in order], decoder)
+    with _naming_shards(paths):
+        yield from blocks.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=1)
+
+
+@contextmanager
+def _naming_shards(paths: Sequence[str]) -> Iterator[None]:
+    """Within, a read that fails because of a shard says which; Ray's own error is a page long."""
+    try:
+        yield
+    except Exception as error:
+        for path in paths:
+            if reason := damage(path):
+                raise InputError(f"shard {path} {reason}; copy it again") from error
+        raise
+
+
+def _decoded(paths: Sequence[str], decoder: Decoder) -> ray.data.Dataset:
+    dataset = ray.data.read_parquet(list(paths)).select_columns(["study_id", "images"])
+    return dataset.map_batches(decoder, batch_size=DECODED_AT_ONCE, batch_format="pyarrow")
+
+
+@ray.remote(num_cpus=0)
+def _image_numbers(block: Block) -> np.ndarray:
+    """The numbers of the block's images; its pixels stay on their node."""
+    return block["image"]

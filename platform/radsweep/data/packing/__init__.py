@@ -1,0 +1,1 @@
+"""From rows of a source to shards: studies, splits, duplicates, pictures read once."""

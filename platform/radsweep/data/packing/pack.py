@@ -1,0 +1,194 @@
+"""Packs a source's rows into a data set: pictures read once, faults counted by reason, people kept on one side."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from radsweep import __version__
+from radsweep.data.packing import rows as reasons
+from radsweep.data.packing.duplicates import merged_ids, placeholders, same_person
+from radsweep.data.packing.image_cache import FILES, Progress, Say, Spool
+from radsweep.data.packing.reading import Reader, read_here
+from radsweep.data.packing.rows import Dropped, SourceRow
+from radsweep.data.packing.settings import PackSettings
+from radsweep.data.packing.splits import conflicts, majority, make_splits
+from radsweep.data.packing.studies import Draft, Needs, Picture, draft_studies
+from radsweep.data.shards.dataset import write_shards
+from radsweep.data.shards.pseudonyms import read_key, write_private
+from radsweep.data.shards.schema import Image, Manifest, Split, Study
+from radsweep.errors import InputError
+from radsweep.filesystem import new_folder
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What was packed. The dropped rows name patients: for OUT/private alone."""
+
+    manifest: Manifest
+    rows: int
+    packed: int
+    dropped: tuple[Dropped, ...]
+    one_person: tuple[tuple[int, ...], ...]  # of patient ids that share a picture, the first row of each
+    moved: tuple[tuple[int, ...], ...]  # of these, those whose given splits differed
+
+
+def pack(
+    rows: Sequence[SourceRow],
+    root: Path,
+    out: Path,
+    settings: PackSettings,
+    needs: Needs,
+    *,
+    source: Mapping[str, str | int | float | bool],
+    notes: Sequence[str] = (),
+    reader: Reader = read_here,
+    progress: Progress = lambda what, done, total: None,
+    say: Say = lambda line: None,
+) -> Packed:
+    """Pack `rows`, whose files lie under `root`, into a new data set at `out`.
+
+    Killed or interrupted at any moment, it goes on when it is called again: pictures that were read are not read
+    again. The same rows and key give the same shards, byte by byte, whatever the reader and however often killed.
+
+    Raises InputError where nothing is left to pack, a patient's given splits differ, or `out` cannot be written;
+    then nothing is written, and nothing kept.
+    """
+    key = read_key(settings.key_file) if settings.key_file else None
+    with new_folder(out, FILES) as folder, Spool(folder, root, settings.size) as spool:
+        dropped = [Dropped(row, row.fault) for row in rows if row.fault]
+        sound = [row for row in rows if not row.fault]
+        spool.fill((path for row in sound for path in row.files), reader, progress, say)
+        pictures, faults, person_of = _look(sound, spool)
+        drafts, more = draft_studies(sound, pictures, faults, person_of, needs, settings.missing)
+        dropped = sorted([*dropped, *more], key=lambda drop: drop.row.number)
+        counts = Counter(drop.reason for drop in dropped)
+        if not drafts:
+            listed = ", ".join(f"{reason}: {count}" for reason, count in counts.most_common())
+            raise InputError(f"{root}: none of {len(rows)} rows can be packed ({listed})")
+        split_of, moved = _splits(drafts, settings)
+        one_person = merged_ids(person_of)
+        packed = len(rows) - len(dropped)
+        manifest = write_shards(
+            folder,
+            _studies(drafts, split_of, spool, progress),
+            name=settings.name or out.name,
+            source={"version": __version__, **_recorded(settings), **source, "rows": len(rows), "packed": packed},
+            dropped=dict(counts.most_common()),
+            notes=[*notes, *_notes(one_person, moved)],
+            key=key,
+        )
+        listing = ((drop.row.number, drop.reason, " ".join(drop.row.files)) for drop in dropped)
+        write_private(folder, "dropped.csv", ("row", "reason", "path"), listing)
+        write_private(
+            folder, "one_person.csv", ("person", "patient"), [(ids[0], name) for ids in one_person for name in ids]
+        )
+    first_rows = _first_rows(sound)
+    by_row = [tuple(tuple(first_rows[name] for name in ids) for ids in groups) for groups in (one_person, moved)]
+    return Packed(manifest, len(rows), packed, tuple(dropped), *by_row)
+
+
+def describe(packed: Packed) -> list[str]:
+    """Lines for the packer's terminal, which a log may keep: rows by their numbers, nobody's id."""
+    lines = [f"packed {packed.packed} of {packed.rows} rows"]
+    for rows in packed.one_person:
+        ids = f"rows {', '.join(map(str, rows[:-1]))} and {rows[-1]}"
+        moved = "; their given splits differed, all are in the one of most studies" if rows in packed.moved else ""
+        lines.append(f"{ids} are one person under {len(rows)} ids: the same picture; kept as one patient{moved}")
+    if packed.one_person:
+        lines.append("whose ids these are stands in private/one_person.csv")
+    for reason, count in packed.manifest.dropped.items():
+        numbers = [str(drop.row.number) for drop in packed.dropped if drop.reason == reason]
+        more = f" and {count - 10} more" if count > 10 else ""
+        lines.append(f"dropped, {reason}: {count} (rows {', '.join(numbers[:10])}{more})")
+    lines += packed.manifest.notes
+    return lines
+
+
+def _look(rows: Sequence[SourceRow], spool: Spool) -> tuple[dict[int, list[Picture]], dict[int, str], dict[str, str]]:
+    """Readable pictures by row, why a row has none, and the person behind each patient id."""
+    found = spool.pictures
+    readable = [(row, path) for row in rows for path in row.files if not found[path].fault]
+    stand_ins = placeholders((row.patient, found[path].pixels) for row, path in readable)
+    pictures: dict[int, list[Picture]] = {row.number: [] for row in rows}
+    for row, path in readable:
+        if found[path].pixels not in stand_ins:
+            pictures[row.number].append((path, found[path].pixels))
+    faults = {}
+    for row in rows:
+        why = [found[path].fault or reasons.STAND_IN_IMAGE for path in row.files]
+        faults[row.number] = "" if pictures[row.number] else (why or [reasons.NO_IMAGE])[0]
+    shown = ((row.patient, pixels) for row in rows for _, pixels in pictures[row.number])
+    return pictures, faults, same_person(shown)
+
+
+def _first_rows(rows: Sequence[SourceRow]) -> dict[str, int]:
+    """The number of each patient's first row."""
+    return {row.patient: row.number for row in reversed(rows)}
+
+
+def _splits(drafts: Sequence[Draft], settings: PackSettings) -> tuple[dict[str, Split], list[tuple[str, ...]]]:
+    """The split of each person, and the groups of ids whose given splits differed."""
+    given: dict[str, list[Split]] = defaultdict(list)
+    by_patient: dict[str, list[Split]] = defaultdict(list)
+    patients: dict[str, dict[str, None]] = defaultdict(dict)
+    for draft in drafts:
+        for row in draft.rows:
+            if row.split:
+                given[draft.person].append(row.split)
+                by_patient[row.patient].append(row.split)
+                patients[draft.person][row.patient] = None
+    torn = conflicts(by_patient)
+    if torn:
+        rows = [row.number for draft in drafts for row in draft.rows if row.patient in torn]
+        raise InputError(
+            f"the given splits put {len(torn)} patients into more than one split (rows {', '.join(map(str, rows[:6]))}"
+            ", ...): correct them, or leave the split column out to split by seed"
+        )
+    if given:
+        moved = [tuple(patients[person]) for person in conflicts(given)]
+        return {person: majority(named) for person, named in given.items()}, moved
+    paired = {draft.person for draft in drafts if draft.pictures and draft.report is not None}
+    alone = {draft.person for draft in drafts} - paired
+    made = [make_splits(people, settings.split_fractions, settings.seed) for people in (paired, alone)]
+    return made[0] | made[1], []
+
+
+def _studies(
+    drafts: Sequence[Draft], split_of: Mapping[str, Split], spool: Spool, progress: Progress
+) -> Iterator[Study]:
+    for done, draft in enumerate(drafts, 1):
+        images = tuple(Image(path, spool.read(path), row.view) for row, path in draft.pictures)
+        yield Study(
+            study_id=draft.study_id,
+            patient_id=draft.person,
+            split=split_of[draft.person],
+            report=draft.report,
+            images=images,
+            labels=draft.labels,
+        )
+        progress("writing studies", done, len(drafts))
+
+
+def _recorded(settings: PackSettings) -> dict[str, str | int | float | bool]:
+    """Settings that decide what is in the shards."""
+    values: dict[str, str | int | float | bool] = {
+        "seed": settings.seed,
+        "split_fractions": ", ".join(map(str, settings.split_fractions)),
+        "without_reports": settings.without_reports,
+        "without_images": settings.without_images,
+    }
+    return values | ({"size": settings.size} if settings.size else {})
+
+
+def _notes(one_person: Sequence[tuple[str, ...]], moved: Sequence[tuple[str, ...]]) -> list[str]:
+    notes = []
+    if one_person:
+        ids = sum(map(len, one_person))
+        people = "1 person" if len(one_person) == 1 else f"{len(one_person)} people"
+        notes.append(f"{ids} patient ids are {people} by a shared picture, and count as such")
+    if moved:
+        notes.append(f"{len(moved)} of these were in two given splits and went to the one of most rows")
+    return notes

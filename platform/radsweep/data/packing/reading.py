@@ -1,0 +1,77 @@
+"""Picture files of the source to what the spool keeps of them, on this machine or by whoever hands in a `Reader`."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from radsweep.data.images.codec import BlankError, PictureError
+from radsweep.data.images.read import read_picture
+from radsweep.data.packing.rows import BLANK_IMAGE, NO_IMAGE, UNREADABLE
+
+_AT_ONCE = 4  # files a thread is given
+
+
+class State(NamedTuple):
+    """What tells that a file has changed: bytes, and nanoseconds since 1970 of its last change; -1 where it is not."""
+
+    size: int = -1
+    modified: int = -1
+
+
+class Reading(NamedTuple):
+    """A picture to store (PNG or JPEG) and the hash of its pixels, or the fault that keeps it out."""
+
+    path: str
+    state: State
+    data: bytes = b""
+    pixels: str = ""
+    fault: str = ""
+
+
+Reader = Callable[[Path, Sequence[str], int | None], Iterator[Reading]]  # root, paths below it, longest side; any order
+
+
+def state_of(path: Path) -> State:
+    try:
+        found = path.stat()
+    except OSError:
+        return State()
+    return State(found.st_size, found.st_mtime_ns)
+
+
+def read_file(root: Path, path: str, longest: int | None) -> Reading:
+    """Read one picture; what is wrong with it is told, not raised."""
+    state = state_of(root / path)
+    try:
+        picture = read_picture(root / path, longest)
+    except BlankError:
+        return Reading(path, state, fault=BLANK_IMAGE)
+    except PictureError:
+        return Reading(path, state, fault=UNREADABLE if os.path.exists(root / path) else NO_IMAGE)
+    return Reading(path, state, picture.data, picture.pixels)
+
+
+def read_here(root: Path, paths: Sequence[str], longest: int | None) -> Iterator[Reading]:
+    """A `Reader` of threads, since decoders free the GIL; a few pictures are in memory at a time."""
+
+    def read(some: Sequence[str]) -> list[Reading]:
+        return [read_file(root, path, longest) for path in some]
+
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[list[Reading]]] = deque()
+        try:
+            for start in range(0, len(paths), _AT_ONCE):
+                waiting.append(pool.submit(read, paths[start : start + _AT_ONCE]))
+                if len(waiting) > 2 * workers:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

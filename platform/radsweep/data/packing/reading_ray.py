@@ -1,0 +1,71 @@
+"""A `Reader` on all nodes of a Ray cluster: Ray Data streams paths out, and pictures as they are to be stored back."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import ray.data  # here, since it sets up its own logging, which whoever connects to Ray then quietens
+
+from radsweep.data.packing.reading import Reading, State, read_file
+
+_PER_TASK = 128  # files
+_AT_ONCE = 16  # pictures in a worker's memory, before they go to the object store
+_NO_ROOT = "no root"
+_SCHEMA = pa.schema(
+    [
+        ("path", pa.binary()),  # as the file system has it: not always UTF-8
+        ("size", pa.int64()),
+        ("modified", pa.int64()),
+        ("data", pa.large_binary()),
+        ("pixels", pa.string()),
+        ("fault", pa.string()),
+    ]
+)
+
+
+def read_on_ray(root: Path, paths: Sequence[str], longest: int | None) -> Iterator[Reading]:
+    """Read in the Ray that this process has joined, where each node sees `root` under the same path.
+
+    Pictures come as they are ready. Ray holds back what is read while this side is slower.
+
+    Raises:
+        OSError: a node does not see the root, or Ray failed; what was yielded before stays valid.
+    """
+    if not paths:
+        return
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    root = root.resolve()
+    names = [os.fsencode(path) for path in paths]
+    tables = [pa.table({"path": names[at : at + _PER_TASK]}) for at in range(0, len(names), _PER_TASK)]
+    read = partial(_read, root=root, longest=longest)
+    pictures = ray.data.from_arrow(tables).map_batches(read, batch_size=_AT_ONCE, batch_format="pyarrow")
+    try:
+        for batch in pictures.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
+            for row in batch.to_pylist():
+                if row["fault"] == _NO_ROOT:
+                    where = row["data"].decode()
+                    raise OSError(errno.ENOENT, f"not there on {where}: give a folder that all nodes share", str(root))
+                state = State(row["size"], row["modified"])
+                yield Reading(os.fsdecode(row["path"]), state, row["data"], row["pixels"], row["fault"])
+    except ray.exceptions.RayError as error:
+        line = " ".join(str(error).split())[:200]
+        raise OSError(errno.EIO, f"Ray failed while it read pictures ({line})", str(root)) from error
+
+
+def _read(batch: pa.Table, root: Path, longest: int | None) -> pa.Table:
+    """In a worker."""
+    paths = [os.fsdecode(path) for path in batch["path"].to_pylist()]
+    if root.is_dir():
+        readings = [read_file(root, path, longest) for path in paths]
+    else:  # or all of its pictures would count as missing
+        readings = [Reading(path, State(), os.uname().nodename.encode(), fault=_NO_ROOT) for path in paths]
+    rows = [
+        (os.fsencode(reading.path), *reading.state, reading.data, reading.pixels, reading.fault)
+        for reading in readings
+    ]  # fmt: skip
+    return pa.table([list(column) for column in zip(*rows, strict=True)], schema=_SCHEMA)

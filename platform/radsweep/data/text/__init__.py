@@ -1,0 +1,1 @@
+"""Reports as sentences and tokens."""
