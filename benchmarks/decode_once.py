@@ -20,7 +20,7 @@ def measure(folder: Path, quick: bool) -> Figures:
     from radsweep.cluster.connect import connect
     from radsweep.console import Console
     from radsweep.data.loading.decode import read_index
-    from radsweep.report.write import write_report
+    from radsweep.report.render.write import write_report
     from radsweep.store.store import Store
     from radsweep.sweep.run import run_sweep
     from radsweep.sweep.sources import Preparations

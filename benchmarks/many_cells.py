@@ -122,7 +122,7 @@ def time_plan(asked: Experiment) -> Figures:
 def time_resume(asked: Experiment) -> Figures:
     """The sweep without its report, the report, and what MLflow still waits for."""
     from radsweep.cluster.connect import connect
-    from radsweep.report.write import Written, write_report
+    from radsweep.report.render.write import Written, write_report
     from radsweep.sweep import run as sweep_run
     from radsweep.tracking.mirror import spool_folder
     from radsweep.tracking.spool import Spool

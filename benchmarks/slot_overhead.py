@@ -55,7 +55,7 @@ def warm(trial: Any, trials: int, folder: Path) -> tuple[list[Figures], Any]:
     """The records of a sweep's trials in one slot, in order, and [reference to data prepared as for them]."""
     from radsweep.console import Console
     from radsweep.data.loading.decode import read_index
-    from radsweep.report.write import write_report
+    from radsweep.report.render.write import write_report
     from radsweep.store.store import Store
     from radsweep.sweep.run import run_sweep
     from radsweep.sweep.sources import Preparations

@@ -61,7 +61,7 @@ def _same(these: list[float], those: list[float]) -> bool:
 
 
 def ours(experiment: Experiment, folder: Path) -> list[Figures]:
-    from radsweep.report.write import write_report
+    from radsweep.report.render.write import write_report
     from radsweep.store.store import Store
     from radsweep.sweep.run import run_sweep
 

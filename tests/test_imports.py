@@ -24,9 +24,9 @@ ORDER = (
     "store",
     "training",
     "tracking",
+    "report",
     "cluster",
     "sweep",
-    "report",
     "cli",
 )
 # The same within a folder that has rooms.
@@ -42,6 +42,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "importers.toolkit",
         "importers",
         "inspection",
+    ),
+    "report": (
+        "wording",
+        "analysis",
+        "text",
+        "tables",
+        "figures",
+        "render",
     ),
 }
 PLAIN = ("spec", "augment", "models", "objectives", "evaluation")  # to be read and tested without a cluster

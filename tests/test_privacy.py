@@ -17,7 +17,7 @@ from PIL import Image
 from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
 from radsweep.data.packing.pack import describe
-from radsweep.report.write import write_report
+from radsweep.report.render.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store

@@ -35,7 +35,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_has_every_file_of_the_package_and_every_ready_made_experiment_as_they_are(unpacked: Path) -> None:
     own = {file.relative_to(PACKAGE): file for file in PACKAGE.rglob("*") if file.is_file() and file.suffix != ".pyc"}
     experiments = {Path("search_spaces", file.name): file for file in (ROOT / "search_spaces").iterdir()}
-    assert {Path("report/template.html.j2"), Path("report/style.css"), Path("py.typed")} <= own.keys()
+    assert {Path("report/render/template.html.j2"), Path("report/render/style.css"), Path("py.typed")} <= own.keys()
     assert {Path("augment/languages/english.yaml"), Path("evaluation/prompt_files/chexpert.yaml")} <= own.keys()
     expected = own | experiments
     found = {file.relative_to(unpacked / "radsweep"): file for file in (unpacked / "radsweep").rglob("*")}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import yaml
 
-from radsweep.report.best import best_yaml, experiment_yaml
-from radsweep.report.results import best_result, join
+from radsweep.report.analysis.results import best_result, join
+from radsweep.report.text.best import best_yaml, experiment_yaml
 from radsweep.spec.load import load_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 

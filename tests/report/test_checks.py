@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from radsweep.report.checks import warnings
-from radsweep.report.results import join
+from radsweep.report.analysis.results import join
+from radsweep.report.text.warnings import warnings
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from radsweep.report.claims import Finding, rule
-from radsweep.report.findings import findings
-from radsweep.report.results import join
+from radsweep.report.analysis.results import join
+from radsweep.report.text.findings import findings
+from radsweep.report.text.verdicts import Finding, rule
 from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from radsweep.report.compute import relative
-from radsweep.report.results import join
+from radsweep.report.analysis.compute import relative
+from radsweep.report.analysis.results import join
 from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]

@@ -8,15 +8,15 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from radsweep.evaluation.queries import QueryResults
-from radsweep.report.evidence import Evidence
-from radsweep.report.evidence_tables import effects as effects_table
-from radsweep.report.evidence_tables import levels as levels_table
-from radsweep.report.evidence_tables import measures as measures_table
-from radsweep.report.further import further
-from radsweep.report.logged import effects as raw_effects
-from radsweep.report.logged import logged
-from radsweep.report.logged import measures as raw_measures
-from radsweep.report.results import Results, join
+from radsweep.report.analysis.evidence import Evidence
+from radsweep.report.analysis.results import Results, join
+from radsweep.report.render.numbers import effects as raw_effects
+from radsweep.report.render.numbers import logged
+from radsweep.report.render.numbers import measures as raw_measures
+from radsweep.report.tables.class_measures import further
+from radsweep.report.tables.comparisons import effects as effects_table
+from radsweep.report.tables.comparisons import levels as levels_table
+from radsweep.report.tables.comparisons import measures as measures_table
 from radsweep.spec.ablation import Ablation
 from radsweep.store.records import CellRecord, SweepRecord
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from radsweep.report.front import front_figure, front_table
-from radsweep.report.results import Results, join
+from radsweep.report.analysis.results import Results, join
+from radsweep.report.figures.search import front_figure
+from radsweep.report.tables.pareto_front import front_table
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 
 SELECT = "val/text_to_image/recall_at_10"

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from radsweep.report.content import content
-from radsweep.report.further import by_class, further, measured_what, parsed
-from radsweep.report.results import join
-from radsweep.report.tables import all_cells
-from radsweep.report.write import write_report
+from radsweep.report.analysis.results import join
+from radsweep.report.render.content import content
+from radsweep.report.render.write import write_report
+from radsweep.report.tables.class_measures import by_class, further, measured_what, parsed
+from radsweep.report.tables.overview import all_cells
 from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from radsweep.evaluation.queries import QueryResults
-from radsweep.report.content import content
-from radsweep.report.findings import findings
-from radsweep.report.markdown import render_markdown
-from radsweep.report.models import public_models
-from radsweep.report.results import Results, join
+from radsweep.report.analysis.results import Results, join
+from radsweep.report.render.content import content
+from radsweep.report.render.markdown import render_markdown
+from radsweep.report.tables.public_models import public_models
+from radsweep.report.text.findings import findings
 from radsweep.report.wording import value_bracketed
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
-from radsweep.report.findings import findings
-from radsweep.report.recommendation import Recommendation, recommendation
-from radsweep.report.results import join
-from radsweep.report.write import write_report
+from radsweep.report.analysis.results import join
+from radsweep.report.render.write import write_report
+from radsweep.report.text.findings import findings
+from radsweep.report.text.recommendation import Recommendation, recommendation
 from radsweep.spec.load import load_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from radsweep.report.results import join
-from radsweep.report.tuning import tuning, tuning_notes
+from radsweep.report.analysis.results import join
+from radsweep.report.tables.tuning import tuning, tuning_notes
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]

@@ -15,9 +15,9 @@ import pytest
 from rich.console import Console
 
 from radsweep.report import wording
-from radsweep.report.svg import drawing
-from radsweep.report.terminal import terminal_table
-from radsweep.report.write import write_report
+from radsweep.report.figures.svg import drawing
+from radsweep.report.render.terminal import terminal_table
+from radsweep.report.render.write import write_report
 from radsweep.spec.load import load_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 

@@ -20,7 +20,7 @@ from radsweep.data.loading.decode import prepare_in_process, read_index
 from radsweep.data.loading.stream import prepare_data
 from radsweep.data.phantom import write_phantom
 from radsweep.data.shards.dataset import read_manifest
-from radsweep.report.write import write_report
+from radsweep.report.render.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial
 from radsweep.spec.tune import Tune

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
-from radsweep.report.write import write_report
+from radsweep.report.render.write import write_report
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.run import finish

@@ -16,7 +16,7 @@ from radsweep.data.shards.schema import Image, Split, Study
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import QueryResults
 from radsweep.evaluation.retrieval import summarise_ranks
-from radsweep.report.results import join
+from radsweep.report.analysis.results import join
 from radsweep.spec.load import parse_experiment, trial_with
 from radsweep.spec.stage import stages_of
 from radsweep.spec.trial import Data, Trial

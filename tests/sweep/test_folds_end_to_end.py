@@ -11,8 +11,8 @@ import pytest
 from radsweep.cli.evaluation import evaluate_model
 from radsweep.data.loading.decode import read_index
 from radsweep.data.loading.folds import fold_of
-from radsweep.report.results import join
-from radsweep.report.write import write_report
+from radsweep.report.analysis.results import join
+from radsweep.report.render.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store

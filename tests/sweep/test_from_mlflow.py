@@ -11,7 +11,7 @@ import pytest
 
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
-from radsweep.report.write import write_report
+from radsweep.report.render.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import RECORD, Store

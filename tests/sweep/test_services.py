@@ -17,7 +17,7 @@ from typing import Any
 import optuna
 import pytest
 
-from radsweep.report.write import write_report
+from radsweep.report.render.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store

@@ -12,7 +12,7 @@ import mlflow
 import pytest
 
 from radsweep.data.phantom import write_phantom
-from radsweep.report.write import write_report
+from radsweep.report.render.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store

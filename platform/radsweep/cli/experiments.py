@@ -65,7 +65,7 @@ def _run(
     check_experiment(loaded, str(experiment))  # before the heavy imports: a wrong experiment is told in a second
 
     from radsweep.cli.results import tell
-    from radsweep.report.write import write_report
+    from radsweep.report.render.write import write_report
     from radsweep.store.store import Store, store_folder
     from radsweep.sweep.run import run_sweep
 

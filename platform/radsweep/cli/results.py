@@ -38,7 +38,7 @@ def report(
     """
     from tempfile import TemporaryDirectory
 
-    from radsweep.report.write import write_report
+    from radsweep.report.render.write import write_report
     from radsweep.store.merge import merge
     from radsweep.store.store import Store, store_folder
     from radsweep.sweep.from_mlflow import fetch_sweep
@@ -120,7 +120,7 @@ def tell(
     store: Store, record: SweepRecord, as_json: bool, folder: Path | None = None, tracking_uri: str | None = None
 ) -> None:
     """A sweep's results: its table, and where the rest is."""
-    from radsweep.report.terminal import terminal_table
+    from radsweep.report.render.terminal import terminal_table
     from radsweep.tracking.address import sanitise_uri
 
     folder = folder or store.report_folder(record)

@@ -1,0 +1,60 @@
+"""Whether runs had converged, and whether two are one and the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from radsweep.evaluation.summary import Comparison
+from radsweep.report import wording
+from radsweep.report.analysis.results import Group, Result, Results
+
+SAME_RUN = "the two are one configuration, or the change did nothing"
+
+
+def unconverged(results: Results, groups: Sequence[Group], comparison: Comparison | None) -> list[str]:
+    """`baseline (replicates 1 and 3)` for each group with cells that were still rising."""
+    late = []
+    for group in groups:
+        counted = group.measured(results.metric)
+        if comparison is not None:
+            counted = [r for r in counted if r.replicate in comparison.replicates]
+        open_ended = [r for r in counted if not (r.record and r.record.converged)]
+        if open_ended:
+            numbers = sorted(results.replicate_number(r.replicate) for r in open_ended)
+            which = "every replicate" if len(open_ended) == len(counted) > 1 else _replicates(numbers)
+            late.append(f"{group.arm} ({which})")
+    return late
+
+
+def _replicates(numbers: Sequence[int]) -> str:
+    return f"replicate{'s' * (len(numbers) > 1)} {wording.listed([str(n) for n in numbers])}"
+
+
+def is_same_run(group: Group, baseline: Group, comparison: Comparison) -> bool:
+    """Whether each replicate is the baseline's own run: one key, or the same numbers at every validation."""
+    if any(comparison.differences):
+        return False
+    theirs = {r.replicate: r for r in baseline.results}
+    pairs = [(r, theirs[r.replicate]) for r in group.results if r.replicate in comparison.replicates]
+    return all(same_run(ours, other) for ours, other in pairs)
+
+
+def same_run(a: Result, b: Result) -> bool:
+    """Whether two cells share a key, or every number that training gave."""
+    if a.planned.key == b.planned.key:
+        return True
+    if a.record is None or b.record is None or not a.record.history:
+        return False
+    return a.record.best == b.record.best and a.record.final == b.record.final and _trail(a) == _trail(b)
+
+
+def _trail(result: Result) -> list[tuple[object, ...]]:
+    assert result.record is not None
+    select = _select(result)
+    return [(v.step, v.metrics.get("train/loss"), v.metrics.get(select)) for v in result.record.history]
+
+
+def _select(result: Result) -> str:
+    """The metric that picked this cell's checkpoint."""
+    assert result.record is not None
+    return str(result.record.trial.get("evaluate", {}).get("select", ""))

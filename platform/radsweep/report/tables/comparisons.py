@@ -1,0 +1,193 @@
+"""Tables of statistics, already worded: comparisons, factorial effects, other measures, importances."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from radsweep.evaluation.statistics import Importances, fanova_importances
+from radsweep.evaluation.statistics.fractions import Confounded
+from radsweep.evaluation.statistics.importances import FEWEST_TRIALS
+from radsweep.report import wording
+from radsweep.report.analysis.compute import relative
+from radsweep.report.analysis.convergence import unconverged
+from radsweep.report.analysis.evidence import Evidence
+from radsweep.report.analysis.results import Results
+from radsweep.report.tables.table import Table, cell_numbers, size_cell
+from radsweep.report.text import multipliers
+from radsweep.spec import keys
+from radsweep.spec.ablation import level_name
+from radsweep.spec.metrics import DIRECTIONS
+from radsweep.spec.search import Search
+
+_TASKS = ("/zero_shot", "/100_percent")  # whose scores are kept
+
+
+def comparisons(results: Results) -> Table:
+    """Every comparison with the baseline, with all that it is to be read beside."""
+    evidence, base = results.evidence, results.sweep.baseline
+    head = ("arm", "pairs", "difference", "p", "p, Holm", "sign-flip p", "multiplier", "time", "steps", "converged")
+    rows = []
+    for (arm, size), change in evidence.differences.items():
+        group, against = results.group(arm, size), results.group(base, size)
+        assert group is not None
+        assert against is not None
+        flip, times = evidence.sign_flips.get((arm, size)), evidence.multipliers.get((arm, size))
+        doubt = "" if multipliers.trusted(results, group) else ", not to be trusted"
+        cost = relative(results, arm, [size])
+        rows.append(
+            (
+                arm,
+                size_cell(size),
+                wording.difference_bracketed(results.metric, change),
+                wording.p_value(change.p).removeprefix("= "),
+                wording.p_value(evidence.p_holm[arm, size]).removeprefix("= "),
+                wording.p_value(flip.p).removeprefix("= ") if flip else "–",
+                multipliers.shown(times) + doubt if times else "–",
+                cost.shown if cost else "–",
+                f"{wording.times(cost.steps)} ×" if cost else "–",
+                "no" if unconverged(results, (against, group), None) else "yes",
+                change.rests_on,
+                " − ".join(
+                    cell_numbers(
+                        [r for r in g.measured(results.metric) if r.replicate in evidence.replicates[arm, size]]
+                    )
+                    for g in (group, against)
+                ),
+            )
+        )
+    return Table("All comparisons", (*head, "rests on", "cells"), tuple(rows))
+
+
+def effects(results: Results) -> Table:
+    """Of a factorial design: each technique averaged over the others, and what two add to each other.
+
+    Of a fraction also what each number is confounded with.
+    """
+    evidence, metric = results.evidence, results.metric
+    fraction = any(effect.confounded != Confounded() for found in evidence.effects.values() for effect in found)
+    rows = [
+        (
+            " × ".join(effect.factors),
+            size_cell(size),
+            wording.difference_bracketed(metric, effect.difference),
+            wording.p_value(evidence.effects_p_holm[size, effect.factors]).removeprefix("= "),
+            effect.others,
+            *([_confounded(effect.confounded)] if fraction else []),
+            effect.difference.rests_on,
+            cell_numbers([r for r in results.all if r.planned.pairs == size and r.value(metric) is not None]),
+        )
+        for size, found in evidence.effects.items()
+        for effect in found
+    ]
+    head = ("factor", "pairs", "effect", "p, Holm", "other factors", *(["confounded with"] if fraction else []))
+    return Table("Main effects and interactions", (*head, "rests on", "cells"), tuple(rows))
+
+
+def _confounded(also: Confounded) -> str:
+    """`b × c, −a × d, interactions of 3 or more`: a minus where the number holds the other's negative."""
+    parts = [("−" if sign < 0 else "") + " × ".join(term) for sign, term in also.pairs]
+    parts += [f"interactions of {also.beyond} or more"] if also.beyond else []
+    return ", ".join(parts) or "–"
+
+
+def levels(results: Results) -> Table:
+    """Of a one-at-a-time design: every level of a key in its order, the base trial's own among them."""
+    evidence, metric = results.evidence, results.metric
+    asked = (results.sweep.experiment.get("ablation") or {}).get("levels") or {}
+    rows = []
+    for key, values in asked.items():
+        own = keys.get(results.sweep.experiment, key)
+        for size in results.sizes:
+            for value in _in_order([*values, *([] if own in values else [own])]):
+                arm = results.sweep.baseline if value == own else level_name(key, value)
+                group = results.group(arm, size)
+                if group is None or not group.measured(metric):
+                    continue
+                interval, change = evidence.levels.get((arm, size)), evidence.differences.get((arm, size))
+                shown = wording.value_bracketed(metric, interval) if interval else ""
+                rows.append(
+                    (
+                        key,
+                        wording.setting(value) + (" (base)" if value == own else ""),
+                        size_cell(size),
+                        shown or wording.with_deviation(metric, group.spread(metric)),
+                        wording.difference_bracketed(metric, change) if change else "–",
+                        wording.p_value(evidence.p_holm[arm, size]).removeprefix("= ") if change else "–",
+                        str(len(group.measured(metric))),
+                        cell_numbers(group.measured(metric)),
+                    )
+                )
+    head = ("key", "level", "pairs", "value", "difference from the base", "p, Holm", "n", "cells")
+    return Table("Levels", head, tuple(rows))
+
+
+def _in_order(values: list[Any]) -> list[Any]:
+    """Numbers by size; what is no number as it was given."""
+    numbers = all(isinstance(value, int | float) for value in values)
+    return sorted(values) if numbers else values
+
+
+def measures(results: Results) -> Table:
+    """Other metrics of the test split with intervals; each is corrected over its own comparisons."""
+    rows = []
+    for metric in other_metrics(results):
+        evidence = results.evidence_of(metric)
+        for (arm, size), interval in evidence.levels.items():
+            rows.append(
+                (
+                    arm,
+                    size_cell(size),
+                    wording.metric_name(metric) + wording.without(evidence.left_out),
+                    wording.value_bracketed(metric, interval),
+                    _change(evidence, metric, (arm, size)),
+                    str(interval.seeds),
+                    cell_numbers([r for r in results.all if (r.planned.arm, r.planned.pairs) == (arm, size)]),
+                )
+            )
+    head = ("arm", "pairs", "measure", "value", "difference", "n", "cells")
+    return Table("Other measures with intervals", head, tuple(rows))
+
+
+def _change(evidence: Evidence, metric: str, place: tuple[str, int | None]) -> str:
+    change = evidence.differences.get(place)
+    if change is None:
+        return "–"
+    return f"{wording.difference_bracketed(metric, change)}, p {wording.p_value(evidence.p_holm[place])}"
+
+
+def other_metrics(results: Results) -> list[str]:
+    """The same metric in the other direction and by the local score, then macro AUROC of each task."""
+    if results.sweep.kind != "ablation" or not results.metric.startswith("test/"):
+        return []
+    name = results.metric.rsplit("/", 1)[1]
+    wanted = [f"test/{direction}{score}/{name}" for score in ("", "_local") for direction in reversed(DIRECTIONS)]
+    finals = [set(r.record.final) for r in results.measured if r.record]
+    known = set().union(*finals)
+    wanted += sorted(m for m in known if m.endswith("/auroc") and m.removesuffix("/auroc").endswith(_TASKS))
+    return [metric for metric in wanted if metric in known and metric != results.metric]
+
+
+def importances(found: Importances | None) -> Table:
+    """Of a search: which keys went with the metric."""
+    if found is None:
+        return Table("", (), ())
+    rows = [
+        (i.key, f"{100 * i.estimate:.0f} %", f"{100 * max(i.low, 0):.0f} to {100 * i.high:.0f} %") for i in found.keys
+    ]
+    rows.append(("combinations of keys", f"{100 * found.together:.0f} %", ""))
+    rows += [(key, "–", "not in every trial, or of one value") for key in found.left_out]
+    interval = f"{100 * found.level:.4g} % interval over trials"
+    return Table(f"Importance of keys, {found.trials} trials", ("key", "share of the spread", interval), tuple(rows))
+
+
+def searched_importances(results: Results) -> Importances | None:
+    """None with fewer than 10 trials, or where nothing varied."""
+    if results.sweep.kind != "search" or len(results.measured) < FEWEST_TRIALS:
+        return None
+    search = Search.model_validate(results.sweep.experiment["search"])
+    params = [r.planned.changes for r in results.measured]
+    values = [v for r in results.measured if (v := r.value(results.metric)) is not None]
+    try:
+        return fanova_importances(params, values, search.space)
+    except ValueError:  # all trials alike
+        return None

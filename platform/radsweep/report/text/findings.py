@@ -1,0 +1,143 @@
+"""The report's first paragraph: headline sentences, then every comparison with what it bears."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from radsweep.report import wording
+from radsweep.report.analysis.convergence import SAME_RUN, unconverged
+from radsweep.report.analysis.results import Group, Result, Results, best_result
+from radsweep.report.text.public_models import beside_public_models
+from radsweep.report.text.verdicts import Finding, compared
+
+
+def findings(results: Results) -> list[Finding]:
+    """The headline first, then one finding a comparison."""
+    if not results.measured:
+        return [Finding("measured", _nothing(results))]
+    if results.sweep.kind == "ablation":
+        comparisons = [f for group in _by_size(results) if (f := compared(results, group))]
+        return [*_ablation_headline(results, comparisons), *_shortened(results, comparisons)]
+    if results.sweep.kind == "search":
+        return [Finding("measured", sentence) for sentence in _search(results)]
+    return [Finding("measured", _alone(results, results.measured[0]))]
+
+
+def _by_size(results: Results) -> list[Group]:
+    found = [results.group(arm, size) for arm in results.arms for size in results.sizes]
+    return [group for group in found if group is not None and group.arm != results.sweep.baseline]
+
+
+def _shortened(results: Results, comparisons: Sequence[Finding]) -> list[Finding]:
+    """One sentence instead of one a size where an arm is the baseline's run at all of them."""
+    short: dict[tuple[str, int | None], Finding] = {}
+    for finding in comparisons:
+        own = [f for f in comparisons if f.arm == finding.arm]
+        if len(own) > 1 and all(f.verdict == "same run" for f in own):
+            at = wording.sizes_name([f.size for f in own])
+            sentence = f"At {at}, {finding.arm} gave the very numbers of {results.sweep.baseline}: {SAME_RUN}."
+            cells = tuple(number for f in own for number in f.cells)
+            short[finding.arm, None] = Finding("same run", sentence, finding.arm, cells=cells)
+        else:
+            short[finding.arm, finding.size] = finding
+    return list(short.values())
+
+
+def _ablation_headline(results: Results, compared: Sequence[Finding]) -> list[Finding]:
+    clear = [f for f in compared if f.verdict in ("helped", "hurt")]
+    unfinished = [f for f in compared if f.verdict == "not converged"]
+    lines = []
+    if clear:
+        found: dict[str, list[int | None]] = {}
+        for f in clear:
+            found.setdefault(f"{f.arm} {f.verdict}", []).append(f.size)
+        parts = [f"{what} at {wording.sizes_name(sizes)}" for what, sizes in found.items()]
+        which = f"{len(clear)} of {wording.count(len(compared), 'comparison')} with {results.sweep.baseline}"
+        lines.append(f"{which} {'is' if len(clear) == 1 else 'are'} clear: {'; '.join(parts)}.")
+    elif compared:
+        many = f"None of the {len(compared)} comparisons" if len(compared) > 1 else "The one comparison"
+        evidence = "is evidence" if len(compared) > 1 else "is no evidence"
+        lines.append(
+            f"{many} with {results.sweep.baseline} {evidence} of a difference between techniques; what was measured, "
+            "and why it does not bear more, stands below."
+        )
+    else:
+        lines.append("No arm could be compared with a baseline so far; the table holds what was measured.")
+    if unfinished:
+        which = wording.listed(list(dict.fromkeys(f"{f.arm} at {wording.size_name(f.size)}" for f in unfinished)))
+        lines.append(f"{which} differed from {results.sweep.baseline}, but before training had converged.")
+    lines += [line for line in (_growth(results), beside_public_models(results)) if line]
+    return [Finding("measured", line) for line in lines]
+
+
+def _growth(results: Results) -> str:
+    """How the baseline, or else the first arm, does with its pairs, beside chance."""
+    arm = results.sweep.baseline if results.sweep.baseline in results.arms else results.arms[0]
+    groups = [g for size in results.sizes if (g := results.group(arm, size)) and g.measured(results.metric)]
+    if not groups:
+        return ""
+    means = [(g, s.mean) for g in groups if (s := g.spread(results.metric))]
+    (first, low), (last, high) = means[0], means[-1]
+    start = f"{wording.sentence_start(arm)} reached"
+    text = f"{start} {wording.number(results.metric, low)} at {wording.size_name(first.size)}"
+    if len(means) > 1:
+        text += f" and {wording.number(results.metric, high)} at {wording.size_name(last.size)}"
+    late = [f"at {wording.size_name(g.size)} {w}" for g in (first, last) for w in unconverged(results, (g,), None)]
+    unfinished = f", though {wording.listed(list(dict.fromkeys(late)))} had not converged" if late else ""
+    return f"{text}{unfinished}; {_chance(results)}."
+
+
+def _chance(results: Results, metric: str | None = None) -> str:
+    metric = metric or results.metric
+    level, pool = results.chance(metric), results.pool(metric)
+    among = f" among {pool:,} candidates" if pool else ""
+    return f"chance is {wording.number(metric, level)}{among}" if level is not None else "no chance level was recorded"
+
+
+def _search(results: Results) -> list[str]:
+    best = best_result(results)
+    assert best is not None
+    metric, measured = results.metric, results.measured
+    median = statistics.median(v for r in measured if (v := r.value(metric)) is not None)
+    late = "" if best.record and best.record.converged else " It had not converged when it ended."
+    lines = [
+        f"The best of {wording.count(len(measured), 'measured trial')} is trial {best.planned.number}: "
+        f"{wording.number(metric, best.value(metric))} {wording.metric_name(metric)}; the median trial reached "
+        f"{wording.number(metric, median)}, and {_chance(results)}.{late}",
+        f"This number is too good by an unknown amount: it is the best of {len(measured)} on the validation studies "
+        "that chose it, from one seed.",
+    ]
+    test = "test/" + metric.split("/", 1)[1]
+    if (held_out := best.value(test)) is not None:
+        lines.append(
+            f"On the test split, read once and for this trial alone, it reached {wording.number(test, held_out)}; "
+            f"{_chance(results, test)}."
+        )
+    return lines
+
+
+def _alone(results: Results, result: Result) -> str:
+    record = result.record
+    assert record is not None
+    parts = [f"{wording.number(results.metric, result.value(results.metric))} {wording.metric_name(results.metric)}"]
+    if results.metric != results.sweep.select:
+        parts.append(
+            f"{wording.number(results.sweep.select, result.value(results.sweep.select))} on the validation split "
+            "that chose the checkpoint"
+        )
+    state = "it had converged" if record.converged else "it had not converged, so longer training may change this"
+    return (
+        f"One trial on {record.pairs:,} pairs reached {wording.listed(parts)}; {_chance(results)}; {state}. "
+        "One run says nothing of how much such numbers vary between seeds."
+    )
+
+
+def _nothing(results: Results) -> str:
+    failed = [r for r in results.all if r.status == "failed"]
+    if failed and len(failed) == len(results.all):
+        return (
+            f"All {wording.count(len(failed), 'cell')} failed, so there is nothing to compare; the reasons stand below."
+        )
+    waiting = len(results.all) - len(failed)
+    return f"No cell has been measured yet: {waiting:,} of {len(results.all):,} still to come, {len(failed):,} failed."

@@ -1,0 +1,34 @@
+"""What readers must know of adapted towers: what they learnt from, and what their numbers do not hold."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from radsweep.report import wording
+from radsweep.report.analysis.results import Results
+from radsweep.spec import keys
+
+_SOURCES = {
+    "all": "all {what}s of the training split and its unpaired pool, whatever the number of pairs",
+    "subset": "the {what}s of each trial's own pairs alone",
+}
+_WHAT = {"image": "image", "text": "report"}
+
+
+def adaptation(results: Results) -> Iterator[str]:
+    """A sentence for each kind of adaptation among the trials."""
+    arms: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for result in results.all:
+        trial = result.record.trial if result.record else {}
+        for tower in _WHAT:
+            method, data = (keys.get(trial, f"adapt.{tower}.{name}") for name in ("method", "data"))
+            if method and method != "none" and result.planned.arm not in arms[tower, method, data]:
+                arms[tower, method, data].append(result.planned.arm)
+    for (tower, method, data), names in arms.items():
+        by = f" ({wording.listed(names)})" if any(names) else ""
+        yield (
+            f"The {tower} tower adapted by {method}{by} learnt from {_SOURCES[data].format(what=_WHAT[tower])}; never "
+            "from those of validation or test patients. A stage runs once for all replicates (seed adapt."
+            f"{tower}.seed): the spread over replicates does not hold its own."
+        )
