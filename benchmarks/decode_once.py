@@ -20,7 +20,6 @@ def measure(folder: Path, quick: bool) -> Figures:
     from radsweep.cluster.connect import connect
     from radsweep.console import Console
     from radsweep.data.loading.decode import read_index
-    from radsweep.report.render.write import write_report
     from radsweep.store.store import Store
     from radsweep.sweep.run import run_sweep
     from radsweep.sweep.sources import Preparations
@@ -30,7 +29,7 @@ def measure(folder: Path, quick: bool) -> Figures:
     connect()
     one_step = short_trial(shards, {"train.until": "steps", "train.steps": 1})
     tell(f"A sweep of {trials} trials")
-    sweep = run_sweep(random_search(one_step, trials, 1, folder), "benchmark", write_report)
+    sweep = run_sweep(random_search(one_step, trials, 1, folder), "benchmark")
     tell("The cost of input")
     began = time.perf_counter()
     preparations = Preparations(read_index(shards), Store(folder / "store"), Console())

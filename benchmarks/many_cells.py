@@ -139,7 +139,8 @@ def time_resume(asked: Experiment) -> Figures:
         pages.append(written.page)
         return written
 
-    record = sweep_run.run_sweep(asked, "many_cells.py", timed)
+    sweep_run.write_report = timed  # type: ignore[assignment]
+    record = sweep_run.run_sweep(asked, "many_cells.py")
     moments.append(_clock())
     assert record.status == "finished", record.status
     assert record.cost["trials_run"] == 0, "every cell is there"

@@ -55,12 +55,11 @@ def warm(trial: Any, trials: int, folder: Path) -> tuple[list[Figures], Any]:
     """The records of a sweep's trials in one slot, in order, and [reference to data prepared as for them]."""
     from radsweep.console import Console
     from radsweep.data.loading.decode import read_index
-    from radsweep.report.render.write import write_report
     from radsweep.store.store import Store
     from radsweep.sweep.run import run_sweep
     from radsweep.sweep.sources import Preparations
 
-    sweep = run_sweep(random_search(trial, trials, 1, folder), "benchmark", write_report)
+    sweep = run_sweep(random_search(trial, trials, 1, folder), "benchmark")
     store = Store(folder / "store")
     records = store.read_cells(cell.key for cell in sweep.cells)
     if any(record.status != "finished" for record in records.values()) or len(records) != trials:

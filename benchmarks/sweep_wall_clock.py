@@ -61,11 +61,10 @@ def _same(these: list[float], those: list[float]) -> bool:
 
 
 def ours(experiment: Experiment, folder: Path) -> list[Figures]:
-    from radsweep.report.render.write import write_report
     from radsweep.store.store import Store
     from radsweep.sweep.run import run_sweep
 
-    sweep = run_sweep(experiment, "benchmark", write_report)
+    sweep = run_sweep(experiment, "benchmark")
     records = Store(folder / "store").read_cells(cell.key for cell in sweep.cells)
     return [
         {

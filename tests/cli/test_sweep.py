@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from radsweep.evaluation.queries import read_queries
+from radsweep.report.render.write import write_report
 from radsweep.spec.experiment import Experiment
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store, store_folder
@@ -80,9 +81,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Callable[[Status], list[Experi
     def ending(status: Status) -> list[Experiment]:
         asked: list[Experiment] = []
 
-        def run_sweep(
-            experiment: Experiment, where: str, write_report: Callable[..., Path], resume: bool, fresh: bool = False
-        ) -> SweepRecord:
+        def run_sweep(experiment: Experiment, where: str, resume: bool = False, fresh: bool = False) -> SweepRecord:
             asked.append(experiment)
             record = SweepRecord(
                 id="pretended",

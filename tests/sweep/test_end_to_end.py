@@ -20,7 +20,6 @@ from radsweep.data.loading.decode import prepare_in_process, read_index
 from radsweep.data.loading.stream import prepare_data
 from radsweep.data.phantom import write_phantom
 from radsweep.data.shards.dataset import read_manifest
-from radsweep.report.render.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial
 from radsweep.spec.tune import Tune
@@ -49,7 +48,7 @@ def sweep(phantom: Path, store: Path, resume: bool = False, **parts: Any) -> tup
     }
     for name, part in parts.items():
         tree[name] = tree.get(name, {}) | part
-    record = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", write_report, resume)
+    record = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", resume)
     return record, Store(store).read_cells({cell.key for cell in record.cells})
 
 
@@ -354,7 +353,7 @@ def test_fresh_runs_what_is_there_again(phantom: Path, short_folder: Path) -> No
     store = short_folder / "fresh"
     first, before = sweep(phantom, store)
     tree = first.experiment | {"run": {"store": str(store), "slots": 1}}
-    fresh = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", write_report, fresh=True)
+    fresh = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", fresh=True)
     after = Store(store).read_records(fresh)
     assert fresh.cost["trials_run"] == 1
     assert {key: r.final for key, r in after.items()} == {key: r.final for key, r in before.items()}

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
-from radsweep.report.render.write import write_report
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.run import finish
@@ -44,7 +43,7 @@ def test_the_report_rests_on_what_each_query_got_and_on_the_stages_in_the_store(
         cells=tuple(cells),
         baseline="baseline",
     )
-    folder, statistics = finish(store, sweep, write_report)
+    folder, statistics = finish(store, sweep)
     name = f"arm/adapted/100/test/{METRIC}"
     assert statistics[f"{name}/difference"] == pytest.approx((77 - 40) / 180)
     assert statistics[f"{name}/difference_low"] < (77 - 40) / 180 < statistics[f"{name}/difference_high"]

@@ -12,7 +12,6 @@ from radsweep.cli.evaluation import evaluate_model
 from radsweep.data.loading.decode import read_index
 from radsweep.data.loading.folds import fold_of
 from radsweep.report.analysis.results import join
-from radsweep.report.render.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
@@ -42,7 +41,7 @@ def validated(phantom: Path, short_folder: Path) -> tuple[Path, SweepRecord, dic
         "run": {"store": str(store), "slots": 1},
         "ablation": {"arms": ARMS},
     }
-    record = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", write_report)
+    record = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml")
     return store, record, Store(store).read_cells({cell.key for cell in record.cells})
 
 

@@ -25,11 +25,6 @@ from radsweep.training.collectives import Workers
 from radsweep.training.trainer import train
 
 
-def no_report(folder: Path, *_: Any) -> tuple[Path, dict[str, float]]:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder, {}
-
-
 class Saving:
     """Tune's actors, of which one takes 30 turns to end."""
 
@@ -75,7 +70,7 @@ def test_a_trial_terminated_within_an_epoch_goes_on_to_the_numbers_of_an_undistu
     }
 
     def run(resume: bool) -> Any:
-        return run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", no_report, resume)
+        return run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", resume)
 
     def terminate() -> None:
         wait(lambda: any(store.root.glob("cells/*/lock")))  # the trial is about to start

@@ -17,7 +17,6 @@ from typing import Any
 import optuna
 import pytest
 
-from radsweep.report.render.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store
@@ -123,7 +122,7 @@ def sweep(store: Path, shards: str, question: dict[str, Any], **run: str) -> Swe
         "evaluate": {"every_steps": 3},
         "run": {"store": str(store), "slots": 2} | run,
     }
-    return run_sweep(parse_experiment(tree | question, "services.yaml"), "services.yaml", write_report)
+    return run_sweep(parse_experiment(tree | question, "services.yaml"), "services.yaml")
 
 
 ABLATION = {"ablation": {"arms": {"baseline": {}, "adapted": {"adapt.text.method": "mlm"}}, "seeds": 2}}

@@ -12,7 +12,6 @@ import mlflow
 import pytest
 
 from radsweep.data.phantom import write_phantom
-from radsweep.report.render.write import write_report
 from radsweep.spec.load import parse_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
@@ -65,7 +64,7 @@ def sweep(shards: Path, store: Path, arms: dict[str, dict[str, Any]]) -> tuple[S
         "run": {"store": str(store), "slots": 2},
         "ablation": {"arms": arms, "seeds": 2},
     }
-    record = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", write_report)
+    record = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml")
     return record, Store(store).read_cells({cell.key for cell in record.cells})
 
 

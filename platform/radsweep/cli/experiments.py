@@ -65,11 +65,10 @@ def _run(
     check_experiment(loaded, str(experiment))  # before the heavy imports: a wrong experiment is told in a second
 
     from radsweep.cli.results import tell
-    from radsweep.report.render.write import write_report
     from radsweep.store.store import Store, store_folder
     from radsweep.sweep.run import run_sweep
 
-    record = run_sweep(loaded, str(experiment), write_report, resume, fresh=fresh)
+    record = run_sweep(loaded, str(experiment), resume, fresh=fresh)
     tell(Store(store_folder(loaded.run.store)), record, as_json)
     if record.status != "finished":
         raise typer.Exit(1)

@@ -6,18 +6,18 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from radsweep.cluster import capacity
 from radsweep.cluster.connect import connect
 from radsweep.cluster.versions import versions
 from radsweep.console import Console
-from radsweep.evaluation.queries import Queries
+from radsweep.report.render.write import write_report
 from radsweep.spec.experiment import Experiment
 from radsweep.store.archive import archive_place, open_store
 from radsweep.store.locks import Lease
-from radsweep.store.records import CellRecord, SweepRecord, now
+from radsweep.store.records import SweepRecord, now
 from radsweep.store.selection import Ending, how_it_ended, statistics, winner
 from radsweep.store.store import Store
 from radsweep.sweep.code import code_fingerprint, git_commit
@@ -34,15 +34,12 @@ from radsweep.sweep.watch import Watch
 from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
 from radsweep.tracking.mirror import LONGEST_END, Mirror
 
-Records = Mapping[str, CellRecord]
 MANY_WAITING = 100  # entries that MLflow takes some seconds for
-WriteReport = Callable[[Path, SweepRecord, Records, Queries, Records], tuple[Path, Mapping[str, float]]]
 
 
 def run_sweep(
     experiment: Experiment,
     where: str,
-    write_report: WriteReport,
     resume: bool = False,
     console: Console | None = None,
     fresh: bool = False,
@@ -51,8 +48,6 @@ def run_sweep(
 
     Args:
         where: the experiment file, for messages.
-        write_report: makes the report of a sweep in a folder, from its cells, their queries and their stages; gives
-            the page and the statistics for MLflow.
         resume: go on with the latest sweep of the same experiment.
         fresh: run every trial and stage again, whatever earlier sweeps have of them; a resumed sweep is as it began.
 
@@ -67,13 +62,12 @@ def run_sweep(
     store.check_writable(where)
     lease = Lease(store.root / "leases", question_key(experiment))
     with lease.taken(where):
-        return _run(experiment, where, write_report, previous, fresh, uri, store, console, lease.life)
+        return _run(experiment, where, previous, fresh, uri, store, console, lease.life)
 
 
 def _run(
     experiment: Experiment,
     where: str,
-    write_report: WriteReport,
     previous: SweepRecord | None,
     fresh: bool,
     uri: str,
@@ -138,7 +132,7 @@ def _run(
         sweep = run.sweep.model_copy(update=ended)
         store.write_sweep(sweep)
         with mirror.held_back():
-            folder, evidence = finish(store, sweep, write_report)
+            folder, evidence = finish(store, sweep)
         mirror.finish_sweep(sweep, {**statistics(sweep, watch.ended), **evidence}, folder, [store.sweep_file(sweep.id)])
         if (waiting := mirror.pending) > MANY_WAITING:
             console.say(
@@ -149,7 +143,7 @@ def _run(
     return sweep
 
 
-def finish(store: Store, sweep: SweepRecord, write_report: WriteReport) -> tuple[Path, Mapping[str, float]]:
+def finish(store: Store, sweep: SweepRecord) -> tuple[Path, Mapping[str, float]]:
     """The report and the winner's checkpoint in the sweep's folder, and statistics; other checkpoints are let go."""
     folder = store.report_folder(sweep)
     records = store.read_records(sweep)
