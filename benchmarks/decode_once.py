@@ -21,8 +21,8 @@ def measure(folder: Path, quick: bool) -> Figures:
     from radsweep.console import Console
     from radsweep.data.loading.decode import read_index
     from radsweep.store.store import Store
+    from radsweep.sweep.preparation.prepare import Preparations
     from radsweep.sweep.run import run_sweep
-    from radsweep.sweep.sources import Preparations
 
     trials = 2 if quick else 8
     shards = phantom(folder, 64 if quick else 3000, quick)

@@ -27,9 +27,9 @@ from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import parse_experiment
 from radsweep.store.records import CellRecord, PlannedCell, Validation
 from radsweep.store.store import RECORD, Store
-from radsweep.sweep.code import code_fingerprint
-from radsweep.sweep.identity import cell_key
-from radsweep.sweep.plan import cell_trial, plan
+from radsweep.sweep.design.cells import cell_trial, plan
+from radsweep.sweep.identity.cell_key import cell_key
+from radsweep.sweep.identity.code import code_fingerprint
 
 ARMS, SIZES, REPLICATES, QUERY_COUNT = 20, (20, 40, 60, 80, 100), 100, 200
 DIRECTIONS = ("text_to_image", "image_to_text")
@@ -111,7 +111,7 @@ def _record(cell: PlannedCell, trial: dict[str, Any], rank_Q: np.ndarray, data: 
 
 
 def time_plan(asked: Experiment) -> Figures:
-    from radsweep.sweep.preflight import check_experiment
+    from radsweep.sweep.checks.experiment import check_experiment
 
     began = _clock()
     check_experiment(asked, "many_cells.py")

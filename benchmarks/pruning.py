@@ -26,8 +26,8 @@ from radsweep.spec.load import trial_with
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
 from radsweep.store.records import CellRecord, Validation
-from radsweep.sweep.search import StudySearch
-from radsweep.sweep.study import open_study
+from radsweep.sweep.search.optuna_study import open_study
+from radsweep.sweep.search.searcher import StudySearch
 
 RECORDING = Path(__file__).with_name("pruning_curves.csv")
 SPACE: dict[str, dict[str, Any]] = {

@@ -56,8 +56,8 @@ def warm(trial: Any, trials: int, folder: Path) -> tuple[list[Figures], Any]:
     from radsweep.console import Console
     from radsweep.data.loading.decode import read_index
     from radsweep.store.store import Store
+    from radsweep.sweep.preparation.prepare import Preparations
     from radsweep.sweep.run import run_sweep
-    from radsweep.sweep.sources import Preparations
 
     sweep = run_sweep(random_search(trial, trials, 1, folder), "benchmark")
     store = Store(folder / "store")

@@ -87,7 +87,7 @@ def stock(experiment: Experiment, folder: Path) -> list[Figures]:
     from radsweep.console import Console
     from radsweep.data.loading.decode import read_index
     from radsweep.store.store import Store
-    from radsweep.sweep.sources import Preparations
+    from radsweep.sweep.preparation.prepare import Preparations
 
     connect()
     trial = experiment.trial()

@@ -16,8 +16,8 @@ from radsweep.spec.load import load_experiment, trial_with
 from radsweep.spec.stage import stages_of
 from radsweep.store.records import CellRecord
 from radsweep.store.store import Store
-from radsweep.sweep.identity import cell_key
-from radsweep.sweep.plan import cell_trial, plan
+from radsweep.sweep.design.cells import cell_trial, plan
+from radsweep.sweep.identity.cell_key import cell_key
 
 ARMS: dict[str, Any] = {"baseline": {}, "same": {"objective.local.weight": 0}, "local": {"objective.local.weight": 1}}
 

@@ -13,8 +13,8 @@ import pytest
 from radsweep.store.locks import SILENT, Lease
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep import status
-from radsweep.sweep.status import Board, in_words, read_progress, state_of
+from radsweep.sweep.progress import status
+from radsweep.sweep.progress.status import Board, in_words, read_progress, state_of
 
 SELECT = "val/text_to_image/recall_at_10"
 CELLS = tuple(PlannedCell(key=f"{n}", arm="local", pairs=100, subset_seed=n, number=n) for n in range(4))

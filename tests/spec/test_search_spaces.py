@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from radsweep.spec.load import load_experiment
-from radsweep.sweep.plan import plan
-from radsweep.sweep.preflight import check_experiment
+from radsweep.sweep.checks.experiment import check_experiment
+from radsweep.sweep.design.cells import plan
 
 FOLDER = Path(__file__).resolve().parents[2] / "search_spaces"
 FILES = sorted(FOLDER.glob("*.yaml"))

@@ -14,7 +14,7 @@ from test_adaptation import SMALL, with_pool
 from radsweep.spec.stage import stages_of
 from radsweep.store.records import Validation
 from radsweep.store.store import Store
-from radsweep.sweep.stages import ready_stage
+from radsweep.sweep.slots.stages import ready_stage
 from radsweep.training import adaptation, loop
 from radsweep.training.collectives import Workers
 from radsweep.training.task import Task

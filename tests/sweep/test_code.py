@@ -22,8 +22,8 @@ from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.spec.load import trial_with
 from radsweep.spec.stage import stages_of
 from radsweep.spec.trial import Data, Trial
-from radsweep.sweep import code
-from radsweep.sweep.definitions import Location
+from radsweep.sweep.identity import code
+from radsweep.sweep.identity.definitions import Location
 from radsweep.training.adaptation import adapt
 from radsweep.training.collectives import Workers
 from radsweep.training.frozen import run_frozen

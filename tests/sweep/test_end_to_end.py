@@ -25,9 +25,9 @@ from radsweep.spec.trial import Trial
 from radsweep.spec.tune import Tune
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
+from radsweep.sweep.preparation.memory import decoded_bytes
+from radsweep.sweep.progress.status import PROGRESS, Progress
 from radsweep.sweep.run import run_sweep
-from radsweep.sweep.sources import decoded_bytes
-from radsweep.sweep.status import PROGRESS, Progress
 from radsweep.tracking.address import tracking_uri
 from radsweep.training.collectives import Workers
 from radsweep.training.trainer import train

@@ -9,7 +9,7 @@ import pytest
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.store.records import CellRecord
-from radsweep.sweep.estimate import Expected, Paces, longest, total
+from radsweep.sweep.forecast.durations import Expected, Paces, longest, total
 
 BASE = Trial.model_validate({"data": {"shards": "x", "pairs": 100}, "train": {"batch_size": 20, "max_epochs": 6}})
 

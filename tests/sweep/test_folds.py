@@ -24,10 +24,13 @@ from radsweep.store.fold_pooling import fold_keys, pool_folds, pooled_queries
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 from radsweep.store.selection import statistics, winner
 from radsweep.store.store import Store
-from radsweep.sweep.identity import cell_key, stage_key
-from radsweep.sweep.plan import cell_trial, plan
-from radsweep.sweep.preflight import check_experiment, possible_trials
-from radsweep.sweep.sources import Preparations, check_sizes, source_for
+from radsweep.sweep.checks.experiment import check_experiment
+from radsweep.sweep.design.cells import cell_trial, plan
+from radsweep.sweep.design.possible_trials import possible_trials
+from radsweep.sweep.identity.cell_key import cell_key, stage_key
+from radsweep.sweep.preparation.dataset import check_sizes
+from radsweep.sweep.preparation.memory import source_for
+from radsweep.sweep.preparation.prepare import Preparations
 
 SELECT = "val/text_to_image/recall_at_10"
 TEST = "test/text_to_image/recall_at_10"

@@ -9,7 +9,7 @@ import pytest
 
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Data, Trial
-from radsweep.sweep import identity
+from radsweep.sweep.identity import cell_key
 
 BASE = Trial(data=Data(shards="here", pairs=10))
 STILL = {"crop": [1, 1], "affine": 0, "brightness": 0, "contrast": 0, "noise": 0}
@@ -17,35 +17,35 @@ STILL = {"crop": [1, 1], "affine": 0, "brightness": 0, "contrast": 0, "noise": 0
 
 def test_every_setting_data_and_device_change_the_key() -> None:
     changes = [{"data.pairs": 11}, {"train.seed": 1}, {"objective.local.weight": 1}, {"train.threads": 2}]
-    keys = [identity.cell_key(trial_with(BASE, change), "data", "cpu") for change in changes]
-    keys += [identity.cell_key(BASE, "data", "cpu"), identity.cell_key(BASE, "other", "cpu")]
-    keys += [identity.cell_key(BASE, "data", "cuda")]
+    keys = [cell_key.cell_key(trial_with(BASE, change), "data", "cpu") for change in changes]
+    keys += [cell_key.cell_key(BASE, "data", "cpu"), cell_key.cell_key(BASE, "other", "cpu")]
+    keys += [cell_key.cell_key(BASE, "data", "cuda")]
     assert len(set(keys)) == len(keys)
 
 
 def test_where_the_data_lie_does_not() -> None:
     moved = trial_with(BASE, {"data.shards": "there"})
-    assert identity.cell_key(moved, "data", "cpu") == identity.cell_key(BASE, "data", "cpu")
+    assert cell_key.cell_key(moved, "data", "cpu") == cell_key.cell_key(BASE, "data", "cpu")
 
 
 def test_settings_of_a_task_count_where_it_is_asked_for(tmp_path: Path) -> None:
     file = tmp_path / "prompts.yaml"
     file.write_text("Edema: {positive: [edema], negative: [no edema]}")
     settings = {"evaluate.zero_shot.prompts": str(file)}
-    assert identity.cell_key(trial_with(BASE, settings), "data", "cpu") == identity.cell_key(BASE, "data", "cpu")
+    assert cell_key.cell_key(trial_with(BASE, settings), "data", "cpu") == cell_key.cell_key(BASE, "data", "cpu")
     asked = {"evaluate.tasks": ["retrieval", "zero_shot"]}
     mine, shipped = trial_with(BASE, settings | asked), trial_with(BASE, asked)
-    assert identity.cell_key(mine, "data", "cpu") != identity.cell_key(shipped, "data", "cpu")
+    assert cell_key.cell_key(mine, "data", "cpu") != cell_key.cell_key(shipped, "data", "cpu")
     copy_of = tmp_path / "copy.yaml"
     copy_of.write_text("# the same\nEdema:\n  positive: [edema]\n  negative: [no edema]\n")
     same = trial_with(BASE, asked | {"evaluate.zero_shot.prompts": str(copy_of)})
-    assert identity.cell_key(same, "data", "cpu") == identity.cell_key(mine, "data", "cpu")
+    assert cell_key.cell_key(same, "data", "cpu") == cell_key.cell_key(mine, "data", "cpu")
 
 
 def test_public_models_beside_a_trial_do_not_change_it(tmp_path: Path) -> None:
     beside = trial_with(BASE, {"evaluate.against": ["some/model"]})
-    assert identity.cell_key(beside, "data", "cpu") == identity.cell_key(BASE, "data", "cpu")
-    assert identity.reference_key(BASE, "data", "cpu") != identity.cell_key(BASE, "data", "cpu")
+    assert cell_key.cell_key(beside, "data", "cpu") == cell_key.cell_key(BASE, "data", "cpu")
+    assert cell_key.reference_key(BASE, "data", "cpu") != cell_key.cell_key(BASE, "data", "cpu")
 
 
 @pytest.mark.parametrize("key", ["model.image.backbone", "model.text.backbone", "model.from"])
@@ -57,9 +57,9 @@ def test_weights_that_were_trained_anew_in_their_place_are_other_weights(tmp_pat
     frozen = trial_with(trial, {"model.image.freeze": True, "augment.image": STILL, "adapt.image.method": "simclr"})
 
     def keys() -> list[str]:
-        stages = identity.stage_keys(frozen, "data", "cpu").values()
-        measured = [identity.reference_key(trial, "data", "cpu")]
-        return [identity.cell_key(trial, "data", "cpu"), *(measured if key == "model.from" else stages)]
+        stages = cell_key.stage_keys(frozen, "data", "cpu").values()
+        measured = [cell_key.reference_key(trial, "data", "cpu")]
+        return [cell_key.cell_key(trial, "data", "cpu"), *(measured if key == "model.from" else stages)]
 
     old = keys()
     (folder / ".cache").write_text("of a hub's client")
@@ -76,9 +76,9 @@ def test_where_weights_lie_does_not_count(tmp_path: Path) -> None:
     file = tmp_path / "resnet18-mine.pth"
     file.write_bytes(b"weights")
     trial = trial_with(BASE, {"model.image.backbone": str(file)})
-    before = identity.cell_key(trial, "data", "cpu")
+    before = cell_key.cell_key(trial, "data", "cpu")
     (tmp_path / "there").mkdir()
     moved = trial_with(BASE, {"model.image.backbone": str(file.rename(tmp_path / "there" / file.name))})
-    assert identity.cell_key(moved, "data", "cpu") == before
+    assert cell_key.cell_key(moved, "data", "cpu") == before
     other = trial_with(BASE, {"model.image.backbone": str(file)})  # not there: its name alone
-    assert identity.cell_key(other, "data", "cpu") != before
+    assert cell_key.cell_key(other, "data", "cpu") != before

@@ -19,8 +19,8 @@ from radsweep.data.loading.decode import prepare_in_process, read_index
 from radsweep.spec.load import parse_experiment
 from radsweep.spec.trial import Trial
 from radsweep.store.store import Store
-from radsweep.sweep.interrupt import SAVE_WITHIN, Interruption
 from radsweep.sweep.run import run_sweep
+from radsweep.sweep.slots.interruption import SAVE_WITHIN, Interruption
 from radsweep.training.collectives import Workers
 from radsweep.training.trainer import train
 

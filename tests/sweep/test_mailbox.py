@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from radsweep.sweep.mailbox import MOST_ATTEMPTS, Mailbox
+from radsweep.sweep.slots.mailbox import MOST_ATTEMPTS, Mailbox
 from radsweep.training import loop
 from radsweep.training.task import GO_ON, PAUSE, STOP
 

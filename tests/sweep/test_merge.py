@@ -10,7 +10,7 @@ from radsweep.errors import InputError
 from radsweep.spec.load import parse_experiment
 from radsweep.store.merge import merge
 from radsweep.store.records import PlannedCell, SweepRecord
-from radsweep.sweep.plan import plan
+from radsweep.sweep.design.cells import plan
 
 SELECT = "val/text_to_image/recall_at_10"
 

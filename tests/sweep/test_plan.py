@@ -6,8 +6,8 @@ import itertools
 from typing import Any
 
 from radsweep.spec.load import parse_experiment
-from radsweep.sweep.plan import cell_trial, plan
-from radsweep.sweep.preflight import possible_trials
+from radsweep.sweep.design.cells import cell_trial, plan
+from radsweep.sweep.design.possible_trials import possible_trials
 
 
 def experiment(**parts: Any) -> Any:

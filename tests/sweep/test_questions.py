@@ -14,7 +14,7 @@ from radsweep.spec.experiment import Experiment
 from radsweep.spec.load import parse_experiment
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep.questions import latest_unfinished, question_key
+from radsweep.sweep.identity.experiment import latest_unfinished, question_key
 
 
 def experiment(**parts: object) -> Experiment:

@@ -14,8 +14,9 @@ from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment, Run
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
-from radsweep.sweep.reach import check_room, places_of, settled
-from radsweep.sweep.sources import decoded_bytes
+from radsweep.sweep.checks.memory import check_room, settled
+from radsweep.sweep.checks.paths import places_of
+from radsweep.sweep.preparation.memory import decoded_bytes
 
 
 def trial(phantom: Path, **values: Any) -> Trial:

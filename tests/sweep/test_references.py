@@ -7,7 +7,7 @@ from pathlib import Path
 from radsweep.spec.evaluate import shown_names
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Data, Trial
-from radsweep.sweep import identity
+from radsweep.sweep.identity import cell_key
 
 
 def test_names_tell_models_apart_and_no_more_of_a_path_than_that() -> None:
@@ -27,7 +27,7 @@ def test_other_weights_in_a_models_folder_are_another_model(public_model: Path, 
     for file in public_model.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     trial = trial_with(Trial(data=Data(shards="here")), {"model.from": str(folder), "model.dim": 24})
-    before = identity.reference_key(trial, "data", "cpu")
-    assert identity.reference_key(trial, "data", "cpu") == before
+    before = cell_key.reference_key(trial, "data", "cpu")
+    assert cell_key.reference_key(trial, "data", "cpu") == before
     (folder / "model.safetensors").write_bytes(b"other")
-    assert identity.reference_key(trial, "data", "cpu") != before
+    assert cell_key.reference_key(trial, "data", "cpu") != before

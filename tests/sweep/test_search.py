@@ -15,8 +15,8 @@ from ray.tune.search import Searcher
 from radsweep.spec.search import Search
 from radsweep.spec.trial import Data, Trial
 from radsweep.store.records import CellRecord, Validation
-from radsweep.sweep.search import StudySearch
-from radsweep.sweep.study import counts, open_study
+from radsweep.sweep.search.optuna_study import counts, open_study
+from radsweep.sweep.search.searcher import StudySearch
 
 SPACE = {
     "objective.local.attention": {"loguniform": [1, 10], "only_if": "objective.local.weight > 0"},

@@ -12,9 +12,9 @@ from radsweep.spec.search import Search
 from radsweep.spec.trial import Data, Trial
 from radsweep.store.records import CellRecord, PlannedCell
 from radsweep.store.store import Store
-from radsweep.sweep.search import CELL
-from radsweep.sweep.searched import SearchedCells
-from radsweep.sweep.study import open_study, put_back
+from radsweep.sweep.search.cells import SearchedCells
+from radsweep.sweep.search.optuna_study import open_study, put_back
+from radsweep.sweep.search.searcher import CELL
 
 
 @pytest.mark.parametrize("select", ["val/text_to_image/recall_at_10", "val/text_to_image/median_rank"])

@@ -12,8 +12,8 @@ import torch
 from ray.exceptions import ActorDiedError
 
 from radsweep.store.records import Validation
-from radsweep.sweep.mailbox import MOST_ATTEMPTS, Mailbox
-from radsweep.sweep.slot import serve_tasks
+from radsweep.sweep.slots.mailbox import MOST_ATTEMPTS, Mailbox
+from radsweep.sweep.slots.worker import serve_tasks
 from radsweep.training.loop import Paused
 from radsweep.training.task import PAUSE, Task
 
@@ -46,7 +46,7 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     data = {"data": [SimpleNamespace(opened=lambda get: None)]}
 
     def run(box: Box, ready_cell: Any) -> None:
-        monkeypatch.setattr("radsweep.sweep.cells.ready_cell", ready_cell)
+        monkeypatch.setattr("radsweep.sweep.slots.worker.ready_cell", ready_cell)
         serve_tasks({"mailbox": box, "store": str(tmp_path), "data": data})
 
     return run

@@ -12,7 +12,7 @@ import pytest
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, TrialScheduler
 
 from radsweep.spec.search import Search
-from radsweep.sweep.stopping import Stopping
+from radsweep.sweep.search.pruning import Stopping
 
 SPACE = {"train.warmup": {"uniform": [0, 0.5]}}
 

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 
 from radsweep.errors import InputError
 from radsweep.spec.search import Search
-from radsweep.sweep.study import INTERRUPTED, counts, open_storage, open_study, points, storage_url
+from radsweep.sweep.search.optuna_study import INTERRUPTED, counts, open_storage, open_study, points, storage_url
 
 SPACE = {
     "objective.local.weight": {"choice": [0.0, 1.0]},

@@ -12,7 +12,7 @@ from radsweep.data.shards.dataset import write_dataset
 from radsweep.data.shards.schema import SPLITS, Image, Split, Study
 from radsweep.errors import InputError
 from radsweep.spec.evaluate import Evaluate
-from radsweep.sweep.tasks import check_tasks
+from radsweep.sweep.checks.data import check_tasks
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

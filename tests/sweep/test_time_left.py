@@ -8,7 +8,7 @@ import pytest
 
 from radsweep.cluster.capacity import Room
 from radsweep.store.records import CellRecord, PlannedCell
-from radsweep.sweep.time_left import TimeLeft
+from radsweep.sweep.progress.time_left import TimeLeft
 
 
 def time_left(slots: int = 1, cells: list[PlannedCell] | None = None, more: int = 0) -> TimeLeft:

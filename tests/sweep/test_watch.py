@@ -14,8 +14,8 @@ from radsweep.cluster.capacity import Room
 from radsweep.console import Console
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep.time_left import TimeLeft
-from radsweep.sweep.watch import Watch
+from radsweep.sweep.progress.time_left import TimeLeft
+from radsweep.sweep.progress.watch import Watch
 
 SELECT = "val/text_to_image/recall_at_10"
 

@@ -11,8 +11,8 @@ import pytest
 from radsweep.errors import InputError
 from radsweep.models import hub
 from radsweep.spec.trial import Model
-from radsweep.sweep import weights
-from radsweep.sweep.weights import check_weights
+from radsweep.sweep.checks import weights
+from radsweep.sweep.checks.weights import check_weights
 
 PRETRAINED = {"weights": "pretrained"}
 

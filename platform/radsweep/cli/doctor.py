@@ -23,7 +23,7 @@ def doctor(
     from rich.console import Console as Terminal
 
     from radsweep.spec.load import load_experiment
-    from radsweep.sweep.doctor import Finding, examine
+    from radsweep.sweep.checks.doctor import Finding, examine
 
     loaded = load_experiment(experiment, changes or [])
     terminal = Terminal(highlight=False, soft_wrap=True)

@@ -24,7 +24,8 @@ from radsweep.models.whole import fitting_settings
 from radsweep.report import wording
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
-from radsweep.sweep.tasks import check_tasks, read_sets
+from radsweep.sweep.checks.data import check_tasks
+from radsweep.sweep.preparation.evaluation_sets import read_sets
 from radsweep.training.checkpoint import STATE
 from radsweep.training.measure import NAMES
 from radsweep.training.measured import Measured

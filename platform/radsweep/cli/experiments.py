@@ -60,7 +60,7 @@ def _run(
     if alone:
         loaded = loaded.model_copy(update={"search": None, "ablation": None})
 
-    from radsweep.sweep.preflight import check_experiment
+    from radsweep.sweep.checks.experiment import check_experiment
 
     check_experiment(loaded, str(experiment))  # before the heavy imports: a wrong experiment is told in a second
 

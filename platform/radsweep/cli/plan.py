@@ -13,7 +13,7 @@ from rich.table import Table
 from radsweep.cli.output import show
 from radsweep.console import Console, duration
 from radsweep.spec.experiment import Experiment
-from radsweep.sweep.dry_run import Outlook, outlook
+from radsweep.sweep.forecast.dry_run import Outlook, outlook
 
 MOST_STAGES = 20  # that are listed
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from radsweep.store.records import SweepRecord
     from radsweep.store.store import Store
-    from radsweep.sweep.status import Progress, State
+    from radsweep.sweep.progress.status import Progress, State
 
 LATEST = 10  # sweeps that are listed
 EVERY = 5.0  # seconds between two looks
@@ -61,7 +61,7 @@ def status(
 
 
 def _found(store: Store, sweep: str | None) -> list[tuple[SweepRecord, Progress, State]]:
-    from radsweep.sweep.status import read_progress, state_of
+    from radsweep.sweep.progress.status import read_progress, state_of
 
     records = [store.read_sweep(sweep)] if sweep else store.sweeps()[-LATEST:]
     found = [(record, read_progress(store, record)) for record in records]

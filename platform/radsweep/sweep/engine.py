@@ -17,15 +17,15 @@ from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep.code import code_fingerprint
-from radsweep.sweep.identity import stage_keys
-from radsweep.sweep.plan import cell_trial
-from radsweep.sweep.search import StudyScheduler, StudySearch
-from radsweep.sweep.searched import SearchedCells
-from radsweep.sweep.slot import Slot
-from radsweep.sweep.sources import Preparations
-from radsweep.sweep.study import open_study
-from radsweep.sweep.watch import Watch
+from radsweep.sweep.design.cells import cell_trial
+from radsweep.sweep.identity.cell_key import stage_keys
+from radsweep.sweep.identity.code import code_fingerprint
+from radsweep.sweep.preparation.prepare import Preparations
+from radsweep.sweep.progress.watch import Watch
+from radsweep.sweep.search.cells import SearchedCells
+from radsweep.sweep.search.optuna_study import open_study
+from radsweep.sweep.search.searcher import StudyScheduler, StudySearch
+from radsweep.sweep.slots.slot import Slot
 from radsweep.training.task import Task
 
 SLOT_RESTARTS = 3  # of a trial whose slot died

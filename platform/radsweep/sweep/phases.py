@@ -13,13 +13,12 @@ from radsweep.spec.search import Search
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.selection import choices, is_complete, winner, without_choice
 from radsweep.store.store import Store
+from radsweep.sweep.design.cells import ablation_cells, cell_trial
+from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.engine import Engine
-from radsweep.sweep.opened import Opened
-from radsweep.sweep.plan import ablation_cells, cell_trial
-from radsweep.sweep.preflight import possible_trials
-from radsweep.sweep.references import measure_references
-from radsweep.sweep.watch import Watch
-from radsweep.sweep.winner import read_test_split
+from radsweep.sweep.final_evaluation import measure_references, read_test_split
+from radsweep.sweep.progress.watch import Watch
+from radsweep.sweep.setup import Opened
 
 AT_A_TIME = 100  # cells of the store that are looked at
 # a search over these may ask for any study of the training split

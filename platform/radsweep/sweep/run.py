@@ -20,17 +20,18 @@ from radsweep.store.locks import Lease
 from radsweep.store.records import SweepRecord, now
 from radsweep.store.selection import Ending, how_it_ended, statistics, winner
 from radsweep.store.store import Store
-from radsweep.sweep.code import code_fingerprint, git_commit
+from radsweep.sweep.checks.experiment import check_experiment
+from radsweep.sweep.design.cells import ablation_cells, plan
 from radsweep.sweep.engine import Engine
-from radsweep.sweep.opened import open_data
+from radsweep.sweep.identity.code import code_fingerprint, git_commit
+from radsweep.sweep.identity.experiment import latest_unfinished, question_key
 from radsweep.sweep.phases import Phases
-from radsweep.sweep.plan import ablation_cells, plan
-from radsweep.sweep.preflight import check_experiment
-from radsweep.sweep.questions import latest_unfinished, question_key
-from radsweep.sweep.sources import Preparations, data_card
-from radsweep.sweep.study import open_storage, storage_url
-from radsweep.sweep.time_left import TimeLeft
-from radsweep.sweep.watch import Watch
+from radsweep.sweep.preparation.dataset import data_card
+from radsweep.sweep.preparation.prepare import Preparations
+from radsweep.sweep.progress.time_left import TimeLeft
+from radsweep.sweep.progress.watch import Watch
+from radsweep.sweep.search.optuna_study import open_storage, storage_url
+from radsweep.sweep.setup import open_data
 from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
 from radsweep.tracking.mirror import LONGEST_END, Mirror
 

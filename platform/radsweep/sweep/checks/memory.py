@@ -1,46 +1,16 @@
-"""Files and folders that an experiment names, and the room that its decoded images take."""
+"""Check that decoded images fit the object store, and decide where trials get them from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from radsweep.cluster import capacity as cluster
-from radsweep.data import storage
 from radsweep.data.loading.decode import ShardIndex
-from radsweep.data.shards.dataset import MANIFEST
 from radsweep.errors import InputError
 from radsweep.spec.experiment import Experiment
 from radsweep.spec.trial import Trial
-from radsweep.sweep.preflight import possible_trials
-from radsweep.sweep.sources import decoded_bytes, source_for
-
-
-def places_of(experiment: Experiment, shards: str | None = None) -> dict[str, tuple[str, str]]:
-    """{path that must be there: key of the experiment file that names it, and as it was named}, over all trials.
-
-    Args:
-        shards: where those of `data.shards` lie.
-    """
-    trials, sets = list(possible_trials(experiment)), experiment.evaluate.sets
-    words_change = any(trial.augment.text.changes_words for trial in trials)
-    named = [(key, name) for trial in trials for key, name in _named(trial, words_change)]
-    named += [("evaluate.against", name) for name in experiment.evaluate.against]
-    data = [*((("data.shards", shards),) if shards else ()), *(("evaluate.sets", folder) for folder in sets)]
-    found = {storage.inside(folder, MANIFEST): (key, folder) for key, folder in data}
-    return found | {name: (key, name) for key, name in reversed(named) if Path(name).is_absolute()}
-
-
-def _named(trial: Trial, words_change: bool) -> Iterator[tuple[str, str]]:
-    model, evaluate = trial.model, trial.evaluate
-    if model.whole is not None:
-        yield "model.from", model.whole
-    yield "model.image.backbone", model.image.backbone
-    yield "model.text.backbone", model.text.backbone
-    if words_change:  # a search may join the words of one of these trials with the operations of another
-        yield "augment.text.words", trial.augment.text.words
-    if "zero_shot" in evaluate.tasks:
-        yield "evaluate.zero_shot.prompts", evaluate.zero_shot.prompts
+from radsweep.sweep.design.possible_trials import possible_trials
+from radsweep.sweep.preparation.memory import decoded_bytes, source_for
 
 
 def settled(experiment: Experiment, shards: ShardIndex, where: str, began: str | None = None) -> Experiment:

@@ -22,13 +22,18 @@ from radsweep.spec.experiment import Experiment
 from radsweep.store.archive import archive_place, open_store
 from radsweep.store.locks import Lock
 from radsweep.store.store import Store, store_folder
-from radsweep.sweep.opened import check_evaluation, check_folds, check_rooms
-from radsweep.sweep.preflight import check_experiment, possible_trials
-from radsweep.sweep.reach import places_of, settled
-from radsweep.sweep.sources import PHANTOM, Preparations, check_shards, decoded_bytes, place_of
-from radsweep.sweep.study import open_storage, storage_url
-from radsweep.sweep.tasks import read_sets
-from radsweep.sweep.weights import check_weights
+from radsweep.sweep.checks.data import check_evaluation, check_folds
+from radsweep.sweep.checks.experiment import check_experiment
+from radsweep.sweep.checks.memory import settled
+from radsweep.sweep.checks.paths import places_of
+from radsweep.sweep.checks.resources import check_rooms
+from radsweep.sweep.checks.weights import check_weights
+from radsweep.sweep.design.possible_trials import possible_trials
+from radsweep.sweep.preparation.dataset import PHANTOM, check_shards, place_of
+from radsweep.sweep.preparation.evaluation_sets import read_sets
+from radsweep.sweep.preparation.memory import decoded_bytes
+from radsweep.sweep.preparation.prepare import Preparations
+from radsweep.sweep.search.optuna_study import open_storage, storage_url
 from radsweep.tracking.address import sanitise_uri, tracking_uri
 from radsweep.tracking.answers import experiments_at
 

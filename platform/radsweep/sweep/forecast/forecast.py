@@ -13,11 +13,11 @@ from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
 from radsweep.store.records import CellRecord
 from radsweep.store.store import RECORD, Store
-from radsweep.sweep.estimate import Estimate, Expected, Paces, in_turn, total
-from radsweep.sweep.sources import training_pairs
+from radsweep.sweep.forecast.durations import Estimate, Expected, Paces, in_turn, total
+from radsweep.sweep.preparation.dataset import training_pairs
 
 if TYPE_CHECKING:
-    from radsweep.sweep.calibrate import Calibration
+    from radsweep.sweep.forecast.calibration import Calibration
 
 MOST_RECORDS = 500  # the latest that are read for an estimate
 Say = Callable[[str], None]
@@ -85,7 +85,7 @@ class Forecast:
 
     def _calibration(self, trial: Trial, available: int, arm: str, shards: ShardIndex) -> Expected | None:
         from radsweep.data.loading.subsets import subset_size
-        from radsweep.sweep.calibrate import MOST_STUDIES, Calibration
+        from radsweep.sweep.forecast.calibration import MOST_STUDIES, Calibration
         from radsweep.training.loop import TrialFailed
 
         pairs = subset_size(available, trial.data.pairs, trial.data.fraction)

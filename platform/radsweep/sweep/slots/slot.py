@@ -6,8 +6,6 @@ some hundredths of a second, and imports, process group, pretrained weights and 
 
 from __future__ import annotations
 
-import itertools
-import random
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,22 +13,16 @@ from typing import Any
 import ray
 import ray.train
 from ray import tune
-from ray.exceptions import RayActorError
 
-from radsweep.data.loading.prepared import PreparedData
-from radsweep.filesystem import no_room
 from radsweep.spec import metrics
-from radsweep.spec.stage import stage_spec
-from radsweep.store.records import CellRecord, Validation, now
+from radsweep.store.records import CellRecord
 from radsweep.store.store import Store
-from radsweep.sweep.interrupt import FLAG
-from radsweep.sweep.mailbox import Mailbox
-from radsweep.training.task import PAUSE, Task
+from radsweep.sweep.slots.interruption import FLAG
+from radsweep.sweep.slots.mailbox import Mailbox
+from radsweep.sweep.slots.protocol import AT_STEP, INTERRUPTED, SCORE, lost_record
+from radsweep.training.task import Task
 
-INTERRUPTED = "interrupted"  # how a trial ended that goes on with `--resume`
-AT_STEP = "at_step"  # optimiser steps before it
 MOST_RESTARTS = 20  # of a slot's worker group
-SCORE = "score"  # of a validation, higher is better: what schedulers and searchers see
 
 
 class Slot(tune.Trainable):
@@ -104,7 +96,10 @@ class Slot(tune.Trainable):
         return result
 
     def _run_group(self) -> None:
-        import ray.train.torch  # PyTorch: slow to import, and whoever imports this module would wait for it
+        # PyTorch: slow to import, and whoever imports this module would wait for it
+        import ray.train.torch
+
+        from radsweep.sweep.slots.worker import serve_tasks
 
         settings = self.settings
         trainer = ray.train.torch.TorchTrainer(
@@ -127,69 +122,3 @@ class Slot(tune.Trainable):
             trainer.fit()
         except Exception as error:
             self.died = f"{type(error).__name__}: {error}"
-
-
-def lost_record(task: Task, reason: str) -> CellRecord:
-    """Of a trial, or a stage, whose workers or slot died too often to leave one."""
-    spec = stage_spec(task.trial, task.stage) if task.stage else task.trial
-    return CellRecord(key=task.key, trial=spec, status="failed", error=reason, stages=task.stages, ended=now())
-
-
-def serve_tasks(config: dict[str, Any]) -> None:
-    """The loop of every worker of a group: take a task, run it, leave its record, until there are no more."""
-    import ray.train.torch
-
-    from radsweep.sweep.cells import ready_cell
-    from radsweep.sweep.stages import ready_stage
-    from radsweep.training.collectives import Workers
-    from radsweep.training.device import in_one_line
-    from radsweep.training.loop import Paused
-
-    mailbox, store = config["mailbox"], Store(Path(config["store"]))
-    context = ray.train.get_context()
-    workers = Workers(context.get_world_rank(), context.get_world_size())
-    device = ray.train.torch.get_device()
-    group = f"{workers.first(random.SystemRandom().getrandbits(30))}"
-    opened: dict[str, PreparedData] = {}
-    number = -1
-    for place in itertools.count():
-        asked = mailbox.next.remote(number, group) if workers.rank == 0 else mailbox.same.remote(place, group)
-        number, task = ray.get(asked)
-        if task is None:
-            return
-        if task.data not in opened:
-            opened[task.data] = ray.get(config["data"][task.data][0]).opened(ray.get)
-
-        def report(validation: Validation, number: int = number) -> int:
-            return _order(mailbox.validated, number, validation.model_dump())
-
-        def goes_on(number: int = number) -> int:
-            return _order(mailbox.goes_on, number)
-
-        data = opened[task.data]
-        try:
-            if task.stage:
-                record = ready_stage(task.stage, task, store, data, workers, device, report, goes_on)
-            else:
-                record = ready_cell(task, store, data, workers, device, report, goes_on)
-            said = mailbox.finished.remote(number, record.model_dump_json()) if workers.rank == 0 else None
-        except Paused:
-            said = mailbox.paused.remote(number) if workers.rank == 0 else None
-        except Exception as error:
-            if not (isinstance(error, OSError) and no_room(error)):
-                ray.get(mailbox.broke.remote(number, in_one_line(error)))
-                raise
-            said = mailbox.full.remote(number, f"no room left for {error.filename} ({error.strerror})")
-            if workers.world > 1:  # the others wait for this one's share of a sum: the group has to end
-                ray.get(said)
-                raise
-        if said is not None:
-            ray.get(said)
-
-
-def _order(method: Any, *values: Any) -> int:
-    """What the slot says. Where it died, its trial saves what it has: another slot goes on from there."""
-    try:
-        return int(ray.get(method.remote(*values)))
-    except RayActorError:
-        return PAUSE

@@ -9,18 +9,16 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from radsweep.errors import InputError
 from radsweep.spec import metrics
 from radsweep.spec.load import trial_with
-from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
 from radsweep.store.records import CellRecord, PlannedCell, Validation, now
 from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
-from radsweep.sweep.plan import KeyOf, cell_trial, planned
-from radsweep.sweep.search import CELL
-from radsweep.sweep.study import counts
-from radsweep.sweep.watch import Watch
+from radsweep.sweep.design.cells import KeyOf, cell_trial, planned
+from radsweep.sweep.progress.watch import Watch
+from radsweep.sweep.search.optuna_study import counts
+from radsweep.sweep.search.searcher import CELL
 
 
 class SearchedCells:
@@ -113,22 +111,3 @@ class SearchedCells:
 
 def _places(values: dict[str, Any], pairs: int | None) -> dict[str, Any]:
     return values if pairs is None else values | {"data.pairs": pairs}
-
-
-def check_search(search: Search, pairs: int, gpus: float, where: str) -> None:
-    """Refuse what only the data and the cluster can tell.
-
-    Args:
-        pairs: training studies of the base trial.
-        gpus: that a slot holds.
-
-    Raises:
-        InputError: names the file and the key.
-    """
-    if search.gpu_hours is not None and not gpus:
-        raise InputError(f"{where}: search.gpu_hours: trials have no GPU here; set search.slot_hours instead")
-    if search.fidelity == "pairs" and len(search.sizes(pairs)) == 1:
-        raise InputError(
-            f"{where}: search.fidelity: no smaller size below {pairs:,} pairs has {search.smallest:,} or more "
-            "and enough trials; lower search.smallest or search.reduction, or set more trials than search.reduction"
-        )

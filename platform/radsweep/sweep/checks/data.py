@@ -1,42 +1,49 @@
-"""Whether a data set can serve what `evaluate` asks: found out before anything trains."""
+"""Check that data sets can serve the folds and tasks that an experiment asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from radsweep.data.loading.decode import LABELLED, ShardIndex, read_labelled
+from radsweep.data.loading.decode import ShardIndex
 from radsweep.data.loading.index import SplitIndex
-from radsweep.data.shards.dataset import read_manifest
-from radsweep.data.shards.schema import SPLITS, Split
+from radsweep.data.shards.schema import Split
 from radsweep.errors import InputError
+from radsweep.evaluation.class_retrieval import draw_class_pool
 from radsweep.evaluation.prompts import load_prompts
 from radsweep.evaluation.queries import file_name
 from radsweep.spec.evaluate import Evaluate
+from radsweep.spec.experiment import Experiment
+from radsweep.spec.load import trial_with
+from radsweep.sweep.design.cells import folds_of
+from radsweep.sweep.design.possible_trials import possible_trials
+from radsweep.sweep.preparation.dataset import check_sizes
+from radsweep.sweep.preparation.evaluation_sets import read_sets
+from radsweep.sweep.preparation.prepare import Preparations
 
 BY_LABELS = ("zero_shot", "linear_probe", "class_retrieval")
 
 
-def read_sets(evaluate: Evaluate) -> list[ShardIndex]:
-    """Index of each of `evaluate.sets`, of the splits that its tasks read.
+def check_folds(experiment: Experiment, preparations: Preparations, where: str) -> None:
+    """Refuse more pairs than a fold's training split has, which the manifest could not tell.
 
     Raises:
-        InputError: as `read_labelled`.
+        InputError: names the file and the key.
     """
-    return [read_labelled(folder, _splits_read(evaluate)) for folder in evaluate.sets]
+    if experiment.data.folds:
+        trials = possible_trials(experiment)
+        check_sizes(trials, where, lambda trial: len(preparations.shards_of(trial).splits["train"]))
 
 
-def images_of_sets(evaluate: Evaluate) -> int:
-    """Of all that `read_sets` reads, from the manifests alone.
+def check_evaluation(experiment: Experiment, preparations: Preparations, where: str) -> None:
+    """Refuse tasks that the data, any fold of them or a further set cannot serve; `data.source` is decided.
 
     Raises:
-        InputError: no such data set.
+        InputError: as `check_tasks`.
     """
-    images = [read_manifest(folder).images for folder in evaluate.sets]
-    return sum(each[kind][split] for each in images for kind in LABELLED for split in _splits_read(evaluate))
-
-
-def _splits_read(evaluate: Evaluate) -> tuple[Split, ...]:
-    return SPLITS if "linear_probe" in evaluate.tasks else ("test",)
+    base = experiment.trial()
+    streamed = base.data.source == "streamed"
+    for values in folds_of(base):
+        check_tasks(base.evaluate, preparations.shards_of(trial_with(base, values)), "test", streamed, where)
 
 
 def check_tasks(evaluate: Evaluate, shards: ShardIndex, split: Split, streamed: bool, where: str) -> None:
@@ -85,8 +92,6 @@ def _check(evaluate: Evaluate, data: ShardIndex, split: Split, asked: Sequence[s
         if fits and not _has_both(data.splits["validation"]):
             raise InputError(f"no label of the validation split of {name} has both positive and negative studies")
         if "class_retrieval" in asked:
-            from radsweep.evaluation.class_retrieval import draw_class_pool  # PyTorch: seconds that others do not owe
-
             index, settings = data.splits[split], evaluate.class_retrieval
             draw_class_pool(
                 index.study_ids,

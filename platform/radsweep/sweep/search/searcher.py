@@ -24,11 +24,20 @@ from radsweep.spec.search import Search
 from radsweep.spec.trial import Trial
 from radsweep.store.pareto import cost_of
 from radsweep.store.records import CellRecord
-from radsweep.sweep.brackets import Brackets
-from radsweep.sweep.budget import Budget
-from radsweep.sweep.slot import AT_STEP, INTERRUPTED, SCORE
-from radsweep.sweep.stopping import Stopping
-from radsweep.sweep.study import BRACKET, CONTINUES, ENTRANT, counts, points, put_back, sampler, suggest_values
+from radsweep.sweep.search.budget import Budget
+from radsweep.sweep.search.optuna_study import (
+    BRACKET,
+    CONTINUES,
+    ENTRANT,
+    counts,
+    points,
+    put_back,
+    sampler,
+    suggest_values,
+)
+from radsweep.sweep.search.pruning import Stopping
+from radsweep.sweep.search.successive_halving import Brackets
+from radsweep.sweep.slots.protocol import AT_STEP, INTERRUPTED, SCORE
 
 CELL, SPENT = "cell", "spent"  # user attributes: of a trial its cell's key, of the study what was spent
 FIRST = "first"  # stands for Tune's id of a trial that was asked for before Tune started

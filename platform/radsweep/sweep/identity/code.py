@@ -16,7 +16,7 @@ import radsweep
 from radsweep.cluster.versions import ADAPTERS, BANK, LIBRARIES, versions
 from radsweep.spec.stage import FrozenImage, FrozenText, ImageStage, Stage, stages_of
 from radsweep.spec.trial import Data, Trial
-from radsweep.sweep.definitions import Graph
+from radsweep.sweep.identity.definitions import Graph
 
 PACKAGE = Path(radsweep.__file__).parent
 PREPARATION = ("prepare_data", "read_index", "read_labelled", "train_tokenizer")
@@ -124,7 +124,7 @@ def git_commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
     try:
-        if git("ls-files", "__init__.py") == "":
+        if git("ls-files", "sweep/__init__.py") == "":
             return ""
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", ".") else "")
     except (OSError, subprocess.SubprocessError):

@@ -15,7 +15,7 @@ from radsweep.data.shards.schema import Split
 from radsweep.spec.stage import StageName
 from radsweep.store.records import CellRecord, Validation
 from radsweep.store.store import Store
-from radsweep.sweep.turns import Turn, turn
+from radsweep.sweep.slots.single_flight import Turn, turn
 from radsweep.training.adaptation import load_adapted
 from radsweep.training.cell import run_stage
 from radsweep.training.collectives import Workers

@@ -13,8 +13,8 @@ from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
-from radsweep.sweep.estimate import Expected, longest
-from radsweep.sweep.sources import has_tokenizer
+from radsweep.sweep.forecast.durations import Expected, longest
+from radsweep.sweep.preparation.prepare import has_tokenizer
 from radsweep.training import loop
 from radsweep.training.collectives import Workers
 from radsweep.training.trainer import TrialCourse

@@ -1,10 +1,11 @@
-"""Public models measured on the sweep's test split: what its arms are read against."""
+"""The test split of a search's winner, and public models measured on the same split."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 import ray
 import torch
@@ -23,12 +24,12 @@ from radsweep.spec.load import trial_with
 from radsweep.spec.trial import Trial
 from radsweep.store.records import CellRecord, PlannedCell, now
 from radsweep.store.store import Store
-from radsweep.sweep.code import code_fingerprint
-from radsweep.sweep.identity import reference_key
-from radsweep.sweep.plan import folds_of
-from radsweep.sweep.sources import prepared_sets, unread
+from radsweep.sweep.design.cells import folds_of
+from radsweep.sweep.identity.cell_key import reference_key
+from radsweep.sweep.identity.code import code_fingerprint
+from radsweep.sweep.preparation.prepare import prepared_sets, unread
 from radsweep.training.measured import Measured
-from radsweep.training.read_split import measured_of, untrained_model
+from radsweep.training.read_split import load_checkpoint, measured_of, untrained_model
 
 FIRST = -1_000_000  # number of the first reference: stages count down from -1
 
@@ -101,3 +102,36 @@ def _measure(trial: dict[str, object], data: list[ray.ObjectRef], device: str) -
     prepared: PreparedData = ray.get(data[0]).opened(ray.get)
     settings = Trial.model_validate(trial)
     return measured_of(untrained_model(settings, prepared.tokenizer), settings, prepared, "test", torch.device(device))
+
+
+def read_test_split(
+    store: Store, cell: PlannedCell, data: list[ray.ObjectRef], room: Room, rerun: Callable[[], None]
+) -> CellRecord | None:
+    """The winner's record with its test metrics, written to the store.
+
+    Args:
+        data: [reference to the prepared data].
+        rerun: runs the cell again, reading the test split, where its checkpoint was let go by an earlier sweep.
+    """
+    record = store.read_cell(cell.key)
+    if record is None or record.final:
+        return record
+    folder = store.cell_folder(cell.key) / "checkpoint"
+    if not folder.is_dir():
+        rerun()
+        return store.read_cell(cell.key)
+    task = _evaluate.options(num_cpus=room.cpus, num_gpus=room.gpus)
+    measured: Measured = ray.get(task.remote(str(folder), data, room.device))
+    for name, results in measured.queries.items():
+        write_queries(store.cell_folder(cell.key) / name, results)
+    also = {"chance": record.chance | measured.chance, "pool": record.pool | measured.pool}
+    record = record.model_copy(update={"final": measured.metrics, **also, "notes": (*record.notes, *measured.notes)})
+    store.write_cell(record)
+    return record
+
+
+@ray.remote
+def _evaluate(folder: str, data: list[ray.ObjectRef], device: str) -> Measured:
+    prepared: PreparedData = ray.get(data[0]).opened(ray.get)
+    model, trial, _ = load_checkpoint(Path(folder))
+    return measured_of(model, trial, prepared, "test", torch.device(device))

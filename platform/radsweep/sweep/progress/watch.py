@@ -15,10 +15,10 @@ from radsweep.spec.stage import stage_spec
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 from radsweep.store.selection import without_test
 from radsweep.store.store import Store
-from radsweep.sweep.interrupt import Interruption
-from radsweep.sweep.slot import INTERRUPTED, lost_record
-from radsweep.sweep.status import Board, in_words
-from radsweep.sweep.time_left import TimeLeft
+from radsweep.sweep.progress.status import Board, in_words
+from radsweep.sweep.progress.time_left import TimeLeft
+from radsweep.sweep.slots.interruption import Interruption
+from radsweep.sweep.slots.protocol import INTERRUPTED, lost_record
 from radsweep.tracking.mirror import Mirror
 from radsweep.training.task import Task
 

@@ -14,7 +14,7 @@ from radsweep.evaluation.prompts import load_prompts
 from radsweep.spec.evaluate import Evaluate
 from radsweep.spec.stage import Stage, stages_of
 from radsweep.spec.trial import Trial
-from radsweep.sweep.code import stage_code, trial_code
+from radsweep.sweep.identity.code import stage_code, trial_code
 
 NAMES_OF_WEIGHTS = ("backbone", "from", "whole")  # in a trial's canonical form, and in a stage's
 

@@ -22,14 +22,14 @@ from radsweep.store.archive import open_store
 from radsweep.store.records import Place, PlannedCell
 from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
-from radsweep.sweep.estimate import Estimate, Expected
-from radsweep.sweep.forecast import Forecast, OfArm, Say, budget, latest
-from radsweep.sweep.identity import cell_key, stage_keys
-from radsweep.sweep.plan import ablation_cells, cell_trial, folds_of, plan
-from radsweep.sweep.preflight import check_experiment
-from radsweep.sweep.sources import place_of, source_for
-from radsweep.sweep.stage_times import StageTimes
-from radsweep.sweep.tasks import check_tasks
+from radsweep.sweep.checks.data import check_tasks
+from radsweep.sweep.checks.experiment import check_experiment
+from radsweep.sweep.design.cells import ablation_cells, cell_trial, folds_of, plan
+from radsweep.sweep.forecast.durations import Estimate, Expected, StageTimes
+from radsweep.sweep.forecast.forecast import Forecast, OfArm, Say, budget, latest
+from radsweep.sweep.identity.cell_key import cell_key, stage_keys
+from radsweep.sweep.preparation.dataset import place_of
+from radsweep.sweep.preparation.memory import source_for
 
 OBJECT_STORE = 0.3  # of memory: what Ray takes by itself
 

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from radsweep.sweep.syntax import Module, Renamed, Stripped, attributes, global_names, imports
+from radsweep.sweep.identity.syntax import Module, Renamed, Stripped, attributes, global_names, imports
 
 TOP = "radsweep"
 COMMANDS = "radsweep.cli"  # nothing imports commands, and they are called after what they start
@@ -180,7 +180,7 @@ class Graph:
         """The module `radsweep.training.loop`, or None where there is none of this name."""
         if name not in self._modules:
             inner = Path(*name.split(".")[1:])
-            files = (self.package / inner.with_suffix(".py"), self.package / inner / "__init__.py")
+            files = (self.package / inner.with_suffix(".py"), self.package / inner / "sweep/__init__.py")
             file = next((file for file in files if inner.name and file.is_file()), None)
             self._modules[name] = Module(file.read_text(encoding="utf-8")) if file else None
         return self._modules[name]

@@ -1,0 +1,45 @@
+"""Check that the cluster has room for the trials and the search that an experiment asks for."""
+
+from __future__ import annotations
+
+from radsweep.cluster import capacity
+from radsweep.data.loading.decode import ShardIndex
+from radsweep.data.loading.subsets import subset_size
+from radsweep.errors import InputError
+from radsweep.spec.experiment import Experiment
+from radsweep.spec.search import Search
+
+
+def check_rooms(
+    experiment: Experiment, shards: ShardIndex, where: str
+) -> tuple[capacity.Room, dict[str, capacity.Room]]:
+    """As `capacity.rooms`, and whether a search fits in what is there; `data.source` is decided.
+
+    Raises:
+        InputError: what can never be had.
+    """
+    room, rooms = capacity.rooms(experiment)
+    if experiment.search is not None:
+        data = experiment.data
+        pairs = subset_size(len(shards.splits["train"]), data.pairs, data.fraction)
+        check_search(experiment.search, pairs, room.gpus, where)
+    return room, rooms
+
+
+def check_search(search: Search, pairs: int, gpus: float, where: str) -> None:
+    """Refuse what only the data and the cluster can tell.
+
+    Args:
+        pairs: training studies of the base trial.
+        gpus: that a slot holds.
+
+    Raises:
+        InputError: names the file and the key.
+    """
+    if search.gpu_hours is not None and not gpus:
+        raise InputError(f"{where}: search.gpu_hours: trials have no GPU here; set search.slot_hours instead")
+    if search.fidelity == "pairs" and len(search.sizes(pairs)) == 1:
+        raise InputError(
+            f"{where}: search.fidelity: no smaller size below {pairs:,} pairs has {search.smallest:,} or more "
+            "and enough trials; lower search.smallest or search.reduction, or set more trials than search.reduction"
+        )

@@ -1,0 +1,106 @@
+"""The data set of a sweep: found or made, and checked against its hashes and the sizes asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from radsweep.console import Console
+from radsweep.data import storage
+from radsweep.data.loading.decode import ShardIndex
+from radsweep.data.loading.subsets import subset_size
+from radsweep.data.phantom import HELD_OUT, UNPAIRED, VERSION, from_name, write_phantom
+from radsweep.data.shards.dataset import read_manifest, verify_shards
+from radsweep.data.shards.schema import Manifest
+from radsweep.errors import InputError
+from radsweep.spec.stage import Fold, fold_of_trial
+from radsweep.spec.trial import Trial
+from radsweep.store.store import Store
+
+PHANTOM = "phantom:"
+HASHED = 2**30  # bytes of a data set that are checked against its hashes before a sweep
+
+
+def dataset_folder(shards: str, store: Store, console: Console) -> str:
+    """Where the shards lie; `phantom:NAME` is made in the store where it is not there yet.
+
+    Raises:
+        InputError: an unknown phantom.
+    """
+    folder = place_of(shards, store)
+    if shards.startswith(PHANTOM) and not Path(folder).exists():
+        settings = from_name(shards.removeprefix(PHANTOM))
+        total = settings.pairs + HELD_OUT + UNPAIRED
+        Path(folder).parent.mkdir(parents=True, exist_ok=True)
+        with console.counting(f"Making the phantom data set {shards}, in studies", total) as progress:
+            write_phantom(Path(folder), difficulty=settings.difficulty, pairs=settings.pairs, progress=progress)
+    return folder
+
+
+def check_shards(shards: ShardIndex) -> None:
+    """Hash a data set's shards where that takes seconds; of larger ones the manifest's sizes were checked.
+
+    Raises:
+        InputError: names the damaged shard.
+    """
+    if sum(shard.bytes for shard in shards.manifest.shards) <= HASHED:
+        verify_shards(shards.folder, shards.manifest)
+
+
+def place_of(shards: str, store: Store) -> str:
+    """Where the shards lie, or would lie once they are made.
+
+    Raises:
+        InputError: an unknown phantom, or credentials in an address.
+    """
+    if not shards.startswith(PHANTOM):
+        return storage.absolute(shards)
+    settings = from_name(shards.removeprefix(PHANTOM))
+    return str(store.root / "data" / f"phantom-{settings.difficulty}-{settings.pairs}-v{VERSION}")
+
+
+def training_pairs(shards: str, folds: int | None = None) -> int:
+    """Number of training studies, from the manifest or a phantom's name: cheap, and nothing is made.
+
+    With folds: the mean over folds, which is not less than what the smallest training split has.
+
+    Raises:
+        InputError: no data set there, or an unknown phantom.
+    """
+    if shards.startswith(PHANTOM):
+        pairs = from_name(shards.removeprefix(PHANTOM)).pairs
+        whole = pairs + HELD_OUT
+    else:
+        by_split = read_manifest(storage.absolute(shards)).studies["pairs"]
+        pairs, whole = by_split["train"], sum(by_split.values())
+    return pairs if folds is None else whole * (folds - 2) // folds
+
+
+def check_sizes(trials: Iterable[Trial], where: str, count: Callable[[Trial], int] | None = None) -> None:
+    """Refuse more pairs than there are, before anything starts.
+
+    Args:
+        count: gives the number of training studies; else it is that of `training_pairs`.
+
+    Raises:
+        InputError: names the file and the key.
+    """
+    count = count or (lambda trial: training_pairs(trial.data.shards, trial.data.folds))
+    available: dict[tuple[str, Fold | None], int] = {}
+    for trial in trials:
+        place = trial.data.shards, fold_of_trial(trial)
+        try:
+            if place not in available:
+                available[place] = count(trial)
+            subset_size(available[place], trial.data.pairs, trial.data.fraction)
+        except InputError as error:
+            raise InputError(f"{where}: data.shards: {error}") from None
+        except ValueError as error:
+            folds = f" to train on in {trial.data.folds} folds" if trial.data.folds else ""
+            raise InputError(f"{where}: data.pairs: {error}{folds}") from None
+
+
+def data_card(manifest: Manifest) -> dict[str, Any]:
+    """The manifest without its list of shards."""
+    return manifest.model_dump(mode="json", exclude={"shards"})

@@ -1,0 +1,31 @@
+"""Further data sets that an evaluation reads."""
+
+from __future__ import annotations
+
+from radsweep.data.loading.decode import LABELLED, ShardIndex, read_labelled
+from radsweep.data.shards.dataset import read_manifest
+from radsweep.data.shards.schema import SPLITS, Split
+from radsweep.spec.evaluate import Evaluate
+
+
+def read_sets(evaluate: Evaluate) -> list[ShardIndex]:
+    """Index of each of `evaluate.sets`, of the splits that its tasks read.
+
+    Raises:
+        InputError: as `read_labelled`.
+    """
+    return [read_labelled(folder, _splits_read(evaluate)) for folder in evaluate.sets]
+
+
+def images_of_sets(evaluate: Evaluate) -> int:
+    """Of all that `read_sets` reads, from the manifests alone.
+
+    Raises:
+        InputError: no such data set.
+    """
+    images = [read_manifest(folder).images for folder in evaluate.sets]
+    return sum(each[kind][split] for each in images for kind in LABELLED for split in _splits_read(evaluate))
+
+
+def _splits_read(evaluate: Evaluate) -> tuple[Split, ...]:
+    return SPLITS if "linear_probe" in evaluate.tasks else ("test",)

@@ -1,0 +1,1 @@
+"""Progress of a running sweep, and the time that is left."""

@@ -1,0 +1,1 @@
+"""Searches: suggestions, pruning, successive halving and budgets."""

@@ -1,0 +1,1 @@
+"""Warm trial slots: groups of workers that run one trial after another."""

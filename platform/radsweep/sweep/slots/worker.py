@@ -1,0 +1,116 @@
+"""The loop of every worker of a slot: take a task, find, wait for or run it, and leave its record."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import torch
+from ray.exceptions import RayActorError
+
+from radsweep.data.loading.prepared import PreparedData
+from radsweep.filesystem import no_room
+from radsweep.store.records import CellRecord, Validation
+from radsweep.store.selection import is_complete
+from radsweep.store.store import Store
+from radsweep.sweep.slots.single_flight import Turn, turn
+from radsweep.sweep.slots.stages import ready_stage, ready_stages
+from radsweep.training.cell import run_cell
+from radsweep.training.collectives import Workers
+from radsweep.training.device import in_one_line
+from radsweep.training.loop import Paused
+from radsweep.training.task import PAUSE, Task
+
+
+def serve_tasks(config: dict[str, Any]) -> None:
+    """The loop of every worker of a group: take a task, run it, leave its record, until there are no more."""
+    import ray.train.torch
+
+    mailbox, store = config["mailbox"], Store(Path(config["store"]))
+    context = ray.train.get_context()
+    workers = Workers(context.get_world_rank(), context.get_world_size())
+    device = ray.train.torch.get_device()
+    group = f"{workers.first(random.SystemRandom().getrandbits(30))}"
+    opened: dict[str, PreparedData] = {}
+    number = -1
+    for place in itertools.count():
+        asked = mailbox.next.remote(number, group) if workers.rank == 0 else mailbox.same.remote(place, group)
+        number, task = ray.get(asked)
+        if task is None:
+            return
+        if task.data not in opened:
+            opened[task.data] = ray.get(config["data"][task.data][0]).opened(ray.get)
+
+        def report(validation: Validation, number: int = number) -> int:
+            return _order(mailbox.validated, number, validation.model_dump())
+
+        def goes_on(number: int = number) -> int:
+            return _order(mailbox.goes_on, number)
+
+        data = opened[task.data]
+        try:
+            if task.stage:
+                record = ready_stage(task.stage, task, store, data, workers, device, report, goes_on)
+            else:
+                record = ready_cell(task, store, data, workers, device, report, goes_on)
+            said = mailbox.finished.remote(number, record.model_dump_json()) if workers.rank == 0 else None
+        except Paused:
+            said = mailbox.paused.remote(number) if workers.rank == 0 else None
+        except Exception as error:
+            if not (isinstance(error, OSError) and no_room(error)):
+                ray.get(mailbox.broke.remote(number, in_one_line(error)))
+                raise
+            said = mailbox.full.remote(number, f"no room left for {error.filename} ({error.strerror})")
+            if workers.world > 1:  # the others wait for this one's share of a sum: the group has to end
+                ray.get(said)
+                raise
+        if said is not None:
+            ray.get(said)
+
+
+def _order(method: Any, *values: Any) -> int:
+    """What the slot says. Where it died, its trial saves what it has: another slot goes on from there."""
+    try:
+        return int(ray.get(method.remote(*values)))
+    except RayActorError:
+        return PAUSE
+
+
+def ready_cell(
+    task: Task,
+    store: Store,
+    data: PreparedData,
+    workers: Workers,
+    device: torch.device,
+    report: Callable[[Validation], int],
+    goes_on: Callable[[], int],
+) -> CellRecord:
+    """The record of a task's cell, written. No two groups are at one cell, of this sweep or of another.
+
+    Worker 0 asks `goes_on` while another group is at the cell, and between its steps.
+
+    Raises:
+        Paused: told to.
+        OSError: no room on the disk.
+    """
+
+    def there() -> bool:
+        record = store.read_cell(task.key)
+        return record is not None and is_complete(record, task.read_test)
+
+    with turn(store.cell_folder(task.key), workers, goes_on, there) as state:
+        if state == Turn.STOP:
+            return CellRecord(key=task.key, trial=task.trial, status="stopped")
+        if state == Turn.THERE:  # worker 0 has read it; what the others make of it nobody asks
+            return store.read_cell(task.key) or CellRecord(key=task.key, trial=task.trial, status="finished")
+        ready = partial(ready_stages, task, store, data, workers, device, goes_on)
+        record = run_cell(task, data, workers, device, report, ready, goes_on)
+        if workers.rank == 0:
+            store.write_cell(record)
+        return record
