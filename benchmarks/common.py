@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import radsweep.sweep  # noqa: F401 - its settings have to stand before Ray is imported
+from radsweep.config.experiment import Experiment
+from radsweep.config.load import trial_with
+from radsweep.config.trial import Trial
 from radsweep.data.phantom import write_phantom
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Trial
 
 LEARNING_RATES = {"loguniform": [1e-4, 2e-3]}
 Figures = dict[str, Any]

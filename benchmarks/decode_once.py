@@ -55,9 +55,9 @@ def read_epoch(spec: dict[str, Any], data: Any) -> float:
     import ray
 
     from radsweep.augment.text import text_batch
+    from radsweep.config.trial import Trial
     from radsweep.data.loading.epochs import epoch_batches, image_of_view
     from radsweep.data.text.tokenizer import load_tokenizer
-    from radsweep.spec.trial import Trial
 
     trial = Trial.model_validate(spec)
     began = time.perf_counter()

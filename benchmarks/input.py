@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 import torch
 from common import Figures, phantom, run, short_trial, tell
 
+from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import Decoder, ShardIndex, decode_image, read_index
 from radsweep.data.loading.epochs import epoch_batches
 from radsweep.data.loading.prepared import first_images
-from radsweep.spec.trial import Trial
 
 
 class ShardImages(torch.utils.data.Dataset[np.ndarray]):

@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from radsweep.config.objective import Local
 from radsweep.objectives.local import local_scores
 from radsweep.objectives.views import Words
-from radsweep.spec.trial import Local
 
 SETTINGS = Local(weight=1)
 Score = Callable[[Tensor, Tensor], Tensor]

@@ -21,10 +21,10 @@ import numpy as np
 from common import Figures, phantom, run, tell
 
 from radsweep.cluster.versions import versions
+from radsweep.config.experiment import Experiment
+from radsweep.config.load import parse_experiment
 from radsweep.data.shards.dataset import read_manifest
 from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.load import parse_experiment
 from radsweep.store.records import CellRecord, PlannedCell, Validation
 from radsweep.store.store import RECORD, Store
 from radsweep.sweep.design.cells import cell_trial, plan

@@ -22,9 +22,9 @@ import numpy as np
 import optuna
 from common import Figures, run, tell
 
-from radsweep.spec.load import trial_with
-from radsweep.spec.search import Search
-from radsweep.spec.trial import Trial
+from radsweep.config.load import trial_with
+from radsweep.config.search import Search
+from radsweep.config.trial import Trial
 from radsweep.store.records import CellRecord, Validation
 from radsweep.sweep.search.optuna_study import open_study
 from radsweep.sweep.search.searcher import StudySearch

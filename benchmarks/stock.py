@@ -16,8 +16,8 @@ from common import Figures
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Trial
+from radsweep.config.load import trial_with
+from radsweep.config.trial import Trial
 from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
 from radsweep.training.loop import start, train_epoch, validate

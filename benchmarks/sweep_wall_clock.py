@@ -19,7 +19,7 @@ from pathlib import Path
 
 from common import LEARNING_RATES, Figures, phantom, quiet_output, random_search, run, short_trial, tell
 
-from radsweep.spec.experiment import Experiment
+from radsweep.config.experiment import Experiment
 
 EPOCHS, PAIRS = 2, 512  # 16 steps and two validations: 3 to 6 s a trial
 
@@ -106,9 +106,9 @@ def plain_torch(experiment: Experiment, folder: Path) -> list[Figures]:
     import optuna
     import torch
 
+    from radsweep.config.load import trial_with
     from radsweep.data.loading.decode import prepare_in_process, read_index
     from radsweep.data.text.tokenizer import train_tokenizer
-    from radsweep.spec.load import trial_with
     from radsweep.training.collectives import Workers
     from radsweep.training.trainer import train
 

@@ -15,7 +15,7 @@ ORDER = (
     "errors",
     "filesystem",
     "console",
-    "spec",
+    "config",
     "data",
     "augment",
     "models",
@@ -52,7 +52,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "render",
     ),
 }
-PLAIN = ("spec", "augment", "models", "objectives", "evaluation")  # to be read and tested without a cluster
+PLAIN = ("config", "augment", "models", "objectives", "evaluation")  # to be read and tested without a cluster
 HEAVY = {"torch", "torchvision", "ray", "mlflow", "transformers"}
 
 
@@ -139,7 +139,7 @@ def test_mlflow_stays_in_tracking() -> None:
 
 
 def test_the_experiment_is_checked_without_a_heavy_import() -> None:
-    assert not {name.split(".")[0] for tree in parsed("spec").values() for name in imports(tree)} & HEAVY
+    assert not {name.split(".")[0] for tree in parsed("config").values() for name in imports(tree)} & HEAVY
 
 
 @pytest.mark.parametrize("module", ["__init__", "app", "arguments", "settings", "data", "experiments", "results"])

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from radsweep.config.load import parse_experiment
 from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
 from radsweep.data.packing.pack import describe
 from radsweep.report.render.write import write_report
-from radsweep.spec.load import parse_experiment
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.from_mlflow import fetch_sweep

@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.explain import expectation
-from radsweep.spec.keys import field_model
+from radsweep.config.experiment import Experiment
+from radsweep.config.explain import expectation
+from radsweep.config.keys import field_model
 
 INTRODUCTION = """\
 # Every field of the experiment file

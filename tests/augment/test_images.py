@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional as v2
 
 from radsweep.augment.images import _geometry_B23, _grid_BHW2, augment_images, plain_images
 from radsweep.augment.random import sample_keys, uniform
-from radsweep.spec.trial import ImageAugmentation
+from radsweep.config.augmentation import ImageAugmentation
 
 NOTHING: dict[str, Any] = {
     "crop": (1.0, 1.0), "affine": 0, "brightness": 0, "contrast": 0, "blur": 0, "noise": 0, "flip": 0,

@@ -15,8 +15,8 @@ from plain_words import PlainWords, Words
 
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import TextAugmenter, augment_texts
+from radsweep.config.augmentation import TextAugmentation
 from radsweep.data.text.tokenizer import ReportTokenizer, TokenisedReports, load_tokenizer, train_tokenizer
-from radsweep.spec.trial import TextAugmentation
 
 OPENI = Path(__file__).resolve().parents[3] / "shared/data/openi/indiana_reports.csv"
 

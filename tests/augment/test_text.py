@@ -11,9 +11,9 @@ import torch
 
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import TextAugmenter, augment_texts, text_batch
+from radsweep.config.augmentation import TextAugmentation
 from radsweep.data.text.tokenizer import ReportTokenizer, SpecialIds, TokenisedReports, load_tokenizer, train_tokenizer
 from radsweep.errors import InputError
-from radsweep.spec.trial import TextAugmentation
 
 SPECIAL = SpecialIds(cls=2, sep=3, pad=0, mask=4)
 Kind = Literal["all", "sample", "one", "shuffle"]

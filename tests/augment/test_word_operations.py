@@ -11,8 +11,8 @@ from plain_words import PlainWords
 
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import TextAugmenter
+from radsweep.config.augmentation import TextAugmentation
 from radsweep.data.text.tokenizer import ReportTokenizer, TokenisedReports
-from radsweep.spec.trial import TextAugmentation
 
 OPERATIONS = ("synonyms", "swap", "delete", "insert")
 KINDS = ("trained", "wordpiece", "byte-level", "clip")

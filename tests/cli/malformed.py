@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from radsweep.spec.experiment import Experiment
+from radsweep.config.experiment import Experiment
 
 BASE: dict[str, Any] = {"experiment": "wrong", "data": {"shards": "phantom:standard-300"}}
 PARTS: dict[str, dict[str, Any]] = {  # what a field needs around it

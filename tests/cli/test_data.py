@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from radsweep.config.experiment import Experiment
 from radsweep.data.shards.dataset import read_manifest
-from radsweep.spec.experiment import Experiment
 
 Run = Callable[..., Any]
 CSV = ("--image", "images/{id}.*", "--report", "notes", "--patient", "id", "--patient-pattern", "^(.*?)[a-c]?$")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from radsweep.cli import demo
-from radsweep.spec.load import load_experiment
+from radsweep.config.load import load_experiment
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from radsweep.config.load import load_experiment, trial_with
+from radsweep.config.stages import stages_of
 from radsweep.data.phantom import write_phantom
 from radsweep.data.shards.dataset import read_manifest
-from radsweep.spec.load import load_experiment, trial_with
-from radsweep.spec.stage import stages_of
 from radsweep.store.records import CellRecord
 from radsweep.store.store import Store
 from radsweep.sweep.design.cells import cell_trial, plan

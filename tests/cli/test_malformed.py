@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from malformed import Wrong, generated
 
-from radsweep.spec.keys import leaf_keys
-from radsweep.spec.trial import Trial
+from radsweep.config.keys import leaf_keys
+from radsweep.config.trial import Trial
 
 BASE = "experiment: wrong\ndata: {shards: 'phantom:standard-300'}\n"
 SPACE = "{objective.local.weight: {uniform: [0, 1]}}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from radsweep.spec.load import parse_experiment
+from radsweep.config.load import parse_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.design.cells import cell_trial, plan

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import pytest
 
+from radsweep.config.experiment import Experiment
 from radsweep.evaluation.queries import read_queries
 from radsweep.report.render.write import write_report
-from radsweep.spec.experiment import Experiment
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store, store_folder
 

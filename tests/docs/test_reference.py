@@ -12,7 +12,7 @@ from pages import generated
 from typer.testing import CliRunner
 
 from radsweep.cli.app import app
-from radsweep.spec.experiment import Experiment
+from radsweep.config.experiment import Experiment
 
 SCHEMA = Experiment.model_json_schema()
 

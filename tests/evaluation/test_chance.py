@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from radsweep.config.metrics import HIGHER_IS_BETTER
 from radsweep.evaluation.chance import chance, positives_per_query
 from radsweep.evaluation.retrieval import summarise_ranks
-from radsweep.spec.metrics import HIGHER_IS_BETTER
 
 
 @pytest.mark.parametrize("positives", [(1,), (2,), (1, 1, 3), (6,)])

@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from radsweep.config.evaluation import CHEXPERT_FIVE
+from radsweep.config.metrics import higher_is_better
 from radsweep.errors import InputError
 from radsweep.evaluation.class_retrieval import ClassPool, class_retrieval, draw_class_pool
-from radsweep.spec.evaluate import CHEXPERT_FIVE
-from radsweep.spec.metrics import higher_is_better
 
 LABELS = (*CHEXPERT_FIVE, "Fracture", "No Finding")
 

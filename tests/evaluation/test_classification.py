@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
+from radsweep.config.metrics import CLASSIFICATION, higher_is_better
 from radsweep.evaluation.classification import classification_metrics, known_labels, mean_of_images
-from radsweep.spec.metrics import CLASSIFICATION, higher_is_better
 
 NAN = np.nan
 

@@ -9,9 +9,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from radsweep.config.metrics import CLASSIFICATION
 from radsweep.data.loading.subsets import subset_fingerprint
 from radsweep.evaluation.linear_probe import LabelledFeatures, linear_probe
-from radsweep.spec.metrics import CLASSIFICATION
 
 NAMES = ("common", "rare")
 GRID = (1e-4, 1e-2, 1.0)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from radsweep.config.metrics import DIRECTIONS, HIGHER_IS_BETTER
 from radsweep.evaluation.chance import Unit, chance, pools
 from radsweep.evaluation.retrieval import metrics_of, ranked
-from radsweep.spec.metrics import DIRECTIONS, HIGHER_IS_BETTER
 
 
 def ranks_of(*pool: Any, **settings: Any) -> dict[str, np.ndarray]:

@@ -7,10 +7,10 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from radsweep.config.evaluation import Ensembling
 from radsweep.errors import InputError
 from radsweep.evaluation.prompts import ClassPrompts, PromptSet
 from radsweep.evaluation.zero_shot import zero_shot
-from radsweep.spec.evaluate import Ensembling
 
 WAYS: tuple[Ensembling, ...] = get_args(Ensembling)
 NAMES = ("edema", "fracture", "nodule")

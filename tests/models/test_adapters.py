@@ -9,6 +9,10 @@ from torchvision.models import ConvNeXt, ResNet, VisionTransformer
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.resnet import BasicBlock
 
+from radsweep.config.data import Data
+from radsweep.config.load import trial_with
+from radsweep.config.model import ImageTower, Model, TextTower
+from radsweep.config.trial import Trial
 from radsweep.errors import InputError
 from radsweep.models.adapters import add_adapters, freeze
 from radsweep.models.features import TowerModule
@@ -16,8 +20,6 @@ from radsweep.models.sources import check_model
 from radsweep.models.text import build_text_tower
 from radsweep.models.torchvision_image import ConvNextTower, ResNetTower, VitTower
 from radsweep.models.vlm import VisionLanguageModel, build_model
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Data, ImageTower, Model, TextTower, Trial
 
 IMAGES = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(0))
 IDS = torch.randint(5, 200, (3, 12), generator=torch.Generator().manual_seed(0))

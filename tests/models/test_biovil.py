@@ -14,11 +14,13 @@ from torch.nn import functional
 from torchvision.models import ResNet
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from radsweep.config.data import Data
+from radsweep.config.load import trial_with
+from radsweep.config.model import ImageTower, Model
+from radsweep.config.trial import Trial
 from radsweep.errors import InputError
 from radsweep.models.sources import check_model
 from radsweep.models.vlm import VisionLanguageModel, build_model
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Data, ImageTower, Model, Trial
 
 Save = Callable[[str], Path]
 IMAGES = torch.rand(2, 1, 48, 48, generator=torch.Generator().manual_seed(0))

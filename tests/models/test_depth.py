@@ -9,6 +9,7 @@ from torchvision.models import ConvNeXt, ResNet, VisionTransformer
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.resnet import BasicBlock
 
+from radsweep.config.model import ImageTower, TextTower
 from radsweep.models.adapters import add_adapters
 from radsweep.models.configs import IMAGE_CLASSES, TEXT_CLASSES
 from radsweep.models.depth import parameter_depths
@@ -17,7 +18,6 @@ from radsweep.models.image import build_image_tower
 from radsweep.models.text import build_text_tower
 from radsweep.models.torchvision_image import ConvNextTower, ResNetTower, VitTower
 from radsweep.models.transformers_text import TransformersText
-from radsweep.spec.trial import ImageTower, TextTower
 
 Save = Callable[[str], Path]
 

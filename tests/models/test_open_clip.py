@@ -13,11 +13,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
+from radsweep.config.data import Data
+from radsweep.config.load import trial_with
+from radsweep.config.model import ImageTower, Model, TextTower
+from radsweep.config.trial import Trial
 from radsweep.errors import InputError
 from radsweep.models.sources import check_model
 from radsweep.models.vlm import VisionLanguageModel, build_model
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Data, ImageTower, Model, TextTower, Trial
 
 IMAGES = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
 IDS = torch.randint(5, 60, (2, 9), generator=torch.Generator().manual_seed(0))

@@ -9,11 +9,11 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+from radsweep.config.model import TextTower
 from radsweep.errors import InputError
 from radsweep.models.configs import TEXT_CLASSES
 from radsweep.models.text import build_text_tower
 from radsweep.models.transformers_text import TransformersText
-from radsweep.spec.trial import TextTower
 
 CLS, SEP, PAD = 2, 3, 0
 SIGLIP = ("siglip", "siglip_text_model")

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from radsweep.config.model import ImageTower, TextTower
 from radsweep.models.image import build_image_tower
 from radsweep.models.text import build_text_tower
-from radsweep.spec.trial import ImageTower, TextTower
 
 
 def test_the_tiny_pair_is_tiny() -> None:

@@ -13,11 +13,11 @@ from torchvision.models import ConvNeXt, VisionTransformer
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.feature_extraction import create_feature_extractor
 
+from radsweep.config.model import ImageTower
+from radsweep.config.paths import TORCHVISION
 from radsweep.errors import InputError
 from radsweep.models.image import build_image_tower
 from radsweep.models.torchvision_image import ConvNextTower, VitTower, _load
-from radsweep.spec.places import TORCHVISION
-from radsweep.spec.trial import ImageTower
 
 Check = Callable[[torch.nn.Module, Tensor], None]
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]).view(-1, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(-1, 1, 1)

@@ -8,10 +8,10 @@ import torch
 import transformers
 from torch import nn
 
+from radsweep.config.model import ImageTower
 from radsweep.errors import InputError
 from radsweep.models.configs import IMAGE_CLASSES
 from radsweep.models.image import build_image_tower
-from radsweep.spec.trial import ImageTower
 
 Save = Callable[[str], Path]
 Check = Callable[[nn.Module, torch.Tensor], None]

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from radsweep.config.data import Data
+from radsweep.config.load import trial_with
+from radsweep.config.trial import Trial
 from radsweep.errors import InputError
 from radsweep.models.vlm import VisionLanguageModel, build_model
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Data, Trial
 
 
 def trial(**values: Any) -> Trial:

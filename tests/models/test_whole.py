@@ -15,11 +15,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from radsweep.config.data import Data
+from radsweep.config.load import trial_with
+from radsweep.config.model import Model
+from radsweep.config.trial import Trial
 from radsweep.errors import InputError
 from radsweep.models.sources import check_model
 from radsweep.models.vlm import VisionLanguageModel, build_model
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Data, Model, Trial
 
 Save = Callable[[str], Path]
 IMAGES = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))

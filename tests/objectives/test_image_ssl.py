@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from radsweep.config.objective import ImageSsl
 from radsweep.objectives.image_ssl import Kind, image_ssl, ssl_head, ssl_loss
 from radsweep.objectives.views import Views
-from radsweep.spec.trial import ImageSsl
 
 B, P, K = 5, 6, 8
 KINDS: list[Kind] = ["simclr", "simsiam"]

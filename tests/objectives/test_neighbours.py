@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from radsweep.config.objective import Neighbours
 from radsweep.objectives.neighbours import NeighbourBank, neighbours
 from radsweep.objectives.views import Rows, TermOutput, Views, Widths
-from radsweep.spec.trial import Neighbours
 
 D, B = 6, 5
 SCALE = 3.0

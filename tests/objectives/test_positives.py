@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from radsweep.config.objective import Contrast
 from radsweep.data.text.tokenizer import TokenisedReports
 from radsweep.objectives.contrast import contrast
 from radsweep.objectives.same_report import same_reports
 from radsweep.objectives.views import Views
-from radsweep.spec.trial import Contrast
 
 B, D = 6, 7
 SCALE, BIAS = 3.0, -2.0

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from radsweep.config.objective import Contrast, ImageSsl, Local, Neighbours, Objective, TextSsl
 from radsweep.objectives.contrast import contrast
 from radsweep.objectives.local import CHUNK_ELEMENTS, local, local_scores, sum_pieces
 from radsweep.objectives.neighbours import NeighbourBank
 from radsweep.objectives.total import TERMS, Term, build_heads, total_loss
 from radsweep.objectives.views import Rows, Views, Widths, Words
-from radsweep.spec.trial import Contrast, ImageSsl, Local, Neighbours, Objective, TextSsl
 
 B, D, R, L = 5, 7, 4, 6
 WIDTHS = Widths(image=6, text=5, tokens=5, token_embeddings=5, vocabulary=12, dim=D, studies=9)

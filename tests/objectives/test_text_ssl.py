@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from radsweep.config.objective import TextSsl
 from radsweep.objectives.text_ssl import masked_head, text_ssl, text_ssl_head
 from radsweep.objectives.views import Views, Widths
-from radsweep.spec.trial import TextSsl
 
 N, L, C, E, V = 4, 6, 5, 7, 11
 TARGETS = torch.tensor([[-1, 3, -1, 10, 0, -1], [-1] * 6, [-1, -1, 5, -1, -1, -1], [-1, 1, 1, 2, 9, 4]])

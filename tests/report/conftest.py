@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from radsweep.config.experiment import Experiment
+from radsweep.config.load import parse_experiment, trial_with
 from radsweep.evaluation.queries import QueryResults
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.load import parse_experiment, trial_with
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 
 SELECT = "val/text_to_image/recall_at_10"

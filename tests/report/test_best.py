@@ -5,9 +5,9 @@ from pathlib import Path
 
 import yaml
 
+from radsweep.config.load import load_experiment
 from radsweep.report.analysis.results import best_result, join
 from radsweep.report.text.best import best_yaml, experiment_yaml
-from radsweep.spec.load import load_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]

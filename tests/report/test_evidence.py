@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from radsweep.config.ablation import Ablation
 from radsweep.evaluation.queries import QueryResults
 from radsweep.report.analysis.evidence import Evidence
 from radsweep.report.analysis.results import Results, join
@@ -17,7 +18,6 @@ from radsweep.report.tables.class_measures import further
 from radsweep.report.tables.comparisons import effects as effects_table
 from radsweep.report.tables.comparisons import levels as levels_table
 from radsweep.report.tables.comparisons import measures as measures_table
-from radsweep.spec.ablation import Ablation
 from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]

@@ -6,11 +6,11 @@ from typing import Any
 
 import yaml
 
+from radsweep.config.load import load_experiment
 from radsweep.report.analysis.results import join
 from radsweep.report.render.write import write_report
 from radsweep.report.text.findings import findings
 from radsweep.report.text.recommendation import Recommendation, recommendation
-from radsweep.spec.load import load_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]

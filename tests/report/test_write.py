@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from radsweep.config.load import load_experiment
 from radsweep.report import wording
 from radsweep.report.figures.svg import drawing
 from radsweep.report.render.terminal import terminal_table
 from radsweep.report.render.write import write_report
-from radsweep.spec.load import load_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from radsweep.config.ablation import Ablation, Seeds
+from radsweep.config.load import parse_experiment
 from radsweep.errors import InputError
-from radsweep.spec.ablation import Ablation, Seeds
-from radsweep.spec.load import parse_experiment
 
 ARMS: dict[str, dict[str, Any]] = {
     "baseline": {},

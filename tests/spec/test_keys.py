@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from radsweep.spec import metrics
-from radsweep.spec.keys import flat, get, leaf_keys, with_values
-from radsweep.spec.load import parse_experiment
-from radsweep.spec.trial import Trial
+from radsweep.config import metrics
+from radsweep.config.keys import flat, get, leaf_keys, with_values
+from radsweep.config.load import parse_experiment
+from radsweep.config.trial import Trial
 
 TRIAL = parse_experiment({"experiment": "t", "data": {"shards": "x", "pairs": 9}}, "t").trial()
 

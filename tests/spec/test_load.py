@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from radsweep.config.experiment import Experiment
+from radsweep.config.load import load_experiment, parse_experiment, read_tree, trial_with, written
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.load import load_experiment, parse_experiment, read_tree, trial_with, written
 
 BASE = "experiment: test\ndata: {shards: somewhere}\n"
 Write = Callable[[str], Path]

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Data, Model, Trial
+from radsweep.config.data import Data
+from radsweep.config.load import trial_with
+from radsweep.config.model import Model
+from radsweep.config.trial import Trial
 
 TRIAL = Trial(data=Data(shards="here"))
 

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from radsweep.spec.experiment import Experiment
+from radsweep.config.experiment import Experiment
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "search_spaces").glob("*.yaml"))
 SCHEMA = Experiment.model_json_schema()

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from radsweep.config.load import parse_experiment
+from radsweep.config.search import Condition, Dimension, Search, ordered
 from radsweep.errors import InputError
-from radsweep.spec.load import parse_experiment
-from radsweep.spec.search import Condition, Dimension, Search, ordered
 
 WEIGHT = "objective.local.weight"
 

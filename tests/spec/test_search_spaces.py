@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.spec.load import load_experiment
+from radsweep.config.load import load_experiment
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.design.cells import plan
 

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from radsweep.config.load import parse_experiment
+from radsweep.config.search import Dimension
+from radsweep.config.tune import Tune, value_at
 from radsweep.errors import InputError
-from radsweep.spec.load import parse_experiment
-from radsweep.spec.search import Dimension
-from radsweep.spec.tune import Tune, value_at
 
 SPACE = {"train.learning_rate": {"loguniform": [1e-4, 1e-2]}, "train.weight_decay": {"uniform": [0, 0.1]}}
 OWN = {"local": {"objective.local.weight": {"choice": [0.1, 0.5, 1.0]}}}

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
 from synthetic import synthetic_trial
 from test_adaptation import SMALL, with_pool
 
-from radsweep.spec.stage import stages_of
+from radsweep.config.stages import stages_of
 from radsweep.store.records import Validation
 from radsweep.store.store import Store
 from radsweep.sweep.slots.stages import ready_stage

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from radsweep.config.run import Run
 from radsweep.data import storage
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Run
 from radsweep.store.archive import AT_ONCE, ArchivedStore, open_store
 from radsweep.store.locks import Lock
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord

@@ -16,12 +16,13 @@ import torch
 from synthetic import CASES, MEASURED, synthetic_data
 from test_adaptation import LIT, with_pool
 
+from radsweep.config.data import Data
+from radsweep.config.load import trial_with
+from radsweep.config.stages import stages_of
+from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import prepare_in_process, read_index
 from radsweep.data.loading.folds import fold_of, redealt
 from radsweep.data.text.tokenizer import train_tokenizer
-from radsweep.spec.load import trial_with
-from radsweep.spec.stage import stages_of
-from radsweep.spec.trial import Data, Trial
 from radsweep.sweep.identity import code
 from radsweep.sweep.identity.definitions import Location
 from radsweep.training.adaptation import adapt

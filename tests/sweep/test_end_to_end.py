@@ -16,13 +16,13 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from radsweep.cluster import capacity
+from radsweep.config.load import parse_experiment
+from radsweep.config.trial import Trial
+from radsweep.config.tune import Tune
 from radsweep.data.loading.decode import prepare_in_process, read_index
 from radsweep.data.loading.stream import prepare_data
 from radsweep.data.phantom import write_phantom
 from radsweep.data.shards.dataset import read_manifest
-from radsweep.spec.load import parse_experiment
-from radsweep.spec.trial import Trial
-from radsweep.spec.tune import Tune
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.preparation.memory import decoded_bytes

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Trial
+from radsweep.config.load import trial_with
+from radsweep.config.trial import Trial
 from radsweep.store.records import CellRecord
 from radsweep.sweep.forecast.durations import Expected, Paces, longest, total
 

@@ -9,6 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from radsweep.config.data import Data
+from radsweep.config.load import parse_experiment, trial_with
+from radsweep.config.stages import stages_of
+from radsweep.config.trial import Trial
 from radsweep.console import Console
 from radsweep.data.loading.decode import read_index
 from radsweep.data.shards.dataset import write_dataset
@@ -17,9 +21,6 @@ from radsweep.errors import InputError
 from radsweep.evaluation.queries import QueryResults
 from radsweep.evaluation.retrieval import summarise_ranks
 from radsweep.report.analysis.results import join
-from radsweep.spec.load import parse_experiment, trial_with
-from radsweep.spec.stage import stages_of
-from radsweep.spec.trial import Data, Trial
 from radsweep.store.fold_pooling import fold_keys, pool_folds, pooled_queries
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 from radsweep.store.selection import statistics, winner

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from radsweep.config.load import parse_experiment
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
 from radsweep.report.render.write import write_report
-from radsweep.spec.load import parse_experiment
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import RECORD, Store
 from radsweep.sweep.design.cells import cell_trial, plan

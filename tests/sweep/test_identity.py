@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Data, Trial
+from radsweep.config.data import Data
+from radsweep.config.load import trial_with
+from radsweep.config.trial import Trial
 from radsweep.sweep.identity import cell_key
 
 BASE = Trial(data=Data(shards="here", pairs=10))

@@ -15,9 +15,9 @@ import torch
 from ray.tune.execution.tune_controller import TuneController
 
 from radsweep.cluster.submit import STOP_WITHIN
+from radsweep.config.load import parse_experiment
+from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import prepare_in_process, read_index
-from radsweep.spec.load import parse_experiment
-from radsweep.spec.trial import Trial
 from radsweep.store.store import Store
 from radsweep.sweep.run import run_sweep
 from radsweep.sweep.slots.interruption import SAVE_WITHIN, Interruption

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from radsweep.config.load import parse_experiment
 from radsweep.errors import InputError
-from radsweep.spec.load import parse_experiment
 from radsweep.store.merge import merge
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.sweep.design.cells import plan

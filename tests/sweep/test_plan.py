@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from radsweep.spec.load import parse_experiment
+from radsweep.config.load import parse_experiment
 from radsweep.sweep.design.cells import cell_trial, plan
 from radsweep.sweep.design.possible_trials import possible_trials
 

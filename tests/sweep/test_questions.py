@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console as Terminal
 
+from radsweep.config.experiment import Experiment
+from radsweep.config.load import parse_experiment
 from radsweep.console import Console
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.load import parse_experiment
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.identity.experiment import latest_unfinished, question_key

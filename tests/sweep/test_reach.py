@@ -9,11 +9,12 @@ import pytest
 from radsweep.cluster import capacity
 from radsweep.cluster.capacity import Node
 from radsweep.cluster.node_files import check_nodes, missing
+from radsweep.config.experiment import Experiment
+from radsweep.config.load import trial_with
+from radsweep.config.run import Run
+from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import read_index
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Experiment, Run
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Trial
 from radsweep.sweep.checks.memory import check_room, settled
 from radsweep.sweep.checks.paths import places_of
 from radsweep.sweep.preparation.memory import decoded_bytes

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from radsweep.spec.evaluate import shown_names
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Data, Trial
+from radsweep.config.data import Data
+from radsweep.config.evaluation import shown_names
+from radsweep.config.load import trial_with
+from radsweep.config.trial import Trial
 from radsweep.sweep.identity import cell_key
 
 

@@ -6,10 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from radsweep.cluster.capacity import Node, Room, nodes, room_in
+from radsweep.config.data import Data
+from radsweep.config.load import trial_with
+from radsweep.config.run import Run
+from radsweep.config.trial import Trial
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Run
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Data, Trial
 
 TRIAL = Trial(data=Data(shards="none"))
 TWO = trial_with(TRIAL, {"train.workers": 2})

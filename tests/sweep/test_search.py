@@ -12,8 +12,9 @@ import pytest
 from optuna.trial import TrialState
 from ray.tune.search import Searcher
 
-from radsweep.spec.search import Search
-from radsweep.spec.trial import Data, Trial
+from radsweep.config.data import Data
+from radsweep.config.search import Search
+from radsweep.config.trial import Trial
 from radsweep.store.records import CellRecord, Validation
 from radsweep.sweep.search.optuna_study import counts, open_study
 from radsweep.sweep.search.searcher import StudySearch

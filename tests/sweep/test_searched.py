@@ -7,9 +7,10 @@ from pathlib import Path
 import optuna
 import pytest
 
-from radsweep.spec.load import trial_with
-from radsweep.spec.search import Search
-from radsweep.spec.trial import Data, Trial
+from radsweep.config.data import Data
+from radsweep.config.load import trial_with
+from radsweep.config.search import Search
+from radsweep.config.trial import Trial
 from radsweep.store.records import CellRecord, PlannedCell
 from radsweep.store.store import Store
 from radsweep.sweep.search.cells import SearchedCells

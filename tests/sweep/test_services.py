@@ -17,7 +17,7 @@ from typing import Any
 import optuna
 import pytest
 
-from radsweep.spec.load import parse_experiment
+from radsweep.config.load import parse_experiment
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.run import run_sweep

@@ -11,8 +11,8 @@ from typing import Any
 import mlflow
 import pytest
 
+from radsweep.config.load import parse_experiment
 from radsweep.data.phantom import write_phantom
-from radsweep.spec.load import parse_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.run import run_sweep

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule, TrialScheduler
 
-from radsweep.spec.search import Search
+from radsweep.config.search import Search
 from radsweep.sweep.search.pruning import Stopping
 
 SPACE = {"train.warmup": {"uniform": [0, 0.5]}}

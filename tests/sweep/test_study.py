@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from radsweep.config.search import Search
 from radsweep.errors import InputError
-from radsweep.spec.search import Search
 from radsweep.sweep.search.optuna_study import INTERRUPTED, counts, open_storage, open_study, points, storage_url
 
 SPACE = {

@@ -24,8 +24,8 @@ import ray.job_submission
 from radsweep.cluster import submit as submission
 from radsweep.cluster.job_files import ENTRY, stage
 from radsweep.cluster.submit import submit
+from radsweep.config.load import load_experiment, read_tree
 from radsweep.errors import InputError
-from radsweep.spec.load import load_experiment, read_tree
 
 TOKEN = "5" * 32
 EXPERIMENT = "experiment: tiny\ndata: {shards: 'phantom:easy'}\n"

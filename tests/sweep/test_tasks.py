@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from radsweep.config.evaluation import Evaluate
 from radsweep.data.loading.decode import read_index
 from radsweep.data.shards.dataset import write_dataset
 from radsweep.data.shards.schema import SPLITS, Image, Split, Study
 from radsweep.errors import InputError
-from radsweep.spec.evaluate import Evaluate
 from radsweep.sweep.checks.data import check_tasks
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from radsweep.config.model import Model
 from radsweep.errors import InputError
 from radsweep.models import hub
-from radsweep.spec.trial import Model
 from radsweep.sweep.checks import weights
 from radsweep.sweep.checks.weights import check_weights
 

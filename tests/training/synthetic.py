@@ -11,12 +11,13 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from radsweep.config.data import Data
+from radsweep.config.load import trial_with
+from radsweep.config.stages import adaptations_of
+from radsweep.config.trial import Trial
 from radsweep.data.loading.index import SplitIndex, sample_key
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
-from radsweep.spec.load import trial_with
-from radsweep.spec.stage import adaptations_of
-from radsweep.spec.trial import Data, Trial
 from radsweep.training.adaptation import course_of
 from radsweep.training.collectives import Workers
 from radsweep.training.evaluate import Embedder

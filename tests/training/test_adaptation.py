@@ -10,8 +10,8 @@ import pytest
 import torch
 from synthetic import synthetic_data, synthetic_trial
 
+from radsweep.config.stages import Stage, stages_of
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
-from radsweep.spec.stage import Stage, stages_of
 from radsweep.training import loop
 from radsweep.training.adaptation import LOSS, adapt, course_of, load_adapted
 from radsweep.training.collectives import Workers

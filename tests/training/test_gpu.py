@@ -13,9 +13,9 @@ from test_adaptation import stages, with_pool
 from test_trainer import EVERYTHING
 
 from radsweep.augment.random import keep_mask, normal, sample_keys, uniform
+from radsweep.config.objective import Local
 from radsweep.objectives.local import local_scores
 from radsweep.objectives.views import Words
-from radsweep.spec.trial import Local
 from radsweep.training.adaptation import LOSS, adapt
 from radsweep.training.collectives import Workers
 from radsweep.training.loop import Paused

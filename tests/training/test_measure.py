@@ -11,10 +11,10 @@ import torch
 from sklearn.metrics import roc_auc_score
 from synthetic import synthetic_data, synthetic_trial
 
+from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.evaluation.queries import read_queries
-from radsweep.spec.trial import Trial
 from radsweep.training.by_labels import LAYER
 from radsweep.training.collectives import Workers
 from radsweep.training.evaluate import Embedder

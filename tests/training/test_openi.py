@@ -14,10 +14,10 @@ import pytest
 import torch
 from synthetic import synthetic_trial
 
+from radsweep.config.stages import TextStage, stages_of
 from radsweep.data.loading.index import SplitIndex, sample_key
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer, train_tokenizer
-from radsweep.spec.stage import TextStage, stages_of
 from radsweep.training.adaptation import LOSS, TextCourse, adapt
 from radsweep.training.collectives import Workers
 

@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from radsweep.config.data import Data
+from radsweep.config.load import trial_with
+from radsweep.config.training import Train
+from radsweep.config.trial import Trial
 from radsweep.models.vlm import build_model
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Data, Train, Trial
 from radsweep.training.optimiser import build_optimiser
 
 

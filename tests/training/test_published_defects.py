@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from synthetic import synthetic_data, synthetic_trial
 
+from radsweep.config.objective import Local
 from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
 from radsweep.data.loading.index import SplitIndex
@@ -28,7 +29,6 @@ from radsweep.evaluation import local_retrieval
 from radsweep.evaluation.retrieval import metrics_of
 from radsweep.objectives import local
 from radsweep.objectives.views import Words
-from radsweep.spec.trial import Local
 from radsweep.training.batches import Batch
 from radsweep.training.collectives import Workers
 from radsweep.training.trainer import TrialCourse, train

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from radsweep.spec.trial import Train
+from radsweep.config.training import Train
 from radsweep.training.schedule import Schedule, schedule_for
 
 

@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError
 from synthetic import synthetic_data, synthetic_trial
 
+from radsweep.config.trial import Trial
 from radsweep.filesystem import no_room
-from radsweep.spec.trial import Trial
 from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop, trainer
 from radsweep.training.cell import run_cell

@@ -10,7 +10,7 @@ from torch.nn import functional
 from torchvision.transforms.v2 import functional as v2
 
 from radsweep.augment.random import normal, subkeys, uniform
-from radsweep.spec.trial import ImageAugmentation
+from radsweep.config.augmentation import ImageAugmentation
 
 _ASPECT = math.log(4 / 3)  # a crop is between 3:4 and 4:3
 

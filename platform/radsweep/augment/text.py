@@ -12,9 +12,9 @@ from radsweep.augment.lexicon import Lexicon
 from radsweep.augment.random import uniform
 from radsweep.augment.word_operations import augment_words
 from radsweep.augment.words import load_words
+from radsweep.config.augmentation import TextAugmentation
 from radsweep.data.text.tokenizer import ReportTokenizer, SpecialIds, TokenisedReports
 from radsweep.errors import InputError
-from radsweep.spec.trial import TextAugmentation
 
 
 class TextBatch(NamedTuple):

@@ -26,8 +26,8 @@ from radsweep.augment.report_words import (
     words_said,
     write_words,
 )
+from radsweep.config.augmentation import TextAugmentation
 from radsweep.data.text.tokenizer import TokenisedReports
-from radsweep.spec.trial import TextAugmentation
 
 Reals = NDArray[np.float64]
 Drawn = tuple[Unit, tuple[int, ...], float]

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from radsweep.config.yaml_files import TextLoader, read_shipped
 from radsweep.errors import InputError
-from radsweep.spec.yaml_files import TextLoader, read_shipped
 
 Phrase = tuple[str, ...]  # a word or several, as `plain` leaves them
 

@@ -22,7 +22,7 @@ def doctor(
     """
     from rich.console import Console as Terminal
 
-    from radsweep.spec.load import load_experiment
+    from radsweep.config.load import load_experiment
     from radsweep.sweep.checks.doctor import Finding, examine
 
     loaded = load_experiment(experiment, changes or [])

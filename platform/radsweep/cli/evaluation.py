@@ -11,6 +11,8 @@ import torch
 from rich import box
 from rich.table import Table
 
+from radsweep.config.load import trial_with
+from radsweep.config.trial import Trial
 from radsweep.console import Console
 from radsweep.data.loading.decode import ShardIndex, prepare_in_process, read_index
 from radsweep.data.loading.folds import fold_of
@@ -22,8 +24,6 @@ from radsweep.evaluation.queries import QUERIES, write_queries
 from radsweep.models.vlm import VisionLanguageModel
 from radsweep.models.whole import fitting_settings
 from radsweep.report import wording
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Trial
 from radsweep.sweep.checks.data import check_tasks
 from radsweep.sweep.preparation.evaluation_sets import read_sets
 from radsweep.training.checkpoint import STATE

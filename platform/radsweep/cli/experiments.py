@@ -32,7 +32,7 @@ def sweep(
         raise InputError("--calibrate: of --dry-run alone; add it, or leave both out")
     if dry_run:
         from radsweep.cli.plan import show_plan
-        from radsweep.spec.load import load_experiment
+        from radsweep.config.load import load_experiment
 
         show_plan(load_experiment(experiment, changes or []), experiment, calibrate, as_json)
         return
@@ -46,7 +46,7 @@ def train(experiment: Experiment, changes: Changes = None, as_json: Json = False
 
 def schema() -> None:
     """Print the JSON schema of the experiment file."""
-    from radsweep.spec.experiment import Experiment
+    from radsweep.config.experiment import Experiment
 
     print(json.dumps(Experiment.model_json_schema(), indent=2))
 
@@ -54,7 +54,7 @@ def schema() -> None:
 def _run(
     experiment: Path, changes: list[str] | None, resume: bool, as_json: bool, alone: bool, fresh: bool = False
 ) -> None:
-    from radsweep.spec.load import load_experiment
+    from radsweep.config.load import load_experiment
 
     loaded = load_experiment(experiment, changes or [])
     if alone:

@@ -11,8 +11,8 @@ import typer
 from rich.table import Table
 
 from radsweep.cli.output import show
+from radsweep.config.experiment import Experiment
 from radsweep.console import Console, duration
-from radsweep.spec.experiment import Experiment
 from radsweep.sweep.forecast.dry_run import Outlook, outlook
 
 MOST_STAGES = 20  # that are listed

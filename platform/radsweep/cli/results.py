@@ -103,7 +103,7 @@ def evaluate(
     give. Settings of tasks are those of an experiment file: --set evaluate.zero_shot.prompts=mine.yaml
     """
     from radsweep.cli.evaluation import evaluate_model, evaluation_table
-    from radsweep.spec.load import parse_changes
+    from radsweep.config.load import parse_changes
 
     tasks = ["retrieval", *(name for name in task or () if name != "retrieval")]
     settings = parse_changes(changes or ())

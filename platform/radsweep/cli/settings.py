@@ -11,8 +11,8 @@ import typer
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from radsweep.config.explain import expectation
 from radsweep.errors import InputError
-from radsweep.spec.explain import expectation
 
 Made = TypeVar("Made", bound=BaseModel)
 

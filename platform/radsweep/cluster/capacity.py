@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from radsweep.config.experiment import Experiment
+from radsweep.config.load import trial_with
+from radsweep.config.run import Needs, Run
+from radsweep.config.trial import Trial
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Experiment, Needs, Run
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Trial
 
 ROUNDING = 1e-9
 

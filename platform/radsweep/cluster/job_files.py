@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import radsweep
+from radsweep.config.load import read_tree, written
 from radsweep.errors import InputError
-from radsweep.spec.load import read_tree, written
 
 FILES = "files"  # of the job's folder: the user's own word lists and prompts
 

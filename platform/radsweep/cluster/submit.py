@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from radsweep.cluster.job_client import connected, send_job
 from radsweep.cluster.job_files import stage
-from radsweep.spec import keys
-from radsweep.spec.load import parse_experiment, read_tree
+from radsweep.config import keys
+from radsweep.config.load import parse_experiment, read_tree
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient

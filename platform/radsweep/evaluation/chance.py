@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from radsweep.spec.metrics import DIRECTIONS
+from radsweep.config.metrics import DIRECTIONS
 
 SAME_TEXT = "_same_text"
 Unit = Literal["study", "image"]

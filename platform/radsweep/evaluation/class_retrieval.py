@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from radsweep.config.evaluation import CHEXPERT_FIVE
+from radsweep.config.metrics import PRECISION_AT
 from radsweep.data.loading.subsets import seeded_order, subset_fingerprint
 from radsweep.errors import InputError
 from radsweep.evaluation.classification import known_labels, macro
 from radsweep.evaluation.ranking import TIE, Array, unit_rows
-from radsweep.spec.evaluate import CHEXPERT_FIVE
-from radsweep.spec.metrics import PRECISION_AT
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from radsweep.config.objective import Local
 from radsweep.evaluation.ranking import Reading, ScoreMatrix, middle_ranks
 from radsweep.evaluation.retrieval import Ranked
 from radsweep.objectives.local import local_scores
 from radsweep.objectives.views import Words
-from radsweep.spec.trial import Local
 
 CHUNK = 64  # images and reports of a tile
 

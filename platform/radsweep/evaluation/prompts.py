@@ -18,9 +18,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from radsweep.config.explain import expectation, suggestion
+from radsweep.config.yaml_files import TextLoader, read_shipped
 from radsweep.errors import InputError
-from radsweep.spec.explain import expectation, suggestion
-from radsweep.spec.yaml_files import TextLoader, read_shipped
 
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"\w")]
 

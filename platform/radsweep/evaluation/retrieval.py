@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from radsweep.config.metrics import DIRECTIONS, RECALL_AT
 from radsweep.evaluation.chance import SAME_TEXT, Unit, pools
 from radsweep.evaluation.ranking import TIE, Array, Reading, ScoreMatrix, middle_ranks, unit_rows
-from radsweep.spec.metrics import DIRECTIONS, RECALL_AT
 
 __all__ = [
     "SAME_TEXT",

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from radsweep.config.evaluation import Ensembling
 from radsweep.evaluation.classification import ClassMetrics, classification_metrics, known_labels, mean_of_images
 from radsweep.evaluation.prompts import PromptSet
-from radsweep.spec.evaluate import Ensembling
 
 EmbedTexts = Callable[[list[str]], Tensor | np.ndarray]  # P texts to [P, D], before they are brought to unit length
 

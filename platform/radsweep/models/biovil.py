@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from radsweep.config.model import ImageTower
 from radsweep.errors import InputError
 from radsweep.models.features import ImageFeatures, ImageTowerModule, regions_of_map
 from radsweep.models.hub import Unreadable, find_file
@@ -17,7 +18,6 @@ from radsweep.models.pixels import Pixels
 from radsweep.models.torchvision_image import ResNetTower
 from radsweep.models.weights import expected, load_all, read_state
 from radsweep.models.whole import biovil_file
-from radsweep.spec.trial import ImageTower
 
 _RESNET, _PROJECTOR = "encoder.encoder.", "projector.model."
 _OWN, _MISSING = "encoder.backbone_to_vit.weight", "encoder.missing_previous_emb"

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from radsweep.config.model import ImageTower, TextTower
+from radsweep.config.paths import TINY, TORCHVISION
 from radsweep.errors import InputError
 from radsweep.models.hub import Unreadable, read_json
 from radsweep.models.names import nearest
 from radsweep.models.open_clip_config import open_clip_settings
-from radsweep.spec.places import TINY, TORCHVISION
-from radsweep.spec.trial import ImageTower, TextTower
 
 OPEN_CLIP, CXR_BERT = "open_clip", "cxr-bert"
 OPEN_CLIP_CONFIG = "open_clip_config.json"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from radsweep.config.model import ImageTower
 from radsweep.models.configs import CXR_BERT, IMAGE_KINDS, OPEN_CLIP, model_config
 from radsweep.models.features import ImageTowerModule
 from radsweep.models.sources import image_source
 from radsweep.models.tiny import TinyCnn
-from radsweep.spec.trial import ImageTower
 
 
 def build_image_tower(settings: ImageTower) -> ImageTowerModule:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from transformers import BertConfig, BertModel, ViTConfig, ViTModel
 
+from radsweep.config.model import ImageTower, TextTower
 from radsweep.errors import InputError
 from radsweep.models.configs import check_patches
 from radsweep.models.features import ImageTowerModule
@@ -17,7 +18,6 @@ from radsweep.models.pixels import Pixels
 from radsweep.models.pretrained import load_tensors
 from radsweep.models.transformers_image import TransformersImage
 from radsweep.models.weights import OPEN_CLIP_FILES, expected, read_weights
-from radsweep.spec.trial import ImageTower, TextTower
 
 _HEAD_WIDTH = 64  # of every BERT and of the ViTs that `open_clip_settings` lets pass
 _VIT_NAMES = (  # timm's, as whole parts of a name, and those of transformers' checkpoints

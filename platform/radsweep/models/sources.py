@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from radsweep.config.model import ImageTower, Model, TextTower
+from radsweep.config.paths import TINY, TINY_TEXT, TORCHVISION
 from radsweep.errors import InputError
 from radsweep.models.configs import (
     CXR_BERT,
@@ -18,8 +20,6 @@ from radsweep.models.configs import (
 )
 from radsweep.models.names import TINY_PATCH, WEIGHT_FILES, check_name, nearest, torchvision_name
 from radsweep.models.whole import biovil_file, check_whole
-from radsweep.spec.places import TINY, TINY_TEXT, TORCHVISION
-from radsweep.spec.trial import ImageTower, Model, TextTower
 
 _WITHOUT_LINEAR = ("tiny-cnn", "resnet", "resnext", "wide_resnet")  # names that begin so
 

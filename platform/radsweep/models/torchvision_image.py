@@ -11,13 +11,13 @@ from torchvision.models import ConvNeXt, ResNet, VisionTransformer
 from torchvision.models.convnext import CNBlock
 from torchvision.models.vision_transformer import interpolate_embeddings
 
+from radsweep.config.model import ImageTower
 from radsweep.errors import InputError
 from radsweep.models.configs import check_patches
 from radsweep.models.features import ImageFeatures, ImageTowerModule, PatchTower, regions_of_map, rows_of
 from radsweep.models.names import TINY_PATCH, torchvision_name
 from radsweep.models.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from radsweep.models.weights import load_all, read_state
-from radsweep.spec.trial import ImageTower
 
 _KEY = "model.image.backbone"
 _HEADS = ("fc.", "classifier.2.", "heads.")

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from radsweep.config.model import ImageTower, TextTower
+from radsweep.config.trial import Trial
 from radsweep.models.adapters import add_adapters, freeze
 from radsweep.models.features import ImageFeatures, ImageTowerModule, TextFeatures, TextTowerModule, TowerModule
 from radsweep.models.image import build_image_tower
 from radsweep.models.joint import Joint, load_joint
 from radsweep.models.seeding import seeded_start
 from radsweep.models.text import build_text_tower
-from radsweep.spec.trial import ImageTower, TextTower, Trial
 
 LARGEST_LOGIT_SCALE = math.log(100)
 LAYERS_OF_WORDS = 4  # of the text tower, summed for the local term (GLoRIA, Huang et al. 2021)

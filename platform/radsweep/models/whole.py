@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
+from radsweep.config.model import Model
 from radsweep.errors import InputError
 from radsweep.models.configs import (
     CXR_BERT,
@@ -19,7 +20,6 @@ from radsweep.models.configs import (
 from radsweep.models.hub import Unreadable, has_file
 from radsweep.models.names import check_name
 from radsweep.models.open_clip_config import open_clip_settings
-from radsweep.spec.trial import Model
 
 KEY = "model.from"
 SIZE_WITHOUT_PATCHES = 480  # pixels, as BioViL was trained

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from radsweep.config.objective import Contrast
 from radsweep.objectives.infonce import infonce
 from radsweep.objectives.sigmoid import sigmoid
 from radsweep.objectives.views import TermOutput, Views
-from radsweep.spec.trial import Contrast
 
 KINDS = {"infonce": infonce, "sigmoid": sigmoid}
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from radsweep.config.objective import ImageSsl
 from radsweep.objectives.views import TermOutput, Views, Widths
-from radsweep.spec.trial import ImageSsl
 
 Kind = Literal["simclr", "simsiam"]
 PUBLISHED: dict[Kind, tuple[int, int]] = {"simclr": (4096, 256), "simsiam": (2048, 2048)}  # hidden, dim

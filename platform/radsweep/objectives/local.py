@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from radsweep.config.objective import Local
 from radsweep.objectives.views import TermOutput, Views, Words, mean
-from radsweep.spec.trial import Local
 
 LIKE_LENGTH = 16  # texts scored together on a CPU: padding costs as much as words
 # of the attention at once, by device: a CPU is fastest where they stay in its cache

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from radsweep.config.objective import Neighbours
 from radsweep.objectives.infonce import infonce
 from radsweep.objectives.views import Rows, TermOutput, Views, Widths
-from radsweep.spec.trial import Neighbours
 
 
 class Nearest(NamedTuple):

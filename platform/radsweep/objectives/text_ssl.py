@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from radsweep.config.objective import TextSsl
 from radsweep.objectives.views import TermOutput, Views, Widths
-from radsweep.spec.trial import TextSsl
 
 
 def text_ssl(views: Views, settings: TextSsl) -> TermOutput:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from radsweep.config.objective import Objective
 from radsweep.models.seeding import seeded_start
 from radsweep.objectives.contrast import contrast
 from radsweep.objectives.image_ssl import image_ssl, image_ssl_head
@@ -14,7 +15,6 @@ from radsweep.objectives.local import local
 from radsweep.objectives.neighbours import NeighbourBank, neighbours
 from radsweep.objectives.text_ssl import text_ssl, text_ssl_head
 from radsweep.objectives.views import TermOutput, Views, Widths
-from radsweep.spec.trial import Objective
 
 
 class Term(NamedTuple):

@@ -14,9 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
+from radsweep.config.run import Run
 from radsweep.data import storage
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Run
 from radsweep.store.locks import Lock
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import RECORD, Store, store_folder

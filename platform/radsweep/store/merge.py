@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from radsweep.config import keys
+from radsweep.config.trial import Trial
 from radsweep.errors import InputError
-from radsweep.spec import keys
-from radsweep.spec.trial import Trial
 from radsweep.store.records import PlannedCell, SweepRecord
 
 # where an arm is measured and where its data lies: not what it is

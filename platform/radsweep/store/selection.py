@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from radsweep.config import metrics
 from radsweep.evaluation.summary import spread
-from radsweep.spec import metrics
 from radsweep.store.fold_pooling import fold_keys, pool_folds
 from radsweep.store.records import CellRecord, Place, PlannedCell, SweepRecord
 

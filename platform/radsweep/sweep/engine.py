@@ -12,9 +12,9 @@ from ray import tune
 from radsweep.cluster.auth import keep_keys_out_of_logs
 from radsweep.cluster.capacity import Room
 from radsweep.cluster.versions import versions
+from radsweep.config.search import Search
+from radsweep.config.trial import Trial
 from radsweep.data.loading.subsets import subset_size
-from radsweep.spec.search import Search
-from radsweep.spec.trial import Trial
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.design.cells import cell_trial

@@ -12,6 +12,9 @@ import torch
 
 from radsweep.cluster.capacity import Room
 from radsweep.cluster.versions import versions
+from radsweep.config.evaluation import shown_names
+from radsweep.config.load import trial_with
+from radsweep.config.trial import Trial
 from radsweep.console import Console
 from radsweep.data.loading.decode import ShardIndex
 from radsweep.data.loading.prepared import PreparedData
@@ -19,9 +22,6 @@ from radsweep.data.loading.stream import prepare_data
 from radsweep.errors import InputError
 from radsweep.evaluation.queries import write_queries
 from radsweep.models.whole import fitting_settings
-from radsweep.spec.evaluate import shown_names
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Trial
 from radsweep.store.records import CellRecord, PlannedCell, now
 from radsweep.store.store import Store
 from radsweep.sweep.design.cells import folds_of

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
+from radsweep.config import keys
 from radsweep.errors import InputError
-from radsweep.spec import keys
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import QUERY_FILES, RECORD, Store
 

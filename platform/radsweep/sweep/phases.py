@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from optuna.storages import BaseStorage
 
+from radsweep.config.ablation import Ablation
+from radsweep.config.search import Search
 from radsweep.console import Console
-from radsweep.spec.ablation import Ablation
-from radsweep.spec.search import Search
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.selection import choices, is_complete, winner, without_choice
 from radsweep.store.store import Store

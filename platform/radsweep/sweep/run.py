@@ -12,9 +12,9 @@ from pathlib import Path
 from radsweep.cluster import capacity
 from radsweep.cluster.connect import connect
 from radsweep.cluster.versions import versions
+from radsweep.config.experiment import Experiment
 from radsweep.console import Console
 from radsweep.report.render.write import write_report
-from radsweep.spec.experiment import Experiment
 from radsweep.store.archive import archive_place, open_store
 from radsweep.store.locks import Lease
 from radsweep.store.records import SweepRecord, now

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from radsweep.cluster import capacity
 from radsweep.cluster.node_files import check_nodes
+from radsweep.config.experiment import Experiment
+from radsweep.config.trial import Trial
 from radsweep.console import Console
 from radsweep.data.loading.decode import ShardIndex, read_index
 from radsweep.data.shards.schema import SPLITS
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.trial import Trial
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.checks.data import check_evaluation, check_folds

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from radsweep.spec import keys
-from radsweep.spec.trial import Trial
+from radsweep.config import keys
+from radsweep.config.trial import Trial
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 from radsweep.tracking.entry import RunStatus, Step, metric_name
 

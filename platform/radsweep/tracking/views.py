@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from radsweep.spec.metrics import higher_is_better
+from radsweep.config.metrics import higher_is_better
 from radsweep.store.records import SweepRecord
 from radsweep.tracking import contents
 

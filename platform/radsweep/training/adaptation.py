@@ -14,6 +14,7 @@ from radsweep.augment.images import augment_images
 from radsweep.augment.masking import kept_patches, mask_tokens
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import text_batch
+from radsweep.config.stages import Adaptation, ImageStage, TextStage
 from radsweep.data.loading.epochs import batch_bounds, epoch_batches
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.text.tokenizer import load_tokenizer
@@ -24,7 +25,6 @@ from radsweep.models.text import build_text_tower
 from radsweep.objectives.image_ssl import Kind, ssl_head, ssl_loss
 from radsweep.objectives.masked_patches import MaskedPatchHead
 from radsweep.objectives.text_ssl import masked_head, masked_loss
-from radsweep.spec.stage import Adaptation, ImageStage, TextStage
 from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop
 from radsweep.training.batches import Batch

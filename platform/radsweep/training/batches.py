@@ -17,6 +17,8 @@ from radsweep.augment.images import augment_images
 from radsweep.augment.masking import MaskedTexts, mask_tokens
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import TextAugmenter, TextBatch, text_batch
+from radsweep.config.augmentation import ImageAugmentation
+from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import Decoder
 from radsweep.data.loading.epochs import batch_bounds, epoch_batches, image_of_view
 from radsweep.data.loading.prepared import PreparedData, first_images
@@ -24,7 +26,6 @@ from radsweep.data.loading.windows import streamed_batches
 from radsweep.data.text.tokenizer import ReportTokenizer
 from radsweep.objectives.same_report import same_reports
 from radsweep.objectives.views import Rows
-from radsweep.spec.trial import ImageAugmentation, Trial
 from radsweep.training.collectives import Workers
 from radsweep.training.evaluate import Frozen
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.shards.schema import SPLITS, Split
 from radsweep.evaluation.class_retrieval import class_retrieval, draw_class_pool
@@ -18,7 +19,6 @@ from radsweep.evaluation.linear_probe import LabelledFeatures, linear_probe
 from radsweep.evaluation.prompts import load_prompts
 from radsweep.evaluation.queries import QueryResults
 from radsweep.evaluation.zero_shot import zero_shot
-from radsweep.spec.trial import Trial
 from radsweep.training.evaluate import Embedder
 from radsweep.training.measured import Measured
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
+from radsweep.config.stages import Adaptation, StageName, stages_of
+from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.errors import InputError
 from radsweep.filesystem import no_room
-from radsweep.spec.stage import Adaptation, StageName, stages_of
-from radsweep.spec.trial import Trial
 from radsweep.store.records import CellRecord, Validation, now
 from radsweep.training.adaptation import adapt
 from radsweep.training.collectives import Workers

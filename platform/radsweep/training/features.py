@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from radsweep.augment.random import subkeys
+from radsweep.config.objective import Objective
 from radsweep.models.features import ImageFeatures, TextFeatures
 from radsweep.models.vlm import VisionLanguageModel
 from radsweep.objectives.total import total_loss
 from radsweep.objectives.views import Views, Words
-from radsweep.spec.trial import Objective
 from radsweep.training.batches import Batch
 from radsweep.training.collectives import Workers
 from radsweep.training.dropout import seeded

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from radsweep.augment.images import plain_images
 from radsweep.augment.text import text_batch
+from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.models.vlm import build_model
-from radsweep.spec.trial import Trial
 from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
 from radsweep.training.evaluate import parts_of

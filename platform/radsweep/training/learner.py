@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
+from radsweep.config.trial import Trial
 from radsweep.models.vlm import VisionLanguageModel
 from radsweep.objectives.total import build_heads
 from radsweep.objectives.views import Widths
-from radsweep.spec.trial import Trial
 
 
 class Learner(nn.Module):

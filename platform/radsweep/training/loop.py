@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from radsweep.spec.trial import Train
+from radsweep.config.training import Train
 from radsweep.store.records import Validation
 from radsweep.training import checkpoint
 from radsweep.training.asking import Asking

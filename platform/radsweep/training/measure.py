@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.shards.schema import Split
 from radsweep.evaluation.chance import chance, positives_per_query
 from radsweep.evaluation.local_retrieval import rank_locally
 from radsweep.evaluation.queries import QUERIES, QueryResults, file_name
 from radsweep.evaluation.retrieval import metrics_of, ranked
-from radsweep.spec.trial import Trial
 from radsweep.training.by_labels import embed, measure_by_labels, measure_class_retrieval
 from radsweep.training.evaluate import Embedder
 from radsweep.training.measured import Measured

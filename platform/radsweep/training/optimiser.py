@@ -7,9 +7,9 @@ from collections import defaultdict
 import torch
 from torch import nn
 
+from radsweep.config.training import Train
 from radsweep.models.depth import parameter_depths
 from radsweep.models.features import TowerModule
-from radsweep.spec.trial import Train
 
 
 def build_optimiser(model: nn.Module, train: Train) -> torch.optim.AdamW:

@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
+from radsweep.config.stages import Subset
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.loading.subsets import seeded_order, subset_size
 from radsweep.data.text.tokenizer import TokenisedReports
-from radsweep.spec.stage import Subset
 
 _APART = 0x9E3779B97F4A7C15  # keeps the images of one study apart: an odd number of 64 bits
 

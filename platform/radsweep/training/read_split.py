@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
+from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.errors import InputError
 from radsweep.models.vlm import VisionLanguageModel, build_model
-from radsweep.spec.trial import Trial
 from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
 from radsweep.training.evaluate import Embedder

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from radsweep.spec.trial import Train
+from radsweep.config.training import Train
 
 
 @dataclass

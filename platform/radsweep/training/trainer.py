@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from radsweep.config import metrics
+from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.loading.subsets import seeded_order, subset_fingerprint, subset_size
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.evaluation.queries import write_queries
 from radsweep.models.vlm import build_model
-from radsweep.spec import metrics
-from radsweep.spec.trial import Trial
 from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop
 from radsweep.training.batches import Batch, TrainingData

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from statsmodels.formula.api import ols
 
+from radsweep.config.ablation import Ablation
 from radsweep.evaluation.statistics import PatientResamples, estimate_means, factorial_effects
 from radsweep.evaluation.statistics.estimates import Estimates
-from radsweep.spec.ablation import Ablation
 
 
 def run(arms: dict[str, set[str]], seed: int = 0) -> Estimates:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from radsweep.config.search import Dimension
 from radsweep.evaluation.statistics import Importances, fanova_importances
-from radsweep.spec.search import Dimension
 
 SPACE = {
     "rate": Dimension(loguniform=(1e-4, 1e-1)),

@@ -11,7 +11,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from radsweep.spec.search import Dimension
+from radsweep.config.search import Dimension
 
 FEWEST_TRIALS = 10
 OBSERVATIONAL = (

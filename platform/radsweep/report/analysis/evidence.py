@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
+from radsweep.config.metrics import higher_is_better
 from radsweep.evaluation.queries import Queries
 from radsweep.evaluation.statistics import (
     Difference,
@@ -27,7 +28,6 @@ from radsweep.evaluation.statistics import (
 from radsweep.evaluation.summary import Replicate
 from radsweep.report import wording
 from radsweep.report.analysis.estimation import Estimator, Place, Size, balanced, estimator
-from radsweep.spec.metrics import higher_is_better
 
 SIGNIFICANT = 0.05
 

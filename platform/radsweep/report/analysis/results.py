@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from radsweep.config.ablation import ON_OFF
+from radsweep.config.metrics import HIGHER_IS_BETTER, higher_is_better
 from radsweep.evaluation.chance import chance
 from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
 from radsweep.report.analysis.evidence import Evidence, Runs, evidence
-from radsweep.spec.ablation import ON_OFF
-from radsweep.spec.metrics import HIGHER_IS_BETTER, higher_is_better
 from radsweep.store.fold_pooling import pool_folds, pooled_queries
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 

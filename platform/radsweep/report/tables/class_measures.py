@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from radsweep.config.metrics import CLASSIFICATION, DIRECTIONS, PRECISION_AT
 from radsweep.report import wording
 from radsweep.report.analysis.results import Group, Result, Results, best_result
 from radsweep.report.tables.comparisons import other_metrics
 from radsweep.report.tables.table import Table, cell_numbers, size_cell
-from radsweep.spec.metrics import CLASSIFICATION, DIRECTIONS, PRECISION_AT
 
 _MEASURE = "|".join((*CLASSIFICATION, *(f"precision_at_{k}" for k in PRECISION_AT)))
 _OF_CLASSES = re.compile(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from radsweep.config import keys
+from radsweep.config.ablation import level_name
+from radsweep.config.metrics import DIRECTIONS
+from radsweep.config.search import Search
 from radsweep.evaluation.statistics import Importances, fanova_importances
 from radsweep.evaluation.statistics.fractions import Confounded
 from radsweep.evaluation.statistics.importances import FEWEST_TRIALS
@@ -14,10 +18,6 @@ from radsweep.report.analysis.evidence import Evidence
 from radsweep.report.analysis.results import Results
 from radsweep.report.tables.table import Table, cell_numbers, size_cell
 from radsweep.report.text import multipliers
-from radsweep.spec import keys
-from radsweep.spec.ablation import level_name
-from radsweep.spec.metrics import DIRECTIONS
-from radsweep.spec.search import Search
 
 _TASKS = ("/zero_shot", "/100_percent")  # whose scores are kept
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from radsweep.config.metrics import DIRECTIONS, higher_is_better
 from radsweep.console import duration
 from radsweep.report import wording
 from radsweep.report.analysis.results import Result, Results, best_result, searched
 from radsweep.report.tables.table import Table, cell_numbers, short_key, size_cell
-from radsweep.spec.metrics import DIRECTIONS, higher_is_better
 
 TOP = 10
 _BESIDE = ("recall_at_1", "recall_at_5", "recall_at_10", "median_rank")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from radsweep.config import keys
 from radsweep.report import wording
 from radsweep.report.analysis.results import Results
-from radsweep.spec import keys
 
 _SOURCES = {
     "all": "all {what}s of the training split and its unpaired pool, whatever the number of pairs",

@@ -6,11 +6,11 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from radsweep.config import keys
+from radsweep.config.evaluation import shown_names
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import same_run
 from radsweep.report.analysis.results import Result, Results
-from radsweep.spec import keys
-from radsweep.spec.evaluate import shown_names
 from radsweep.store.records import CellRecord
 
 MOST_NAMED = 6

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from radsweep.config.evaluation import Evaluate
+from radsweep.config.experiment import Experiment
+from radsweep.config.load import trial_with
 from radsweep.data.loading.decode import ShardIndex
 from radsweep.data.loading.index import SplitIndex
 from radsweep.data.shards.schema import Split
@@ -11,9 +14,6 @@ from radsweep.errors import InputError
 from radsweep.evaluation.class_retrieval import draw_class_pool
 from radsweep.evaluation.prompts import load_prompts
 from radsweep.evaluation.queries import file_name
-from radsweep.spec.evaluate import Evaluate
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.load import trial_with
 from radsweep.sweep.design.cells import folds_of
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.dataset import check_sizes

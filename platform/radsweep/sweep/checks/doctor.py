@@ -14,11 +14,11 @@ from radsweep.cluster.auth import find_token
 from radsweep.cluster.connect import connect
 from radsweep.cluster.node_files import check_nodes
 from radsweep.cluster.versions import check_versions
+from radsweep.config.experiment import Experiment
 from radsweep.console import Console
 from radsweep.data.loading.decode import read_index
 from radsweep.data.shards.schema import SPLITS
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Experiment
 from radsweep.store.archive import archive_place, open_store
 from radsweep.store.locks import Lock
 from radsweep.store.store import Store, store_folder

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from radsweep.augment.words import check_words
+from radsweep.config.experiment import Experiment
 from radsweep.data.storage import check_address
 from radsweep.errors import InputError
 from radsweep.models.names import nearest
 from radsweep.models.sources import check_model, check_vit
 from radsweep.models.whole import fitting_settings
-from radsweep.spec.experiment import Experiment
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.dataset import check_sizes
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from radsweep.config.experiment import Experiment
+from radsweep.config.trial import Trial
 from radsweep.data import storage
 from radsweep.data.shards.dataset import MANIFEST
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.trial import Trial
 from radsweep.sweep.design.possible_trials import possible_trials
 
 

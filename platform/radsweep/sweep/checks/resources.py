@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from radsweep.cluster import capacity
+from radsweep.config.experiment import Experiment
+from radsweep.config.search import Search
 from radsweep.data.loading.decode import ShardIndex
 from radsweep.data.loading.subsets import subset_size
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.search import Search
 
 
 def check_rooms(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from radsweep.config.model import Model
 from radsweep.errors import InputError
 from radsweep.models.configs import CXR_BERT, IMAGE_KINDS, OPEN_CLIP, TEXT_KINDS, WHOLE_KINDS, model_config
 from radsweep.models.hub import Unreadable, has_file
 from radsweep.models.sources import image_source
-from radsweep.spec.trial import Model
 
 
 class _Named(NamedTuple):

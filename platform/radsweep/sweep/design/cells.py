@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from radsweep.spec.ablation import Ablation
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.load import trial_with
-from radsweep.spec.search import Search, ordered
-from radsweep.spec.trial import Trial
-from radsweep.spec.tune import Tune
+from radsweep.config.ablation import Ablation
+from radsweep.config.experiment import Experiment
+from radsweep.config.load import trial_with
+from radsweep.config.search import Search, ordered
+from radsweep.config.trial import Trial
+from radsweep.config.tune import Tune
 from radsweep.store.records import Place, PlannedCell
 
 KeyOf = Callable[[Trial], str]

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from radsweep.config.experiment import Experiment
+from radsweep.config.load import trial_with
+from radsweep.config.search import Search, ordered
+from radsweep.config.trial import Trial
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.load import trial_with
-from radsweep.spec.search import Search, ordered
-from radsweep.spec.trial import Trial
 from radsweep.sweep.design.cells import ablation_cells, folds_of, grid, tuning_cells
 
 STRUCTURE = ("adapt.", "model.", "data.source", "objective.text_ssl.kind")  # keys of which data a trial needs

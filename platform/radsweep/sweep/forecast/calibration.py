@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import torch
 
+from radsweep.config.load import trial_with
+from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex, prepare_in_process
 from radsweep.data.loading.epochs import batch_bounds
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.text.tokenizer import train_tokenizer
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Trial
 from radsweep.sweep.forecast.durations import Expected, longest
 from radsweep.sweep.preparation.prepare import has_tokenizer
 from radsweep.training import loop

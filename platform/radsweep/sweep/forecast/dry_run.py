@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import Path
 
 from radsweep.cluster.capacity import Node, room_in, rooms_of_arms
+from radsweep.config.experiment import Experiment
+from radsweep.config.load import trial_with
+from radsweep.config.stages import Stage, stages_of
+from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex, read_index
 from radsweep.data.shards.schema import SPLITS
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.load import trial_with
-from radsweep.spec.stage import Stage, stages_of
-from radsweep.spec.trial import Trial
 from radsweep.store.archive import open_store
 from radsweep.store.records import Place, PlannedCell
 from radsweep.store.selection import is_complete

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from radsweep.config.keys import flat
+from radsweep.config.stages import Stage
+from radsweep.config.trial import Trial
 from radsweep.data.loading.epochs import batch_bounds
 from radsweep.data.loading.subsets import subset_size
-from radsweep.spec.keys import flat
-from radsweep.spec.stage import Stage
-from radsweep.spec.trial import Trial
 from radsweep.store.records import CellRecord
 from radsweep.training.schedule import schedule_for
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radsweep.cluster.capacity import Room
+from radsweep.config.search import Search
+from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex
-from radsweep.spec.search import Search
-from radsweep.spec.trial import Trial
 from radsweep.store.records import CellRecord
 from radsweep.store.store import RECORD, Store
 from radsweep.sweep.forecast.durations import Estimate, Expected, Paces, in_turn, total

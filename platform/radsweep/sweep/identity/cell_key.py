@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from radsweep.augment.words import check_words
+from radsweep.config.evaluation import Evaluate
+from radsweep.config.stages import Stage, stages_of
+from radsweep.config.trial import Trial
 from radsweep.data.shards.dataset import read_manifest
 from radsweep.evaluation.prompts import load_prompts
-from radsweep.spec.evaluate import Evaluate
-from radsweep.spec.stage import Stage, stages_of
-from radsweep.spec.trial import Trial
 from radsweep.sweep.identity.code import stage_code, trial_code
 
 NAMES_OF_WEIGHTS = ("backbone", "from", "whole")  # in a trial's canonical form, and in a stage's

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import radsweep
 from radsweep.cluster.versions import ADAPTERS, BANK, LIBRARIES, versions
-from radsweep.spec.stage import FrozenImage, FrozenText, ImageStage, Stage, stages_of
-from radsweep.spec.trial import Data, Trial
+from radsweep.config.data import Data
+from radsweep.config.stages import FrozenImage, FrozenText, ImageStage, Stage, stages_of
+from radsweep.config.trial import Trial
 from radsweep.sweep.identity.definitions import Graph
 
 PACKAGE = Path(radsweep.__file__).parent

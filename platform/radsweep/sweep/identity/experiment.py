@@ -6,9 +6,9 @@ import hashlib
 import json
 from typing import Any
 
+from radsweep.config.experiment import Experiment
 from radsweep.console import Console
 from radsweep.errors import InputError
-from radsweep.spec.experiment import Experiment
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store
 

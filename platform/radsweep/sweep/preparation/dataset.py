@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from radsweep.config.stages import Fold, fold_of_trial
+from radsweep.config.trial import Trial
 from radsweep.console import Console
 from radsweep.data import storage
 from radsweep.data.loading.decode import ShardIndex
@@ -14,8 +16,6 @@ from radsweep.data.phantom import HELD_OUT, UNPAIRED, VERSION, from_name, write_
 from radsweep.data.shards.dataset import read_manifest, verify_shards
 from radsweep.data.shards.schema import Manifest
 from radsweep.errors import InputError
-from radsweep.spec.stage import Fold, fold_of_trial
-from radsweep.spec.trial import Trial
 from radsweep.store.store import Store
 
 PHANTOM = "phantom:"

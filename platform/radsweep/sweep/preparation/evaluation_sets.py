@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from radsweep.config.evaluation import Evaluate
 from radsweep.data.loading.decode import LABELLED, ShardIndex, read_labelled
 from radsweep.data.shards.dataset import read_manifest
 from radsweep.data.shards.schema import SPLITS, Split
-from radsweep.spec.evaluate import Evaluate
 
 
 def read_sets(evaluate: Evaluate) -> list[ShardIndex]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex
-from radsweep.spec.trial import Trial
 from radsweep.sweep.preparation.evaluation_sets import images_of_sets
 from radsweep.sweep.preparation.prepare import has_tokenizer, unpaired_of
 

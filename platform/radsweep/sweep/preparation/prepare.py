@@ -11,6 +11,9 @@ from typing import Any, Literal
 import numpy as np
 
 from radsweep.augment.masking import mask_id
+from radsweep.config.model import TextTower
+from radsweep.config.stages import Fold, adaptations_of, fold_of_trial, stages_of
+from radsweep.config.trial import Trial
 from radsweep.console import Console
 from radsweep.data.loading.decode import ShardIndex
 from radsweep.data.loading.folds import fold_of, redealt
@@ -19,8 +22,6 @@ from radsweep.data.loading.stream import prepare_data
 from radsweep.data.loading.subsets import seeded_order, subset_size
 from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.filesystem import write_atomically
-from radsweep.spec.stage import Fold, adaptations_of, fold_of_trial, stages_of
-from radsweep.spec.trial import TextTower, Trial
 from radsweep.store.store import Store
 from radsweep.sweep.preparation.evaluation_sets import read_sets
 

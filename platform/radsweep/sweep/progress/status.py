@@ -13,8 +13,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
+from radsweep.config import metrics
 from radsweep.filesystem import write_atomically
-from radsweep.spec import metrics
 from radsweep.store.locks import SILENT
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.store import Store

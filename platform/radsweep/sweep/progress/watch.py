@@ -10,8 +10,8 @@ from typing import Any
 
 from ray.tune import Callback
 
+from radsweep.config.stages import stage_spec
 from radsweep.console import Console, duration
-from radsweep.spec.stage import stage_spec
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 from radsweep.store.selection import without_test
 from radsweep.store.store import Store

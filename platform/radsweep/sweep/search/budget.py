@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from radsweep.spec.search import Search
+from radsweep.config.search import Search
 
 HOUR = 3600.0
 

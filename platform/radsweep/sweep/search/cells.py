@@ -9,9 +9,9 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from radsweep.spec import metrics
-from radsweep.spec.load import trial_with
-from radsweep.spec.trial import Trial
+from radsweep.config import metrics
+from radsweep.config.load import trial_with
+from radsweep.config.trial import Trial
 from radsweep.store.records import CellRecord, PlannedCell, Validation, now
 from radsweep.store.selection import is_complete
 from radsweep.store.store import Store

@@ -16,8 +16,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from radsweep.config.search import Dimension, Search, ordered
 from radsweep.errors import InputError
-from radsweep.spec.search import Dimension, Search, ordered
 from radsweep.tracking.address import sanitise_uri
 
 INTERRUPTED = "interrupted"  # user attribute of a trial that waits to be asked for again

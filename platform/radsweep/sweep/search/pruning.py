@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from radsweep.spec.search import Search
+from radsweep.config.search import Search
 
 FEWEST_OTHERS = 3  # whose median says something
 

@@ -18,10 +18,10 @@ from optuna.trial import TrialState
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from radsweep.config import metrics
+from radsweep.config.search import Search
+from radsweep.config.trial import Trial
 from radsweep.errors import InputError
-from radsweep.spec import metrics
-from radsweep.spec.search import Search
-from radsweep.spec.trial import Trial
 from radsweep.store.pareto import cost_of
 from radsweep.store.records import CellRecord
 from radsweep.sweep.search.budget import Budget

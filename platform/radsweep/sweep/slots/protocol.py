@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radsweep.spec.stage import stage_spec
+from radsweep.config.stages import stage_spec
 from radsweep.store.records import CellRecord, now
 from radsweep.training.task import Task
 

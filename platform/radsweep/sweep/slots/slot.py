@@ -14,7 +14,7 @@ import ray
 import ray.train
 from ray import tune
 
-from radsweep.spec import metrics
+from radsweep.config import metrics
 from radsweep.store.records import CellRecord
 from radsweep.store.store import Store
 from radsweep.sweep.slots.interruption import FLAG

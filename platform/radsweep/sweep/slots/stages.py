@@ -10,9 +10,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from radsweep.config.stages import StageName
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.shards.schema import Split
-from radsweep.spec.stage import StageName
 from radsweep.store.records import CellRecord, Validation
 from radsweep.store.store import Store
 from radsweep.sweep.slots.single_flight import Turn, turn

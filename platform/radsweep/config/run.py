@@ -1,16 +1,13 @@
-"""The experiment file: one trial as base, and either a search or an ablation around it."""
+"""`run`: the store, the tracking server, and what workers reserve."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator
 
-from radsweep.spec.ablation import Ablation
-from radsweep.spec.search import Search
-from radsweep.spec.settings import Settings
-from radsweep.spec.trial import Trial
+from radsweep.config.settings import Settings
 
 
 def _part_or_whole(value: float | None) -> float | None:
@@ -66,22 +63,3 @@ class Run(Settings):
     def _absolute(cls, value: str | None) -> str | None:
         """Jobs and later commands run in other folders."""
         return value if value is None or "://" in value else str(Path(value).expanduser().absolute())
-
-
-class Experiment(Trial):
-    experiment: str = Field(
-        description="Name of the sweep, in MLflow and the report", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-    )
-    search: Search | None = Field(default=None, description="Suggest trials")
-    ablation: Ablation | None = Field(default=None, description="Compare arms")
-    run: Run = Run()
-
-    @model_validator(mode="after")
-    def _one_question(self) -> Self:
-        if self.search is not None and self.ablation is not None:
-            raise ValueError("`search` and `ablation` both set: one file is one sweep, give one of them")
-        return self
-
-    def trial(self) -> Trial:
-        """The base trial alone."""
-        return Trial.model_validate(self.model_dump(include=set(Trial.model_fields)))

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from radsweep.spec import keys, metrics
+from radsweep.config import keys, metrics
 
 _KINDS = {
     "int": "a whole number",

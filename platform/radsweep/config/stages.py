@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from radsweep.spec.settings import Settings
-from radsweep.spec.trial import AdaptImage, AdaptText, ImageAugmentation, ImageTower, TextTower, Train, Trial
+from radsweep.config.adaptation import AdaptImage, AdaptText
+from radsweep.config.augmentation import ImageAugmentation
+from radsweep.config.model import ImageTower, TextTower
+from radsweep.config.settings import Settings
+from radsweep.config.training import Train
+from radsweep.config.trial import Trial
 
 
 class Subset(Settings):

@@ -9,8 +9,8 @@ from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from radsweep.spec.keys import get
-from radsweep.spec.settings import Settings
+from radsweep.config.keys import get
+from radsweep.config.settings import Settings
 
 Scalar = bool | int | float | str | None
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {

@@ -13,8 +13,8 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from radsweep.spec.search import Dimension, ordered
-from radsweep.spec.settings import Settings
+from radsweep.config.search import Dimension, ordered
+from radsweep.config.settings import Settings
 
 # what the design itself varies, or what must be the same for all
 NOT_TUNED = ("data.", "train.seed", "train.workers", "evaluate.")

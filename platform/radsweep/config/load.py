@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from radsweep.config import keys
+from radsweep.config.experiment import Experiment
+from radsweep.config.explain import dotted_hint, explain, found
+from radsweep.config.search import Dimension
+from radsweep.config.trial import Trial
+from radsweep.config.tune import Tune
+from radsweep.config.yaml_files import UniqueKeys
 from radsweep.errors import InputError
-from radsweep.spec import keys
-from radsweep.spec.experiment import Experiment
-from radsweep.spec.explain import dotted_hint, explain, found
-from radsweep.spec.search import Dimension
-from radsweep.spec.trial import Trial
-from radsweep.spec.tune import Tune
-from radsweep.spec.yaml_files import UniqueKeys
 
 Checked = TypeVar("Checked", bound=BaseModel)
 

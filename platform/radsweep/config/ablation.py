@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from radsweep.spec.fractional import fraction, fraction_of
-from radsweep.spec.keys import get
-from radsweep.spec.settings import Settings
-from radsweep.spec.trial import Trial
-from radsweep.spec.tune import Tune
+from radsweep.config.fractional import fraction, fraction_of
+from radsweep.config.keys import get
+from radsweep.config.settings import Settings
+from radsweep.config.trial import Trial
+from radsweep.config.tune import Tune
 
 ON_OFF = ("factorial", "fractional")  # designs whose arms switch techniques on and off
 BASELINE = "baseline"

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from radsweep.spec import metrics
-from radsweep.spec.places import absolute, absolute_weights, absolute_yaml
-from radsweep.spec.settings import Settings
+from radsweep.config import metrics
+from radsweep.config.paths import absolute, absolute_weights, absolute_yaml
+from radsweep.config.settings import Settings
 
 Task = Literal["retrieval", "local_retrieval", "zero_shot", "linear_probe", "class_retrieval"]
 Ensembling = Literal["norm_mean_norm", "mean_norm", "max", "mean_similarity"]

@@ -1,0 +1,85 @@
+"""`objective`: the terms of the loss, and how many views they see."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from radsweep.config.settings import Settings
+
+
+class Contrast(Settings):
+    kind: Literal["infonce", "sigmoid"] = Field(default="infonce", description="infonce (CLIP) or sigmoid (SigLIP)")
+    weight: float = Field(default=1.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+    same_report: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Reports of a batch that share at least this part of their words (Jaccard) are positives of each "
+        "other, not negatives; 1: the same words",
+    )
+
+
+class Local(Settings):
+    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+    attention: float = Field(default=4.0, gt=0, description="Factor on attention over regions (temp1)")
+    context: float = Field(default=5.0, gt=0, description="Factor on word-context cosines (temp2)")
+    logits: float = Field(default=10.0, gt=0, description="Factor on the logits over the batch (temp3)")
+
+
+class Projector(Settings):
+    """What simclr and simsiam put on pooled image features."""
+
+    hidden: int | None = Field(
+        default=None,
+        ge=8,
+        description="Width of the projector's hidden layers; as published: simclr 4096, simsiam 2048",
+    )
+    dim: int | None = Field(
+        default=None, ge=8, description="Width of the projector's output; as published: simclr 256, simsiam 2048"
+    )
+
+
+class ImageSsl(Projector):
+    kind: Literal["simclr", "simsiam"] = Field(
+        default="simclr", description="simclr (SLIP's branch) or simsiam (DeCLIP's), on two views of `augment.ssl`"
+    )
+    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+    temperature: float = Field(default=0.1, gt=0, description="Of simclr's similarities")
+
+
+class TextSsl(Settings):
+    kind: Literal["mlm", "simcse"] = Field(
+        default="mlm", description="mlm (masked tokens, as DeCLIP) or simcse (one report under two dropout masks)"
+    )
+    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+    mask: float = Field(default=0.15, gt=0, lt=1, description="Part of the tokens that mlm predicts")
+    temperature: float = Field(default=0.05, gt=0, description="Of simcse's similarities")
+
+
+class Neighbours(Settings):
+    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+    bank: int = Field(
+        default=65_536, ge=2, description="Reports that neighbours are sought among; at most the training studies"
+    )
+
+
+class Views(Settings):
+    image: int = Field(default=1, ge=1, le=4, description="Augmented image views a study and step")
+    text: int = Field(default=1, ge=1, le=4, description="Augmented text views a study and step")
+
+
+class Objective(Settings):
+    contrast: Contrast = Contrast()
+    local: Local = Local()
+    image_ssl: ImageSsl = ImageSsl()
+    text_ssl: TextSsl = TextSsl()
+    neighbours: Neighbours = Neighbours()
+    views: Views = Views()
+
+    @model_validator(mode="after")
+    def _some_term(self) -> Self:
+        if not any(getattr(self, name).weight > 0 for name in ("contrast", "local", "neighbours")):
+            raise ValueError("contrast, local and neighbours all have weight 0: nothing would join images and reports")
+        return self

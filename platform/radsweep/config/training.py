@@ -1,0 +1,59 @@
+"""`train`: length, optimiser, batch and precision."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from radsweep.config.settings import Settings
+
+
+class Train(Settings):
+    until: Literal["plateau", "epochs", "steps"] = Field(
+        default="plateau", description="plateau of the selection metric (then a cool-down), or a fixed length"
+    )
+    epochs: int = Field(default=30, ge=1, description="Length with `until: epochs`")
+    steps: int = Field(default=1000, ge=1, description="Length with `until: steps`, optimiser steps")
+    max_epochs: int = Field(default=60, ge=1, description="Ceiling of `until: plateau`, epochs")
+    max_steps: int | None = Field(
+        default=None, ge=1, description="Ceiling of `until: plateau` in optimiser steps, instead of max_epochs"
+    )
+    patience: int = Field(default=8, ge=1, description="Validations without a new best until the metric counts as flat")
+    cooldown: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="Length of the final cosine decay after a plateau, part of the steps so far",
+    )
+    batch_size: int = Field(default=64, ge=2, description="Studies a step, over all workers")
+    accumulate: int = Field(
+        default=1, ge=1, description="Parts a batch is computed in; all its negatives are kept (GradCache)"
+    )
+    learning_rate: float = Field(default=5e-5, gt=0, description="Peak learning rate of AdamW")
+    weight_decay: float = Field(default=1e-4, ge=0, description="AdamW, on matrices alone")
+    warmup: float = Field(default=0.1, ge=0, lt=1, description="Part of the longest possible run warmed up in")
+    layer_decay: float = Field(
+        default=1.0, gt=0, le=1, description="Learning rate of each layer of a tower, as part of the next one's"
+    )
+    ema: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Weights are averaged with this decay a step for validation and test; 0 off",
+    )
+    clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient")
+    workers: int = Field(default=1, ge=1, description="Ray Train workers of a trial")
+    threads: int = Field(default=1, ge=1, description="CPU threads of a worker")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="auto is bf16 on a GPU and fp32 on a CPU"
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of initialisation, order, augmentation and dropout")
+
+    @model_validator(mode="after")
+    def _whole_parts(self) -> Self:
+        if self.batch_size % self.workers:
+            raise ValueError(f"batch_size {self.batch_size} is no multiple of workers {self.workers}")
+        if self.accumulate > self.batch_size // self.workers:
+            raise ValueError(f"accumulate {self.accumulate} is more than a worker's share of the batch")
+        return self

@@ -1,0 +1,44 @@
+"""One trial: data, model, adaptation, objective, augmentation, training and evaluation."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import model_validator
+
+from radsweep.config.adaptation import Adapt
+from radsweep.config.augmentation import Augment
+from radsweep.config.data import Data
+from radsweep.config.evaluation import Evaluate
+from radsweep.config.model import Model
+from radsweep.config.objective import Objective
+from radsweep.config.settings import Settings
+from radsweep.config.training import Train
+
+
+class Trial(Settings):
+    """Everything that decides a trial's numbers, and nothing else: its canonical JSON is part of a cell's key."""
+
+    data: Data
+    model: Model = Model()
+    adapt: Adapt = Adapt()
+    objective: Objective = Objective()
+    augment: Augment = Augment()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+
+    @model_validator(mode="after")
+    def _whole_batches(self) -> Self:
+        for name in ("image", "text"):
+            adapt = getattr(self.adapt, name)
+            if adapt.method != "none" and adapt.batch_size % self.train.workers:
+                raise ValueError(
+                    f"adapt.{name}.batch_size {adapt.batch_size} is no multiple of train.workers {self.train.workers}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _pooled_over_folds(self) -> Self:
+        if self.data.folds is not None and self.evaluate.select.endswith("/median_rank"):
+            raise ValueError("`data.folds` and a median as `evaluate.select`: no mean over queries; select mean_rank")
+        return self

@@ -1,1 +1,0 @@
-"""The experiment as validated, immutable data."""
