@@ -16,7 +16,7 @@ from common import Figures, phantom, run, short_trial, tell
 from radsweep.data.loading.decode import prepare_in_process, read_index
 from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.training.collectives import Workers
-from radsweep.training.frozen import load_frozen, run_frozen
+from radsweep.training.frozen_features import load_frozen, run_frozen
 from radsweep.training.outcome import Outcome
 from radsweep.training.trainer import train
 

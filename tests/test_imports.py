@@ -51,6 +51,22 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "figures",
         "render",
     ),
+    "sweep": (
+        "identity",
+        "design",
+        "preparation",
+        "slots",
+        "progress",
+        "search",
+        "checks",
+        "forecast",
+        "engine",
+        "final_evaluation",
+        "evaluate",
+        "setup",
+        "phases",
+        "run",
+    ),
 }
 PLAIN = ("config", "augment", "models", "objectives", "evaluation")  # to be read and tested without a cluster
 HEAVY = {"torch", "torchvision", "ray", "mlflow", "transformers"}

@@ -21,10 +21,10 @@ from radsweep.data.packing.pack import describe
 from radsweep.report.render.write import write_report
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep.from_mlflow import fetch_sweep
 from radsweep.sweep.run import run_sweep
-from radsweep.tracking.delivery import replay
+from radsweep.tracking.fetch import fetch_sweep
 from radsweep.tracking.mirror import spool_folder
+from radsweep.tracking.sender import replay
 from searched import marked
 
 MARK = "qzmark"

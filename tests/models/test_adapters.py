@@ -15,8 +15,8 @@ from radsweep.config.model import ImageTower, Model, TextTower
 from radsweep.config.trial import Trial
 from radsweep.errors import InputError
 from radsweep.models.adapters import add_adapters, freeze
+from radsweep.models.backbone_checks import check_model
 from radsweep.models.features import TowerModule
-from radsweep.models.sources import check_model
 from radsweep.models.text import build_text_tower
 from radsweep.models.torchvision_image import ConvNextTower, ResNetTower, VitTower
 from radsweep.models.vlm import VisionLanguageModel, build_model

@@ -12,9 +12,9 @@ from torchvision.models.resnet import BasicBlock
 from radsweep.config.model import ImageTower, TextTower
 from radsweep.models.adapters import add_adapters
 from radsweep.models.configs import IMAGE_CLASSES, TEXT_CLASSES
-from radsweep.models.depth import parameter_depths
 from radsweep.models.features import TowerModule
 from radsweep.models.image import build_image_tower
+from radsweep.models.layer_depth import parameter_depths
 from radsweep.models.text import build_text_tower
 from radsweep.models.torchvision_image import ConvNextTower, ResNetTower, VitTower
 from radsweep.models.transformers_text import TransformersText

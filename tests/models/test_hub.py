@@ -11,8 +11,8 @@ from huggingface_hub.errors import EntryNotFoundError
 from radsweep.config.model import ImageTower, Model, TextTower
 from radsweep.errors import InputError
 from radsweep.models import hub
+from radsweep.models.backbone_checks import check_model
 from radsweep.models.hub import Unreadable, find_file, has_file, read_json
-from radsweep.models.sources import check_model
 
 
 @pytest.fixture(autouse=True)

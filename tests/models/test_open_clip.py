@@ -18,7 +18,7 @@ from radsweep.config.load import trial_with
 from radsweep.config.model import ImageTower, Model, TextTower
 from radsweep.config.trial import Trial
 from radsweep.errors import InputError
-from radsweep.models.sources import check_model
+from radsweep.models.backbone_checks import check_model
 from radsweep.models.vlm import VisionLanguageModel, build_model
 
 IMAGES = torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -11,8 +11,8 @@ from torchvision import models
 from radsweep.config.model import ImageTower, Model, TextTower
 from radsweep.config.paths import TORCHVISION
 from radsweep.errors import InputError
+from radsweep.models.backbone_checks import check_model, check_vit
 from radsweep.models.configs import IMAGE_CLASSES, TEXT_CLASSES
-from radsweep.models.sources import check_model, check_vit
 
 
 def model(image: dict[str, Any] | None = None, text: dict[str, Any] | None = None) -> Model:

@@ -20,7 +20,7 @@ from radsweep.config.load import trial_with
 from radsweep.config.model import Model
 from radsweep.config.trial import Trial
 from radsweep.errors import InputError
-from radsweep.models.sources import check_model
+from radsweep.models.backbone_checks import check_model
 from radsweep.models.vlm import VisionLanguageModel, build_model
 
 Save = Callable[[str], Path]

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from radsweep.augment.masking import kept_patches
 from radsweep.augment.random import sample_keys
-from radsweep.models.pixels import Pixels
+from radsweep.models.normalise import Pixels
 from radsweep.models.transformers_image import TransformersImage
 from radsweep.objectives.masked_patches import MaskedPatchHead, patch_targets, sine_positions
 

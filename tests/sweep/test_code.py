@@ -27,7 +27,7 @@ from radsweep.sweep.identity import code
 from radsweep.sweep.identity.definitions import Location
 from radsweep.training.adaptation import adapt
 from radsweep.training.collectives import Workers
-from radsweep.training.frozen import run_frozen
+from radsweep.training.frozen_features import run_frozen
 from radsweep.training.trainer import train
 
 BASE = trial_with(

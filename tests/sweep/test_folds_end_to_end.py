@@ -8,13 +8,13 @@ from typing import Any
 import mlflow
 import pytest
 
-from radsweep.cli.evaluation import evaluate_model
 from radsweep.config.load import parse_experiment
 from radsweep.data.loading.decode import read_index
 from radsweep.data.loading.folds import fold_of
 from radsweep.report.analysis.results import join
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
+from radsweep.sweep.evaluate import evaluate_model
 from radsweep.sweep.run import run_sweep
 
 pytestmark = pytest.mark.usefixtures("ray_session")

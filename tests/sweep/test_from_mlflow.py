@@ -16,7 +16,7 @@ from radsweep.report.render.write import write_report
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import RECORD, Store
 from radsweep.sweep.design.cells import cell_trial, plan
-from radsweep.sweep.from_mlflow import fetch_sweep
+from radsweep.tracking.fetch import fetch_sweep
 from radsweep.tracking.mirror import Mirror
 
 SELECT, TEST = "val/text_to_image/recall_at_10", "test/text_to_image/recall_at_10"

@@ -19,11 +19,11 @@ from sqlalchemy import Engine, event
 
 from radsweep.errors import InputError
 from radsweep.store.records import PlannedCell
-from radsweep.tracking import contents
+from radsweep.tracking import run_fields
 from radsweep.tracking.address import prepare
-from radsweep.tracking.delivery import replay
 from radsweep.tracking.mirror import Mirror, spool_folder
 from radsweep.tracking.reader import Reader
+from radsweep.tracking.sender import replay
 
 RECALL = "text_to_image/recall_at_10"
 
@@ -438,12 +438,12 @@ def test_seeds_of_starts_are_a_column_where_a_subset_has_several_and_searches_sh
 ) -> None:
     sweep = made.sweep()
     starts = [cell.model_copy(update={"init_seed": seed}) for cell in sweep.cells for seed in (0, 1)]
-    assert contents.places(sweep) == ["arm", "pairs", "subset_seed"]
+    assert run_fields.places(sweep) == ["arm", "pairs", "subset_seed"]
     several = sweep.model_copy(update={"cells": tuple(starts)})
-    assert contents.places(several) == ["arm", "pairs", "subset_seed", "init_seed"]
+    assert run_fields.places(several) == ["arm", "pairs", "subset_seed", "init_seed"]
     folds = sweep.model_copy(update={"cells": tuple(cell.model_copy(update={"fold": 1}) for cell in sweep.cells)})
-    assert contents.places(folds) == ["arm", "pairs", "subset_seed", "fold"]
+    assert run_fields.places(folds) == ["arm", "pairs", "subset_seed", "fold"]
     space = {"data.pairs": {"choice": [100, 300]}, "train.learning_rate": {"choice": [0.1]}}
     search = sweep.model_copy(update={"cells": (), "experiment": sweep.experiment | {"search": {"space": space}}})
-    assert contents.places(search) == ["pairs"]
-    assert contents.varying(search) == ["train.learning_rate"]
+    assert run_fields.places(search) == ["pairs"]
+    assert run_fields.varying(search) == ["train.learning_rate"]

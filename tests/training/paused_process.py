@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from synthetic import synthetic_data, synthetic_trial
 
-from radsweep.training import asking, loop
+from radsweep.training import loop
 from radsweep.training.collectives import Workers
 from radsweep.training.task import GO_ON, PAUSE
 from radsweep.training.trainer import train
@@ -20,7 +20,7 @@ VALUES = {"train.batch_size": 8, "train.steps": 10, "evaluate.every_steps": 1000
 
 def main(rank: int, out: Path) -> None:
     dist.init_process_group("gloo", init_method=f"file://{out / 'init'}", rank=rank, world_size=2)
-    asking.ASK_EVERY = 0.0
+    loop.ASK_EVERY = 0.0
     trial, questions = synthetic_trial(**VALUES), itertools.count(1)
 
     def run(name: str, pause_at: int = 0) -> None:

@@ -20,11 +20,11 @@ from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.training.adaptation import course_of
 from radsweep.training.collectives import Workers
-from radsweep.training.evaluate import Embedder
-from radsweep.training.features import backward
+from radsweep.training.embedder import Embedder
+from radsweep.training.learner import backward
 from radsweep.training.loop import start
 from radsweep.training.measure import measure
-from radsweep.training.read_split import untrained_model
+from radsweep.training.saved_model import untrained_model
 from radsweep.training.trainer import TrialCourse
 
 WORDS = ["heart", "lungs", "clear", "opacity", "effusion", "left", "right", "large", "small", "no", "nodule", "mass"]

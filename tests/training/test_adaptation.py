@@ -14,10 +14,10 @@ from radsweep.config.stages import Stage, stages_of
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.training import loop
 from radsweep.training.adaptation import LOSS, adapt, course_of, load_adapted
+from radsweep.training.adaptation_data import ImagePool, ReportPool, pool_parts
 from radsweep.training.collectives import Workers
-from radsweep.training.frozen import load_frozen, run_frozen
+from radsweep.training.frozen_features import load_frozen, run_frozen
 from radsweep.training.outcome import Outcome
-from radsweep.training.pools import ImagePool, ReportPool, pool_parts
 from radsweep.training.trainer import TrialCourse, train
 
 CPU = torch.device("cpu")

@@ -10,9 +10,9 @@ from synthetic import synthetic_data, synthetic_trial
 
 from radsweep.store.records import CellRecord
 from radsweep.training import trainer
-from radsweep.training.cell import run_cell
 from radsweep.training.collectives import Workers
-from radsweep.training.device import in_one_line
+from radsweep.training.gpu_faults import in_one_line
+from radsweep.training.runner import run_cell
 from radsweep.training.task import Task
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -56,7 +56,7 @@ def test_a_gpu_that_no_longer_answers_is_lost_whatever_the_error_was_called(
     def started(*_: object, **options: object) -> None:
         raise IndexError("index out of range")
 
-    monkeypatch.setattr("radsweep.training.cell.train", started)
+    monkeypatch.setattr("radsweep.training.runner.train", started)
     assert cell(tmp_path).error == "IndexError: index out of range"  # of a CPU: the trial's own
     monkeypatch.setattr(torch.cuda, "synchronize", lambda _: None)
     assert cell(tmp_path, GPU).error == "IndexError: index out of range"

@@ -14,13 +14,13 @@ from synthetic import synthetic_data, synthetic_trial
 from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.text.tokenizer import load_tokenizer
+from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import read_queries
-from radsweep.training.by_labels import LAYER
 from radsweep.training.collectives import Workers
-from radsweep.training.evaluate import Embedder
+from radsweep.training.embedder import Embedder
+from radsweep.training.label_tasks import LAYER
 from radsweep.training.measure import measure
-from radsweep.training.measured import Measured
-from radsweep.training.read_split import untrained_model
+from radsweep.training.saved_model import untrained_model
 from radsweep.training.trainer import train
 
 CPU = torch.device("cpu")

@@ -14,10 +14,10 @@ from synthetic import synthetic_trial
 from test_adaptation import stages, with_pool
 from test_trainer import EVERYTHING, numbers, run
 
-from radsweep.training import asking, loop
+from radsweep.training import loop
 from radsweep.training.adaptation import adapt, load_adapted
-from radsweep.training.asking import Asking
 from radsweep.training.collectives import Workers
+from radsweep.training.loop import Asking
 from radsweep.training.task import GO_ON, PAUSE
 
 CPU = torch.device("cpu")
@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def asked_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "ASK_EVERY", 0.0)
+    monkeypatch.setattr(loop, "ASK_EVERY", 0.0)
 
 
 def at(step: int) -> Callable[[], int]:
@@ -109,8 +109,8 @@ def test_every_worker_hears_of_a_pause_after_the_step_that_worker_0_chose() -> N
 
 def test_questions_are_seconds_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     steps, asked = 0, []
-    monkeypatch.setattr(asking, "ASK_EVERY", 2.0)
-    monkeypatch.setattr(asking.time, "perf_counter", lambda: steps / 8)  # eight steps a second
+    monkeypatch.setattr(loop, "ASK_EVERY", 2.0)
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: steps / 8)  # eight steps a second
     told = Asking(Workers(), lambda: asked.append(steps) or GO_ON)
     for steps in range(1, 80):  # noqa: B007 - the clock reads it
         told.told_to_pause()

@@ -101,7 +101,7 @@ def test_the_metric_does_not_depend_on_batch_size(monkeypatch: pytest.MonkeyPatc
     """BenchX retrieves inside mini-batches."""
     found = []
     for rows in (128, 5):
-        monkeypatch.setattr("radsweep.training.evaluate.ROWS", rows)
+        monkeypatch.setattr("radsweep.training.embedder.ROWS", rows)
         course = TrialCourse(synthetic_trial(**{"train.batch_size": 2 * rows}), synthetic_data(), Workers(), CPU)
         found.append(course.measure())
     assert found[0] == pytest.approx(found[1])

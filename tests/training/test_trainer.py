@@ -15,11 +15,11 @@ from radsweep.config.trial import Trial
 from radsweep.filesystem import no_room
 from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop, trainer
-from radsweep.training.cell import run_cell
 from radsweep.training.collectives import Workers
 from radsweep.training.loop import TrialFailed
 from radsweep.training.outcome import Outcome
-from radsweep.training.read_split import load_checkpoint, measured_of
+from radsweep.training.runner import run_cell
+from radsweep.training.saved_model import load_checkpoint, measured_of
 from radsweep.training.task import GO_ON, PAUSE, Task
 from radsweep.training.trainer import train
 

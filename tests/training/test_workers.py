@@ -49,7 +49,7 @@ def test_two_workers_measure_what_one_does(two_workers: Path) -> None:
 
 def test_metrics_do_not_depend_on_how_many_are_embedded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measured_metrics(Workers())
-    monkeypatch.setattr("radsweep.training.evaluate.ROWS", 5)
+    monkeypatch.setattr("radsweep.training.embedder.ROWS", 5)
     assert measured_metrics(Workers()) == pytest.approx(whole, abs=1e-9)
 
 

@@ -41,8 +41,8 @@ def report(
     from radsweep.report.render.write import write_report
     from radsweep.store.merge import merge
     from radsweep.store.store import Store, store_folder
-    from radsweep.sweep.from_mlflow import fetch_sweep
     from radsweep.tracking.address import tracking_uri as checked
+    from radsweep.tracking.fetch import fetch_sweep
 
     place = Store(store_folder(store))
     with TemporaryDirectory(prefix="radsweep-") as fetched:
@@ -102,8 +102,9 @@ def evaluate(
     Retrieval, both ways, on the full pool of a split, and the tasks asked for; beside each number what chance would
     give. Settings of tasks are those of an experiment file: --set evaluate.zero_shot.prompts=mine.yaml
     """
-    from radsweep.cli.evaluation import evaluate_model, evaluation_table
+    from radsweep.cli.evaluation_table import evaluation_table
     from radsweep.config.load import parse_changes
+    from radsweep.sweep.evaluate import evaluate_model
 
     tasks = ["retrieval", *(name for name in task or () if name != "retrieval")]
     settings = parse_changes(changes or ())

@@ -45,8 +45,8 @@ def sync(
 def _to_mlflow(place: Store, sweeps: Iterable[SweepRecord], address: str | None) -> Iterator[tuple[str, bool]]:
     """What became of each sweep of which something waits, and whether it failed."""
     from radsweep.tracking.address import sanitise_uri, tracking_uri
-    from radsweep.tracking.delivery import replay
     from radsweep.tracking.mirror import spool_folder
+    from radsweep.tracking.sender import replay
 
     for record in sweeps:
         spool = spool_folder(place.root, record.id)

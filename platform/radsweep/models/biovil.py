@@ -14,10 +14,10 @@ from radsweep.config.model import ImageTower
 from radsweep.errors import InputError
 from radsweep.models.features import ImageFeatures, ImageTowerModule, regions_of_map
 from radsweep.models.hub import Unreadable, find_file
-from radsweep.models.pixels import Pixels
+from radsweep.models.normalise import Pixels
+from radsweep.models.pretrained_vlm import biovil_file
 from radsweep.models.torchvision_image import ResNetTower
 from radsweep.models.weights import expected, load_all, read_state
-from radsweep.models.whole import biovil_file
 
 _RESNET, _PROJECTOR = "encoder.encoder.", "projector.model."
 _OWN, _MISSING = "encoder.backbone_to_vit.weight", "encoder.missing_previous_emb"

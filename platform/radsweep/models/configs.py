@@ -12,8 +12,8 @@ from typing import Any
 from radsweep.config.model import ImageTower, TextTower
 from radsweep.config.paths import TINY, TORCHVISION
 from radsweep.errors import InputError
+from radsweep.models.backbone_names import nearest
 from radsweep.models.hub import Unreadable, read_json
-from radsweep.models.names import nearest
 from radsweep.models.open_clip_config import open_clip_settings
 
 OPEN_CLIP, CXR_BERT = "open_clip", "cxr-bert"

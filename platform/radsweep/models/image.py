@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from radsweep.config.model import ImageTower
+from radsweep.models.backbone_checks import image_source
 from radsweep.models.configs import CXR_BERT, IMAGE_KINDS, OPEN_CLIP, model_config
 from radsweep.models.features import ImageTowerModule
-from radsweep.models.sources import image_source
 from radsweep.models.tiny import TinyCnn
 
 

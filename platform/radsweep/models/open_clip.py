@@ -13,8 +13,8 @@ from radsweep.config.model import ImageTower, TextTower
 from radsweep.errors import InputError
 from radsweep.models.configs import check_patches
 from radsweep.models.features import ImageTowerModule
+from radsweep.models.normalise import Pixels
 from radsweep.models.open_clip_config import open_clip_settings
-from radsweep.models.pixels import Pixels
 from radsweep.models.pretrained import load_tensors
 from radsweep.models.transformers_image import TransformersImage
 from radsweep.models.weights import OPEN_CLIP_FILES, expected, read_weights

@@ -10,9 +10,9 @@ from typing import Any
 from radsweep.config.model import TextTower
 from radsweep.data.text.tokenizer import SPECIAL_TOKENS
 from radsweep.errors import InputError
+from radsweep.models.backbone_checks import text_source
 from radsweep.models.configs import CXR_BERT, OPEN_CLIP, TEXT_CLASSES, TEXT_KINDS, check_positions, model_config
 from radsweep.models.features import TextTowerModule
-from radsweep.models.sources import text_source
 from radsweep.models.transformers_text import SiglipText, TransformersText, padding_id
 
 _KEY = "model.text.backbone"

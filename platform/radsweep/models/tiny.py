@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radsweep.models.features import ImageFeatures, ImageTowerModule, regions_of_map
-from radsweep.models.pixels import Pixels
+from radsweep.models.normalise import Pixels
 
 _WIDTHS = ((32, 2), (64, 2), (96, 2), (128, 1))  # channels and stride of the layers before the regions
 

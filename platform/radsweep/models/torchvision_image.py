@@ -13,10 +13,10 @@ from torchvision.models.vision_transformer import interpolate_embeddings
 
 from radsweep.config.model import ImageTower
 from radsweep.errors import InputError
+from radsweep.models.backbone_names import TINY_PATCH, torchvision_name
 from radsweep.models.configs import check_patches
 from radsweep.models.features import ImageFeatures, ImageTowerModule, PatchTower, regions_of_map, rows_of
-from radsweep.models.names import TINY_PATCH, torchvision_name
-from radsweep.models.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
+from radsweep.models.normalise import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from radsweep.models.weights import load_all, read_state
 
 _KEY = "model.image.backbone"

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from radsweep.config.model import ImageTower
 from radsweep.errors import InputError
 from radsweep.models.configs import IMAGE_CLASSES, check_patches
-from radsweep.models.depth import transformer_layers
 from radsweep.models.features import ImageFeatures, PatchTower, rows_of
-from radsweep.models.pixels import IMAGENET_MEAN, IMAGENET_STD, Pixels
+from radsweep.models.layer_depth import transformer_layers
+from radsweep.models.normalise import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from radsweep.models.pretrained import load_pretrained, without_attention_dropout
 
 _KEY = "model.image.backbone"

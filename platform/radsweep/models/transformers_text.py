@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radsweep.errors import InputError
-from radsweep.models.depth import transformer_layers
 from radsweep.models.features import TextFeatures, TextTowerModule, mean_of_tokens
 from radsweep.models.hub import Unreadable, read_json
+from radsweep.models.layer_depth import transformer_layers
 
 
 class TransformersText(TextTowerModule):

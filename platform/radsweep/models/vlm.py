@@ -15,7 +15,7 @@ from radsweep.config.trial import Trial
 from radsweep.models.adapters import add_adapters, freeze
 from radsweep.models.features import ImageFeatures, ImageTowerModule, TextFeatures, TextTowerModule, TowerModule
 from radsweep.models.image import build_image_tower
-from radsweep.models.joint import Joint, load_joint
+from radsweep.models.projections import Joint, load_joint
 from radsweep.models.seeding import seeded_start
 from radsweep.models.text import build_text_tower
 

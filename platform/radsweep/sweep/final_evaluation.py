@@ -20,16 +20,16 @@ from radsweep.data.loading.decode import ShardIndex
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.loading.stream import prepare_data
 from radsweep.errors import InputError
+from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import write_queries
-from radsweep.models.whole import fitting_settings
+from radsweep.models.pretrained_vlm import fitting_settings
 from radsweep.store.records import CellRecord, PlannedCell, now
 from radsweep.store.store import Store
 from radsweep.sweep.design.cells import folds_of
 from radsweep.sweep.identity.cell_key import reference_key
 from radsweep.sweep.identity.code import code_fingerprint
 from radsweep.sweep.preparation.prepare import prepared_sets, unread
-from radsweep.training.measured import Measured
-from radsweep.training.read_split import load_checkpoint, measured_of, untrained_model
+from radsweep.training.saved_model import load_checkpoint, measured_of, untrained_model
 
 FIRST = -1_000_000  # number of the first reference: stages count down from -1
 

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
-from radsweep.tracking import contents, views
+from radsweep.tracking import run_fields, views
 from radsweep.tracking.address import sanitise_uri
 from radsweep.tracking.entry import Entry, RunStatus, Step, metric_name
 from radsweep.tracking.spool import Spool
@@ -43,7 +43,7 @@ class Mirror:
     def __init__(self, uri: str, store: Path, sweep: SweepRecord) -> None:
         """Start the thread; `uri` is from `tracking_uri`, `store` the store's folder."""
         self._uri, self._store, self._sweep = uri, store, sweep
-        self._design = contents.Design.of(sweep)
+        self._design = run_fields.Design.of(sweep)
         self._places: dict[int, PlannedCell] = {}
         self._places_of: dict[str, dict[int, PlannedCell]] = {}  # by key of the cell
         for cell in sweep.cells:
@@ -83,8 +83,8 @@ class Mirror:
         self._add(
             Entry(
                 **self._sweep_run(now),
-                params=contents.sweep_params(self._sweep),
-                tags=contents.sweep_tags(self._sweep),
+                params=run_fields.sweep_params(self._sweep),
+                tags=run_fields.sweep_tags(self._sweep),
                 status="RUNNING",
                 texts={"experiment.yaml": yaml.safe_dump(_plain(self._sweep.experiment), sort_keys=False)},
                 files=self._within(files),
@@ -100,7 +100,7 @@ class Mirror:
     def validation(self, key: str, validation: Validation) -> None:
         now = _now()
         for cell in self._holding(key):
-            step = contents.validation_step(validation, now)
+            step = run_fields.validation_step(validation, now)
             self._add(Entry(**self._place(cell, now), history=(step,)))
 
     def finish_trial(self, record: CellRecord, files: Iterable[Path] = ()) -> None:
@@ -114,7 +114,7 @@ class Mirror:
         entries = []
         for cell, record, files in found:
             self._hold(cell)
-            started = contents.milliseconds(record.started, _now())
+            started = run_fields.milliseconds(record.started, _now())
             entries.append(self._ended(cell, record, files).model_copy(update={"started": started}))
         if entries:
             self._add(*entries)
@@ -128,15 +128,15 @@ class Mirror:
     ) -> None:
         """Close the sweep's run with {metric name: value} over cells, and a folder of files: report, checkpoint, ..."""
         self._sweep = sweep
-        ended = contents.milliseconds(sweep.ended, _now())
+        ended = run_fields.milliseconds(sweep.ended, _now())
         cost = {f"cost/{part}": value for part, value in sweep.cost.items()}
         metrics = {metric_name(name): value for name, value in {**statistics, **cost}.items()}
         self._add(
             Entry(
                 **self._sweep_run(ended),
-                tags=contents.sweep_tags(sweep),
+                tags=run_fields.sweep_tags(sweep),
                 summary=(Step(step=0, time=ended, metrics=metrics),),
-                status=contents.sweep_status(sweep),
+                status=run_fields.sweep_status(sweep),
                 artifacts=str(artifacts.absolute()) if artifacts else None,
                 files=self._within(files),
                 experiment_tags=views.experiment_tags(sweep, ended),
@@ -175,27 +175,27 @@ class Mirror:
         return {"experiment": name, "sweep": self._sweep.id, "time": time, "name": f"{name} {self._sweep.id}"}
 
     def _place(self, cell: PlannedCell, time: int) -> dict[str, Any]:
-        run = {"cell": cell.key, "place": cell.number, "name": contents.trial_name(self._design, cell)}
+        run = {"cell": cell.key, "place": cell.number, "name": run_fields.trial_name(self._design, cell)}
         return {**self._sweep_run(time), **run}
 
     def _trial_run(self, cell: PlannedCell, trial: Mapping[str, Any], status: RunStatus) -> Entry:
         return Entry(
             **self._place(cell, _now()),
-            params=contents.trial_params(self._design, cell, trial),
-            tags=contents.trial_tags(self._design, cell),
+            params=run_fields.trial_params(self._design, cell, trial),
+            tags=run_fields.trial_tags(self._design, cell),
             status=status,
         )
 
     def _ended(self, cell: PlannedCell, record: CellRecord, files: Iterable[Path]) -> Entry:
         now = _now()
-        entry = self._trial_run(cell, record.trial, status=contents.ended_status(record))
+        entry = self._trial_run(cell, record.trial, status=run_fields.ended_status(record))
         return entry.model_copy(
             update={
-                "time": contents.milliseconds(record.ended, now),
-                "tags": entry.tags | contents.ended_tags(self._sweep, record),
+                "time": run_fields.milliseconds(record.ended, now),
+                "tags": entry.tags | run_fields.ended_tags(self._sweep, record),
                 "starts_from": record.stages,
-                "history": contents.history(record, now),
-                "summary": contents.summary(record, now),
+                "history": run_fields.history(record, now),
+                "summary": run_fields.summary(record, now),
                 "files": self._within(files),
             }
         )
@@ -211,7 +211,7 @@ class Mirror:
         self._wake.set()
 
     def _work(self) -> None:
-        from radsweep.tracking.delivery import Delivery  # MLflow's imports take a second: here, not in the sweep
+        from radsweep.tracking.sender import Delivery  # MLflow's imports take a second: here, not in the sweep
 
         delivery = Delivery(self._spool, self._uri, self._store, self._free.wait)
         wait = 0.0

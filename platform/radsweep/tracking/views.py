@@ -11,7 +11,7 @@ from typing import Any
 
 from radsweep.config.metrics import higher_is_better
 from radsweep.store.records import SweepRecord
-from radsweep.tracking import contents
+from radsweep.tracking import run_fields
 
 TRIALS = "radsweep-trials"
 ARMS = "radsweep-arms"
@@ -23,16 +23,16 @@ _NAME = "attributes.`Run Name`"
 
 def experiment_tags(sweep: SweepRecord, time: int) -> dict[str, str]:
     """Tags of the MLflow experiment; the views point at this sweep until a later one of that name replaces them."""
-    metric = contents.selected(sweep)
+    metric = run_fields.selected(sweep)
     tags = {
-        "mlflow.note.content": contents.note(sweep),
+        "mlflow.note.content": run_fields.note(sweep),
         "mlflow.experimentKind": "custom_model_development",  # else the UI asks, and may show tabs for agents
         "mlflow.experiment.primaryMetric.name": metric,
         "mlflow.experiment.primaryMetric.greaterIsBetter": json.dumps(higher_is_better(metric)),
         f"mlflow.sharedViewState.{TRIALS}": _saved("Trials", time, _trials(sweep)),
         f"mlflow.sharedViewState.{SWEEPS}": _saved("Sweeps, opened to their trials", time, _sweeps(sweep)),
     }
-    if contents.arms(sweep):
+    if run_fields.arms(sweep):
         tags[f"mlflow.sharedViewState.{ARMS}"] = _saved("Arms: mean over seeds", time, _arms(sweep))
     return tags
 
@@ -69,12 +69,12 @@ def _sweeps(sweep: SweepRecord) -> dict[str, Any]:
 
 def _trials(sweep: SweepRecord) -> dict[str, Any]:
     """One row a trial, the best first: its place in the design, its results, the settings that trials differ in."""
-    return _table(sweep, contents.places(sweep), contents.varying(sweep), name_width=230)
+    return _table(sweep, run_fields.places(sweep), run_fields.varying(sweep), name_width=230)
 
 
 def _table(sweep: SweepRecord, before: list[str], after: list[str], name_width: int) -> dict[str, Any]:
     """Results, with params before and after them."""
-    metric = contents.selected(sweep)
+    metric = run_fields.selected(sweep)
     direction = {"text_to_image": "image_to_text", "image_to_text": "text_to_image"}
     _, way, name = metric.split("/")
     results = _named("metrics", [metric, f"final/{way}/{name}", f"best/{direction[way]}/{name}"])

@@ -27,11 +27,11 @@ from radsweep.objectives.masked_patches import MaskedPatchHead
 from radsweep.objectives.text_ssl import masked_head, masked_loss
 from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop
+from radsweep.training.adaptation_data import ImagePool, ReportPool, pool_parts
 from radsweep.training.batches import Batch
 from radsweep.training.collectives import Workers
 from radsweep.training.encode import encode_image_ssl, encode_masked, encode_masked_patches
 from radsweep.training.outcome import Outcome
-from radsweep.training.pools import ImagePool, ReportPool, pool_parts
 
 HELD_OUT = 512  # images or reports of the validation split that a stage's loss is measured on
 LOSS = "val/loss"

@@ -27,7 +27,7 @@ from radsweep.data.text.tokenizer import ReportTokenizer
 from radsweep.objectives.same_report import same_reports
 from radsweep.objectives.views import Rows
 from radsweep.training.collectives import Workers
-from radsweep.training.evaluate import Frozen
+from radsweep.training.embedder import Frozen
 
 
 @dataclass(frozen=True)

@@ -16,19 +16,19 @@ from torch import Tensor, nn
 from radsweep.config.training import Train
 from radsweep.store.records import Validation
 from radsweep.training import checkpoint
-from radsweep.training.asking import Asking
-from radsweep.training.averaging import Average
 from radsweep.training.batches import Batch
 from radsweep.training.batchnorm import has_batch_statistics, synchronise
 from radsweep.training.collectives import Workers
 from radsweep.training.dropout import seed_by_sample
-from radsweep.training.epoch import Epoch
+from radsweep.training.ema import Average
 from radsweep.training.optimiser import build_optimiser
-from radsweep.training.outcome import Outcome, outcome_from_json
+from radsweep.training.outcome import Epoch, Outcome, outcome_from_json
 from radsweep.training.schedule import Schedule, schedule_for
 from radsweep.training.task import GO_ON, PAUSE, STOP
 
 SAVE_EVERY = 30.0  # seconds between checkpoints of a run under way
+
+ASK_EVERY = 2.0  # seconds
 
 
 class TrialFailed(Exception):
@@ -274,3 +274,24 @@ def resume(training: Training, folder: Path) -> None:
     training.epoch = Epoch(**state["epoch"])
     vars(training.outcome).update(vars(outcome_from_json(state["outcome"])))
     training.outcome.stopped = False  # it goes on now, whatever stopped it then
+
+
+class Asking:
+    """Worker 0 asks, every few seconds; all workers hear the answer after the same step."""
+
+    def __init__(self, workers: Workers, goes_on: Callable[[], int]) -> None:
+        self.workers, self.goes_on = workers, goes_on
+        self.every = self.left = 1  # steps until the next question
+        self.asked = time.perf_counter()
+
+    def told_to_pause(self) -> bool:
+        """Called after every step by every worker."""
+        self.left -= 1
+        if self.left > 0:
+            return False
+        order = self.workers.first(int(self.goes_on()) if self.workers.rank == 0 else GO_ON)
+        step = (time.perf_counter() - self.asked) / self.every
+        wanted = int(min(2 * self.every, ASK_EVERY / max(step, 1e-6)))  # the first steps say little of the next
+        self.every = self.left = self.workers.first(max(1, wanted))
+        self.asked = time.perf_counter()
+        return order == PAUSE

@@ -10,11 +10,11 @@ from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.shards.schema import Split
 from radsweep.evaluation.chance import chance, positives_per_query
 from radsweep.evaluation.local_retrieval import rank_locally
+from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import QUERIES, QueryResults, file_name
 from radsweep.evaluation.retrieval import metrics_of, ranked
-from radsweep.training.by_labels import embed, measure_by_labels, measure_class_retrieval
-from radsweep.training.evaluate import Embedder
-from radsweep.training.measured import Measured
+from radsweep.training.embedder import Embedder
+from radsweep.training.label_tasks import embed, measure_by_labels, measure_class_retrieval
 
 NAMES: Mapping[Split, str] = {"train": "train", "validation": "val", "test": "test"}  # of splits, in metrics
 

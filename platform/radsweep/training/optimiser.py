@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from radsweep.config.training import Train
-from radsweep.models.depth import parameter_depths
 from radsweep.models.features import TowerModule
+from radsweep.models.layer_depth import parameter_depths
 
 
 def build_optimiser(model: nn.Module, train: Train) -> torch.optim.AdamW:

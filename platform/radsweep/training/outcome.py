@@ -1,4 +1,4 @@
-"""What training a trial gives: the fields of its record that the loop knows."""
+"""What training a trial gives, and the position within an epoch from which a paused run resumes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from radsweep.store.records import Validation
 
@@ -51,3 +53,24 @@ class Outcome:
 
 def outcome_from_json(state: dict[str, Any]) -> Outcome:
     return Outcome(**state | {"history": [Validation.model_validate(entry) for entry in state["history"]]})
+
+
+@dataclass
+class Epoch:
+    """Plain numbers, kept in the checkpoint."""
+
+    batches: int = 0
+    studies: int = 0
+    seconds: float = 0.0
+    logged: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, studies: int, values: dict[str, float]) -> None:
+        self.batches += 1
+        self.studies += studies
+        for name, value in values.items():
+            self.logged.setdefault(name, []).append(value)
+
+    def means(self) -> dict[str, float]:
+        """Of what was logged, named `train/...`."""
+        means = {f"train/{name}": float(np.mean(entries)) for name, entries in self.logged.items()}
+        return means | {"train/samples_per_second": self.studies / self.seconds}

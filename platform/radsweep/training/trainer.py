@@ -15,18 +15,17 @@ from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.loading.subsets import seeded_order, subset_fingerprint, subset_size
 from radsweep.data.text.tokenizer import load_tokenizer
+from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import write_queries
 from radsweep.models.vlm import build_model
 from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop
 from radsweep.training.batches import Batch, TrainingData
 from radsweep.training.collectives import Workers
-from radsweep.training.evaluate import Embedder, Frozen
-from radsweep.training.features import backward
-from radsweep.training.learner import Learner
+from radsweep.training.embedder import Embedder, Frozen
+from radsweep.training.learner import Learner, backward
 from radsweep.training.loop import TrialFailed, mixed_precision
 from radsweep.training.measure import chance_levels, measure
-from radsweep.training.measured import Measured
 from radsweep.training.outcome import Outcome
 
 COLLAPSED = 1e-3  # spread of similarities below which all embeddings are one point

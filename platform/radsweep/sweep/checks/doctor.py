@@ -35,7 +35,7 @@ from radsweep.sweep.preparation.memory import decoded_bytes
 from radsweep.sweep.preparation.prepare import Preparations
 from radsweep.sweep.search.optuna_study import open_storage, storage_url
 from radsweep.tracking.address import sanitise_uri, tracking_uri
-from radsweep.tracking.answers import experiments_at
+from radsweep.tracking.health import experiments_at
 
 LEAST_FREE = 2**30  # bytes in the store: records are small, checkpoints and phantom data sets are not
 PROBE = 2**20  # bytes that are written to see whether they can be

@@ -6,9 +6,9 @@ from radsweep.augment.words import check_words
 from radsweep.config.experiment import Experiment
 from radsweep.data.storage import check_address
 from radsweep.errors import InputError
-from radsweep.models.names import nearest
-from radsweep.models.sources import check_model, check_vit
-from radsweep.models.whole import fitting_settings
+from radsweep.models.backbone_checks import check_model, check_vit
+from radsweep.models.backbone_names import nearest
+from radsweep.models.pretrained_vlm import fitting_settings
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.dataset import check_sizes
 

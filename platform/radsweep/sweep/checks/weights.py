@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from radsweep.config.model import Model
 from radsweep.errors import InputError
+from radsweep.models.backbone_checks import image_source
 from radsweep.models.configs import CXR_BERT, IMAGE_KINDS, OPEN_CLIP, TEXT_KINDS, WHOLE_KINDS, model_config
 from radsweep.models.hub import Unreadable, has_file
-from radsweep.models.sources import image_source
 
 
 class _Named(NamedTuple):

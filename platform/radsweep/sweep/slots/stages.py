@@ -17,10 +17,10 @@ from radsweep.store.records import CellRecord, Validation
 from radsweep.store.store import Store
 from radsweep.sweep.slots.single_flight import Turn, turn
 from radsweep.training.adaptation import load_adapted
-from radsweep.training.cell import run_stage
 from radsweep.training.collectives import Workers
-from radsweep.training.frozen import load_frozen
+from radsweep.training.frozen_features import load_frozen
 from radsweep.training.loop import Stopped, TrialFailed
+from radsweep.training.runner import run_stage
 from radsweep.training.task import Task
 
 Found = TypeVar("Found")

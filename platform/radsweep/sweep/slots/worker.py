@@ -21,10 +21,10 @@ from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
 from radsweep.sweep.slots.single_flight import Turn, turn
 from radsweep.sweep.slots.stages import ready_stage, ready_stages
-from radsweep.training.cell import run_cell
 from radsweep.training.collectives import Workers
-from radsweep.training.device import in_one_line
+from radsweep.training.gpu_faults import in_one_line
 from radsweep.training.loop import Paused
+from radsweep.training.runner import run_cell
 from radsweep.training.task import PAUSE, Task
 
 

@@ -17,9 +17,9 @@ from radsweep.filesystem import no_room
 from radsweep.store.records import CellRecord, Validation, now
 from radsweep.training.adaptation import adapt
 from radsweep.training.collectives import Workers
-from radsweep.training.device import give_back, in_one_line, is_lost
-from radsweep.training.evaluate import Frozen
-from radsweep.training.frozen import run_frozen
+from radsweep.training.embedder import Frozen
+from radsweep.training.frozen_features import run_frozen
+from radsweep.training.gpu_faults import give_back, in_one_line, is_lost
 from radsweep.training.loop import Paused, Stopped, TrialFailed
 from radsweep.training.outcome import Outcome
 from radsweep.training.task import GO_ON, Task

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from radsweep.models.configs import CXR_BERT, OPEN_CLIP, WHOLE_KINDS, model_config
+from radsweep.models.pretrained_vlm import KEY
 from radsweep.models.weights import OPEN_CLIP_FILES, expected, linear_layer, read_weights
-from radsweep.models.whole import KEY
 
 
 class Joint(NamedTuple):

@@ -11,13 +11,13 @@ from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.errors import InputError
+from radsweep.evaluation.measurement import Measured
 from radsweep.models.vlm import VisionLanguageModel, build_model
 from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
-from radsweep.training.evaluate import Embedder
+from radsweep.training.embedder import Embedder
 from radsweep.training.loop import mixed_precision
 from radsweep.training.measure import measure
-from radsweep.training.measured import Measured
 
 
 def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from radsweep.config.model import Model
 from radsweep.errors import InputError
+from radsweep.models.backbone_names import check_name
 from radsweep.models.configs import (
     CXR_BERT,
     OPEN_CLIP,
@@ -18,7 +19,6 @@ from radsweep.models.configs import (
     positions,
 )
 from radsweep.models.hub import Unreadable, has_file
-from radsweep.models.names import check_name
 from radsweep.models.open_clip_config import open_clip_settings
 
 KEY = "model.from"

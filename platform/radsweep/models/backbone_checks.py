@@ -8,6 +8,7 @@ from typing import Any, Literal
 from radsweep.config.model import ImageTower, Model, TextTower
 from radsweep.config.paths import TINY, TINY_TEXT, TORCHVISION
 from radsweep.errors import InputError
+from radsweep.models.backbone_names import TINY_PATCH, WEIGHT_FILES, check_name, nearest, torchvision_name
 from radsweep.models.configs import (
     CXR_BERT,
     IMAGE_KINDS,
@@ -18,8 +19,7 @@ from radsweep.models.configs import (
     model_config,
     patches,
 )
-from radsweep.models.names import TINY_PATCH, WEIGHT_FILES, check_name, nearest, torchvision_name
-from radsweep.models.whole import biovil_file, check_whole
+from radsweep.models.pretrained_vlm import biovil_file, check_whole
 
 _WITHOUT_LINEAR = ("tiny-cnn", "resnet", "resnext", "wide_resnet")  # names that begin so
 

@@ -18,7 +18,7 @@ from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.models.vlm import build_model
 from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
-from radsweep.training.evaluate import parts_of
+from radsweep.training.embedder import parts_of
 from radsweep.training.loop import mixed_precision
 from radsweep.training.outcome import Outcome
 from radsweep.training.trainer import Adapted

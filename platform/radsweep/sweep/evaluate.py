@@ -1,4 +1,4 @@
-"""A checkpoint, or a public model as it is, measured on a split of a packed data set."""
+"""Measure a checkpoint, or a public model as it is, on a split of a packed data set."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich import box
-from rich.table import Table
 
 from radsweep.config.load import trial_with
 from radsweep.config.trial import Trial
@@ -20,16 +18,15 @@ from radsweep.data.loading.index import read_split
 from radsweep.data.shards.dataset import read_manifest, shard_paths
 from radsweep.data.shards.schema import Split
 from radsweep.errors import InputError
+from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import QUERIES, write_queries
+from radsweep.models.pretrained_vlm import fitting_settings
 from radsweep.models.vlm import VisionLanguageModel
-from radsweep.models.whole import fitting_settings
-from radsweep.report import wording
 from radsweep.sweep.checks.data import check_tasks
 from radsweep.sweep.preparation.evaluation_sets import read_sets
 from radsweep.training.checkpoint import STATE
 from radsweep.training.measure import NAMES
-from radsweep.training.measured import Measured
-from radsweep.training.read_split import load_checkpoint, measured_of, trained_on, untrained_model
+from radsweep.training.saved_model import load_checkpoint, measured_of, trained_on, untrained_model
 
 
 def evaluate_model(
@@ -133,16 +130,3 @@ def _told(target: str, shards: ShardIndex, split: Split, trial: Trial, measured:
             name: {"value": value, "chance": measured.chance.get(name)} for name, value in measured.metrics.items()
         },
     }
-
-
-def evaluation_table(found: dict[str, Any]) -> Table:
-    """The same for the terminal: each number beside its chance level and the size of the pool."""
-    title = f"{found['data']}, {found['split']} split, {found['candidates']:,} candidates"
-    table = Table(title=title, box=box.SIMPLE_HEAD)
-    table.add_column("metric")
-    for column in ("value", "chance"):
-        table.add_column(column, justify="right")
-    for name, numbers in found["metrics"].items():
-        shown = (wording.number(name, numbers[what]) for what in ("value", "chance"))
-        table.add_row(wording.metric_name(name), *shown)
-    return table
