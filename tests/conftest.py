@@ -23,7 +23,6 @@ import pytest
 
 import radsweep.sweep  # noqa: F401 - sets what Ray reads when it is imported
 
-sys.path.insert(0, str(Path(__file__).parent))  # `searched` is a module beside the tests
 for _variable in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RADSWEEP_STORE", "MLFLOW_TRACKING_URI"):
     os.environ.pop(_variable, None)
 os.environ["RAY_AUTH_MODE"] = "disabled"
@@ -36,7 +35,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 S3 = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "qzsecret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-OWN_RAY = ("test_submit.py", "test_tokens.py")  # start one beside the session's
+OWN_RAY = ("test_submit.py", "test_auth.py")  # start one beside the session's
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

@@ -25,7 +25,7 @@ from radsweep.sweep.run import run_sweep
 from radsweep.tracking.fetch import fetch_sweep
 from radsweep.tracking.mirror import spool_folder
 from radsweep.tracking.sender import replay
-from searched import marked
+from support.searched import marked
 
 MARK = "qzmark"
 PHRASE = "faint opacity projects over the lower zone"  # of every report: its words may be known, never their order

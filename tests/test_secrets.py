@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from searched import marked
+from support.searched import marked
 
 pytestmark = pytest.mark.slow
 

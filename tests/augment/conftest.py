@@ -1,9 +1,8 @@
-"""Tokenizers of the kinds that users have; and `plain_words`, a module beside the tests."""
+"""Tokenizers of the kinds that users have."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from tokenizers.models import BPE, WordPiece
 
 import radsweep.augment
 from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer, train_tokenizer
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 ENGLISH = Path(radsweep.augment.__file__).parent / "languages" / "english.yaml"
 TEXTS = (

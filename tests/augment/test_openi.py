@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from plain_words import PlainWords, Words
 
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import TextAugmenter, augment_texts
 from radsweep.config.augmentation import TextAugmentation
 from radsweep.data.text.tokenizer import ReportTokenizer, TokenisedReports, load_tokenizer, train_tokenizer
+from support.plain_words import PlainWords, Words
 
 OPENI = Path(__file__).resolve().parents[3] / "shared/data/openi/indiana_reports.csv"
 

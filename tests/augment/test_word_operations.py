@@ -7,12 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from plain_words import PlainWords
 
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import TextAugmenter
 from radsweep.config.augmentation import TextAugmentation
 from radsweep.data.text.tokenizer import ReportTokenizer, TokenisedReports
+from support.plain_words import PlainWords
 
 OPERATIONS = ("synonyms", "swap", "delete", "insert")
 KINDS = ("trained", "wordpiece", "byte-level", "clip")

@@ -22,8 +22,7 @@ from typing import Any
 import optuna
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from harness import INJECTED, PLATFORM, SLOT, WORKER, Driver, copy_template, kill
+from support.harness import INJECTED, PLATFORM, SLOT, WORKER, Driver, copy_template, kill
 
 pytestmark = pytest.mark.slow
 

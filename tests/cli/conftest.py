@@ -11,8 +11,6 @@ import pytest
 
 from radsweep.cli import main
 
-sys.path.insert(0, str(Path(__file__).parent))  # tests import `malformed` from here
-
 
 class Ended(NamedTuple):
     code: int

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from malformed import Wrong, generated
 
 from radsweep.config.keys import leaf_keys
 from radsweep.config.trial import Trial
+from support.malformed import Wrong, generated
 
 BASE = "experiment: wrong\ndata: {shards: 'phantom:standard-300'}\n"
 SPACE = "{objective.local.weight: {uniform: [0, 1]}}"

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import typer.main
-from pages import MINIMAL, ROOT, spans
-from typed import TOLD, Told
 
 from radsweep.cli.app import app
 from radsweep.config import keys
 from radsweep.config.load import load_experiment, parse_changes, parse_experiment, trial_with
 from radsweep.data.importers.registry import IMPORTERS
 from radsweep.errors import InputError
+from support.pages import MINIMAL, ROOT, spans
+from support.typed import TOLD, Told
 
 REFUSED = (InputError, typer.BadParameter.__mro__[1])  # what all errors of usage are
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pages import ROOT
 from PIL import Image
-from typed import TOLD, Told
 from typer.testing import CliRunner
 
 from radsweep.cli.app import app
+from support.pages import ROOT
+from support.typed import TOLD, Told
 
 ENDS_SOON = {"--dry-run", "schema", "csv", "inspect", "status"}  # the tests of importers pack the published sets
 TAKES_STEPS = {"--calibrate", "--watch"}

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import ROOT
-from typed import TOLD
+
+from support.pages import ROOT
+from support.typed import TOLD
 
 pytestmark = pytest.mark.slow
 

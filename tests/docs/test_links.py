@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pages import BESIDE, ROOT, WRITTEN, anchors, generated, links
+
+from support.pages import BESIDE, ROOT, WRITTEN, anchors, generated, links
 
 
 @pytest.fixture(scope="module")

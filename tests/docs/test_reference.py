@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pages import generated
 from typer.testing import CliRunner
 
 from radsweep.cli.app import app
 from radsweep.config.experiment import Experiment
+from support.pages import generated
 
 SCHEMA = Experiment.model_json_schema()
 

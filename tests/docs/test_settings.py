@@ -6,12 +6,12 @@ import re
 
 import pytest
 import yaml
-from pages import MINIMAL, ROOT, Code, blocks, spans
 
 from radsweep.config import keys
 from radsweep.config.experiment import Experiment
 from radsweep.config.load import parse_changes, parse_experiment
 from radsweep.errors import InputError
+from support.pages import MINIMAL, ROOT, Code, blocks, spans
 
 LEAVES = set(keys.leaf_keys(Experiment))
 KEYS = LEAVES | {".".join(key.split(".")[:depth]) for key in LEAVES for depth in range(1, key.count(".") + 1)}

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from synthetic import synthetic_data, synthetic_trial
 
-from radsweep.config.stages import Stage, stages_of
-from radsweep.data.loading.prepared import PreparedData, PreparedSplit
+from radsweep.config.stages import stages_of
 from radsweep.training import loop
 from radsweep.training.adaptation import LOSS, adapt, course_of, load_adapted
 from radsweep.training.adaptation_data import ImagePool, ReportPool, pool_parts
@@ -19,19 +16,10 @@ from radsweep.training.collectives import Workers
 from radsweep.training.frozen_features import load_frozen, run_frozen
 from radsweep.training.outcome import Outcome
 from radsweep.training.trainer import TrialCourse, train
+from support.adapted import LIT, SMALL, stages, with_pool
+from support.synthetic import synthetic_data, synthetic_trial
 
 CPU = torch.device("cpu")
-SMALL = {
-    "adapt.image.method": "simclr",
-    "adapt.image.steps": 12,
-    "adapt.image.batch_size": 16,
-    "adapt.image.hidden": 32,
-    "adapt.image.dim": 16,
-    "adapt.text.method": "mlm",
-    "adapt.text.steps": 12,
-    "adapt.text.batch_size": 16,
-    "adapt.text.learning_rate": 3e-3,
-}
 MAE = {
     "adapt.image.method": "mae",
     "adapt.image.learning_rate": 2e-3,
@@ -41,26 +29,6 @@ MAE = {
     "model.image.size": 32,
     "augment.ssl.crop": [1.0, 1.0],
 }
-
-
-def with_pool(seed: int = 1, size: int = 16) -> PreparedData:
-    """Synthetic pairs, and as many unpaired images and reports of other patients."""
-    data, other = synthetic_data(size=size), synthetic_data(seed=seed, size=size).splits["train"]
-
-    def renamed(prefix: str) -> PreparedSplit:
-        index = dataclasses.replace(
-            other.index,
-            study_ids=tuple(f"{prefix}-{study}" for study in other.index.study_ids),
-            patient_ids=tuple(f"{prefix}-{patient}" for patient in other.index.patient_ids),
-            sample_key_S=other.index.sample_key_S + len(prefix),
-        )
-        return dataclasses.replace(other, index=index)
-
-    return dataclasses.replace(data, unpaired={"images": renamed("images"), "reports": renamed("reports")})
-
-
-def stages(**values: object) -> dict[str, Stage]:
-    return stages_of(synthetic_trial(**(SMALL | values)))  # type: ignore[return-value]
 
 
 def run(name: str, folder: Path, **values: object) -> Outcome:
@@ -197,16 +165,6 @@ def test_trials_that_differ_in_nothing_a_stage_sees_share_it() -> None:
     own = {"adapt.image.data": "subset"}
     assert stages(**own, **{"data.seed": 1})["image"] == stages(**own)["image"]  # all studies, in whatever order
     assert stages(**own, **{"data.pairs": 7})["image"] != stages(**own, **{"data.pairs": 8})["image"]
-
-
-LIT = {
-    "model.image.freeze": True,
-    "augment.image.crop": [1.0, 1.0],
-    "augment.image.affine": 0.0,
-    "augment.image.brightness": 0.0,
-    "augment.image.contrast": 0.0,
-    "augment.image.noise": 0.0,
-}
 
 
 @pytest.mark.parametrize(("tower", "values"), [("image", LIT), ("text", {"model.text.freeze": True})])

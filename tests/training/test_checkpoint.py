@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from synthetic import synthetic_trial
-from test_trainer import numbers, run
 
 from radsweep.training import checkpoint, loop
 from radsweep.training.task import PAUSE
+from support.synthetic import synthetic_trial
+from support.trained import numbers, run
 
 A = "a.safetensors"
 

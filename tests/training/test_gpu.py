@@ -8,9 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic import CASES, one_step, synthetic_data, synthetic_trial
-from test_adaptation import stages, with_pool
-from test_trainer import EVERYTHING
 
 from radsweep.augment.random import keep_mask, normal, sample_keys, uniform
 from radsweep.config.objective import Local
@@ -21,6 +18,9 @@ from radsweep.training.collectives import Workers
 from radsweep.training.loop import Paused
 from radsweep.training.task import PAUSE
 from radsweep.training.trainer import TrialCourse, train
+from support.adapted import stages, with_pool
+from support.synthetic import CASES, one_step, synthetic_data, synthetic_trial
+from support.trained import EVERYTHING
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
-from synthetic import synthetic_data, synthetic_trial
 
 from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
@@ -22,9 +21,9 @@ from radsweep.training.label_tasks import LAYER
 from radsweep.training.measure import measure
 from radsweep.training.saved_model import untrained_model
 from radsweep.training.trainer import train
+from support.synthetic import PROMPTS, synthetic_data, synthetic_trial
 
 CPU = torch.device("cpu")
-PROMPTS = str(Path(__file__).with_name("prompts.yaml"))
 
 
 def embedder_of(trial: Trial, data: PreparedData) -> Embedder:

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from synthetic import synthetic_trial
 
 from radsweep.config.stages import TextStage, stages_of
 from radsweep.data.loading.index import SplitIndex, sample_key
@@ -20,6 +19,7 @@ from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer, train_tokenizer
 from radsweep.training.adaptation import LOSS, TextCourse, adapt
 from radsweep.training.collectives import Workers
+from support.synthetic import synthetic_trial
 
 OPENI = Path(__file__).resolve().parents[3] / "shared/data/openi/indiana_reports.csv"
 CPU = torch.device("cpu")

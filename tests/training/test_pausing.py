@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from synthetic import synthetic_trial
-from test_adaptation import stages, with_pool
-from test_trainer import EVERYTHING, numbers, run
 
 from radsweep.training import loop
 from radsweep.training.adaptation import adapt, load_adapted
 from radsweep.training.collectives import Workers
 from radsweep.training.loop import Asking
 from radsweep.training.task import GO_ON, PAUSE
+from support.adapted import stages, with_pool
+from support.processes import start
+from support.synthetic import synthetic_trial
+from support.trained import EVERYTHING, numbers, run
 
 CPU = torch.device("cpu")
 
@@ -81,8 +80,7 @@ def test_a_stage_paused_within_an_epoch_ends_with_the_weights_of_an_undisturbed_
 
 
 def test_two_workers_pause_after_the_same_step_and_go_on_to_the_same_weights(tmp_path: Path) -> None:
-    script = Path(__file__).with_name("paused_process.py")
-    processes = [subprocess.Popen([sys.executable, str(script), str(rank), str(tmp_path)]) for rank in range(2)]
+    processes = [start("paused_process", rank, tmp_path) for rank in range(2)]
     assert [process.wait(timeout=300) for process in processes] == [0, 0]
     weights = [tmp_path / name / "checkpoint" / "model.safetensors" for name in ("undisturbed", "paused")]
     assert weights[0].read_bytes() == weights[1].read_bytes()

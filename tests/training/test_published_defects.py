@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
-from synthetic import synthetic_data, synthetic_trial
 
 from radsweep.config.objective import Local
 from radsweep.data.importers.csv_options import CsvSettings
@@ -32,6 +31,7 @@ from radsweep.objectives.views import Words
 from radsweep.training.batches import Batch
 from radsweep.training.collectives import Workers
 from radsweep.training.trainer import TrialCourse, train
+from support.synthetic import synthetic_data, synthetic_trial
 
 CPU = torch.device("cpu")
 

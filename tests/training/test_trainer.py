@@ -9,34 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import SafetensorError
-from synthetic import synthetic_data, synthetic_trial
 
-from radsweep.config.trial import Trial
 from radsweep.filesystem import no_room
 from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop, trainer
 from radsweep.training.collectives import Workers
 from radsweep.training.loop import TrialFailed
-from radsweep.training.outcome import Outcome
 from radsweep.training.runner import run_cell
 from radsweep.training.saved_model import load_checkpoint, measured_of
 from radsweep.training.task import GO_ON, PAUSE, Task
 from radsweep.training.trainer import train
-
-CPU = torch.device("cpu")
-
-
-def run(trial: Trial, **options: object) -> Outcome:
-    return train(trial, synthetic_data(), workers=Workers(), device=CPU, **options)
-
-
-def numbers(outcome: Outcome) -> tuple[object, ...]:
-    """All that must not depend on when and where a trial ran."""
-    history = [
-        (v.epoch, v.step, {k: x for k, x in v.metrics.items() if k != "train/samples_per_second"})
-        for v in outcome.history
-    ]
-    return history, outcome.best, outcome.best_step, outcome.final, outcome.steps, outcome.epochs, outcome.converged
+from support.synthetic import synthetic_data, synthetic_trial
+from support.trained import CPU, EVERYTHING, numbers, run
 
 
 def test_the_same_trial_twice_gives_identical_metrics() -> None:
@@ -64,22 +48,6 @@ def test_training_learns() -> None:
 
 class Killed(Exception):
     pass
-
-
-EVERYTHING = {
-    "objective.neighbours.weight": 0.5,
-    "objective.neighbours.bank": 24,
-    "objective.image_ssl.weight": 0.5,
-    "objective.image_ssl.hidden": 32,
-    "objective.image_ssl.dim": 16,
-    "objective.text_ssl.weight": 0.2,
-    "objective.local.weight": 0.5,
-    "objective.views.text": 2,
-    "augment.text.sentences": "sample",
-    "train.batch_size": 16,
-    "train.ema": 0.9,
-    "train.layer_decay": 0.8,
-}
 
 
 @pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["plain", "neighbours, ema and all terms"])

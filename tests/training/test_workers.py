@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from synthetic import CASES, measured_metrics, one_step
 
 from radsweep.training.collectives import Workers
-
-SCRIPT = Path(__file__).with_name("synthetic.py")
+from support.processes import start
+from support.synthetic import CASES, measured_metrics, one_step
 
 
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Losses and gradients of every case from 2 processes with half the batch each."""
     out = tmp_path_factory.mktemp("workers")
-    processes = [
-        subprocess.Popen([sys.executable, str(SCRIPT), str(rank), "2", str(out / "init"), str(out), *CASES])
-        for rank in range(2)
-    ]
+    processes = [start("synthetic", rank, 2, out / "init", out, *CASES) for rank in range(2)]
     assert [process.wait(timeout=300) for process in processes] == [0, 0]
     return out
 

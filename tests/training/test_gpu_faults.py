@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from synthetic import synthetic_data, synthetic_trial
 
 from radsweep.store.records import CellRecord
 from radsweep.training import trainer
@@ -14,6 +13,7 @@ from radsweep.training.collectives import Workers
 from radsweep.training.gpu_faults import in_one_line
 from radsweep.training.runner import run_cell
 from radsweep.training.task import Task
+from support.synthetic import synthetic_data, synthetic_trial
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")

@@ -8,7 +8,7 @@ import pytest
 
 from radsweep.data.importers.toolkit.labels import flag, flag_columns, label_reader
 from radsweep.data.importers.toolkit.tables import Table
-from radsweep.data.packing.labels import UNCERTAIN, merge_labels
+from radsweep.data.packing.labels import UNCERTAIN
 from radsweep.errors import InputError
 
 
@@ -44,15 +44,3 @@ def test_free_text_is_refused_as_a_label_without_being_quoted() -> None:
     with pytest.raises(InputError, match="column notes has 1 different values, the longest of 80 characters") as raised:
         read("notes", ["secret t" * 10])
     assert "secret" not in str(raised.value)
-
-
-def test_a_study_has_a_finding_where_any_of_its_images_has() -> None:
-    rows = [{"a": 0.0, "b": None, "c": None}, {"a": 1.0, "b": 0.0, "c": None}]
-    assert merge_labels(rows) == {"a": 1.0, "b": 0.0, "c": None}
-
-
-def test_an_uncertain_image_leaves_its_study_unknown_unless_another_has_the_finding() -> None:
-    states = [UNCERTAIN, 0.0, None]
-    assert merge_labels([{"a": state} for state in states]) == {"a": None}
-    assert merge_labels([{"a": state} for state in reversed(states)]) == {"a": None}
-    assert merge_labels([{"a": state} for state in (UNCERTAIN, 1.0)]) == {"a": 1.0}

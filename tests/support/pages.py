@@ -1,4 +1,4 @@
-"""README and docs taken apart: blocks, code within sentences, anchors, links. A module of the tests beside it."""
+"""README and docs taken apart: blocks, code within sentences, anchors, links."""
 
 from __future__ import annotations
 

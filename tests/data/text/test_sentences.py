@@ -8,7 +8,7 @@ import pytest
 
 from radsweep.data.text.sentences import sentence_starts
 
-OPENI = Path(__file__).resolve().parents[3] / "shared/data/openi/indiana_reports.csv"
+OPENI = Path(__file__).resolve().parents[4] / "shared/data/openi/indiana_reports.csv"
 
 
 def sentences(report: str) -> list[str]:

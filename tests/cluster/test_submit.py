@@ -281,7 +281,6 @@ WHERE = """
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "platform"))
 import radsweep
 import ray
 from radsweep.cluster.connect import connect

@@ -1,10 +1,11 @@
-"""How many trials fit at once, and what their workers reserve."""
+"""How many trials fit on a cluster, and how many bytes its object stores have."""
 
 from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
 
+from radsweep.cluster import capacity
 from radsweep.cluster.capacity import Node, Room, nodes, room_in
 from radsweep.config.data import Data
 from radsweep.config.load import trial_with
@@ -97,3 +98,11 @@ def test_nodes_are_those_that_are_alive(monkeypatch: pytest.MonkeyPatch) -> None
     told = [{"Alive": alive, "Resources": {"CPU": 4.0, "GPU": 1.0}} for alive in (True, False)]
     monkeypatch.setattr(ray, "nodes", lambda: [*told, {"Alive": True, "Resources": {}}])
     assert nodes() == [Node(4, 1), Node(0, 0)]
+
+
+def test_the_object_store_is_the_smallest_of_nodes_that_run_trials() -> None:
+    nodes = [Node(2, 0, 1), Node(8, 1, 5), Node(8, 1, 3), Node(0, 0, 2)]
+    assert capacity.object_store(nodes, Run()) == 3, "trials run on GPUs alone"
+    assert capacity.object_store(nodes, Run(gpus_per_worker=0)) == 1
+    assert capacity.object_store(nodes, Run(cpus_per_worker=3, gpus_per_worker=0)) == 3
+    assert capacity.object_store([], Run()) == 0

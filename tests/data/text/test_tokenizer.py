@@ -17,7 +17,7 @@ from radsweep.data.text.sentences import sentence_starts
 from radsweep.data.text.tokenizer import SPECIAL_TOKENS, ReportTokenizer, SpecialIds, load_tokenizer, train_tokenizer
 from radsweep.errors import InputError
 
-OPENI = Path(__file__).resolve().parents[3] / "shared/data/openi/indiana_reports.csv"
+OPENI = Path(__file__).resolve().parents[4] / "shared/data/openi/indiana_reports.csv"
 REPORTS = [
     (f"p{number % 7}", text)
     for number, text in enumerate(

@@ -1,4 +1,4 @@
-"""Random studies without shards; an epoch on one of several workers: `synthetic.py RANK WORLD INIT OUT CASE ...`."""
+"""Random studies without shards; an epoch on one of several workers: `synthetic RANK WORLD INIT OUT CASE ...`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from radsweep.training.saved_model import untrained_model
 from radsweep.training.trainer import TrialCourse
 
 WORDS = ["heart", "lungs", "clear", "opacity", "effusion", "left", "right", "large", "small", "no", "nodule", "mass"]
+PROMPTS = str(Path(__file__).with_name("prompts.yaml"))
 CASES = {
     "infonce": {},
     "sigmoid": {"objective.contrast.kind": "sigmoid"},
@@ -61,7 +62,7 @@ CASES = {
 
 MEASURED = {
     "evaluate.tasks": ["retrieval", "zero_shot", "linear_probe"],
-    "evaluate.zero_shot.prompts": str(Path(__file__).with_name("prompts.yaml")),
+    "evaluate.zero_shot.prompts": PROMPTS,
     "evaluate.linear_probe.fractions": [1.0],
 }
 

@@ -1,4 +1,4 @@
-"""A process that asks for an adaptation stage: `stage_process.py STORE NAME SAVE_EVERY`; it prints what it got."""
+"""A process that asks for an adaptation stage: `stage_process STORE NAME SAVE_EVERY`; it prints what it got."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-from synthetic import synthetic_trial
-from test_adaptation import SMALL, with_pool
-
 from radsweep.config.stages import stages_of
 from radsweep.store.records import Validation
 from radsweep.store.store import Store
@@ -18,6 +14,8 @@ from radsweep.sweep.slots.stages import ready_stage
 from radsweep.training import adaptation, loop
 from radsweep.training.collectives import Workers
 from radsweep.training.task import Task
+from support.adapted import SMALL, with_pool
+from support.synthetic import synthetic_trial
 
 TRIAL = synthetic_trial(**(SMALL | {"adapt.image.steps": 300}))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from radsweep.data.phantom import write_phantom
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.run import run_sweep
-
-PROCESS = Path(__file__).with_name("stage_process.py")
+from support.processes import start
 
 
 def ask(store: Path, name: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, str(PROCESS), str(store), name], stdout=subprocess.PIPE, text=True)
+    return start("stage_process", store, name, stdout=subprocess.PIPE)
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:

@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 import torch
-from synthetic import CASES, MEASURED, synthetic_data
-from test_adaptation import LIT, with_pool
 
 from radsweep.config.data import Data
 from radsweep.config.load import trial_with
@@ -29,6 +27,8 @@ from radsweep.training.adaptation import adapt
 from radsweep.training.collectives import Workers
 from radsweep.training.frozen_features import run_frozen
 from radsweep.training.trainer import train
+from support.adapted import LIT, with_pool
+from support.synthetic import CASES, MEASURED, synthetic_data
 
 BASE = trial_with(
     Trial(data=Data(shards="here")),

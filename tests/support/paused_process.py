@@ -1,4 +1,4 @@
-"""One of two workers whose trial is paused within an epoch and goes on: `paused_process.py RANK OUT`."""
+"""One of two workers whose trial is paused within an epoch and goes on: `paused_process RANK OUT`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from synthetic import synthetic_data, synthetic_trial
 
 from radsweep.training import loop
 from radsweep.training.collectives import Workers
 from radsweep.training.task import GO_ON, PAUSE
 from radsweep.training.trainer import train
+from support.synthetic import synthetic_data, synthetic_trial
 
 VALUES = {"train.batch_size": 8, "train.steps": 10, "evaluate.every_steps": 1000, "objective.neighbours.weight": 0.5}
 

@@ -1,11 +1,11 @@
-"""The commands in README and docs. A module of the tests beside it."""
+"""The commands in README and docs."""
 
 from __future__ import annotations
 
 import shlex
 from typing import NamedTuple
 
-from pages import blocks, spans
+from support.pages import blocks, spans
 
 
 class Told(NamedTuple):

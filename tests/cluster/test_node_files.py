@@ -1,0 +1,23 @@
+"""Nodes that do not see what a sweep needs are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from radsweep.cluster.node_files import check_nodes, missing
+from radsweep.errors import InputError
+
+
+def test_a_node_says_what_it_does_not_see(tmp_path: Path) -> None:
+    (path, why), *rest = missing([str(tmp_path), str(tmp_path / "manifest.json")]).items()
+    assert (path, rest) == (str(tmp_path / "manifest.json"), [])
+    assert "that all nodes share" in why
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_single_node_is_looked_at_too(tmp_path: Path) -> None:
+    check_nodes(tmp_path, {str(tmp_path): ("data.shards", "here")}, "a.yaml")
+    with pytest.raises(InputError, match=r"a.yaml: model.from: there is no /nowhere"):
+        check_nodes(tmp_path, {"/nowhere": ("model.from", "/nowhere")}, "a.yaml")
