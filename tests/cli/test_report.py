@@ -86,6 +86,29 @@ def test_a_comparison_goes_where_it_is_asked_and_is_refused_over_two_data_sets(
     assert not (store.root / "sweeps" / "crop-1" / "report").exists()
 
 
+def test_a_report_written_again_names_what_is_best_and_brings_the_winner_in_line(
+    run: Run, store: Store, tmp_path: Path
+) -> None:
+    record = sweep(store, "local", LOCAL)
+    for cell in record.cells:
+        (store.cell_folder(cell.key) / "checkpoint").mkdir()
+        (store.cell_folder(cell.key) / "checkpoint" / "model.safetensors").write_text(cell.arm)
+    weights = store.report_folder(record) / "winner" / "model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_text("of another version of radsweep")
+    assert run("report", "local", "--out", tmp_path / "out").code == 0
+    assert weights.read_text() == "of another version of radsweep", "a report elsewhere changes nothing here"
+    told = run("report", "local")
+    assert told.code == 0, told.err
+    assert "best.yaml: Arm baseline, kept at 100 pairs: local has the best mean" in told.out
+    assert "candidate.yaml: Arm local, the best mean" in told.out
+    assert weights.read_text() == "baseline"
+    store.write_sweep(record.model_copy(update={"status": "running"}))
+    weights.write_text("the sweep's own")
+    assert run("report", "local").code == 0
+    assert weights.read_text() == "the sweep's own", "while a sweep runs, its end makes winner/"
+
+
 def test_from_mlflow_alone_the_report_is_that_of_the_store(run: Run, store: Store, tmp_path: Path) -> None:
     elsewhere = Store(tmp_path / "elsewhere")
     uri = prepare(f"sqlite:///{tmp_path / 'elsewhere' / 'mlflow.db'}", elsewhere.root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -43,6 +44,7 @@ def test_a_sweep_is_run_reported_resumed_and_its_winner_evaluated(
     assert (sweep / "report" / "report.html").is_file()
     assert "baseline" in swept.out
     assert "sentences" in swept.out
+    assert re.search(r"^best\.yaml: Arm (baseline|sentences), ", swept.out, re.MULTILINE)
 
     told = run("report", "tiny")
     assert told.code == 0, told.err

@@ -103,6 +103,46 @@ def test_what_is_there_is_not_sent_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert [Path(path).name for path in sent] == ["sweep.json"]
 
 
+def test_a_report_that_recommends_another_trial_replaces_the_first_in_the_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "archive"
+    store = filled(tmp_path / "one", archive)
+    report = store.report_folder(sweep(archive))
+
+    def recommended(trial: str) -> None:
+        """Files of one size, whichever trial it is."""
+        (report / "winner").mkdir(exist_ok=True)
+        (report / "best.yaml").write_text(f"experiment: {trial}")
+        (report / "winner" / "model.safetensors").write_text(f"weights of {trial}")
+        (report / "winner" / "state.json").write_text(f'{{"trial": "{trial}"}}')
+
+    recommended("a")
+    (report / "candidate.yaml").write_text("experiment: b")
+    assert store.send_rest(sweep(archive)) == ""
+    recommended("b")
+    (report / "candidate.yaml").unlink()
+    assert ArchivedStore(store.root, str(archive)).send_rest(sweep(archive)) == ""
+    sent = archive / "sweeps" / "kept-1" / "report"
+    assert files(sent) == files(report)
+    assert all((sent / name).read_bytes() == (report / name).read_bytes() for name in files(report))
+
+    recommended("c")
+    send = storage.send
+
+    def breaks(file: Path, path: str) -> None:
+        if file.suffix == ".safetensors":
+            raise OSError("the network is gone")
+        send(file, path)
+
+    monkeypatch.setattr(storage, "send", breaks)
+    assert "the network is gone" in ArchivedStore(store.root, str(archive)).send_rest(sweep(archive))
+    assert not (sent / "winner" / "model.safetensors").exists(), "none is better than another trial's"
+    monkeypatch.setattr(storage, "send", send)
+    assert ArchivedStore(store.root, str(archive)).send_rest(sweep(archive)) == ""
+    assert (sent / "winner" / "model.safetensors").read_text() == "weights of c"
+
+
 def test_a_record_comes_last_in_either_direction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)

@@ -12,7 +12,7 @@ from radsweep.evaluation.retrieval import summarise_ranks
 from radsweep.report.analysis.results import join
 from radsweep.store.fold_pooling import fold_keys, pool_folds, pooled_queries
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
-from radsweep.store.selection import statistics, winner
+from radsweep.store.selection import select_best, statistics
 
 SELECT = "val/text_to_image/recall_at_10"
 TEST = "test/text_to_image/recall_at_10"
@@ -154,5 +154,8 @@ def test_report_statistics_and_winner_see_one_result_a_replicate() -> None:
     assert "ranked among the 20 to 22 candidates of its own fold" in note
     values = [result.value(TEST) for result in results.all]
     assert statistics(sweep(planned), found)[f"arm/baseline/31/{TEST}/mean"] == pytest.approx(np.mean(values))
-    chosen = winner(planned, found, SELECT)
-    assert chosen == planned[3]
+    chosen = select_best(sweep(planned), planned, found)
+    assert chosen.recommended is not None
+    assert fold_keys(chosen.recommended.key) == [cell.key for cell in planned[:3]], (
+        "the first replicate, its folds pooled"
+    )

@@ -16,7 +16,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from radsweep.cluster import capacity
-from radsweep.config.load import parse_experiment
+from radsweep.config.load import load_experiment, parse_experiment
 from radsweep.config.trial import Trial
 from radsweep.config.tune import Tune
 from radsweep.data.loading.decode import prepare_in_process, read_index
@@ -30,6 +30,7 @@ from radsweep.sweep.progress.status import PROGRESS, Progress
 from radsweep.sweep.run import run_sweep
 from radsweep.tracking.address import tracking_uri
 from radsweep.training.collectives import Workers
+from radsweep.training.saved_model import load_checkpoint
 from radsweep.training.trainer import train
 
 pytestmark = pytest.mark.usefixtures("ray_session")
@@ -150,6 +151,9 @@ def test_mlflow_has_a_parent_and_a_finished_child_for_each_cell(ablation: Any) -
         assert run.data.metrics["best/text_to_image/recall_at_10"] == cell.best["val/text_to_image/recall_at_10"]
     artifacts = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert {"report.html", "experiment.yaml", "best.yaml", "winner"} <= artifacts
+    best = parent.data.tags["radsweep.best"]
+    assert best in {run.info.run_name for run in children if run.data.params["pairs"] == "40"}
+    assert ("candidate.yaml" in artifacts) == (parent.data.tags["radsweep.candidate"] != "none")
 
 
 def test_the_report_and_the_winners_checkpoint_are_in_the_store(ablation: Any) -> None:
@@ -157,7 +161,10 @@ def test_the_report_and_the_winners_checkpoint_are_in_the_store(ablation: Any) -
     folder = store / "sweeps" / record.id / "report"
     assert "<html" in (folder / "report.html").read_text()
     assert (folder / "winner" / "model.safetensors").exists()
-    assert len(list(store.glob("cells/*/checkpoint"))) == 1
+    best = load_experiment(folder / "best.yaml").trial()
+    assert load_checkpoint(folder / "winner")[1] == best, "one trial, in both"
+    named = sum((folder / name).exists() for name in ("best.yaml", "candidate.yaml"))
+    assert len(list(store.glob("cells/*/checkpoint"))) == named
     told = Progress.model_validate_json((store / "sweeps" / record.id / PROGRESS).read_text())
     assert (told.done, told.total, told.counts["finished"], told.running) == (12, 12, 12, {})
 

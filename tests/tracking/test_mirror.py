@@ -319,6 +319,33 @@ def test_files_come_back_through_a_server_that_keeps_them(
     assert {path.name: path.read_text() for path in (tmp_path / "cell").iterdir()} == {name: name for name in found}
 
 
+def test_what_a_resumed_sweep_no_longer_recommends_leaves_the_server(
+    server: Any, store: Path, made: SimpleNamespace, tmp_path: Path
+) -> None:
+    sweep = made.sweep().model_copy(update={"id": "20261126-e5f6", "name": "resumed"})
+    first, last = sweep.cells[0], sweep.cells[-1]
+    report = tmp_path / "report"
+    (report / "winner").mkdir(parents=True)
+    for name in ("report.html", "best.yaml", "candidate.yaml", "winner/model.safetensors"):
+        (report / name).write_text(name)
+    for best, candidate, stale in ((first, last, ()), (last, None, ("candidate.yaml", "winner/model.safetensors"))):
+        for name in stale:
+            (report / name).unlink()
+        if stale:
+            (report / "winner").rmdir()
+        with Mirror(server.uri, store, sweep) as mirror:
+            mirror.start_sweep()
+            mirror.finish_sweep(sweep, {}, report, (), best, candidate)
+        assert mirror.pending == 0
+        (run,) = runs_of(server.uri, "resumed")
+        files = {file.path for file in MlflowClient(server.uri).list_artifacts(run.info.run_id)}
+        assert files == {"experiment.yaml", *(path.name for path in report.iterdir())}
+        names = {"radsweep.best": best, "radsweep.candidate": candidate}
+        for tag, cell in names.items():
+            named = f"{cell.arm} / {cell.pairs} pairs / seed {cell.subset_seed}" if cell else "none"
+            assert run.data.tags[tag] == named
+
+
 def test_mlflow_away_is_one_line_without_secrets(
     store: Path, made: SimpleNamespace, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -41,6 +41,7 @@ def report(
     from radsweep.report.render.write import write_report
     from radsweep.store.merge import merge
     from radsweep.store.store import Store, store_folder
+    from radsweep.sweep.checkpoints import link_winner
     from radsweep.tracking.address import tracking_uri as checked
     from radsweep.tracking.fetch import fetch_sweep
 
@@ -55,7 +56,9 @@ def report(
         record = records[0] if len(records) == 1 else merge(records)
         folder = out or place.report_folder(record)
         cells = source.read_records(record)
-        write_report(folder, record, cells, source.read_queries, source.read_stages_of(cells))
+        written = write_report(folder, record, cells, source.read_queries, source.read_stages_of(cells))
+        if out is None and tracking_uri is None and len(records) == 1 and record.status != "running":
+            link_winner(place, folder, written.selection)
         tell(source, record, as_json, folder, tracking_uri)
 
 
@@ -130,6 +133,10 @@ def tell(
         return
     cells = store.read_records(record)
     _results(None, terminal_table(record, cells, store.read_queries), False)
+    said = json.loads((folder / "report.json").read_text(encoding="utf-8"))["report"]
+    for name, sentence in {"best.yaml": said["chosen"], "candidate.yaml": said["candidate"]}.items():
+        if sentence:
+            print(f"{name}: {sentence}")
     print(f"Report: {folder / 'report.html'}")
     uri = tracking_uri or record.experiment.get("run", {}).get("tracking_uri")
     print(f"MLflow: {sanitise_uri(uri) if uri else f'radsweep ui --store {store.root}'}")

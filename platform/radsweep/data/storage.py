@@ -135,6 +135,15 @@ def send(file: Path, path: str) -> None:
         _write(path, source)
 
 
+def remove(path: str) -> None:
+    """Delete a file. Raises: InputError: it cannot be deleted, or is not there."""
+    system, name = _system(path)
+    try:
+        system.delete_file(name)
+    except OSError as error:
+        raise _trouble(path, error, "deleted") from None
+
+
 def write(path: str, content: bytes) -> None:
     """Raises: InputError: it cannot be written there."""
     _write(path, io.BytesIO(content))

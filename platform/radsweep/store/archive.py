@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +26,8 @@ AT_ONCE = 8  # files on their way
 PAUSE = 60.0  # seconds without another try, after the archive was out of reach
 PROBE = "probe"
 Kind = Literal["cells", "stages"]
-Listing = Mapping[str, Mapping[str, int]]  # key -> name of a file -> bytes
+Listed = Mapping[str, int]  # name of a file -> bytes
+Listing = Mapping[str, Listed]  # by key
 
 
 def open_store(run: Run, where: str) -> Store:
@@ -109,13 +111,34 @@ class ArchivedStore(Store):
                 waiting.append(("cells", cell.key, cells.get(cell.key, {})))
         waiting += [("stages", s.key, stages.get(s.key, {})) for s in sweep.stages if _finished(self.read_stage(s.key))]
         report = [file for file in self.report_folder(sweep).rglob("*") if file.is_file()]
+        unchanged = self._unchanged(sweep, there)
         with ThreadPoolExecutor(AT_ONCE) as senders:
             sent = list(senders.map(lambda one: self._send(*one), waiting))
             folder = self.sweep_folder(sweep.id)
-            sent += list(senders.map(lambda file: self._send_files([file], folder, there), sorted(report)))
+            sent += list(senders.map(lambda file: self._send_files([file], folder, unchanged), sorted(report)))
             sent.append(self._send_files([self.sweep_file(sweep.id)], folder, {}))
         left = sent.count(False)
         return f"{left:,} results are not in {self.place} yet: {self.trouble}" if left else ""
+
+    def _unchanged(self, sweep: SweepRecord, there: Listed) -> dict[str, int]:
+        """Files of the report that the archive has as they are here; what an earlier report left is removed.
+
+        A resumed sweep may recommend another trial, and its files can have the sizes of the first one's: small files
+        are compared, and weights are those of the state.json beside them.
+        """
+        folder, place = self.sweep_folder(sweep.id), storage.inside(self.place, f"sweeps/{sweep.id}")
+        known = [name for name in there if name.startswith("report/")]
+        same: dict[str, int] = {}
+        with suppress(InputError, OSError):  # out of reach: what cannot be compared is sent, and sending says so
+            for name in known:
+                compared = f"{name.rpartition('/')[0]}/state.json" if name.endswith(".safetensors") else name
+                if (folder / name).is_file() and (folder / compared).is_file() and compared in there:
+                    with storage.opened(storage.inside(place, compared)) as sent:
+                        if sent.read() == (folder / compared).read_bytes():
+                            same[name] = there[name]
+            for name in set(known) - same.keys():  # before the new is sent: no weights stay beside another's state
+                storage.remove(storage.inside(place, name))
+        return same
 
     def _folder(self, kind: Kind, key: str) -> Path:
         return self.cell_folder(key) if kind == "cells" else self.stage_folder(key)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Literal
 
 from radsweep.config import metrics
 from radsweep.evaluation.summary import spread
-from radsweep.store.fold_pooling import fold_keys, pool_folds
+from radsweep.store.fold_pooling import pool_folds
 from radsweep.store.records import CellRecord, Place, PlannedCell, SweepRecord
 
 Ending = Literal["finished", "interrupted", "failed"]
@@ -30,7 +33,7 @@ def allowed(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, 
     """The records as the sweep's design lets them be seen: tests of a search's winner, and of no trial that tunes."""
     blind = {cell.key for cell in sweep.tuning} - {cell.key for cell in sweep.cells}
     if sweep.kind == "search":
-        best = winner(sweep.cells, records, sweep.select)
+        best = select_best(sweep, sweep.cells, records).recommended
         blind |= {cell.key for cell in sweep.cells} - {best.key if best else ""}
     return {key: without_test(record) if key in blind else record for key, record in records.items()}
 
@@ -46,26 +49,105 @@ def how_it_ended(cells: Sequence[PlannedCell], records: Mapping[str, CellRecord]
     return "finished" if any(records[cell.key].status == "finished" for cell in cells) else "failed"
 
 
-def winner(cells: Iterable[PlannedCell], records: Mapping[str, CellRecord], select: str) -> PlannedCell | None:
-    """The finished cell with the best validation metric, of an ablation at its largest size; test has no say.
+class Reason(StrEnum):
+    """Why a sweep recommends what it recommends."""
 
-    The folds of a replicate are judged as one, and stand for it by the first of them.
+    BEST_TRIAL = "best trial"  # of a search, or the one trial of a run
+    BASELINE_IS_BEST = "baseline is best"
+    SHOWN_BETTER = "shown to be better"
+    BASELINE_KEPT = "baseline kept"  # an arm has a better mean, but none is shown to be better
+    NOT_COMPARED = "not compared"  # the baseline has no number at the size that decides: the best mean stands in
+    NOTHING_FINISHED = "nothing finished"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The one answer to "which is best": best.yaml, winner/, MLflow and the report's sentences mean `recommended`.
+
+    An arm is represented by its first replicate with a number, and a replicate's folds by one pooled cell: taking the
+    replicate with the best score would select luck.
     """
-    sign = 1 if metrics.higher_is_better(select) else -1
-    cells = list(cells)
+
+    reason: Reason
+    recommended: PlannedCell | None = None
+    candidate: PlannedCell | None = None  # leads on the validation split, but is not recommended: candidate.yaml
+    contenders: tuple[PlannedCell, ...] = ()  # one cell for each arm that was ranked, the best first
+
+    @property
+    def leader(self) -> PlannedCell | None:
+        """The best on the validation split, recommended or not."""
+        return self.contenders[0] if self.contenders else None
+
+
+def select_best(
+    sweep: SweepRecord,
+    cells: Iterable[PlannedCell],
+    records: Mapping[str, CellRecord],
+    better: Collection[tuple[str, int | None]] = (),
+    ruled_out: Collection[tuple[str, int | None]] = (),
+) -> Selection:
+    """Apply the rule of "best" to the records of a sweep.
+
+    The validation split ranks. In a search the best finished trial is recommended. In an ablation arms are ranked by
+    their mean at the largest size with numbers, and the first is recommended that is the baseline, or is shown to be
+    better than it. Of equal arms the baseline comes first, else the order of the plan decides.
+
+    Args:
+        cells: of the sweep; their folds may be pooled already.
+        records: {key: record}.
+        better: (arm, pairs) that the report's analysis shows to be better than the baseline.
+        ruled_out: (arm, pairs) shown to be worse than the baseline, or to be the same: these are no candidates.
+    """
     pooled, records = pool_folds(cells, records)
-    finished = [
-        (record.pairs if cell.arm else 0, sign * record.best[select], -cell.number, cell)
-        for cell in pooled
-        if (record := records.get(cell.key))
-        and record.status == "finished"
-        and select in record.best
-        and not cell.lower_rung
+    found = [(cell, records[cell.key]) for cell in pooled if cell.key in records and not cell.lower_rung]
+    sign = 1 if metrics.higher_is_better(sweep.select) else -1
+    scored = [
+        (cell, sign * score, record.status)
+        for cell, record in found
+        if (score := record.best.get(sweep.select)) is not None and math.isfinite(score)
     ]
+    finished = [(cell, score) for cell, score, status in scored if status == "finished"]
+    if sweep.kind == "ablation":
+        return _best_arm(sweep.baseline, finished, better, ruled_out)
+    if finished:
+        best = _best_trial(finished)
+        return Selection(Reason.BEST_TRIAL, best, contenders=(best,))
+    stopped = [(cell, score) for cell, score, status in scored if status == "stopped"]
+    if stopped:
+        best = _best_trial(stopped)
+        return Selection(Reason.NOTHING_FINISHED, candidate=best, contenders=(best,))
+    return Selection(Reason.NOTHING_FINISHED)
+
+
+def _best_trial(scored: Iterable[tuple[PlannedCell, float]]) -> PlannedCell:
+    return max(scored, key=lambda one: (one[1], -one[0].number))[0]
+
+
+def _best_arm(
+    baseline: str,
+    finished: Sequence[tuple[PlannedCell, float]],
+    better: Collection[tuple[str, int | None]],
+    ruled_out: Collection[tuple[str, int | None]],
+) -> Selection:
     if not finished:
-        return None
-    first = fold_keys(max(finished, key=lambda entry: entry[:3])[3].key)[0]
-    return next(cell for cell in cells if cell.key == first)
+        return Selection(Reason.NOTHING_FINISHED)
+    size = max((cell.pairs for cell, _ in finished), key=lambda pairs: math.inf if pairs is None else pairs)
+    arms: dict[str, list[tuple[PlannedCell, float]]] = {}
+    for cell, score in sorted(finished, key=lambda one: one[0].number):
+        if cell.pairs == size:
+            arms.setdefault(cell.arm, []).append((cell, score))
+    means = {arm: spread([score for _, score in replicates]).mean for arm, replicates in arms.items()}
+    ranked = sorted(arms, key=lambda arm: (-means[arm], arm != baseline))
+    contenders = tuple(arms[arm][0][0] for arm in ranked)
+    if baseline not in arms:
+        return Selection(Reason.NOT_COMPARED, contenders[0], contenders=contenders)
+    place = next(i for i, arm in enumerate(ranked) if arm == baseline or (arm, size) in better)
+    promising = place > 0 and (ranked[0], size) not in ruled_out
+    if ranked[place] != baseline:
+        reason = Reason.SHOWN_BETTER
+    else:
+        reason = Reason.BASELINE_KEPT if place else Reason.BASELINE_IS_BEST
+    return Selection(reason, contenders[place], contenders[0] if promising else None, contenders)
 
 
 def statistics(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, float]:

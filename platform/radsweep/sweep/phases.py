@@ -11,7 +11,7 @@ from radsweep.config.ablation import Ablation
 from radsweep.config.search import Search
 from radsweep.console import Console
 from radsweep.store.records import PlannedCell, SweepRecord
-from radsweep.store.selection import choices, is_complete, winner, without_choice
+from radsweep.store.selection import choices, is_complete, select_best, without_choice
 from radsweep.store.store import Store
 from radsweep.sweep.design.cells import ablation_cells, cell_trial
 from radsweep.sweep.design.possible_trials import possible_trials
@@ -94,7 +94,7 @@ class Phases:
 
     def test_of_winner(self) -> None:
         """The test split, read for the winner of a search alone."""
-        best = winner(self.sweep.cells, self.watch.ended, self.sweep.select)
+        best = select_best(self.sweep, self.sweep.cells, self.watch.ended).recommended
         if best is None:
             return
         self.console.say("Reading the test split for the winner")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from radsweep.cluster import capacity
 from radsweep.cluster.connect import connect
@@ -18,8 +17,9 @@ from radsweep.report.render.write import write_report
 from radsweep.store.archive import archive_place, open_store
 from radsweep.store.locks import Lease
 from radsweep.store.records import SweepRecord, now
-from radsweep.store.selection import Ending, how_it_ended, statistics, winner
+from radsweep.store.selection import Ending, Selection, how_it_ended, statistics
 from radsweep.store.store import Store
+from radsweep.sweep.checkpoints import forget_checkpoints, link_winner
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.design.cells import ablation_cells, plan
 from radsweep.sweep.engine import Engine
@@ -49,6 +49,8 @@ def run_sweep(
 
     Args:
         where: the experiment file, for messages.
+        write_report: makes the report of a sweep in a folder, from its cells, their queries and their stages; gives
+            the page, the statistics for MLflow and what is best.
         resume: go on with the latest sweep of the same experiment.
         fresh: run every trial and stage again, whatever earlier sweeps have of them; a resumed sweep is as it began.
 
@@ -133,8 +135,15 @@ def _run(
         sweep = run.sweep.model_copy(update=ended)
         store.write_sweep(sweep)
         with mirror.held_back():
-            folder, evidence = finish(store, sweep)
-        mirror.finish_sweep(sweep, {**statistics(sweep, watch.ended), **evidence}, folder, [store.sweep_file(sweep.id)])
+            finished = finish(store, sweep)
+        if not finished.winner_kept:
+            console.say(
+                "The store no longer has the checkpoint of the recommended trial, so the report has no winner/; "
+                f"`radsweep sweep {finished.folder / 'best.yaml'} --fresh` trains it again"
+            )
+        numbers = {**statistics(sweep, watch.ended), **finished.statistics}
+        best, candidate = finished.selection.recommended, finished.selection.candidate
+        mirror.finish_sweep(sweep, numbers, finished.folder, [store.sweep_file(sweep.id)], best, candidate)
         if (waiting := mirror.pending) > MANY_WAITING:
             console.say(
                 f"Sending {waiting:,} results to MLflow for {LONGEST_END:.0f} s at most; `radsweep sync` sends the rest"
@@ -144,21 +153,21 @@ def _run(
     return sweep
 
 
-def finish(store: Store, sweep: SweepRecord) -> tuple[Path, Mapping[str, float]]:
-    """The report and the winner's checkpoint in the sweep's folder, and statistics; other checkpoints are let go."""
+class Finished(NamedTuple):
+    folder: Path  # the report's
+    statistics: Mapping[str, float]  # that the report computed, for MLflow
+    selection: Selection
+    winner_kept: bool  # False: the recommended trial's checkpoint is gone
+
+
+def finish(store: Store, sweep: SweepRecord) -> Finished:
+    """Write the report, put the checkpoint of what it recommends beside it, and let the others go."""
     folder = store.report_folder(sweep)
     records = store.read_records(sweep)
-    _, evidence = write_report(folder, sweep, records, store.read_queries, store.read_stages_of(records))
-    best = winner(sweep.cells, records, sweep.select)
-    if best is not None:
-        source = store.cell_folder(best.key) / "checkpoint"
-        if source.is_dir():
-            shutil.rmtree(folder / "winner", ignore_errors=True)
-            shutil.copytree(source, folder / "winner", copy_function=os.link)
-    for cell in (*sweep.tuning, *sweep.cells):
-        if best is None or cell.key != best.key:
-            store.forget_checkpoint(cell.key)
-    return folder, evidence
+    _, evidence, selection = write_report(folder, sweep, records, store.read_queries, store.read_stages_of(records))
+    kept = link_winner(store, folder, selection)
+    forget_checkpoints(store, sweep, selection)
+    return Finished(folder, evidence, selection, kept)
 
 
 def _new_sweep(experiment: Experiment, fresh: bool) -> SweepRecord:

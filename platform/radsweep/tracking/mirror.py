@@ -125,8 +125,14 @@ class Mirror:
         statistics: Mapping[str, float],
         artifacts: Path | None,
         files: Iterable[Path] = (),
+        best: PlannedCell | None = None,
+        candidate: PlannedCell | None = None,
     ) -> None:
-        """Close the sweep's run with {metric name: value} over cells, and a folder of files: report, checkpoint, ..."""
+        """Close the sweep's run with {metric name: value} over cells, and a folder of files: report, checkpoint, ...
+
+        Args:
+            best, candidate: what the report recommends, and what it names as promising.
+        """
         self._sweep = sweep
         ended = run_fields.milliseconds(sweep.ended, _now())
         cost = {f"cost/{part}": value for part, value in sweep.cost.items()}
@@ -134,7 +140,7 @@ class Mirror:
         self._add(
             Entry(
                 **self._sweep_run(ended),
-                tags=run_fields.sweep_tags(sweep),
+                tags=run_fields.sweep_tags(sweep) | run_fields.selection_tags(sweep, best, candidate),
                 summary=(Step(step=0, time=ended, metrics=metrics),),
                 status=run_fields.sweep_status(sweep),
                 artifacts=str(artifacts.absolute()) if artifacts else None,

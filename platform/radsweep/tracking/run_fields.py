@@ -159,6 +159,13 @@ def sweep_tags(sweep: SweepRecord) -> dict[str, str]:
     return _common_tags(sweep) | tags | {"radsweep.notes": "\n".join(sweep.notes), "mlflow.note.content": note(sweep)}
 
 
+def selection_tags(sweep: SweepRecord, best: PlannedCell | None, candidate: PlannedCell | None) -> dict[str, str]:
+    """The trials behind best.yaml and candidate.yaml; "none" replaces what an earlier part of the sweep had."""
+    design = Design.of(sweep)
+    named = {"radsweep.best": best, "radsweep.candidate": candidate}
+    return {tag: trial_name(design, cell) if cell else "none" for tag, cell in named.items()}
+
+
 def sweep_status(sweep: SweepRecord) -> RunStatus:
     return _SWEEP_STATUS[sweep.status]
 

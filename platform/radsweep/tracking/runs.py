@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ for _name, _value in {  # short: a server that is away costs seconds, and the sp
 
 from mlflow.entities import Experiment, Metric, Param, RunTag  # noqa: E402 - reads the settings above
 from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
 from radsweep.tracking.address import artifact_root  # noqa: E402
@@ -27,6 +29,7 @@ METRICS_A_REQUEST = 800  # 1,000 of all kinds
 PARAMS_A_REQUEST = TAGS_A_REQUEST = 100
 LONGEST_PARAM = 6000  # characters
 LONGEST_TAG = 5000
+MAY_GO = ("best.yaml", "candidate.yaml", "winner")  # artifacts of a sweep's run
 
 Item = TypeVar("Item")
 
@@ -92,6 +95,7 @@ class Sender:
         for name, text in entry.texts.items():
             self._client.log_text(run.id, text, name)
         if entry.artifacts and Path(entry.artifacts).is_dir():
+            self._remove_stale(run.id, Path(entry.artifacts))
             self._client.log_artifacts(run.id, entry.artifacts)
         for file in entry.files:
             if (self._store / file).is_file():
@@ -102,6 +106,16 @@ class Sender:
             self._client.set_terminated(run.id, entry.status, entry.time)
         for key, value in entry.experiment_tags.items():
             self._client.set_experiment_tag(experiment, key, value)
+
+    def _remove_stale(self, run: str, folder: Path) -> None:
+        """Delete what an earlier part of a resumed sweep called best, if the report no longer has such a file."""
+        there = {file.path for file in self._client.list_artifacts(run)}
+        stale = [name for name in MAY_GO if name in there and not (folder / name).exists()]
+        if stale:
+            artifacts = get_artifact_repository(self._client.get_run(run).info.artifact_uri, self._client.tracking_uri)
+            for name in stale:
+                with suppress(Exception):  # not every server deletes files; the run's tags name the right trial
+                    artifacts.delete_artifacts(name)
 
     def _experiment(self, name: str) -> str:
         if name not in self._experiments:

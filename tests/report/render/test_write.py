@@ -82,7 +82,7 @@ def test_statistics_stand_in_every_form_and_can_be_traced(
 ) -> None:
     numbers = NUMBERS | {"weak": {100: [0.06, 0.07, 0.0625], 300: [0.125, 0.14, 0.1325]}}
     sweep, cells, queries = with_queries(*ablation(numbers))
-    page, logged = write_report(tmp_path, sweep, cells, queries.get)
+    page, logged, _ = write_report(tmp_path, sweep, cells, queries.get)
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["report"]
     entry = next(e for e in report["entries"] if (e["arm"], e["size"]) == ("local", 300))
     name = "arm/local/300/test/text_to_image/recall_at_10"

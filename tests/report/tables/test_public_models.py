@@ -11,6 +11,7 @@ from radsweep.report.analysis.results import Results, join
 from radsweep.report.render.content import content
 from radsweep.report.render.markdown import render_markdown
 from radsweep.report.tables.public_models import public_models
+from radsweep.report.text.best import selection
 from radsweep.report.text.findings import findings
 from radsweep.report.wording import value_bracketed
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
@@ -53,7 +54,8 @@ def test_what_public_models_reach_is_a_finding_beside_the_largest_baseline(besid
 
 
 def test_the_caution_about_public_models_is_part_of_every_form(beside: Results, ablation: Callable[..., Sweep]) -> None:
-    said = content(beside)
+    said = content(beside, selection(beside))
     assert "it may have seen these studies" in said.models_about
     assert "it may have seen these studies" in render_markdown(beside, said)
-    assert content(join(*ablation({"baseline": {300: [0.1]}}))).models_about == ""
+    without = join(*ablation({"baseline": {300: [0.1]}}))
+    assert content(without, selection(without)).models_about == ""

@@ -9,6 +9,7 @@ import yaml
 from radsweep.config.load import load_experiment
 from radsweep.report.analysis.results import join
 from radsweep.report.render.write import write_report
+from radsweep.report.text.best import selection
 from radsweep.report.text.findings import findings
 from radsweep.report.text.recommendation import Recommendation, recommendation
 from radsweep.store.records import CellRecord, SweepRecord
@@ -21,7 +22,7 @@ CLEAR = [0.18, 0.20, 0.19]
 def advice(make: Callable[..., Sweep], with_queries: Callable[..., Any], numbers: Any, **others: Any) -> Recommendation:
     sweep, cells, queries = with_queries(*make(numbers, **others))
     results = join(sweep, cells, queries.get)
-    found = recommendation(results, findings(results))
+    found = recommendation(results, selection(results), findings(results))
     assert found is not None
     return found
 
@@ -31,7 +32,8 @@ def test_an_arm_that_helped_is_recommended_with_its_interval(
 ) -> None:
     found = advice(ablation, with_queries, {"baseline": {300: BASE}, "local": {300: CLEAR}})
     assert found.recipe.startswith("Use local: it had the best mean on the validation split at 300 pairs, and helped")
-    assert "at 300 pairs it differs from baseline by +6.0 points (95 % interval +" in found.evidence
+    assert "at 300 pairs, local differs from baseline by +6.0 points (95 % interval +" in found.evidence
+    assert found.files == "best.yaml runs local at 300 pairs."
     assert "from 3 seeds and 400 queries of 240 patients" in found.evidence
     assert any("one data set (made-up)" in caution for caution in found.cautions)
     assert any("Add sizes" in step for step in found.next)
@@ -43,7 +45,7 @@ def test_the_recipes_file_says_what_speaks_for_it_and_still_runs(
 ) -> None:
     sweep, cells, queries = with_queries(*ablation({"baseline": {300: BASE}, "local": {300: CLEAR}}))
     write_report(tmp_path, sweep, cells, queries.get)
-    assert "# On the test split, which had no part in the choice, at 300 pairs it differs from baseline by +6.0" in (
+    assert "# On the test split, at 300 pairs, local differs from baseline by +6.0" in (
         tmp_path / "best.yaml"
     ).read_text(encoding="utf-8")
     assert load_experiment(tmp_path / "best.yaml").objective.local.weight == 0.1
@@ -54,6 +56,8 @@ def test_an_arm_that_may_be_better_by_chance_is_not(
 ) -> None:
     found = advice(ablation, with_queries, {"baseline": {300: BASE}, "local": {300: [0.13, 0.145, 0.1325]}})
     assert found.recipe.startswith("Keep baseline for now: local had the best mean")
+    assert "local differs from baseline by" in found.evidence
+    assert found.files == "best.yaml runs baseline at 300 pairs; candidate.yaml runs local, which is not recommended."
     assert "The difference from the baseline may be chance." in found.cautions
     assert any("decide on local" in step for step in found.next)
 
@@ -63,8 +67,12 @@ def test_unconverged_cells_call_for_longer_training_first(
 ) -> None:
     numbers = {"baseline": {300: BASE, 100: BASE}, "local": {300: CLEAR, 100: CLEAR}}
     found = advice(ablation, with_queries, numbers, unconverged=[("baseline", 300, 0)])
-    assert found.recipe.startswith("Use local at 100 pairs, where it helped;")
+    assert found.recipe.startswith(
+        "Keep baseline for now: local had the best mean on the validation split at 300 pairs"
+    )
     assert "training had not converged there" in found.recipe
+    assert found.recipe.endswith("At 100 pairs use local: it helped there.")
+    assert found.files.startswith("best.yaml runs baseline at 300 pairs; candidate.yaml runs local,")
     assert found.cautions[0] == "Baseline (replicate 1) had not converged: longer training may turn the order."
     assert found.next[0].startswith("Train longer")
     assert "1 of 12 cells had not converged" in found.next[0]
@@ -79,13 +87,13 @@ def test_arms_that_helped_apart_are_proposed_together(
     changes = {"baseline": {}, "a": {"train.dropout": 0.1}, "b": {"model.dim": 64}, "c": {"train.seed": 1}}
     planned = tuple(c.model_copy(update={"changes": changes[c.arm]}) for c in sweep.cells)
     results = join(sweep.model_copy(update={"cells": planned}), cells, queries.get)
-    found = recommendation(results, findings(results))
+    found = recommendation(results, selection(results), findings(results))
     assert found is not None
     assert yaml.safe_load(found.next_yaml) == {"ablation": {"arms": {"a + b": {"train.dropout": 0.1, "model.dim": 64}}}}
     changes["c"] = changes["a"] | changes["b"]
     planned = tuple(c.model_copy(update={"changes": changes[c.arm]}) for c in sweep.cells)
     results = join(sweep.model_copy(update={"cells": planned}), cells, queries.get)
-    found = recommendation(results, findings(results))
+    found = recommendation(results, selection(results), findings(results))
     assert found is not None
     assert found.next_yaml == "", "it was run already"
 
@@ -97,10 +105,36 @@ def test_the_baseline_is_kept_where_it_is_best(
     assert found.recipe == "Stay with baseline: it had the best mean on the validation split at 300 pairs."
 
 
+def test_an_arm_that_helped_is_recommended_though_another_leads(ablation: Callable[..., Sweep]) -> None:
+    numbers = {"baseline": {300: BASE}, "local": {300: CLEAR}, "unsteady": {300: [0.05, 0.55, 0.10]}}
+    results = join(*ablation(numbers))
+    found = recommendation(results, selection(results), findings(results))
+    assert found is not None
+    assert found.recipe == (
+        "Use local: it helped at 300 pairs, and of the arms that helped at 300 pairs it had the best mean on the "
+        "validation split. unsteady had the best mean on the validation split at 300 pairs, but that it is better "
+        "there is not shown."
+    )
+    assert found.evidence.startswith("There is no interval for local, because ")
+    assert found.files == "best.yaml runs local at 300 pairs; candidate.yaml runs unsteady, which is not recommended."
+
+
+def test_nothing_is_decided_where_the_baseline_has_no_number(ablation: Callable[..., Sweep]) -> None:
+    sweep, cells = ablation({"baseline": {100: BASE, 300: BASE}, "local": {100: BASE, 300: CLEAR}})
+    results = join(sweep, {key: cell for key, cell in cells.items() if not key.startswith("baseline-300")})
+    found = recommendation(results, selection(results), findings(results))
+    assert found is not None
+    assert found.recipe == (
+        "Decide nothing yet: local had the best mean on the validation split at 300 pairs, but baseline has no number "
+        "there to compare it with."
+    )
+    assert found.files == "best.yaml runs local at 300 pairs."
+
+
 def test_a_search_and_a_sweep_without_numbers_have_none(
     search: Callable[..., Sweep], ablation: Callable[..., Sweep]
 ) -> None:
     results = join(*search([0.1, 0.2]))
-    assert recommendation(results, findings(results)) is None
+    assert recommendation(results, selection(results), findings(results)) is None
     results = join(ablation({"baseline": {300: BASE}})[0], {})
-    assert recommendation(results, findings(results)) is None
+    assert recommendation(results, selection(results), findings(results)) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,9 +12,11 @@ from radsweep.config.metrics import HIGHER_IS_BETTER, higher_is_better
 from radsweep.evaluation.chance import chance
 from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
+from radsweep.report.analysis.estimation import Place
 from radsweep.report.analysis.evidence import Evidence, Runs, evidence
 from radsweep.store.fold_pooling import pool_folds, pooled_queries
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.selection import Selection, select_best
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,20 @@ class Results:
     def group(self, arm: str, size: int | None) -> Group | None:
         return next((g for g in self.groups if (g.arm, g.size) == (arm, size)), None)
 
+    def result(self, cell: PlannedCell | None) -> Result | None:
+        """The result at a cell's place in the plan."""
+        return next((r for r in self.all if cell is not None and r.planned.number == cell.number), None)
+
+    def selection(self, better: Collection[Place] = (), ruled_out: Collection[Place] = ()) -> Selection:
+        """The rule of "best" applied to these results; `report.best.selection` adds what the comparisons show."""
+        records = {r.planned.key: r.record for r in self.all if r.record}
+        return select_best(self.sweep, [r.planned for r in self.all], records, better, ruled_out)
+
+    @cached_property
+    def leader(self) -> Result | None:
+        """The best on the validation split, recommended or not: of a search its best trial."""
+        return self.result(self.selection().leader)
+
     def comparison(self, group: Group, metric: str | None = None) -> Comparison | None:
         """`group` against the baseline at the same size; None for the baseline itself or where nothing is shared.
 
@@ -208,24 +224,6 @@ def _shown_metric(sweep: SweepRecord, results: Sequence[Result]) -> str:
     measured = [r for r in results if r.value(sweep.select) is not None]
     everywhere = bool(measured) and all(r.value(test) is not None for r in measured)
     return test if everywhere and sweep.kind != "search" else sweep.select
-
-
-def best_result(results: Results) -> Result | None:
-    """Chosen on the validation split alone: in a search the best finished trial; in an ablation the arm with the
-    best mean at the largest size that has numbers, and of that arm its first replicate.
-    """
-    sign = 1 if higher_is_better(results.sweep.select) else -1
-    if results.sweep.kind == "ablation":
-        for size in sorted(results.sizes, key=lambda s: math.inf if s is None else s, reverse=True):
-            spreads = [(g, s) for g in results.groups if g.size == size and (s := g.spread(results.sweep.select))]
-            if spreads:
-                group = max(spreads, key=lambda pair: sign * pair[1].mean)[0]
-                return group.measured(results.sweep.select)[0]
-        return None
-    counted = [r for r in results.all if not r.planned.lower_rung]
-    scored = [(r, v) for r in counted if (v := r.value(results.sweep.select)) is not None]
-    finished = [pair for pair in scored if pair[0].status == "finished"]
-    return max(finished or scored, key=lambda pair: sign * pair[1])[0] if scored else None
 
 
 def searched(results: Results) -> list[str]:

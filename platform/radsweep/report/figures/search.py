@@ -7,7 +7,7 @@ import itertools
 from matplotlib.ticker import NullFormatter
 
 from radsweep.report import wording
-from radsweep.report.analysis.results import Results, best_result, searched
+from radsweep.report.analysis.results import Results, searched
 from radsweep.report.figures.learning_curves import Figure, draw_curve, metric_axis
 from radsweep.report.figures.svg import COLOURS, FAINT, INK, drawing
 from radsweep.report.tables.pareto_front import COSTS, asked_cost, finished_points, on_front
@@ -45,7 +45,7 @@ def _best_so_far(results: Results) -> Figure:
 
 
 def _curves(results: Results) -> Figure:
-    best = best_result(results)
+    best = results.leader
     with drawing("curves", f"{wording.metric_name(results.metric)} over steps, all trials", 5.6, 3.0) as picture:
         for result in results.all:
             if result is not best:
@@ -65,7 +65,7 @@ def _slice(results: Results, key: str, place: int) -> Figure:
     ]
     numeric = all(isinstance(x, int | float) and not isinstance(x, bool) for x, _, _ in points)
     names = sorted({wording.setting(x) for x, _, _ in points})
-    best = best_result(results)
+    best = results.leader
     with drawing(f"slice-{place}", f"{wording.metric_name(results.metric)} by {key}", 2.8, 2.0) as picture:
         axes = picture.axes
         for x, value, result in points:

@@ -7,7 +7,7 @@ from typing import Any
 
 from radsweep.evaluation.statistics import Importances
 from radsweep.report import wording
-from radsweep.report.analysis.results import Results, best_result
+from radsweep.report.analysis.results import Results
 from radsweep.report.tables import comparisons as evidence_tables
 from radsweep.report.tables import overview
 from radsweep.report.tables.arm_cells import Entry, arm_entry
@@ -16,13 +16,21 @@ from radsweep.report.tables.pareto_front import front_table
 from radsweep.report.tables.public_models import public_models
 from radsweep.report.tables.table import Table
 from radsweep.report.tables.tuning import tuning, tuning_notes
-from radsweep.report.text.best import best_experiment, best_yaml, experiment_yaml, how_chosen
+from radsweep.report.text.best import (
+    best_yaml,
+    candidate_yaml,
+    experiment_of,
+    experiment_yaml,
+    how_chosen,
+    why_candidate,
+)
 from radsweep.report.text.findings import findings
 from radsweep.report.text.limits import adaptation
 from radsweep.report.text.public_models import CAUTION
 from radsweep.report.text.recommendation import Recommendation, recommendation
 from radsweep.report.text.verdicts import Finding, rule
 from radsweep.report.text.warnings import warnings
+from radsweep.store.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,8 @@ class Content:
     chosen: str
     best: dict[str, Any] | None
     best_yaml: str
+    candidate: str  # why it is one
+    candidate_yaml: str
     warnings: list[str]
     cost: Table
     stages: Table
@@ -69,11 +79,12 @@ class Content:
     cells: Table
 
 
-def content(results: Results) -> Content:
-    metric, best = results.metric, best_result(results)
+def content(results: Results, chosen: Selection) -> Content:
+    metric = results.metric
     ablation = results.sweep.kind == "ablation"
     found, important = findings(results), evidence_tables.searched_importances(results)
-    advice = recommendation(results, found)
+    advice = recommendation(results, chosen, found)
+    evidence = advice.evidence if advice else ""
     return Content(
         title=results.sweep.name,
         subtitle=_subtitle(results),
@@ -102,9 +113,11 @@ def content(results: Results) -> Content:
         top=overview.top_trials(results),
         front=front_table(results),
         others=overview.other_metrics(results),
-        chosen=how_chosen(results, best) if best else "",
-        best=best_experiment(results),
-        best_yaml=best_yaml(results, advice.evidence if advice else "") or "",
+        chosen=how_chosen(results, chosen),
+        best=experiment_of(results, chosen.recommended, "best"),
+        best_yaml=best_yaml(results, chosen, evidence),
+        candidate=why_candidate(results, chosen),
+        candidate_yaml=candidate_yaml(results, chosen, evidence),
         warnings=warnings(results),
         cost=overview.cost(results),
         stages=overview.stages(results),
@@ -129,8 +142,14 @@ def _subtitle(results: Results) -> str:
 
 def _limits(results: Results) -> list[str]:
     selected = wording.metric_name(results.sweep.select)
+    ranked = f"Checkpoints and winners were chosen by {selected}; the test split had no part in any choice."
+    if results.sweep.kind == "ablation" and results.metric.startswith("test/"):
+        ranked = (
+            f"Checkpoints were chosen and arms ranked by {selected}; the test split decides only whether an arm is "
+            "shown to be better than the baseline."
+        )
     limits = [
-        f"Checkpoints and winners were chosen by {selected}; the test split had no part in any choice.",
+        ranked,
         f"Measured were {measured_what(results)}. The numbers are of these studies; they say nothing of other "
         "hospitals, or of clinical use.",
     ]

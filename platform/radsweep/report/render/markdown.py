@@ -27,7 +27,8 @@ def _lines(results: Results, content: Content) -> Iterator[str]:
     explained = f"{wording.sentence_start(content.metric_name)}: {content.metric_explained}.{beside} {content.rule}"
     yield from ("", _escaped(explained.strip()))
     if advice := content.recommendation:
-        yield from ("", "## What to do", "", _escaped(f"{advice.recipe} {advice.evidence}".strip()))
+        parts = (advice.recipe, advice.evidence, advice.files)
+        yield from ("", "## What to do", "", _escaped(" ".join(part for part in parts if part)))
         yield from ("", "When not to follow it:", "", *(f"- {_escaped(c)}" for c in advice.cautions))
         yield from ("", "What to run next:", "", *(f"- {_escaped(n)}" for n in advice.next))
     if content.warnings:
@@ -52,7 +53,14 @@ def _lines(results: Results, content: Content) -> Iterator[str]:
     for table in (content.importances_table, content.front, content.top, content.others):
         yield from _titled(table)
     if content.best_yaml:
-        yield from ("", "## The best configuration", "", f"{_escaped(content.chosen)} It stands in `best.yaml`.")
+        yield from ("", "## The best configuration", "", f"{_escaped(content.chosen)} It is in `best.yaml`.")
+    if content.candidate_yaml:
+        yield from (
+            "",
+            "## A candidate, not recommended",
+            "",
+            f"{_escaped(content.candidate)} It is in `candidate.yaml`.",
+        )
     for table in (content.cost, content.stages, *content.data, content.provenance):
         yield from _titled(table)
     yield from ("", "## Limits", "", *(f"- {_escaped(limit)}" for limit in content.limits))

@@ -1,4 +1,4 @@
-"""A sweep's report in a folder: report.html, report.md, report.json, best.yaml, figures/."""
+"""A sweep's report in a folder: report.html, report.md, report.json, best.yaml, candidate.yaml, figures/."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from radsweep.report.render.content import content
 from radsweep.report.render.html import render_html
 from radsweep.report.render.markdown import render_markdown
 from radsweep.report.render.numbers import effects, logged, measures
+from radsweep.report.text.best import selection
 from radsweep.store.records import CellRecord, SweepRecord
+from radsweep.store.selection import Selection
 
 
 class Written(NamedTuple):
     page: Path  # report.html
     statistics: dict[str, float]  # as MLflow is to show them: arm/local/300/test/.../difference_low
+    selection: Selection  # what the report recommends
 
 
 def write_report(
@@ -40,21 +43,25 @@ def write_report(
         stages: {key: record} of the adaptation stages that cells started from.
     """
     results = join(sweep, cells, queries, stages)
-    said = content(results)
+    chosen = selection(results)
+    said = content(results, chosen)
     folder.mkdir(parents=True, exist_ok=True)
     numbers = {"measures": measures(results), "effects": effects(results), "curves": _curves(results)}
     data = _finite({"report": dataclasses.asdict(said), **numbers})
     _replace(folder / "report.json", json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     _replace(folder / "report.md", render_markdown(results, said))
-    if said.best_yaml:
-        _replace(folder / "best.yaml", said.best_yaml)
+    for name, text in {"best.yaml": said.best_yaml, "candidate.yaml": said.candidate_yaml}.items():
+        if text:
+            _replace(folder / name, text)
+        else:  # an earlier report may have had one
+            (folder / name).unlink(missing_ok=True)
     pictures = pictures_of(results, said.importances)
     for name, figure in pictures.named.items():
         (folder / "figures").mkdir(exist_ok=True)
         _replace(folder / "figures" / f"{name}.svg", figure.file)
     page = folder / "report.html"
-    _replace(page, render_html(results, said, pictures))
-    return Written(page, logged(results))
+    _replace(page, render_html(results, said, pictures, chosen))
+    return Written(page, logged(results), chosen)
 
 
 def _curves(results: Results) -> dict[str, list[tuple[int, float | None]]]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from radsweep.config.metrics import CLASSIFICATION, DIRECTIONS, PRECISION_AT
 from radsweep.report import wording
-from radsweep.report.analysis.results import Group, Result, Results, best_result
+from radsweep.report.analysis.results import Group, Result, Results
 from radsweep.report.tables.comparisons import other_metrics
 from radsweep.report.tables.table import Table, cell_numbers, size_cell
 
@@ -81,7 +81,7 @@ def _known(results: Results) -> list[str]:
 def _table(results: Results, title: str, by_class: bool) -> Table:
     metrics = [m for m in _known(results) if _beyond_retrieval(m) and bool(_class_of(m)) == by_class]
     if results.sweep.kind != "ablation":
-        best = best_result(results)
+        best = results.leader
         rows = list(_of_one(results, best, metrics)) if best else []
         return Table(title, ("measure", "value", "chance"), tuple(rows))
     found = [row for metric in metrics for group in results.groups for row in _of_group(results, group, metric)]

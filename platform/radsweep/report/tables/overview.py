@@ -5,7 +5,7 @@ from __future__ import annotations
 from radsweep.config.metrics import DIRECTIONS, higher_is_better
 from radsweep.console import duration
 from radsweep.report import wording
-from radsweep.report.analysis.results import Result, Results, best_result, searched
+from radsweep.report.analysis.results import Result, Results, searched
 from radsweep.report.tables.table import Table, cell_numbers, short_key, size_cell
 
 TOP = 10
@@ -60,7 +60,7 @@ def other_metrics(results: Results) -> Table:
                 rows.append((group.arm, size_cell(group.size), str(found.n), cells, *shown))
     else:
         lead = ("split",)
-        best = best_result(results)
+        best = results.leader
         for name in ("val", "test"):
             if best and best.value(f"{name}/{columns[0]}" if columns else "") is not None:
                 rows.append((wording.SPLIT[name], *(wording.number(c, best.value(f"{name}/{c}")) for c in columns)))
@@ -122,10 +122,12 @@ def provenance(results: Results) -> Table:
     sweep = results.sweep
     measured, select = len(results.measured), wording.metric_name(sweep.select)
     records = [r.record for r in results.all if r.record]
+    compared = sweep.kind == "ablation" and results.metric.startswith("test/")
+    tested = "only for whether an arm is shown to be better than the baseline" if compared else "no"
     rows = [
         ("sweep", sweep.id),
         ("selection metric", select),
-        ("test split used for selection", "no"),
+        ("test split used for selection", tested),
         ("trials behind the chosen configuration", f"{measured:,}"),
         ("trials behind each number", "n, and the cells named beside it"),
         ("device", wording.listed(sorted({record.device for record in records}))),

@@ -1,4 +1,4 @@
-"""The best configuration as an experiment file that runs as it stands."""
+"""The configurations that a report names, recommended and candidate, as experiment files that run as they stand."""
 
 from __future__ import annotations
 
@@ -8,45 +8,110 @@ from typing import Any
 import yaml
 
 from radsweep.report import wording
-from radsweep.report.analysis.results import Result, Results, best_result
+from radsweep.report.analysis.results import Results
+from radsweep.report.text.verdicts import verdict
+from radsweep.store.records import PlannedCell
+from radsweep.store.selection import Reason, Selection
 
 
-def how_chosen(results: Results, best: Result) -> str:
-    """One sentence: of how many, by which number, on which split."""
-    select = results.sweep.select
-    by = f"by {wording.metric_name(select)}; the test split had no part in the choice"
+def selection(results: Results) -> Selection:
+    """Apply the rule of "best" with what the comparisons show; made once for a report, and meant by all of it."""
+    if results.sweep.kind != "ablation":
+        return results.selection()
+    compared = [(group, found) for group in results.groups if (found := results.comparison(group)) is not None]
+    verdicts = {(group.arm, group.size): verdict(results, group, found) for group, found in compared}
+    better = [place for place, found in verdicts.items() if found == "helped"]
+    return results.selection(better, [place for place, found in verdicts.items() if found in ("hurt", "same run")])
+
+
+def how_chosen(results: Results, chosen: Selection) -> str:
+    """One sentence on what is recommended: of how many, by which number, on which split. Empty if nothing is."""
+    best = results.result(chosen.recommended)
+    if best is None:
+        return ""
     if results.sweep.kind == "ablation":
-        group = results.group(best.planned.arm, best.planned.pairs)
-        rivals = [a for a in results.arms if (g := results.group(a, best.planned.pairs)) and g.measured(select)]
-        assert group is not None
-        mean = wording.with_deviation(select, group.spread(select))
-        of = f"best mean ({mean}) of {wording.count(len(rivals), 'arm')} at {wording.size_name(best.planned.pairs)}"
-        return f"Arm {best.planned.arm}, {of}, {by}."
+        return _why_this_arm(results, chosen, best.planned)
     if results.sweep.kind == "search":
-        n = len(results.measured)
-        value = wording.number(select, best.value(select))
-        return f"Trial {best.planned.number}, the best ({value}) of {wording.count(n, 'trial')}, {by}."
+        value = wording.number(results.sweep.select, best.value(results.sweep.select))
+        that = " that finished" if any(r.status == "stopped" for r in results.measured) else ""
+        trials = wording.count(len(results.measured), "trial")
+        by = f"by {wording.metric_name(results.sweep.select)}; the test split had no part in the choice"
+        return f"Trial {best.planned.number}, the best ({value}){that} of {trials}, {by}."
     return "The one trial of this run."
 
 
-def best_experiment(results: Results) -> dict[str, Any] | None:
-    """The chosen trial with every setting written out; None where nothing was measured.
+def why_candidate(results: Results, chosen: Selection) -> str:
+    """One sentence on the candidate: why it is promising, and why it is not recommended. Empty if there is none."""
+    candidate = results.result(chosen.candidate)
+    if candidate is None:
+        return ""
+    if results.sweep.kind == "ablation":
+        top = _leads(results, chosen)
+        return f"Arm {candidate.planned.arm}, {top}, but not shown to be better than {results.sweep.baseline}."
+    value = wording.number(results.sweep.select, candidate.value(results.sweep.select))
+    trials = wording.count(len(results.measured), "trial")
+    by = f"by {wording.metric_name(results.sweep.select)}; it was stopped early, and no trial has finished"
+    return f"Trial {candidate.planned.number}, the best ({value}) of {trials}, {by}."
+
+
+def _why_this_arm(results: Results, chosen: Selection, best: PlannedCell) -> str:
+    base, size, leader = results.sweep.baseline, wording.size_name(best.pairs), chosen.contenders[0].arm
+    top = _leads(results, chosen)
+    untested = "the test split had no part in the choice"
+    tested = "the test split decides only the latter" if results.metric.startswith("test/") else untested
+    if chosen.reason == Reason.BASELINE_IS_BEST:
+        return f"Arm {base}, {top}; {untested}."
+    if chosen.reason == Reason.NOT_COMPARED:
+        return f"Arm {best.arm}, {top}; nothing is compared there, because the baseline has no number; {untested}."
+    if chosen.reason == Reason.BASELINE_KEPT:
+        return f"Arm {base}, kept at {size}: {leader} has {top}, but is not shown to be better than {base}; {tested}."
+    if best.arm == leader:
+        return f"Arm {best.arm}, {top}, and shown to be better than {base}; {tested}."
+    return (
+        f"Arm {best.arm}, the best mean ({_mean(results, best)}) at {size} of the arms that are shown to be better "
+        f"than {base}: {leader} has {top}, but is not shown to be better; {tested}."
+    )
+
+
+def _leads(results: Results, chosen: Selection) -> str:
+    """`the best mean (19.4 % ± 1.0) of 2 arms at 300 pairs, by validation recall@10`."""
+    leader = chosen.contenders[0]
+    of = f"{wording.count(len(chosen.contenders), 'arm')} at {wording.size_name(leader.pairs)}"
+    return f"the best mean ({_mean(results, leader)}) of {of}, by {wording.metric_name(results.sweep.select)}"
+
+
+def _mean(results: Results, cell: PlannedCell) -> str:
+    group = results.group(cell.arm, cell.pairs)
+    return wording.with_deviation(results.sweep.select, group.spread(results.sweep.select) if group else None)
+
+
+def experiment_of(results: Results, cell: PlannedCell | None, suffix: str) -> dict[str, Any] | None:
+    """A cell's trial with every setting written out; None if there is no such cell.
 
     Where it runs (`run`) is left to the reader: it is no part of the configuration, and may name private places.
     """
-    best = best_result(results)
-    if best is None or best.record is None:
+    found = results.result(cell)
+    if found is None or found.record is None:
         return None
-    name = re.sub(r"[^A-Za-z0-9._-]", "-", results.sweep.name)[:95].lstrip("._-") or "sweep"
-    return {"experiment": f"{name}-best", **best.record.trial}
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", results.sweep.name)[: 99 - len(suffix)].lstrip("._-") or "sweep"
+    return {"experiment": f"{name}-{suffix}", **found.record.trial}
 
 
-def best_yaml(results: Results, evidence: str = "") -> str | None:
-    """With comments above: how it was chosen, and the evidence for it."""
-    best, experiment = best_result(results), best_experiment(results)
-    if best is None or experiment is None:
-        return None
-    comments = [" ".join(text.split()) for text in (how_chosen(results, best), evidence) if text]
+def best_yaml(results: Results, chosen: Selection, evidence: str = "") -> str:
+    """The recommended configuration, with comments above: how it was chosen, and the evidence for it."""
+    return _file(experiment_of(results, chosen.recommended, "best"), how_chosen(results, chosen), evidence)
+
+
+def candidate_yaml(results: Results, chosen: Selection, evidence: str = "") -> str:
+    """The candidate, with comments above."""
+    about = f"A candidate, not recommended. {why_candidate(results, chosen)}"
+    return _file(experiment_of(results, chosen.candidate, "candidate"), about, evidence)
+
+
+def _file(experiment: dict[str, Any] | None, *about: str) -> str:
+    if experiment is None:
+        return ""
+    comments = [" ".join(text.split()) for text in about if text]
     return "".join(f"# {comment}\n" for comment in comments) + as_yaml(experiment)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import SAME_RUN, unconverged
-from radsweep.report.analysis.results import Group, Result, Results, best_result
+from radsweep.report.analysis.results import Group, Result, Results
 from radsweep.report.text.public_models import beside_public_models
 from radsweep.report.text.verdicts import Finding, compared
 
@@ -96,13 +96,18 @@ def _chance(results: Results, metric: str | None = None) -> str:
 
 
 def _search(results: Results) -> list[str]:
-    best = best_result(results)
+    best = results.leader
     assert best is not None
     metric, measured = results.metric, results.measured
     median = statistics.median(v for r in measured if (v := r.value(metric)) is not None)
     late = "" if best.record and best.record.converged else " It had not converged when it ended."
+    which = f"The best of {wording.count(len(measured), 'measured trial')}"
+    if best.status == "stopped":
+        late += " It was stopped early, and none is recommended, because no trial has finished."
+    elif any(r.status == "stopped" for r in measured):
+        which = f"Of {wording.count(len(measured), 'measured trial')} the best that finished"
     lines = [
-        f"The best of {wording.count(len(measured), 'measured trial')} is trial {best.planned.number}: "
+        f"{which} is trial {best.planned.number}: "
         f"{wording.number(metric, best.value(metric))} {wording.metric_name(metric)}; the median trial reached "
         f"{wording.number(metric, median)}, and {_chance(results)}.{late}",
         f"This number is too good by an unknown amount: it is the best of {len(measured)} on the validation studies "

@@ -9,9 +9,10 @@ from typing import Any
 from radsweep.report import wording
 from radsweep.report.analysis.compute import relative
 from radsweep.report.analysis.convergence import unconverged
-from radsweep.report.analysis.results import Group, Results, best_result
+from radsweep.report.analysis.results import Group, Results
 from radsweep.report.text.best import as_yaml
 from radsweep.report.text.verdicts import SETTING, Finding
+from radsweep.store.selection import Reason, Selection
 
 DEAR = 1.2  # times the baseline's time
 
@@ -20,48 +21,70 @@ DEAR = 1.2  # times the baseline's time
 class Recommendation:
     recipe: str
     evidence: str
+    files: str  # which file holds what
     cautions: list[str]  # when not to follow it
     next: list[str]
     next_yaml: str = ""  # arms to add, where there are some
 
 
-def recommendation(results: Results, findings: list[Finding]) -> Recommendation | None:
-    """Of an ablation with numbers; the arm is chosen on the validation split, the evidence is of the metric shown."""
-    best = best_result(results)
-    if results.sweep.kind != "ablation" or best is None or results.sweep.baseline not in results.arms:
+def recommendation(results: Results, chosen: Selection, findings: list[Finding]) -> Recommendation | None:
+    """Advice on an ablation with numbers: the validation split ranks the arms, the evidence is of the metric shown."""
+    base, best, leader = results.sweep.baseline, chosen.recommended, chosen.leader
+    if results.sweep.kind != "ablation" or best is None or leader is None or base not in results.arms:
         return None
-    group = results.group(best.planned.arm, best.planned.pairs)
+    subject = leader if best.arm == base else best  # the arm that the evidence and the cautions are about
+    group = results.group(subject.arm, subject.pairs)
     assert group is not None
     combined = _combination(results, findings, group.size)
     return Recommendation(
-        recipe=_recipe(results, group, findings),
+        recipe=_recipe(results, chosen, group, findings),
         evidence=_evidence(results, group),
+        files=_files(chosen),
         cautions=list(_cautions(results, group, findings)),
         next=list(_next(results, group, findings, combined)),
         next_yaml=as_yaml({"ablation": {"arms": combined}}) if combined else "",
     )
 
 
-def _verdict(findings: list[Finding], group: Group) -> str:
-    return next((f.verdict for f in findings if f.arm == group.arm and f.size in (group.size, None)), "")
+def _verdict(findings: list[Finding], arm: str, size: int | None) -> str:
+    return next((f.verdict for f in findings if f.arm == arm and f.size in (size, None)), "")
 
 
-def _recipe(results: Results, group: Group, findings: list[Finding]) -> str:
-    base, at, found = results.sweep.baseline, wording.size_name(group.size), _verdict(findings, group)
-    chosen = f"had the best mean on the validation split at {at}"
-    if group.arm == base:
-        return f"Stay with {base}: it {chosen}."
+def _recipe(results: Results, chosen: Selection, group: Group, findings: list[Finding]) -> str:
+    """What to use, in agreement with best.yaml; `group` is of the leader, or of the arm that is recommended."""
+    base, at, leader = results.sweep.baseline, wording.size_name(group.size), chosen.contenders[0].arm
+    leads = f"had the best mean on the validation split at {at}"
+    if chosen.reason == Reason.BASELINE_IS_BEST:
+        return f"Stay with {base}: it {leads}."
+    if chosen.reason == Reason.NOT_COMPARED:
+        return f"Decide nothing yet: {leader} {leads}, but {base} has no number there to compare it with."
     helped = [f.size for f in findings if f.arm == group.arm and f.verdict == "helped"]
-    if found == "helped":
-        return f"Use {group.arm}: it {chosen}, and helped at {wording.sizes_name(helped)}."
-    open_ended = {
+    doubt = _doubt(base, _verdict(findings, leader, group.size))
+    if chosen.reason == Reason.BASELINE_KEPT:
+        elsewhere = f" At {wording.sizes_name(helped)} use {leader}: it helped there." if helped else ""
+        return f"Keep {base} for now: {leader} {leads}, {doubt}.{elsewhere}"
+    if group.arm == leader:
+        return f"Use {leader}: it {leads}, and helped at {wording.sizes_name(helped)}."
+    return (
+        f"Use {group.arm}: it helped at {wording.sizes_name(helped)}, and of the arms that helped at {at} it had the "
+        f"best mean on the validation split. {leader} {leads}, {doubt}."
+    )
+
+
+def _doubt(base: str, found: str) -> str:
+    """What speaks against the arm with the best mean."""
+    return {
         "not converged": "but training had not converged there, so that the technique is not shown to be better",
         "hurt": f"but on the test split it was worse than {base}",
         "same run": f"but it is {base} itself",
     }.get(found, "but that it is better there is not shown")
-    if helped:
-        return f"Use {group.arm} at {wording.sizes_name(helped)}, where it helped; it {chosen}, {open_ended}."
-    return f"Keep {base} for now: {group.arm} {chosen}, {open_ended}."
+
+
+def _files(chosen: Selection) -> str:
+    best, candidate = chosen.recommended, chosen.candidate
+    assert best is not None
+    text = f"best.yaml runs {best.arm} at {wording.size_name(best.pairs)}"
+    return f"{text}; candidate.yaml runs {candidate.arm}, which is not recommended." if candidate else f"{text}."
 
 
 def _evidence(results: Results, group: Group) -> str:
@@ -70,11 +93,11 @@ def _evidence(results: Results, group: Group) -> str:
     if group.arm == base:
         return "Differences of the other arms from it stand below." if results.evidence.differences else ""
     if change is None:
-        return f"There is no interval for this choice, because {results.evidence.why_not(place, (base, group.size))}."
+        return f"There is no interval for {group.arm}, because {results.evidence.why_not(place, (base, group.size))}."
     p = wording.p_value(results.evidence.p_holm[place])
     return (
-        f"On the test split, which had no part in the choice, at {wording.size_name(group.size)} it differs from "
-        f"{base} by {wording.difference_interval(results.metric, change)}, p {p} after correction; from "
+        f"On the test split, at {wording.size_name(group.size)}, {group.arm} differs from {base} by "
+        f"{wording.difference_interval(results.metric, change)}, p {p} after correction; from "
         f"{change.rests_on}."
     )
 
@@ -84,7 +107,7 @@ def _cautions(results: Results, group: Group, findings: list[Finding]) -> Iterat
     change = results.evidence.differences.get((group.arm, group.size))
     if base and (late := unconverged(results, (base, group) if group is not base else (base,), None)):
         yield f"{wording.sentence_start(wording.listed(late))} had not converged: longer training may turn the order."
-    if group is not base and _verdict(findings, group) == "no evidence":
+    if group is not base and _verdict(findings, group.arm, group.size) == "no evidence":
         yield "The difference from the baseline may be chance."
     if change is not None and change.seeds == 1:
         yield "One replicate cannot tell the technique from the luck of its subset of studies and its start."
