@@ -49,6 +49,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "text",
         "tables",
         "figures",
+        "sections",
         "render",
     ),
     "sweep": (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from optuna.storages import BaseStorage
@@ -20,11 +20,11 @@ from radsweep.store.store import Store
 from radsweep.sweep.design.cells import cell_trial
 from radsweep.sweep.identity.cell_key import stage_keys
 from radsweep.sweep.identity.code import code_fingerprint
-from radsweep.sweep.preparation.prepare import Preparations
 from radsweep.sweep.progress.watch import Watch
 from radsweep.sweep.search.cells import SearchedCells
 from radsweep.sweep.search.optuna_study import open_study
 from radsweep.sweep.search.searcher import StudyScheduler, StudySearch
+from radsweep.sweep.setup import Opened
 from radsweep.sweep.slots.slot import Slot
 from radsweep.training.task import Task
 
@@ -34,30 +34,19 @@ SLOT_RESTARTS = 3  # of a trial whose slot died
 class Engine:
     """What all trials of a sweep have in common, and the two ways of running them."""
 
-    def __init__(
-        self,
-        store: Store,
-        sweep: SweepRecord,
-        base: Trial,
-        room: Room,
-        room_of: Callable[[PlannedCell], Room],
-        preparations: Preparations,
-        key_of: Callable[[Trial], str],
-        watch: Watch,
-    ) -> None:
-        self.store, self.sweep, self.base, self.room = store, sweep, base, room
-        self.room_of, self.preparations, self.key_of, self.watch = room_of, preparations, key_of, watch
+    def __init__(self, setup: Opened, store: Store, sweep: SweepRecord, watch: Watch) -> None:
+        self.setup, self.store, self.sweep, self.watch = setup, store, sweep, watch
         self.scratch = store.scratch_folder(sweep.id)
         self.asked_for: set[str] = set()  # stages
 
     def stage_keys(self, trial: Trial) -> dict[str, str]:
-        return stage_keys(trial, self.preparations.shards.manifest.fingerprint, self.room.device)
+        return stage_keys(trial, self.setup.shards.manifest.fingerprint, self.setup.room.device)
 
     def stages(self, cells: Iterable[PlannedCell]) -> list[PlannedCell]:
         """The adaptation stages that cells start from, each once."""
         found: dict[str, PlannedCell] = {}
         for cell in cells:
-            for name, key in self.stage_keys(cell_trial(self.base, cell)).items():
+            for name, key in self.stage_keys(cell_trial(self.setup.base, cell)).items():
                 if key not in found:
                     found[key] = PlannedCell(key=key, stage=name, number=-1 - len(found))
         return list(found.values())
@@ -70,12 +59,12 @@ class Engine:
         """
         groups: dict[Room, list[PlannedCell]] = {}
         for cell in cells:
-            groups.setdefault(self.room_of(cell), []).append(cell)
+            groups.setdefault(self.setup.room_of(cell), []).append(cell)
         waiting = {stage.key: stage for stage in stages}
         for room, alike in groups.items():
             if self.watch.interruption.reason:
                 return
-            configs = [self._config(cell, cell_trial(self.base, cell), read_test) for cell in alike]
+            configs = [self._config(cell, cell_trial(self.setup.base, cell), read_test) for cell in alike]
             configs.sort(key=lambda config: bool(config["task"]["stages"]))
             first = [
                 {"cell": stage.model_dump(mode="json"), "task": config["task"] | {"key": key, "stage": name}}
@@ -92,6 +81,7 @@ class Engine:
         Returns:
             All cells it asked for, in order; which budget ended it, in words, and nothing if it was interrupted.
         """
+        setup = self.setup
         cells: list[PlannedCell] = list(self.sweep.cells)
 
         def write() -> None:
@@ -101,16 +91,16 @@ class Engine:
             return self._config(cell, trial, read_test=False)
 
         found = SearchedCells(
-            self.base, cells, self.key_of, self.store, self.watch, config_of, write, since=self.sweep.since
+            setup.base, cells, setup.key_of, self.store, self.watch, config_of, write, since=self.sweep.since
         )
         study = open_study(search, self.sweep.id, storage)
-        sizes = search.sizes(self._pairs(self.base)) if search.fidelity == "pairs" else ()
-        searcher = StudySearch(search, self.base, found, study, sizes, self.room.gpus * self.room.workers)
+        sizes = search.sizes(self._pairs(setup.base)) if search.fidelity == "pairs" else ()
+        searcher = StudySearch(search, setup.base, found, study, sizes, setup.room.gpus * setup.room.workers)
         try:
             if searcher.has_more():
                 scheduler = StudyScheduler(searcher)
                 config = tune.TuneConfig(search_alg=searcher, num_samples=-1, scheduler=scheduler)
-                self._fit(self.room, config, wait_for_reply=search.scheduler != "none" and not sizes)
+                self._fit(setup.room, config, wait_for_reply=search.scheduler != "none" and not sizes)
         finally:
             searcher.close()
             found.write_lost(study)
@@ -118,7 +108,7 @@ class Engine:
 
     def _pairs(self, trial: Trial) -> int:
         """Training studies of a trial."""
-        available = len(self.preparations.shards_of(trial).splits["train"])
+        available = len(self.setup.preparations.shards_of(trial).splits["train"])
         return subset_size(available, trial.data.pairs, trial.data.fraction)
 
     def _config(self, cell: PlannedCell, trial: Trial, read_test: bool) -> dict[str, Any]:
@@ -133,7 +123,7 @@ class Engine:
             key=cell.key,
             trial=trial.model_dump(mode="json"),
             folder=str(self.store.cell_folder(cell.key)),
-            data=self.preparations.key(trial),
+            data=self.setup.preparations.key(trial),
             read_test=read_test,
             code=code_fingerprint(),
             versions=versions(),
@@ -151,7 +141,7 @@ class Engine:
     ) -> None:
         settings = {
             "store": str(self.store.root),
-            "data": self.preparations.references,
+            "data": self.setup.preparations.references,
             "select": self.sweep.select,
             "workers": room.workers,
             "resources": room.resources,

@@ -25,18 +25,17 @@ from radsweep.evaluation.queries import write_queries
 from radsweep.models.pretrained_vlm import fitting_settings
 from radsweep.store.records import CellRecord, PlannedCell, now
 from radsweep.store.store import Store
-from radsweep.sweep.design.cells import folds_of
+from radsweep.sweep.design.cells import cell_trial, folds_of
 from radsweep.sweep.identity.cell_key import reference_key
 from radsweep.sweep.identity.code import code_fingerprint
 from radsweep.sweep.preparation.prepare import prepared_sets, unread
+from radsweep.sweep.setup import Opened
 from radsweep.training.saved_model import load_checkpoint, measured_of, untrained_model
 
 FIRST = -1_000_000  # number of the first reference: stages count down from -1
 
 
-def measure_references(
-    base: Trial, shards_of: Callable[[Trial], ShardIndex], store: Store, room: Room, console: Console
-) -> list[tuple[PlannedCell, CellRecord]]:
+def measure_references(setup: Opened, store: Store, console: Console) -> list[tuple[PlannedCell, CellRecord]]:
     """The models of `evaluate.against`, each measured once (once a fold) and kept in the store like a trial.
 
     One that fails is a failed record: the sweep's own results stand.
@@ -44,13 +43,14 @@ def measure_references(
     Raises:
         InputError: a model that cannot be read, or is no whole model.
     """
+    base, room = setup.base, setup.room
     found: list[tuple[PlannedCell, CellRecord]] = []
     shown = shown_names(base.evaluate.against)
     for name, values in itertools.product(base.evaluate.against, folds_of(base)):
         data = trial_with(base, values).data
         model = fitting_settings(name, base.model.image.channels)
         trial = Trial(data=data, model=model, evaluate=base.evaluate)
-        shards = shards_of(trial)
+        shards = setup.preparations.shards_of(trial)
         key = reference_key(trial, shards.manifest.fingerprint, room.device)
         record = store.read_cell(key)
         if record is None or record.status != "finished":
@@ -104,13 +104,10 @@ def _measure(trial: dict[str, object], data: list[ray.ObjectRef], device: str) -
     return measured_of(untrained_model(settings, prepared.tokenizer), settings, prepared, "test", torch.device(device))
 
 
-def read_test_split(
-    store: Store, cell: PlannedCell, data: list[ray.ObjectRef], room: Room, rerun: Callable[[], None]
-) -> CellRecord | None:
-    """The winner's record with its test metrics, written to the store.
+def read_test_split(setup: Opened, store: Store, cell: PlannedCell, rerun: Callable[[], None]) -> CellRecord | None:
+    """The winner's record with its test metrics, written to the store. Its data is prepared.
 
     Args:
-        data: [reference to the prepared data].
         rerun: runs the cell again, reading the test split, where its checkpoint was let go by an earlier sweep.
     """
     record = store.read_cell(cell.key)
@@ -120,8 +117,9 @@ def read_test_split(
     if not folder.is_dir():
         rerun()
         return store.read_cell(cell.key)
-    task = _evaluate.options(num_cpus=room.cpus, num_gpus=room.gpus)
-    measured: Measured = ray.get(task.remote(str(folder), data, room.device))
+    data = setup.preparations.references[setup.preparations.key(cell_trial(setup.base, cell))]
+    task = _evaluate.options(num_cpus=setup.room.cpus, num_gpus=setup.room.gpus)
+    measured: Measured = ray.get(task.remote(str(folder), data, setup.room.device))
     for name, results in measured.queries.items():
         write_queries(store.cell_folder(cell.key) / name, results)
     also = {"chance": record.chance | measured.chance, "pool": record.pool | measured.pool}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from optuna.storages import BaseStorage
 
 from radsweep.config.ablation import Ablation
 from radsweep.config.search import Search
-from radsweep.console import Console
 from radsweep.store.records import PlannedCell, SweepRecord
-from radsweep.store.selection import choices, is_complete, select_best, without_choice
+from radsweep.store.selection import Ending, choices, how_it_ended, is_complete, select_best, without_choice
 from radsweep.store.store import Store
 from radsweep.sweep.design.cells import ablation_cells, cell_trial
 from radsweep.sweep.design.possible_trials import possible_trials
@@ -25,16 +23,38 @@ AT_A_TIME = 100  # cells of the store that are looked at
 SUBSETS_OR_FEATURES = ("data.", "model.image.freeze", "augment.image.")
 
 
-@dataclass
 class Phases:
     """`sweep` says what was added so far, also where a phase is interrupted."""
 
-    sweep: SweepRecord
-    store: Store
-    opened: Opened
-    engine: Engine
-    watch: Watch
-    console: Console
+    def __init__(self, setup: Opened, store: Store, sweep: SweepRecord, watch: Watch) -> None:
+        self.setup, self.store, self.sweep, self.watch = setup, store, sweep, watch
+        self.engine, self.console = Engine(setup, store, sweep, watch), watch.console
+
+    def run(self, cells: Sequence[PlannedCell], storage: BaseStorage | None) -> Ending:
+        """Run every phase that the experiment asks for.
+
+        Args:
+            cells: those of the plan; none if a search asks for them as it goes.
+            storage: the Optuna study of such a search.
+        """
+        ablation, search = self.setup.experiment.ablation, self.setup.experiment.search
+        try:
+            whole = True
+            if ablation and ablation.tune:
+                whole = self.tuned(ablation)
+            elif search is not None and storage is not None:
+                whole = self.search(search, storage)
+            else:
+                self.design(cells, read_test=search is None)  # a search reads it for its winner alone
+            self.watch.settle(self.sweep.cells)
+            status = how_it_ended(self.sweep.cells, self.watch.ended, whole)
+            if status != "interrupted" and search is not None:
+                self.test_of_winner()
+            if status != "interrupted" and self.setup.base.evaluate.against:
+                self.references()
+        except KeyboardInterrupt:
+            return "interrupted"
+        return status
 
     def design(self, cells: Sequence[PlannedCell], read_test: bool) -> None:
         """Every cell: taken from the store where it is complete, else run; a cell in several places runs once."""
@@ -51,7 +71,7 @@ class Phases:
         todo = list({cell.key: cell for cell in cells if cell.key not in known}.values())
         if not todo:
             return
-        self.opened.preparations.make([cell_trial(self.opened.base, cell) for cell in todo])
+        self.setup.preparations.make([cell_trial(self.setup.base, cell) for cell in todo])
         stages = self.engine.stages(todo)
         self.store.bring([stage.key for stage in stages], since, stages=True)
         read = ((stage, self.store.read_stage(stage.key)) for stage in stages)
@@ -74,7 +94,7 @@ class Phases:
         notes = tuple(without_choice(self.sweep.tuning, self.watch.ended, chosen))
         for note in notes:
             self.console.say(note)
-        cells = ablation_cells(self.opened.base, ablation, self.opened.key_of, chosen)
+        cells = ablation_cells(self.setup.base, ablation, self.setup.key_of, chosen)
         self.watch.expect((*self.sweep.tuning, *cells))
         self.sweep = self.sweep.model_copy(update={"cells": tuple(cells), "notes": notes})
         self.store.write_sweep(self.sweep)
@@ -85,7 +105,7 @@ class Phases:
     def search(self, search: Search, storage: BaseStorage) -> bool:
         """As many trials as are asked for; whether it came to its end."""
         whole = any(key.startswith(SUBSETS_OR_FEATURES) for key in search.space)
-        self.opened.preparations.make(possible_trials(self.opened.experiment), whole)
+        self.setup.preparations.make(possible_trials(self.setup.experiment), whole)
         with self.watch.bar():
             cells, ended_by = self.engine.run_search(search, storage)
         self.sweep = self.sweep.model_copy(update={"cells": tuple(cells), "ended_by": ended_by})
@@ -98,21 +118,19 @@ class Phases:
         if best is None:
             return
         self.console.say("Reading the test split for the winner")
-        preparations, trial = self.opened.preparations, cell_trial(self.opened.base, best)
+        preparations, trial = self.setup.preparations, cell_trial(self.setup.base, best)
         if preparations.key(trial) not in preparations.made:
             preparations.make([trial])
 
-        prepared = preparations.references[preparations.key(trial)]
         again = lambda: self.engine.run_cells([best], read_test=True)  # noqa: E731
-        record = read_test_split(self.store, best, prepared, self.opened.room, again)
+        record = read_test_split(self.setup, self.store, best, again)
         if record is not None:
             self.watch.again(record)
 
     def references(self) -> None:
         """Public models, on the test split that the cells read."""
 
-        opened = self.opened
-        measured = measure_references(opened.base, opened.preparations.shards_of, self.store, opened.room, self.console)
+        measured = measure_references(self.setup, self.store, self.console)
         self.sweep = self.sweep.model_copy(update={"references": tuple(cell for cell, _ in measured)})
         for cell, record in measured:
             self.watch.reference(cell, record)

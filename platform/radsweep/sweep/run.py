@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from radsweep.cluster import capacity
+from optuna.storages import BaseStorage
+
 from radsweep.cluster.connect import connect
 from radsweep.cluster.versions import versions
 from radsweep.config.experiment import Experiment
@@ -16,22 +17,20 @@ from radsweep.console import Console
 from radsweep.report.render.write import write_report
 from radsweep.store.archive import archive_place, open_store
 from radsweep.store.locks import Lease
-from radsweep.store.records import SweepRecord, now
-from radsweep.store.selection import Ending, Selection, how_it_ended, statistics
+from radsweep.store.records import PlannedCell, SweepRecord, now
+from radsweep.store.selection import Ending, Selection, statistics
 from radsweep.store.store import Store
 from radsweep.sweep.checkpoints import forget_checkpoints, link_winner
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.design.cells import ablation_cells, plan
-from radsweep.sweep.engine import Engine
 from radsweep.sweep.identity.code import code_fingerprint, git_commit
 from radsweep.sweep.identity.experiment import latest_unfinished, question_key
 from radsweep.sweep.phases import Phases
 from radsweep.sweep.preparation.dataset import data_card
-from radsweep.sweep.preparation.prepare import Preparations
 from radsweep.sweep.progress.time_left import TimeLeft
 from radsweep.sweep.progress.watch import Watch
 from radsweep.sweep.search.optuna_study import open_storage, storage_url
-from radsweep.sweep.setup import open_data
+from radsweep.sweep.setup import Opened, open_data
 from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
 from radsweep.tracking.mirror import LONGEST_END, Mirror
 
@@ -49,8 +48,6 @@ def run_sweep(
 
     Args:
         where: the experiment file, for messages.
-        write_report: makes the report of a sweep in a folder, from its cells, their queries and their stages; gives
-            the page, the statistics for MLflow and what is best.
         resume: go on with the latest sweep of the same experiment.
         fresh: run every trial and stage again, whatever earlier sweeps have of them; a resumed sweep is as it began.
 
@@ -65,91 +62,79 @@ def run_sweep(
     store.check_writable(where)
     lease = Lease(store.root / "leases", question_key(experiment))
     with lease.taken(where):
-        return _run(experiment, where, previous, fresh, uri, store, console, lease.life)
+        began = time.monotonic()
+        connect()
+        setup = open_data(experiment, where, store, console, previous)
+        planned = _plan(setup, store, previous or _new_sweep(setup.experiment, fresh))
+        console.say(f"Sweep: {planned.sweep.id}; how far it is: radsweep status --store {store.root}")
+        with Mirror(prepare(uri, store.root), store.root, planned.sweep) as mirror:
+            mirror.start_sweep([store.sweep_file(planned.sweep.id)])
+            time_left = TimeLeft(setup.room_of, setup.work_of)
+            watch = Watch(store, mirror, console, planned.sweep, time_left, lease.life)
+            watch.expect((*planned.cells, *planned.final), planned.asked)
+            phases = Phases(setup, store, planned.sweep, watch)
+            status = phases.run(planned.cells, planned.storage)
+            if status == "interrupted":
+                why = f" ({watch.interruption.reason})" if watch.interruption.reason else ""
+                console.say(f"Interrupted{why}. What is finished is kept; `radsweep sweep {where} --resume` goes on.")
+            sweep = _conclude(phases, status, began)
+        if unsent := store.send_rest(sweep):
+            console.say(f"{unsent}. `radsweep sync` sends what is left")
+        return sweep
 
 
-def _run(
-    experiment: Experiment,
-    where: str,
-    previous: SweepRecord | None,
-    fresh: bool,
-    uri: str,
-    store: Store,
-    console: Console,
-    holder: Path,
-) -> SweepRecord:
-    began = time.monotonic()
-    connect()
-    opened = open_data(experiment, where, store, console, previous)
-    experiment, shards = opened.experiment, opened.shards
-    ablation, search = experiment.ablation, experiment.search
-    tune = ablation.tune if ablation else None
-    cells = plan(experiment, opened.key_of)
-    sweep = previous or _new_sweep(experiment, fresh)
-    storage = None
+class _Planned(NamedTuple):
+    sweep: SweepRecord  # as it is written to the store
+    cells: list[PlannedCell]  # none if a search asks for them as it goes
+    final: list[PlannedCell]  # of an ablation that tunes: they stand for the cells of its choice
+    asked: int  # trials that a search will ask for; 0 if that is not known
+    storage: BaseStorage | None  # of the Optuna study of a search
+
+
+def _plan(setup: Opened, store: Store, sweep: SweepRecord) -> _Planned:
+    """What is known before anything runs, written to the store."""
+    ablation, search = setup.experiment.ablation, setup.experiment.search
+    tunes = ablation is not None and ablation.tune is not None
+    cells = plan(setup.experiment, setup.key_of)
+    storage, asked = None, 0
     if search is not None and not cells:
-        storage = open_storage(storage_url(experiment.run.optuna_storage, store.sweep_folder(sweep.id)))
-    known = {"tuning": tuple(cells)} if tune else {"cells": tuple(cells) or sweep.cells}
+        storage = open_storage(storage_url(setup.experiment.run.optuna_storage, store.sweep_folder(sweep.id)))
+        if search.fidelity == "epochs":  # of pairs, a trial is as many cells as rungs
+            asked = search.most_trials or 0
+    known = {"tuning": tuple(cells)} if tunes else {"cells": tuple(cells) or sweep.cells}
     code = {"code": code_fingerprint(), "git_commit": git_commit(), "versions": versions()}
-    sweep = sweep.model_copy(update={"status": "running", "data": data_card(shards.manifest), **code, **known})
+    data = data_card(setup.shards.manifest)
+    sweep = sweep.model_copy(update={"status": "running", "data": data, **code, **known})
     store.write_sweep(sweep)
-    console.say(f"Sweep: {sweep.id}; how far it is: radsweep status --store {store.root}")
-    asked = 0
-    if search is not None and not cells and search.fidelity == "epochs":  # of pairs, a trial is as many cells as rungs
-        asked = search.most_trials or 0
-    final = ablation_cells(opened.base, ablation, opened.key_of) if ablation and tune else []
-    with Mirror(prepare(uri, store.root), store.root, sweep) as mirror:
-        mirror.start_sweep([store.sweep_file(sweep.id)])
-        watch = Watch(store, mirror, console, sweep, TimeLeft(opened.room_of, opened.work_of), holder)
-        watch.expect((*cells, *final), asked)  # before tuning chose, final cells stand for those of its choice
-        engine = Engine(
-            store, sweep, opened.base, opened.room, opened.room_of, opened.preparations, opened.key_of, watch
+    final = ablation_cells(setup.base, ablation, setup.key_of) if ablation and tunes else []
+    return _Planned(sweep, cells, final, asked, storage)
+
+
+def _conclude(phases: Phases, status: Ending, began: float) -> SweepRecord:
+    """Write what became of the sweep: its record, the report, the statistics in MLflow."""
+    store, watch, mirror, console = phases.store, phases.watch, phases.watch.mirror, phases.watch.console
+    watch.settle((*phases.sweep.tuning, *phases.sweep.cells))
+    cost = _cost(watch, phases.setup, time.monotonic() - began)
+    for note in phases.sweep.notes:
+        console.say(note)
+    watch.board.write(at_once=True)
+    ended = {"stages": watch.settle_stages(), "status": status, "ended": now(), "cost": cost}
+    sweep = phases.sweep.model_copy(update=ended)
+    store.write_sweep(sweep)
+    with mirror.held_back():
+        finished = finish(store, sweep)
+    if not finished.winner_kept:
+        console.say(
+            "The store no longer has the checkpoint of the recommended trial, so the report has no winner/; "
+            f"`radsweep sweep {finished.folder / 'best.yaml'} --fresh` trains it again"
         )
-        run = Phases(sweep, store, opened, engine, watch, console)
-        status: Ending = "failed"
-        try:
-            whole = True
-            if ablation and tune:
-                whole = run.tuned(ablation)
-            elif storage is not None and search is not None:
-                whole = run.search(search, storage)
-            else:
-                run.design(cells, read_test=search is None)  # a search reads it for its winner alone
-            watch.settle(run.sweep.cells)
-            status = how_it_ended(run.sweep.cells, watch.ended, whole)
-            if status != "interrupted" and search is not None:
-                run.test_of_winner()
-            if status != "interrupted" and opened.base.evaluate.against:
-                run.references()
-        except KeyboardInterrupt:
-            status = "interrupted"
-        if status == "interrupted":
-            why = f" ({watch.interruption.reason})" if watch.interruption.reason else ""
-            console.say(f"Interrupted{why}. What is finished is kept; `radsweep sweep {where} --resume` goes on.")
-        watch.settle((*run.sweep.tuning, *run.sweep.cells))
-        cost = _cost(watch, opened.preparations, opened.room, time.monotonic() - began)
-        for note in run.sweep.notes:
-            console.say(note)
-        watch.board.write(at_once=True)
-        ended = {"stages": watch.settle_stages(), "status": status, "ended": now(), "cost": cost}
-        sweep = run.sweep.model_copy(update=ended)
-        store.write_sweep(sweep)
-        with mirror.held_back():
-            finished = finish(store, sweep)
-        if not finished.winner_kept:
-            console.say(
-                "The store no longer has the checkpoint of the recommended trial, so the report has no winner/; "
-                f"`radsweep sweep {finished.folder / 'best.yaml'} --fresh` trains it again"
-            )
-        numbers = {**statistics(sweep, watch.ended), **finished.statistics}
-        best, candidate = finished.selection.recommended, finished.selection.candidate
-        mirror.finish_sweep(sweep, numbers, finished.folder, [store.sweep_file(sweep.id)], best, candidate)
-        if (waiting := mirror.pending) > MANY_WAITING:
-            console.say(
-                f"Sending {waiting:,} results to MLflow for {LONGEST_END:.0f} s at most; `radsweep sync` sends the rest"
-            )
-    if left := store.send_rest(sweep):
-        console.say(f"{left}. `radsweep sync` sends what is left")
+    numbers = {**statistics(sweep, watch.ended), **finished.statistics}
+    best, candidate = finished.selection.recommended, finished.selection.candidate
+    mirror.finish_sweep(sweep, numbers, finished.folder, [store.sweep_file(sweep.id)], best, candidate)
+    if (waiting := mirror.pending) > MANY_WAITING:
+        console.say(
+            f"Sending {waiting:,} results to MLflow for {LONGEST_END:.0f} s at most; `radsweep sync` sends the rest"
+        )
     return sweep
 
 
@@ -191,7 +176,7 @@ def _new_sweep(experiment: Experiment, fresh: bool) -> SweepRecord:
     )
 
 
-def _cost(watch: Watch, preparations: Preparations, room: capacity.Room, seconds: float) -> dict[str, float]:
+def _cost(watch: Watch, setup: Opened, seconds: float) -> dict[str, float]:
     return {
         "wall_seconds": round(seconds, 1),
         "trial_seconds": round(sum(record.seconds.get("total", 0.0) for record in watch.ended.values()), 1),
@@ -200,6 +185,6 @@ def _cost(watch: Watch, preparations: Preparations, room: capacity.Room, seconds
         "trials_failed": watch.counts["failed"],
         "adaptation_seconds": round(sum(watch.adapted.values()) - watch.adapted["reused"], 1),
         "adaptation_reused_seconds": round(watch.adapted["reused"], 1),
-        "images_decoded": preparations.decoded,
-        "slots": room.slots,
+        "images_decoded": setup.preparations.decoded,
+        "slots": setup.room.slots,
     }

@@ -45,9 +45,9 @@ def test_every_number_of_the_report_stands_in_all_its_forms(ablation: Callable[.
         assert number in html
         assert number in markdown
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["report"]
-    entry = next(e for e in report["entries"] if (e["arm"], e["size"]) == ("local", 300))
-    assert entry["mean"] == pytest.approx(0.190333, abs=1e-6)
-    assert entry["difference"] == pytest.approx(0.060333, abs=1e-6)
+    cell = next(c for c in report["arm_cells"] if (c["arm"], c["size"]) == ("local", 300))
+    assert cell["value"]["spread"]["mean"] == pytest.approx(0.190333, abs=1e-6)
+    assert cell["comparison"]["difference"] == pytest.approx(0.060333, abs=1e-6)
     assert (report["pool"], report["chance"]) == (400, 0.025)
     assert load_experiment(tmp_path / "best.yaml").objective.local.weight == 0.1
     for fact in ("images decoded", "5,211", "report is empty", "abc123", "made-up", "local-300-2"[:12]):
@@ -84,19 +84,20 @@ def test_statistics_stand_in_every_form_and_can_be_traced(
     sweep, cells, queries = with_queries(*ablation(numbers))
     page, logged, _ = write_report(tmp_path, sweep, cells, queries.get)
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["report"]
-    entry = next(e for e in report["entries"] if (e["arm"], e["size"]) == ("local", 300))
+    cell = next(c for c in report["arm_cells"] if (c["arm"], c["size"]) == ("local", 300))
     name = "arm/local/300/test/text_to_image/recall_at_10"
-    assert entry["change"]["low"] < entry["difference"] < entry["change"]["high"]
-    assert logged[f"{name}/difference_low"] == entry["change"]["low"]
-    assert logged[f"{name}/low"] == entry["interval"]["low"]
-    assert logged[f"{name}/p_holm"] == entry["p_holm"] >= entry["change"]["p"]
-    small = next(e for e in report["entries"] if (e["arm"], e["size"]) == ("local", 100))
-    assert logged["arm/local/100" + name[13:] + "/multiplier"] == small["multiplier"]["estimate"]
+    change = cell["comparison"]["change"]
+    assert change["low"] < cell["comparison"]["difference"] < change["high"]
+    assert logged[f"{name}/difference_low"] == change["low"]
+    assert logged[f"{name}/low"] == cell["value"]["interval"]["low"]
+    assert logged[f"{name}/p_holm"] == cell["comparison"]["p_holm"] >= change["p"]
+    small = next(c for c in report["arm_cells"] if (c["arm"], c["size"]) == ("local", 100))
+    assert logged["arm/local/100" + name[13:] + "/multiplier"] == small["multiplier"]["found"]["estimate"]
     assert f"arm/baseline/300{name[13:]}/difference" not in logged
     other = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["measures"]
     assert {m["metric"] for m in other} == {"test/image_to_text/recall_at_10"}
     assert len(other) == 6
-    low, high = (f"{100 * entry['change'][end]:+.1f}" for end in ("low", "high"))
+    low, high = (f"{100 * change[end]:+.1f}" for end in ("low", "high"))
     shown_change = f"+6.0 [{low}, {high}] points"
     html = page.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
     markdown = (tmp_path / "report.md").read_text(encoding="utf-8").replace("\\", "")
@@ -109,7 +110,7 @@ def test_statistics_stand_in_every_form_and_can_be_traced(
     targets = set(re.findall(r'href="#(cell-\d+)"', html))
     assert len(targets) == len(sweep.cells)
     assert targets <= set(re.findall(r'<tr id="(cell-\d+)"', html))
-    assert entry["cells"] == [c.number for c in sweep.cells if (c.arm, c.pairs) == ("local", 300)]
+    assert cell["replicates"]["cells"] == [c.number for c in sweep.cells if (c.arm, c.pairs) == ("local", 300)]
 
 
 def test_figures_are_files_that_need_nothing_else(
@@ -181,7 +182,7 @@ def test_many_replicates_are_all_in_the_numbers_and_the_first_twenty_in_the_pict
     sweep, cells = ablation({"baseline": {300: rng.random(24)}, "local": {300: rng.random(24)}})
     page = write_report(tmp_path, sweep, cells).page.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert [len(entry["cells"]) for entry in report["report"]["entries"]] == [24, 24]
+    assert [len(cell["replicates"]["cells"]) for cell in report["report"]["arm_cells"]] == [24, 24]
     assert len(report["curves"]) == 48
     assert page.count("24 of 24 converged; the first 20 are drawn") == 2
     assert "each replicate (the first 20)" in page

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from radsweep.evaluation.queries import QueryResults
 from radsweep.report.analysis.results import Results, join
 from radsweep.report.render.content import content
+from radsweep.report.render.html import render_html
 from radsweep.report.render.markdown import render_markdown
+from radsweep.report.render.report_json import render_json
 from radsweep.report.tables.public_models import public_models
-from radsweep.report.text.best import selection
 from radsweep.report.text.findings import findings
 from radsweep.report.wording import value_bracketed
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
@@ -54,8 +56,11 @@ def test_what_public_models_reach_is_a_finding_beside_the_largest_baseline(besid
 
 
 def test_the_caution_about_public_models_is_part_of_every_form(beside: Results, ablation: Callable[..., Sweep]) -> None:
-    said = content(beside, selection(beside))
-    assert "it may have seen these studies" in said.models_about
-    assert "it may have seen these studies" in render_markdown(beside, said)
+    said = content(beside)
+    caution = "it may have seen these studies"
+    for form in (render_html(said), render_markdown(said)):
+        assert caution in form
+    assert caution in json.loads(render_json(beside, said))["report"]["models_about"]
     without = join(*ablation({"baseline": {300: [0.1]}}))
-    assert content(without, selection(without)).models_about == ""
+    assert caution not in render_html(content(without))
+    assert json.loads(render_json(without, content(without)))["report"]["models_about"] == ""

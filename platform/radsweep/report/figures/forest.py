@@ -47,7 +47,7 @@ def forest(results: Results) -> Figure | None:
         picture.axes.axvline(0, color=INK, linewidth=1)
     left = f" {len(rows) - len(shown)} more rows stand in the table." if len(rows) > len(shown) else ""
     note = f"Bars: {100 * LEVEL:.4g} % intervals. Green: helped. Red: hurt. Hollow: a cell had not converged.{left}"
-    return Figure(title, picture.svg, note, picture.file)
+    return Figure(title, picture.svg, note, picture.file, "forest")
 
 
 def _rows(results: Results) -> list[Row]:
@@ -83,7 +83,7 @@ def importance_figure(found: Importances, stopped: int) -> Figure:
         if stopped
         else ""
     )
-    return Figure(title, picture.svg, found.note + early, picture.file)
+    return Figure(title, picture.svg, found.note + early, picture.file, "importances")
 
 
 def _draw(axes: Axes, rows: list[Row]) -> None:

@@ -25,6 +25,7 @@ class Figure:
     svg: str
     note: str = ""
     file: str = ""  # the same, to stand alone
+    name: str = ""  # of that file in figures/, without .svg; empty if there is none
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def by_size(results: Results) -> Figure | None:
     fewer = f" (the first {MOST_DRAWN})" if any(len(g.measured(results.metric)) > MOST_DRAWN for g in groups) else ""
     note = f"Line: mean over replicates.{bars} Small points: each replicate{fewer}. Hollow: had not converged. "
     note += "Dotted: chance."
-    return Figure(title, picture.svg, note, alone.file)
+    return Figure(title, picture.svg, note, alone.file, "learning_curves")
 
 
 def _draw_by_size(axes: Axes, results: Results, groups: list[Group], several: bool) -> None:

@@ -4,94 +4,132 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import singledispatch
 
 from radsweep.report import wording
-from radsweep.report.analysis.compute import relative
-from radsweep.report.analysis.results import Results
-from radsweep.report.render.content import Content
-from radsweep.report.tables.table import Table
+from radsweep.report.render.cell_wording import difference_shown, p_shown, value_shown
+from radsweep.report.render.content import Content, Header
+from radsweep.report.sections.section import (
+    Advice,
+    Arms,
+    Block,
+    Bullets,
+    Caution,
+    Chosen,
+    Details,
+    Numbers,
+    SideBySide,
+    Summary,
+)
+from radsweep.report.tables.arm_cells import ArmCell, ArmRow
 
 
-def render_markdown(results: Results, content: Content) -> str:
-    return "\n".join(_lines(results, content)) + "\n"
+def render_markdown(content: Content) -> str:
+    return "\n".join(_document(content)) + "\n"
 
 
-def _lines(results: Results, content: Content) -> Iterator[str]:
-    yield f"# {_escaped(content.title)}"
-    yield from ("", _escaped(content.subtitle), "", "## What was found", "")
-    for finding in content.findings:
+def _document(content: Content) -> Iterator[str]:
+    yield from (f"# {_escaped(content.header.title)}", "", _escaped(content.header.subtitle))
+    for section in content.sections:
+        lines = [line for block in section.shown for line in _lines(block, content.header)]
+        if lines:
+            yield from ("", f"## {_escaped(section.title)}", *lines)
+
+
+@singledispatch
+def _lines(block: Block, header: Header) -> Iterator[str]:
+    """Empty for kinds that Markdown leaves out: pictures, remarks, listings, and what the page repeats."""
+    yield from ()
+
+
+@_lines.register
+def _(block: Summary, header: Header) -> Iterator[str]:
+    yield ""
+    for finding in block.findings:
         label = f"**{finding.verdict}**: " if finding.arm else ""
         trace = f" (cells {wording.numbers_listed(finding.cells)})" if finding.cells else ""
         yield f"- {label}{_escaped(f'{finding.sentence} {finding.beside}'.strip())}{trace}"
-    beside = f" Chance level {content.chance_shown}." if content.chance is not None else ""
-    explained = f"{wording.sentence_start(content.metric_name)}: {content.metric_explained}.{beside} {content.rule}"
+    beside = f" Chance level {header.chance_shown}." if header.chance is not None else ""
+    explained = f"{wording.sentence_start(header.metric_name)}: {header.metric_explained}.{beside} {block.rule}"
     yield from ("", _escaped(explained.strip()))
-    if advice := content.recommendation:
-        parts = (advice.recipe, advice.evidence, advice.files)
-        yield from ("", "## What to do", "", _escaped(" ".join(part for part in parts if part)))
-        yield from ("", "When not to follow it:", "", *(f"- {_escaped(c)}" for c in advice.cautions))
-        yield from ("", "What to run next:", "", *(f"- {_escaped(n)}" for n in advice.next))
-    if content.warnings:
-        yield from ("", "## Before you trust the numbers", "", *(f"- {_escaped(w)}" for w in content.warnings))
-    if content.entries:
-        yield from ("", f"## {_escaped(wording.sentence_start(content.metric_name))}, arms by number of pairs", "")
-        yield from _table(("arm", *map(wording.size_name, results.sizes), "time"), _matrix(results, content))
-        value = "Mean [95 % interval]" if results.evidence.levels else "Mean ± standard deviation"
-        yield from ("", f"{value} (n replicates); paired difference from the baseline. Time: times the baseline's.")
-    for table in (
-        content.comparisons,
-        content.effects,
-        content.levels,
-        content.measures,
-        content.further,
-        content.tuning,
-        content.models,
-    ):
-        yield from _titled(table)
-    if content.models_about:
-        yield from ("", _escaped(content.models_about))
-    for table in (content.importances_table, content.front, content.top, content.others):
-        yield from _titled(table)
-    if content.best_yaml:
-        yield from ("", "## The best configuration", "", f"{_escaped(content.chosen)} It is in `best.yaml`.")
-    if content.candidate_yaml:
-        yield from (
-            "",
-            "## A candidate, not recommended",
-            "",
-            f"{_escaped(content.candidate)} It is in `candidate.yaml`.",
-        )
-    for table in (content.cost, content.stages, *content.data, content.provenance):
-        yield from _titled(table)
-    yield from ("", "## Limits", "", *(f"- {_escaped(limit)}" for limit in content.limits))
-    yield from _titled(content.cells)
 
 
-def _matrix(results: Results, content: Content) -> Iterator[Sequence[str]]:
-    entries = {(entry.arm, entry.size): entry for entry in content.entries}
-    for arm in results.arms:
-        row = [arm]
-        for size in results.sizes:
-            entry = entries.get((arm, size))
-            if entry is None or not entry.replicates:
-                row.append("–")
-                continue
-            late = entry.replicates - entry.converged
-            same = entry.verdict == "same run"
-            change = "; same numbers" if same else f"; {entry.difference_shown}" if entry.difference_shown else ""
-            p = f", {entry.p_shown}" if entry.p_shown and not same else ""
-            row.append(f"{entry.shown} ({entry.replicates}){change}{p}{f'; {late} not converged' if late else ''}")
-        cost = relative(results, arm, results.sizes)
-        yield [*row, cost.shown if cost else "–"]
+@_lines.register
+def _(block: Advice, header: Header) -> Iterator[str]:
+    advice = block.recommendation
+    parts = (advice.recipe, advice.evidence, advice.files)
+    yield from ("", _escaped(" ".join(part for part in parts if part)))
+    yield from ("", "When not to follow it:", "", *_bullets(advice.cautions))
+    yield from ("", "What to run next:", "", *_bullets(advice.next))
 
 
-def _titled(table: Table) -> Iterator[str]:
-    if table.rows:
-        yield from ("", f"## {_escaped(table.title)}", "")
-        yield from _table(table.head, table.rows)
+@_lines.register
+def _(block: Bullets, header: Header) -> Iterator[str]:
+    yield from ("", *_bullets(block.items))
 
 
-def _table(head: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> Iterator[str]:
+@_lines.register
+def _(block: Arms, header: Header) -> Iterator[str]:
+    table = block.table
+    rows = [_row(header.metric, row) for row in table.rows]
+    yield from ("", *_table(("arm", *map(wording.size_name, table.sizes), "time"), rows))
+    value = "mean [95 % interval]" if table.intervals else "mean ± standard deviation"
+    name = _escaped(wording.sentence_start(header.metric_name))
+    yield from (
+        "",
+        f"{name}: {value} (n replicates); paired difference from the baseline. Time: times the baseline's.",
+    )
+
+
+@_lines.register
+def _(block: Numbers, header: Header) -> Iterator[str]:
+    title = ("", f"### {_escaped(block.table.title)}") if block.titled else ()
+    yield from (*title, "", *_table(block.table.head, block.table.rows))
+
+
+@_lines.register
+def _(block: Caution, header: Header) -> Iterator[str]:
+    yield from ("", _escaped(block.text))
+
+
+@_lines.register
+def _(block: Chosen, header: Header) -> Iterator[str]:
+    yield from ("", f"{_escaped(block.how)} It is in `{block.file}`.")
+
+
+@_lines.register
+def _(block: Details, header: Header) -> Iterator[str]:
+    if block.in_markdown:
+        yield from ("", f"### {_escaped(block.summary)}", *_lines(block.block, header))
+
+
+@_lines.register
+def _(block: SideBySide, header: Header) -> Iterator[str]:
+    for each in block.blocks:
+        yield from _lines(each, header)
+
+
+def _row(metric: str, row: ArmRow) -> Sequence[str]:
+    shown = [_cell(metric, cell) if cell and cell.replicates.measured else "–" for cell in row.cells]
+    return [row.arm, *shown, row.compute.shown if row.compute else "–"]
+
+
+def _cell(metric: str, cell: ArmCell) -> str:
+    difference, p = difference_shown(metric, cell), p_shown(cell)
+    change = f"; {difference}" if difference else ""
+    change += f", {p}" if p else ""
+    if cell.verdict == "same run":
+        change = "; same numbers"
+    late = cell.replicates.measured - cell.replicates.converged
+    unconverged = f"; {late} not converged" if late else ""
+    return f"{value_shown(metric, cell)} ({cell.replicates.measured}){change}{unconverged}"
+
+
+def _bullets(items: Sequence[str]) -> Iterator[str]:
+    yield from (f"- {_escaped(item)}" for item in items)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(map(_escaped, head))} |"
     yield f"|{' --- |' * len(head)}"
     for row in rows:

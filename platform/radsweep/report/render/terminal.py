@@ -11,8 +11,9 @@ from rich.text import Text
 from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.report import wording
 from radsweep.report.analysis.results import Results, join
+from radsweep.report.render.cell_wording import difference_shown, p_shown, value_shown
 from radsweep.report.tables import overview
-from radsweep.report.tables.arm_cells import Entry, arm_entry
+from radsweep.report.tables.arm_cells import ArmCell, arm_table
 from radsweep.store.records import CellRecord, SweepRecord
 
 _STYLE = {"helped": "green", "hurt": "red"}
@@ -43,25 +44,24 @@ def terminal_table(sweep: SweepRecord, cells: Mapping[str, CellRecord], queries:
     table.add_column("arm")
     for size in results.sizes:
         table.add_column(Text(wording.size_name(size)), justify="right")
-    for arm in results.arms:
-        groups = [results.group(arm, size) for size in results.sizes]
-        table.add_row(Text(arm), *(_cell(arm_entry(results, group)) if group else Text("–") for group in groups))
+    for row in arm_table(results).rows:
+        table.add_row(Text(row.arm), *(_cell(results.metric, cell) if cell else Text("–") for cell in row.cells))
     return table
 
 
-def _cell(entry: Entry) -> Text:
-    text = Text(entry.shown)
-    if entry.replicates:
-        text.append(f" ({entry.replicates}){'*' * (entry.converged < entry.replicates)}", style="dim")
-    if entry.difference_shown and entry.verdict != "same run":
-        shown = f"\n{entry.difference_shown}"
-        if entry.p_shown:  # narrow: the caption has the unit
-            shown = shown.removesuffix(" points") + f"\n{entry.p_shown}"
-        text.append(shown, style=_STYLE.get(entry.verdict, "dim"))
-    elif entry.verdict:
+def _cell(metric: str, cell: ArmCell) -> Text:
+    n, text = cell.replicates, Text(value_shown(metric, cell))
+    if n.measured:
+        text.append(f" ({n.measured}){'*' * (n.converged < n.measured)}", style="dim")
+    if cell.verdict == "same run":
         text.append("\nsame numbers as the baseline", style="dim")
-    if entry.failed:
-        text.append(f"\n{entry.failed} failed", style="red")
+    elif cell.comparison:
+        shown = f"\n{difference_shown(metric, cell)}"
+        if p := p_shown(cell):  # narrow: the caption has the unit
+            shown = shown.removesuffix(" points") + f"\n{p}"
+        text.append(shown, style=_STYLE.get(cell.comparison.verdict, "dim"))
+    if n.failed:
+        text.append(f"\n{n.failed} failed", style="red")
     return text
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from radsweep.evaluation.queries import Queries, no_queries
-from radsweep.report.analysis.results import Results, join
-from radsweep.report.figures.collected import pictures_of
+from radsweep.report.analysis.results import join
 from radsweep.report.render.content import content
 from radsweep.report.render.html import render_html
 from radsweep.report.render.markdown import render_markdown
-from radsweep.report.render.numbers import effects, logged, measures
-from radsweep.report.text.best import selection
+from radsweep.report.render.numbers import logged
+from radsweep.report.render.report_json import render_json
+from radsweep.report.text.best import FILES, selection
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.selection import Selection
 
@@ -44,43 +41,18 @@ def write_report(
     """
     results = join(sweep, cells, queries, stages)
     chosen = selection(results)
-    said = content(results, chosen)
+    said = content(results)
     folder.mkdir(parents=True, exist_ok=True)
-    numbers = {"measures": measures(results), "effects": effects(results), "curves": _curves(results)}
-    data = _finite({"report": dataclasses.asdict(said), **numbers})
-    _replace(folder / "report.json", json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    _replace(folder / "report.md", render_markdown(results, said))
-    for name, text in {"best.yaml": said.best_yaml, "candidate.yaml": said.candidate_yaml}.items():
-        if text:
-            _replace(folder / name, text)
-        else:  # an earlier report may have had one
-            (folder / name).unlink(missing_ok=True)
-    pictures = pictures_of(results, said.importances)
-    for name, figure in pictures.named.items():
-        (folder / "figures").mkdir(exist_ok=True)
-        _replace(folder / "figures" / f"{name}.svg", figure.file)
+    _replace(folder / "report.json", render_json(results, said))
+    _replace(folder / "report.md", render_markdown(said))
+    for name in set(FILES) - set(said.files):  # an earlier report may have had one
+        (folder / name).unlink(missing_ok=True)
+    for name, text in said.files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        _replace(folder / name, text)
     page = folder / "report.html"
-    _replace(page, render_html(results, said, pictures, chosen))
+    _replace(page, render_html(said))
     return Written(page, logged(results), chosen)
-
-
-def _curves(results: Results) -> dict[str, list[tuple[int, float | None]]]:
-    """{cell key: [(optimiser step, selection metric)]}."""
-    select = results.sweep.select
-    return {
-        r.record.key: [(look.step, look.metrics.get(select)) for look in r.record.history]
-        for r in results.all
-        if r.record
-    }
-
-
-def _finite(tree: Any) -> Any:
-    """JSON has no NaN: null instead."""
-    if isinstance(tree, dict):
-        return {key: _finite(value) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [_finite(value) for value in tree]
-    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
 
 
 def _replace(path: Path, text: str) -> None:

@@ -1,96 +1,137 @@
-"""One cell of the table arms x sizes: a value, its difference from the baseline, and what to read them beside."""
+"""The table of arms by number of pairs: each cell a value, its difference from the baseline, compute and multiplier."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from radsweep.evaluation.statistics import Difference, Interval, Multiplier, SignFlipTest
-from radsweep.report import wording
+from radsweep.evaluation.summary import Spread
 from radsweep.report.analysis.compute import Relative, relative
 from radsweep.report.analysis.results import Group, Results
 from radsweep.report.text import multipliers
-from radsweep.report.text.verdicts import verdict
+from radsweep.report.text.verdicts import Verdict, verdict
 
 
 @dataclass(frozen=True)
-class Entry:
-    arm: str
-    size: int | None
-    shown: str  # 18.1 % [16.0, 20.4], or 18.1 % ± 1.3 without an interval
-    mean: float | None
-    deviation: float | None  # over replicates
+class CellValue:
+    spread: Spread | None  # over replicates; None if nothing was measured
     interval: Interval | None
-    replicates: int
+    best: bool  # whether its mean is the best of its size
+
+
+@dataclass(frozen=True)
+class CellReplicates:
+    measured: int
     planned: int
     converged: int
     failed: int
-    difference: float | None  # mean of the paired differences from the baseline
-    difference_shown: str
-    difference_deviation: float | None
-    change: Difference | None  # the same with its interval and p
-    p_holm: float | None  # over the whole table
-    p_shown: str
+    cells: tuple[int, ...]  # numbers of the cells that the value comes from
+
+
+@dataclass(frozen=True)
+class CellComparison:
+    """Arm minus baseline at the same size, over the replicates that both have."""
+
+    verdict: Verdict
+    difference: float  # mean of the paired differences
+    spread: Spread  # of the paired differences
+    change: Difference | None  # the difference with its interval and p
+    p_holm: float | None  # corrected over the whole table
     sign_flip: SignFlipTest | None
-    multiplier: Multiplier | None
-    multiplier_shown: str
-    multiplier_doubt: str  # why it is not to be trusted
-    compute: Relative | None  # beside the baseline's
-    paired: int
-    verdict: str
     why_no_interval: str
-    best: bool  # the largest mean of its size
-    cells: tuple[int, ...]  # numbers of the cells that its value comes from
 
 
-def arm_entry(results: Results, group: Group) -> Entry:
-    metric, place, evidence = results.metric, (group.arm, group.size), results.evidence
-    comparison = results.comparison(group)
-    found, interval = group.spread(metric), evidence.levels.get(place)
-    measured = group.measured(metric)
-    spread = comparison.difference if comparison else None
-    change, multiplier = evidence.differences.get(place), evidence.multipliers.get(place)
-    judged = verdict(results, group, comparison) if comparison else ""
-    times = multiplier if multiplier and judged != "same run" and multipliers.says_something(multiplier) else None
-    against = (results.sweep.baseline, group.size)
-    why_not = evidence.why_not(place, against) if comparison and change is None else ""
-    return Entry(
+@dataclass(frozen=True)
+class CellMultiplier:
+    found: Multiplier
+    doubt: str  # why it is not to be trusted
+
+
+@dataclass(frozen=True)
+class ArmCell:
+    """An arm at a number of pairs."""
+
+    arm: str
+    size: int | None
+    value: CellValue
+    replicates: CellReplicates
+    comparison: CellComparison | None  # None for the baseline, or if the two share no replicate
+    compute: Relative | None  # times the baseline's
+    multiplier: CellMultiplier | None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        return self.comparison.verdict if self.comparison else None
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    arm: str
+    cells: tuple[ArmCell | None, ...]  # by size; None if the plan has no such cell
+    compute: Relative | None  # over all sizes
+
+
+@dataclass(frozen=True)
+class ArmTable:
+    baseline: str
+    sizes: tuple[int | None, ...]
+    rows: tuple[ArmRow, ...]
+    intervals: bool  # whether values have intervals
+
+    @property
+    def cells(self) -> list[ArmCell]:
+        return [cell for row in self.rows for cell in row.cells if cell]
+
+
+def arm_table(results: Results) -> ArmTable:
+    """No rows if the sweep is no ablation."""
+    rows = []
+    for arm in results.arms if results.sweep.kind == "ablation" else ():
+        groups = [results.group(arm, size) for size in results.sizes]
+        cells = tuple(arm_cell(results, group) if group else None for group in groups)
+        rows.append(ArmRow(arm, cells, relative(results, arm, results.sizes)))
+    return ArmTable(results.sweep.baseline, tuple(results.sizes), tuple(rows), bool(results.evidence.levels))
+
+
+def arm_cell(results: Results, group: Group) -> ArmCell:
+    place, measured = (group.arm, group.size), group.measured(results.metric)
+    spread, multiplier = group.spread(results.metric), results.evidence.multipliers.get(place)
+    return ArmCell(
         arm=group.arm,
         size=group.size,
-        shown=wording.value_bracketed(metric, interval) if interval else wording.with_deviation(metric, found),
-        mean=found.mean if found else None,
-        deviation=found.deviation if found else None,
-        interval=interval,
-        replicates=len(measured),
-        planned=len(group.results),
-        converged=sum(bool(r.record and r.record.converged) for r in measured),
-        failed=sum(r.status == "failed" for r in group.results),
-        difference=change.estimate if change else spread.mean if spread else None,
-        difference_shown=_difference_shown(results, group, change),
-        difference_deviation=spread.deviation if spread else None,
-        change=change,
-        p_holm=evidence.p_holm.get(place),
-        p_shown=f"p {wording.p_value(evidence.p_holm[place])}" if change else "",
-        sign_flip=evidence.sign_flips.get(place),
-        multiplier=multiplier,
-        multiplier_shown=f"{multipliers.shown(times)} pairs" if times else "",
-        multiplier_doubt=multipliers.multiplier_doubt(results, group),
+        value=CellValue(
+            spread,
+            results.evidence.levels.get(place),
+            best=spread is not None and spread.mean == _top(results, group),
+        ),
+        replicates=CellReplicates(
+            measured=len(measured),
+            planned=len(group.results),
+            converged=sum(bool(r.record and r.record.converged) for r in measured),
+            failed=sum(r.status == "failed" for r in group.results),
+            cells=tuple(r.planned.number for r in measured),
+        ),
+        comparison=_comparison(results, group),
         compute=relative(results, group.arm, [group.size]),
-        paired=spread.n if spread else 0,
-        verdict=judged,
-        why_no_interval=why_not,
-        best=found is not None and found.mean == _top(results, group),
-        cells=tuple(r.planned.number for r in measured),
+        multiplier=CellMultiplier(multiplier, multipliers.multiplier_doubt(results, group)) if multiplier else None,
     )
 
 
-def _difference_shown(results: Results, group: Group, change: Difference | None) -> str:
-    comparison = results.comparison(group)
-    if change is not None:
-        return wording.difference_bracketed(results.metric, change)
-    if comparison is None:
-        return ""
-    mean = wording.difference(results.metric, comparison.difference.mean)
-    return f"{mean} {wording.deviation(results.metric, comparison.difference)}".strip()
+def _comparison(results: Results, group: Group) -> CellComparison | None:
+    found = results.comparison(group)
+    if found is None:
+        return None
+    evidence, place, against = results.evidence, (group.arm, group.size), (results.sweep.baseline, group.size)
+    change = evidence.differences.get(place)
+    return CellComparison(
+        verdict=verdict(results, group, found),
+        difference=change.estimate if change else found.difference.mean,
+        spread=found.difference,
+        change=change,
+        p_holm=evidence.p_holm.get(place),
+        sign_flip=evidence.sign_flips.get(place),
+        why_no_interval="" if change else evidence.why_not(place, against),
+    )
 
 
 def _top(results: Results, group: Group) -> float | None:

@@ -13,6 +13,8 @@ from radsweep.report.text.verdicts import verdict
 from radsweep.store.records import PlannedCell
 from radsweep.store.selection import Reason, Selection
 
+FILES = ("best.yaml", "candidate.yaml")  # beside the report
+
 
 def selection(results: Results) -> Selection:
     """Apply the rule of "best" with what the comparisons show; made once for a report, and meant by all of it."""

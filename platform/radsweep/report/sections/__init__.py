@@ -1,0 +1,1 @@
+"""Sections of the report: what each one says, from sentences, tables and figures."""

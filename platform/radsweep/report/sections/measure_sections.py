@@ -1,0 +1,101 @@
+"""Sections of further numbers: effects, levels, measures, tuning, public models, and what a search found."""
+
+from __future__ import annotations
+
+from radsweep.report.analysis.results import Results
+from radsweep.report.figures.forest import importance_figure
+from radsweep.report.figures.search import slices
+from radsweep.report.sections.section import Caution, Details, Figures, Numbers, Remark, Section
+from radsweep.report.tables import comparisons, overview
+from radsweep.report.tables.class_measures import by_class, further
+from radsweep.report.tables.pareto_front import front_table
+from radsweep.report.tables.public_models import public_models
+from radsweep.report.tables.tuning import tuning
+from radsweep.report.text.public_models import CAUTION
+
+
+def effects(results: Results) -> Section:
+    table = comparisons.effects(results)
+    confounded = (
+        " Not every combination was run: each number holds what it is confounded with as well, and no number of this "
+        "table can tell them apart."
+        if "confounded with" in table.head
+        else ""
+    )
+    about = f"One technique: on minus off. Two: how much more the one adds where the other is on.{confounded}"
+    return Section(table.title, "effects", (Remark(f"{about} Corrected over this table."), Numbers(table, "effects")))
+
+
+def levels(results: Results) -> Section:
+    table = comparisons.levels(results)
+    about = Remark("Each value alone, all else as in the base trial.")
+    return Section(table.title, "levels", (about, Numbers(table, "levels", "numbers tall")))
+
+
+def measures(results: Results) -> Section:
+    table = comparisons.measures(results)
+    about = Remark(
+        f"Of the test split. Differences are from {results.sweep.baseline}, p corrected over the comparisons of the "
+        "same measure."
+    )
+    return Section(table.title, "measures", (about, Numbers(table, "measures", "numbers tall")))
+
+
+def further_measures(results: Results) -> Section:
+    table, classes = further(results), by_class(results)
+    style = "numbers tall reasons" if results.sweep.kind == "ablation" else "numbers tall"
+    return Section(
+        table.title,
+        "further",
+        (
+            Remark("Of the test split. Chance: what random embeddings give on average."),
+            Numbers(table, "further", style),
+            Details(classes.title, Numbers(classes, "by_class", "numbers tall")),
+        ),
+    )
+
+
+def tuned(results: Results) -> Section:
+    table = tuning(results)
+    return Section(table.title, "tuning", (Numbers(table, "tuning"),))
+
+
+def models(results: Results) -> Section:
+    table = public_models(results)
+    about = CAUTION if results.references else ""
+    return Section(table.title, "models", (Caution(about), Numbers(table, "models")), data={"models_about": about})
+
+
+def importances(results: Results) -> Section:
+    found = comparisons.searched_importances(results)
+    table = comparisons.importances(found)
+    stopped = sum(r.status == "stopped" for r in results.measured)
+    figures = Figures((importance_figure(found, stopped),) if found else (), width="narrow")
+    numbers = Numbers(table, "importances_table", "pairs")
+    return Section(table.title, "importances", (figures, numbers), data={"importances": found})
+
+
+def searched_keys(results: Results) -> Section:
+    about = Remark(
+        "Each point is a trial. Diamond: the chosen one. Hollow: stopped early. Trials were placed by the search, not "
+        "at random, and other keys varied too: read patterns here as hints."
+    )
+    return Section("What each key did", "keys", (about, Figures(tuple(slices(results)), columns=4)))
+
+
+def front(results: Results) -> Section:
+    table = front_table(results)
+    about = Remark(
+        "From the cheapest on. Chosen on the validation split; the test split was read for the best score alone."
+    )
+    return Section(table.title, "front", (about, Numbers(table, "front", "")))
+
+
+def top(results: Results) -> Section:
+    table = overview.top_trials(results)
+    return Section(table.title, "top", (Numbers(table, "top", ""),))
+
+
+def others(results: Results) -> Section:
+    table = overview.other_metrics(results)
+    return Section(table.title, "others", (Numbers(table, "others"),))
