@@ -39,9 +39,9 @@ def report(
     from tempfile import TemporaryDirectory
 
     from radsweep.report.render.write import write_report
+    from radsweep.store.kept_checkpoints import link_winner
     from radsweep.store.merge import merge
     from radsweep.store.store import Store, store_folder
-    from radsweep.sweep.checkpoints import link_winner
     from radsweep.tracking.address import tracking_uri as checked
     from radsweep.tracking.fetch import fetch_sweep
 

@@ -16,11 +16,11 @@ from radsweep.config.experiment import Experiment
 from radsweep.console import Console
 from radsweep.report.render.write import write_report
 from radsweep.store.archive import archive_place, open_store
+from radsweep.store.kept_checkpoints import forget_checkpoints, link_winner
 from radsweep.store.locks import Lease
 from radsweep.store.records import PlannedCell, SweepRecord, now
 from radsweep.store.selection import Ending, Selection, statistics
 from radsweep.store.store import Store
-from radsweep.sweep.checkpoints import forget_checkpoints, link_winner
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.design.cells import ablation_cells, plan
 from radsweep.sweep.identity.code import code_fingerprint, git_commit

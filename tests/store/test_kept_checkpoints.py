@@ -8,10 +8,10 @@ from typing import Literal
 
 import pytest
 
+from radsweep.store.kept_checkpoints import forget_checkpoints, link_winner
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.selection import Reason, Selection
 from radsweep.store.store import Store
-from radsweep.sweep.checkpoints import forget_checkpoints, link_winner
 
 CELLS = tuple(PlannedCell(key=key, arm=key, number=number) for number, key in enumerate("abc"))
 A, B, C = CELLS
