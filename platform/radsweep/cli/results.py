@@ -131,7 +131,7 @@ def tell(
     cells = store.read_records(record)
     _results(None, terminal_table(record, cells, store.read_queries), False)
     print(f"Report: {folder / 'report.html'}")
-    uri = tracking_uri or record.experiment.get("run", {}).get("tracking_uri")
+    uri = tracking_uri or record.run.tracking_uri
     print(f"MLflow: {sanitise_uri(uri) if uri else f'radsweep ui --store {store.root}'}")
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from radsweep.config import metrics
+from radsweep.config.metrics import Metric
 from radsweep.evaluation.summary import spread
 from radsweep.store.fold_pooling import fold_keys, pool_folds
 from radsweep.store.records import CellRecord, Place, PlannedCell, SweepRecord
@@ -51,7 +51,7 @@ def winner(cells: Iterable[PlannedCell], records: Mapping[str, CellRecord], sele
 
     The folds of a replicate are judged as one, and stand for it by the first of them.
     """
-    sign = 1 if metrics.higher_is_better(select) else -1
+    sign = Metric(select).sign
     cells = list(cells)
     pooled, records = pool_folds(cells, records)
     finished = [
@@ -71,7 +71,7 @@ def winner(cells: Iterable[PlannedCell], records: Mapping[str, CellRecord], sele
 def statistics(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, float]:
     """{`arm/local/300/test/text_to_image/recall_at_10/mean`: value, .../deviation} over replicates."""
     values: dict[tuple[str, int, str], list[float]] = defaultdict(list)
-    test = sweep.select.replace("val/", "test/", 1)
+    test = str(Metric(sweep.select).on("test"))
     cells, records = pool_folds(sweep.cells, records)
     for cell in cells:
         record = records.get(cell.key)
@@ -96,7 +96,7 @@ def choices(
 
     Trials that failed lose; an arm of which all failed at a size has no entry there.
     """
-    sign = 1 if metrics.higher_is_better(select) else -1
+    sign = Metric(select).sign
     by_place: dict[Place, list[tuple[float, int, dict[str, Any]]]] = defaultdict(list)
     for cell in tuning:
         record = records.get(cell.key)

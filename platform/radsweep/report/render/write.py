@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from radsweep.evaluation.queries import Queries, no_queries
+from radsweep.filesystem import write_atomically
 from radsweep.report.analysis.results import Results, join
 from radsweep.report.figures.collected import pictures_of
 from radsweep.report.render.content import content
@@ -41,19 +41,17 @@ def write_report(
     """
     results = join(sweep, cells, queries, stages)
     said = content(results)
-    folder.mkdir(parents=True, exist_ok=True)
     numbers = {"measures": measures(results), "effects": effects(results), "curves": _curves(results)}
     data = _finite({"report": dataclasses.asdict(said), **numbers})
-    _replace(folder / "report.json", json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    _replace(folder / "report.md", render_markdown(results, said))
+    _write(folder / "report.json", json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    _write(folder / "report.md", render_markdown(results, said))
     if said.best_yaml:
-        _replace(folder / "best.yaml", said.best_yaml)
+        _write(folder / "best.yaml", said.best_yaml)
     pictures = pictures_of(results, said.importances)
     for name, figure in pictures.named.items():
-        (folder / "figures").mkdir(exist_ok=True)
-        _replace(folder / "figures" / f"{name}.svg", figure.file)
+        _write(folder / "figures" / f"{name}.svg", figure.file)
     page = folder / "report.html"
-    _replace(page, render_html(results, said, pictures))
+    _write(page, render_html(results, said, pictures))
     return Written(page, logged(results))
 
 
@@ -76,8 +74,6 @@ def _finite(tree: Any) -> Any:
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree
 
 
-def _replace(path: Path, text: str) -> None:
-    """Whole or not at all: the report of a running sweep is written again and again."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+def _write(path: Path, text: str) -> None:
+    """Not durable: the report of a running sweep is written again and again, and can be made from the records."""
+    write_atomically(path, text, durable=False)
