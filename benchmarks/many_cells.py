@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from common import Figures, phantom, run, tell
@@ -83,7 +84,10 @@ def write(asked: Experiment) -> Figures:
         level = 0.5 * np.log(cell.pairs or 1) + gain[cell.arm] + ease_Q + 0.5 * rng.normal(size=QUERY_COUNT)
         rank_Q = np.clip(np.round(np.exp(4.5 - level)), 1, QUERY_COUNT)
         ranks, others = dict.fromkeys(DIRECTIONS, rank_Q), dict.fromkeys(DIRECTIONS, np.full(QUERY_COUNT, 199.0))
-        write_queries(store.cell_folder(cell.key) / QUERIES, QueryResults(tuple(names), tuple(names), ranks, others))
+        with patch("os.fsync"):
+            write_queries(
+                store.cell_folder(cell.key) / QUERIES, QueryResults(tuple(names), tuple(names), ranks, others)
+            )
         record = _record(cell, cell_trial(base, cell).model_dump(mode="json"), rank_Q, fingerprint)
         (store.cell_folder(cell.key) / RECORD).write_text(record.model_dump_json())
     return {"cells": len(cells)}

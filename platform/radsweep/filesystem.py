@@ -7,7 +7,6 @@ import fcntl
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +27,47 @@ def refuse_existing(out: Path) -> None:
     """Raises InputError where there is something at `out`."""
     if os.path.lexists(out):
         raise InputError(f"{out} exists already and is never overwritten: name another folder, or remove it")
+
+
+def write_atomically(path: Path, data: str | bytes, *, durable: bool = True) -> None:
+    """Replace the content of a file at once: a reader, or a kill, sees the old content or the new.
+
+    Text is written as UTF-8. Arguments as those of `replacing`.
+
+    Raises:
+        OSError: names the file; its content is as it was.
+    """
+    try:
+        with replacing(path, durable=durable) as unfinished:
+            unfinished.write_bytes(data.encode() if isinstance(data, str) else data)
+    except OSError as error:
+        if error.filename is None:  # a failed write does not say of which file
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """A name beside `path` to write a file to, which replaces `path` at the end; it is removed if anything is raised.
+
+    The folder is made if it is missing. A killed process leaves a `.NAME.*` file, which nothing reads.
+
+    Args:
+        durable: a power cut loses neither the old file nor, after the end, the new one. False saves two waits for the
+            disk, for a file that is soon written again or can be made again.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        yield unfinished
+        if durable:
+            sync(unfinished)
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync(path.parent)
 
 
 @contextmanager
@@ -141,22 +181,8 @@ def sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL or not path.is_dir():  # some file systems sync no folders
+            raise
     finally:
         os.close(handle)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace the file at once: a reader, or a kill, sees the old content or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # of a write: it does not say where
-            error.filename = str(path)
-        raise

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from radsweep.config import metrics
 from radsweep.config.keys import flat, get, leaf_keys, with_values
 from radsweep.config.load import parse_experiment
 from radsweep.config.trial import Trial
@@ -34,10 +33,3 @@ def test_a_value_is_read_at_its_dotted_key() -> None:
     assert get(tree, "a.b.c") == 3
     assert get(tree, "a.x.c") is None
     assert get(tree, "a.b.c.d") is None
-
-
-def test_only_validation_metrics_can_be_selected_on_and_small_ranks_are_good() -> None:
-    assert all(name.startswith("val/") for name in metrics.selectable())
-    assert TRIAL.evaluate.select in metrics.selectable()
-    assert metrics.higher_is_better("val/text_to_image/recall_at_10")
-    assert not metrics.higher_is_better("test/image_to_text/median_rank")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from radsweep.config.evaluation import CHEXPERT_FIVE
-from radsweep.config.metrics import higher_is_better
+from radsweep.config.metrics import Metric
 from radsweep.errors import InputError
 from radsweep.evaluation.class_retrieval import ClassPool, class_retrieval, draw_class_pool
 
@@ -118,7 +118,7 @@ def test_perfect_constant_and_random_embeddings() -> None:
     assert set(perfect.metrics.values()) == {1.0}
     assert {f"precision_at_{k}" for k in (5, 10, 100)} <= perfect.metrics.keys()
     assert set(perfect.chance.values()) == {0.2}
-    assert all(higher_is_better(f"test/class_retrieval/{name}") for name in perfect.metrics)
+    assert all(Metric(f"test/class_retrieval/{name}").higher for name in perfect.metrics)
     constant = class_retrieval(np.ones((500, 8)), np.ones((500, 8)), np.arange(500), class_S, names)
     assert list(constant.metrics.values()) == pytest.approx([0.2] * len(constant.metrics), abs=1e-6)
     rng = np.random.default_rng(0)

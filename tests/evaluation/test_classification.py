@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from radsweep.config.metrics import CLASSIFICATION, higher_is_better
+from radsweep.config.metrics import CLASSIFICATION, Metric
 from radsweep.evaluation.classification import classification_metrics, known_labels, mean_of_images
 
 NAN = np.nan
@@ -50,7 +50,7 @@ def test_metrics_agree_with_the_definitions_with_ties_and_unknown_labels(seed: i
     assert found.chance["average_precision"] == pytest.approx(prevalence, abs=1e-9)
     assert found.chance["auroc"] == 0.5
     assert {name.rsplit("/", 1)[-1] for name in found.metrics} == set(CLASSIFICATION)
-    assert all(higher_is_better(f"test/zero_shot/{name}") for name in found.metrics)
+    assert all(Metric(f"test/zero_shot/{name}").higher for name in found.metrics)
 
 
 def test_perfect_reversed_and_constant_scores() -> None:

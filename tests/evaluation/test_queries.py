@@ -27,7 +27,7 @@ def test_what_is_written_is_read_again_with_classes_that_hold_slashes(tmp_path: 
     np.testing.assert_array_equal(found.scores["zero_shot"]["Edema/left"], RESULTS.scores["zero_shot"]["Edema/left"])
     np.testing.assert_array_equal(found.labels["Edema/left"], RESULTS.labels["Edema/left"])
     assert read_queries(tmp_path / "none.parquet") is None
-    assert not list(tmp_path.glob("*.partial"))
+    assert list(tmp_path.iterdir()) == [tmp_path / "queries.parquet"]
 
 
 def test_others_read_the_file_as_one_row_a_study(tmp_path: Path) -> None:

@@ -60,7 +60,9 @@ def test_a_baseline_that_both_ran_counts_once_and_the_arms_of_both_stand_beside_
     assert len({cell.key for cell in merged.cells}) == len(merged.cells) == 12
     assert [cell.number for cell in merged.cells] == list(range(12))
     assert (merged.name, merged.id, merged.kind) == ("local and crop", "local-1+crop-1", "ablation")
-    assert merged.experiment["ablation"]["arms"] == {"baseline": {}, "local": LOCAL, "crop": CROP}
+    assert merged.plan is not None
+    assert merged.ablation is not None
+    assert merged.ablation.arms == {"baseline": {}, "local": LOCAL, "crop": CROP}
 
 
 def test_more_replicates_of_an_arm_join_those_that_are_there() -> None:

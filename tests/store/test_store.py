@@ -31,15 +31,6 @@ def test_a_damaged_record_counts_as_missing(content: str, tmp_path: Path) -> Non
     assert Store(tmp_path).read_cell("k") is None
 
 
-def test_a_failed_write_leaves_the_old_content_and_nothing_else(tmp_path: Path) -> None:
-    file = tmp_path / "record.json"
-    write_atomically(file, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_atomically(file, "new \ud800")
-    assert file.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [file]
-
-
 @pytest.mark.parametrize("name", ["resume", "resume.old"])  # the second: of a kill between two renames
 def test_a_sweep_that_runs_all_anew_goes_on_from_no_older_checkpoint(name: str, tmp_path: Path) -> None:
     store, began = Store(tmp_path), "2026-01-02T00:00:00.000+00:00"

@@ -27,11 +27,11 @@ def test_four_processes_may_open_a_new_store_at_once(tmp_path: Path) -> None:
     ]
     results = [opener.communicate() for opener in openers]
     assert results == [(b"Default\n", b"")] * 4
-    assert not list(tmp_path.glob("*.unfinished"))
+    assert not list(tmp_path.glob(".*")), "no unfinished file"
 
 
 def test_a_creation_that_was_killed_is_begun_anew(tmp_path: Path, template: Path) -> None:
-    half = tmp_path / "mlflow.db.unfinished"
+    half = tmp_path / ".mlflow.db.0123abcd"
     half.write_bytes(template.read_bytes()[:4096])
     prepare(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
     with sqlite3.connect(tmp_path / "mlflow.db") as database:

@@ -50,17 +50,18 @@ def test_a_trial_whose_checkpoint_is_damaged_starts_anew(tmp_path: Path) -> None
     assert numbers(resumed) == numbers(run(trial))
 
 
-def test_every_file_is_on_the_disk_before_the_folder_takes_its_place(
+def test_every_file_and_the_folder_are_on_the_disk_before_it_takes_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: set[int] = set()
     rename = Path.rename
 
     def renamed(self: Path, target: Path) -> Path:
-        assert {file.stat().st_ino for file in self.iterdir()} == done
+        assert {path.stat().st_ino for path in (self, *self.iterdir())} == done
         return rename(self, target)
 
     monkeypatch.setattr(os, "fsync", lambda descriptor: done.add(os.fstat(descriptor).st_ino))
     monkeypatch.setattr(Path, "rename", renamed)
     write(tmp_path / "resume", 1)
-    assert len(done) == 2
+    assert len(done) == 4, "weights, state, their folder, and the one around it"
+    assert tmp_path.stat().st_ino in done

@@ -138,7 +138,7 @@ def tell(
         if sentence:
             print(f"{name}: {sentence}")
     print(f"Report: {folder / 'report.html'}")
-    uri = tracking_uri or record.experiment.get("run", {}).get("tracking_uri")
+    uri = tracking_uri or record.run.tracking_uri
     print(f"MLflow: {sanitise_uri(uri) if uri else f'radsweep ui --store {store.root}'}")
 
 

@@ -53,8 +53,7 @@ def _to_mlflow(place: Store, sweeps: Iterable[SweepRecord], address: str | None)
         if not any(spool.glob("*.json")):
             continue
         try:
-            recorded = record.experiment.get("run", {}).get("tracking_uri")
-            uri = tracking_uri(address or _address(recorded), place.root)
+            uri = tracking_uri(address or _address(record.run.tracking_uri), place.root)
             yield f"{record.id}: {replay(spool, uri, place.root):,} entries sent to {sanitise_uri(uri)}", False
         except InputError as error:
             yield f"{record.id}: {error}", True
@@ -65,7 +64,7 @@ def _to_archives(place: Store, sweeps: Iterable[SweepRecord]) -> Iterator[tuple[
     from radsweep.store.archive import ArchivedStore
 
     for record in sweeps:
-        if (archive := record.experiment.get("run", {}).get("archive")) is not None:
+        if (archive := record.run.archive) is not None:
             left = ArchivedStore(place.root, archive).send_rest(record)
             yield f"{record.id}: {left or f'all is in {archive}'}", bool(left)
 

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar, overload
+
+Candidate = TypeVar("Candidate")
+
 DIRECTIONS = ("image_to_text", "text_to_image")
 RECALL_AT = (1, 5, 10, 50)
 HIGHER_IS_BETTER = {f"recall_at_{k}": True for k in RECALL_AT} | {
@@ -19,13 +25,63 @@ def selectable() -> list[str]:
     return [f"val/{direction}/{metric}" for direction in DIRECTIONS for metric in HIGHER_IS_BETTER]
 
 
-def higher_is_better(metric: str) -> bool:
-    """Whether larger values of `val/text_to_image/recall_at_10`, `test/zero_shot/Edema/auroc` and the like are better.
+@dataclass(frozen=True)
+class Metric:
+    """A metric by its full name: `val/text_to_image/recall_at_10`, `test/zero_shot/Edema/auroc`."""
 
-    Raises:
-        KeyError: an unknown metric.
-    """
-    name = metric.rsplit("/", 1)[-1]
-    if name in CLASSIFICATION or name in {f"precision_at_{k}" for k in PRECISION_AT}:
-        return True
-    return HIGHER_IS_BETTER[name]
+    full_name: str
+
+    def __str__(self) -> str:
+        return self.full_name
+
+    @property
+    def split(self) -> str:
+        """`val` or `test`."""
+        return self.full_name.split("/", 1)[0]
+
+    @property
+    def direction(self) -> str:
+        """`text_to_image`; for other tasks what is between split and name, such as `zero_shot/Edema`."""
+        return self.full_name.split("/", 1)[1].rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """`recall_at_10`."""
+        return self.full_name.rsplit("/", 1)[-1]
+
+    def on(self, split: str) -> Metric:
+        """The same metric on another split."""
+        return Metric(f"{split}/{self.full_name.split('/', 1)[1]}")
+
+    @property
+    def higher(self) -> bool:
+        """True if higher values are better.
+
+        Raises:
+            KeyError: an unknown metric.
+        """
+        if self.name in CLASSIFICATION or self.name in {f"precision_at_{k}" for k in PRECISION_AT}:
+            return True
+        return HIGHER_IS_BETTER[self.name]
+
+    @property
+    def sign(self) -> int:
+        """1, or -1 if lower values are better: of two values times the sign, the higher one is better."""
+        return 1 if self.higher else -1
+
+    def better(self, value: float, than: float) -> bool:
+        return self.sign * value > self.sign * than
+
+    @overload
+    def best(self, values: Iterable[float]) -> float: ...
+
+    @overload
+    def best(self, values: Iterable[Candidate], key: Callable[[Candidate], float]) -> Candidate: ...
+
+    def best(self, values: Iterable[Candidate], key: Callable[[Candidate], float] | None = None) -> Candidate:
+        """The first of the best values, or of the candidates whose `key` is best.
+
+        Raises:
+            ValueError: there are none.
+        """
+        return (max if self.higher else min)(values, key=key)  # type: ignore[type-var, arg-type]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 TINY = ("tiny-cnn", "tiny-vit")
@@ -14,10 +17,25 @@ TORCHVISION = (
     *("vit_b_16", "vit_b_32", "vit_l_16", "vit_l_32", "vit_h_14"),
 )
 
+_RECORDED = ContextVar("recorded", default=False)
+
+
+@contextmanager
+def as_recorded() -> Iterator[None]:
+    """Settings validated within keep their paths as they are, and the disk is not read.
+
+    A recorded experiment holds absolute paths already, perhaps of another machine.
+    """
+    token = _RECORDED.set(True)
+    try:
+        yield
+    finally:
+        _RECORDED.reset(token)
+
 
 def absolute(value: str) -> str:
     """The path of a file or folder of this machine."""
-    return str(Path(value).expanduser().absolute())
+    return value if _RECORDED.get() else str(Path(value).expanduser().absolute())
 
 
 def absolute_yaml(value: str) -> str:
@@ -27,5 +45,6 @@ def absolute_yaml(value: str) -> str:
 
 def absolute_weights(value: str) -> str:
     """The path of weights that are there, and any other name as it is: one known here, or a hub id."""
-    known = value in (*TINY, TINY_TEXT, *TORCHVISION)
-    return absolute(value) if not known and os.path.exists(os.path.expanduser(value)) else value
+    if _RECORDED.get() or value in (*TINY, TINY_TEXT, *TORCHVISION):
+        return value
+    return absolute(value) if os.path.exists(os.path.expanduser(value)) else value

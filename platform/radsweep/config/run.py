@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 
+from radsweep.config.paths import absolute
 from radsweep.config.settings import Settings
 
 
@@ -62,4 +62,4 @@ class Run(Settings):
     @classmethod
     def _absolute(cls, value: str | None) -> str | None:
         """Jobs and later commands run in other folders."""
-        return value if value is None or "://" in value else str(Path(value).expanduser().absolute())
+        return value if value is None or "://" in value else absolute(value)

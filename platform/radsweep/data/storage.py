@@ -7,10 +7,8 @@ Object stores are reached through pyarrow's file systems. Credentials and the en
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
-import threading
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +18,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from radsweep.errors import InputError
+from radsweep.filesystem import replacing
 
 CHUNK = 8 * 2**20  # bytes of a file that are copied at once
 _SCHEME = re.compile(r"[a-z][a-z0-9+]*://", re.IGNORECASE)
@@ -163,14 +162,8 @@ def _write(path: str, source: BinaryIO) -> None:
 
 def _copy(source: BinaryIO | pa.NativeFile, to: Path) -> None:
     """To a file of this machine, whole or not at all."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = to.with_name(f".{to.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        with unfinished.open("wb") as file:
-            shutil.copyfileobj(source, file, CHUNK)
-        os.replace(unfinished, to)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(to) as unfinished, unfinished.open("wb") as file:
+        shutil.copyfileobj(source, file, CHUNK)
 
 
 @cache

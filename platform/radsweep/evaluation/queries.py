@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from radsweep.filesystem import replacing
+
 QUERIES = "queries.parquet"
 _RANK, _OTHERS, _SCORE, _LABEL = "/rank", "/others", "/score", "/label"
 _TASK = re.compile(r"(zero_shot|linear_probe/[^/]+)/(.+)")  # a class name may hold slashes, a task's none of its own
@@ -87,10 +89,8 @@ def write_queries(path: Path, results: QueryResults) -> None:
         f"{task}/{name}{_SCORE}": score_S for task, scores in results.scores.items() for name, score_S in scores.items()
     }
     columns |= {name + _LABEL: label_S for name, label_S in results.labels.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    pq.write_table(pa.table(columns), partial, compression="zstd")
-    partial.replace(path)
+    with replacing(path) as unfinished:
+        pq.write_table(pa.table(columns), unfinished, compression="zstd")
 
 
 def read_queries(path: Path) -> QueryResults | None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from radsweep.errors import InputError
+from radsweep.filesystem import write_atomically
 
 BEAT = 10.0  # seconds between two signs of life
 SILENT = 60.0  # seconds after which a process on another machine counts as dead
@@ -111,9 +112,7 @@ class Lease:
 
     def _beat(self) -> None:
         life = {"host": socket.gethostname(), "pid": os.getpid(), "since": self.since, "beat": time.time()}
-        unfinished = self.life.with_suffix(".new")
-        unfinished.write_text(json.dumps(life), encoding="utf-8")
-        os.replace(unfinished, self.life)
+        write_atomically(self.life, json.dumps(life), durable=False)
 
     def _work(self) -> None:
         while not self._ended.wait(BEAT):

@@ -155,8 +155,8 @@ def _experiment(
     ablation: dict[str, Any] = {"arms": changes}
     if sizes := sorted({cell.pairs for cell in cells if cell.pairs is not None}):
         ablation["pairs"] = sizes
-    seeds = keys.get(sweeps[0].experiment, "ablation.seeds")
-    ablation["seeds"] = seeds or {"subset": len({cell.subset_seed for cell in cells})}
+    first = sweeps[0].ablation
+    ablation["seeds"] = first.seeds.model_dump() if first else {"subset": len({cell.subset_seed for cell in cells})}
     return sweeps[0].experiment | {"ablation": ablation}
 
 

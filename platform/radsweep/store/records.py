@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from radsweep.config.ablation import Ablation
+from radsweep.config.experiment import Experiment
+from radsweep.config.paths import as_recorded
+from radsweep.config.run import Run
+from radsweep.config.search import Dimension, Search
+from radsweep.config.settings import Settings
+
+Part = TypeVar("Part", bound=Settings)
 Status = Literal["finished", "stopped", "failed"]
 Place = tuple[str, int | None]  # arm, size
 
@@ -82,7 +93,7 @@ class SweepRecord(BaseModel):
     id: str
     name: str
     kind: Literal["ablation", "search", "train"]
-    experiment: dict[str, Any]  # the whole validated experiment
+    experiment: dict[str, Any]  # the whole validated experiment; read it as `plan` or by section
     select: str  # metric of evaluate.select
     cells: tuple[PlannedCell, ...]
     stages: tuple[PlannedCell, ...] = ()  # adaptation stages that cells start from
@@ -102,9 +113,48 @@ class SweepRecord(BaseModel):
     ended: str = ""
 
     @property
+    def plan(self) -> Experiment | None:
+        """The experiment; None if another version of radsweep wrote it in a form that is not valid now.
+
+        Its sections below are read on their own, so that they are available if another section is not valid.
+        """
+        return _read(Experiment, self.experiment)
+
+    @property
+    def run(self) -> Run:
+        return _read(Run, self.experiment.get("run")) or Run()
+
+    @property
+    def ablation(self) -> Ablation | None:
+        return _read(Ablation, self.experiment.get("ablation"))
+
+    @property
+    def search(self) -> Search | None:
+        return _read(Search, self.experiment.get("search"))
+
+    @property
+    def space(self) -> Mapping[str, Dimension]:
+        """What a search varies: {dotted key: how}."""
+        return self.search.space if self.search else {}
+
+    @property
     def since(self) -> str:
         """Records that ended before this do not count for the sweep."""
         return self.created if self.fresh else ""
+
+
+def _read(part: type[Part], recorded: dict[str, Any] | None) -> Part | None:
+    return None if recorded is None else cast("Part | None", _validated(part, json.dumps(recorded, default=str)))
+
+
+@lru_cache(maxsize=64)
+def _validated(part: type[Settings], text: str) -> Settings | None:
+    """Cached by content: copies of a record share it, and one with another experiment does not get the old one's."""
+    try:
+        with as_recorded():
+            return part.model_validate_json(text)
+    except ValidationError:
+        return None
 
 
 def now() -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-from radsweep.config import metrics
+from radsweep.config.metrics import Metric
 from radsweep.evaluation.summary import spread
 from radsweep.store.fold_pooling import pool_folds
 from radsweep.store.records import CellRecord, Place, PlannedCell, SweepRecord
@@ -100,7 +100,7 @@ def select_best(
     """
     pooled, records = pool_folds(cells, records)
     found = [(cell, records[cell.key]) for cell in pooled if cell.key in records and not cell.lower_rung]
-    sign = 1 if metrics.higher_is_better(sweep.select) else -1
+    sign = Metric(sweep.select).sign
     scored = [
         (cell, sign * score, record.status)
         for cell, record in found
@@ -153,7 +153,7 @@ def _best_arm(
 def statistics(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, float]:
     """{`arm/local/300/test/text_to_image/recall_at_10/mean`: value, .../deviation} over replicates."""
     values: dict[tuple[str, int, str], list[float]] = defaultdict(list)
-    test = sweep.select.replace("val/", "test/", 1)
+    test = str(Metric(sweep.select).on("test"))
     cells, records = pool_folds(sweep.cells, records)
     for cell in cells:
         record = records.get(cell.key)
@@ -178,7 +178,7 @@ def choices(
 
     Trials that failed lose; an arm of which all failed at a size has no entry there.
     """
-    sign = 1 if metrics.higher_is_better(select) else -1
+    sign = Metric(select).sign
     by_place: dict[Place, list[tuple[float, int, dict[str, Any]]]] = defaultdict(list)
     for cell in tuning:
         record = records.get(cell.key)

@@ -62,7 +62,8 @@ def open_data(
     check_shards(shards)
     preparations = Preparations(shards, store, console)
     check_folds(experiment, preparations, where)
-    experiment = settled(experiment, shards, where, previous.experiment["data"].get("source") if previous else None)
+    began = previous.plan.data.source if previous and previous.plan else None
+    experiment = settled(experiment, shards, where, began)
     check_nodes(store.root, places_of(experiment, shards.folder), where)
     check_evaluation(experiment, preparations, where)
     room, rooms = check_rooms(experiment, shards, where)

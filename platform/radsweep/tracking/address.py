@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import logging
 import os
 import re
 from pathlib import Path
 
 from radsweep.errors import InputError
+from radsweep.filesystem import replacing
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SERVERS = ("http", "https", "databricks", "databricks-uc")
@@ -62,10 +64,10 @@ def prepare(uri: str, store: Path) -> str:
     with open(f"{path}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.is_file():
-            unfinished = Path(f"{path}.unfinished")
-            unfinished.unlink(missing_ok=True)
-            _create(unfinished, str(artifact_root(uri, store)))
-            os.replace(unfinished, path)
+            for left in path.parent.glob(f".{glob.escape(path.name)}.*"):  # by a process that was killed
+                left.unlink()
+            with replacing(path) as unfinished:
+                _create(unfinished, str(artifact_root(uri, store)))
     return uri
 
 

@@ -68,7 +68,7 @@ def _without(what: str) -> str:
 
 def _suggested(sweep: SweepRecord, records: Iterable[tuple[int, CellRecord | None]]) -> Iterable[PlannedCell]:
     """The trials that a running search has asked for so far: its record names them when it ends."""
-    space = keys.get(sweep.experiment, "search.space") or {}
+    space = sweep.space
     for place, record in records:
         if record is not None:
             values = {key: keys.get(record.trial, key) for key in space}

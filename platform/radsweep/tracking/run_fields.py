@@ -33,7 +33,7 @@ def milliseconds(moment: str, otherwise: int) -> int:
 def varying(sweep: SweepRecord) -> list[str]:
     """Dotted keys that arms change or the search chooses, in the order of the experiment file's fields."""
     changed = {key for cell in (*sweep.cells, *sweep.tuning) for key in (*cell.changes, *cell.tuned)}
-    changed |= set(keys.get(sweep.experiment, "search.space") or ())
+    changed |= set(sweep.space)
     return [key for key in keys.leaf_keys(Trial) if key in changed and key not in _PLACES]
 
 
@@ -41,8 +41,7 @@ def places(sweep: SweepRecord) -> list[str]:
     """Params that say where in the design a trial stands: those that tell trials of this sweep apart."""
     fold = ["fold"] if any(cell.fold is not None for cell in sweep.cells) else []
     if not arms(sweep):
-        space = keys.get(sweep.experiment, "search.space") or {}
-        return [name for key, name in _PLACES.items() if key in space] + fold
+        return [name for key, name in _PLACES.items() if key in sweep.space] + fold
     return ["arm", "pairs", "subset_seed", *(["init_seed"] if _several_starts(sweep) else []), *fold]
 
 

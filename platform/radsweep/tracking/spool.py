@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from radsweep.filesystem import sync
+from radsweep.filesystem import write_atomically
 from radsweep.tracking.entry import Entry
 
 
@@ -29,21 +29,10 @@ class Spool:
         Raises:
             OSError: the disk is full or away.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock:
             self._last = max(self._last + 1, time.time_ns())
             path = self.folder / f"{self._last:020d}-{os.getpid()}-{len(entries)}.json"
-        unfinished = path.with_suffix(".unfinished")
-        try:
-            with open(unfinished, "w", encoding="utf-8") as file:
-                file.write(json.dumps([entry.model_dump(exclude_defaults=True) for entry in entries]))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
-        os.replace(unfinished, path)
-        sync(self.folder)
+        write_atomically(path, json.dumps([entry.model_dump(exclude_defaults=True) for entry in entries]))
 
     def waiting(self) -> list[Path]:
         """Files of entries that are not sent yet, oldest first."""

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from radsweep.config.metrics import higher_is_better
+from radsweep.config.metrics import Metric
 from radsweep.store.records import SweepRecord
 from radsweep.tracking import run_fields
 
@@ -28,7 +28,7 @@ def experiment_tags(sweep: SweepRecord, time: int) -> dict[str, str]:
         "mlflow.note.content": run_fields.note(sweep),
         "mlflow.experimentKind": "custom_model_development",  # else the UI asks, and may show tabs for agents
         "mlflow.experiment.primaryMetric.name": metric,
-        "mlflow.experiment.primaryMetric.greaterIsBetter": json.dumps(higher_is_better(metric)),
+        "mlflow.experiment.primaryMetric.greaterIsBetter": json.dumps(Metric(metric).higher),
         f"mlflow.sharedViewState.{TRIALS}": _saved("Trials", time, _trials(sweep)),
         f"mlflow.sharedViewState.{SWEEPS}": _saved("Sweeps, opened to their trials", time, _sweeps(sweep)),
     }
@@ -76,7 +76,7 @@ def _table(sweep: SweepRecord, before: list[str], after: list[str], name_width: 
     """Results, with params before and after them."""
     metric = run_fields.selected(sweep)
     direction = {"text_to_image": "image_to_text", "image_to_text": "text_to_image"}
-    _, way, name = metric.split("/")
+    way, name = Metric(metric).direction, Metric(metric).name
     results = _named("metrics", [metric, f"final/{way}/{name}", f"best/{direction[way]}/{name}"])
     ending = _named("metrics", ["converged", "epochs"])
     places, settings = _named("params", before), _named("params", after)
@@ -84,7 +84,7 @@ def _table(sweep: SweepRecord, before: list[str], after: list[str], name_width: 
     return {
         "searchFilter": f"tags.`radsweep.sweep` = '{sweep.id}' AND tags.`radsweep.role` = 'trial'",
         "orderByKey": results[0],
-        "orderByAsc": not higher_is_better(metric),
+        "orderByAsc": not Metric(metric).higher,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "selectedColumns": columns,

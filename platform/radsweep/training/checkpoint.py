@@ -19,6 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from radsweep.filesystem import sync, write_atomically
+
 logger = logging.getLogger(__name__)
 
 WEIGHTS, STATE = "model.safetensors", "state.json"
@@ -40,12 +42,8 @@ def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dic
     try:
         for name, group in tensors.items():
             save_file({key: value.detach().cpu().contiguous() for key, value in group.items()}, fresh / name)
-            with open(fresh / name, "rb+") as file:
-                os.fsync(file.fileno())
-        with open(fresh / STATE, "w", encoding="utf-8") as file:  # last: a folder with it is complete
-            json.dump(state, file)
-            file.flush()
-            os.fsync(file.fileno())
+            sync(fresh / name)
+        write_atomically(fresh / STATE, json.dumps(state))  # last: a folder with it is complete
     except (OSError, SafetensorError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
         raise _named(error, folder) from error
@@ -53,6 +51,7 @@ def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dic
     if folder.exists():
         folder.rename(old)
     fresh.rename(folder)
+    sync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

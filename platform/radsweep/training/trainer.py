@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from radsweep.config import metrics
+from radsweep.config.metrics import Metric
 from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.loading.subsets import seeded_order, subset_fingerprint, subset_size
@@ -75,7 +75,7 @@ class TrialCourse(loop.Course):
 
     def score(self, measured: dict[str, float]) -> float:
         select = self.trial.evaluate.select
-        return measured[select] if metrics.higher_is_better(select) else -measured[select]
+        return Metric(select).sign * measured[select]
 
 
 def train(

@@ -146,6 +146,23 @@ def test_a_search_of_few_trials_has_no_importances_and_many_are_observational(
     assert many.statistics == {}
 
 
+def test_an_old_file_has_a_report_of_what_can_be_read(
+    ablation: Callable[..., Sweep], search: Callable[..., Sweep], tmp_path: Path
+) -> None:
+    (compared, cells), (found, trials) = ablation(NUMBERS), search([0.1, 0.2, 0.15])
+    for folder, sweep, records in ((tmp_path / "a", compared, cells), (tmp_path / "s", found, trials)):
+        old = sweep.experiment | {"unknown": "of then"}
+        for name in ("ablation", "search"):
+            old[name] = old[name] and old[name] | {"unknown": 1}
+        write_report(folder, sweep.model_copy(update={"experiment": old}), records)
+        said = json.loads((folder / "report.json").read_text(encoding="utf-8"))["report"]
+        assert "Another version of radsweep" in said["warnings"][0]
+        assert "unknown: of then" in said["experiment"], "it is shown as it is"
+    assert "19.0 % ± 1.0" in (tmp_path / "a" / "report.md").read_text(encoding="utf-8").replace("\xa0", " ")
+    html = (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
+    assert "recall@10, report to image by train.learning_rate" in html, "searched keys are those that trials changed"
+
+
 def test_adaptation_stages_have_a_row_and_count_in_the_compute_of_their_arm(
     ablation: Callable[..., Sweep], tmp_path: Path
 ) -> None:

@@ -61,6 +61,13 @@ def test_replicates_on_different_studies_are_not_paired(ablation: Callable[..., 
     assert warning.startswith("In 1 of 2 replicates the arms did not train on the same studies")
 
 
+def test_an_experiment_of_another_version_is_said(ablation: Callable[..., Sweep]) -> None:
+    sweep, cells = ablation(NUMBERS)
+    older = sweep.model_copy(update={"experiment": sweep.experiment | {"unknown": 1}})
+    (warning,) = warnings(join(older, cells))
+    assert warning.startswith("Another version of radsweep wrote this sweep's experiment")
+
+
 def test_fewer_pairs_than_asked_for_and_mixed_code_are_said(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation(NUMBERS)
     text = "\n".join(warnings(join(sweep, changed(cells, "local-300-0", pairs=240, code="other"))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console as Terminal
@@ -22,8 +23,8 @@ def experiment(**parts: object) -> Experiment:
     return parse_experiment(tree | parts, "a.yaml")
 
 
-def stored(store: Store, status: str) -> None:
-    asked = experiment().model_dump(mode="json", exclude_none=True)
+def stored(store: Store, status: str, asked: dict[str, Any] | None = None) -> None:
+    asked = asked or experiment().model_dump(mode="json", exclude_none=True)
     store.write_sweep(
         SweepRecord(
             id=f"twice-{status}",
@@ -58,6 +59,22 @@ def test_a_finished_one_is_not_spoken_of_and_resume_finds_it(tmp_path: Path) -> 
     found, _ = call(Store(tmp_path), resume=True)
     assert found is not None
     assert found.id == "twice-finished"
+
+
+def test_a_sweep_from_before_a_setting_existed_is_resumed_with_its_default(tmp_path: Path) -> None:
+    older = experiment().model_dump(mode="json", exclude_none=True)
+    del older["evaluate"]
+    stored(Store(tmp_path), "finished", older | {"train": {}})
+    found, _ = call(Store(tmp_path), resume=True)
+    assert found is not None
+    assert found.id == "twice-finished"
+
+
+def test_a_sweep_whose_experiment_is_not_valid_is_passed_over(tmp_path: Path) -> None:
+    stored(Store(tmp_path), "interrupted", experiment().model_dump(mode="json") | {"unknown": 1})
+    assert call(Store(tmp_path), resume=False) == (None, "")
+    with pytest.raises(InputError, match="no sweep of this very experiment"):
+        call(Store(tmp_path), resume=True)
 
 
 def test_resume_without_such_a_sweep_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
-from radsweep.config.metrics import higher_is_better
+from radsweep.config.metrics import Metric
 from radsweep.evaluation.queries import Queries
 from radsweep.evaluation.statistics import (
     Difference,
@@ -94,7 +94,7 @@ def evidence(metric: str, baseline: str, runs: Runs) -> Evidence:
         replicates=shared,
         p_holm=holm({place: d.p for place, d in differences.items()}),
         sign_flips=_sign_flips(found, baseline, shared),
-        multipliers=_multipliers(found, baseline, shared, runs.pairs, higher_is_better(metric)),
+        multipliers=_multipliers(found, baseline, shared, runs.pairs, Metric(metric).higher),
         effects=effects,
         effects_p_holm=holm(effect_p),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from radsweep.config.ablation import ON_OFF
-from radsweep.config.metrics import HIGHER_IS_BETTER, higher_is_better
+from radsweep.config.metrics import HIGHER_IS_BETTER, Metric
 from radsweep.evaluation.chance import chance
 from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
@@ -107,11 +107,11 @@ class Results:
     @property
     def factors(self) -> dict[str, frozenset[str]]:
         """Of a factorial design or a fraction of one: the techniques that are on, by arm."""
-        ablation = self.sweep.experiment.get("ablation") or {}
-        if ablation.get("design") not in ON_OFF:
+        ablation = self.sweep.ablation
+        if ablation is None or ablation.design not in ON_OFF:
             return {}
         changes = {r.planned.arm: r.planned.changes for r in self.all}
-        active = {name: of for name, of in ablation["arms"].items() if of}
+        active = {name: of for name, of in ablation.arms.items() if of}
         return {
             arm: frozenset(name for name, of in active.items() if of.items() <= switched.items())
             for arm, switched in changes.items()
@@ -128,7 +128,7 @@ class Results:
 
     @property
     def higher(self) -> bool:
-        return higher_is_better(self.metric)
+        return Metric(self.metric).higher
 
     @cached_property
     def measured(self) -> list[Result]:
@@ -178,7 +178,7 @@ class Results:
 
     def pool(self, metric: str | None = None) -> int | None:
         """Studies that a query is compared with."""
-        split = (metric or self.metric).split("/")[0]
+        split = Metric(metric or self.metric).split
         sizes = (r.record.pool.get(f"{split}/candidates") for r in self.measured if r.record)
         return next((size for size in sizes if size), None)
 
@@ -188,7 +188,7 @@ class Results:
         if (value := next((c for c in recorded if c is not None), None)) is not None:
             return value
         pool = self.pool(metric)
-        known = pool and "_same_text" not in metric and metric.rsplit("/", 1)[-1] in HIGHER_IS_BETTER
+        known = pool and "_same_text" not in metric and Metric(metric).name in HIGHER_IS_BETTER
         return chance(metric, pool) if pool and known else None
 
 
@@ -220,7 +220,7 @@ def join(
 
 
 def _shown_metric(sweep: SweepRecord, results: Sequence[Result]) -> str:
-    test = "test/" + sweep.select.split("/", 1)[1]
+    test = str(Metric(sweep.select).on("test"))
     measured = [r for r in results if r.value(sweep.select) is not None]
     everywhere = bool(measured) and all(r.value(test) is not None for r in measured)
     return test if everywhere and sweep.kind != "search" else sweep.select
@@ -228,7 +228,7 @@ def _shown_metric(sweep: SweepRecord, results: Sequence[Result]) -> str:
 
 def searched(results: Results) -> list[str]:
     """Dotted keys that a search varied, in the order of the experiment file."""
-    space = (results.sweep.experiment.get("search") or {}).get("space") or {}
+    space = results.sweep.space
     used = {key for r in results.all for key in r.planned.changes}
     return [*(key for key in space if key in used), *sorted(used - set(space))]
 

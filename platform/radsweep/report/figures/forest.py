@@ -52,12 +52,11 @@ def forest(results: Results) -> Figure | None:
 
 def _rows(results: Results) -> list[Row]:
     rows = []
-    sign = -1 if results.higher else 1
     for size in results.sizes:
         found = [(place, d) for place, d in results.evidence.differences.items() if place[1] == size]
         if found and len(results.sizes) > 1:
             rows.append(Row(wording.size_name(size)))
-        for (arm, _), change in sorted(found, key=lambda pair: sign * pair[1].estimate):
+        for (arm, _), change in sorted(found, key=lambda pair: pair[1].estimate, reverse=results.higher):
             group, base = results.group(arm, size), results.group(results.sweep.baseline, size)
             assert group is not None
             assert base is not None

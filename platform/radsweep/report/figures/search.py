@@ -6,6 +6,7 @@ import itertools
 
 from matplotlib.ticker import NullFormatter
 
+from radsweep.config.metrics import Metric
 from radsweep.report import wording
 from radsweep.report.analysis.results import Results, searched
 from radsweep.report.figures.learning_curves import Figure, draw_curve, metric_axis
@@ -29,9 +30,9 @@ def slices(results: Results) -> list[Figure]:
 
 
 def _best_so_far(results: Results) -> Figure:
-    better = max if results.higher else min
     points = [(r.planned.number, value) for r in results.measured if (value := r.value(results.metric)) is not None]
-    best = list(itertools.accumulate((value for _, value in points), better))
+    metric = Metric(results.metric)
+    best = list(itertools.accumulate((value for _, value in points), lambda *two: metric.best(two)))
     what = wording.metric_name(results.metric)
     with drawing("best-so-far", f"Best {what} after each trial", 5.6, 3.0) as picture:
         axes = picture.axes
@@ -96,8 +97,8 @@ def _slice(results: Results, key: str, place: int) -> Figure:
 
 
 def _logarithmic(results: Results, key: str) -> bool:
-    dimension = ((results.sweep.experiment.get("search") or {}).get("space") or {}).get(key) or {}
-    return dimension.get("loguniform") is not None
+    space = results.sweep.space
+    return key in space and space[key].loguniform is not None
 
 
 def front_figure(results: Results) -> Figure | None:

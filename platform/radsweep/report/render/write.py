@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from radsweep.evaluation.queries import Queries, no_queries
+from radsweep.filesystem import write_atomically
 from radsweep.report.analysis.results import join
 from radsweep.report.render.content import content
 from radsweep.report.render.html import render_html
@@ -42,21 +42,17 @@ def write_report(
     results = join(sweep, cells, queries, stages)
     chosen = selection(results)
     said = content(results)
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "report.json", render_json(results, said))
-    _replace(folder / "report.md", render_markdown(said))
+    _write(folder / "report.json", render_json(results, said))
+    _write(folder / "report.md", render_markdown(said))
     for name in set(FILES) - set(said.files):  # an earlier report may have had one
         (folder / name).unlink(missing_ok=True)
     for name, text in said.files.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        _replace(folder / name, text)
+        _write(folder / name, text)
     page = folder / "report.html"
-    _replace(page, render_html(said))
+    _write(page, render_html(said))
     return Written(page, logged(results), chosen)
 
 
-def _replace(path: Path, text: str) -> None:
-    """Whole or not at all: the report of a running sweep is written again and again."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+def _write(path: Path, text: str) -> None:
+    """Not durable: the report of a running sweep is written again and again, and can be made from the records."""
+    write_atomically(path, text, durable=False)

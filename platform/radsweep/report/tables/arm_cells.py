@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from radsweep.config.metrics import Metric
 from radsweep.evaluation.statistics import Difference, Interval, Multiplier, SignFlipTest
 from radsweep.evaluation.summary import Spread
 from radsweep.report.analysis.compute import Relative, relative
@@ -137,4 +138,4 @@ def _comparison(results: Results, group: Group) -> CellComparison | None:
 def _top(results: Results, group: Group) -> float | None:
     """The best mean of a size with several arms."""
     means = [s.mean for g in results.groups if g.size == group.size and (s := g.spread(results.metric))]
-    return (max(means) if results.higher else min(means)) if len(means) > 1 else None
+    return Metric(results.metric).best(means) if len(means) > 1 else None

@@ -6,8 +6,7 @@ from typing import Any
 
 from radsweep.config import keys
 from radsweep.config.ablation import level_name
-from radsweep.config.metrics import DIRECTIONS
-from radsweep.config.search import Search
+from radsweep.config.metrics import DIRECTIONS, Metric
 from radsweep.evaluation.statistics import Importances, fanova_importances
 from radsweep.evaluation.statistics.fractions import Confounded
 from radsweep.evaluation.statistics.importances import FEWEST_TRIALS
@@ -93,9 +92,9 @@ def _confounded(also: Confounded) -> str:
 def levels(results: Results) -> Table:
     """Of a one-at-a-time design: every level of a key in its order, the base trial's own among them."""
     evidence, metric = results.evidence, results.metric
-    asked = (results.sweep.experiment.get("ablation") or {}).get("levels") or {}
+    ablation = results.sweep.ablation
     rows = []
-    for key, values in asked.items():
+    for key, values in (ablation.levels if ablation else {}).items():
         own = keys.get(results.sweep.experiment, key)
         for size in results.sizes:
             for value in _in_order([*values, *([] if own in values else [own])]):
@@ -159,7 +158,7 @@ def other_metrics(results: Results) -> list[str]:
     """The same metric in the other direction and by the local score, then macro AUROC of each task."""
     if results.sweep.kind != "ablation" or not results.metric.startswith("test/"):
         return []
-    name = results.metric.rsplit("/", 1)[1]
+    name = Metric(results.metric).name
     wanted = [f"test/{direction}{score}/{name}" for score in ("", "_local") for direction in reversed(DIRECTIONS)]
     finals = [set(r.record.final) for r in results.measured if r.record]
     known = set().union(*finals)
@@ -184,10 +183,9 @@ def searched_importances(results: Results) -> Importances | None:
     """None with fewer than 10 trials, or where nothing varied."""
     if results.sweep.kind != "search" or len(results.measured) < FEWEST_TRIALS:
         return None
-    search = Search.model_validate(results.sweep.experiment["search"])
     params = [r.planned.changes for r in results.measured]
     values = [v for r in results.measured if (v := r.value(results.metric)) is not None]
     try:
-        return fanova_importances(params, values, search.space)
+        return fanova_importances(params, values, results.sweep.space)
     except ValueError:  # all trials alike
         return None

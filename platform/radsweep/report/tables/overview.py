@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radsweep.config.metrics import DIRECTIONS, higher_is_better
+from radsweep.config.metrics import DIRECTIONS, Metric
 from radsweep.console import duration
 from radsweep.report import wording
 from radsweep.report.analysis.results import Result, Results, searched
@@ -15,28 +15,29 @@ _BESIDE = ("recall_at_1", "recall_at_5", "recall_at_10", "median_rank")
 def top_trials(results: Results) -> Table:
     """The best trials of a search with the values that it chose."""
     keys = searched(results)
-    head = ("trial", wording.metric_name(results.sweep.select), "converged", *keys)
-    sign = -1 if higher_is_better(results.sweep.select) else 1
-    scored = [(sign * v, r) for r in results.measured if (v := r.value(results.sweep.select)) is not None]
+    select = results.sweep.select
+    head = ("trial", wording.metric_name(select), "converged", *keys)
+    scored = [(v, r) for r in results.measured if (v := r.value(select)) is not None]
     if results.sweep.kind != "search":
         scored = []
     rows = tuple(
         (
             str(r.planned.number),
-            wording.number(results.sweep.select, sign * v),
+            wording.number(select, v),
             _converged(r),
             *(wording.setting(r.planned.changes[key]) if key in r.planned.changes else "–" for key in keys),
         )
-        for v, r in sorted(scored, key=lambda pair: pair[0])[:TOP]
+        for v, r in sorted(scored, key=lambda pair: pair[0], reverse=Metric(select).higher)[:TOP]
     )
     return Table(f"The {len(rows)} best trials on the validation split", head, rows)
 
 
 def other_metrics(results: Results) -> Table:
     """Both directions at several depths, for every arm and size; in a search for its winner, by split."""
-    split = results.metric.split("/")[0]
+    metric = Metric(results.metric)
+    split = metric.split
     known = {name.split("/", 1)[1] for r in results.measured if r.record for name in r.record.best}
-    first = results.metric.split("/")[1].removesuffix("_same_text")
+    first = metric.direction.removesuffix("_same_text")
     directions = sorted(DIRECTIONS, key=lambda direction: direction != first)
     columns = [f"{direction}/{name}" for direction in directions for name in _BESIDE]
     columns += [f"{direction}_same_text/recall_at_10" for direction in directions]
@@ -166,7 +167,8 @@ def stages(results: Results) -> Table:
 
 def all_cells(results: Results) -> Table:
     """Every cell of the plan with its key: where each number of the report comes from."""
-    select, test = results.sweep.select, "test/" + results.sweep.select.split("/", 1)[1]
+    select = results.sweep.select
+    test = str(Metric(select).on("test"))
     head = ("no.", "key", "arm", "pairs", "trained on", "subset seed", "init seed", "status", "steps", "converged")
     rows = []
     for r in results.all:

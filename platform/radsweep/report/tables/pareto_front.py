@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from radsweep.config.metrics import Metric
 from radsweep.report import wording
 from radsweep.report.analysis.results import Result, Results, searched
 from radsweep.report.tables.table import Table
@@ -41,12 +42,12 @@ def front_table(results: Results) -> Table:
 
 
 def asked_cost(results: Results) -> str | None:
-    cost: str | None = (results.sweep.experiment.get("search") or {}).get("cost")
-    return cost
+    search = results.sweep.search
+    return search.cost if search else None
 
 
 def on_front(results: Results, points: list[Point]) -> list[Point]:
-    sign = 1 if results.higher else -1
+    sign = Metric(results.metric).sign
     return [points[i] for i in front([(sign * r.score, r.cost) for r in points])]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from radsweep.config.metrics import Metric
 from radsweep.report import wording
 from radsweep.report.analysis.results import Results
 from radsweep.report.tables.table import Table, short_key
@@ -18,7 +19,7 @@ _MEASURES = (
 def public_models(results: Results) -> Table:
     """A row for each model of `evaluate.against`; intervals hold patients alone."""
     measured = measured_models(results)
-    test = "test/" + results.sweep.select.split("/", 1)[1]
+    test = str(Metric(results.sweep.select).on("test"))
     metrics = list(dict.fromkeys((test, *_MEASURES)))
     metrics = [metric for metric in metrics if any(r.record and metric in r.record.final for r in measured)]
     found = {metric: model_evidence(results, metric) for metric in metrics}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from radsweep.config.metrics import Metric
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import SAME_RUN, unconverged
 from radsweep.report.analysis.results import Group, Result, Results
@@ -113,7 +114,7 @@ def _search(results: Results) -> list[str]:
         f"This number is too good by an unknown amount: it is the best of {len(measured)} on the validation studies "
         "that chose it, from one seed.",
     ]
-    test = "test/" + metric.split("/", 1)[1]
+    test = str(Metric(metric).on("test"))
     if (held_out := best.value(test)) is not None:
         lines.append(
             f"On the test split, read once and for this trial alone, it reached {wording.number(test, held_out)}; "

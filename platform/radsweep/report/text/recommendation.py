@@ -159,7 +159,8 @@ def _narrower(results: Results, undecided: list[str], group: Group) -> Iterator[
 
 def _combination(results: Results, findings: list[Finding], size: int | None) -> dict[str, Any]:
     """{arm: changes} of the arms that helped at a size, merged; empty where it was run, or two set one key."""
-    if (results.sweep.experiment.get("ablation") or {}).get("design", "add-one") != "add-one":
+    ablation = results.sweep.ablation
+    if ablation is None or ablation.design != "add-one":
         return {}
     helped = [f.arm for f in findings if f.verdict == "helped" and f.size == size]
     changes = {r.planned.arm: r.planned.changes for r in results.all}

@@ -6,7 +6,6 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from radsweep.config import keys
 from radsweep.config.evaluation import shown_names
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import same_run
@@ -19,6 +18,7 @@ MOST_NAMED = 6
 def warnings(results: Results) -> list[str]:
     """Warnings for people, none twice."""
     found = [
+        *_unreadable(results),
         *_baseline(results),
         *_missing(results),
         *_failed(results),
@@ -47,6 +47,14 @@ def _named(results: Results, cells: list[Result]) -> str:
     names = [cell_name(results, cell) for cell in cells[:MOST_NAMED]]
     more = [f"{len(cells) - MOST_NAMED:,} more"] if len(cells) > MOST_NAMED else []
     return "; ".join(names + more)
+
+
+def _unreadable(results: Results) -> Iterator[str]:
+    if results.sweep.plan is None:
+        yield (
+            "Another version of radsweep wrote this sweep's experiment, and this version cannot read all of it: parts "
+            "of this report may be missing. Make the report with that version to see them."
+        )
 
 
 def _baseline(results: Results) -> Iterator[str]:
@@ -83,7 +91,8 @@ def _failed(results: Results) -> Iterator[str]:
 
 def _public_models(results: Results) -> Iterator[str]:
     """Models of `evaluate.against` without numbers."""
-    asked = shown_names(keys.get(results.sweep.experiment, "evaluate.against") or ()).values()
+    plan = results.sweep.plan
+    asked = shown_names(plan.evaluate.against if plan else ()).values()
     measured = [r.planned.arm for r in results.references if r.status == "finished"]
     failed = [r.planned.arm for r in results.references if r.status == "failed"]
     waiting = list((Counter(asked) - Counter(measured) - Counter(failed)).elements())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 from radsweep.config.experiment import Experiment
 from radsweep.console import Console
@@ -15,7 +14,7 @@ from radsweep.store.store import Store
 
 def question_key(experiment: Experiment) -> str:
     """The same for sweeps that ask the same, wherever they run."""
-    return hashlib.sha256(_asked(experiment.model_dump(mode="json", exclude_none=True)).encode()).hexdigest()[:24]
+    return hashlib.sha256(_asked(experiment).encode()).hexdigest()[:24]
 
 
 def latest_unfinished(
@@ -26,8 +25,9 @@ def latest_unfinished(
     Raises:
         InputError: there is none to go on with.
     """
-    asked = _asked(experiment.model_dump(mode="json", exclude_none=True))
-    same = [s for s in store.sweeps() if s.name == experiment.experiment and _asked(s.experiment) == asked]
+    asked = _asked(experiment)
+    named = [sweep for sweep in store.sweeps() if sweep.name == experiment.experiment]
+    same = [sweep for sweep in named if sweep.plan is not None and _asked(sweep.plan) == asked]
     if resume:
         if not same:
             raise InputError(
@@ -44,9 +44,7 @@ def latest_unfinished(
     return None
 
 
-def _asked(experiment: dict[str, Any]) -> str:
+def _asked(experiment: Experiment) -> str:
     """Without where it runs and how its images reach the trials."""
-    data = {key: value for key, value in experiment["data"].items() if key != "source"}
-    return json.dumps(
-        {key: value for key, value in experiment.items() if key != "run"} | {"data": data}, sort_keys=True
-    )
+    tree = experiment.model_dump(mode="json", exclude_none=True, exclude={"run": True, "data": {"source": True}})
+    return json.dumps(tree, sort_keys=True)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ValidationError
 
-from radsweep.config import metrics
+from radsweep.config.metrics import Metric
 from radsweep.filesystem import write_atomically
 from radsweep.store.locks import SILENT
 from radsweep.store.records import PlannedCell, SweepRecord
@@ -61,7 +61,7 @@ class Board:
 
     def __init__(self, folder: Path, select: str, holder: Path | None) -> None:
         """`folder`: the sweep's; `select`: the metric that says which trial is best."""
-        self.file, self.sign = folder / PROGRESS, 1 if metrics.higher_is_better(select) else -1
+        self.file, self.metric = folder / PROGRESS, Metric(select)
         driver = (socket.gethostname(), os.getpid())
         self.progress = Progress(holder=str(holder or ""), driver=driver)
         self._written = -EVERY
@@ -89,7 +89,7 @@ class Board:
     def ended(self, place: str, counts: dict[str, int], score: float | None, seconds_left: float | None) -> None:
         now = self.progress
         now.counts, now.seconds_left, now.told = dict(counts), seconds_left, time.time()
-        if score is not None and (now.best is None or self.sign * score > self.sign * now.best):
+        if score is not None and (now.best is None or self.metric.better(score, now.best)):
             now.best, now.best_place = score, place
         self.write()
 
@@ -120,7 +120,7 @@ def read_progress(store: Store, sweep: SweepRecord) -> Progress:
     found = Progress(total=len(cells), counts=dict(counts))
     scores = {key: record.best[sweep.select] for key, record in known.items() if sweep.select in record.best}
     if scores:
-        best = (max if metrics.higher_is_better(sweep.select) else min)(scores, key=lambda key: scores[key])
+        best = Metric(sweep.select).best(scores, key=lambda key: scores[key])
         found.best, found.best_place = scores[best], in_words(cells[best])
     return found
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ray.tune import Callback
 
+from radsweep.config.metrics import Metric
 from radsweep.config.stages import stage_spec
 from radsweep.console import Console, duration
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
@@ -85,8 +86,9 @@ class Watch(Callback):
         """A public model that was measured."""
         self.mirror.start_trial(cell, record.trial)
         self.mirror.finish_trial(record, self.store.result_files(cell.key))
-        score = record.final.get("test/" + self.select.split("/", 1)[1])
-        told = record.error if score is None else f"test/{self.select.split('/', 1)[1]} {score:.3f}"
+        metric = str(Metric(self.select).on("test"))
+        score = record.final.get(metric)
+        told = record.error if score is None else f"{metric} {score:.3f}"
         self.console.say(f"   model    {record.status:<8}  {cell.arm:<40}  {told}")
 
     def again(self, record: CellRecord) -> None:

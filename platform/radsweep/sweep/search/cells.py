@@ -9,8 +9,8 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from radsweep.config import metrics
 from radsweep.config.load import trial_with
+from radsweep.config.metrics import Metric
 from radsweep.config.trial import Trial
 from radsweep.store.records import CellRecord, PlannedCell, Validation, now
 from radsweep.store.selection import is_complete
@@ -81,7 +81,7 @@ class SearchedCells:
             if CELL in trial.user_attrs and counts(trial)
         }
         select = self.base.evaluate.select
-        sign = 1 if metrics.higher_is_better(select) else -1
+        sign = Metric(select).sign
         for cell in self.cells:
             if cell.key not in told or self.store.read_cell(cell.key) is not None:
                 continue

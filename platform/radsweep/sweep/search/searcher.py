@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from radsweep.config import metrics
+from radsweep.config.metrics import Metric
 from radsweep.config.search import Search
 from radsweep.config.trial import Trial
 from radsweep.errors import InputError
@@ -263,7 +263,7 @@ class StudySearch(Searcher):
         return self.outcomes.get(key)
 
     def _outcome(self, record: CellRecord) -> Outcome:
-        sign = 1 if metrics.higher_is_better(self.select) else -1
+        sign = Metric(self.select).sign
         looks = [
             (look.step, sign * look.metrics[self.select]) for look in record.history if self.select in look.metrics
         ]

@@ -14,7 +14,7 @@ import ray
 import ray.train
 from ray import tune
 
-from radsweep.config import metrics
+from radsweep.config.metrics import Metric
 from radsweep.store.records import CellRecord
 from radsweep.store.store import Store
 from radsweep.sweep.slots.interruption import FLAG
@@ -92,7 +92,7 @@ class Slot(tune.Trainable):
         result |= {"validations": self.validations, AT_STEP: validation.get("step", 0)}
         select = self.settings["select"]
         if select in values:
-            result[SCORE] = values[select] if metrics.higher_is_better(select) else -values[select]
+            result[SCORE] = Metric(select).sign * values[select]
         return result
 
     def _run_group(self) -> None:
