@@ -27,6 +27,7 @@ ORDER = (
     "report",
     "cluster",
     "sweep",
+    "api",
     "cli",
 )
 # The same within a folder that has rooms.

@@ -1,10 +1,11 @@
-"""What a person sees while a sweep runs, on standard error: bars on a terminal, lines in a log."""
+"""What a person sees while a sweep runs, on standard error: bars on a terminal or in a notebook, lines in a log."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -25,6 +26,11 @@ class Console:
     def __init__(self, terminal: Terminal | None = None) -> None:
         self.terminal = terminal or Terminal(stderr=True, highlight=False, soft_wrap=True)
 
+    @property
+    def animated(self) -> bool:
+        """Whether bars can move: on a terminal, and in a notebook with ipywidgets, which rich draws them with."""
+        return self.terminal.is_terminal or (self.terminal.is_jupyter and find_spec("ipywidgets") is not None)
+
     def say(self, message: str) -> None:
         self.terminal.print(message, markup=False)
 
@@ -35,7 +41,7 @@ class Console:
         Args:
             timed: a bar says how long what is left will take: its parts are alike.
         """
-        if not self.terminal.is_terminal:
+        if not self.animated:
             yield self._lines(name, total)
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -57,6 +63,20 @@ class Console:
                 advance(done)
 
             yield more
+
+    @contextmanager
+    def steps(self) -> Iterator[Callable[[str, int, int], None]]:
+        """Within, `progress(what, done, total)` shows a bar for each new `what`; the bar before it is then over."""
+        with ExitStack() as current:
+            bars: dict[str, Callable[[int], None]] = {}
+
+            def progress(what: str, done: int, total: int) -> None:
+                if what not in bars:
+                    current.close()
+                    bars[what] = current.enter_context(self.task(what.capitalize(), total))
+                bars[what](done)
+
+            yield progress
 
     def _lines(self, name: str, total: int | None) -> Callable[[int], None]:
         self.say(name + (f" ({total:,})" if total else ""))

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from radsweep.cli.arguments import Json, local
+from radsweep.api import data as api_data
+from radsweep.cli.arguments import Json
 from radsweep.cli.settings import takes_settings
-from radsweep.data.importers.registry import IMPORTERS, pack_source
+from radsweep.data.importers.registry import IMPORTERS
 from radsweep.data.packing.settings import PackSettings
-from radsweep.filesystem import refuse_existing
 
-if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
-    from radsweep.data.packing.reading import Reader
-
-_OUT = local("OUT", "pack to a folder, then copy it, without private/, to the bucket")
-_ROOT = local("ROOT", "copy the source to a folder, or mount it")
-Out = Annotated[Path, typer.Argument(metavar="OUT", parser=_OUT, help="New folder for the data set.")]
+Out = Annotated[Path, typer.Argument(metavar="OUT", parser=api_data.OUT, help="New folder for the data set.")]
 Root = Annotated[
-    Path, typer.Argument(metavar="ROOT", parser=_ROOT, help="Folder of the source: its images, and its tables.")
+    Path, typer.Argument(metavar="ROOT", parser=api_data.ROOT, help="Folder of the source: its images, and its tables.")
 ]
 Ray = Annotated[
     bool | None,
@@ -53,21 +47,7 @@ def pack_command(name: str) -> Callable[..., None]:
     importer = IMPORTERS[name]
 
     def pack(settings: PackSettings, root: Root, out: Out, ray: Ray = None, as_json: Json = False) -> None:
-        from radsweep.cli.output import stages
-        from radsweep.console import Console
-        from radsweep.data.packing.pack import describe
-
-        console = Console()
-        refuse_existing(out)
-        reader = _ray_reader() if ray or (ray is None and os.environ.get("RAY_ADDRESS")) else None
-        try:
-            with stages(console) as progress:
-                packed = pack_source(name, settings, root, out, progress, console.say, reader)
-        except (KeyboardInterrupt, OSError):
-            console.say("stopped: the same command goes on from here")
-            raise
-        for line in describe(packed):
-            console.say(line)
+        packed = api_data.pack_with(name, settings, root, out, ray)
         if as_json:
             print(json.dumps(packed.manifest.model_dump(mode="json", exclude={"shards"}), indent=1))
         else:
@@ -77,26 +57,15 @@ def pack_command(name: str) -> Callable[..., None]:
     return takes_settings(importer.settings)(pack)
 
 
-def _ray_reader() -> Reader:
-    """Joins or starts the Ray that reads."""
-    from radsweep.cluster.connect import connect
-    from radsweep.data.packing.reading_ray import read_on_ray
-
-    connect()
-    return read_on_ray
-
-
 def inspect(shards: Shards, as_json: Json = False) -> None:
     """Say what is in a packed data set.
 
     Counts by split, sizes, report lengths, repeats, labels; which rows were dropped, and why.
     """
     from radsweep.cli.output import show
-    from radsweep.data.inspection.inspection import inspect_dataset
-    from radsweep.data.inspection.table import render
 
-    inspection = inspect_dataset(shards)
+    inspection = api_data.inspect(shards)
     if as_json:
         print(inspection.model_dump_json(indent=1))
     else:
-        show(render(inspection))
+        show(inspection)

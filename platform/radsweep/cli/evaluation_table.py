@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
-from rich import box
-from rich.table import Table
+from radsweep.config.load import trial_with
+from radsweep.config.trial import Trial
+from radsweep.errors import InputError
+from radsweep.models.pretrained_vlm import fitting_settings
+from radsweep.models.vlm import VisionLanguageModel
+from radsweep.training.checkpoint import STATE
+from radsweep.training.saved_model import load_checkpoint, untrained_model
 
-from radsweep.report import wording
 
+def load_target(target: str) -> tuple[VisionLanguageModel, Trial, str]:
+    """The model, its trial and its tokenizer; a public model's trial is the default one with its settings.
 
-def evaluation_table(found: dict[str, Any]) -> Table:
-    """The same for the terminal: each number beside its chance level and the size of the pool."""
-    title = f"{found['data']}, {found['split']} split, {found['candidates']:,} candidates"
-    table = Table(title=title, box=box.SIMPLE_HEAD)
-    table.add_column("metric")
-    for column in ("value", "chance"):
-        table.add_column(column, justify="right")
-    for name, numbers in found["metrics"].items():
-        shown = (wording.number(name, numbers[what]) for what in ("value", "chance"))
-        table.add_row(wording.metric_name(name), *shown)
-    return table
+    Args:
+        target: as for `evaluate_model`.
+
+    Raises:
+        InputError: no checkpoint or model there.
+    """
+    if (Path(target) / STATE).exists():
+        return load_checkpoint(Path(target))
+    try:
+        settings = fitting_settings(target)
+    except InputError as error:
+        line = str(error).removeprefix("model.from: ")
+        raise InputError(
+            f"{target}: neither the folder of a finished trial's checkpoint nor a whole model: {line}"
+        ) from None
+    trial = trial_with(Trial.model_validate({"data": {"shards": target}}), {"model": settings.model_dump()})
+    tokenizer = trial.model.text.backbone
+    return untrained_model(trial, tokenizer), trial, tokenizer

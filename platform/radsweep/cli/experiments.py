@@ -31,10 +31,11 @@ def sweep(
     if calibrate and not dry_run:
         raise InputError("--calibrate: of --dry-run alone; add it, or leave both out")
     if dry_run:
+        from radsweep.api.experiments import load_experiment
         from radsweep.cli.plan import show_plan
-        from radsweep.config.load import load_experiment
+        from radsweep.config.load import parse_changes
 
-        show_plan(load_experiment(experiment, changes or []), experiment, calibrate, as_json)
+        show_plan(load_experiment(experiment, parse_changes(changes or [])), calibrate, as_json)
         return
     _run(experiment, changes, resume, as_json, alone=False, fresh=fresh)
 

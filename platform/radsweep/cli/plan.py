@@ -5,63 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from pathlib import Path
 
 import typer
-from rich.table import Table
 
+from radsweep.api.experiments import LoadedExperiment, plan
 from radsweep.cli.output import show
-from radsweep.config.experiment import Experiment
-from radsweep.console import Console, duration
-from radsweep.sweep.forecast.dry_run import Outlook, outlook
-
-MOST_STAGES = 20  # that are listed
+from radsweep.sweep.dry_run_table import plan_lines, plan_table
 
 
-def show_plan(experiment: Experiment, file: Path, calibrate: bool, as_json: bool) -> None:
+def show_plan(experiment: LoadedExperiment, calibrate: bool, as_json: bool) -> None:
     """Print what the sweep would do; exit code 2 where it would be refused."""
-    found = outlook(experiment, str(file), calibrate, Console().say)
+    found = plan(experiment, calibrate=calibrate)
     if as_json:
         print(json.dumps(dataclasses.asdict(found), indent=1))
     else:
-        show(_rows(found))
-        print("\n".join(_lines(found)))
+        show(plan_table(found))
+        print("\n".join(plan_lines(found)))
     for line in found.refused:
         print(f"radsweep: {line}", file=sys.stderr)
     if found.refused:
         raise typer.Exit(2)
-
-
-def _rows(found: Outlook) -> Table:
-    table = Table(title=f"{found.experiment}: what would run", title_justify="left")
-    tuned = any(row.tuning for row in found.rows)
-    for head in ("arm", "pairs", *(["tuning"] if tuned else []), "replicates", "trials", "done already"):
-        table.add_column(head, justify="left" if head == "arm" else "right")
-    for row in found.rows:
-        size = "all" if row.pairs is None else f"{row.pairs:,}"
-        tuning = [str(row.tuning)] if tuned else []
-        table.add_row(row.arm or "–", size, *tuning, str(row.replicates), str(row.trials), str(row.done))
-    return table
-
-
-def _lines(found: Outlook) -> list[str]:
-    lines = ["Trials: as many as its hours allow" if found.trials is None else f"Trials: {found.trials:,}"]
-    if found.distinct is not None:
-        lines[0] += f", of which {found.distinct:,} distinct; {found.done:,} done already"
-    for stage in found.stages[:MOST_STAGES]:
-        what = f"{stage.name} stage {stage.key[:12]}"
-        takes = "" if stage.seconds is None else f", about {duration(stage.seconds)}"
-        lines.append(f"Shared: {what}, by {stage.trials:,} trials{', done already' if stage.done else takes}")
-    if len(found.stages) > MOST_STAGES:
-        lines.append(f"Shared: {len(found.stages) - MOST_STAGES:,} stages more")
-    if found.slots is not None:
-        lines.append(f"Slots: {found.slots} on this machine ({found.device})")
-    if (time := found.estimate) is not None:
-        most = "at most " if time.at_most else "about "
-        lines.append(f"Time: {most}{duration(time.wall_seconds)}, {most}{time.compute_hours:.2g} {time.unit}")
-        lines += [f"  from {source} ({count:,})" for source, count in time.sources.items()]
-    else:
-        lines.append(f"Time: no estimate, since {found.no_estimate}")
-    lines += [f"Note: {note}" for note in found.notes]
-    lines.append("Nothing was started, nothing was written.")
-    return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -105,18 +106,13 @@ def evaluate(
     Retrieval, both ways, on the full pool of a split, and the tasks asked for; beside each number what chance would
     give. Settings of tasks are those of an experiment file: --set evaluate.zero_shot.prompts=mine.yaml
     """
-    from radsweep.cli.evaluation_table import evaluation_table
+    from radsweep.api.evaluation import evaluate as measured
     from radsweep.config.load import parse_changes
-    from radsweep.sweep.evaluate import evaluate_model
 
-    tasks = ["retrieval", *(name for name in task or () if name != "retrieval")]
-    settings = parse_changes(changes or ())
-    if task or not any(key.startswith("evaluate.tasks") for key in settings):
-        settings["evaluate.tasks"] = tasks
-    found = evaluate_model(model, data, split, settings, queries)
-    _results(found, evaluation_table(found), as_json)
+    found = measured(model, data, task or (), split=split, overrides=parse_changes(changes or ()), queries=queries)
+    _results(dataclasses.asdict(found), found.table(), as_json)
     if not as_json:
-        for note in found["notes"]:
+        for note in found.notes:
             print(f"Note: {note}")
 
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from radsweep.config.explain import expectation
-from radsweep.errors import InputError
-
-Made = TypeVar("Made", bound=BaseModel)
+from radsweep.config.explain import validated
 
 
 def takes_settings(settings: type[BaseModel]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -27,7 +24,7 @@ def takes_settings(settings: type[BaseModel]) -> Callable[[Callable[..., None]],
         @wraps(command)
         def with_options(**given: Any) -> None:
             rest = {parameter.name: given.pop(parameter.name) for parameter in own}
-            command(made_of(settings, given), **rest)
+            command(validated(settings, given, _flag), **rest)
 
         parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + options
         with_options.__dict__["__signature__"] = inspect.Signature(parameters)
@@ -35,17 +32,6 @@ def takes_settings(settings: type[BaseModel]) -> Callable[[Callable[..., None]],
         return with_options
 
     return decorate
-
-
-def made_of(settings: type[Made], given: dict[str, Any]) -> Made:
-    """The settings; raises InputError with a line for each option that is wrong."""
-    try:
-        return settings.model_validate(given)
-    except ValidationError as error:
-        lines = []
-        for detail in error.errors():
-            lines.append(f"{_flag(str(detail['loc'][0]))}: {expectation(detail)}")
-        raise InputError("\n".join(dict.fromkeys(lines))) from None
 
 
 def _option(name: str, field: FieldInfo) -> inspect.Parameter:

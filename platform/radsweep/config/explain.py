@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from radsweep.config import keys, metrics
+from radsweep.errors import InputError
+
+Validated = TypeVar("Validated", bound=BaseModel)
 
 _KINDS = {
     "int": "a whole number",
@@ -61,6 +64,22 @@ def explain(model: type[BaseModel], detail: ErrorDetails) -> str:
     given = detail["input"]
     shown = f", found {json.dumps(given, default=str)}" if not isinstance(given, dict | list) else ""
     return f"{key}: {message}{shown}" if key else message
+
+
+def validated(settings: type[Validated], given: Mapping[str, Any], name_of: Callable[[str], str] = str) -> Validated:
+    """Settings of one level from values by field.
+
+    Args:
+        name_of: what a field is called in messages.
+
+    Raises:
+        InputError: a line for each value that is wrong.
+    """
+    try:
+        return settings.model_validate(given)
+    except ValidationError as error:
+        lines = [f"{name_of(str(detail['loc'][0]))}: {expectation(detail)}" for detail in error.errors()]
+        raise InputError("\n".join(dict.fromkeys(lines))) from None
 
 
 def expectation(detail: ErrorDetails) -> str:

@@ -26,18 +26,23 @@ class Picture:
 
 
 def read_picture(path: Path, longest: int | None = None) -> Picture:
-    """Read a JPEG, PNG or DICOM file. Raises PictureError, BlankError.
-
-    longest: larger pictures are shrunk to this longest side. An 8-bit or 16-bit PNG and a JPEG that need neither
-    shrinking nor turning are stored as they are, metadata removed; a JPEG is otherwise stored as JPEG (quality
-    92), anything else as PNG.
-    """
+    """Read a JPEG, PNG or DICOM file as `picture_of` does. Raises PictureError, BlankError."""
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise PictureError("larger than 1 GiB")
         data = path.read_bytes()
     except OSError as error:
         raise PictureError(f"cannot be read: {error.strerror}") from error
+    return picture_of(data, longest)
+
+
+def picture_of(data: bytes, longest: int | None = None) -> Picture:
+    """The picture in the bytes of a JPEG, PNG or DICOM file. Raises PictureError, BlankError.
+
+    longest: larger pictures are shrunk to this longest side. An 8-bit or 16-bit PNG and a JPEG that need neither
+    shrinking nor turning are stored as they are, metadata removed; a JPEG is otherwise stored as JPEG (quality
+    92), anything else as PNG.
+    """
     kept = b""
     if data.startswith(ENCODED_AS):
         height, width, turned = codec.shape_and_turn(data)

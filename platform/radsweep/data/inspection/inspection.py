@@ -7,17 +7,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
+from rich.console import RenderableType
 
 from radsweep.data import storage
 from radsweep.data.images.codec import PictureError, shape_and_turn
 from radsweep.data.packing.rows import normalise
 from radsweep.data.shards.dataset import read_manifest, shard_paths
 from radsweep.data.shards.schema import KINDS, SPLITS, Kind, Split
+from radsweep.display import Shown
 from radsweep.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _STUDIES_AT_A_TIME = 16  # studies held in memory
 
@@ -50,8 +55,17 @@ class Prevalence(BaseModel):
     unknown: int = 0
 
 
-class Inspection(BaseModel):
-    """`model_dump()` is what `radsweep inspect --json` prints."""
+class Inspection(Shown, BaseModel):
+    """What is in a packed data set, as `radsweep.inspect` returns it. `print` and a notebook show its tables.
+
+    `model_dump()` is what `radsweep inspect --json` prints.
+
+    Example:
+        >>> import radsweep as rs
+        >>> found = rs.inspect("my-shards")
+        >>> found.studies["pairs"], found.longest_side.largest
+        ({'train': 80, 'validation': 40, 'test': 40}, 32)
+    """
 
     model_config = ConfigDict(frozen=True)
     name: str
@@ -71,6 +85,55 @@ class Inspection(BaseModel):
     dropped: dict[str, int]
     notes: tuple[str, ...]
     source: dict[str, str | int | float | bool]
+
+    def frame(self) -> pd.DataFrame:
+        """Sizes as a pandas frame.
+
+        Returns:
+            A row for each `kind` (pairs, images, reports) and `split` that has studies, with the columns `studies`,
+            `patients` and `images`.
+
+        Example:
+            >>> import radsweep as rs
+            >>> rs.inspect("my-shards").frame()["studies"].tolist()
+            [80, 40, 40]
+        """
+        import pandas as pd
+
+        counted = {"studies": self.studies, "patients": self.patients, "images": self.images}
+        rows = [
+            {"kind": kind, "split": split, **{name: of[kind][split] for name, of in counted.items()}}
+            for kind in KINDS
+            for split in SPLITS
+            if self.studies[kind][split]
+        ]
+        return pd.DataFrame(rows, columns=["kind", "split", *counted])
+
+    def label_frame(self) -> pd.DataFrame:
+        """Labels as a pandas frame.
+
+        Returns:
+            A row for each `label` and `split`, with the number of studies that are `positive`, `negative` and
+            `unknown`.
+
+        Example:
+            >>> import radsweep as rs
+            >>> rs.inspect("my-shards").label_frame().columns.tolist()
+            ['label', 'split', 'positive', 'negative', 'unknown']
+        """
+        import pandas as pd
+
+        rows = [
+            {"label": label, "split": split, **counts.model_dump()}
+            for label, splits in self.labels.items()
+            for split, counts in splits.items()
+        ]
+        return pd.DataFrame(rows, columns=["label", "split", *Prevalence.model_fields])
+
+    def __rich__(self) -> RenderableType:
+        from radsweep.data.inspection.table import render  # which reads this class
+
+        return render(self)
 
 
 def inspect_dataset(folder: str | Path) -> Inspection:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from rich.console import Group, RenderableType
+from rich.text import Text
+
 from radsweep.cluster.capacity import Node, room_in, rooms_of_arms
 from radsweep.config.experiment import Experiment
 from radsweep.config.load import trial_with
@@ -17,6 +20,7 @@ from radsweep.config.stages import Stage, stages_of
 from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex, read_index
 from radsweep.data.shards.schema import SPLITS
+from radsweep.display import Shown
 from radsweep.errors import InputError
 from radsweep.store.archive import open_store
 from radsweep.store.records import Place, PlannedCell
@@ -25,6 +29,7 @@ from radsweep.store.store import Store
 from radsweep.sweep.checks.data import check_tasks
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.design.cells import ablation_cells, cell_trial, folds_of, plan
+from radsweep.sweep.dry_run_table import plan_lines, plan_table
 from radsweep.sweep.forecast.durations import Estimate, Expected, StageTimes
 from radsweep.sweep.forecast.forecast import Forecast, OfArm, Say, budget, latest
 from radsweep.sweep.identity.cell_key import cell_key, stage_keys
@@ -57,10 +62,21 @@ class Shared:
     seconds: float | None = None  # that it will take, where earlier runs tell
 
 
-@dataclass(frozen=True)
-class Outlook:
+@dataclass(frozen=True, repr=False)
+class DryRun(Shown):
+    """The plan of a sweep, as `radsweep.plan` returns it. `print` and a notebook show the table of `--dry-run`.
+
+    Example:
+        >>> import radsweep as rs
+        >>> plan = rs.plan("experiment.yaml")
+        >>> plan.trials, plan.done, plan.refused
+        (4, 0, ())
+        >>> [(row.arm, row.pairs, row.trials) for row in plan.rows]
+        [('baseline', 20, 1), ('sentences', 20, 1), ('baseline', 40, 1), ('sentences', 40, 1)]
+    """
+
     experiment: str
-    kind: str
+    kind: str  # ablation, search or train
     rows: tuple[Row, ...]
     trials: int | None  # None where hours end a search
     distinct: int | None  # cells; None where a search asks for them as it goes
@@ -70,11 +86,15 @@ class Outlook:
     device: str
     estimate: Estimate | None
     no_estimate: str  # why there is none, and how to get one
-    refused: tuple[str, ...]
+    refused: tuple[str, ...]  # messages with which the sweep would be refused
     notes: tuple[str, ...]
 
+    def __rich__(self) -> RenderableType:
+        refused = [f"Refused: {line}" for line in self.refused]
+        return Group(plan_table(self), Text("\n".join([*plan_lines(self), *refused])))
 
-def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Say = lambda line: None) -> Outlook:
+
+def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Say = lambda line: None) -> DryRun:
     """The plan of a sweep on this machine.
 
     Args:
@@ -132,6 +152,8 @@ def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
         forecast = Forecast(store, shards, room, rooms, calibrate, notes, say)
         phases = [todo, list(last.values())]
         estimated, why_not = forecast.of(phases, made_first) if asked or cells else (None, "")
+        if estimated is None and refused:
+            why_not = "the sweep would be refused"
         if (
             search
             and (most := budget(search, room))
@@ -143,7 +165,7 @@ def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
             notes.append(
                 f"Without the time of {waiting:,} adaptation stages and features: no earlier run of such tells it."
             )
-    return Outlook(
+    return DryRun(
         experiment=experiment.experiment,
         kind="ablation" if ablation else "search" if search else "train",
         rows=_rows(cells, done, final),

@@ -71,6 +71,8 @@ class Forecast:
     def _expected(self, paces: Paces, arm: str, trial: Trial) -> Expected | None:
         shards = None if trial.data.folds else self.shards
         available = len(shards.splits["train"]) if shards else training_pairs(trial.data.shards, trial.data.folds)
+        if (trial.data.pairs or 0) > available:  # the sweep would be refused
+            return None
         found = paces.expected(trial, available)
         if found is None and self.calibrate and shards is not None:
             found = self._calibration(trial, available, arm, shards)

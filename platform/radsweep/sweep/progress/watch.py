@@ -154,7 +154,7 @@ class Watch(Callback):
     @contextmanager
     def bar(self) -> Iterator[None]:
         """Within, a terminal shows a bar over all trials of the sweep; a log has the lines of `_end`."""
-        if not self.console.terminal.is_terminal:
+        if not self.console.animated:
             left = self.total - len(self.how)
             self.console.say(f"Running {left} of {self.total} trials" if self.total else "Running trials")
             yield

@@ -1,0 +1,1 @@
+"""The Python interface. Its names are those of `radsweep` itself: `import radsweep as rs; rs.load_experiment(...)`."""

@@ -1,0 +1,96 @@
+"""Trials and effects of a sweep as pandas frames, from the objects that the report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from radsweep.report.analysis.convergence import unconverged
+from radsweep.report.analysis.results import Group, Result, Results
+from radsweep.report.tables.arm_cells import arm_entry
+from radsweep.report.text import multipliers
+from radsweep.store.records import CellRecord, SweepRecord
+from radsweep.tracking.run_fields import role, varying
+
+EFFECTS = (
+    *("arm", "pairs", "metric", "difference", "low", "high", "p_value", "p_holm", "verdict", "mean", "baseline"),
+    *("replicates", "converged", "multiplier", "multiplier_low", "multiplier_high"),
+    *("multiplier_beyond", "multiplier_trusted", "gap"),
+)
+NUMBERS = ("difference", "low", "high", "p_value", "p_holm", "mean", "baseline", *EFFECTS[13:16])
+WHOLE = ("pairs", "fold", "steps", "replicates")
+YES_OR_NO = ("converged", "multiplier_beyond", "multiplier_trusted")
+
+
+def trials_frame(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> pd.DataFrame:
+    """One row for each planned trial; `Sweep.trials` describes the columns."""
+    planned = [*sweep.tuning, *sorted(sweep.cells, key=lambda cell: cell.number), *sweep.references]
+    trials = [Result(cell, records.get(cell.key)) for cell in planned]
+    metrics = _ordered(record.best | record.final for trial in trials if (record := trial.record))
+    place = ["number", "key", "role", "arm", "pairs", "subset_seed", "init_seed"]
+    place += ["fold"] if any(cell.fold is not None for cell in planned) else []
+    columns = [*place, *varying(sweep), "status", "converged", "steps", "seconds", "error"]
+    columns += (measured := [name for split in ("val/", "test/") for name in metrics if name.startswith(split)])
+    return _typed(pd.DataFrame(map(_trial, trials), columns=columns), ["seconds", *measured])
+
+
+def _trial(trial: Result) -> dict[str, Any]:
+    planned, record = trial.planned, trial.record
+    place = {name: getattr(planned, name) for name in ("number", "key", "arm", "pairs", "subset_seed", "init_seed")}
+    place |= {"fold": planned.fold, "role": role(planned)}
+    row = {**place, **planned.changes, **planned.tuned, "status": trial.status}
+    if record is None:
+        return row
+    row |= {"converged": record.converged, "steps": record.steps, "error": record.error}
+    return row | {"seconds": record.seconds.get("total"), **record.best, **record.final}
+
+
+def effects_frame(results: Results) -> pd.DataFrame:
+    """One row for each arm and size that has a baseline beside it; `Sweep.effects` describes the columns."""
+    compared = results.groups if results.sweep.kind == "ablation" else ()
+    rows = [row for group in compared if (row := _effect(results, group)) is not None]
+    return _typed(pd.DataFrame(rows, columns=list(EFFECTS)), NUMBERS)
+
+
+def _effect(results: Results, group: Group) -> dict[str, Any] | None:
+    comparison = results.comparison(group)
+    baseline = results.group(results.sweep.baseline, group.size)
+    if comparison is None or baseline is None:
+        return None
+    entry = arm_entry(results, group)
+    row = {
+        "arm": entry.arm,
+        "pairs": entry.size,
+        "metric": results.metric,
+        "difference": entry.difference,
+        "p_holm": entry.p_holm,
+        "verdict": entry.verdict,
+        "mean": comparison.arm.mean,
+        "baseline": comparison.baseline.mean,
+        "replicates": entry.paired,
+        "converged": not unconverged(results, (baseline, group), comparison),
+        "gap": entry.why_no_interval,
+    }
+    if entry.change:
+        row |= {"low": entry.change.low, "high": entry.change.high, "p_value": entry.change.p}
+    if entry.multiplier_shown and (times := entry.multiplier):
+        row |= {"multiplier": times.estimate, "multiplier_low": times.low, "multiplier_high": times.high}
+        row |= {
+            "multiplier_beyond": multipliers.beyond(times),
+            "multiplier_trusted": multipliers.trusted(results, group),
+        }
+    return row
+
+
+def _ordered(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Names that any row has, in the order in which they first appear."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _typed(frame: pd.DataFrame, numbers: Iterable[str]) -> pd.DataFrame:
+    """With types that hold a missing value as missing."""
+    whole, flags = (frame.columns.intersection(list(names)) for names in (WHOLE, YES_OR_NO))
+    types = dict.fromkeys(whole, "Int64") | dict.fromkeys(flags, "boolean") | dict.fromkeys(numbers, "float64")
+    return frame.astype(types)

@@ -1,0 +1,277 @@
+"""A sweep of the store from Python: its trials and effects as data frames, its report, what it selected."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+
+from radsweep.api.reports import Report
+from radsweep.display import Shown
+from radsweep.errors import InputError
+from radsweep.store.records import SweepRecord
+from radsweep.store.selection import winner
+from radsweep.store.store import Store, store_folder
+from radsweep.sweep.progress.status import State, read_progress, state_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from radsweep.report.analysis.results import Results
+
+
+def open_sweep(name: str, store: str | Path | None = None) -> Sweep:
+    """Open a sweep of the store, also one that is still running.
+
+    Args:
+        name: id of the sweep, or its name: of several with one name, the latest.
+        store: folder of the store; by default the environment variable RADSWEEP_STORE, else `~/radsweep`.
+
+    Raises:
+        InputError: the store has no such sweep. The message names the latest ones.
+
+    Example:
+        >>> import radsweep as rs
+        >>> sweep = rs.open_sweep("small", store="store")
+        >>> sweep.name, sweep.kind, sweep.status
+        ('small', 'ablation', 'finished')
+    """
+    place = Store(store_folder(None if store is None else str(store)))
+    return Sweep(place, place.read_sweep(name).id)
+
+
+@dataclass(frozen=True)
+class Best(os.PathLike[str]):
+    """The configuration that a sweep selected on the validation split, and the folder of its checkpoint.
+
+    `load_model` and `evaluate` take it as it is, and so does whatever takes a path.
+
+    Attributes:
+        folder: the checkpoint.
+        key: of its trial, as in `Sweep.trials`.
+        arm: name of its arm; empty for a search or a single trial.
+        pairs: training pairs that the trial asked for; None for all.
+        changes: {dotted key: value} that sets it apart from the base trial.
+        metric: validation metric that selected it.
+        value: that metric of this trial.
+        settings: every setting of the trial, as the experiment file would hold them.
+        source: how its data set was packed, from the manifest.
+
+    Example:
+        >>> import radsweep as rs
+        >>> best = rs.open_sweep("small", store="store").best
+        >>> best.metric
+        'val/text_to_image/recall_at_10'
+        >>> again = rs.load_experiment({"experiment": "again", **best.settings})
+        >>> again.train.batch_size
+        16
+    """
+
+    folder: Path
+    key: str
+    arm: str
+    pairs: int | None
+    changes: dict[str, Any]
+    metric: str
+    value: float
+    settings: dict[str, Any]
+    source: dict[str, Any]
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+
+def checkpoint_of(source: Sweep | Best | str | os.PathLike[str]) -> str:
+    """The folder of the checkpoint that is meant; a name that is no folder here, such as a hub id, as it is.
+
+    Raises:
+        InputError: a sweep without one.
+    """
+    chosen = source.best if isinstance(source, Sweep) else source
+    if isinstance(chosen, Best) and not chosen.folder.is_dir():
+        raise InputError(
+            f"{chosen.folder}: no checkpoint there; a sweep has one once it has ended, in the store that it ran in"
+        )
+    folder = Path(chosen).expanduser()
+    return str(folder) if folder.exists() else os.fspath(chosen)
+
+
+class Sweep(Shown):
+    """A sweep and its results. `run` and `open_sweep` make it; `print` and a notebook show its table of results.
+
+    Everything is read from the store when it is asked for, so that a running sweep shows what it has so far.
+
+    Attributes:
+        id: of the sweep; its folder in the store has this name.
+        store: the store that it lies in.
+
+    Example:
+        >>> import radsweep as rs
+        >>> sweep = rs.open_sweep("small", store="store")
+        >>> print(sweep)
+        Sweep small-...: finished
+        ...
+    """
+
+    def __init__(self, store: Store, id: str) -> None:
+        self.store, self.id = store, id
+
+    @property
+    def record(self) -> SweepRecord:
+        """What the store says of the sweep: its experiment, its plan, its data, its cost."""
+        return self.store.read_sweep(self.id)
+
+    @property
+    def name(self) -> str:
+        """Name of the experiment."""
+        return self.record.name
+
+    @property
+    def kind(self) -> str:
+        """`ablation`, `search` or `train`."""
+        return self.record.kind
+
+    @property
+    def status(self) -> State:
+        """`running`, `finished`, `failed`, `interrupted`, or `cut short` if its process died."""
+        record = self.record
+        return state_of(record, read_progress(self.store, record))
+
+    @property
+    def folder(self) -> Path:
+        """Its folder in the store."""
+        return self.store.sweep_folder(self.id)
+
+    def trials(self) -> pd.DataFrame:
+        """All trials of the sweep, one row each, also those that have not run, failed or were stopped.
+
+        Returns:
+            A frame with the columns
+
+            - `number`, `key`, `role` (`trial`; `tuning` if it only chose the settings of its arm; `reference` for a
+              public model), `arm`, `pairs` (asked for), `subset_seed`, `init_seed`, and `fold` with cross-validation;
+            - a column for each setting that differs between trials, such as `objective.local.weight`;
+            - `status` (`finished`, `failed`, `stopped`, or `missing` if it has not run), `converged`, `steps`,
+              `seconds` (training, evaluation and checkpoint), `error` (one line if it failed);
+            - `val/...` of the selected checkpoint and `test/...`, empty where the design does not read the test
+              split. Shares such as recall are between 0 and 1.
+
+        Example:
+            >>> import radsweep as rs
+            >>> trials = rs.open_sweep("small", store="store").trials()
+            >>> trials.groupby("arm")["test/text_to_image/recall_at_10"].mean().index.tolist()
+            ['baseline', 'sentences']
+        """
+        from radsweep.api.frames import trials_frame
+
+        record = self.record
+        return trials_frame(record, self.store.read_records(record))
+
+    def effects(self) -> pd.DataFrame:
+        """Every comparison of an ablation with its baseline, as in the report: one row for each arm and size.
+
+        Returns:
+            A frame with the columns
+
+            - `arm`, `pairs` (training pairs; empty for all), `metric`;
+            - `difference`: of the arm from the baseline, over the replicates that both have. Recall and other shares
+              are between 0 and 1: 0.05 is 5 points;
+            - `low`, `high`: 95 % interval of the difference, over patients and seeds;
+            - `p_value`, and `p_holm`: after Holm's correction over all comparisons;
+            - `verdict`: `helped`, `hurt`, `no evidence`, `not converged`, or `same run` if the arm changed nothing;
+            - `mean`, `baseline`: the metric of the arm and of the baseline over these replicates;
+            - `replicates` that the comparison rests on, and `converged`: whether all its trials had;
+            - `multiplier`, `multiplier_low`, `multiplier_high`: how many times the pairs the baseline would need to
+              do as well, with its 95 % interval, if it was measured at several sizes. `multiplier_beyond`: one of
+              these is only a bound, at the end of the measured range; `multiplier_trusted`: the report has no doubt
+              about it;
+            - `gap`: why a comparison has no interval.
+
+            It has no rows for a search or a single trial.
+
+        Example:
+            >>> import radsweep as rs
+            >>> effects = rs.open_sweep("small", store="store").effects()
+            >>> effects[["arm", "pairs", "metric"]]
+                     arm  pairs                           metric
+            0  sentences     20  test/text_to_image/recall_at_10
+            1  sentences     40  test/text_to_image/recall_at_10
+            >>> bool((effects["low"] <= effects["high"]).all())
+            True
+        """
+        from radsweep.api.frames import effects_frame
+
+        return effects_frame(self._results())
+
+    def report(self, folder: str | Path | None = None) -> Report:
+        """The report, written first if it is not there yet, if the sweep still runs, or if a folder is given.
+
+        Args:
+            folder: where to write it; by default into the store.
+
+        Returns:
+            The path of `report.html`, which a notebook shows as a page. `report.md`, `report.json`, `best.yaml` and
+            the figures are beside it.
+
+        Example:
+            >>> import radsweep as rs
+            >>> report = rs.open_sweep("small", store="store").report()
+            >>> report.path.name
+            'report.html'
+        """
+        record = self.record
+        where = self.store.report_folder(record) if folder is None else Path(folder)
+        page = where / "report.html"
+        if folder is not None or record.status == "running" or not page.exists():
+            from radsweep.report.render.write import write_report
+
+            cells = self.store.read_records(record)
+            stages = self.store.read_stages_of(cells)
+            page = write_report(where, record, cells, self.store.read_queries, stages).page
+        return Report(page)
+
+    @property
+    def best(self) -> Best:
+        """What the sweep selected on the validation split: its settings and its checkpoint.
+
+        Raises:
+            InputError: no trial has finished yet.
+
+        Example:
+            >>> import radsweep as rs
+            >>> model = rs.load_model(rs.open_sweep("small", store="store").best)
+        """
+        record = self.record
+        records = self.store.read_records(record)
+        cell = winner(record.cells, records, record.select)
+        if cell is None:
+            raise InputError(f"{self.id}: no trial has finished yet, so that there is no best one")
+        found = records[cell.key]
+        return Best(
+            folder=self.store.report_folder(record) / "winner",
+            key=cell.key,
+            arm=cell.arm,
+            pairs=cell.pairs,
+            changes=cell.changes | cell.tuned,
+            metric=record.select,
+            value=found.best[record.select],
+            settings=found.trial,
+            source=record.data.get("source") or {},
+        )
+
+    def _results(self) -> Results:
+        from radsweep.report.analysis.results import join
+
+        record = self.record
+        cells = self.store.read_records(record)
+        return join(record, cells, self.store.read_queries, self.store.read_stages_of(cells))
+
+    def __rich__(self) -> RenderableType:
+        from radsweep.report.render.terminal import terminal_table
+
+        record = self.record
+        table = terminal_table(record, self.store.read_records(record), self.store.read_queries)
+        return Group(f"Sweep {self.id}: {self.status}", table)
