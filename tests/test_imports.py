@@ -15,6 +15,7 @@ ORDER = (
     "errors",
     "filesystem",
     "console",
+    "display",
     "config",
     "data",
     "augment",

@@ -45,9 +45,9 @@ _MODULES = {
     "api.models": ("LoadedModel", "load_model"),
     "api.reports": ("Report",),
     "api.sweeps": ("Best", "Sweep", "open_sweep"),
-    "data.inspection": ("Inspection",),
+    "data.inspection.inspection": ("Inspection",),
     "errors": ("InputError",),
-    "sweep.dry_run": ("DryRun",),
+    "sweep.forecast.dry_run": ("DryRun",),
 }
 
 if not TYPE_CHECKING:  # else a type checker would take any name

@@ -14,7 +14,7 @@ from radsweep.cli.app import app
 from radsweep.config.experiment import Experiment
 from radsweep.config.load import load_experiment
 from radsweep.store.records import SweepRecord
-from radsweep.sweep.dry_run_table import plan_lines
+from radsweep.sweep.forecast.dry_run_table import plan_lines
 
 
 def test_overrides_do_what_set_does(here: Path) -> None:

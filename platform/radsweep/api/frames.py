@@ -9,7 +9,7 @@ import pandas as pd
 
 from radsweep.report.analysis.convergence import unconverged
 from radsweep.report.analysis.results import Group, Result, Results
-from radsweep.report.tables.arm_cells import arm_entry
+from radsweep.report.tables.arm_cells import arm_cell
 from radsweep.report.text import multipliers
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.tracking.run_fields import role, varying
@@ -55,32 +55,31 @@ def effects_frame(results: Results) -> pd.DataFrame:
 
 
 def _effect(results: Results, group: Group) -> dict[str, Any] | None:
-    comparison = results.comparison(group)
+    averages = results.comparison(group)
     baseline = results.group(results.sweep.baseline, group.size)
-    if comparison is None or baseline is None:
+    cell = arm_cell(results, group)
+    if averages is None or baseline is None or cell.comparison is None:
         return None
-    entry = arm_entry(results, group)
+    found = cell.comparison
     row = {
-        "arm": entry.arm,
-        "pairs": entry.size,
+        "arm": cell.arm,
+        "pairs": cell.size,
         "metric": results.metric,
-        "difference": entry.difference,
-        "p_holm": entry.p_holm,
-        "verdict": entry.verdict,
-        "mean": comparison.arm.mean,
-        "baseline": comparison.baseline.mean,
-        "replicates": entry.paired,
-        "converged": not unconverged(results, (baseline, group), comparison),
-        "gap": entry.why_no_interval,
+        "difference": found.difference,
+        "p_holm": found.p_holm,
+        "verdict": found.verdict,
+        "mean": averages.arm.mean,
+        "baseline": averages.baseline.mean,
+        "replicates": found.spread.n,
+        "converged": not unconverged(results, (baseline, group), averages),
+        "gap": found.why_no_interval,
     }
-    if entry.change:
-        row |= {"low": entry.change.low, "high": entry.change.high, "p_value": entry.change.p}
-    if entry.multiplier_shown and (times := entry.multiplier):
+    if found.change:
+        row |= {"low": found.change.low, "high": found.change.high, "p_value": found.change.p}
+    if cell.multiplier and found.verdict != "same run" and multipliers.says_something(cell.multiplier.found):
+        times = cell.multiplier.found
         row |= {"multiplier": times.estimate, "multiplier_low": times.low, "multiplier_high": times.high}
-        row |= {
-            "multiplier_beyond": multipliers.beyond(times),
-            "multiplier_trusted": multipliers.trusted(results, group),
-        }
+        row |= {"multiplier_beyond": multipliers.beyond(times), "multiplier_trusted": not cell.multiplier.doubt}
     return row
 
 

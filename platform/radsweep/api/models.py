@@ -18,10 +18,10 @@ from radsweep.api.packing import Packing, packing_from, packing_of
 from radsweep.api.sweeps import Best, Sweep, checkpoint_of
 from radsweep.augment.images import plain_images
 from radsweep.augment.text import text_batch
-from radsweep.cli.evaluation_table import load_target
 from radsweep.config.trial import Trial
 from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer
 from radsweep.models.vlm import VisionLanguageModel
+from radsweep.sweep.evaluate import load_target
 from radsweep.training.loop import mixed_precision
 
 ModelSource = Sweep | Best | str | os.PathLike[str]
@@ -150,7 +150,7 @@ class LoadedModel:
         with ThreadPoolExecutor() as readers:  # decoders free the GIL
 
             def embed(batch: list[tuple[str, Image]]) -> Tensor:
-                squares = readers.map(lambda named: square(*named, longest, side, channels), batch)
+                squares = readers.map(lambda named: square(named[0], named[1], longest, side, channels), batch)
                 pixels_BCHW = torch.from_numpy(np.stack(list(squares))).to(self.device)
                 return self.network.embed_images(plain_images(pixels_BCHW)).image_BD
 

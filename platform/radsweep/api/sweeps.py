@@ -13,7 +13,6 @@ from radsweep.api.reports import Report
 from radsweep.display import Shown
 from radsweep.errors import InputError
 from radsweep.store.records import SweepRecord
-from radsweep.store.selection import winner
 from radsweep.store.store import Store, store_folder
 from radsweep.sweep.progress.status import State, read_progress, state_of
 
@@ -45,7 +44,7 @@ def open_sweep(name: str, store: str | Path | None = None) -> Sweep:
 
 @dataclass(frozen=True)
 class Best(os.PathLike[str]):
-    """The configuration that a sweep selected on the validation split, and the folder of its checkpoint.
+    """The configuration that a sweep recommends, and the folder of its checkpoint.
 
     `load_model` and `evaluate` take it as it is, and so does whatever takes a path.
 
@@ -235,7 +234,7 @@ class Sweep(Shown):
 
     @property
     def best(self) -> Best:
-        """What the sweep selected on the validation split: its settings and its checkpoint.
+        """The configuration that the report recommends (`best.yaml`): its settings and its checkpoint.
 
         Raises:
             InputError: no trial has finished yet.
@@ -244,12 +243,14 @@ class Sweep(Shown):
             >>> import radsweep as rs
             >>> model = rs.load_model(rs.open_sweep("small", store="store").best)
         """
-        record = self.record
-        records = self.store.read_records(record)
-        cell = winner(record.cells, records, record.select)
-        if cell is None:
-            raise InputError(f"{self.id}: no trial has finished yet, so that there is no best one")
-        found = records[cell.key]
+        from radsweep.report.text.best import selection
+
+        record, results = self.record, self._results()
+        cell = selection(results).recommended
+        joined = results.result(cell)
+        if cell is None or joined is None or joined.record is None:
+            raise InputError(f"{self.id}: no trial has finished yet; wait for one, or see `trials()` for their errors")
+        found = joined.record
         return Best(
             folder=self.store.report_folder(record) / "winner",
             key=cell.key,

@@ -10,7 +10,7 @@ import typer
 
 from radsweep.api.experiments import LoadedExperiment, plan
 from radsweep.cli.output import show
-from radsweep.sweep.dry_run_table import plan_lines, plan_table
+from radsweep.sweep.forecast.dry_run_table import plan_lines, plan_table
 
 
 def show_plan(experiment: LoadedExperiment, calibrate: bool, as_json: bool) -> None:

@@ -29,7 +29,7 @@ from radsweep.store.store import Store
 from radsweep.sweep.checks.data import check_tasks
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.design.cells import ablation_cells, cell_trial, folds_of, plan
-from radsweep.sweep.dry_run_table import plan_lines, plan_table
+from radsweep.sweep.forecast.dry_run_table import plan_lines, plan_table
 from radsweep.sweep.forecast.durations import Estimate, Expected, StageTimes
 from radsweep.sweep.forecast.forecast import Forecast, OfArm, Say, budget, latest
 from radsweep.sweep.identity.cell_key import cell_key, stage_keys
