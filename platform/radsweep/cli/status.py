@@ -28,7 +28,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Look again every 5 seconds, until no sweep runs.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say how far sweeps are: trials done, running, stopped, failed, the best so far, time left.
+    """Say how far sweeps are: trials done, running, stopped, failed, the best single trial so far, time left.
 
     From the store alone: also from another terminal or machine that has it, and after the connection was lost.
     """
@@ -88,8 +88,8 @@ def _table(found: list[tuple[SweepRecord, Progress, State]]) -> Table:
     from radsweep.console import duration
 
     table = Table()
-    for head in ("sweep", "", "done", "running", "stopped", "failed", "best so far", "time left"):
-        table.add_column(head, justify="left" if head in ("sweep", "", "best so far") else "right")
+    for head in ("sweep", "", "done", "running", "stopped", "failed", "best trial", "time left"):
+        table.add_column(head, justify="left" if head in ("sweep", "", "best trial") else "right")
     for record, now, state in found:
         of = f" of {now.total:,}" if now.total else ""
         best = f"{now.best:.3f}  {now.best_place}" if now.best is not None else ""
