@@ -64,6 +64,19 @@ def test_a_server_that_is_still_away_keeps_nothing_and_no_password_is_told(
     assert len(list(spool_folder(waiting, made.sweep().id).glob("*.json"))) == 6
 
 
+def test_a_sweep_of_another_version_is_sent_only_where_a_person_says(waiting: Path, made: SimpleNamespace) -> None:
+    sweep = made.sweep("finished")
+    old = sweep.experiment | {"run": {"tracking_uri": "http://nowhere", "unknown": 1}}
+    Store(waiting).write_sweep(sweep.model_copy(update={"experiment": old}))
+    ended = sync("--store", str(waiting))
+    assert ended.exit_code == 1
+    assert "another version of radsweep ran it; say with --tracking-uri" in ended.output
+    assert "only that version can send it to its archive" in ended.output
+    assert len(list(spool_folder(waiting, sweep.id).glob("*.json"))) == 6, "nothing is sent elsewhere"
+    sent = sync("--store", str(waiting), "--tracking-uri", f"sqlite:///{waiting / 'mlflow.db'}")
+    assert "6 entries sent" in sent.output
+
+
 def test_a_password_comes_from_the_environments_address_where_it_is_the_same(
     waiting: Path, made: SimpleNamespace, away: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

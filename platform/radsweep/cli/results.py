@@ -134,7 +134,7 @@ def tell(
         if sentence:
             print(f"{name}: {sentence}")
     print(f"Report: {folder / 'report.html'}")
-    uri = tracking_uri or record.run.tracking_uri
+    uri = tracking_uri or (record.run.tracking_uri if record.run else None)
     print(f"MLflow: {sanitise_uri(uri) if uri else f'radsweep ui --store {store.root}'}")
 
 

@@ -53,7 +53,10 @@ def _to_mlflow(place: Store, sweeps: Iterable[SweepRecord], address: str | None)
         if not any(spool.glob("*.json")):
             continue
         try:
-            uri = tracking_uri(address or _address(record.run.tracking_uri), place.root)
+            if address is None and record.run is None:
+                raise InputError("another version of radsweep ran it; say with --tracking-uri where to send it")
+            recorded = record.run.tracking_uri if record.run else None
+            uri = tracking_uri(address or _address(recorded), place.root)
             yield f"{record.id}: {replay(spool, uri, place.root):,} entries sent to {sanitise_uri(uri)}", False
         except InputError as error:
             yield f"{record.id}: {error}", True
@@ -64,7 +67,12 @@ def _to_archives(place: Store, sweeps: Iterable[SweepRecord]) -> Iterator[tuple[
     from radsweep.store.archive import ArchivedStore
 
     for record in sweeps:
-        if (archive := record.run.archive) is not None:
+        if record.run is None:
+            yield (
+                f"{record.id}: another version of radsweep ran it; only that version can send it to its archive",
+                False,
+            )
+        elif (archive := record.run.archive) is not None:
             left = ArchivedStore(place.root, archive).send_rest(record)
             yield f"{record.id}: {left or f'all is in {archive}'}", bool(left)
 

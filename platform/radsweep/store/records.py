@@ -121,8 +121,9 @@ class SweepRecord(BaseModel):
         return _read(Experiment, self.experiment)
 
     @property
-    def run(self) -> Run:
-        return _read(Run, self.experiment.get("run")) or Run()
+    def run(self) -> Run | None:
+        """Where it ran; None if that is not valid now, and not what `Run` has by default."""
+        return _read(Run, self.experiment.get("run", {}))
 
     @property
     def ablation(self) -> Ablation | None:
