@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from radsweep.api.best import Best
     from radsweep.api.data import inspect, pack_csv
     from radsweep.api.evaluation import Evaluation, evaluate
     from radsweep.api.experiments import LoadedExperiment, load_experiment, plan, run
     from radsweep.api.models import LoadedModel, load_model
-    from radsweep.api.reports import Report
-    from radsweep.api.sweeps import Best, Sweep, open_sweep
+    from radsweep.api.reports import SweepReport
+    from radsweep.api.sweeps import Sweep, open_sweep
     from radsweep.data.inspection.inspection import Inspection
     from radsweep.errors import InputError
     from radsweep.sweep.forecast.dry_run import DryRun
@@ -27,8 +28,8 @@ __all__ = [
     "Inspection",
     "LoadedExperiment",
     "LoadedModel",
-    "Report",
     "Sweep",
+    "SweepReport",
     "evaluate",
     "inspect",
     "load_experiment",
@@ -39,12 +40,13 @@ __all__ = [
     "run",
 ]
 _MODULES = {
+    "api.best": ("Best",),
     "api.data": ("inspect", "pack_csv"),
     "api.evaluation": ("Evaluation", "evaluate"),
     "api.experiments": ("LoadedExperiment", "load_experiment", "plan", "run"),
     "api.models": ("LoadedModel", "load_model"),
-    "api.reports": ("Report",),
-    "api.sweeps": ("Best", "Sweep", "open_sweep"),
+    "api.reports": ("SweepReport",),
+    "api.sweeps": ("Sweep", "open_sweep"),
     "data.inspection.inspection": ("Inspection",),
     "errors": ("InputError",),
     "sweep.forecast.dry_run": ("DryRun",),

@@ -74,11 +74,11 @@ def test_what_is_not_there_and_who_may_not_read_it_are_told(remote: str, monkeyp
 def test_a_file_is_removed_and_those_beside_it_stay(remote: str) -> None:
     folder = "s3://hospital/report"
     for name in ("best.yaml", "winner/state.json"):
-        places.write(places.inside(folder, name), b"{}")
-    places.remove(places.inside(folder, "winner/state.json"))
-    assert places.listing(folder) == {"best.yaml": 2}
+        storage.write(storage.inside(folder, name), b"{}")
+    storage.remove(storage.inside(folder, "winner/state.json"))
+    assert storage.listing(folder) == {"best.yaml": 2}
     with pytest.raises(InputError, match="cannot be deleted"):
-        places.remove("s3://elsewhere/best.yaml")
+        storage.remove("s3://elsewhere/best.yaml")
 
 
 @pytest.mark.parametrize("address", ["s3://", "s3://hospital//cxr", "s3:///cxr"])

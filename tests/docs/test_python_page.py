@@ -1,4 +1,4 @@
-"""The code of docs/python.md runs as it is written, block after block in one namespace, on small data and real Ray."""
+"""The code of docs/python.md runs as it is written, block after block in one namespace, on small data, with Ray."""
 
 from __future__ import annotations
 

@@ -19,8 +19,9 @@ from radsweep.report import wording
 if TYPE_CHECKING:
     import pandas as pd
 
+    from radsweep.api.best import Best
     from radsweep.api.models import LoadedModel
-    from radsweep.api.sweeps import Best, Sweep
+    from radsweep.api.sweeps import Sweep
 
 
 def evaluate(
@@ -63,8 +64,8 @@ def evaluate(
     """
     import torch
 
+    from radsweep.api.checkpoints import checkpoint_of
     from radsweep.api.models import LoadedModel
-    from radsweep.api.sweeps import checkpoint_of
     from radsweep.sweep.evaluate import evaluate_model
 
     target = model.source if isinstance(model, LoadedModel) else checkpoint_of(model)

@@ -18,13 +18,13 @@ from radsweep.data.importers.toolkit.sections import SectionChooser
 from radsweep.data.packing.rows import PLACEHOLDERS
 from radsweep.errors import InputError
 
-Image = str | os.PathLike[str] | PIL.Image.Image | np.ndarray | torch.Tensor
-Report = str | Mapping[str, str]
+ImageInput = str | os.PathLike[str] | PIL.Image.Image | np.ndarray | torch.Tensor
+ReportInput = str | Mapping[str, str]
 _PNG_MODES = ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
 _SHAPES = "expected an image of shape [H, W] or [H, W, 3] (tensors: [3, H, W]), or several of shape [B, ...]"
 
 
-def images_of(images: Image | Iterable[Image]) -> Iterator[tuple[str, Image]]:
+def images_of(images: ImageInput | Iterable[ImageInput]) -> Iterator[tuple[str, ImageInput]]:
     """Each image with its name for messages: its path, or `image 3`."""
     if isinstance(images, np.ndarray | torch.Tensor):
         images = list(images) if images.ndim == 4 else [images]
@@ -34,13 +34,13 @@ def images_of(images: Image | Iterable[Image]) -> Iterator[tuple[str, Image]]:
         yield (os.fspath(image) if isinstance(image, str | os.PathLike) else f"image {number}"), image
 
 
-def reports_of(reports: Report | Iterable[Report]) -> Iterator[tuple[str, Report]]:
+def reports_of(reports: ReportInput | Iterable[ReportInput]) -> Iterator[tuple[str, ReportInput]]:
     """Each report with its name for messages: `report 3`."""
     given = [reports] if isinstance(reports, str | Mapping) else reports
     yield from ((f"report {number}", report) for number, report in enumerate(given))
 
 
-def square(name: str, image: Image, longest: int | None, size: int, channels: int) -> np.ndarray:
+def square(name: str, image: ImageInput, longest: int | None, size: int, channels: int) -> np.ndarray:
     """uint8 [channels, size, size], by way of what packing would store of the image.
 
     Args:
@@ -61,7 +61,7 @@ def square(name: str, image: Image, longest: int | None, size: int, channels: in
         raise InputError(f"{name}: {error}; expected a JPEG, PNG or DICOM file") from None
 
 
-def text_of(name: str, report: Report, sections: Sequence[str]) -> str:
+def text_of(name: str, report: ReportInput, sections: Sequence[str]) -> str:
     """The text that packing would store of a report.
 
     Args:

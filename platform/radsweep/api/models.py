@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from radsweep.api.inputs import Image, Report, images_of, reports_of, square, text_of
-from radsweep.api.packing import Packing, packing_from, packing_of
-from radsweep.api.sweeps import Best, Sweep, checkpoint_of
+from radsweep.api.best import Best
+from radsweep.api.checkpoints import Packing, checkpoint_of, packing_from, packing_of
+from radsweep.api.inputs import ImageInput, ReportInput, images_of, reports_of, square, text_of
+from radsweep.api.sweeps import Sweep
 from radsweep.augment.images import plain_images
 from radsweep.augment.text import text_batch
 from radsweep.config.trial import Trial
@@ -41,7 +42,7 @@ def load_model(
             a public vision-language model, as `radsweep evaluate` takes it.
         device: such as `cpu` or `cuda:0`; by default the GPU if there is one.
         longest_side: longest side, in pixels, that the data set was packed with (`--size` of `radsweep pack`). By
-            default the sweep's record says it, or the data set itself if it is still where it was.
+            default the sweep's record says it, or the data set itself if it is still where it was on this machine.
 
     Raises:
         InputError: no checkpoint or model there, or the sweep has none yet.
@@ -68,7 +69,7 @@ class LoadedModel:
 
     Images and reports go through exactly what the data set went through: decoding and windowing, grey levels, the
     square that keeps the whole picture, normalisation, tokenizer and longest report. The batch size changes nothing
-    but speed.
+    but speed and the last digits.
 
     Attributes:
         source: folder of its checkpoint, or name of the public model.
@@ -117,7 +118,7 @@ class LoadedModel:
         """The learned temperature: training divides similarities by it before the softmax."""
         return float(torch.exp(-self.network.logit_scale.detach().float()))
 
-    def embed_images(self, images: Image | Iterable[Image], *, batch_size: int = BATCH) -> np.ndarray:
+    def embed_images(self, images: ImageInput | Iterable[ImageInput], *, batch_size: int = BATCH) -> np.ndarray:
         """Embed images, each from a file or from memory.
 
         Args:
@@ -149,14 +150,14 @@ class LoadedModel:
         side, channels, longest = self.image_size, self.trial.model.image.channels, self.packing.longest_side
         with ThreadPoolExecutor() as readers:  # decoders free the GIL
 
-            def embed(batch: list[tuple[str, Image]]) -> Tensor:
+            def embed(batch: list[tuple[str, ImageInput]]) -> Tensor:
                 squares = readers.map(lambda named: square(named[0], named[1], longest, side, channels), batch)
                 pixels_BCHW = torch.from_numpy(np.stack(list(squares))).to(self.device)
                 return self.network.embed_images(plain_images(pixels_BCHW)).image_BD
 
             return self._embedded(embed, images_of(images), batch_size)
 
-    def embed_reports(self, reports: Report | Iterable[Report], *, batch_size: int = BATCH) -> np.ndarray:
+    def embed_reports(self, reports: ReportInput | Iterable[ReportInput], *, batch_size: int = BATCH) -> np.ndarray:
         """Embed reports, or any text such as a query.
 
         Args:
@@ -177,7 +178,7 @@ class LoadedModel:
             (2, 32)
         """
 
-        def embed(batch: list[tuple[str, Report]]) -> Tensor:
+        def embed(batch: list[tuple[str, ReportInput]]) -> Tensor:
             texts = [text_of(*named, self.packing.sections) for named in batch]
             text = text_batch(self.tokenizer.tokenise(texts), self.tokenizer.special, self.max_tokens)
             return self.network.embed_texts(text.ids_BL.to(self.device), text.mask_BL.to(self.device)).text_BD
@@ -185,7 +186,11 @@ class LoadedModel:
         return self._embedded(embed, reports_of(reports), batch_size)
 
     def score(
-        self, images: Image | Iterable[Image], reports: Report | Iterable[Report], *, batch_size: int = BATCH
+        self,
+        images: ImageInput | Iterable[ImageInput],
+        reports: ReportInput | Iterable[ReportInput],
+        *,
+        batch_size: int = BATCH,
     ) -> np.ndarray:
         """Similarity of every image with every report.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 HEIGHT = 800  # pixels, of the frame in a notebook
 
 
-class Report(os.PathLike[str]):
+class SweepReport(os.PathLike[str]):
     """The path of a `report.html`. A notebook shows the page itself; it loads nothing from any network.
 
     Attributes:
@@ -32,7 +32,7 @@ class Report(os.PathLike[str]):
         return str(self.path)
 
     def __repr__(self) -> str:
-        return f"Report({str(self.path)!r})"
+        return f"SweepReport({str(self.path)!r})"
 
     def _repr_html_(self) -> str:
         """The page in a frame of its own, so that its style and the notebook's do not mix."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 
-from radsweep.api.reports import Report
+from radsweep.api.best import Best
+from radsweep.api.reports import SweepReport
 from radsweep.display import Shown
 from radsweep.errors import InputError
 from radsweep.store.records import SweepRecord
@@ -42,62 +41,6 @@ def open_sweep(name: str, store: str | Path | None = None) -> Sweep:
     return Sweep(place, place.read_sweep(name).id)
 
 
-@dataclass(frozen=True)
-class Best(os.PathLike[str]):
-    """The configuration that a sweep recommends, and the folder of its checkpoint.
-
-    `load_model` and `evaluate` take it as it is, and so does whatever takes a path.
-
-    Attributes:
-        folder: the checkpoint.
-        key: of its trial, as in `Sweep.trials`.
-        arm: name of its arm; empty for a search or a single trial.
-        pairs: training pairs that the trial asked for; None for all.
-        changes: {dotted key: value} that sets it apart from the base trial.
-        metric: validation metric that selected it.
-        value: that metric of this trial.
-        settings: every setting of the trial, as the experiment file would hold them.
-        source: how its data set was packed, from the manifest.
-
-    Example:
-        >>> import radsweep as rs
-        >>> best = rs.open_sweep("small", store="store").best
-        >>> best.metric
-        'val/text_to_image/recall_at_10'
-        >>> again = rs.load_experiment({"experiment": "again", **best.settings})
-        >>> again.train.batch_size
-        16
-    """
-
-    folder: Path
-    key: str
-    arm: str
-    pairs: int | None
-    changes: dict[str, Any]
-    metric: str
-    value: float
-    settings: dict[str, Any]
-    source: dict[str, Any]
-
-    def __fspath__(self) -> str:
-        return str(self.folder)
-
-
-def checkpoint_of(source: Sweep | Best | str | os.PathLike[str]) -> str:
-    """The folder of the checkpoint that is meant; a name that is no folder here, such as a hub id, as it is.
-
-    Raises:
-        InputError: a sweep without one.
-    """
-    chosen = source.best if isinstance(source, Sweep) else source
-    if isinstance(chosen, Best) and not chosen.folder.is_dir():
-        raise InputError(
-            f"{chosen.folder}: no checkpoint there; a sweep has one once it has ended, in the store that it ran in"
-        )
-    folder = Path(chosen).expanduser()
-    return str(folder) if folder.exists() else os.fspath(chosen)
-
-
 class Sweep(Shown):
     """A sweep and its results. `run` and `open_sweep` make it; `print` and a notebook show its table of results.
 
@@ -121,7 +64,7 @@ class Sweep(Shown):
     @property
     def record(self) -> SweepRecord:
         """What the store says of the sweep: its experiment, its plan, its data, its cost."""
-        return self.store.read_sweep(self.id)
+        return SweepRecord.model_validate_json(self.store.sweep_file(self.id).read_bytes())
 
     @property
     def name(self) -> str:
@@ -205,7 +148,7 @@ class Sweep(Shown):
 
         return effects_frame(self._results())
 
-    def report(self, folder: str | Path | None = None) -> Report:
+    def report(self, folder: str | Path | None = None) -> SweepReport:
         """The report, written first if it is not there yet, if the sweep still runs, or if a folder is given.
 
         Args:
@@ -230,7 +173,7 @@ class Sweep(Shown):
             cells = self.store.read_records(record)
             stages = self.store.read_stages_of(cells)
             page = write_report(where, record, cells, self.store.read_queries, stages).page
-        return Report(page)
+        return SweepReport(page)
 
     @property
     def best(self) -> Best:

@@ -1,21 +1,42 @@
-"""How the data set behind a model was packed: what its images and reports went through before training."""
+"""Checkpoints that a caller means, and how the data set behind one was packed."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from radsweep.api.best import Best
+from radsweep.api.sweeps import Sweep
 from radsweep.config.trial import Trial
+from radsweep.data import storage
 from radsweep.data.shards.dataset import read_manifest
 from radsweep.errors import InputError
 from radsweep.training.checkpoint import STATE
 
 
+def checkpoint_of(source: Sweep | Best | str | os.PathLike[str]) -> str:
+    """The folder of the checkpoint that is meant; a name that is no folder here, such as a hub id, as it is.
+
+    Raises:
+        InputError: a sweep without one.
+    """
+    chosen = source.best if isinstance(source, Sweep) else source
+    if isinstance(chosen, Best) and not chosen.folder.is_dir():
+        raise InputError(
+            f"{chosen.folder}: no checkpoint there; a sweep has one once it has ended, in the store that it ran in"
+        )
+    folder = Path(chosen).expanduser()
+    return str(folder) if folder.exists() else os.fspath(chosen)
+
+
 @dataclass(frozen=True)
 class Packing:
+    """What images and reports went through before training."""
+
     longest_side: int | None = None  # pixels that larger images were shrunk to
     sections: tuple[str, ...] = ()  # of reports, in order of preference
 
@@ -28,7 +49,9 @@ def packing_from(source: Mapping[str, Any]) -> Packing:
 
 
 def packing_of(checkpoint: Path, trial: Trial) -> Packing:
-    """Of the data set that a checkpoint was trained on, if that is still where it was."""
+    """Of the data set that a checkpoint was trained on, if that is still where it was on this machine."""
+    if storage.is_remote(trial.data.shards):  # a model is loaded without a network
+        return Packing()
     try:
         state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
         manifest = read_manifest(trial.data.shards)
