@@ -105,7 +105,7 @@ def _measure(trial: dict[str, object], data: list[ray.ObjectRef], device: str) -
 
 
 def read_test_split(setup: Opened, store: Store, cell: PlannedCell, rerun: Callable[[], None]) -> CellRecord | None:
-    """The winner's record with its test metrics, written to the store. Its data is prepared.
+    """The winner's record with its test metrics, written to the store. Its data must be prepared.
 
     Args:
         rerun: runs the cell again, reading the test split, where its checkpoint was let go by an earlier sweep.

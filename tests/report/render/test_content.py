@@ -103,7 +103,7 @@ def test_every_kind_of_block_is_used_and_has_a_form_on_the_page(
     assert re.findall(r'<section id="([\w-]+)">', html) == [s.anchor for s in found.sections if s.shown]
 
 
-def test_a_section_of_remarks_alone_is_not_shown_but_its_data_is_kept(
+def test_a_section_with_only_remarks_is_not_shown_but_its_data_is_kept(
     ablation: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     empty = Section("Empty", "empty", (Remark("on nothing"), Details("more", Bullets(()))), data={"nothing": None})
