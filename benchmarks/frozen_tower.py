@@ -10,17 +10,14 @@ import statistics
 import time
 from pathlib import Path
 
-import torch
 from common import Figures, phantom, run, short_trial, tell
 
 from radsweep.data.loading.decode import prepare_in_process, read_index
 from radsweep.data.text.tokenizer import train_tokenizer
-from radsweep.training.collectives import Workers
 from radsweep.training.frozen_features import load_frozen, run_frozen
 from radsweep.training.outcome import Outcome
 from radsweep.training.trainer import train
 
-CPU = torch.device("cpu")
 LIT = {
     "model.image.backbone": "resnet18",
     "model.image.freeze": True,
@@ -39,7 +36,7 @@ def measure(folder: Path, quick: bool) -> Figures:
     trial = short_trial(shards.folder, LIT)
     data = prepare_in_process(shards, train_tokenizer(reports, trial.model.text.vocabulary), 64, 1)
     began = time.perf_counter()
-    run_frozen("image", trial, data, workers=Workers(), device=CPU, folder=folder / "stage", adapted={})
+    run_frozen("image", trial, data, folder=folder / "stage", adapted={})
     stage_s = time.perf_counter() - began
     features = load_frozen(folder / "stage")
     assert features is not None
@@ -50,7 +47,7 @@ def measure(folder: Path, quick: bool) -> Figures:
         for side in sorted(taken, reverse=bool(turn % 2)):
             began = time.perf_counter()
             frozen = {"image": features} if side == "with" else {}
-            outcomes[side] = train(trial, data, workers=Workers(), device=CPU, frozen=frozen)
+            outcomes[side] = train(trial, data, frozen=frozen)
             taken[side].append(time.perf_counter() - began)
     trial_s, frozen_trial_s = (statistics.median(taken[side]) for side in ("without", "with"))
     best = [outcomes[side].best[trial.evaluate.select] for side in ("without", "with")]

@@ -55,7 +55,7 @@ def record(file: Path, quick: bool) -> None:
     from radsweep.data.loading.decode import prepare_in_process, read_index
     from radsweep.data.phantom import write_phantom
     from radsweep.data.text.tokenizer import train_tokenizer
-    from radsweep.training.collectives import Workers
+    from radsweep.training.context import RunContext
     from radsweep.training.trainer import train
 
     done = {int(row["trial"]) for row in _rows(file)} if file.exists() else set()
@@ -78,7 +78,7 @@ def record(file: Path, quick: bool) -> None:
             trial = trial_with(Trial.model_validate(BASE), values)
             if quick:
                 trial = trial_with(trial, {"train.batch_size": 10, "train.steps": 20, "evaluate.every_steps": 2})
-            outcome = train(trial, data, workers=Workers(), device=device)
+            outcome = train(trial, data, RunContext(device=device))
             for look in outcome.history:
                 score = f"{look.metrics[SELECT]:.4f}"
                 writer.writerow([number, *(f"{value:.5g}" for value in values.values()), look.step, score])

@@ -25,7 +25,7 @@ from radsweep.models.vlm import VisionLanguageModel, build_model
 from radsweep.objectives.total import total_loss
 from radsweep.objectives.views import Views
 from radsweep.training.batches import Batch
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.loop import mixed_precision, start, train_epoch
 from radsweep.training.optimiser import build_optimiser
 from radsweep.training.trainer import TrialCourse
@@ -62,9 +62,9 @@ def measure(folder: Path, quick: bool) -> Figures:
     )
     tokenizer = train_tokenizer(reports, trial.model.text.vocabulary)
     data = prepare_in_process(shards, tokenizer, trial.model.image.size, trial.model.image.channels)
-    course = SameBatch(trial, data, Workers(), DEVICE)
+    course = SameBatch(trial, data, RunContext(device=DEVICE))
     training = start(course)
-    course.batch, course.steps = next(course.source.epoch(0, DEVICE)), steps
+    course.batch, course.steps = next(course.source.epoch(0)), steps
     batch = course.batch
     other = build_model(trial, course.tokenizer.vocabulary).to(DEVICE).train()
     optimiser = build_optimiser(other, trial.train)

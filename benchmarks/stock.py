@@ -20,6 +20,7 @@ from radsweep.config.load import trial_with
 from radsweep.config.trial import Trial
 from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.loop import start, train_epoch, validate
 from radsweep.training.trainer import TrialCourse, conclude
 
@@ -65,12 +66,12 @@ def train_loop(config: dict[str, Any]) -> None:
 
     import torch
 
-    context = ray.train.get_context()
-    workers = Workers(context.get_world_rank(), context.get_world_size())
+    ray_context = ray.train.get_context()
+    workers = Workers(ray_context.get_world_rank(), ray_context.get_world_size())
     trial = Trial.model_validate(config["trial"])
     torch.set_num_threads(trial.train.threads)
     data = ray.get(config["data"][0]).opened(ray.get)
-    course = TrialCourse(trial, data, workers, ray.train.torch.get_device())
+    course = TrialCourse(trial, data, RunContext(workers, ray.train.torch.get_device()))
     training = start(course)
     outcome = training.outcome
     while not training.finished:
@@ -81,7 +82,7 @@ def train_loop(config: dict[str, Any]) -> None:
     conclude(course, read_test=False)
     if workers.rank == 0:
         began = time.perf_counter()
-        name = context.get_experiment_name()
+        name = ray_context.get_experiment_name()
         state = {"trial": config["trial"], "tokenizer": data.tokenizer, "data": data.fingerprint}
         weights = {checkpoint.WEIGHTS: training.selected}
         checkpoint.write_folder(Path(config["folder"]) / "checkpoints" / name, weights, state)

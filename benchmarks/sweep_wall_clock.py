@@ -104,12 +104,10 @@ def stock(experiment: Experiment, folder: Path) -> list[Figures]:
 
 def plain_torch(experiment: Experiment, folder: Path) -> list[Figures]:
     import optuna
-    import torch
 
     from radsweep.config.load import trial_with
     from radsweep.data.loading.decode import prepare_in_process, read_index
     from radsweep.data.text.tokenizer import train_tokenizer
-    from radsweep.training.collectives import Workers
     from radsweep.training.trainer import train
 
     base = trial_with(experiment.trial(), {"train.threads": 2})
@@ -124,7 +122,7 @@ def plain_torch(experiment: Experiment, folder: Path) -> list[Figures]:
         low, high = LEARNING_RATES["loguniform"]
         trial = trial_with(base, {"train.learning_rate": asked.suggest_float("rate", low, high, log=True)})
         place = folder / str(asked.number)
-        outcome = train(trial, data, workers=Workers(), device=torch.device("cpu"), folder=place)
+        outcome = train(trial, data, folder=place)
         score = outcome.best[trial.evaluate.select]
         noted.append(
             {

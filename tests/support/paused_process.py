@@ -6,12 +6,12 @@ import itertools
 import sys
 from pathlib import Path
 
-import torch
 import torch.distributed as dist
 
 from radsweep.training import loop
 from radsweep.training.collectives import Workers
-from radsweep.training.task import GO_ON, PAUSE
+from radsweep.training.context import RunContext
+from radsweep.training.task import CONTINUE, PAUSE
 from radsweep.training.trainer import train
 from support.synthetic import synthetic_data, synthetic_trial
 
@@ -24,12 +24,12 @@ def main(rank: int, out: Path) -> None:
     trial, questions = synthetic_trial(**VALUES), itertools.count(1)
 
     def run(name: str, pause_at: int = 0) -> None:
-        def goes_on() -> int:
+        def should_continue() -> int:
             assert rank == 0
-            return PAUSE if next(questions) == pause_at else GO_ON
+            return PAUSE if next(questions) == pause_at else CONTINUE
 
-        device, workers = torch.device("cpu"), Workers(rank, 2)
-        train(trial, synthetic_data(), workers=workers, device=device, folder=out / name, goes_on=goes_on)
+        context = RunContext(Workers(rank, 2), should_continue=should_continue)
+        train(trial, synthetic_data(), context, folder=out / name)
 
     try:
         run("paused", pause_at=6)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import torch
-
 from radsweep.config.stages import stages_of
 from radsweep.store.records import Validation
 from radsweep.store.store import Store
 from radsweep.sweep.slots.stages import ready_stage
 from radsweep.training import adaptation, loop
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.task import Task
 from support.adapted import SMALL, with_pool
 from support.synthetic import synthetic_trial
@@ -34,7 +32,7 @@ def main(store: Path, name: str) -> None:
 
     assert set(stages_of(TRIAL)) == {"image", "text"}
     task = Task("", TRIAL.model_dump(mode="json"), "", "", False, "code", {}, {"image": "stage"})
-    record = ready_stage("image", task, Store(store), with_pool(), Workers(), torch.device("cpu"), first, lambda: True)
+    record = ready_stage("image", task, Store(store), with_pool(), RunContext(report=first))
     print(record.status, record.steps)
 
 

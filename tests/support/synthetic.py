@@ -20,6 +20,7 @@ from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.training.adaptation import course_of
 from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.embedder import Embedder
 from radsweep.training.learner import backward
 from radsweep.training.loop import start
@@ -127,8 +128,8 @@ def one_step(case: str, workers: Workers, parts: int = 1, device: str = "cpu") -
     trial = synthetic_trial(**CASES[case])
     data = synthetic_data(size=trial.model.image.size)
     stage = adaptations_of(trial).get("image")
-    on = torch.device(device)
-    course = course_of(stage, data, workers, on) if stage else TrialCourse(trial, data, workers, on)
+    context = RunContext(workers, torch.device(device))
+    course = course_of(stage, data, context) if stage else TrialCourse(trial, data, context)
     start(course)
     learner = course.learner.double()  # float32 alone differs by more in a deep network, whatever the order
     for batch in course.batches(0):

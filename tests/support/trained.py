@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import torch
-
 from radsweep.config.trial import Trial
-from radsweep.training.collectives import Workers
 from radsweep.training.outcome import Outcome
 from radsweep.training.trainer import train
 from support.synthetic import synthetic_data
 
-CPU = torch.device("cpu")
-
 
 def run(trial: Trial, **options: object) -> Outcome:
-    return train(trial, synthetic_data(), workers=Workers(), device=CPU, **options)
+    return train(trial, synthetic_data(), **options)  # type: ignore[arg-type]
 
 
 def numbers(outcome: Outcome) -> tuple[object, ...]:

@@ -12,7 +12,6 @@ import numpy as np
 import optuna
 import pytest
 import ray
-import torch
 from sklearn.metrics import roc_auc_score
 
 from radsweep.cluster import capacity
@@ -29,7 +28,6 @@ from radsweep.sweep.preparation.memory import decoded_bytes
 from radsweep.sweep.progress.status import PROGRESS, Progress
 from radsweep.sweep.run import run_sweep
 from radsweep.tracking.address import tracking_uri
-from radsweep.training.collectives import Workers
 from radsweep.training.saved_model import load_checkpoint
 from radsweep.training.trainer import train
 
@@ -128,9 +126,7 @@ def test_a_trial_alone_gives_the_numbers_of_that_trial_in_a_sweep(ablation: Any,
     tokenizer = next(iter((ablation[0] / "tokenizers").iterdir())).read_text()
     data = prepare_in_process(read_index(phantom), tokenizer, 32, 1)
     for cell in list(cells.values())[::5]:
-        alone = train(
-            Trial.model_validate(cell.trial), data, workers=Workers(), device=torch.device("cpu"), read_test=True
-        )
+        alone = train(Trial.model_validate(cell.trial), data, read_test=True)
         assert alone.best == cell.best
         assert alone.final == cell.final
 
@@ -272,9 +268,7 @@ def test_streamed_from_the_shards_a_trial_sees_the_same_samples_and_repeats_itse
     assert key != cached.key
     tokenizer = next((store.root / "tokenizers").iterdir()).read_text()
     data = prepare_data(read_index(phantom), tokenizer, 32, 1, {}, streamed=True).opened(ray.get)
-    alone = train(
-        Trial.model_validate(swept.trial), data, workers=Workers(), device=torch.device("cpu"), read_test=True
-    )
+    alone = train(Trial.model_validate(swept.trial), data, read_test=True)
     assert (alone.best, alone.final) == (swept.best, swept.final)
     assert [v.metrics["train/loss"] for v in alone.history] == [v.metrics["train/loss"] for v in swept.history]
 

@@ -12,14 +12,14 @@ from radsweep.config.stages import stages_of
 from radsweep.training import loop
 from radsweep.training.adaptation import LOSS, adapt, course_of, load_adapted
 from radsweep.training.adaptation_data import ImagePool, ReportPool, pool_parts
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.frozen_features import load_frozen, run_frozen
 from radsweep.training.outcome import Outcome
+from radsweep.training.task import STOP
 from radsweep.training.trainer import TrialCourse, train
 from support.adapted import LIT, SMALL, stages, with_pool
 from support.synthetic import synthetic_data, synthetic_trial
 
-CPU = torch.device("cpu")
 MAE = {
     "adapt.image.method": "mae",
     "adapt.image.learning_rate": 2e-3,
@@ -34,7 +34,7 @@ MAE = {
 def run(name: str, folder: Path, **values: object) -> Outcome:
     stage = stages(**values)[name]
     size = stage.tower.size if stage.kind == "image" else 16
-    return adapt(stage, with_pool(size=size), workers=Workers(), device=CPU, folder=folder)  # type: ignore[arg-type]
+    return adapt(stage, with_pool(size=size), folder=folder)  # type: ignore[arg-type]
 
 
 def test_a_stage_learns_from_the_training_split_and_its_pool_and_from_no_other_patient() -> None:
@@ -52,7 +52,7 @@ def test_a_stage_on_the_subset_sees_the_trials_own_pairs_alone() -> None:
     data = with_pool()
     ((split, rows),) = pool_parts("image", stages_of(trial)["image"].subset, data)
     assert split is data.splits["train"]
-    assert rows.tolist() == TrialCourse(trial, data, Workers(), CPU).source.rows.tolist()
+    assert rows.tolist() == TrialCourse(trial, data, RunContext()).source.rows.tolist()
 
 
 def test_every_image_of_the_pool_has_a_key_and_pixels_of_its_own() -> None:
@@ -71,14 +71,14 @@ def test_every_image_of_the_pool_has_a_key_and_pixels_of_its_own() -> None:
 def test_the_held_out_loss_falls(name: str, values: dict[str, object], tmp_path: Path) -> None:
     slow = values | {f"adapt.{name}.steps": 60}
     data = with_pool(size=32 if values else 16)
-    start = course_of(stages(**slow)[name], data, Workers(), CPU).measure()[LOSS]  # type: ignore[arg-type]
+    start = course_of(stages(**slow)[name], data, RunContext()).measure()[LOSS]  # type: ignore[arg-type]
     outcome = run(name, tmp_path, **slow)
     assert outcome.best[LOSS] < 0.9 * start
 
 
 def test_mae_keeps_the_weights_of_the_lowest_held_out_loss_and_leaves_pixels_as_they_are() -> None:
     stage = stages(**MAE)["image"]
-    course = course_of(stage, with_pool(size=32), Workers(), CPU)  # type: ignore[arg-type]
+    course = course_of(stage, with_pool(size=32), RunContext())  # type: ignore[arg-type]
     assert course.score({LOSS: 0.3}) > course.score({LOSS: 0.4})
     augment = stage.augment  # type: ignore[union-attr]
     assert (augment.brightness, augment.contrast, augment.blur, augment.noise) == (0, 0, 0, 0)
@@ -93,16 +93,16 @@ def test_a_trial_starts_from_the_adapted_towers(values: dict[str, object], tmp_p
     data = with_pool(size=trial.model.image.size)
     adapted = {}
     for name, stage in stages_of(trial).items():
-        adapt(stage, data, workers=Workers(), device=CPU, folder=tmp_path / name)
+        adapt(stage, data, folder=tmp_path / name)
         weights = load_adapted(tmp_path / name)
         assert weights is not None
         adapted[name] = weights
-    course = TrialCourse(trial, data, Workers(), CPU, adapted)
+    course = TrialCourse(trial, data, RunContext(), adapted)
     for name, tower in (("image", course.model.image), ("text", course.model.text)):
         for key, tensor in tower.state_dict().items():
             assert torch.equal(tensor, adapted[name][key]), key
-    other = train(trial, data, workers=Workers(), device=CPU)
-    assert train(trial, data, workers=Workers(), device=CPU, adapted=adapted).best != other.best
+    other = train(trial, data)
+    assert train(trial, data, adapted=adapted).best != other.best
 
 
 class Killed(Exception):
@@ -144,11 +144,11 @@ def test_a_stage_that_was_told_to_stop_goes_on_when_it_is_asked_for_again(
     monkeypatch.setattr("radsweep.training.adaptation.StageCourse.every_steps", 4)
     monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)
     stage = stages()["text"]
-    asked = {"workers": Workers(), "device": CPU, "folder": tmp_path}
-    stopped = adapt(stage, with_pool(), report=lambda validation: False, **asked)  # type: ignore[arg-type]
+    context = RunContext(report=lambda validation: STOP)
+    stopped = adapt(stage, with_pool(), context, folder=tmp_path)  # type: ignore[arg-type]
     assert (stopped.stopped, load_adapted(tmp_path)) == (True, None)
     assert (tmp_path / "resume").exists()
-    outcome = adapt(stage, with_pool(), **asked)  # type: ignore[arg-type]
+    outcome = adapt(stage, with_pool(), folder=tmp_path)  # type: ignore[arg-type]
     assert (outcome.stopped, outcome.steps) == (False, 12)
     assert load_adapted(tmp_path) is not None
 
@@ -173,15 +173,15 @@ def test_features_of_a_frozen_tower_train_as_the_tower_itself(
 ) -> None:
     trial, data = synthetic_trial(**(values | {"objective.views.image": 2})), synthetic_data()
     assert list(stages_of(trial)) == [f"{tower} features"]
-    run_frozen(tower, trial, data, workers=Workers(), device=CPU, folder=tmp_path, adapted={})
+    run_frozen(tower, trial, data, folder=tmp_path, adapted={})
     features = load_frozen(tmp_path)
     assert features is not None
-    with_tower = train(trial, data, workers=Workers(), device=CPU, read_test=True)
-    at_hand = train(trial, data, workers=Workers(), device=CPU, read_test=True, frozen={tower: features})
+    with_tower = train(trial, data, read_test=True)
+    at_hand = train(trial, data, read_test=True, frozen={tower: features})
     for one, other in zip(with_tower.history, at_hand.history, strict=True):
         assert one.metrics["train/loss"] == pytest.approx(other.metrics["train/loss"], abs=1e-4)
     assert with_tower.final == pytest.approx(at_hand.final, abs=0.05)  # rounding may move a rank
-    course = TrialCourse(trial, data, Workers(), CPU, frozen={tower: features})
+    course = TrialCourse(trial, data, RunContext(), frozen={tower: features})
     batch = next(course.batches(0))
     assert (not batch.pixels_bCSS) == (tower == "image")
     assert (not batch.texts) == (tower == "text")

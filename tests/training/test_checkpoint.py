@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from radsweep.training import checkpoint, loop
-from radsweep.training.task import PAUSE
+from radsweep.training.context import RunContext
+from radsweep.training.task import CONTINUE, PAUSE
 from support.synthetic import synthetic_trial
 from support.trained import numbers, run
 
@@ -42,10 +43,11 @@ def test_a_damaged_checkpoint_is_told_and_counts_as_not_there(tmp_path: Path, ca
 def test_a_trial_whose_checkpoint_is_damaged_starts_anew(tmp_path: Path) -> None:
     trial = synthetic_trial()
     with pytest.raises(loop.Paused):
-        run(trial, folder=tmp_path, report=lambda _: PAUSE)
+        run(trial, folder=tmp_path, context=RunContext(report=lambda _: PAUSE))
     cut(tmp_path / "resume" / checkpoint.OPTIMISER)
     steps: list[int] = []
-    resumed = run(trial, folder=tmp_path, report=lambda validation: steps.append(validation.step) or True)
+    context = RunContext(report=lambda validation: steps.append(validation.step) or CONTINUE)
+    resumed = run(trial, folder=tmp_path, context=context)
     assert steps == [4, 8, 12]
     assert numbers(resumed) == numbers(run(trial))
 

@@ -15,6 +15,7 @@ from radsweep.objectives.local import local_scores
 from radsweep.objectives.views import Words
 from radsweep.training.adaptation import LOSS, adapt
 from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.loop import Paused
 from radsweep.training.task import PAUSE
 from radsweep.training.trainer import TrialCourse, train
@@ -71,7 +72,7 @@ def test_bf16_trains_like_fp32(values: dict[str, object]) -> None:
     trial = synthetic_trial(**(values | {"train.steps": 12}))
     exact, mixed = (
         train(trial.model_copy(update={"train": trial.train.model_copy(update={"precision": precision})}),
-              synthetic_data(), workers=Workers(), device=GPU, read_test=True)
+              synthetic_data(), RunContext(device=GPU), read_test=True)
         for precision in ("fp32", "bf16")
     )  # fmt: skip
     for one, other in zip(exact.history, mixed.history, strict=True):
@@ -81,7 +82,7 @@ def test_bf16_trains_like_fp32(values: dict[str, object]) -> None:
 
 
 def test_weights_and_selected_weights_stay_float32() -> None:
-    course = TrialCourse(synthetic_trial(**EVERYTHING), synthetic_data(), Workers(), GPU)
+    course = TrialCourse(synthetic_trial(**EVERYTHING), synthetic_data(), RunContext(device=GPU))
     assert {parameter.dtype for parameter in course.learner.parameters()} == {torch.float32}
     assert {parameter.device.type for parameter in course.learner.parameters()} == {"cuda"}
 
@@ -89,10 +90,10 @@ def test_weights_and_selected_weights_stay_float32() -> None:
 def test_a_paused_trial_goes_on_to_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
     """To rounding: on a GPU sums have no fixed order."""
     trial = synthetic_trial(**(EVERYTHING | {"train.precision": "fp32"}))
-    undisturbed = train(trial, synthetic_data(), workers=Workers(), device=GPU)
+    undisturbed = train(trial, synthetic_data(), RunContext(device=GPU))
     with pytest.raises(Paused):
-        train(trial, synthetic_data(), workers=Workers(), device=GPU, folder=tmp_path, report=lambda _: PAUSE)
-    resumed = train(trial, synthetic_data(), workers=Workers(), device=GPU, folder=tmp_path)
+        train(trial, synthetic_data(), RunContext(device=GPU, report=lambda _: PAUSE), folder=tmp_path)
+    resumed = train(trial, synthetic_data(), RunContext(device=GPU), folder=tmp_path)
     losses, expected = ([v.metrics["train/loss"] for v in o.history] for o in (resumed, undisturbed))
     assert losses == pytest.approx(expected, rel=2e-3)
 
@@ -100,7 +101,7 @@ def test_a_paused_trial_goes_on_to_the_numbers_of_an_undisturbed_one(tmp_path: P
 @pytest.mark.parametrize("name", ["image", "text"])
 def test_adaptation_stages_learn(name: str, tmp_path: Path) -> None:
     stage = stages(**{f"adapt.{name}.steps": 40})[name]
-    outcome = adapt(stage, with_pool(), workers=Workers(), device=GPU, folder=tmp_path)
+    outcome = adapt(stage, with_pool(), RunContext(device=GPU), folder=tmp_path)
     losses = [v.metrics["train/loss" if LOSS not in v.metrics else LOSS] for v in outcome.history]
     assert losses[-1] < losses[0] or len(losses) == 1
     assert all(math.isfinite(loss) for loss in losses)

@@ -9,7 +9,7 @@ import torch
 
 from radsweep.store.records import CellRecord
 from radsweep.training import trainer
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.gpu_faults import in_one_line
 from radsweep.training.runner import run_cell
 from radsweep.training.task import Task
@@ -28,7 +28,7 @@ LOST = [
 def cell(folder: Path, device: torch.device = CPU, **values: object) -> CellRecord:
     trial = synthetic_trial(**{"train.steps": 2, **values})
     task = Task("key", trial.model_dump(mode="json"), str(folder), "", False, "", {}, {})
-    return run_cell(task, synthetic_data(), Workers(), device, lambda validation: True)
+    return run_cell(task, synthetic_data(), RunContext(device=device))
 
 
 def raising(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:

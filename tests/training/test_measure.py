@@ -81,7 +81,7 @@ def test_a_linear_probe_reads_what_the_images_show_and_keeps_its_scores(tmp_path
     asked = {"evaluate.tasks": ["retrieval", "linear_probe"], "evaluate.linear_probe.fractions": [0.5, 1.0]}
     trial = synthetic_trial(**asked, **{"train.steps": 2})
     data = synthetic_data(train=64)
-    outcome = train(trial, data, workers=Workers(), device=CPU, read_test=True, folder=tmp_path)
+    outcome = train(trial, data, read_test=True, folder=tmp_path)
     assert outcome.final["test/linear_probe/100_percent/auroc"] > 0.9, "the bright corner is easily read"
     assert "test/linear_probe/50_percent/upper right/average_precision" in outcome.final
     results = read_queries(tmp_path / "queries.parquet")

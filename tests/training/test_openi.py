@@ -11,18 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from radsweep.config.stages import TextStage, stages_of
 from radsweep.data.loading.index import SplitIndex, sample_key
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer, train_tokenizer
 from radsweep.training.adaptation import LOSS, TextCourse, adapt
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from support.synthetic import synthetic_trial
 
 OPENI = Path(__file__).resolve().parents[3] / "shared/data/openi/indiana_reports.csv"
-CPU = torch.device("cpu")
 SMALL = {"adapt.text.method": "mlm", "adapt.text.batch_size": 32, "model.text.max_tokens": 64}
 
 pytestmark = pytest.mark.skipif(not OPENI.is_file(), reason="the real reports of shared/data/openi are not here")
@@ -52,8 +50,8 @@ def held_out_losses(stage: TextStage, source: str, folder: Path) -> tuple[float,
     prepared = {name: split_of(part, tokenizer) for name, part in splits.items()}
     pool = {"reports": split_of(rows[1500:-600], tokenizer)}
     data = PreparedData(prepared, source, "openi", 0, unpaired=pool)  # type: ignore[arg-type]
-    before = TextCourse(stage, data, Workers(), CPU).measure()[LOSS]
-    outcome = adapt(stage, data, workers=Workers(), device=CPU, folder=folder)
+    before = TextCourse(stage, data, RunContext()).measure()[LOSS]
+    outcome = adapt(stage, data, folder=folder)
     assert outcome.pairs == len(rows) - 600
     return before, outcome.best[LOSS]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,13 @@ import torch
 from radsweep.training import loop
 from radsweep.training.adaptation import adapt, load_adapted
 from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.loop import Asking
-from radsweep.training.task import GO_ON, PAUSE
+from radsweep.training.task import CONTINUE, PAUSE
 from support.adapted import stages, with_pool
 from support.processes import start
 from support.synthetic import synthetic_trial
 from support.trained import EVERYTHING, numbers, run
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def asked_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def at(step: int) -> Callable[[], int]:
     count = itertools.count(1)
-    return lambda: PAUSE if next(count) == step else GO_ON
+    return lambda: PAUSE if next(count) == step else CONTINUE
 
 
 # Four batches an epoch, one validation, at the very end.
@@ -45,12 +45,13 @@ def test_a_trial_paused_within_an_epoch_ends_with_the_numbers_and_weights_of_an_
     undisturbed = run(trial, read_test=True, folder=tmp_path / "undisturbed")
     assert [validation.step for validation in undisturbed.history] == [10]
     told: list[int] = []
-    options = {"read_test": True, "folder": tmp_path / "paused", "report": lambda v: told.append(v.step) or True}
+    options = {"read_test": True, "folder": tmp_path / "paused"}
+    context = RunContext(report=lambda v: told.append(v.step) or CONTINUE)
     with pytest.raises(loop.Paused):
-        run(trial, goes_on=at(step), **options)
+        run(trial, context=replace(context, should_continue=at(step)), **options)
     assert told == []
     asked = itertools.count()
-    resumed = run(trial, goes_on=lambda: next(asked) >= 0, **options)
+    resumed = run(trial, context=replace(context, should_continue=lambda: next(asked) >= 0), **options)
     assert next(asked) == 10 - step - 1  # after each step that was left, but for the last
     assert numbers(resumed) == numbers(undisturbed)
     weights = [tmp_path / name / "checkpoint" / "model.safetensors" for name in ("undisturbed", "paused")]
@@ -61,18 +62,17 @@ def test_a_trial_paused_again_and_again_ends_all_the_same(tmp_path: Path) -> Non
     trial = synthetic_trial(**(EVERYTHING | LONG))
     for _ in range(9):
         with pytest.raises(loop.Paused):
-            run(trial, folder=tmp_path, goes_on=lambda: PAUSE)
+            run(trial, folder=tmp_path, context=RunContext(should_continue=lambda: PAUSE))
     assert numbers(run(trial, folder=tmp_path)) == numbers(run(trial))
 
 
 @pytest.mark.parametrize("name", ["image", "text"])
 def test_a_stage_paused_within_an_epoch_ends_with_the_weights_of_an_undisturbed_one(name: str, tmp_path: Path) -> None:
     stage = stages(**{f"adapt.{name}.batch_size": 8})[name]
-    asked = {"workers": Workers(), "device": CPU}
-    adapt(stage, with_pool(), folder=tmp_path / "undisturbed", **asked)  # type: ignore[arg-type]
+    adapt(stage, with_pool(), folder=tmp_path / "undisturbed")  # type: ignore[arg-type]
     with pytest.raises(loop.Paused):
-        adapt(stage, with_pool(), folder=tmp_path / "paused", goes_on=at(2), **asked)  # type: ignore[arg-type]
-    adapt(stage, with_pool(), folder=tmp_path / "paused", **asked)  # type: ignore[arg-type]
+        adapt(stage, with_pool(), RunContext(should_continue=at(2)), folder=tmp_path / "paused")  # type: ignore[arg-type]
+    adapt(stage, with_pool(), folder=tmp_path / "paused")  # type: ignore[arg-type]
     expected, found = load_adapted(tmp_path / "undisturbed"), load_adapted(tmp_path / "paused")
     assert expected is not None
     assert found is not None
@@ -101,7 +101,7 @@ def test_every_worker_hears_of_a_pause_after_the_step_that_worker_0_chose() -> N
     def ask() -> int:
         raise AssertionError("worker 0 alone asks")
 
-    told = Asking(Second([GO_ON, 3, PAUSE, 1]), ask)
+    told = Asking(RunContext(Second([CONTINUE, 3, PAUSE, 1]), should_continue=ask))
     assert [told.told_to_pause() for _ in range(4)] == [False, False, False, True]
 
 
@@ -109,7 +109,7 @@ def test_questions_are_seconds_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     steps, asked = 0, []
     monkeypatch.setattr(loop, "ASK_EVERY", 2.0)
     monkeypatch.setattr(loop.time, "perf_counter", lambda: steps / 8)  # eight steps a second
-    told = Asking(Workers(), lambda: asked.append(steps) or GO_ON)
+    told = Asking(RunContext(should_continue=lambda: asked.append(steps) or CONTINUE))
     for steps in range(1, 80):  # noqa: B007 - the clock reads it
         told.told_to_pause()
     assert asked == [1, 3, 7, 15, 31, 47, 63, 79]

@@ -29,16 +29,14 @@ from radsweep.evaluation.retrieval import metrics_of
 from radsweep.objectives import local
 from radsweep.objectives.views import Words
 from radsweep.training.batches import Batch
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.trainer import TrialCourse, train
 from support.synthetic import synthetic_data, synthetic_trial
-
-CPU = torch.device("cpu")
 
 
 def first_batch(**values: object) -> Batch:
     trial = synthetic_trial(**({"augment.image.crop": [1.0, 1.0], "augment.image.noise": 0.0} | STILL | values))
-    return next(TrialCourse(trial, synthetic_data(), Workers(), CPU).batches(0))
+    return next(TrialCourse(trial, synthetic_data(), RunContext()).batches(0))
 
 
 STILL = {f"augment.image.{name}": 0.0 for name in ("affine", "brightness", "contrast")}
@@ -49,9 +47,9 @@ def test_the_trained_ids_equal_the_requested_subset() -> None:
     data, trial = synthetic_data(), synthetic_trial(**{"data.pairs": 11, "data.seed": 3, "train.steps": 1})
     index: SplitIndex = data.splits["train"].index
     rows = seeded_order(index.study_ids, index.patient_ids, 3)[:11]
-    seen = [batch.rows.study_B.tolist() for batch in TrialCourse(trial, data, Workers(), CPU).batches(0) if batch.rows]
+    seen = [batch.rows.study_B.tolist() for batch in TrialCourse(trial, data, RunContext()).batches(0) if batch.rows]
     assert sorted(row for batch in seen for row in batch) == sorted(rows)
-    outcome = train(trial, data, workers=Workers(), device=CPU)
+    outcome = train(trial, data)
     assert outcome.subset_sha256 == subset_fingerprint([index.study_ids[row] for row in rows])
 
 
@@ -102,7 +100,7 @@ def test_the_metric_does_not_depend_on_batch_size(monkeypatch: pytest.MonkeyPatc
     found = []
     for rows in (128, 5):
         monkeypatch.setattr("radsweep.training.embedder.ROWS", rows)
-        course = TrialCourse(synthetic_trial(**{"train.batch_size": 2 * rows}), synthetic_data(), Workers(), CPU)
+        course = TrialCourse(synthetic_trial(**{"train.batch_size": 2 * rows}), synthetic_data(), RunContext())
         found.append(course.measure())
     assert found[0] == pytest.approx(found[1])
 
@@ -127,10 +125,10 @@ def test_one_function_called_by_both_training_and_evaluation() -> None:
 def test_the_local_score_ranks_the_test_split_where_it_is_asked_for() -> None:
     asked = {"evaluate.tasks": ["retrieval", "local_retrieval"], "train.steps": 2}
     trial = synthetic_trial(**asked, **{"objective.local.weight": 1.0})
-    outcome = train(trial, synthetic_data(), workers=Workers(), device=CPU, read_test=True)
+    outcome = train(trial, synthetic_data(), read_test=True)
     assert outcome.final["test/text_to_image_local/recall_at_10"] > 0
     assert outcome.chance["test/text_to_image_local/recall_at_10"] == pytest.approx(10 / 24)
-    without = train(synthetic_trial(**asked), synthetic_data(), workers=Workers(), device=CPU, read_test=True)
+    without = train(synthetic_trial(**asked), synthetic_data(), read_test=True)
     assert not any("_local" in name for name in without.final)
 
 

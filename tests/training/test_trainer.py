@@ -13,14 +13,14 @@ from safetensors import SafetensorError
 from radsweep.filesystem import no_room
 from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop, trainer
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.loop import TrialFailed
 from radsweep.training.runner import run_cell
 from radsweep.training.saved_model import load_checkpoint, measured_of
-from radsweep.training.task import GO_ON, PAUSE, Task
+from radsweep.training.task import CONTINUE, PAUSE, Task
 from radsweep.training.trainer import train
 from support.synthetic import synthetic_data, synthetic_trial
-from support.trained import CPU, EVERYTHING, numbers, run
+from support.trained import EVERYTHING, numbers, run
 
 
 def test_the_same_trial_twice_gives_identical_metrics() -> None:
@@ -71,7 +71,8 @@ def test_resume_gives_the_same_numbers_as_an_uninterrupted_run(
         run(trial, read_test=True, folder=tmp_path)
     monkeypatch.setattr(loop, "save", saved)
     steps: list[int] = []
-    resumed = run(trial, read_test=True, folder=tmp_path, report=lambda v: steps.append(v.step) or True)
+    context = RunContext(report=lambda v: steps.append(v.step) or CONTINUE)
+    resumed = run(trial, read_test=True, folder=tmp_path, context=context)
     assert min(steps) > at
     assert numbers(resumed) == numbers(undisturbed)
     assert not (tmp_path / "resume").exists()
@@ -86,21 +87,22 @@ def test_a_paused_trial_has_its_checkpoint_and_goes_on_from_there(at: int, tmp_p
 
     def pausing(validation: Validation) -> int:
         told.append(validation.step)
-        return PAUSE if validation.step == paused_at else GO_ON
+        return PAUSE if validation.step == paused_at else CONTINUE
 
     with pytest.raises(loop.Paused):
-        run(trial, read_test=True, folder=tmp_path, report=pausing)
+        run(trial, read_test=True, folder=tmp_path, context=RunContext(report=pausing))
     assert told[-1] == paused_at
     assert not (tmp_path / "checkpoint").exists()
     after: list[int] = []
-    resumed = run(trial, read_test=True, folder=tmp_path, report=lambda v: after.append(v.step) or True)
+    context = RunContext(report=lambda v: after.append(v.step) or CONTINUE)
+    resumed = run(trial, read_test=True, folder=tmp_path, context=context)
     assert min(after) > paused_at
     assert numbers(resumed) == numbers(undisturbed)
 
 
 def test_the_weights_that_are_validated_tested_and_kept_are_the_averaged_ones(tmp_path: Path) -> None:
     trial = synthetic_trial(**{"train.ema": 0.5, "train.batch_size": 32, "train.steps": 6, "evaluate.every_steps": 6})
-    course = trainer.TrialCourse(trial, synthetic_data(), Workers(), CPU)
+    course = trainer.TrialCourse(trial, synthetic_data(), RunContext())
     training = loop.start(course)
     average = {name: tensor.clone() for name, tensor in course.model.state_dict().items()}
     for step in range(1, 7):
@@ -117,10 +119,10 @@ def test_the_weights_that_are_validated_tested_and_kept_are_the_averaged_ones(tm
 
 def test_a_bank_is_in_the_checkpoint_that_a_trial_resumes_from(tmp_path: Path) -> None:
     trial = synthetic_trial(**(EVERYTHING | {"train.steps": 2}))
-    training = loop.start(trainer.TrialCourse(trial, synthetic_data(), Workers(), CPU))
+    training = loop.start(trainer.TrialCourse(trial, synthetic_data(), RunContext()))
     loop.train_epoch(training)
     loop.save(training, tmp_path)
-    other = loop.start(trainer.TrialCourse(trial, synthetic_data(), Workers(), CPU))
+    other = loop.start(trainer.TrialCourse(trial, synthetic_data(), RunContext()))
     loop.resume(other, tmp_path)
     for name, tensor in training.course.learner.state_dict().items():
         assert torch.equal(other.course.learner.state_dict()[name], tensor), name
@@ -128,7 +130,7 @@ def test_a_bank_is_in_the_checkpoint_that_a_trial_resumes_from(tmp_path: Path) -
 
 
 def test_a_term_of_weight_zero_is_not_built() -> None:
-    course = trainer.TrialCourse(synthetic_trial(), synthetic_data(), Workers(), CPU)
+    course = trainer.TrialCourse(synthetic_trial(), synthetic_data(), RunContext())
     assert len(course.learner.heads) == 0
     assert course.model.region_projection is None
     batch = next(course.batches(0))
@@ -138,7 +140,7 @@ def test_a_term_of_weight_zero_is_not_built() -> None:
 def test_the_checkpoint_holds_the_selected_weights(tmp_path: Path) -> None:
     outcome = run(synthetic_trial(), read_test=True, folder=tmp_path)
     model, trial, _ = load_checkpoint(tmp_path / "checkpoint")
-    found = measured_of(model, trial, synthetic_data(), "test", CPU)
+    found = measured_of(model, trial, synthetic_data(), "test", torch.device("cpu"))
     assert found.metrics == outcome.final
     assert found.chance == {name: level for name, level in outcome.chance.items() if name.startswith("test/")}
 
@@ -177,7 +179,7 @@ def test_a_full_disk_is_told_with_the_folder_and_is_no_trials_fault(
     trial = synthetic_trial(**{"train.steps": 2})
     task = Task("key", trial.model_dump(mode="json"), str(tmp_path), "", False, "", {}, {})
     with pytest.raises(OSError, match="No space left on device") as raised:
-        run_cell(task, synthetic_data(), Workers(), CPU, lambda validation: True)
+        run_cell(task, synthetic_data(), RunContext())
     assert no_room(raised.value)
     assert raised.value.filename == str(tmp_path / "checkpoint")
     assert list(tmp_path.iterdir()) == []
@@ -201,7 +203,7 @@ def test_collapse_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_report_that_says_no_ends_the_trial() -> None:
-    outcome = run(synthetic_trial(), read_test=True, report=lambda validation: validation.step < 8)
+    outcome = run(synthetic_trial(), read_test=True, context=RunContext(report=lambda validation: validation.step < 8))
     assert outcome.stopped
     assert outcome.steps == 8
     assert outcome.final == {}  # a stopped trial never sees the test split
@@ -214,11 +216,11 @@ def test_the_test_split_stays_unread_unless_the_design_lets_it() -> None:
 def test_accumulation_with_batch_norm_is_refused() -> None:
     trial = synthetic_trial(**{"model.image.backbone": "resnet18", "model.image.size": 32, "train.accumulate": 2})
     with pytest.raises(TrialFailed, match=r"train\.accumulate: the image tower or the head of a self-supervised term"):
-        train(trial, synthetic_data(size=32), workers=Workers(), device=CPU)
+        train(trial, synthetic_data(size=32))
 
 
 def test_validations_come_at_epoch_ends_and_after_the_last_step() -> None:
     reported: list[Validation] = []
     trial = synthetic_trial(**{"train.batch_size": 16, "train.steps": 7, "evaluate.every_steps": 3})
-    run(trial, report=lambda validation: reported.append(validation) or True)
+    run(trial, context=RunContext(report=lambda validation: reported.append(validation) or CONTINUE))
     assert [validation.step for validation in reported] == [4, 7]

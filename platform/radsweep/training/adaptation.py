@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -25,11 +25,10 @@ from radsweep.models.text import build_text_tower
 from radsweep.objectives.image_ssl import Kind, ssl_head, ssl_loss
 from radsweep.objectives.masked_patches import MaskedPatchHead
 from radsweep.objectives.text_ssl import masked_head, masked_loss
-from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop
 from radsweep.training.adaptation_data import ImagePool, ReportPool, pool_parts
 from radsweep.training.batches import Batch
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.encode import encode_image_ssl, encode_masked, encode_masked_patches
 from radsweep.training.outcome import Outcome
 
@@ -42,12 +41,10 @@ class StageCourse(loop.Course):
 
     every_steps = 100
 
-    def __init__(
-        self, stage: Adaptation, tower: nn.Module, head: nn.Module, studies: int, workers: Workers, device: torch.device
-    ) -> None:
+    def __init__(self, stage: Adaptation, tower: nn.Module, head: nn.Module, studies: int, context: RunContext) -> None:
         self.rate_key = f"adapt.{stage.kind}.learning_rate"
-        self.stage, self.settings, self.workers, self.device = stage, stage.train, workers, device
-        self.learner = nn.ModuleDict({"tower": tower, "head": head}).to(device)
+        self.stage, self.settings, self.context = stage, stage.train, context
+        self.learner = nn.ModuleDict({"tower": tower, "head": head}).to(context.device)
         self.result, self.head = tower, head
         self.studies = studies
         self.batch_size = min(stage.train.batch_size, studies)
@@ -92,7 +89,7 @@ class ImageCourse(StageCourse):
 
     views: int  # of each image
 
-    def __init__(self, stage: ImageStage, data: PreparedData, workers: Workers, device: torch.device) -> None:
+    def __init__(self, stage: ImageStage, data: PreparedData, context: RunContext) -> None:
         self.adapt = stage.adapt
         with seeded_start(f"{self.adapt.seed}/image"):
             self.tower = build_image_tower(stage.tower)
@@ -103,7 +100,7 @@ class ImageCourse(StageCourse):
         self.validation = ImagePool([(validation, np.arange(len(validation.index)))])
         self.held_out = len(self.validation)
         self.augmentation = stage.augment
-        super().__init__(stage, self.tower, head, len(self.pool), workers, device)
+        super().__init__(stage, self.tower, head, len(self.pool), context)
 
     def new_head(self, stage: ImageStage) -> nn.Module:
         raise NotImplementedError
@@ -175,7 +172,7 @@ class MaskedPatchCourse(ImageCourse):
 class TextCourse(StageCourse):
     """Masked language modelling. The weights of the lowest held-out loss are kept."""
 
-    def __init__(self, stage: TextStage, data: PreparedData, workers: Workers, device: torch.device) -> None:
+    def __init__(self, stage: TextStage, data: PreparedData, context: RunContext) -> None:
         adapt = stage.adapt
         self.tokenizer = load_tokenizer(data.tokenizer)
         vocabulary = self.tokenizer.vocabulary
@@ -188,7 +185,7 @@ class TextCourse(StageCourse):
         self.validation = ReportPool([(validation, np.arange(len(validation.index)))])
         self.held_out = len(self.validation)
         self.adapt, self.max_tokens = adapt, stage.tower.max_tokens
-        super().__init__(stage, self.tower, head, len(self.pool), workers, device)
+        super().__init__(stage, self.tower, head, len(self.pool), context)
 
     def batch(self, numbers: np.ndarray, epoch: int, held_out: bool = False) -> Batch:
         pool = self.validation if held_out else self.pool
@@ -210,35 +207,26 @@ class TextCourse(StageCourse):
         return -measured[LOSS]
 
 
-def course_of(stage: Adaptation, data: PreparedData, workers: Workers, device: torch.device) -> StageCourse:
+def course_of(stage: Adaptation, data: PreparedData, context: RunContext) -> StageCourse:
     """The course of a stage's method. Raises: TrialFailed: a pool of fewer than two."""
     if not isinstance(stage, ImageStage):
-        return TextCourse(stage, data, workers, device)
+        return TextCourse(stage, data, context)
     image_course = MaskedPatchCourse if stage.adapt.method == "mae" else TwoViewCourse
-    return image_course(stage, data, workers, device)
+    return image_course(stage, data, context)
 
 
-def adapt(
-    stage: Adaptation,
-    data: PreparedData,
-    *,
-    workers: Workers,
-    device: torch.device,
-    folder: Path,
-    report: Callable[[Validation], int] = lambda validation: True,
-    goes_on: Callable[[], int] = lambda: True,
-) -> Outcome:
+def adapt(stage: Adaptation, data: PreparedData, context: RunContext = RunContext(), *, folder: Path) -> Outcome:
     """Run a stage; the tower's weights are then in `folder/checkpoint`. It resumes from `folder/resume`.
 
     Args: as `train`.
 
     Raises:
         TrialFailed: a loss that is no number, a pool of fewer than two.
+        Paused: the context's `report` or `should_continue` returned PAUSE.
     """
-    course = course_of(stage, data, workers, device)
-    training = loop.start(course)
-    loop.run(training, folder, report, goes_on)
-    if workers.rank == 0 and not course.outcome.stopped:
+    course = course_of(stage, data, context)
+    loop.run(loop.start(course), folder)
+    if context.workers.rank == 0 and not course.outcome.stopped:
         with course.outcome.timed("checkpoint"):
             weights = {checkpoint.WEIGHTS: checkpoint.model_tensors(course.result)}
             checkpoint.write_folder(folder / "checkpoint", weights, {"stage": stage.model_dump(mode="json")})

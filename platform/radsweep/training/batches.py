@@ -26,7 +26,7 @@ from radsweep.data.loading.windows import streamed_batches
 from radsweep.data.text.tokenizer import ReportTokenizer
 from radsweep.objectives.same_report import same_reports
 from radsweep.objectives.views import Rows
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.embedder import Frozen
 
 
@@ -71,11 +71,12 @@ class TrainingData:
         rows: np.ndarray,
         tokenizer: ReportTokenizer,
         trial: Trial,
-        workers: Workers,
+        context: RunContext,
         frozen: Frozen | None = None,
     ) -> None:
         self.split, self.shards = data.splits["train"], data.train_shards
-        self.rows, self.tokenizer, self.trial, self.workers = rows, tokenizer, trial, workers
+        self.rows, self.tokenizer, self.trial = rows, tokenizer, trial
+        self.workers, self.device = context.workers, context.device
         self.frozen = {tower: features["train"] for tower, features in (frozen or {}).items()}
         self.batch_size = min(trial.train.batch_size, len(rows))
         self.steps_per_epoch = len(batch_bounds(len(rows), self.batch_size))
@@ -83,14 +84,14 @@ class TrainingData:
         index = self.split.index
         self.patient_S = np.unique(index.patient_ids, return_inverse=True)[1].astype(np.int64)
 
-    def epoch(self, epoch: int, device: torch.device, done: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, done: int = 0) -> Iterator[Batch]:
         """Every study of the subset once, but for those of the first `done` batches."""
         for rows, pixels_of in islice(self._global_batches(epoch), done, None):
             own = rows[self.workers.share(len(rows))]
             yield replace(
-                self._batch(own, len(rows), epoch, device, pixels_of),
-                rows=Rows(*(torch.from_numpy(numbers).to(device) for numbers in (rows, self.patient_S[rows]))),
-                positive_BB=self._positives(rows, device),
+                self._batch(own, len(rows), epoch, pixels_of),
+                rows=Rows(*(torch.from_numpy(numbers).to(self.device) for numbers in (rows, self.patient_S[rows]))),
+                positive_BB=self._positives(rows),
             )
 
     def _global_batches(self, epoch: int) -> Iterator[tuple[np.ndarray, PixelsOf]]:
@@ -108,8 +109,8 @@ class TrainingData:
         for rows, window in streamed_batches(blocks, index, self.batch_size, seed, epoch):
             yield rows, window.pixels
 
-    def _batch(self, rows: np.ndarray, studies: int, epoch: int, device: torch.device, pixels_of: PixelsOf) -> Batch:
-        trial, index = self.trial, self.split.index
+    def _batch(self, rows: np.ndarray, studies: int, epoch: int, pixels_of: PixelsOf) -> Batch:
+        trial, index, device = self.trial, self.split.index, self.device
         seed, objective = trial.train.seed, trial.objective
         samples_b = torch.from_numpy(index.sample_key_S[rows])
 
@@ -146,8 +147,8 @@ class TrainingData:
         moved = tuple(TextBatch(*(field.to(device) for field in text)) for text in texts)
         return Batch(studies, pixels, moved, dropout_b, image_bP, text_bP, ssl, masked)
 
-    def _positives(self, rows: np.ndarray, device: torch.device) -> Tensor | None:
+    def _positives(self, rows: np.ndarray) -> Tensor | None:
         contrast = self.trial.objective.contrast
         if contrast.same_report is None or contrast.weight == 0:
             return None
-        return same_reports(self.split.reports.take(rows), contrast.same_report).to(device)
+        return same_reports(self.split.reports.take(rows), contrast.same_report).to(self.device)

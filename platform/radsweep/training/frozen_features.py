@@ -17,7 +17,7 @@ from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.models.vlm import build_model
 from radsweep.training import checkpoint
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.embedder import parts_of
 from radsweep.training.loop import mixed_precision
 from radsweep.training.outcome import Outcome
@@ -31,9 +31,8 @@ def run_frozen(
     tower: str,
     trial: Trial,
     data: PreparedData,
+    context: RunContext = RunContext(),
     *,
-    workers: Workers,
-    device: torch.device,
     folder: Path,
     adapted: Adapted,
 ) -> Outcome:
@@ -44,6 +43,7 @@ def run_frozen(
         trial: one of those that share the tower.
     """
     torch.set_num_threads(trial.train.threads)
+    workers, device = context.workers, context.device
     tokenizer = load_tokenizer(data.tokenizer)
     outcome = Outcome()
     model = build_model(trial, tokenizer.vocabulary, adapted).to(device).eval()

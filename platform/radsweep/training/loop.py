@@ -19,12 +19,13 @@ from radsweep.training import checkpoint
 from radsweep.training.batches import Batch
 from radsweep.training.batchnorm import has_batch_statistics, synchronise
 from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.dropout import seed_by_sample
 from radsweep.training.ema import Average
 from radsweep.training.optimiser import build_optimiser
 from radsweep.training.outcome import Epoch, Outcome, outcome_from_json
 from radsweep.training.schedule import Schedule, schedule_for
-from radsweep.training.task import GO_ON, PAUSE, STOP
+from radsweep.training.task import CONTINUE, PAUSE, STOP
 
 SAVE_EVERY = 30.0  # seconds between checkpoints of a run under way
 
@@ -49,12 +50,19 @@ class Course(ABC):
     settings: Train
     learner: nn.Module  # everything that is trained
     result: nn.Module  # the part of the learner whose weights are kept
-    workers: Workers
-    device: torch.device
+    context: RunContext
     outcome: Outcome
     steps_per_epoch: int
     every_steps: int  # between validations, at least
     rate_key = "train.learning_rate"  # for messages
+
+    @property
+    def workers(self) -> Workers:
+        return self.context.workers
+
+    @property
+    def device(self) -> torch.device:
+        return self.context.device
 
     @abstractmethod
     def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
@@ -115,29 +123,22 @@ def start(course: Course) -> Training:
     return Training(course, build_optimiser(learner, settings), schedule_for(settings, course.steps_per_epoch), average)
 
 
-def run(
-    training: Training,
-    folder: Path | None,
-    report: Callable[[Validation], int],
-    goes_on: Callable[[], int] = lambda: GO_ON,
-) -> None:
+def run(training: Training, folder: Path | None) -> None:
     """Train to the end, from `folder/resume` where there is one.
 
     Args:
         folder: where checkpoints lie; None keeps nothing.
-        report: worker 0 tells it of each validation; STOP from it ends the run as stopped.
-        goes_on: worker 0 asks it every few seconds between steps.
 
     Raises:
         TrialFailed: a loss that is no number.
-        Paused: `report` or `goes_on` said PAUSE; the checkpoint is in `folder`.
+        Paused: the context's `report` or `should_continue` returned PAUSE; the checkpoint is in `folder`.
     """
     course, outcome = training.course, training.outcome
     torch.set_num_threads(course.settings.threads)
     if folder is not None:
         resume(training, folder)
     outcome = training.outcome
-    asking = Asking(course.workers, goes_on)
+    asking = Asking(course.context)
     last_saved = time.perf_counter()
     while not training.finished:
         try:
@@ -150,7 +151,7 @@ def run(
             continue
         validation = validate(training, logged)
         outcome.moments["last_report"] = time.time()
-        order = course.workers.first(int(report(validation)) if course.workers.rank == 0 else GO_ON)
+        order = course.workers.first(int(course.context.report(validation)) if course.workers.rank == 0 else CONTINUE)
         outcome.stopped = order == STOP
         if order == PAUSE or time.perf_counter() - last_saved > SAVE_EVERY:
             _keep(training, folder)
@@ -279,8 +280,8 @@ def resume(training: Training, folder: Path) -> None:
 class Asking:
     """Worker 0 asks, every few seconds; all workers hear the answer after the same step."""
 
-    def __init__(self, workers: Workers, goes_on: Callable[[], int]) -> None:
-        self.workers, self.goes_on = workers, goes_on
+    def __init__(self, context: RunContext) -> None:
+        self.workers, self.should_continue = context.workers, context.should_continue
         self.every = self.left = 1  # steps until the next question
         self.asked = time.perf_counter()
 
@@ -289,7 +290,7 @@ class Asking:
         self.left -= 1
         if self.left > 0:
             return False
-        order = self.workers.first(int(self.goes_on()) if self.workers.rank == 0 else GO_ON)
+        order = self.workers.first(int(self.should_continue()) if self.workers.rank == 0 else CONTINUE)
         step = (time.perf_counter() - self.asked) / self.every
         wanted = int(min(2 * self.every, ASK_EVERY / max(step, 1e-6)))  # the first steps say little of the next
         self.every = self.left = self.workers.first(max(1, wanted))

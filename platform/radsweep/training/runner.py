@@ -7,22 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from radsweep.config.stages import Adaptation, StageName, stages_of
 from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.errors import InputError
 from radsweep.filesystem import no_room
-from radsweep.store.records import CellRecord, Validation, now
+from radsweep.store.records import CellRecord, now
 from radsweep.training.adaptation import adapt
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.embedder import Frozen
 from radsweep.training.frozen_features import run_frozen
 from radsweep.training.gpu_faults import give_back, in_one_line, is_lost
 from radsweep.training.loop import Paused, Stopped, TrialFailed
 from radsweep.training.outcome import Outcome
-from radsweep.training.task import GO_ON, Task
+from radsweep.training.task import Task
 from radsweep.training.trainer import Adapted, train
 
 logger = logging.getLogger(__name__)
@@ -31,11 +29,8 @@ logger = logging.getLogger(__name__)
 def run_cell(
     task: Task,
     data: PreparedData,
-    workers: Workers,
-    device: torch.device,
-    report: Callable[[Validation], int],
+    context: RunContext,
     ready: Callable[[], tuple[Adapted, Frozen]] = lambda: ({}, {}),
-    goes_on: Callable[[], int] = lambda: GO_ON,
 ) -> CellRecord:
     """The cell's record; `failed` with one line for people where the trial itself went wrong.
 
@@ -52,12 +47,11 @@ def run_cell(
 
     def trained() -> Outcome:
         trial = Trial.model_validate(task.trial)
-        options: dict[str, Any] = {"folder": Path(task.folder), "read_test": task.read_test}
-        options |= {"report": report, "goes_on": goes_on}
         adapted, frozen = ready()
-        return train(trial, data, workers=workers, device=device, adapted=adapted, frozen=frozen, **options)
+        folder = Path(task.folder)
+        return train(trial, data, context, folder=folder, read_test=task.read_test, adapted=adapted, frozen=frozen)
 
-    return _record(task, {"key": task.key, "trial": task.trial, "stages": task.stages}, data, workers, device, trained)
+    return _record(task, {"key": task.key, "trial": task.trial, "stages": task.stages}, data, context, trained)
 
 
 def run_stage(
@@ -65,49 +59,40 @@ def run_stage(
     task: Task,
     folder: Path,
     data: PreparedData,
-    workers: Workers,
-    device: torch.device,
-    report: Callable[[Validation], int],
+    context: RunContext,
     adapted: Callable[[], Adapted],
-    goes_on: Callable[[], int],
 ) -> CellRecord:
     """The record of a stage of the task's trial, as that of a cell; `adapted` gives the weights it starts from."""
     trial = Trial.model_validate(task.trial)
     stage = stages_of(trial)[name]
-    options: dict[str, Any] = {"workers": workers, "device": device, "folder": folder}
 
     def done() -> Outcome:
         if isinstance(stage, Adaptation):
-            return adapt(stage, data, report=report, goes_on=goes_on, **options)
-        return run_frozen(name.removesuffix(" features"), trial, data, adapted=adapted(), **options)
+            return adapt(stage, data, context, folder=folder)
+        return run_frozen(name.removesuffix(" features"), trial, data, context, folder=folder, adapted=adapted())
 
     what = {"key": task.stages[name], "trial": stage.model_dump(mode="json")}
-    return _record(task, what, data, workers, device, done)
+    return _record(task, what, data, context, done)
 
 
 def _record(
-    task: Task,
-    what: dict[str, Any],
-    data: PreparedData,
-    workers: Workers,
-    device: torch.device,
-    work: Callable[[], Outcome],
+    task: Task, what: dict[str, Any], data: PreparedData, context: RunContext, work: Callable[[], Outcome]
 ) -> CellRecord:
     known = what | {
-        "device": device.type,
-        "workers": workers.world,
+        "device": context.device.type,
+        "workers": context.workers.world,
         "sweep": task.sweep,
         "code": task.code,
         "data": data.fingerprint,
         "versions": task.versions,
         "started": now(),
     }
-    found = _ended(what["key"], workers, device, work)
-    give_back(device)
+    found = _ended(what["key"], context, work)
+    give_back(context.device)
     return CellRecord.model_validate(known | found | {"ended": now()})
 
 
-def _ended(key: str, workers: Workers, device: torch.device, work: Callable[[], Outcome]) -> dict[str, Any]:
+def _ended(key: str, context: RunContext, work: Callable[[], Outcome]) -> dict[str, Any]:
     """Status and outcome, or error, of the work."""
     try:
         outcome = work()
@@ -118,8 +103,8 @@ def _ended(key: str, workers: Workers, device: torch.device, work: Callable[[], 
     except Paused:
         raise
     except Exception as error:
-        if workers.world > 1 or no_room(error) or is_lost(error, device):  # no disk or GPU is a trial's fault
-            raise
+        if context.workers.world > 1 or no_room(error) or is_lost(error, context.device):
+            raise  # a full disk or a lost GPU is not the trial's fault
         logger.exception("%s failed", key)
         return {"status": "failed", "error": in_one_line(error)}
     fields = dict(vars(outcome))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-STOP, GO_ON, PAUSE = range(3)  # what a run is told after a validation; False and True are the first two
+STOP, CONTINUE, PAUSE = range(3)  # answers to a run that asks; False and True are the first two
 
 
 class Task(NamedTuple):

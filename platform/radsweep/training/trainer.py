@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,9 @@ from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import write_queries
 from radsweep.models.vlm import build_model
-from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop
 from radsweep.training.batches import Batch, TrainingData
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.embedder import Embedder, Frozen
 from radsweep.training.learner import Learner, backward
 from radsweep.training.loop import TrialFailed, mixed_precision
@@ -40,27 +39,26 @@ class TrialCourse(loop.Course):
         self,
         trial: Trial,
         data: PreparedData,
-        workers: Workers,
-        device: torch.device,
+        context: RunContext,
         adapted: Adapted | None = None,
         frozen: Frozen | None = None,
     ) -> None:
-        self.trial, self.data, self.workers, self.device = trial, data, workers, device
+        self.trial, self.data, self.context = trial, data, context
         self.settings, self.every_steps = trial.train, trial.evaluate.every_steps
         self.tokenizer = load_tokenizer(data.tokenizer)
         index = data.splits["train"].index
         rows = subset_rows(trial, data)
         self.outcome = Outcome(pairs=len(rows), subset_sha256=subset_fingerprint([index.study_ids[r] for r in rows]))
-        self.model = self.result = build_model(trial, self.tokenizer.vocabulary, adapted or {}).to(device)
+        self.model = self.result = build_model(trial, self.tokenizer.vocabulary, adapted or {}).to(self.device)
         self.outcome.parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        self.learner: Learner = Learner(self.model, trial, self.tokenizer.vocabulary, len(rows)).to(device)
-        self.source = TrainingData(data, rows, self.tokenizer, trial, workers, frozen or {})
+        self.learner: Learner = Learner(self.model, trial, self.tokenizer.vocabulary, len(rows)).to(self.device)
+        self.source = TrainingData(data, rows, self.tokenizer, trial, context, frozen or {})
         tokens = trial.model.text.max_tokens
-        self.embedder = Embedder(self.model, self.tokenizer, tokens, device, workers, frozen or {})
+        self.embedder = Embedder(self.model, self.tokenizer, tokens, self.device, self.workers, frozen or {})
         self.steps_per_epoch = self.source.steps_per_epoch
 
     def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
-        return self.source.epoch(epoch, self.device, done)
+        return self.source.epoch(epoch, done)
 
     def backward(self, batch: Batch) -> tuple[float, dict[str, float]]:
         return backward(self.learner, batch, self.trial.objective, self.workers, self.settings.accumulate)
@@ -81,15 +79,12 @@ class TrialCourse(loop.Course):
 def train(
     trial: Trial,
     data: PreparedData,
+    context: RunContext = RunContext(),
     *,
-    workers: Workers,
-    device: torch.device,
     folder: Path | None = None,
     read_test: bool = False,
     adapted: Adapted | None = None,
     frozen: Frozen | None = None,
-    report: Callable[[Validation], int] = lambda validation: True,
-    goes_on: Callable[[], int] = lambda: True,
 ) -> Outcome:
     """Train, validate and select one trial.
 
@@ -99,16 +94,16 @@ def train(
         read_test: whether this trial's design lets it see the test split.
         adapted: towers that start from an adaptation stage.
         frozen: features of towers that need not run.
-        report, goes_on: worker 0 tells the one of each validation, and asks the other between steps; see `loop.run`.
 
     Raises:
         TrialFailed: a loss that is no number, a subset larger than the data, settings that exclude one another.
+        Paused: the context's `report` or `should_continue` returned PAUSE.
     """
     torch.set_num_threads(trial.train.threads)
-    course = TrialCourse(trial, data, workers, device, adapted, frozen)
-    loop.run(loop.start(course), folder, report, goes_on)
+    course = TrialCourse(trial, data, context, adapted, frozen)
+    loop.run(loop.start(course), folder)
     measured = conclude(course, read_test)
-    if folder is not None and workers.rank == 0:
+    if folder is not None and context.workers.rank == 0:
         with course.outcome.timed("checkpoint"):
             state = {"trial": trial.model_dump(mode="json"), "tokenizer": data.tokenizer, "data": data.fingerprint}
             weights = {checkpoint.WEIGHTS: checkpoint.model_tensors(course.model)}

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from radsweep.config.data import Data
 from radsweep.config.load import trial_with
@@ -24,7 +23,6 @@ from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.sweep.identity import code
 from radsweep.sweep.identity.definitions import Location
 from radsweep.training.adaptation import adapt
-from radsweep.training.collectives import Workers
 from radsweep.training.frozen_features import run_frozen
 from radsweep.training.trainer import train
 from support.adapted import LIT, with_pool
@@ -78,8 +76,8 @@ def names(places: Iterable[Location]) -> set[str]:
 @pytest.mark.parametrize("name", TRIALS)
 def test_a_trial_runs_no_line_that_its_key_leaves_out(name: str) -> None:
     trial = trial_with(BASE, TRIALS[name])
-    data, cpu = synthetic_data(size=trial.model.image.size), torch.device("cpu")
-    ran = run_definitions(lambda: train(trial, data, workers=Workers(), device=cpu, read_test=True))
+    data = synthetic_data(size=trial.model.image.size)
+    ran = run_definitions(lambda: train(trial, data, read_test=True))
     assert "train_epoch" in names(ran)
     assert ran - code.graph().reached(code.TRIAL, code.off(trial)).keys() == set()
     used = {name for name, on in code.switched(trial).items() if on}
@@ -92,8 +90,7 @@ def test_a_stage_runs_no_line_that_its_key_leaves_out(name: str, kept: list[Any]
     trial = trial_with(BASE, STAGES[name] | {f"adapt.{tower}.steps": 2, f"adapt.{tower}.batch_size": 8})
     stage, data = adaptation(trial, tower), with_pool(size=trial.model.image.size)
     code.stage_code(stage)
-    options: dict[str, Any] = {"workers": Workers(), "device": torch.device("cpu"), "folder": tmp_path}
-    ran = run_definitions(lambda: adapt(stage, data, **options))
+    ran = run_definitions(lambda: adapt(stage, data, folder=tmp_path))
     reached = code.graph().reached(*kept[0]).keys()
     assert "train_epoch" in names(ran)
     assert ran - reached == set()
@@ -107,8 +104,7 @@ def test_a_stage_runs_no_line_that_its_key_leaves_out(name: str, kept: list[Any]
 def test_features_of_a_frozen_tower_likewise(tower: str, kept: list[Any], tmp_path: Path) -> None:
     trial = trial_with(BASE, LIT | {f"model.{tower}.freeze": True})
     code.stage_code(adaptation(trial, f"{tower} features"))
-    options: dict[str, Any] = {"workers": Workers(), "device": torch.device("cpu"), "folder": tmp_path}
-    ran = run_definitions(lambda: run_frozen(tower, trial, synthetic_data(), adapted={}, **options))
+    ran = run_definitions(lambda: run_frozen(tower, trial, synthetic_data(), folder=tmp_path, adapted={}))
     assert "run_frozen" in names(ran)
     assert ran - code.graph().reached(*kept[0]).keys() == set()
 

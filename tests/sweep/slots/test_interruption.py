@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from ray.tune.execution.tune_controller import TuneController
 
 from radsweep.cluster.submit import STOP_WITHIN
@@ -21,7 +20,6 @@ from radsweep.data.loading.decode import prepare_in_process, read_index
 from radsweep.store.store import Store
 from radsweep.sweep.run import run_sweep
 from radsweep.sweep.slots.interruption import SAVE_WITHIN, Interruption
-from radsweep.training.collectives import Workers
 from radsweep.training.trainer import train
 
 
@@ -94,5 +92,5 @@ def test_a_trial_terminated_within_an_epoch_goes_on_to_the_numbers_of_an_undistu
     tokenizer = next((store.root / "tokenizers").iterdir()).read_text()
     data = prepare_in_process(read_index(phantom), tokenizer, 32, 1)
     trial = Trial.model_validate(record.trial)
-    alone = train(trial, data, workers=Workers(), device=torch.device("cpu"), read_test=True)
+    alone = train(trial, data, read_test=True)
     assert (alone.best, alone.final) == (record.best, record.final)

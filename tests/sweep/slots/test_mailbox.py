@@ -7,12 +7,12 @@ from typing import Any
 
 from radsweep.sweep.slots.mailbox import MOST_ATTEMPTS, Mailbox
 from radsweep.training import loop
-from radsweep.training.task import GO_ON, PAUSE, STOP
+from radsweep.training.task import CONTINUE, PAUSE, STOP
 
 
 def test_the_orders_are_those_of_the_loop() -> None:
-    assert (STOP, GO_ON, PAUSE) == (loop.STOP, loop.GO_ON, loop.PAUSE)
-    assert (STOP, GO_ON) == (False, True)  # what simpler callers give
+    assert (STOP, CONTINUE, PAUSE) == (loop.STOP, loop.CONTINUE, loop.PAUSE)
+    assert (STOP, CONTINUE) == (False, True)  # what simpler callers give
 
 
 def test_a_task_stops_when_the_next_is_posted_and_pauses_when_the_sweep_is_interrupted() -> None:
@@ -25,13 +25,13 @@ def test_a_task_stops_when_the_next_is_posted_and_pauses_when_the_sweep_is_inter
         told.append(await box.validated(0, {"step": 2}))
         assert await box.next(0, "group") == (1, "second")
         await box.pause()
-        told += [await box.validated(1, {"step": 1}), await box.goes_on(1)]
+        told += [await box.validated(1, {"step": 1}), await box.should_continue(1)]
         await box.paused(1)
         assert await box.next(1, "group") == (-1, None)
         assert await box.letter(1) == {"paused": True}
         return told
 
-    assert asyncio.run(orders()) == [GO_ON, STOP, PAUSE, PAUSE]
+    assert asyncio.run(orders()) == [CONTINUE, STOP, PAUSE, PAUSE]
 
 
 def test_a_scheduler_that_waits_for_a_reply_is_let_go_by_a_pause() -> None:

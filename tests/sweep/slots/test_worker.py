@@ -81,8 +81,9 @@ def test_workers_whose_slot_died_are_told_to_pause_and_leave_no_record(served: A
 
     def orphaned(*asked: Any) -> None:
         box.call = dead  # type: ignore[method-assign]
-        report, goes_on = asked[-2:]
-        told.extend([report(Validation(epoch=1, step=1, seconds=1.0, metrics={})), goes_on()])
+        context = asked[-1]
+        validation = Validation(epoch=1, step=1, seconds=1.0, metrics={})
+        told.extend([context.report(validation), context.should_continue()])
         raise Paused
 
     with pytest.raises(ActorDiedError):  # and the group ends

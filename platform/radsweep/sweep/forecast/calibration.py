@@ -16,7 +16,7 @@ from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.sweep.forecast.durations import Expected, longest
 from radsweep.sweep.preparation.prepare import has_tokenizer
 from radsweep.training import loop
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.trainer import TrialCourse
 
 STEPS = 4  # warmed up for, and as many again timed
@@ -48,7 +48,7 @@ class Calibration:
             "adapt.image.method": "none",
             "adapt.text.method": "none",
         }
-        course = TrialCourse(trial_with(trial, few), self._prepared(trial), Workers(0, 1), self.device)
+        course = TrialCourse(trial_with(trial, few), self._prepared(trial), RunContext(device=self.device))
         training = loop.start(course)
         logged = loop.train_epoch(training)
         steps, seconds = training.outcome.steps, training.outcome.seconds["training"]

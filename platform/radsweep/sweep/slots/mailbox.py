@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from radsweep.training.task import GO_ON, PAUSE, STOP
+from radsweep.training.task import CONTINUE, PAUSE, STOP
 
 MOST_ATTEMPTS = 3
 
@@ -82,7 +82,7 @@ class Mailbox:
             return self.handed[group][place]
 
     async def validated(self, number: int, validation: dict[str, Any]) -> int:
-        """From worker 0: a validation. Returns whether the task goes on: STOP, GO_ON or PAUSE."""
+        """From worker 0: a validation. Returns whether the task goes on: STOP, CONTINUE or PAUSE."""
         async with self.changed:
             if number != self.number or self.over:
                 return self._order(number)
@@ -92,8 +92,8 @@ class Mailbox:
                 await self.changed.wait_for(lambda: self.over or number != self.number or self.read > sent)
             return self._order(number)
 
-    async def goes_on(self, number: int) -> int:
-        """From worker 0: whether the task goes on: STOP, GO_ON or PAUSE."""
+    async def should_continue(self, number: int) -> int:
+        """From worker 0: whether the task goes on: STOP, CONTINUE or PAUSE."""
         return self._order(number)
 
     async def paused(self, number: int) -> None:
@@ -126,7 +126,7 @@ class Mailbox:
             return STOP
         if self.pausing:
             return PAUSE
-        return STOP if self.over else GO_ON
+        return STOP if self.over else CONTINUE
 
     async def _until_after(self, number: int) -> None:
         await self.changed.wait_for(lambda: self.over or self.number > number)

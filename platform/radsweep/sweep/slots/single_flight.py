@@ -9,9 +9,9 @@ from enum import IntEnum
 from pathlib import Path
 
 from radsweep.store.locks import Lock
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.loop import Paused
-from radsweep.training.task import GO_ON, PAUSE
+from radsweep.training.task import CONTINUE, PAUSE
 
 ASK_AGAIN = 1.0  # seconds, while another group is at it
 
@@ -25,25 +25,27 @@ class Turn(IntEnum):
 
 
 @contextmanager
-def turn(folder: Path, workers: Workers, goes_on: Callable[[], int], there: Callable[[], bool]) -> Iterator[Turn]:
+def turn(folder: Path, context: RunContext, there: Callable[[], bool]) -> Iterator[Turn]:
     """THERE, OURS or STOP, the same for all workers of the group. No two groups have OURS of one folder at once.
 
     Args:
-        goes_on, there: asked by worker 0, again and again while another group is at it.
+        there: whether the record is there. Worker 0 asks it, and `context.should_continue`, every second while another
+            group is at it.
 
     Raises:
         Paused: told to.
     """
+    workers = context.workers
     with Lock(folder) as lock:
-        while (found := Turn(workers.first(_look(lock, goes_on, there) if workers.rank == 0 else 0))) == Turn.WAIT:
+        while (found := Turn(workers.first(_look(lock, context, there) if workers.rank == 0 else 0))) == Turn.WAIT:
             time.sleep(ASK_AGAIN)
         if found == Turn.PAUSE:
             raise Paused
         yield found
 
 
-def _look(lock: Lock, goes_on: Callable[[], int], there: Callable[[], bool]) -> Turn:
-    if (order := goes_on()) != GO_ON:
+def _look(lock: Lock, context: RunContext, there: Callable[[], bool]) -> Turn:
+    if (order := context.should_continue()) != CONTINUE:
         return Turn.PAUSE if order == PAUSE else Turn.STOP
     held = lock.take()  # before the record is looked for: whoever held it may have written it just now
     if there():

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import torch
 from torch import Tensor
 
 from radsweep.config.stages import StageName
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.shards.schema import Split
-from radsweep.store.records import CellRecord, Validation
+from radsweep.store.records import CellRecord
 from radsweep.store.store import Store
 from radsweep.sweep.slots.single_flight import Turn, turn
 from radsweep.training.adaptation import load_adapted
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.frozen_features import load_frozen
 from radsweep.training.loop import Stopped, TrialFailed
 from radsweep.training.runner import run_stage
@@ -27,12 +24,7 @@ Found = TypeVar("Found")
 
 
 def ready_stages(
-    task: Task,
-    store: Store,
-    data: PreparedData,
-    workers: Workers,
-    device: torch.device,
-    goes_on: Callable[[], int],
+    task: Task, store: Store, data: PreparedData, context: RunContext
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, dict[Split, Tensor]]]:
     """The weights that a trial's towers start from, and the features of those that need not run.
 
@@ -43,8 +35,7 @@ def ready_stages(
     adapted: dict[str, dict[str, Tensor]] = {}
     frozen: dict[str, dict[Split, Tensor]] = {}
     for name in task.stages:
-        asked = partial(_go_on, goes_on)
-        record = ready_stage(name, task, store, data, workers, device, asked, goes_on)  # type: ignore[arg-type]
+        record = ready_stage(name, task, store, data, context.without_reports())  # type: ignore[arg-type]
         if record.status == "stopped":
             raise Stopped
         if record.status != "finished":
@@ -57,24 +48,14 @@ def ready_stages(
     return adapted, frozen
 
 
-def ready_stage(
-    name: StageName,
-    task: Task,
-    store: Store,
-    data: PreparedData,
-    workers: Workers,
-    device: torch.device,
-    report: Callable[[Validation], int],
-    goes_on: Callable[[], int],
-) -> CellRecord:
+def ready_stage(name: StageName, task: Task, store: Store, data: PreparedData, context: RunContext) -> CellRecord:
     """The record of one of the stages of a task: found, waited for, or made here by all workers of the group.
 
-    Args:
-        goes_on: worker 0 asks it while it waits, and between steps.
+    Worker 0 asks `context.should_continue` while it waits, and between steps.
     """
     key = task.stages[name]
     folder = store.stage_folder(key)
-    with turn(folder, workers, goes_on, lambda: store.read_stage(key) is not None) as state:
+    with turn(folder, context, lambda: store.read_stage(key) is not None) as state:
         if state == Turn.STOP:
             return CellRecord(key=key, trial={}, status="stopped")
         if state == Turn.THERE:
@@ -85,17 +66,13 @@ def ready_stage(
             if tower == name or tower not in task.stages:
                 return {}
             before = task._replace(stages={tower: task.stages[tower]})  # features of an adapted tower
-            return ready_stages(before, store, data, workers, device, goes_on)[0]
+            return ready_stages(before, store, data, context)[0]
 
-        record = run_stage(name, task, folder, data, workers, device, report, adapted, goes_on)
-        if workers.rank == 0 and record.status != "stopped":
+        record = run_stage(name, task, folder, data, context, adapted)
+        if context.workers.rank == 0 and record.status != "stopped":
             store.write_stage(record)
-        workers.first(0)  # the files are there before another worker looks for them
+        context.workers.first(0)  # the files are there before another worker looks for them
         return record
-
-
-def _go_on(goes_on: Callable[[], int], validation: Validation) -> int:
-    return goes_on()
 
 
 def _there(found: Found | None, folder: Path) -> Found:

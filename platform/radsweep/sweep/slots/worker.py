@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
 import ray.train
-import torch
 from ray.exceptions import RayActorError
 
 from radsweep.data.loading.prepared import PreparedData
@@ -22,6 +20,7 @@ from radsweep.store.store import Store
 from radsweep.sweep.slots.single_flight import Turn, turn
 from radsweep.sweep.slots.stages import ready_stage, ready_stages
 from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.gpu_faults import in_one_line
 from radsweep.training.loop import Paused
 from radsweep.training.runner import run_cell
@@ -33,11 +32,18 @@ def serve_tasks(config: dict[str, Any]) -> None:
     import ray.train.torch
 
     mailbox, store = config["mailbox"], Store(Path(config["store"]))
-    context = ray.train.get_context()
-    workers = Workers(context.get_world_rank(), context.get_world_size())
+    ray_context = ray.train.get_context()
+    workers = Workers(ray_context.get_world_rank(), ray_context.get_world_size())
     device = ray.train.torch.get_device()
     group = f"{workers.first(random.SystemRandom().getrandbits(30))}"
     opened: dict[str, PreparedData] = {}
+
+    def context_of(number: int) -> RunContext:
+        def report(validation: Validation) -> int:
+            return _order(mailbox.validated, number, validation.model_dump())
+
+        return RunContext(workers, device, report, lambda: _order(mailbox.should_continue, number))
+
     number = -1
     for place in itertools.count():
         asked = mailbox.next.remote(number, group) if workers.rank == 0 else mailbox.same.remote(place, group)
@@ -46,19 +52,12 @@ def serve_tasks(config: dict[str, Any]) -> None:
             return
         if task.data not in opened:
             opened[task.data] = ray.get(config["data"][task.data][0]).opened(ray.get)
-
-        def report(validation: Validation, number: int = number) -> int:
-            return _order(mailbox.validated, number, validation.model_dump())
-
-        def goes_on(number: int = number) -> int:
-            return _order(mailbox.goes_on, number)
-
-        data = opened[task.data]
+        data, context = opened[task.data], context_of(number)
         try:
             if task.stage:
-                record = ready_stage(task.stage, task, store, data, workers, device, report, goes_on)
+                record = ready_stage(task.stage, task, store, data, context)
             else:
-                record = ready_cell(task, store, data, workers, device, report, goes_on)
+                record = ready_cell(task, store, data, context)
             said = mailbox.finished.remote(number, record.model_dump_json()) if workers.rank == 0 else None
         except Paused:
             said = mailbox.paused.remote(number) if workers.rank == 0 else None
@@ -82,18 +81,10 @@ def _order(method: Any, *values: Any) -> int:
         return PAUSE
 
 
-def ready_cell(
-    task: Task,
-    store: Store,
-    data: PreparedData,
-    workers: Workers,
-    device: torch.device,
-    report: Callable[[Validation], int],
-    goes_on: Callable[[], int],
-) -> CellRecord:
+def ready_cell(task: Task, store: Store, data: PreparedData, context: RunContext) -> CellRecord:
     """The record of a task's cell, written. No two groups are at one cell, of this sweep or of another.
 
-    Worker 0 asks `goes_on` while another group is at the cell, and between its steps.
+    Worker 0 asks `context.should_continue` while another group is at the cell, and between its steps.
 
     Raises:
         Paused: told to.
@@ -104,13 +95,12 @@ def ready_cell(
         record = store.read_cell(task.key)
         return record is not None and is_complete(record, task.read_test)
 
-    with turn(store.cell_folder(task.key), workers, goes_on, there) as state:
+    with turn(store.cell_folder(task.key), context, there) as state:
         if state == Turn.STOP:
             return CellRecord(key=task.key, trial=task.trial, status="stopped")
         if state == Turn.THERE:  # worker 0 has read it; what the others make of it nobody asks
             return store.read_cell(task.key) or CellRecord(key=task.key, trial=task.trial, status="finished")
-        ready = partial(ready_stages, task, store, data, workers, device, goes_on)
-        record = run_cell(task, data, workers, device, report, ready, goes_on)
-        if workers.rank == 0:
+        record = run_cell(task, data, context, partial(ready_stages, task, store, data, context))
+        if context.workers.rank == 0:
             store.write_cell(record)
         return record
