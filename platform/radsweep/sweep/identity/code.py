@@ -21,7 +21,7 @@ from radsweep.sweep.identity.definitions import Graph
 
 PACKAGE = Path(radsweep.__file__).parent
 PREPARATION = ("prepare_data", "read_index", "read_labelled", "train_tokenizer")
-SURROUNDINGS = (*PREPARATION, "Workers")  # what is handed to a trial or a stage from outside
+SURROUNDINGS = (*PREPARATION, "RunContext")  # given to a trial or a stage from outside
 TRIAL = ("train", *SURROUNDINGS)
 ADAPTATION = ("adapt", "load_adapted", *SURROUNDINGS)
 FEATURES = ("run_frozen", "load_frozen", *SURROUNDINGS)
