@@ -205,7 +205,7 @@ def terminated(d: Driver) -> str:
     again = time.time()
     d.resume()
     for key in paused:  # the first step was before: it went on from its checkpoint
-        assert d.records()[key].moments["first_step"] < again
+        assert d.records()[key].timestamps["first_step"] < again
     return f"during a trial, {len(paused)} checkpoints"
 
 

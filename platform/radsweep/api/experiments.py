@@ -104,10 +104,10 @@ def plan(experiment: ExperimentSource, *, calibrate: bool = False) -> DryRun:
         (4, 0)
     """
     from radsweep.console import Console
-    from radsweep.sweep.forecast.dry_run import outlook
+    from radsweep.sweep.forecast.dry_run import dry_run
 
     loaded = _loaded(experiment)
-    return outlook(loaded, loaded.origin, calibrate, Console().say)
+    return dry_run(loaded, loaded.origin, calibrate, Console().say)
 
 
 def run(experiment: ExperimentSource, *, resume: bool = False, fresh: bool = False) -> Sweep:

@@ -16,7 +16,7 @@ from radsweep.cli.status import status
 from radsweep.cli.sync import sync
 from radsweep.data.importers.registry import IMPORTERS
 from radsweep.errors import InputError
-from radsweep.filesystem import no_room
+from radsweep.filesystem import disk_full
 
 Command = Callable[..., Any]
 
@@ -92,6 +92,6 @@ def main() -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        more = "; free space there, then go on with --resume" if no_room(error) else ""
+        more = "; free space there, then go on with --resume" if disk_full(error) else ""
         print(f"radsweep: {error.filename}: {error.strerror}{more}", file=sys.stderr)
         sys.exit(1)

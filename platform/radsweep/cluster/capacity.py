@@ -31,7 +31,7 @@ class Node(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Room:
+class Capacity:
     """Slots that fit, and what each worker of a slot reserves."""
 
     slots: int
@@ -63,25 +63,25 @@ def object_store(nodes: Sequence[Node], run: Run) -> float:
     return min((node.store for node in able or nodes), default=0.0)
 
 
-def rooms(experiment: Experiment) -> tuple[Room, dict[str, Room]]:
+def capacities(experiment: Experiment) -> tuple[Capacity, dict[str, Capacity]]:
     """How many trials fit at once: base trials, and those of each arm.
 
     Raises:
         InputError: not even one; Ray would wait for ever.
     """
     found = nodes()
-    of = rooms_of_arms(found, experiment)
-    return room_in(found, experiment.run, experiment.trial()), of
+    of = capacities_of_arms(found, experiment)
+    return capacity_in(found, experiment.run, experiment.trial()), of
 
 
-def rooms_of_arms(nodes: Sequence[Node], experiment: Experiment) -> dict[str, Room]:
-    """Of each arm; raises as `rooms`."""
+def capacities_of_arms(nodes: Sequence[Node], experiment: Experiment) -> dict[str, Capacity]:
+    """Of each arm; raises as `capacities`."""
     base = experiment.trial()
     arms = experiment.ablation.designed_arms(base) if experiment.ablation else {}
-    return {arm: room_in(nodes, experiment.run, trial_with(base, made), arm) for arm, made in arms.items()}
+    return {arm: capacity_in(nodes, experiment.run, trial_with(base, made), arm) for arm, made in arms.items()}
 
 
-def room_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") -> Room:
+def capacity_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") -> Capacity:
     """Of one trial; `run.slots` is how many the base trial must have, and an arm at most.
 
     Workers of a trial may lie on several nodes, each of them on one. A slot and the driver reserve nothing.
@@ -109,7 +109,7 @@ def room_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") -> Roo
         )
     if not arm and run.slots and run.slots > fitting:
         raise InputError(f"run.slots: {run.slots} slots asked for, the cluster has room for {fitting}")
-    return Room(min(run.slots or fitting, fitting), workers, per_cpu, per_gpu)
+    return Capacity(min(run.slots or fitting, fitting), workers, per_cpu, per_gpu)
 
 
 def _reserved(nodes: Sequence[Node], run: Run, arm: str = "") -> tuple[float, float]:

@@ -54,7 +54,7 @@ def archive_place(run: Run) -> str | None:
 class ArchivedStore(Store):
     """A store that fetches from the archive what it is told to, and sends there what ends.
 
-    While the archive is out of reach it is as empty, and what ends waits: `send_rest` finds it by the sizes of files.
+    While the archive is out of reach it is as empty, and what ends waits: `flush` finds it by the sizes of files.
     """
 
     def __init__(self, root: Path, place: str) -> None:
@@ -75,8 +75,8 @@ class ArchivedStore(Store):
         except InputError as error:
             raise InputError(f"{where}: run.archive: {error}") from None
 
-    def bring(self, keys: Iterable[str], since: str = "", stages: bool = False) -> None:
-        if since:
+    def fetch(self, keys: Iterable[str], not_before: str = "", stages: bool = False) -> None:
+        if not_before:
             return
         kind: Kind = "stages" if stages else "cells"
         missing = [key for key in keys if not (self._folder(kind, key) / RECORD).exists()]
@@ -84,7 +84,7 @@ class ArchivedStore(Store):
         with ThreadPoolExecutor(AT_ONCE) as fetchers:
             list(fetchers.map(lambda key: self._fetch(kind, key), wanted))
 
-    def archived(self, keys: Iterable[str], stages: bool = False) -> set[str]:
+    def in_archive(self, keys: Iterable[str], stages: bool = False) -> set[str]:
         return set(keys) & self._known("stages" if stages else "cells").keys()
 
     def ended(self, record: CellRecord, stage: bool = False) -> None:
@@ -97,7 +97,7 @@ class ArchivedStore(Store):
                 self._senders.submit(self._send, "stages", key, {})
         self._senders.submit(self._send, "stages" if stage else "cells", record.key, {})
 
-    def send_rest(self, sweep: SweepRecord) -> str:
+    def flush(self, sweep: SweepRecord) -> str:
         self._senders.shutdown(wait=True, cancel_futures=True)
         self._tried = -PAUSE
         try:

@@ -28,9 +28,9 @@ from radsweep.sweep.identity.experiment import latest_unfinished, question_key
 from radsweep.sweep.phases import Phases
 from radsweep.sweep.preparation.dataset import data_card
 from radsweep.sweep.progress.time_left import TimeLeft
-from radsweep.sweep.progress.watch import Watch
+from radsweep.sweep.progress.watch import ProgressCallback
 from radsweep.sweep.search.optuna_study import open_storage, storage_url
-from radsweep.sweep.setup import Opened, open_data
+from radsweep.sweep.setup import Setup, open_data
 from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
 from radsweep.tracking.mirror import LONGEST_END, Mirror
 
@@ -69,8 +69,8 @@ def run_sweep(
         console.say(f"Sweep: {planned.sweep.id}; how far it is: radsweep status --store {store.root}")
         with Mirror(prepare(uri, store.root), store.root, planned.sweep) as mirror:
             mirror.start_sweep([store.sweep_file(planned.sweep.id)])
-            time_left = TimeLeft(setup.room_of, setup.work_of)
-            watch = Watch(store, mirror, console, planned.sweep, time_left, lease.life)
+            time_left = TimeLeft(setup.capacity_of, setup.work_of)
+            watch = ProgressCallback(store, mirror, console, planned.sweep, time_left, lease.life)
             watch.expect((*planned.cells, *planned.final), planned.asked)
             phases = Phases(setup, store, planned.sweep, watch)
             status = phases.run(planned.cells, planned.storage)
@@ -78,7 +78,7 @@ def run_sweep(
                 why = f" ({watch.interruption.reason})" if watch.interruption.reason else ""
                 console.say(f"Interrupted{why}. What is finished is kept; `radsweep sweep {where} --resume` goes on.")
             sweep = _conclude(phases, status, began)
-        if unsent := store.send_rest(sweep):
+        if unsent := store.flush(sweep):
             console.say(f"{unsent}. `radsweep sync` sends what is left")
         return sweep
 
@@ -91,7 +91,7 @@ class _Planned(NamedTuple):
     storage: BaseStorage | None  # of the Optuna study of a search
 
 
-def _plan(setup: Opened, store: Store, sweep: SweepRecord) -> _Planned:
+def _plan(setup: Setup, store: Store, sweep: SweepRecord) -> _Planned:
     """What is known before anything runs, written to the store."""
     ablation, search = setup.experiment.ablation, setup.experiment.search
     tunes = ablation is not None and ablation.tune is not None
@@ -113,15 +113,15 @@ def _plan(setup: Opened, store: Store, sweep: SweepRecord) -> _Planned:
 def _conclude(phases: Phases, status: Ending, began: float) -> SweepRecord:
     """Write what became of the sweep: its record, the report, the statistics in MLflow."""
     store, watch, mirror, console = phases.store, phases.watch, phases.watch.mirror, phases.watch.console
-    watch.settle((*phases.sweep.tuning, *phases.sweep.cells))
+    watch.collect((*phases.sweep.tuning, *phases.sweep.cells))
     cost = _cost(watch, phases.setup, time.monotonic() - began)
     for note in phases.sweep.notes:
         console.say(note)
-    watch.board.write(at_once=True)
-    ended = {"stages": watch.settle_stages(), "status": status, "ended": now(), "cost": cost}
+    watch.status_writer.write(at_once=True)
+    ended = {"stages": watch.collect_stages(), "status": status, "ended": now(), "cost": cost}
     sweep = phases.sweep.model_copy(update=ended)
     store.write_sweep(sweep)
-    with mirror.held_back():
+    with mirror.paused():
         finished = finish(store, sweep)
     if not finished.winner_kept:
         console.say(
@@ -176,7 +176,7 @@ def _new_sweep(experiment: Experiment, fresh: bool) -> SweepRecord:
     )
 
 
-def _cost(watch: Watch, setup: Opened, seconds: float) -> dict[str, float]:
+def _cost(watch: ProgressCallback, setup: Setup, seconds: float) -> dict[str, float]:
     return {
         "wall_seconds": round(seconds, 1),
         "trial_seconds": round(sum(record.seconds.get("total", 0.0) for record in watch.ended.values()), 1),
@@ -186,5 +186,5 @@ def _cost(watch: Watch, setup: Opened, seconds: float) -> dict[str, float]:
         "adaptation_seconds": round(sum(watch.adapted.values()) - watch.adapted["reused"], 1),
         "adaptation_reused_seconds": round(watch.adapted["reused"], 1),
         "images_decoded": setup.preparations.decoded,
-        "slots": setup.room.slots,
+        "slots": setup.capacity.slots,
     }

@@ -87,7 +87,7 @@ def test_a_trial_terminated_within_an_epoch_goes_on_to_the_numbers_of_an_undistu
     record = store.read_cell(planned.key)
     assert (second.id, second.status) == (first.id, "finished")
     assert record is not None
-    assert record.moments["first_step"] < again  # of the first run
+    assert record.timestamps["first_step"] < again  # of the first run
     assert [validation.step for validation in record.history] == [400]
     tokenizer = next((store.root / "tokenizers").iterdir()).read_text()
     data = prepare_in_process(read_index(phantom), tokenizer, 32, 1)

@@ -24,9 +24,9 @@ from radsweep.store.locks import Lock
 from radsweep.store.store import Store, store_folder
 from radsweep.sweep.checks.data import check_evaluation, check_folds
 from radsweep.sweep.checks.experiment import check_experiment
-from radsweep.sweep.checks.memory import settled
+from radsweep.sweep.checks.memory import decide_source
 from radsweep.sweep.checks.paths import places_of
-from radsweep.sweep.checks.resources import check_rooms
+from radsweep.sweep.checks.resources import check_capacity
 from radsweep.sweep.checks.weights import check_weights
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.dataset import PHANTOM, check_shards, place_of
@@ -187,8 +187,8 @@ def _token_remedy() -> str:
 
 
 def _resources(experiment: Experiment, opened: Sequence[Preparations], where: str) -> str:
-    room, arms = check_rooms(experiment, opened[0].shards, where) if opened else cluster.rooms(experiment)
-    slots, nodes = sorted({one.slots for one in (room, *arms.values())}), cluster.nodes()
+    capacity, arms = check_capacity(experiment, opened[0].shards, where) if opened else cluster.capacities(experiment)
+    slots, nodes = sorted({one.slots for one in (capacity, *arms.values())}), cluster.nodes()
     cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
     return f"{cpus:g} CPUs, {gpus:g} GPUs: slots for {' or '.join(map(str, slots))} at once"
 
@@ -200,7 +200,7 @@ def _paths(experiment: Experiment, store: Store, opened: Sequence[Preparations],
 
 
 def _object_store(experiment: Experiment, opened: Preparations, where: str, decided: list[Experiment]) -> str:
-    decided.append(settled(experiment, opened.shards, where))
+    decided.append(decide_source(experiment, opened.shards, where))
     capacity = cluster.object_store(cluster.nodes(), experiment.run) / 2**30
     needed = decoded_bytes(list(possible_trials(experiment)), opened.shards) / 2**30
     return f"{capacity:.1f} GiB on each node, decoded images take {needed:.1f}: {decided[-1].data.source}"

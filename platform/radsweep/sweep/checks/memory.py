@@ -13,7 +13,7 @@ from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.memory import decoded_bytes, source_for
 
 
-def settled(experiment: Experiment, shards: ShardIndex, where: str, began: str | None = None) -> Experiment:
+def decide_source(experiment: Experiment, shards: ShardIndex, where: str, began: str | None = None) -> Experiment:
     """The experiment with its `data.source` decided: the order within an epoch, and so each number, depends on it.
 
     Args:
@@ -29,7 +29,7 @@ def settled(experiment: Experiment, shards: ShardIndex, where: str, began: str |
     if source == "auto":
         source = str(began) if resumed else source_for(trials, shards, capacity)
     if source == "cached":
-        check_room(trials, shards, capacity, where, resumed)
+        check_memory(trials, shards, capacity, where, resumed)
     elif any(trial.adapt.image.method != "none" for trial in trials):
         raise InputError(
             f"{where}: adapt.image: its images have to fit the object store, and they are streamed here; set "
@@ -38,7 +38,9 @@ def settled(experiment: Experiment, shards: ShardIndex, where: str, began: str |
     return experiment.model_copy(update={"data": experiment.data.model_copy(update={"source": source})})
 
 
-def check_room(trials: Sequence[Trial], shards: ShardIndex, capacity: float, where: str, resumed: bool = False) -> None:
+def check_memory(
+    trials: Sequence[Trial], shards: ShardIndex, capacity: float, where: str, resumed: bool = False
+) -> None:
     """Refuse to cache more decoded images than the object store holds: Ray would move them to disk and back.
 
     Args:

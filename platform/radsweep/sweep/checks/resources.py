@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radsweep.cluster import capacity
+from radsweep.cluster.capacity import Capacity, capacities
 from radsweep.config.experiment import Experiment
 from radsweep.config.search import Search
 from radsweep.data.loading.decode import ShardIndex
@@ -10,20 +10,18 @@ from radsweep.data.loading.subsets import subset_size
 from radsweep.errors import InputError
 
 
-def check_rooms(
-    experiment: Experiment, shards: ShardIndex, where: str
-) -> tuple[capacity.Room, dict[str, capacity.Room]]:
-    """As `capacity.rooms`, and whether a search fits in what is there; `data.source` is decided.
+def check_capacity(experiment: Experiment, shards: ShardIndex, where: str) -> tuple[Capacity, dict[str, Capacity]]:
+    """As `capacities`, and check that a search fits in what is there; `data.source` is decided.
 
     Raises:
         InputError: what can never be had.
     """
-    room, rooms = capacity.rooms(experiment)
+    capacity, of_arms = capacities(experiment)
     if experiment.search is not None:
         data = experiment.data
         pairs = subset_size(len(shards.splits["train"]), data.pairs, data.fraction)
-        check_search(experiment.search, pairs, room.gpus, where)
-    return room, rooms
+        check_search(experiment.search, pairs, capacity.gpus, where)
+    return capacity, of_arms
 
 
 def check_search(search: Search, pairs: int, gpus: float, where: str) -> None:

@@ -17,7 +17,7 @@ from radsweep.config.search import Search
 FEWEST_OTHERS = 3  # whose median says something
 
 
-class Reached(NamedTuple):
+class RungScore(NamedTuple):
     """What a trial had when it was validated for the t-th time."""
 
     best: float  # so far: what its selected checkpoint would have
@@ -29,7 +29,7 @@ class Stopping:
 
     def __init__(self, search: Search) -> None:
         self.search = search
-        self.reached: defaultdict[int, dict[Hashable, Reached]] = defaultdict(dict)  # validations -> trial -> what
+        self.reached: defaultdict[int, dict[Hashable, RungScore]] = defaultdict(dict)  # validations -> trial -> what
 
     def validated(self, trial: Hashable, scores: Sequence[float]) -> bool:
         """Whether a trial stops after its latest validation.
@@ -38,7 +38,7 @@ class Stopping:
             scores: all of the trial so far, in order; higher is better.
         """
         time, grace = len(scores), self.search.grace
-        own = Reached(max(scores), float(np.mean(scores[grace - 1 :])) if time >= grace else scores[-1])
+        own = RungScore(max(scores), float(np.mean(scores[grace - 1 :])) if time >= grace else scores[-1])
         others = [reached for other, reached in self.reached[time].items() if other != trial]
         self.reached[time][trial] = own
         if time < grace or not others:
