@@ -118,7 +118,7 @@ def time_plan(asked: Experiment) -> Figures:
     from radsweep.sweep.checks.experiment import check_experiment
 
     began = _clock()
-    check_experiment(asked, "many_cells.py")
+    check_experiment(asked)
     planned_cells(asked)
     return {**_spent("plan", began, _clock()), "peak_mb": _peak()}
 
@@ -143,8 +143,7 @@ def time_resume(asked: Experiment) -> Figures:
         pages.append(written.page)
         return written
 
-    sweep_run.write_report = timed  # type: ignore[assignment]
-    record = sweep_run.run_sweep(asked, "many_cells.py")
+    record = sweep_run.run_sweep(asked, timed)
     timestamps.append(_clock())
     assert record.status == "finished", record.status
     assert record.cost["trials_run"] == 0, "every cell is there"

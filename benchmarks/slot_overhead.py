@@ -66,7 +66,7 @@ def warm(trial: Any, trials: int, folder: Path) -> tuple[list[Figures], Any]:
     from radsweep.sweep.preparation.prepare import Preparations
     from radsweep.sweep.run import run_sweep
 
-    sweep = run_sweep(random_search(trial, trials, 1, folder), "benchmark")
+    sweep = run_sweep(random_search(trial, trials, 1, folder))
     store = Store(folder / "store")
     records = store.read_cells(cell.key for cell in sweep.cells)
     if any(record.status != "finished" for record in records.values()) or len(records) != trials:

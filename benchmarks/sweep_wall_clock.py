@@ -64,7 +64,7 @@ def ours(experiment: Experiment, folder: Path) -> list[Figures]:
     from radsweep.store.store import Store
     from radsweep.sweep.run import run_sweep
 
-    sweep = run_sweep(experiment, "benchmark")
+    sweep = run_sweep(experiment)
     records = Store(folder / "store").read_cells(cell.key for cell in sweep.cells)
     return [
         {

@@ -37,7 +37,7 @@ def test_what_the_driver_wrote_last_is_read_back_while_it_lives(store: Store) ->
     record = sweep_in(store)
     lease = Lease(store.root / "leases", "question")
     board = StatusWriter(store.sweep_folder(record.id), SELECT, lease.life)
-    with lease.taken("file.yaml"):
+    with lease.taken():
         board.expect(4)
         board.started("0", in_words(CELLS[0]))
         board.started("1", in_words(CELLS[1]))
@@ -63,7 +63,7 @@ def test_the_time_that_is_left_runs_down_until_the_next_trial_ends(
     monkeypatch.setattr(time, "time", lambda: now[0])
     record, lease = sweep_in(store), Lease(store.root / "leases", "question")
     board = StatusWriter(store.sweep_folder(record.id), SELECT, lease.life)
-    with lease.taken("file.yaml"):
+    with lease.taken():
         board.ended(in_words(CELLS[0]), {"finished": 1}, 0.5, 90.0)
         told = []
         for now[0] in (1000.0, 1020.0, 1055.0):
@@ -85,7 +85,7 @@ def test_a_driver_on_another_machine_is_alive_until_its_last_sign_is_old(store: 
 
 def test_a_sweep_runs_from_its_start_before_any_trial(store: Store) -> None:
     record, lease = sweep_in(store), Lease(store.root / "leases", "question")
-    with lease.taken("file.yaml"):
+    with lease.taken():
         StatusWriter(store.sweep_folder(record.id), SELECT, lease.life)
         assert state_of(record, read_progress(store, record)) == "running"
 

@@ -176,7 +176,7 @@ def test_a_trial_with_values_is_checked_too() -> None:
     base = parse_experiment({"experiment": "t", "data": {"shards": "x"}}, "t").trial()
     assert trial_with(base, {"objective.local.weight": 0.5, "data.pairs": 10}).objective.local.weight == 0.5
     assert trial_with(base, {"data.pairs": 10}) == trial_with(trial_with(base, {"data.pairs": 10}), {})
-    with pytest.raises(InputError, match=r"^trial: data\.pairs: expected 2 or more, found 1$"):
+    with pytest.raises(InputError, match=r"^data\.pairs: expected 2 or more, found 1$"):
         trial_with(base, {"data.pairs": 1})
     with pytest.raises(InputError, match="nothing would join images and reports"):
         trial_with(base, {"objective.contrast.weight": 0})

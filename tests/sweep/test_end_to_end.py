@@ -38,7 +38,7 @@ ARMS = {"baseline": {}, "sentences": {"augment.text.sentences": "sample"}, "loca
 def sweep(phantom: Path, store: Path, resume: bool = False, **parts: Any) -> tuple[SweepRecord, dict[str, CellRecord]]:
     tree: dict[str, Any] = {
         "experiment": "end-to-end",
-        "data": {"shards": str(phantom), "pairs": 40},
+        "data": {"shards": str(phantom)} | ({} if parts.get("ablation", {}).get("pairs") else {"pairs": 40}),
         "model": {"image": {"size": 32}, "dim": 32},
         "train": {"until": "steps", "steps": 6, "batch_size": 16, "learning_rate": 1e-3},
         "evaluate": {"every_steps": 3},
@@ -46,7 +46,7 @@ def sweep(phantom: Path, store: Path, resume: bool = False, **parts: Any) -> tup
     }
     for name, part in parts.items():
         tree[name] = tree.get(name, {}) | part
-    record = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", resume)
+    record = run_sweep(parse_experiment(tree, "test.yaml"), resume)
     return record, Store(store).read_cells({cell.key for cell in record.cells})
 
 
@@ -353,7 +353,7 @@ def test_fresh_runs_what_is_there_again(phantom: Path, short_folder: Path) -> No
     store = short_folder / "fresh"
     first, before = sweep(phantom, store)
     tree = first.experiment | {"run": {"store": str(store), "slots": 1}}
-    fresh = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", fresh=True)
+    fresh = run_sweep(parse_experiment(tree, "test.yaml"), fresh=True)
     after = Store(store).read_records(fresh)
     assert fresh.cost["trials_run"] == 1
     assert {key: r.final for key, r in after.items()} == {key: r.final for key, r in before.items()}

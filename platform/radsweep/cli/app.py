@@ -78,7 +78,8 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        print(f"radsweep: {error}", file=sys.stderr)
+        for each in error.errors:
+            print(f"radsweep: {each}", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("radsweep"):

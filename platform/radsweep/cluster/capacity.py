@@ -90,11 +90,15 @@ def capacity_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") ->
     per_cpu, per_gpu = _reserved(nodes, run, arm)
     trials = f"a trial of {arm}" if arm else "a trial"
     if bool(per_gpu) != bool(_reserved(nodes, run)[1]):
-        raise InputError(f"run.needs.{arm}: trials of a sweep all run on GPUs, or none does; set run.gpus_per_worker")
+        raise InputError(
+            "trials of a sweep all run on GPUs, or none does; set run.gpus_per_worker",
+            key=f"run.needs.{arm}",
+        )
     if workers > 1 and 0 < per_gpu < 1:
         raise InputError(
-            f"run: {trials} has {workers} workers with {per_gpu:g} of a GPU each, and workers of one trial cannot "
-            "share a GPU (NCCL); set train.workers to 1, or gpus_per_worker to 1"
+            f"{trials} has {workers} workers with {per_gpu:g} of a GPU each, and workers of one trial cannot share a "
+            "GPU (NCCL); set train.workers to 1, or gpus_per_worker to 1",
+            key="run",
         )
     streamed = trial.data.source == "streamed"
     held = _held(nodes, per_cpu, per_gpu, streamed)
@@ -103,12 +107,13 @@ def capacity_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") ->
         largest = max(nodes, key=lambda node: (node.gpus if per_gpu else 0, node.cpus), default=Node(0))
         besides = ", and a CPU besides for data.source streamed" if streamed else ""
         raise InputError(
-            f"run: {trials} needs {workers} x {per_cpu:g} CPUs and {workers} x {per_gpu:g} GPUs, each on one node"
-            f"{besides}; the cluster has room for {held} such workers, and its largest node {largest.cpus:g} CPUs and "
-            f"{largest.gpus:g} GPUs; lower train.workers, run.cpus_per_worker or run.gpus_per_worker"
+            f"{trials} needs {workers} x {per_cpu:g} CPUs and {workers} x {per_gpu:g} GPUs, each on one node{besides}; "
+            f"the cluster has room for {held} such workers, and its largest node {largest.cpus:g} CPUs and "
+            f"{largest.gpus:g} GPUs; lower train.workers, run.cpus_per_worker or run.gpus_per_worker",
+            key="run",
         )
     if not arm and run.slots and run.slots > fitting:
-        raise InputError(f"run.slots: {run.slots} slots asked for, the cluster has room for {fitting}")
+        raise InputError(f"{run.slots} slots asked for, the cluster has room for {fitting}", key="run.slots")
     return Capacity(min(run.slots or fitting, fitting), workers, per_cpu, per_gpu)
 
 

@@ -17,7 +17,7 @@ from typing import Literal
 
 from radsweep.config.run import Run
 from radsweep.data import storage
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 from radsweep.store.locks import Lock
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import RECORD, Store, store_folder
@@ -30,7 +30,7 @@ Listed = Mapping[str, int]  # name of a file -> bytes
 Listing = Mapping[str, Listed]  # by key
 
 
-def open_store(run: Run, where: str) -> Store:
+def open_store(run: Run) -> Store:
     """The store of a sweep, with its archive where it has one (`run.archive`, else RADSWEEP_ARCHIVE).
 
     Raises:
@@ -40,10 +40,8 @@ def open_store(run: Run, where: str) -> Store:
     place = archive_place(run)
     if place is None:
         return Store(root)
-    try:
+    with explaining(key="run.archive"):
         return ArchivedStore(root, storage.absolute(place))
-    except InputError as error:
-        raise InputError(f"{where}: run.archive: {error}") from None
 
 
 def archive_place(run: Run) -> str | None:
@@ -66,14 +64,12 @@ class ArchivedStore(Store):
         self._listings: dict[Kind, Listing] = {}
         self._given: set[str] = set()  # stages that were to be sent
 
-    def check_writable(self, where: str) -> None:
-        super().check_writable(where)
-        try:
+    def check_writable(self) -> None:
+        super().check_writable()
+        with explaining(key="run.archive"):
             storage.write(storage.inside(self.place, PROBE), b"radsweep\n")
             for kind in ("cells", "stages"):
                 self._listings[kind] = self._listing(kind)
-        except InputError as error:
-            raise InputError(f"{where}: run.archive: {error}") from None
 
     def fetch(self, keys: Iterable[str], not_before: str = "", stages: bool = False) -> None:
         if not_before:

@@ -46,15 +46,15 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def check_writable(self, where: str) -> None:
-        """Raises InputError if nothing can be written there. `where`: the experiment file, for messages."""
+    def check_writable(self) -> None:
+        """Raises InputError if nothing can be written there."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
-            told = f"{self.root} cannot be written ({error.strerror}); choose another"
-            raise InputError(f"{where}: run.store: {told}") from None
+            message = f"{self.root} cannot be written ({error.strerror}); choose another"
+            raise InputError(message, key="run.store") from None
 
     def cell_folder(self, key: str) -> Path:
         return self.root / "cells" / key

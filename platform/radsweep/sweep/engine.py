@@ -9,7 +9,6 @@ from typing import Any
 from optuna.storages import BaseStorage
 from ray import tune
 
-from radsweep.cluster.auth import keep_keys_out_of_logs
 from radsweep.cluster.capacity import Capacity
 from radsweep.cluster.versions import versions
 from radsweep.config.search import Search
@@ -25,6 +24,7 @@ from radsweep.sweep.search.cells import SearchedCells
 from radsweep.sweep.search.optuna_study import open_study
 from radsweep.sweep.search.searcher import StudyScheduler, StudySearch
 from radsweep.sweep.setup import Setup
+from radsweep.sweep.slots.ray_internals import keep_keys_out_of_logs
 from radsweep.sweep.slots.slot import Slot
 from radsweep.training.task import Task
 

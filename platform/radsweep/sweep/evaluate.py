@@ -17,7 +17,7 @@ from radsweep.data.loading.folds import fold_of
 from radsweep.data.loading.index import read_split
 from radsweep.data.shards.dataset import read_manifest, shard_paths
 from radsweep.data.shards.schema import Split
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import QUERIES, write_queries
 from radsweep.sweep.checks.data import check_tasks
@@ -48,11 +48,13 @@ def evaluate_model(
         raise InputError(f"--queries {queries}: its folder does not exist; make it first")
     manifest = read_manifest(data)
     model, trial, tokenizer = load_target(target)
-    trial = trial_with(trial, {"data.shards": str(data), "evaluate.sets": [], **settings})
+    with explaining("radsweep evaluate"):
+        trial = trial_with(trial, {"data.shards": str(data), "evaluate.sets": [], **settings})
     # a fold saw patients of every split as packed
     own_fold = trial.data.folds is not None and trained_on(Path(target)) == manifest.fingerprint
     shards = _fold(data, trial) if own_fold else _index(data, split, trial)
-    check_tasks(trial.evaluate, shards, split, streamed=False, where="radsweep evaluate")
+    with explaining("radsweep evaluate"):
+        check_tasks(trial.evaluate, shards, split, streamed=False)
     console = Console()
     studies = sum(map(len, shards.splits.values()))
     with console.task(f"Reading {studies:,} studies", studies) as advance:

@@ -39,7 +39,6 @@ MANY_WAITING = 100  # entries that MLflow takes some seconds for
 
 def run_sweep(
     experiment: Experiment,
-    where: str,
     resume: bool = False,
     console: Console | None = None,
     fresh: bool = False,
@@ -47,7 +46,6 @@ def run_sweep(
     """Run what the experiment asks for; when this returns its records, MLflow runs and report are there.
 
     Args:
-        where: the experiment file, for messages.
         resume: go on with the latest sweep of the same experiment.
         fresh: run every trial and stage again, whatever earlier sweeps have of them; a resumed sweep is as it began.
 
@@ -55,16 +53,16 @@ def run_sweep(
         InputError: what a user can put right; no trial has started then.
     """
     console = console or Console()
-    store = open_store(experiment.run, where)
-    check_experiment(experiment, where)
+    store = open_store(experiment.run)
+    check_experiment(experiment)
     uri = tracking_uri(experiment.run.tracking_uri, store.root)
-    previous = latest_unfinished(store, experiment, where, resume, console)
-    store.check_writable(where)
+    previous = latest_unfinished(store, experiment, resume, console)
+    store.check_writable()
     lease = Lease(store.root / "leases", question_key(experiment))
-    with lease.taken(where):
+    with lease.taken():
         began = time.monotonic()
         connect()
-        setup = open_data(experiment, where, store, console, previous)
+        setup = open_data(experiment, store, console, previous)
         planned = _plan(setup, store, previous or _new_sweep(setup.experiment, fresh))
         console.say(f"Sweep: {planned.sweep.id}; how far it is: radsweep status --store {store.root}")
         with Mirror(prepare(uri, store.root), store.root, planned.sweep) as mirror:
@@ -76,7 +74,7 @@ def run_sweep(
             status = phases.run(planned.cells, planned.storage)
             if status == "interrupted":
                 why = f" ({watch.interruption.reason})" if watch.interruption.reason else ""
-                console.say(f"Interrupted{why}. What is finished is kept; `radsweep sweep {where} --resume` goes on.")
+                console.say(f"Interrupted{why}. What is finished is kept; the same command with --resume goes on.")
             sweep = _conclude(phases, status, began)
         if unsent := store.flush(sweep):
             console.say(f"{unsent}. `radsweep sync` sends what is left")

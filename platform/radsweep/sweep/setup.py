@@ -45,13 +45,10 @@ class Setup:
         return cell_key(trial, self.shards.manifest.fingerprint, self.capacity.device)
 
 
-def open_data(
-    experiment: Experiment, where: str, store: Store, console: Console, previous: SweepRecord | None = None
-) -> Setup:
+def open_data(experiment: Experiment, store: Store, console: Console, previous: SweepRecord | None = None) -> Setup:
     """Read the data set (a phantom is made where it is not there yet) and check what only data and cluster can tell.
 
     Args:
-        where: the experiment file, for messages.
         previous: the sweep that is resumed.
 
     Raises:
@@ -61,10 +58,10 @@ def open_data(
     shards = read_index(dataset_folder(base.data.shards, store, console), () if base.data.folds else SPLITS)
     check_shards(shards)
     preparations = Preparations(shards, store, console)
-    check_folds(experiment, preparations, where)
+    check_folds(experiment, preparations)
     began = previous.plan.data.source if previous and previous.plan else None
-    experiment = decide_source(experiment, shards, where, began)
-    check_nodes(store.root, places_of(experiment, shards.folder), where)
-    check_evaluation(experiment, preparations, where)
-    capacity, capacities = check_capacity(experiment, shards, where)
+    experiment = decide_source(experiment, shards, began)
+    check_nodes(store.root, places_of(experiment, shards.folder))
+    check_evaluation(experiment, preparations)
+    capacity, capacities = check_capacity(experiment, shards)
     return Setup(experiment, experiment.trial(), shards, preparations, capacity, capacities)

@@ -76,9 +76,8 @@ def load_target(target: str) -> tuple[VisionLanguageModel, Trial, str]:
     try:
         settings = fitting_settings(target)
     except InputError as error:
-        line = str(error).removeprefix("model.from: ")
         raise InputError(
-            f"{target}: neither the folder of a finished trial's checkpoint nor a whole model: {line}"
+            f"{target}: neither the folder of a finished trial's checkpoint nor a whole model: {error.message}"
         ) from None
     trial = trial_with(Trial.model_validate({"data": {"shards": target}}), {"model": settings.model_dump()})
     tokenizer = trial.model.text.backbone

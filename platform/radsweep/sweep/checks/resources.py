@@ -10,7 +10,7 @@ from radsweep.data.loading.subsets import subset_size
 from radsweep.errors import InputError
 
 
-def check_capacity(experiment: Experiment, shards: ShardIndex, where: str) -> tuple[Capacity, dict[str, Capacity]]:
+def check_capacity(experiment: Experiment, shards: ShardIndex) -> tuple[Capacity, dict[str, Capacity]]:
     """As `capacities`, and check that a search fits in what is there; `data.source` is decided.
 
     Raises:
@@ -20,11 +20,11 @@ def check_capacity(experiment: Experiment, shards: ShardIndex, where: str) -> tu
     if experiment.search is not None:
         data = experiment.data
         pairs = subset_size(len(shards.splits["train"]), data.pairs, data.fraction)
-        check_search(experiment.search, pairs, capacity.gpus, where)
+        check_search(experiment.search, pairs, capacity.gpus)
     return capacity, of_arms
 
 
-def check_search(search: Search, pairs: int, gpus: float, where: str) -> None:
+def check_search(search: Search, pairs: int, gpus: float) -> None:
     """Refuse what only the data and the cluster can tell.
 
     Args:
@@ -32,12 +32,13 @@ def check_search(search: Search, pairs: int, gpus: float, where: str) -> None:
         gpus: that a slot holds.
 
     Raises:
-        InputError: names the file and the key.
+        InputError: names the key.
     """
     if search.gpu_hours is not None and not gpus:
-        raise InputError(f"{where}: search.gpu_hours: trials have no GPU here; set search.slot_hours instead")
+        raise InputError("trials have no GPU here; set search.slot_hours instead", key="search.gpu_hours")
     if search.fidelity == "pairs" and len(search.sizes(pairs)) == 1:
         raise InputError(
-            f"{where}: search.fidelity: no smaller size below {pairs:,} pairs has {search.smallest:,} or more "
-            "and enough trials; lower search.smallest or search.reduction, or set more trials than search.reduction"
+            f"no smaller size below {pairs:,} pairs has {search.smallest:,} or more and enough trials; lower "
+            "search.smallest or search.reduction, or set more trials than search.reduction",
+            key="search.fidelity",
         )

@@ -21,7 +21,7 @@ from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex, read_index
 from radsweep.data.shards.schema import SPLITS
 from radsweep.display import Shown
-from radsweep.errors import InputError
+from radsweep.errors import InputError, joined
 from radsweep.store.archive import open_store
 from radsweep.store.records import ArmSize, PlannedCell
 from radsweep.store.selection import is_complete
@@ -86,29 +86,28 @@ class DryRun(Shown):
     device: str
     estimate: Estimate | None
     no_estimate: str  # why there is none, and how to get one
-    refused: tuple[str, ...]  # messages with which the sweep would be refused
+    refused: tuple[InputError, ...]  # errors with which the sweep would be refused
     notes: tuple[str, ...]
 
     def __rich__(self) -> RenderableType:
-        refused = [f"Refused: {line}" for line in self.refused]
+        refused = [f"Refused: {error}" for error in self.refused]
         return Group(plan_table(self), Text("\n".join([*plan_lines(self), *refused])))
 
 
-def dry_run(experiment: Experiment, where: str, calibrate: bool = False, say: Say = lambda line: None) -> DryRun:
+def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda line: None) -> DryRun:
     """The plan of a sweep on this machine.
 
     Args:
-        where: the experiment file, for messages.
         calibrate: train some steps of one trial of each arm where no record tells how long they take.
 
     Raises:
         InputError: not even a plan can be made.
     """
-    refused: list[str] = []
+    refused: list[InputError] = []
     notes: list[str] = []
     with _noted(refused):
-        check_experiment(experiment, where)
-    store = open_store(experiment.run, where)
+        check_experiment(experiment)
+    store = open_store(experiment.run)
     base = experiment.trial()
     capacity, capacities = None, {}
     with _noted(refused):
@@ -116,7 +115,7 @@ def dry_run(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
         capacity = capacity_in(machine, experiment.run, base)
         capacities = capacities_of_arms(machine, experiment)
     device = capacity.device if capacity else "cpu"
-    shards = _shards(experiment, where, store, refused, notes)
+    shards = _shards(experiment, store, refused, notes)
     if shards is not None and base.data.source == "auto":
         source = source_for(_examples(experiment), shards, OBJECT_STORE * _memory())
         experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
@@ -177,18 +176,18 @@ def dry_run(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
         device=device,
         estimate=estimated,
         no_estimate=why_not,
-        refused=tuple(dict.fromkeys(refused)),
+        refused=joined(refused).errors if refused else (),
         notes=tuple(notes),
     )
 
 
 @contextmanager
-def _noted(refused: list[str]) -> Iterator[None]:
+def _noted(refused: list[InputError]) -> Iterator[None]:
     """Within, what a sweep would refuse is noted and not raised."""
     try:
         yield
     except InputError as error:
-        refused += str(error).splitlines()
+        refused += error.errors
 
 
 def _machine(notes: list[str]) -> Node:
@@ -206,9 +205,7 @@ def _memory() -> float:
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
-def _shards(
-    experiment: Experiment, where: str, store: Store, refused: list[str], notes: list[str]
-) -> ShardIndex | None:
+def _shards(experiment: Experiment, store: Store, refused: list[InputError], notes: list[str]) -> ShardIndex | None:
     base = experiment.trial()
     with _noted(refused):
         folder = place_of(base.data.shards, store)
@@ -218,7 +215,7 @@ def _shards(
         shards = read_index(folder, () if base.data.folds else SPLITS)
         if not base.data.folds:  # folds are dealt from all studies: left to the sweep's own start
             with _noted(refused):
-                check_tasks(base.evaluate, shards, "test", base.data.source == "streamed", where)
+                check_tasks(base.evaluate, shards, "test", base.data.source == "streamed")
         return shards
     return None
 

@@ -209,7 +209,7 @@ class StudySearch(Searcher):
         for pending in between if self.ended_by else ():
             self.study.tell(pending.trial, state=TrialState.PRUNED)
         for pending in cut if self.ended_by else cut + between:
-            put_back(self.study, self.study._storage.get_trial(pending.trial._trial_id))
+            put_back(self.study, pending.trial.storage, pending.trial)
         for trial_id in self.live:
             self.budget.end(trial_id)
         self._keep_spent()
