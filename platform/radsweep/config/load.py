@@ -14,12 +14,12 @@ from pydantic import BaseModel, ValidationError
 from radsweep.config import keys
 from radsweep.config.experiment import Experiment
 from radsweep.config.explain import dotted_hint, explain, found
+from radsweep.config.overridden import overridden
 from radsweep.config.search import Dimension
 from radsweep.config.trial import Trial
 from radsweep.config.tune import Tune
 from radsweep.config.yaml_files import UniqueKeys
 from radsweep.errors import InputError, explaining, joined
-from radsweep.spec.overridden import overridden
 
 _DESIGNS = ("search", "ablation")
 

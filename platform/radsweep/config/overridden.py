@@ -66,7 +66,7 @@ def _beside_tuning(ablation: Ablation, base: Trial) -> Iterator[InputError]:
 
 
 def _varied(ablation: Ablation) -> Iterator[tuple[str, str]]:
-    """(ArmSize in the experiment file, dotted key) of all that arms and levels set."""
+    """(Place in the experiment file, dotted key) of all that arms and levels set."""
     for arm, changes in ablation.arms.items():
         yield from ((f"ablation.arms.{arm}.{key}", key) for key in changes)
     yield from ((f"ablation.levels.{key}", key) for key in ablation.levels)
