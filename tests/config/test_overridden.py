@@ -80,12 +80,12 @@ def test_what_every_arm_is_tuned_in_cannot_be_what_one_is_made_of() -> None:
     tune: dict[str, Any] = {"trials": 2, "space": RATE | WEIGHT}
     assert refusal(ablation={"arms": ARMS, "tune": tune}) == [
         "mine.yaml: ablation.tune.space.objective.local.weight: replaces the value that arm local has. Leave it out, "
-        "or tune it in ablation.tune.own.local."
+        "or tune it in ablation.tune.per_arm.local."
     ]
     levels = {"design": "one-at-a-time", "levels": {"objective.local.weight": [0, 1]}, "tune": tune}
     assert "arm objective.local.weight=1 has" in refusal(ablation=levels)[0]
-    assert parsed(ablation={"arms": ARMS, "tune": {"trials": 2, "space": RATE, "own": {"local": WEIGHT}}}).ablation
-    assert parsed(ablation={"arms": ARMS, "tune": tune | {"own": {"local": WEIGHT}}}).ablation
+    assert parsed(ablation={"arms": ARMS, "tune": {"trials": 2, "space": RATE, "per_arm": {"local": WEIGHT}}}).ablation
+    assert parsed(ablation={"arms": ARMS, "tune": tune | {"per_arm": {"local": WEIGHT}}}).ablation
     conditional = {"objective.local.weight": {"uniform": [0, 1], "only_if": "objective.contrast.kind == sigmoid"}}
     assert parsed(ablation={"arms": ARMS, "tune": {"trials": 2, "space": RATE | conditional}}).ablation
 

@@ -83,7 +83,7 @@ def test_tasks_sets_and_public_models_of_a_sweep(phantom: Path, public_model: Pa
         "zero_shot": {"prompts": "phantom"},
         "linear_probe": {"fractions": [1.0]},
         "sets": [str(other)],
-        "against": [str(public_model)],
+        "public_models": [str(public_model)],
     }
     store = Store(short_folder / "tasks")
     arms = {"baseline": {}, "sentences": {"augment.text.sentences": "sample"}}
@@ -220,8 +220,8 @@ SEARCH = {
     "algorithm": "random",
     "trials": 6,
     "scheduler": "asha",
-    "grace": 1,
-    "reduction": 2,
+    "grace_period": 1,
+    "reduction_factor": 2,
     "space": {"train.learning_rate": {"loguniform": [1e-6, 1e-2]}, "objective.local.weight": {"uniform": [0, 1]}},
 }
 
@@ -247,7 +247,14 @@ def test_a_search_stops_the_weak_and_reads_the_test_split_for_its_winner_alone(
 
 def test_the_best_of_few_pairs_are_promoted_to_more(phantom: Path, short_folder: Path) -> None:
     space = {"train.learning_rate": {"loguniform": [1e-6, 1e-2]}}
-    search = {"trials": 4, "scheduler": "asha", "fidelity": "pairs", "smallest": 10, "reduction": 2, "space": space}
+    search = {
+        "trials": 4,
+        "scheduler": "asha",
+        "fidelity": "pairs",
+        "min_pairs": 10,
+        "reduction_factor": 2,
+        "space": space,
+    }
     record, cells = sweep(phantom, short_folder / "halving", search=search | {"algorithm": "random"})
     assert [cell.pairs for cell in record.cells] == [10] * 4 + [20] * 2 + [40]
     assert [cells[cell.key].pairs for cell in record.cells] == [10] * 4 + [20] * 2 + [40]
@@ -278,7 +285,7 @@ def test_fair_tuning(phantom: Path, short_folder: Path) -> None:
     space = {"train.learning_rate": {"loguniform": [1e-4, 1e-2]}}
     own = {"local": {"objective.local.weight": {"uniform": [0.1, 1]}}}
     # One point was run before, by a trial that read the test split: none of that may show.
-    design: dict[str, Any] = {"arms": arms, "seeds": 2, "tune": {"trials": 3, "space": space, "own": own}}
+    design: dict[str, Any] = {"arms": arms, "seeds": 2, "tune": {"trials": 3, "space": space, "per_arm": own}}
     point = Tune.model_validate(design["tune"]).points("baseline", {})[1]
     before, _ = sweep(phantom, store.root, ablation={"arms": {"the point": point}})
     record, cells = sweep(phantom, store.root, ablation=design)
@@ -323,7 +330,7 @@ def test_an_arm_whose_tuning_all_failed_is_left_out_and_the_sweep_ends(phantom: 
     arms = {"baseline": {}, "local": {"objective.local.weight": 1.0}}
     space = {"train.learning_rate": {"choice": [1e-3]}}  # two points, one trial
     own = {"local": {"train.learning_rate": {"choice": [1e30]}}}
-    design = {"arms": arms, "seeds": 1, "tune": {"trials": 2, "space": space, "own": own}}
+    design = {"arms": arms, "seeds": 1, "tune": {"trials": 2, "space": space, "per_arm": own}}
     for reused in (0, 2):
         record, _ = sweep(phantom, store.root, ablation=design)
         assert record.status == "finished"

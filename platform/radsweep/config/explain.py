@@ -51,6 +51,8 @@ def _explained(model: type[BaseModel], detail: ErrorDetails) -> tuple[str, str]:
     """(key, message); no key for an error of the settings as a whole."""
     location = [str(part) for part in detail["loc"]]
     key = ".".join(location)
+    if detail["type"] == "extra_forbidden" and key in keys.RENAMED:
+        return key, f"renamed; write {keys.RENAMED[key]}"
     if detail["type"] == "extra_forbidden":
         return key, f"unknown key{_nearest(location, model)}"
     if detail["type"] == "missing":
@@ -106,6 +108,8 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 
 def dotted_hint(key: str, known: Sequence[str]) -> str:
     """A hint on a key that should be a dotted one: the nearest, the same word elsewhere, or one of a group's own."""
+    if key in keys.RENAMED:
+        return f": it was renamed; write {keys.RENAMED[key]}"
     inside = [name for name in known if name.startswith(f"{key}.")]
     if inside:
         return f": it is a group; give its keys with dots, such as {inside[0]}"

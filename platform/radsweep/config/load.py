@@ -188,14 +188,14 @@ def _ablation_problems(experiment: Experiment) -> Iterator[InputError]:
 
 
 def _tune_problems(tune: Tune, base: Trial, arms: Mapping[str, Mapping[str, Any]]) -> Iterator[InputError]:
-    for arm in tune.own:
+    for arm in tune.per_arm:
         if arm not in arms:
-            yield InputError(f"no such arm; the arms are {', '.join(arms)}", key=f"ablation.tune.own.{arm}")
+            yield InputError(f"no such arm; the arms are {', '.join(arms)}", key=f"ablation.tune.per_arm.{arm}")
     for arm, changes in arms.items():
         if not tune.space_of(arm):
             message = f"nothing is tuned in {arm}, so that the other arms would have the better of it"
             yield InputError(message, key="ablation.tune")
-        place = f"ablation.tune.own.{arm}" if arm in tune.own else "ablation.tune.space"
+        place = f"ablation.tune.per_arm.{arm}" if arm in tune.per_arm else "ablation.tune.space"
         yield from _space_problems(place, tune.space_of(arm), trial_with(base, changes))
 
 

@@ -59,8 +59,10 @@ def _beside_tuning(ablation: Ablation, base: Trial) -> Iterator[InputError]:
         return
     for key, dimension in tune.space.items():
         for arm, changes in ablation.designed_arms(base).items():
-            if key in changes and dimension.condition is None and key not in tune.own.get(arm, {}):
-                message = f"replaces the value that arm {arm} has. Leave it out, or tune it in ablation.tune.own.{arm}."
+            if key in changes and dimension.condition is None and key not in tune.per_arm.get(arm, {}):
+                message = (
+                    f"replaces the value that arm {arm} has. Leave it out, or tune it in ablation.tune.per_arm.{arm}."
+                )
                 yield InputError(message, key=f"ablation.tune.space.{key}")
                 break
 

@@ -30,7 +30,7 @@ def check_model(model: Model) -> None:
     Raises:
         InputError: names the key, and the nearest known name.
     """
-    if model.whole is not None:
+    if model.pretrained is not None:
         check_whole(model)
     _check_image(model.image)
     _check_text(model.text)

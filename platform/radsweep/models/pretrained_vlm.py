@@ -21,7 +21,7 @@ from radsweep.models.configs import (
 from radsweep.models.hub import Unreadable, has_file
 from radsweep.models.open_clip_config import open_clip_settings
 
-KEY = "model.from"
+KEY = "model.pretrained"
 SIZE_WITHOUT_PATCHES = 480  # pixels, as BioViL was trained
 LONGEST_REPORT = 512  # tokens
 BIOVIL_FILES = ("biovil_t_image_model_proj_size_128.pt", "biovil_image_resnet50_proj_size_128.pt")
@@ -34,7 +34,7 @@ def check_whole(model: Model) -> None:
     Raises:
         InputError: one line for each key, with the value to set.
     """
-    name = str(model.whole)
+    name = str(model.pretrained)
     check_name(name, [])
     _check_fit(model, name, model_config(name, WHOLE_KINDS))
 
@@ -54,7 +54,7 @@ def fitting_settings(name: str, channels: Literal[1, 3] = 1) -> Model:
     size = patches(config, name)[1] or SIZE_WITHOUT_PATCHES
     tokens = min(positions(config, name), LONGEST_REPORT)
     model = {
-        "from": name,
+        "pretrained": name,
         "image": {"size": size, "channels": channels},
         "text": {"max_tokens": tokens, "pooling": _pooling(config, name)},
         "dim": _width(config, name),

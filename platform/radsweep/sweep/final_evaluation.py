@@ -36,7 +36,7 @@ FIRST = -1_000_000  # number of the first reference: stages count down from -1
 
 
 def measure_references(setup: Setup, store: Store, console: Console) -> list[tuple[PlannedCell, CellRecord]]:
-    """The models of `evaluate.against`, each measured once (once a fold) and kept in the store like a trial.
+    """The models of `evaluate.public_models`, each measured once (once a fold) and kept in the store like a trial.
 
     One that fails is a failed record: the sweep's own results stand.
 
@@ -45,8 +45,8 @@ def measure_references(setup: Setup, store: Store, console: Console) -> list[tup
     """
     base, capacity = setup.base, setup.capacity
     found: list[tuple[PlannedCell, CellRecord]] = []
-    shown = shown_names(base.evaluate.against)
-    for name, values in itertools.product(base.evaluate.against, folds_of(base)):
+    shown = shown_names(base.evaluate.public_models)
+    for name, values in itertools.product(base.evaluate.public_models, folds_of(base)):
         data = trial_with(base, values).data
         model = fitting_settings(name, base.model.image.channels)
         trial = Trial(data=data, model=model, evaluate=base.evaluate)

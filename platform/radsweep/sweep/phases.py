@@ -50,7 +50,7 @@ class Phases:
             status = how_it_ended(self.sweep.cells, self.watch.ended, whole)
             if status != "interrupted" and search is not None:
                 self.test_of_winner()
-            if status != "interrupted" and self.setup.base.evaluate.against:
+            if status != "interrupted" and self.setup.base.evaluate.public_models:
                 self.references()
         except KeyboardInterrupt:
             return "interrupted"

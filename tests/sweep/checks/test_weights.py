@@ -36,8 +36,8 @@ def test_a_folder_without_weights_is_told(tmp_path: Path, file: str) -> None:
     ("key", "model", "against"),
     [
         ("model.image.backbone", model(image="some/model"), []),
-        ("model.from", Model.model_validate({"from": "some/model"}), []),
-        ("evaluate.against", Model(), ["some/model"]),
+        ("model.pretrained", Model.model_validate({"pretrained": "some/model"}), []),
+        ("evaluate.public_models", Model(), ["some/model"]),
     ],
 )
 def test_a_hub_id_whose_configuration_alone_was_fetched_is_told(

@@ -118,7 +118,7 @@ def _experiment(experiment: Experiment, file: str) -> str:
 
 def _weights(experiment: Experiment) -> str:
     models = [trial.model for trial in possible_trials(experiment)]
-    names = check_weights(models, experiment.evaluate.against)
+    names = check_weights(models, experiment.evaluate.public_models)
     return f"there: {', '.join(names)}" if names else "none that are looked for by a hub id or in a folder"
 
 

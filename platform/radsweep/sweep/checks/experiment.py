@@ -19,7 +19,7 @@ ONE_FOR_ALL = (
     "evaluate.select",
     "evaluate.tasks",
     "evaluate.sets",
-    "evaluate.against",
+    "evaluate.public_models",
 )
 PER_TASK = ("evaluate.zero_shot.", "evaluate.linear_probe.", "evaluate.class_retrieval.")
 NEED_CHOICE = ("model.image.size",)  # each value means decoding all images again
@@ -74,8 +74,8 @@ def check_experiment(experiment: Experiment) -> None:
     with explaining(key="evaluate.sets"):
         for place in experiment.evaluate.sets:
             check_address(place)
-    with explaining(key="evaluate.against"):
-        for name in experiment.evaluate.against:
+    with explaining(key="evaluate.public_models"):
+        for name in experiment.evaluate.public_models:
             fitting_settings(name)
 
 

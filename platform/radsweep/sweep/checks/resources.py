@@ -38,7 +38,7 @@ def check_search(search: Search, pairs: int, gpus: float) -> None:
         raise InputError("trials have no GPU here; set search.slot_hours instead", key="search.gpu_hours")
     if search.fidelity == "pairs" and len(search.sizes(pairs)) == 1:
         raise InputError(
-            f"no smaller size below {pairs:,} pairs has {search.smallest:,} or more and enough trials; lower "
-            "search.smallest or search.reduction, or set more trials than search.reduction",
+            f"no smaller size below {pairs:,} pairs has {search.min_pairs:,} or more and enough trials; lower "
+            "search.min_pairs or search.reduction_factor, or set more trials than search.reduction_factor",
             key="search.fidelity",
         )

@@ -22,13 +22,13 @@ def check_weights(models: Iterable[Model], against: Iterable[str]) -> list[str]:
     """Hub ids and folders whose weights are there, of those that models start from or are measured.
 
     Args:
-        against: whole models, of `evaluate.against`.
+        against: whole models, of `evaluate.public_models`.
 
     Raises:
         InputError: names the key, and the hub id or folder.
     """
     asked = dict.fromkeys(named for model in models for named in _pretrained(model))
-    asked |= dict.fromkeys(_Named("evaluate.against", name, WHOLE_KINDS) for name in against)
+    asked |= dict.fromkeys(_Named("evaluate.public_models", name, WHOLE_KINDS) for name in against)
     for named in asked:
         with explaining(key=named.key):
             _check(named)
@@ -36,8 +36,8 @@ def check_weights(models: Iterable[Model], against: Iterable[str]) -> list[str]:
 
 
 def _pretrained(model: Model) -> Iterator[_Named]:
-    if model.whole is not None:
-        yield _Named("model.from", model.whole, WHOLE_KINDS)
+    if model.pretrained is not None:
+        yield _Named("model.pretrained", model.pretrained, WHOLE_KINDS)
         return
     if model.image.weights == "pretrained" and image_source(model.image) == "transformers":
         yield _Named("model.image.backbone", model.image.backbone, IMAGE_KINDS)

@@ -116,15 +116,15 @@ def suggest(trial: optuna.Trial, key: str, dimension: Dimension) -> Any:
     """Ask for one key. A choice is asked for by the number of its option, since options may be lists."""
     if dimension.choice is not None:
         return dimension.choice[trial.suggest_categorical(key, range(len(dimension.choice)))]
-    if dimension.whole is not None:
-        return trial.suggest_int(key, *dimension.whole)
+    if dimension.int_ is not None:
+        return trial.suggest_int(key, *dimension.int_)
     low, high = dimension.extremes()
     return trial.suggest_float(key, low, high, log=dimension.loguniform is not None)
 
 
 def points(search: Search, base: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """What Optuna would be asked for at each point of a space of choices and whole numbers; None of a larger one."""
-    if any(dimension.choice is None and dimension.whole is None for dimension in search.space.values()):
+    if any(dimension.choice is None and dimension.int_ is None for dimension in search.space.values()):
         return None
     if math.prod(len(_options(dimension)) for dimension in search.space.values()) > LARGEST_COUNTED:
         return None
@@ -140,5 +140,5 @@ def points(search: Search, base: Mapping[str, Any]) -> list[dict[str, Any]] | No
 def _options(dimension: Dimension) -> range:
     if dimension.choice is not None:
         return range(len(dimension.choice))
-    assert dimension.whole is not None
-    return range(int(dimension.whole[0]), int(dimension.whole[1]) + 1)
+    assert dimension.int_ is not None
+    return range(int(dimension.int_[0]), int(dimension.int_[1]) + 1)

@@ -37,7 +37,7 @@ class Stopping:
         Args:
             scores: all of the trial so far, in order; higher is better.
         """
-        time, grace = len(scores), self.search.grace
+        time, grace = len(scores), self.search.grace_period
         own = RungScore(max(scores), float(np.mean(scores[grace - 1 :])) if time >= grace else scores[-1])
         others = [reached for other, reached in self.reached[time].items() if other != trial]
         self.reached[time][trial] = own
@@ -46,15 +46,15 @@ class Stopping:
         if self.search.scheduler == "median":
             return len(others) >= FEWEST_OTHERS and own.best < float(np.median([other.mean for other in others]))
         if self.search.scheduler == "asha" and self.is_rung(time):
-            kept = 100 * (1 - 1 / self.search.reduction)
+            kept = 100 * (1 - 1 / self.search.reduction_factor)
             return own.best < float(np.percentile([other.best for other in others], kept))
         return False
 
     def is_rung(self, time: int) -> bool:
         """asha decides after grace, grace x reduction, grace x reduction^2, ... validations."""
-        rung = self.search.grace
+        rung = self.search.grace_period
         while rung < time:
-            rung *= self.search.reduction
+            rung *= self.search.reduction_factor
         return rung == time
 
     def forget(self, trial: Hashable) -> None:

@@ -109,7 +109,7 @@ class StudySearch(Searcher):
         self.steps = sizes
         self.budget = Budget(search, gpus, study.user_attrs.get(SPENT, {}))
         self.stopping = Stopping(search)
-        self.brackets = Brackets(len(sizes), search.reduction) if len(sizes) > 1 else None
+        self.brackets = Brackets(len(sizes), search.reduction_factor) if len(sizes) > 1 else None
         self.points = points(search, self.base)
         self.tried: set[tuple[tuple[str, Any], ...]] = set()
         self.outcomes: dict[str, Outcome] = {}  # by key of the cell
