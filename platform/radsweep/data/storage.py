@@ -29,7 +29,7 @@ def is_remote(place: str | Path) -> bool:
     return bool(_SCHEME.match(str(place)))
 
 
-def absolute(place: str) -> str:
+def absolute_place(place: str) -> str:
     """The place as any process would name it.
 
     Raises:
@@ -111,7 +111,7 @@ def listing(place: str) -> dict[str, int]:
     return {one.path.removeprefix(f"{folder}/"): one.size for one in found if one.type == fs.FileType.File}
 
 
-def fetch(path: str, to: Path) -> None:
+def download(path: str, to: Path) -> None:
     """Copy a file here, whole or not at all.
 
     Raises:

@@ -46,7 +46,7 @@ def open_plain(data: bytes) -> Image.Image:
     return _plain(_open(data))
 
 
-def prepare(data: bytes, size: int, channels: int) -> np.ndarray:
+def decode_square(data: bytes, size: int, channels: int) -> np.ndarray:
     """Encoded picture to uint8 [channels, size, size]; channels is 1 (luma) or 3. Raises PictureError.
 
     A JPEG much larger than `size` is decoded at a half, quarter or eighth (at least twice `size`): faster, and

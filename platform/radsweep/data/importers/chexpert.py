@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
-from radsweep.data.importers.toolkit.published_files import Known, find_known, image_files, known_table, optional
+from radsweep.data.importers.toolkit.published_files import (
+    PublishedFile,
+    find_known,
+    image_files,
+    known_table,
+    optional,
+)
 from radsweep.data.importers.toolkit.sections import NO_SECTION, SectionChooser, SectionSettings
 from radsweep.data.importers.toolkit.tables import Row
 from radsweep.data.importers.toolkit.views_and_labels import (
@@ -32,7 +38,7 @@ from radsweep.data.importers.toolkit.views_and_labels import (
 from radsweep.data.packing.labels import Labels
 from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.splits import set_validation_aside
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
@@ -44,18 +50,18 @@ _FROM = "CheXpert, https://stanfordmlgroup.github.io/competitions/chexpert/"
 _FIRST_BATCH, _TRAIN_BATCHES = "* batch 1 *", "* batch * (train *)"
 
 NOT_IN_PLUS = "study not in the table of CheXpert Plus"
-_PLUS = Known(("df_chexpert_plus*.csv",), "CheXpert Plus, https://aimi.stanford.edu/datasets/chexpert-plus")
+_PLUS = PublishedFile(("df_chexpert_plus*.csv",), "CheXpert Plus, https://aimi.stanford.edu/datasets/chexpert-plus")
 _VIEW_COLUMNS = ("Frontal/Lateral", "AP/PA")
 _SECTIONS = {"findings": "section_findings", "impression": "section_impression", "comparison": "section_comparison"}
 
 
-def _beside_or_first(*names: str) -> Known:
-    return Known((*names, *(f"{_FIRST_BATCH}/{name}" for name in names)), _FROM)
+def _beside_or_first(*names: str) -> PublishedFile:
+    return PublishedFile((*names, *(f"{_FIRST_BATCH}/{name}" for name in names)), _FROM)
 
 
 TRAIN, VALID = _beside_or_first("train.csv"), _beside_or_first("valid.csv")
 TEST = _beside_or_first("test.csv", "test_labels.csv")
-TRAIN_IMAGES, VALID_IMAGES = Known(("train", _TRAIN_BATCHES), _FROM), _beside_or_first("valid")
+TRAIN_IMAGES, VALID_IMAGES = PublishedFile(("train", _TRAIN_BATCHES), _FROM), _beside_or_first("valid")
 
 
 def train_batches(root: Path) -> dict[str, str]:
@@ -63,7 +69,7 @@ def train_batches(root: Path) -> dict[str, str]:
     return {patient.name: batch.name for batch in root.glob(_TRAIN_BATCHES) for patient in batch.iterdir()}
 
 
-def inside(path: str, where: str) -> str:
+def image_path(path: str, where: str) -> str:
     """`train/PATIENT/STUDY/NAME`, without `CheXpert-v1.0-small/`. Raises InputError that opens with `where`."""
     parts = path.split("/")
     kept = parts[1:] if parts[0].startswith("CheXpert") else parts
@@ -73,7 +79,7 @@ def inside(path: str, where: str) -> str:
 
 
 def find_image(table: Path, image: str, root: Path, batch_of: dict[str, str]) -> tuple[str, ...]:
-    """Files of a row of `table`, of which `image` is `inside` its Path, relative to `root`."""
+    """Files of a row of `table`, of which `image` is `image_path` its Path, relative to `root`."""
     split, patient, rest = image.split("/", 2)
     if split == "train" and patient in batch_of:
         return image_files(f"{batch_of[patient]}/{patient}/{rest}")
@@ -117,7 +123,7 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
     batch_of = train_batches(root)
     rows = []
     for number, (split, path, where, row) in enumerate(tracked(listed, progress), 1):
-        image = inside(row["Path"], where)
+        image = image_path(row["Path"], where)
         found = find_image(path, image, root, batch_of)
         rows.append(_row(number, image, found, row, split, flags.read(row, where)))
     for path, split in tables:
@@ -139,7 +145,9 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
         notes.append("there is no test split: zero-shot classification and linear probe need one (--valid test)")
     if not plus:
         notes.append("there are no reports: the images are no pairs, and serve adaptation and evaluation by labels")
-    needs = Needs(report=bool(plus), without_report=settings.without_reports, without_image=settings.without_images)
+    needs = Requirements(
+        report=bool(plus), without_report=settings.without_reports, without_image=settings.without_images
+    )
     recorded = {
         "splits": "official",
         "valid": settings.valid,

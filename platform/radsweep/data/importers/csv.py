@@ -12,12 +12,12 @@ from radsweep.data.importers.csv_options import CsvSettings, kept_rows, told_con
 from radsweep.data.importers.toolkit.image_files import ImageFinder, OutsideRootError
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
 from radsweep.data.importers.toolkit.labels import flag_columns, label_reader
-from radsweep.data.importers.toolkit.tables import Row, Table, columns_of, read_table, require_columns
+from radsweep.data.importers.toolkit.tables import Row, SourceTable, columns_of, read_table, require_columns
 from radsweep.data.importers.toolkit.views_and_labels import FlagReader
 from radsweep.data.packing.labels import Labels
 from radsweep.data.packing.rows import NO_PATIENT, NO_SPLIT, OUTSIDE_ROOT, SourceRow
 from radsweep.data.packing.splits import split_of_name
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
@@ -54,7 +54,7 @@ def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
         )
     if settings.patient is None:
         notes.append("no patient column was named: each study counts as a patient of its own")
-    needs = Needs(
+    needs = Requirements(
         report=settings.report is not None,
         image=settings.image is not None,
         without_report=settings.without_reports,
@@ -65,7 +65,7 @@ def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
 
 
 def _source_rows(
-    table: Table,
+    table: SourceTable,
     numbered: Iterable[tuple[int, Row]],
     settings: CsvSettings,
     root: Path,
@@ -114,7 +114,7 @@ def _patient(row: Row, column: str | None, pattern: re.Pattern[str] | None) -> s
     return (match[1] or "") if match else ""
 
 
-def _split(table: Table, number: int, text: str) -> Split | None:
+def _split(table: SourceTable, number: int, text: str) -> Split | None:
     split = split_of_name(text)
     if text and split is None:
         raise InputError(
@@ -124,7 +124,7 @@ def _split(table: Table, number: int, text: str) -> Split | None:
     return split
 
 
-def _check_columns(table: Table, settings: CsvSettings) -> None:
+def _check_columns(table: SourceTable, settings: CsvSettings) -> None:
     image = settings.image or ""
     named = {
         "--image": columns_of(image) or ([image] if image and "*" not in image else []),
@@ -137,7 +137,7 @@ def _check_columns(table: Table, settings: CsvSettings) -> None:
     require_columns(table, named)
 
 
-def _check_width(table: Table, rows: Sequence[SourceRow], settings: CsvSettings) -> None:
+def _check_width(table: SourceTable, rows: Sequence[SourceRow], settings: CsvSettings) -> None:
     """A wildcard must not reach another patient's files: `{id}*` would give patient 1 the files of patient 10."""
     owner: dict[str, SourceRow] = {}
     for row in sorted(rows, key=lambda row: len(row.files)):

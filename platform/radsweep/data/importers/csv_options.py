@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from radsweep.data.importers.toolkit.tables import Row, Table, columns_of
+from radsweep.data.importers.toolkit.tables import Row, SourceTable, columns_of
 from radsweep.data.importers.toolkit.views_and_labels import UncertainSettings
 from radsweep.errors import InputError
 
@@ -52,7 +52,7 @@ class CsvSettings(UncertainSettings):
         return keep
 
 
-def kept_rows(table: Table, settings: CsvSettings) -> list[tuple[int, Row]]:
+def kept_rows(table: SourceTable, settings: CsvSettings) -> list[tuple[int, Row]]:
     """Numbers and rows that fulfil every condition. Raises InputError where there are none."""
     wanted: dict[str, set[str]] = defaultdict(set)
     for column, value in _conditions(settings):
@@ -67,7 +67,7 @@ def kept_rows(table: Table, settings: CsvSettings) -> list[tuple[int, Row]]:
     return kept
 
 
-def told_conditions(table: Table, settings: CsvSettings) -> list[str]:
+def told_conditions(table: SourceTable, settings: CsvSettings) -> list[str]:
     """For manifest and notes: `COLUMN=VALUE`, or `COLUMN` alone where the value may name or describe a patient."""
     return list(
         dict.fromkeys(
@@ -82,7 +82,7 @@ def _conditions(settings: CsvSettings) -> list[tuple[str, str]]:
     return [(column, value.strip()) for column, value in pairs]
 
 
-def _choice(table: Table, settings: CsvSettings) -> str:
+def _choice(table: SourceTable, settings: CsvSettings) -> str:
     column = settings.keep[0].split("=", 1)[0]
     values = {row[column] for row in table.rows}
     categories = _categories(table, column, settings)
@@ -91,7 +91,7 @@ def _choice(table: Table, settings: CsvSettings) -> str:
     return f"{column} has: {', '.join(value or 'nothing' for value in categories)}"
 
 
-def _categories(table: Table, column: str, settings: CsvSettings) -> list[str]:
+def _categories(table: SourceTable, column: str, settings: CsvSettings) -> list[str]:
     """Values that may be told, most frequent first: short, of several rows, in a column of few that names nobody."""
     image = settings.image or ""
     of_patients = {settings.patient, settings.study, settings.report, image, *columns_of(image)}

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from radsweep.data.importers.mimic_reports import mimic_sections, report_reader
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
-from radsweep.data.importers.toolkit.published_files import Known, find_known, image_files, known_table
+from radsweep.data.importers.toolkit.published_files import PublishedFile, find_known, image_files, known_table
 from radsweep.data.importers.toolkit.sections import NO_SECTION, SectionChooser, SectionSettings
 from radsweep.data.importers.toolkit.views_and_labels import (
     CHEXPERT_CLASSES,
@@ -25,7 +25,7 @@ from radsweep.data.importers.toolkit.views_and_labels import (
 from radsweep.data.packing.labels import Labels
 from radsweep.data.packing.rows import NO_SPLIT, SourceRow
 from radsweep.data.packing.splits import split_of_name
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
@@ -34,10 +34,10 @@ if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
 NO_REPORT_FILE = "report file not found"
 _IMAGES_FROM = "MIMIC-CXR-JPG, https://physionet.org/content/mimic-cxr-jpg/"
 _REPORTS_FROM = "MIMIC-CXR (the reports are not in MIMIC-CXR-JPG), https://physionet.org/content/mimic-cxr/"
-_METADATA = Known(("mimic-cxr-2.0.0-metadata.csv.gz", "mimic-cxr-2.*-metadata.csv.gz"), _IMAGES_FROM)
-_SPLIT = Known(("mimic-cxr-2.0.0-split.csv.gz", "mimic-cxr-2.*-split.csv.gz"), _IMAGES_FROM)
-_FILES = Known(("files",), _IMAGES_FROM)
-_REPORTS = Known(
+_METADATA = PublishedFile(("mimic-cxr-2.0.0-metadata.csv.gz", "mimic-cxr-2.*-metadata.csv.gz"), _IMAGES_FROM)
+_SPLIT = PublishedFile(("mimic-cxr-2.0.0-split.csv.gz", "mimic-cxr-2.*-split.csv.gz"), _IMAGES_FROM)
+_FILES = PublishedFile(("files",), _IMAGES_FROM)
+_REPORTS = PublishedFile(
     ("mimic-cxr-reports.zip", "mimic-cxr-reports", "files"),
     "MIMIC-CXR (the reports are no part of MIMIC-CXR-JPG), https://physionet.org/content/mimic-cxr/",
 )
@@ -110,12 +110,12 @@ def read_mimic(settings: MimicSettings, root: Path, progress: Progress) -> Sourc
         **views,
         **chooser.recorded,
     }
-    needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
+    needs = Requirements(without_report=settings.without_reports, without_image=settings.without_images)
     return Source(kept, needs, recorded, notes)
 
 
-def _labels(name: str) -> Known:
-    return Known((f"mimic-cxr-2.0.0-{name}.csv.gz", f"mimic-cxr-2.*-{name}.csv.gz"), _IMAGES_FROM)
+def _labels(name: str) -> PublishedFile:
+    return PublishedFile((f"mimic-cxr-2.0.0-{name}.csv.gz", f"mimic-cxr-2.*-{name}.csv.gz"), _IMAGES_FROM)
 
 
 def _labels_by_study(path: Path, flags: FlagReader) -> dict[str, Labels]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from radsweep.data.importers.toolkit.importer import Importer, Source
 from radsweep.data.importers.toolkit.labels import label_reader
-from radsweep.data.importers.toolkit.published_files import Known, find_known, image_files, known_table
+from radsweep.data.importers.toolkit.published_files import PublishedFile, find_known, image_files, known_table
 from radsweep.data.importers.toolkit.views_and_labels import ViewSettings, keep_views
 from radsweep.data.packing.rows import NO_SPLIT, SourceRow
 from radsweep.data.packing.splits import set_validation_aside
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
@@ -22,9 +22,9 @@ if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
     from radsweep.data.shards.schema import Split
 
 _FROM = "ChestX-ray14, https://nihcc.app.box.com/v/ChestXray-NIHCC"
-_ENTRIES = Known(("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv"), _FROM)
-_TRAIN, _TEST = Known(("train_val_list.txt",), _FROM), Known(("test_list.txt",), _FROM)
-_FOLDERS = Known(
+_ENTRIES = PublishedFile(("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv"), _FROM)
+_TRAIN, _TEST = PublishedFile(("train_val_list.txt",), _FROM), PublishedFile(("test_list.txt",), _FROM)
+_FOLDERS = PublishedFile(
     ("images_*/images", "images_*", "images/images", "images"), f"{_FROM} (images_001.tar.gz to images_012)"
 )
 _LABELS = "Finding Labels"
@@ -66,7 +66,7 @@ def read_nih(settings: NihSettings, root: Path, progress: Progress) -> Source:
         "labels were mined from reports: 0 means that the miner did not name the finding",
         "there are no reports: the images are no pairs, and serve adaptation and evaluation by labels",
     ]
-    return Source(kept, Needs(report=False), {"splits": "official, validation by seed", **views}, notes)
+    return Source(kept, Requirements(report=False), {"splits": "official, validation by seed", **views}, notes)
 
 
 def _names(path: Path) -> set[str]:

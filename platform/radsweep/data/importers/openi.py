@@ -17,17 +17,17 @@ from pydantic import Field
 
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
 from radsweep.data.importers.toolkit.published_files import (
-    Known,
+    PublishedFile,
     find_known,
     image_files,
     known_table,
-    missing,
+    missing_message,
     optional,
 )
 from radsweep.data.importers.toolkit.sections import NO_SECTION, SectionChooser, SectionSettings
 from radsweep.data.importers.toolkit.views_and_labels import ViewSettings, keep_views
 from radsweep.data.packing.rows import SourceRow
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
@@ -37,11 +37,11 @@ NOT_IN_TABLE = "study not in the table of reports"
 _UNKNOWN = {"", "no indexing", "nan"}  # headings of a study that nobody indexed
 _CSV_FROM = "the CSV form of Open-i, https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university"
 _XML_FROM = "Open-i's collection, https://openi.nlm.nih.gov/faq#collection"
-_REPORTS = Known(("indiana_reports.csv",), _CSV_FROM)
-_PROJECTIONS = Known(("indiana_projections.csv",), _CSV_FROM)
-_XML = Known(("ecgen-radiology", "NLMCXR_reports/ecgen-radiology"), f"NLMCXR_reports.tgz of {_XML_FROM}")
-_PNG = Known(("NLMCXR_png", "images"), f"NLMCXR_png.tgz of {_XML_FROM}")
-_CSV_PNG = Known(("images/images_normalized", "images_normalized", "images", "NLMCXR_png"), _CSV_FROM)
+_REPORTS = PublishedFile(("indiana_reports.csv",), _CSV_FROM)
+_PROJECTIONS = PublishedFile(("indiana_projections.csv",), _CSV_FROM)
+_XML = PublishedFile(("ecgen-radiology", "NLMCXR_reports/ecgen-radiology"), f"NLMCXR_reports.tgz of {_XML_FROM}")
+_PNG = PublishedFile(("NLMCXR_png", "images"), f"NLMCXR_png.tgz of {_XML_FROM}")
+_CSV_PNG = PublishedFile(("images/images_normalized", "images_normalized", "images", "NLMCXR_png"), _CSV_FROM)
 
 
 class OpeniSettings(ViewSettings, SectionSettings):
@@ -96,7 +96,7 @@ def read_openi(settings: OpeniSettings, root: Path, progress: Progress) -> Sourc
             f"{rare} of {len(headings)} headings are no labels: fewer than {settings.label_studies} studies each"
         )
     notes.append("a heading is 0 in studies that were indexed without it, unknown in those that were not indexed")
-    needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
+    needs = Requirements(without_report=settings.without_reports, without_image=settings.without_images)
     recorded = {"splits": "by seed", "form": form, "label_studies": settings.label_studies, **views, **chooser.recorded}
     return Source(kept, needs, recorded, notes)
 
@@ -106,7 +106,9 @@ def _form(root: Path) -> Literal["csv", "xml"]:
         return "csv"
     if optional(root, _XML):
         return "xml"
-    raise InputError(f"{missing(root, _XML)}\n{missing(root, _REPORTS)}\none of the two forms is needed")
+    raise InputError(
+        f"{missing_message(root, _XML)}\n{missing_message(root, _REPORTS)}\none of the two forms is needed"
+    )
 
 
 def _from_csv(root: Path) -> Iterator[_Study]:

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
 from radsweep.data.importers.toolkit.published_files import (
-    Known,
+    PublishedFile,
     find_known,
     image_files,
     known_table,
-    missing,
+    missing_message,
     optional,
 )
 from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.settings import PackSettings
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
@@ -48,16 +48,18 @@ class _Figure(NamedTuple):
     paths: tuple[str, ...]  # the first that is there shows it
 
 
-def _captions(folder: str, name: str = "captions.txt") -> Known:
-    return Known(tuple(f"{above}{folder}/radiology/{name}" for above in ("data/", "all_data/", "")), _V1_FROM)
+def _captions(folder: str, name: str = "captions.txt") -> PublishedFile:
+    return PublishedFile(tuple(f"{above}{folder}/radiology/{name}" for above in ("data/", "all_data/", "")), _V1_FROM)
 
 
-def _table(folder: str) -> Known:
-    return Known((f"{folder}_captions.csv",), _V2_FROM)
+def _table(folder: str) -> PublishedFile:
+    return PublishedFile((f"{folder}_captions.csv",), _V2_FROM)
 
 
-def _images(folder: str) -> Known:
-    return Known((f"{folder}_images/{folder}", f"{folder}_images", folder), f"{folder}_images.zip of {_V2_FROM}")
+def _images(folder: str) -> PublishedFile:
+    return PublishedFile(
+        (f"{folder}_images/{folder}", f"{folder}_images", folder), f"{folder}_images.zip of {_V2_FROM}"
+    )
 
 
 def read_roco(settings: RocoSettings, root: Path, progress: Progress) -> Source:
@@ -70,7 +72,7 @@ def read_roco(settings: RocoSettings, root: Path, progress: Progress) -> Source:
         rows.append(
             SourceRow(number, patient=figure.name, report=figure.caption, files=image_files(path), split=figure.split)
         )
-    needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
+    needs = Requirements(without_report=settings.without_reports, without_image=settings.without_images)
     notes = ["patients are not known: each figure counts as a patient of its own"]
     return Source(rows, needs, {"splits": "official", "version": version}, notes)
 
@@ -80,7 +82,9 @@ def _version(root: Path) -> int:
         return 1
     if any(optional(root, _table(folder)) for _, folder in _FOLDERS.values()):
         return 2
-    raise InputError(f"{missing(root, _captions('train'))}\n{missing(root, _table('train'))}\none of the two is needed")
+    raise InputError(
+        f"{missing_message(root, _captions('train'))}\n{missing_message(root, _table('train'))}\none of the two is needed"
+    )
 
 
 def _version_1(root: Path) -> Iterator[_Figure]:

@@ -11,21 +11,27 @@ from typing import TYPE_CHECKING
 
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
 from radsweep.data.importers.toolkit.labels import flag
-from radsweep.data.importers.toolkit.published_files import Known, find_known, image_files, known_table, optional
+from radsweep.data.importers.toolkit.published_files import (
+    PublishedFile,
+    find_known,
+    image_files,
+    known_table,
+    optional,
+)
 from radsweep.data.packing.labels import Labels
 from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.settings import PackSettings
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
     from radsweep.data.packing.image_cache import Progress
 
 _FROM = "the RSNA Pneumonia Detection Challenge, https://www.kaggle.com/c/rsna-pneumonia-detection-challenge"
-_BOXES = Known(("stage_2_train_labels.csv",), _FROM)
-_CLASSES = Known(("stage_2_detailed_class_info.csv",), _FROM)
-_IMAGES = Known(("stage_2_train_images",), _FROM)
-_MAPPING = Known(
+_BOXES = PublishedFile(("stage_2_train_labels.csv",), _FROM)
+_CLASSES = PublishedFile(("stage_2_detailed_class_info.csv",), _FROM)
+_IMAGES = PublishedFile(("stage_2_train_images",), _FROM)
+_MAPPING = PublishedFile(
     ("pneumonia-challenge-dataset-mappings_2018.json",),
     "https://www.rsna.org/rsnai/ai-image-challenge/rsna-pneumonia-detection-challenge-2018",
 )
@@ -64,7 +70,9 @@ def read_rsna(settings: RsnaSettings, root: Path, progress: Progress) -> Source:
             f"each image counts as a patient of its own: {_MAPPING.names[0]} ({_MAPPING.comes_from}) in ROOT would "
             "tell which are of one patient"
         )
-    return Source(rows, Needs(report=False), {"splits": "by seed", "patients_from_mapping": bool(mapping)}, notes)
+    return Source(
+        rows, Requirements(report=False), {"splits": "by seed", "patients_from_mapping": bool(mapping)}, notes
+    )
 
 
 def _labels(target: str, kind: str, where: str) -> Labels:

@@ -17,7 +17,7 @@ from radsweep.data import storage
 from radsweep.data.images.codec import PictureError, shape_and_turn
 from radsweep.data.packing.rows import normalise
 from radsweep.data.shards.dataset import read_manifest, shard_paths
-from radsweep.data.shards.schema import KINDS, SPLITS, Kind, Split
+from radsweep.data.shards.schema import KINDS, SPLITS, Split, StudyKind
 from radsweep.display import Shown
 from radsweep.errors import InputError
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _STUDIES_AT_A_TIME = 16  # studies held in memory
 
 
-class Spread(BaseModel):
+class RangeSummary(BaseModel):
     """Smallest, middle and largest of a list of numbers."""
 
     model_config = ConfigDict(frozen=True)
@@ -71,15 +71,15 @@ class Inspection(Shown, BaseModel):
     name: str
     fingerprint: str
     bytes: int
-    studies: dict[Kind, dict[Split, int]]
-    patients: dict[Kind, dict[Split, int]]
-    images: dict[Kind, dict[Split, int]]
-    shortest_side: Spread | None  # pixels
-    longest_side: Spread | None
+    studies: dict[StudyKind, dict[Split, int]]
+    patients: dict[StudyKind, dict[Split, int]]
+    images: dict[StudyKind, dict[Split, int]]
+    shortest_side: RangeSummary | None  # pixels
+    longest_side: RangeSummary | None
     formats: dict[str, int]
     views: dict[str, int]
-    images_per_study: Spread | None
-    report_words: dict[Kind, Spread]
+    images_per_study: RangeSummary | None
+    report_words: dict[StudyKind, RangeSummary]
     repeats: Repeats  # among pairs
     labels: dict[str, dict[Split, Prevalence]]
     dropped: dict[str, int]
@@ -131,9 +131,9 @@ class Inspection(Shown, BaseModel):
         return pd.DataFrame(rows, columns=["label", "split", *Prevalence.model_fields])
 
     def __rich__(self) -> RenderableType:
-        from radsweep.data.inspection.table import render  # which reads this class
+        from radsweep.data.inspection.table import inspection_tables  # which reads this class
 
-        return render(self)
+        return inspection_tables(self)
 
 
 def inspect_dataset(folder: str | Path) -> Inspection:
@@ -142,7 +142,7 @@ def inspect_dataset(folder: str | Path) -> Inspection:
     sides: list[tuple[int, int]] = []
     formats: Counter[str] = Counter()
     views: Counter[str] = Counter()
-    words: dict[Kind, list[int]] = defaultdict(list)
+    words: dict[StudyKind, list[int]] = defaultdict(list)
     per_study: list[int] = []
     told: dict[bytes, list[tuple[str, Split]]] = defaultdict(list)
     labels: dict[str, dict[Split, Counter[float | None]]] = {
@@ -207,8 +207,8 @@ def _digest(report: str) -> bytes:
     return hashlib.sha256(normalise(report).encode()).digest()
 
 
-def _spread(numbers: Sequence[int]) -> Spread | None:
-    return Spread(smallest=min(numbers), median=median(numbers), largest=max(numbers)) if numbers else None
+def _spread(numbers: Sequence[int]) -> RangeSummary | None:
+    return RangeSummary(smallest=min(numbers), median=median(numbers), largest=max(numbers)) if numbers else None
 
 
 def _repeats(told: Mapping[bytes, Sequence[tuple[str, Split]]]) -> Repeats:

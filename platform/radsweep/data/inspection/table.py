@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from radsweep.data.inspection.inspection import Inspection, Prevalence, Spread
+from radsweep.data.inspection.inspection import Inspection, Prevalence, RangeSummary
 from radsweep.data.shards.schema import KINDS, SPLITS
 
 
-def render(inspection: Inspection) -> RenderableType:
+def inspection_tables(inspection: Inspection) -> RenderableType:
     """Tables for the terminal."""
     counts = Table(title=f"{inspection.name}: studies / patients / images")
     for column in ("", *SPLITS):
@@ -57,7 +57,7 @@ def _facts(inspection: Inspection) -> list[tuple[str, str]]:
     return facts
 
 
-def _range(spread: Spread) -> str:
+def _range(spread: RangeSummary) -> str:
     if spread.smallest == spread.largest:
         return str(spread.smallest)
     return f"{spread.smallest} to {spread.largest}, median {spread.median:g}"

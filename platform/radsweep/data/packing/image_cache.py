@@ -12,7 +12,7 @@ import PIL
 
 from radsweep import __version__
 from radsweep.data.packing.image_cache_index import Stored, add, take_over
-from radsweep.data.packing.reading import Reader, state_of
+from radsweep.data.packing.reading import Reader, file_state
 from radsweep.data.packing.rows import NO_IMAGE, UNREADABLE
 from radsweep.errors import InputError
 
@@ -23,7 +23,7 @@ _PICTURES, _INDEX = ".spool", ".spool.index"
 FILES = (_PICTURES, _INDEX)
 
 
-class Spool:
+class ImageCache:
     """Pictures by path, on disk: memory holds a few at a time.
 
     In a folder with the FILES of an earlier process that packed the same root in the same way, what that one read is
@@ -38,7 +38,7 @@ class Spool:
         self._file.truncate(end)
         self.pictures: dict[str, Stored] = {}
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> ImageCache:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,7 +51,7 @@ class Spool:
         known = [path for path in wanted if path in self._known]
         for done, path in enumerate(known, 1):
             stored, state = self._known[path]
-            if state == state_of(self._root / path):
+            if state == file_state(self._root / path):
                 self.pictures[path] = stored
             progress("looking for changed files", done, len(known))
         self._known = {}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import ray.data  # here, since it sets up its own logging, which whoever connects to Ray then quietens
 
-from radsweep.data.packing.reading import Reading, State, read_file
+from radsweep.data.packing.reading import FileState, ReadResult, read_file
 
 _PER_TASK = 128  # files
 _AT_ONCE = 16  # pictures in a worker's memory, before they go to the object store
@@ -28,7 +28,7 @@ _SCHEMA = pa.schema(
 )
 
 
-def read_on_ray(root: Path, paths: Sequence[str], longest: int | None) -> Iterator[Reading]:
+def read_on_ray(root: Path, paths: Sequence[str], longest: int | None) -> Iterator[ReadResult]:
     """Read in the Ray that this process has joined, where each node sees `root` under the same path.
 
     Pictures come as they are ready. Ray holds back what is read while this side is slower.
@@ -50,8 +50,8 @@ def read_on_ray(root: Path, paths: Sequence[str], longest: int | None) -> Iterat
                 if row["fault"] == _NO_ROOT:
                     where = row["data"].decode()
                     raise OSError(errno.ENOENT, f"not there on {where}: give a folder that all nodes share", str(root))
-                state = State(row["size"], row["modified"])
-                yield Reading(os.fsdecode(row["path"]), state, row["data"], row["pixels"], row["fault"])
+                state = FileState(row["size"], row["modified"])
+                yield ReadResult(os.fsdecode(row["path"]), state, row["data"], row["pixels"], row["fault"])
     except ray.exceptions.RayError as error:
         line = " ".join(str(error).split())[:200]
         raise OSError(errno.EIO, f"Ray failed while it read pictures ({line})", str(root)) from error
@@ -63,7 +63,7 @@ def _read(batch: pa.Table, root: Path, longest: int | None) -> pa.Table:
     if root.is_dir():
         readings = [read_file(root, path, longest) for path in paths]
     else:  # or all of its pictures would count as missing
-        readings = [Reading(path, State(), os.uname().nodename.encode(), fault=_NO_ROOT) for path in paths]
+        readings = [ReadResult(path, FileState(), os.uname().nodename.encode(), fault=_NO_ROOT) for path in paths]
     rows = [
         (os.fsencode(reading.path), *reading.state, reading.data, reading.pixels, reading.fault)
         for reading in readings

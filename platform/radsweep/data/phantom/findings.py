@@ -26,7 +26,7 @@ SLOTS: tuple[tuple[str, str], ...] = (
 SHAPE_DRAWS = 6
 
 
-class Finding(NamedTuple):
+class PhantomFinding(NamedTuple):
     """One finding or device of a study, as it is (not as the report tells it).
 
     `zone` and `side` are empty where the kind has none; `severity` is empty for devices. `size` in 0..1 rises with
@@ -41,7 +41,7 @@ class Finding(NamedTuple):
     shape: tuple[float, ...]
 
 
-def draw_findings(rng: np.random.Generator, studies: int, difficulty: Difficulty) -> list[tuple[Finding, ...]]:
+def draw_findings(rng: np.random.Generator, studies: int, difficulty: Difficulty) -> list[tuple[PhantomFinding, ...]]:
     """Findings and devices of `studies` studies: slots without repeats, so none occurs twice on one side."""
     most = len(difficulty.finding_counts) - 1
     counts = np.searchsorted(np.cumsum(difficulty.finding_counts)[:-1], rng.random(studies), side="right")
@@ -58,7 +58,7 @@ def draw_findings(rng: np.random.Generator, studies: int, difficulty: Difficulty
             kind, side = SLOTS[slots[study, place]]
             severity = int(severities[study, place])
             items.append(
-                Finding(
+                PhantomFinding(
                     kind,
                     side,
                     ZONES[zones[study, place]] if kind in ZONED else "",
@@ -69,12 +69,12 @@ def draw_findings(rng: np.random.Generator, studies: int, difficulty: Difficulty
             )
         for place, kind in enumerate(DEVICES):
             if worn[study, place]:
-                items.append(Finding(kind, "", "", "", 0.5, tuple(shapes[study, most + place].tolist())))
+                items.append(PhantomFinding(kind, "", "", "", 0.5, tuple(shapes[study, most + place].tolist())))
         found.append(tuple(items))
     return found
 
 
-def labels_of(findings: Iterable[Finding]) -> dict[str, float | None]:
+def labels_of(findings: Iterable[PhantomFinding]) -> dict[str, float | None]:
     """1 or 0 for every kind ("effusion") and for every kind by side where it has sides ("effusion.left")."""
     present = {name for item in findings for name in (item.kind, f"{item.kind}.{item.side}")}
     names = [*FINDINGS, *DEVICES, *(f"{kind}.{side}" for kind in SIDED for side in SIDES)]

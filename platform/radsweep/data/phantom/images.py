@@ -10,16 +10,20 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from radsweep.data.phantom.anatomy import Array, Draws, Scene, render_anatomy
+from radsweep.data.phantom.anatomy import Draws, FloatArray, Scene, render_anatomy
 from radsweep.data.phantom.appearance import APPEARANCES, spot_of
 from radsweep.data.phantom.difficulty import Difficulty
-from radsweep.data.phantom.findings import Finding
+from radsweep.data.phantom.findings import PhantomFinding
 
 BLOCK_PIXELS = 1 << 17  # rendered at a time: the arrays stay in the cache, and memory does not grow with the size
 
 
-def render(
-    rng: np.random.Generator, draws: Draws, findings: Sequence[Sequence[Finding]], size: int, difficulty: Difficulty
+def render_images(
+    rng: np.random.Generator,
+    draws: Draws,
+    findings: Sequence[Sequence[PhantomFinding]],
+    size: int,
+    difficulty: Difficulty,
 ) -> NDArray[np.uint8]:
     """Pixels [N, size, size] of N images of one view with the findings of each; the first do not depend on N."""
     pixels = np.empty((len(findings), size, size), np.uint8)
@@ -33,7 +37,7 @@ def render(
     return pixels
 
 
-def encode(pixels: NDArray[np.uint8]) -> bytes:
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     """One image [H, W] as PNG."""
     buffer = io.BytesIO()
     PIL.Image.fromarray(pixels).save(buffer, format="png", compress_level=1)
@@ -41,9 +45,9 @@ def encode(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def _add_findings(
-    image: Array, scene: Scene, findings: Sequence[Sequence[Finding]], lateral: bool, contrast: float
+    image: FloatArray, scene: Scene, findings: Sequence[Sequence[PhantomFinding]], lateral: bool, contrast: float
 ) -> None:
-    slots: dict[tuple[str, str], list[tuple[int, Finding]]] = defaultdict(list)
+    slots: dict[tuple[str, str], list[tuple[int, PhantomFinding]]] = defaultdict(list)
     for row, items in enumerate(findings):
         for item in items:
             if item.kind in APPEARANCES:
@@ -56,7 +60,9 @@ def _add_findings(
         )
 
 
-def _expose(rng: np.random.Generator, image: Array, exposure: Array, difficulty: Difficulty) -> NDArray[np.uint8]:
+def _expose(
+    rng: np.random.Generator, image: FloatArray, exposure: FloatArray, difficulty: Difficulty
+) -> NDArray[np.uint8]:
     """Gamma, gain, brightness and noise; the noise is a sum of two uniform draws, the same on every machine."""
     brightness, gain, gamma = (np.float32(difficulty.exposure) * exposure[:, place, None, None] for place in range(3))
     image = np.clip(image, 0, 1.2)

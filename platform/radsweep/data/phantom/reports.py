@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from radsweep.data.phantom import vocabulary
 from radsweep.data.phantom.difficulty import Difficulty
-from radsweep.data.phantom.findings import DEVICES, FINDINGS, SIDED, SIDES, Finding, omission
+from radsweep.data.phantom.findings import DEVICES, FINDINGS, SIDED, SIDES, PhantomFinding, omission
 
 PLURAL = ("tions", "mas", "specks", "foci", "deposits", "scars", "spots", "residues", "dots", "markings")
 Choice = TypeVar("Choice")
@@ -32,7 +32,7 @@ class Report(NamedTuple):
     denied: frozenset[tuple[str, str]]
 
 
-def write_report(dice: random.Random, findings: Sequence[Finding], difficulty: Difficulty) -> Report:
+def compose_report(dice: random.Random, findings: Sequence[PhantomFinding], difficulty: Difficulty) -> Report:
     """The report of a study. Only `dice.random()` is drawn from, whose sequence Python guarantees for a seed."""
     everything = slots_of((*FINDINGS, *DEVICES))
     if not findings and dice.random() < difficulty.stock:
@@ -67,7 +67,7 @@ def slots_of(kinds: Sequence[str], side: str | None = None) -> Slots:
     return frozenset((kind, place) for kind in kinds for place in (sides if kind in SIDED else ("",)))
 
 
-def _tell(dice: random.Random, finding: Finding, difficulty: Difficulty) -> tuple[Mention, str, list[str]]:
+def _tell(dice: random.Random, finding: PhantomFinding, difficulty: Difficulty) -> tuple[Mention, str, list[str]]:
     """What is told of a finding, the sentence that tells it, and the sentences that tell it again."""
     nouns = _nouns(finding.kind, difficulty)
     noun = _pick(dice, nouns)

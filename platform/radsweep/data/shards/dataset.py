@@ -15,7 +15,7 @@ from radsweep.data import storage
 from radsweep.data.images.codec import ENCODED_AS
 from radsweep.data.shards.fingerprint import Fingerprint
 from radsweep.data.shards.pseudonyms import Pseudonyms, new_key
-from radsweep.data.shards.schema import KINDS, SCHEMA_VERSION, SPLITS, Kind, Manifest, Split, Study
+from radsweep.data.shards.schema import KINDS, SCHEMA_VERSION, SPLITS, Manifest, Split, Study, StudyKind
 from radsweep.data.shards.writer import ShardWriter, sha256_of
 from radsweep.errors import InputError
 from radsweep.filesystem import new_folder
@@ -68,14 +68,14 @@ def write_shards(
     """As `write_dataset`, into a folder that the caller made with `new_folder`. The manifest is written last."""
     pseudonyms = Pseudonyms(folder, key or new_key())
     fingerprint = Fingerprint()
-    writers: dict[tuple[Kind, Split], ShardWriter] = {}
+    writers: dict[tuple[StudyKind, Split], ShardWriter] = {}
     split_of: dict[str, Split] = {}
     seen: set[str] = set()
     labels: set[str] = set()
-    counts: dict[str, dict[Kind, dict[Split, int]]] = {
+    counts: dict[str, dict[StudyKind, dict[Split, int]]] = {
         what: {kind: dict.fromkeys(SPLITS, 0) for kind in KINDS} for what in ("studies", "images")
     }
-    patients: dict[tuple[Kind, Split], set[str]] = defaultdict(set)
+    patients: dict[tuple[StudyKind, Split], set[str]] = defaultdict(set)
     try:
         for study in studies:
             _check(study)
@@ -148,7 +148,7 @@ def read_manifest(folder: str | Path) -> Manifest:
     return manifest
 
 
-def shard_paths(folder: str | Path, manifest: Manifest, kind: Kind, split: Split) -> list[str]:
+def shard_paths(folder: str | Path, manifest: Manifest, kind: StudyKind, split: Split) -> list[str]:
     """Paths of one kind and split, in order; empty where there are none."""
     chosen = [shard for shard in manifest.shards if shard.kind == kind and shard.split == split]
     return [storage.inside(folder, shard.path) for shard in chosen]

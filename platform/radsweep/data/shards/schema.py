@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = 1
 Split = Literal["train", "validation", "test"]
-Kind = Literal["pairs", "images", "reports"]
+StudyKind = Literal["pairs", "images", "reports"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-KINDS: tuple[Kind, ...] = ("pairs", "images", "reports")
+KINDS: tuple[StudyKind, ...] = ("pairs", "images", "reports")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Study:
     labels: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> StudyKind:
         if self.report is None:
             return "images"
         return "pairs" if self.images else "reports"
@@ -81,7 +81,7 @@ class Shard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     path: str
-    kind: Kind
+    kind: StudyKind
     split: Split
     rows: int
     bytes: int
@@ -96,9 +96,9 @@ class Manifest(BaseModel):
     name: str
     fingerprint: str  # of the studies' content, whatever their order and sharding
     shards: tuple[Shard, ...]
-    studies: dict[Kind, dict[Split, int]]
-    patients: dict[Kind, dict[Split, int]]
-    images: dict[Kind, dict[Split, int]]
+    studies: dict[StudyKind, dict[Split, int]]
+    patients: dict[StudyKind, dict[Split, int]]
+    images: dict[StudyKind, dict[Split, int]]
     labels: tuple[str, ...] = ()
     dropped: dict[str, int] = {}  # reason -> rows
     notes: tuple[str, ...] = ()  # what the packer did that a reader of results should know

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from radsweep.data import storage
-from radsweep.data.shards.schema import SHARD_SCHEMA, Kind, Shard, Split, Study
+from radsweep.data.shards.schema import SHARD_SCHEMA, Shard, Split, Study, StudyKind
 from radsweep.errors import InputError
 
 GROUP_ROWS = 64  # what a streaming reader holds at a time
@@ -22,7 +22,7 @@ _COMPRESSED = ("study_id", "patient_id", "split", "report", "labels.key_value.ke
 class ShardWriter:
     """Takes studies one by one; `close` returns the shards made."""
 
-    def __init__(self, folder: Path, kind: Kind, split: Split, rows_per_shard: int) -> None:
+    def __init__(self, folder: Path, kind: StudyKind, split: Split, rows_per_shard: int) -> None:
         self._folder, self._kind, self._split, self._rows_per_shard = folder, kind, split, rows_per_shard
         self._rows: list[dict[str, object]] = []
         self._bytes = 0
@@ -101,7 +101,7 @@ def _row(study: Study) -> dict[str, object]:
     }
 
 
-def _check_complete(path: Path, kind: Kind) -> None:
+def _check_complete(path: Path, kind: StudyKind) -> None:
     """Read the file back: a pair has both a report and an image."""
     table = pq.ParquetFile(path).read(columns=["report", "images.list.element.image_id"])
     has_report = pc.fill_null(pc.not_equal(table["report"], ""), False)

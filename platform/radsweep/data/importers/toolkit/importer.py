@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.settings import PackSettings
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
     from radsweep.data.packing.image_cache import Progress
@@ -26,7 +26,7 @@ class Source:
     """
 
     rows: Sequence[SourceRow]
-    needs: Needs
+    needs: Requirements
     recorded: Recorded = field(default_factory=dict)
     notes: Sequence[str] = ()
 

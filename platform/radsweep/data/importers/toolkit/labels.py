@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from radsweep.data.importers.toolkit.tables import Row, Table
+from radsweep.data.importers.toolkit.tables import Row, SourceTable
 from radsweep.data.packing.labels import UNCERTAIN, Labels
 from radsweep.errors import InputError
 
@@ -26,12 +26,12 @@ def flag(text: str) -> float | None:
     return _FLAGS[text.casefold()]
 
 
-def flag_columns(table: Table, columns: Sequence[str]) -> list[str]:
+def flag_columns(table: SourceTable, columns: Sequence[str]) -> list[str]:
     """Those that hold flags alone (1, 0, -1 or yes, no, uncertain, nothing): one class each, under its own name."""
     return [column for column in columns if all(row[column].casefold() in _FLAGS for row in table.rows)]
 
 
-def label_reader(table: Table, columns: Sequence[str], missing: Sequence[str] = ()) -> Callable[[Row], Labels]:
+def label_reader(table: SourceTable, columns: Sequence[str], missing: Sequence[str] = ()) -> Callable[[Row], Labels]:
     """A function from a row to its labels, of columns of names (`COVID-19`, `Effusion|Nodule`).
 
     Each name is a class: 1 where named, 0 where others are, None where nothing is. Raises InputError where a column's
@@ -52,7 +52,7 @@ def label_reader(table: Table, columns: Sequence[str], missing: Sequence[str] = 
     return read
 
 
-def _names(table: Table, column: str, unknown: set[str]) -> list[str]:
+def _names(table: SourceTable, column: str, unknown: set[str]) -> list[str]:
     """Class names that a column's values hold."""
     values = {row[column] for row in table.rows if row[column].casefold() not in unknown}
     names = sorted({name for value in values for name in _split(value)})

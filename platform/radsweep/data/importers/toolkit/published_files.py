@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from radsweep.data.importers.toolkit.tables import Table, read_table, require_columns
+from radsweep.data.importers.toolkit.tables import SourceTable, read_table, require_columns
 from radsweep.errors import InputError
 
 
 @dataclass(frozen=True)
-class Known:
+class PublishedFile:
     """A file or folder of a published data set. names: glob patterns, tried in order; `x.csv.gz` may be `x.csv` too.
 
     comes_from: what it is a part of, and where that is to be had.
@@ -26,19 +26,19 @@ class Known:
         return [*self.names, *unpacked]
 
 
-def find_known(root: Path, *wanted: Known) -> list[Path]:
+def find_known(root: Path, *wanted: PublishedFile) -> list[Path]:
     """Where each of `wanted` lies under `root`. Raises InputError that names all that are missing."""
     found = {known: optional(root, known) for known in wanted}
     if lacking := [known for known, path in found.items() if path is None]:
-        raise InputError(missing(root, *lacking))
+        raise InputError(missing_message(root, *lacking))
     return [path for path in found.values() if path is not None]
 
 
-def optional(root: Path, known: Known) -> Path | None:
+def optional(root: Path, known: PublishedFile) -> Path | None:
     return next((path for pattern in known.patterns for path in sorted(root.glob(pattern))), None)
 
 
-def known_table(path: Path, columns: Sequence[str], optional_columns: Collection[str] = ()) -> Table:
+def known_table(path: Path, columns: Sequence[str], optional_columns: Collection[str] = ()) -> SourceTable:
     """A table with these columns at least, and no others in its rows. Raises InputError."""
     table = read_table(path, keep={*columns, *optional_columns})
     require_columns(table, {"a table of another kind or version": columns})
@@ -51,7 +51,7 @@ def image_files(path: str) -> tuple[str, ...]:
     return () if not path or inside.is_absolute() or ".." in inside.parts else (path,)
 
 
-def missing(root: Path, *lacking: Known) -> str:
+def missing_message(root: Path, *lacking: PublishedFile) -> str:
     """A line for each origin: what is missing, where it comes from, in which folder nearby all of it is."""
     lines = []
     for origin in dict.fromkeys(known.comes_from for known in lacking):

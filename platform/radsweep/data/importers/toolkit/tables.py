@@ -21,7 +21,7 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codec
 
 
 @dataclass(frozen=True)
-class Table:
+class SourceTable:
     """Rows of stripped text ("" for a missing value), the encoding they were read with ("" for Parquet).
 
     columns: all that the file has; the rows may hold fewer.
@@ -33,7 +33,7 @@ class Table:
     encoding: str
 
 
-def read_table(path: Path, encoding: str = "auto", keep: Collection[str] | None = None) -> Table:
+def read_table(path: Path, encoding: str = "auto", keep: Collection[str] | None = None) -> SourceTable:
     """Read `path`: .parquet, or else CSV with comma, semicolon or tab, .gz too. Raises InputError.
 
     keep: columns that the rows hold, for large tables of which few are used; all where None.
@@ -79,7 +79,7 @@ def detect_encoding(data: bytes) -> str:
         return "latin-1"
 
 
-def require_columns(table: Table, named: Mapping[str, Iterable[str]]) -> None:
+def require_columns(table: SourceTable, named: Mapping[str, Iterable[str]]) -> None:
     """Check that each option's columns are there. named: option to columns. Raises InputError."""
     for option, columns in named.items():
         for column in columns:
@@ -100,7 +100,7 @@ def fill(pattern: str, row: Row, quote: Callable[[str], str] = str) -> str:
     return _FIELD.sub(lambda match: quote(row[match[1]]), pattern)
 
 
-def _from_csv(path: Path, text: str, encoding: str, keep: Collection[str] | None) -> Table:
+def _from_csv(path: Path, text: str, encoding: str, keep: Collection[str] | None) -> SourceTable:
     csv.field_size_limit(2**31 - 1)
     header_line = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=header_line.count)
@@ -126,10 +126,10 @@ def _from_csv(path: Path, text: str, encoding: str, keep: Collection[str] | None
     if not rows or twice:
         problem = f"the header names {', '.join(sorted(twice))} twice" if twice else "no rows"
         raise InputError(f"{path}: {problem}; expected a header line and a row for each image or study")
-    return Table(path, tuple(header), tuple(rows), encoding)
+    return SourceTable(path, tuple(header), tuple(rows), encoding)
 
 
-def _from_parquet(path: Path, keep: Collection[str] | None) -> Table:
+def _from_parquet(path: Path, keep: Collection[str] | None) -> SourceTable:
     import pyarrow as pa  # here, else `radsweep --help` would wait for it
     import pyarrow.parquet as pq
 
@@ -142,7 +142,7 @@ def _from_parquet(path: Path, keep: Collection[str] | None) -> Table:
     rows = tuple(dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
     if not len(table):
         raise InputError(f"{path}: no rows; expected a row for each image or study")
-    return Table(path, tuple(table.column_names), rows, "")
+    return SourceTable(path, tuple(table.column_names), rows, "")
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

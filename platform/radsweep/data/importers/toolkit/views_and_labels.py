@@ -16,9 +16,9 @@ from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.settings import PackSettings
 from radsweep.errors import InputError
 
-Views = Literal["all", "frontal", "lateral"]
+ViewChoice = Literal["all", "frontal", "lateral"]
 Uncertain = Literal["unknown", "positive", "negative"]
-State = Literal["positive", "negative", "uncertain", "not_mentioned"]
+LabelState = Literal["positive", "negative", "uncertain", "not_mentioned"]
 CHEXPERT_CLASSES = (
     "No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema",
     "Consolidation", "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture",
@@ -32,7 +32,7 @@ _POLICY: dict[Uncertain, float] = {"unknown": UNCERTAIN, "positive": 1.0, "negat
 class ViewSettings(PackSettings):
     """Options of importers that know the view of each image."""
 
-    views: Views = Field("all", description="images to keep; those of unknown view are in `all` alone")
+    views: ViewChoice = Field("all", description="images to keep; those of unknown view are in `all` alone")
 
 
 class UncertainSettings(PackSettings):
@@ -48,8 +48,8 @@ class FlagReader:
 
     def __init__(self, classes: Sequence[str], uncertain: Uncertain) -> None:
         self._classes, self._uncertain = classes, uncertain
-        self._counts: Counter[State] = Counter()
-        self._seen: dict[tuple[str, ...], tuple[Labels, list[State]]] = {}  # few combinations, many rows
+        self._counts: Counter[LabelState] = Counter()
+        self._seen: dict[tuple[str, ...], tuple[Labels, list[LabelState]]] = {}  # few combinations, many rows
 
     def read(self, row: Row, where: str) -> Labels:
         """Labels of a study or image; give each once. Raises InputError that opens with `where`."""
@@ -60,7 +60,7 @@ class FlagReader:
         self._counts.update(states)
         return labels
 
-    def _parse(self, cells: Sequence[str], where: str) -> tuple[Labels, list[State]]:
+    def _parse(self, cells: Sequence[str], where: str) -> tuple[Labels, list[LabelState]]:
         labels: dict[str, float | None] = {}
         states = []
         for name, cell in zip(self._classes, cells, strict=True):
@@ -71,7 +71,7 @@ class FlagReader:
 
     @property
     def note(self) -> str:
-        counted = ", ".join(f"{self._counts[state]} {state.replace('_', ' ')}" for state in get_args(State))
+        counted = ", ".join(f"{self._counts[state]} {state.replace('_', ' ')}" for state in get_args(LabelState))
         told = "uncertain and" if self._uncertain == "unknown" else f"uncertain are {self._uncertain},"
         return f"labels read: {counted}; {told} not mentioned are unknown"
 
@@ -80,11 +80,11 @@ class FlagReader:
         """For the manifest: cells of the source's table by state, whatever was packed of it."""
         return {
             "uncertain": self._uncertain,
-            **{f"labels_{state}": self._counts[state] for state in get_args(State)},
+            **{f"labels_{state}": self._counts[state] for state in get_args(LabelState)},
         }
 
 
-def _read(cell: str, where: str) -> tuple[State, float | None]:
+def _read(cell: str, where: str) -> tuple[LabelState, float | None]:
     """A cell's state, and its value before uncertain ones are settled."""
     try:
         value = flag(cell)
@@ -105,7 +105,7 @@ def plane(view: str) -> Literal["frontal", "lateral", ""]:
     return ""
 
 
-def keep_views(rows: Sequence[SourceRow], views: Views) -> tuple[list[SourceRow], Recorded, list[str]]:
+def keep_views(rows: Sequence[SourceRow], views: ViewChoice) -> tuple[list[SourceRow], Recorded, list[str]]:
     """Rows of the views asked for; what to record, and notes."""
     kept = [row for row in rows if views in ("all", plane(row.view))]
     if not kept:
