@@ -166,7 +166,7 @@ def test_what_a_sweep_would_refuse_is_listed_with_the_plan(run: Callable[..., An
     ended = run("sweep", file, "--dry-run", "--json", "--set", "ablation.pairs=[16, 25]", "--set", "run.slots=500")
     assert ended.code == 2
     assert json.loads(ended.out)["trials"] == 12
-    assert "data.pairs: 25 training studies asked for" in ended.err
+    assert "data.pairs: 25 training studies were asked for" in ended.err
     assert "run.slots: 500 slots asked for" in ended.err
 
 

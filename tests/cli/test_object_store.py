@@ -64,7 +64,7 @@ def test_what_is_not_there_and_who_may_not_read_it_are_told(remote: str, monkeyp
         read_index("ftp://hospital/cxr")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     storage._root.cache_clear()
-    with pytest.raises(InputError, match="credentials and endpoint come from the environment"):
+    with pytest.raises(InputError, match="check the credentials and endpoint in the environment"):
         read_index(remote)
     monkeypatch.undo()
     storage._root.cache_clear()

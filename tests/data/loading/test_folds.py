@@ -131,7 +131,7 @@ def test_unpaired_studies_of_held_out_patients_are_left_out(packed: Path) -> Non
 def test_a_fold_that_would_be_empty_is_refused(tmp_path: Path) -> None:
     few = [study for study in studies() if study.patient_id in ("p0", "p20", "p21")]
     write_dataset(tmp_path / "few", few, name="few", source={})
-    with pytest.raises(InputError, match=r"3 patients in 5 folds leave the .* lower data\.folds"):
+    with pytest.raises(InputError, match=r"with 5 folds, the .* split .*3 patients\)\. Lower data\.folds"):
         fold_of(read_index(tmp_path / "few", ()), 5, 4)
 
 

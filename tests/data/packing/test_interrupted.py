@@ -103,7 +103,7 @@ def test_killed_three_times_it_ends_as_if_left_alone_and_reads_no_picture_twice(
     reader = Counting()
     packed, said = pack(root, reader=reader)
     assert reader.asked == [f"images/{COUNT - 1}.png"]  # what could not be read is tried again
-    assert said == [f"going on: {COUNT - 1} of {COUNT} pictures are read already"]
+    assert said == [f"continuing: {COUNT - 1} of {COUNT} pictures have been read already"]
     alone, unsaid = pack(root, "alone")
     assert unsaid == []
     assert content(packed.manifest) == content(alone.manifest)

@@ -53,7 +53,9 @@ def take_over(file: BinaryIO, made: Mapping[str, object], spooled: int) -> tuple
 
 
 def add(file: BinaryIO, path: str, stored: Stored, state: FileState) -> None:
-    file.write(json.dumps([path, *stored, *state]).encode() + b"\n")  # escapes bytes of a path that are not UTF-8, both ways
+    file.write(
+        json.dumps([path, *stored, *state]).encode() + b"\n"
+    )  # escapes bytes of a path that are not UTF-8, both ways
     file.flush()
 
 

@@ -96,8 +96,12 @@ def describe(packed: Packed) -> list[str]:
     lines = [f"packed {packed.packed} of {packed.rows} rows"]
     for rows in packed.one_person:
         ids = f"rows {', '.join(map(str, rows[:-1]))} and {rows[-1]}"
-        moved = "; their given splits differed, so all are in the split with most studies" if rows in packed.moved else ""
-        lines.append(f"{ids} are one person with {len(rows)} ids, since they share a picture; kept as one patient{moved}")
+        moved = (
+            "; their given splits differed, so all are in the split with most studies" if rows in packed.moved else ""
+        )
+        lines.append(
+            f"{ids} are one person with {len(rows)} ids, since they share a picture; kept as one patient{moved}"
+        )
     if packed.one_person:
         lines.append("the ids of each person are listed in private/one_person.csv")
     for reason, count in packed.manifest.dropped.items():
@@ -193,5 +197,7 @@ def _notes(one_person: Sequence[tuple[str, ...]], moved: Sequence[tuple[str, ...
         people = "1 person" if len(one_person) == 1 else f"{len(one_person)} people"
         notes.append(f"{ids} patient ids are {people}, since they share a picture, and count as {people}")
     if moved:
-        notes.append(f"{len(moved)} of these were in two given splits and were put into the split with most of their rows")
+        notes.append(
+            f"{len(moved)} of these were in two given splits and were put into the split with most of their rows"
+        )
     return notes

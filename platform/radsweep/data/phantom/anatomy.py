@@ -1,7 +1,7 @@
-"""Anatomy: the shapes that differ by patient, and how frontal and lateral views show them.
+"""Anatomy: shapes that differ by patient, as shown in frontal and lateral views.
 
 Coordinates: u to the right and v downwards, -1..1 over the image; the patient's left is at u > 0. In a lateral view
-u < 0 is the front. Everything is float32 and built from additions, multiplications and square roots alone, so that the
+u < 0 is the front. Everything is float32 and built only from additions, multiplications and square roots, so that the
 same draws give the same pixels on every machine.
 """
 
@@ -22,7 +22,7 @@ GRID = 8  # clutter: a GRID x GRID field, interpolated
 
 @dataclass(frozen=True)
 class Draws:
-    """What a chunk's images differ by, apart from findings; N images.
+    """Random draws by which a chunk's N images differ, apart from findings.
 
     Attributes:
         lateral: [N] bool.
@@ -43,13 +43,13 @@ class Draws:
     heart: FloatArray
 
     def rows(self, rows: slice | NDArray[np.intp]) -> Draws:
-        """The same for some of the images."""
+        """Return the draws of some of the images."""
         return Draws(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Coordinates and lungs of N images, for findings to be put in.
+    """Coordinates and lungs of N images, to place findings in.
 
     Attributes:
         u, v: [N, H, W] coordinates in the body.
@@ -77,14 +77,14 @@ def draw_anatomy(
     heart: FloatArray,
     difficulty: Difficulty,
 ) -> Draws:
-    """Anatomy and exposure of N images; `patient` [N] numbers the chunk's patients from 0."""
+    """Draw anatomy and exposure of N images; `patient` [N] numbers the chunk's patients from 0."""
     images, patients = len(patient), int(patient.max()) + 1
     keep, own = np.sqrt(difficulty.shape_identity), np.sqrt(1 - difficulty.shape_identity)
     shared = rng.standard_normal((patients, SHAPES))[patient] * keep
     shape = difficulty.anatomy * np.clip(shared + rng.standard_normal((images, SHAPES)) * own, -2, 2)
-    told = rng.random((patients, 1 + GRID * GRID))[patient]
+    of_patient = rng.random((patients, 1 + GRID * GRID))[patient]
     hidden = rng.random((images, 1 + GRID * GRID))
-    texture = told * difficulty.texture_identity + hidden * (1 - difficulty.texture_identity)
+    texture = of_patient * difficulty.texture_identity + hidden * (1 - difficulty.texture_identity)
     pose, exposure = rng.uniform(-1, 1, (images, 4)), rng.uniform(-1, 1, (images, 3))
     return Draws(
         lateral,
@@ -98,7 +98,7 @@ def draw_anatomy(
 
 
 def render_anatomy(draws: Draws, size: int, difficulty: Difficulty) -> tuple[FloatArray, Scene]:
-    """Images [N, size, size] without findings, about 0..1, and the scene for findings; one view for all of them."""
+    """Return images [N, size, size] without findings, about 0..1, and their scene; all have the same view."""
     u, v = _coordinates(draws.pose, size, difficulty.rotation)
     lateral = bool(draws.lateral[0])
     shape = [draws.shape[:, place, None, None] for place in range(SHAPES)]
@@ -121,18 +121,18 @@ def render_anatomy(draws: Draws, size: int, difficulty: Difficulty) -> tuple[Flo
 
 
 def step(x: FloatArray) -> FloatArray:
-    """A smooth step: 0 below -1, 1 above 1."""
+    """Return a smooth step: 0 below -1, 1 above 1."""
     x = np.clip(x, -1, 1)
     return (0.5 + x * (0.75 - 0.25 * x * x)).astype(np.float32, copy=False)
 
 
 def bump(distance: FloatArray) -> FloatArray:
-    """A smooth bump of a squared distance: 1 at 0, 0 from 1 on."""
+    """Return a smooth bump of a squared distance: 1 at 0, and 0 from 1 on."""
     return squared(np.maximum(1 - distance, 0))
 
 
 def squared(x: FloatArray) -> FloatArray:
-    """x times x."""
+    """Return x times x."""
     return x * x
 
 
@@ -154,7 +154,7 @@ def _ribs(draws: Draws, shape: list[FloatArray], depth: FloatArray, v: FloatArra
 
 
 def _centre(draws: Draws, shape: list[FloatArray], u: FloatArray, v: FloatArray, lateral: bool) -> FloatArray:
-    """Heart, spine and mediastinum (frontal), or spine and heart (lateral)."""
+    """Return heart, spine and mediastinum (frontal), or spine and heart (lateral)."""
     wide = (0.27 + 0.025 * shape[10]) * (1 + draws.heart[:, None, None])
     tall = (0.28 + 0.02 * shape[11]) * (1 + 0.4 * draws.heart[:, None, None])
     across = (u + 0.30) / wide if lateral else (u - 0.12 - 0.15 * draws.heart[:, None, None]) / wide
@@ -165,7 +165,7 @@ def _centre(draws: Draws, shape: list[FloatArray], u: FloatArray, v: FloatArray,
 
 
 def _interpolate(grid: FloatArray, size: int) -> FloatArray:
-    """[N, G, G] -> [N, size, size], smooth between the grid's points."""
+    """Interpolate [N, G, G] to [N, size, size], smooth between the grid's points."""
     at = (np.arange(size, dtype=np.float32) + 0.5) * ((grid.shape[1] - 1) / size)
     low = np.minimum(at.astype(np.intp), grid.shape[1] - 2)
     weight = step(2 * (at - low).astype(np.float32) - 1)

@@ -1,4 +1,4 @@
-"""What each kind of finding and device looks like: a change of brightness in F images with one finding each."""
+"""Appearance of each kind of finding and device: a change of brightness in F images with one finding each."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ CENTRES = {"upper": -0.52, "mid": -0.05, "lower": 0.40, "": 0.0}
 
 @dataclass(frozen=True)
 class Spot:
-    """Where F findings lie.
+    """Positions of F findings.
 
     Attributes:
         x, y: [F, H, W] coordinates from the finding's centre.
         size: [F, 1, 1] in 0..1.
-        side: 1 left, -1 right, 0 without a side or in a lateral view.
-        zone: [F, 1, 1], -1 upper, 0 mid, 1 lower.
-        shape: SHAPE_DRAWS of [F, 1, 1] in 0..1.
+        side: 1 for left, -1 for right, 0 without a side or in a lateral view.
+        zone: [F, 1, 1], -1 for upper, 0 for mid, 1 for lower.
+        shape: SHAPE_DRAWS arrays [F, 1, 1] in 0..1.
     """
 
     x: FloatArray
@@ -34,7 +34,7 @@ class Spot:
 
 
 def spot_of(scene: Scene, findings: Sequence[PhantomFinding], lateral: bool) -> Spot:
-    """The places of findings of one kind and side, one to an image of `scene`."""
+    """Return the positions of findings of one kind and side, one for each image of `scene`."""
     draws = np.array([finding.shape for finding in findings], np.float32)
     shape = tuple(draws[:, place, None, None] for place in range(SHAPE_DRAWS))
     side = 0.0 if lateral else {"left": 1.0, "right": -1.0, "": 0.0}[findings[0].side]
@@ -48,7 +48,7 @@ def spot_of(scene: Scene, findings: Sequence[PhantomFinding], lateral: bool) -> 
 
 
 def opacity(scene: Scene, spot: Spot) -> FloatArray:
-    """Fuzzy and uneven."""
+    """A fuzzy and uneven patch."""
     radius = squared((0.17 + 0.14 * spot.size) * (0.85 + 0.3 * spot.shape[3]))
     cloud = np.minimum(1.6 * bump((squared(spot.x) + 0.7 * squared(spot.y)) / radius), 1)
     rough = _wave(spot.x * 5 + spot.y * 2, spot.shape[4]) * _wave(spot.y * 5 - spot.x * 2, spot.shape[5])
@@ -69,7 +69,7 @@ def cavity(scene: Scene, spot: Spot) -> FloatArray:
 
 
 def pneumothorax(scene: Scene, spot: Spot) -> FloatArray:
-    """A dark rim without ribs' haze, and the pleural line that bounds it; the lung recedes from the zone."""
+    """A dark rim bounded by the pleural line; the lung recedes from the zone."""
     gap = 0.10 + 0.22 * spot.size
     depth = scene.depth if not spot.side else scene.u * np.float32(spot.side)
     x = (depth - scene.centre) / scene.width + gap * np.where(spot.zone == 0, 1.2, 0.5).astype(np.float32)

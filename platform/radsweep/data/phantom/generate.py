@@ -1,4 +1,4 @@
-"""The phantom's studies, chunk by chunk: each is a function of the version, difficulty, seed and its own id alone."""
+"""Generate the phantom's studies in chunks. Each depends only on the version, difficulty, seed and its own id."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ STUDIES_PER_PATIENT = (0.5, 0.3, 0.15, 0.05)
 
 @dataclass(frozen=True)
 class PhantomStudy(Study):
-    """A study whose truth is known: what the images show, and what the report tells of it."""
+    """A study with known truth: the findings in the images, and those that the report mentions."""
 
     findings: tuple[PhantomFinding, ...] = ()
     written: Report | None = None
 
 
 class StudyStream(NamedTuple):
-    """A stream of studies with patients of its own."""
+    """A stream of studies with its own patients."""
 
     letter: str
     split: Split
@@ -58,20 +58,20 @@ def generate(
     test: int,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[PhantomStudy]:
-    """Studies in the order train, validation, test, unpaired images, unpaired reports.
+    """Yield studies in the order train, validation, test, unpaired images, unpaired reports.
 
-    The first studies of each kind do not depend on how many are asked for, nor on the other numbers.
+    The first studies of each kind do not depend on how many are requested, nor on the other numbers.
 
     Args:
         difficulty: a name in DIFFICULTIES.
         pairs, validation, test: studies with a report and one or two images, by split.
         seed: 0 or more.
         size: pixels along a side, 32 or more.
-        unpaired_images, unpaired_reports: studies with images or a report alone, all in the split train.
+        unpaired_images, unpaired_reports: studies with only images or only a report, all in the split train.
         progress: called with the number of studies made since the last call.
 
     Raises:
-        InputError: an unknown difficulty, or a number out of range.
+        InputError: the difficulty is not known, or a number is out of range.
     """
     settings = difficulty_named(difficulty)
     counts = {PAIRS: pairs, VALIDATION: validation, TEST: test}
@@ -110,7 +110,7 @@ def _chunk(
     wanted: int,
     size: int,
 ) -> list[PhantomStudy]:
-    """The studies of the chunk's patients, the first `wanted` at most; `before` counts the stream's earlier studies."""
+    """Return studies of the chunk's patients, at most the first `wanted`; `before` counts the stream's earlier studies."""
     truth_seed, image_seed, frontal_seed, lateral_seed, text_seed = seeds.spawn(5)
     rng = np.random.default_rng(truth_seed)
     several = 1 + np.searchsorted(np.cumsum(STUDIES_PER_PATIENT)[:-1], rng.random(CHUNK_PATIENTS), side="right")
@@ -119,7 +119,7 @@ def _chunk(
     findings = draw_findings(rng, len(patients), settings)
     names = [f"phantom-{stream.letter}{before + place:06d}" for place in range(len(findings))]
     images: list[list[Image]] = [[] for _ in findings]
-    if stream.images:  # all is drawn for the whole chunk, so that no study depends on `wanted`
+    if stream.images:  # everything is drawn for the whole chunk, so that no study depends on `wanted`
         shown = np.concatenate([np.arange(len(findings)), np.flatnonzero(two_views)])
         lateral = np.arange(len(shown)) >= len(findings)
         heart = np.array([_heart(findings[study]) for study in shown], np.float32)

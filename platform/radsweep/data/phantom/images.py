@@ -1,4 +1,4 @@
-"""Rendering: anatomy, findings, exposure and noise of a chunk's images, as 8-bit grey PNG."""
+"""Render a chunk's images as 8-bit grey PNG: anatomy, findings, exposure and noise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from radsweep.data.phantom.appearance import APPEARANCES, spot_of
 from radsweep.data.phantom.difficulty import Difficulty
 from radsweep.data.phantom.findings import PhantomFinding
 
-BLOCK_PIXELS = 1 << 17  # rendered at a time: the arrays stay in the cache, and memory does not grow with the size
+BLOCK_PIXELS = 1 << 17  # rendered at a time, so that arrays stay in the cache and memory does not grow with the size
 
 
 def render_images(
@@ -25,7 +25,7 @@ def render_images(
     size: int,
     difficulty: Difficulty,
 ) -> NDArray[np.uint8]:
-    """Pixels [N, size, size] of N images of one view with the findings of each; the first do not depend on N."""
+    """Return pixels [N, size, size] of N images of one view with the findings of each; the first do not depend on N."""
     pixels = np.empty((len(findings), size, size), np.uint8)
     length = max(1, BLOCK_PIXELS // (size * size))
     for start in range(0, len(findings), length):
@@ -38,7 +38,7 @@ def render_images(
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """One image [H, W] as PNG."""
+    """Encode one image [H, W] as PNG."""
     buffer = io.BytesIO()
     PIL.Image.fromarray(pixels).save(buffer, format="png", compress_level=1)
     return buffer.getvalue()
@@ -63,7 +63,7 @@ def _add_findings(
 def _expose(
     rng: np.random.Generator, image: FloatArray, exposure: FloatArray, difficulty: Difficulty
 ) -> NDArray[np.uint8]:
-    """Gamma, gain, brightness and noise; the noise is a sum of two uniform draws, the same on every machine."""
+    """Apply gamma, gain, brightness and noise. The noise is a sum of two uniform draws, the same on every machine."""
     brightness, gain, gamma = (np.float32(difficulty.exposure) * exposure[:, place, None, None] for place in range(3))
     image = np.clip(image, 0, 1.2)
     image = image + 0.35 * gamma * image * (1 - image)

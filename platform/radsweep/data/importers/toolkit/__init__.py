@@ -1,4 +1,4 @@
-"""What importers are made of. The names below are those that every importer needs."""
+"""Parts of importers. The names below are those that every importer needs."""
 
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
 from radsweep.data.importers.toolkit.published_files import PublishedFile, find_known, image_files, known_table
