@@ -29,7 +29,7 @@ def measure(folder: Path, quick: bool) -> Figures:
     connect()
     one_step = short_trial(shards, {"train.until": "steps", "train.steps": 1})
     tell(f"A sweep of {trials} trials")
-    sweep = run_sweep(random_search(one_step, trials, 1, folder), "benchmark")
+    sweep = run_sweep(random_search(one_step, trials, 1, folder))
     tell("The cost of input")
     began = time.perf_counter()
     preparations = Preparations(read_index(shards), Store(folder / "store"), Console())

@@ -118,7 +118,7 @@ def time_plan(asked: Experiment) -> Figures:
     from radsweep.sweep.checks.experiment import check_experiment
 
     began = _clock()
-    check_experiment(asked, "many_cells.py")
+    check_experiment(asked)
     planned_cells(asked)
     return {**_spent("plan", began, _clock()), "peak_mb": _peak()}
 
@@ -134,24 +134,23 @@ def time_resume(asked: Experiment) -> Figures:
     connect()  # a Ray is there already: its start is the same for 1 cell and for 10,000
     before = _peak()
     pages: list[Path] = []
-    moments = [_clock()]
+    timestamps = [_clock()]
 
     def timed(*arguments: Any) -> Written:
-        moments.append(_clock())
+        timestamps.append(_clock())
         written = write_report(*arguments)
-        moments.append(_clock())
+        timestamps.append(_clock())
         pages.append(written.page)
         return written
 
-    sweep_run.write_report = timed  # type: ignore[assignment]
-    record = sweep_run.run_sweep(asked, "many_cells.py")
-    moments.append(_clock())
+    record = sweep_run.run_sweep(asked, timed)
+    timestamps.append(_clock())
     assert record.status == "finished", record.status
     assert record.cost["trials_run"] == 0, "every cell is there"
     return {
-        **_spent("resume", moments[0], moments[1]),
-        **_spent("report", moments[1], moments[2]),
-        **_spent("mlflow", moments[2], moments[3]),
+        **_spent("resume", timestamps[0], timestamps[1]),
+        **_spent("report", timestamps[1], timestamps[2]),
+        **_spent("mlflow", timestamps[2], timestamps[3]),
         "mlflow_left": Spool(spool_folder(Path(str(asked.run.store)), record.id)).left,
         "page_mb": pages[0].stat().st_size / 2**20,
         "before_mb": before,

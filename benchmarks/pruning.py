@@ -38,7 +38,7 @@ SPACE: dict[str, dict[str, Any]] = {
 STEPS, EVERY = 200, 20  # of a recorded trial, and between its validations
 PAIRS, RECORDED = 300, 64  # training pairs, recorded trials
 SEEDS, TRIALS, SLOTS = 5, 40, 2  # TRIALS: of random search, each to its end; ours gets the same compute
-OURS = {"algorithm": "tpe", "scheduler": "asha", "grace": 2, "reduction": 3}
+OURS = {"algorithm": "tpe", "scheduler": "asha", "grace_period": 2, "reduction_factor": 3}
 SELECT = "val/text_to_image/recall_at_10"
 BASE = {
     "data": {"shards": "phantom"},

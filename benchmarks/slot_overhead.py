@@ -16,6 +16,11 @@ from typing import Any
 from common import Figures, phantom, random_search, run, short_trial, tell
 
 
+def _evaluation(trial: dict[str, Any]) -> float:
+    """Seconds from the last step to the last report."""
+    return trial["timestamps"]["last_report"] - trial["timestamps"]["last_step"]
+
+
 def measure(folder: Path, quick: bool) -> Figures:
     from ray import tune
     from stock import run_stock
@@ -43,7 +48,9 @@ def measure(folder: Path, quick: bool) -> Figures:
             "warm_largest_s": max(warm_s),
             "warm_idle_s": statistics.median(idle(ours)),
             "step_s": statistics.median(t["seconds"]["training"] / t["steps"] for t in ours),
-            "evaluation_s": statistics.median(t["moments"]["last_report"] - t["moments"]["last_step"] for t in ours),
+            "evaluation_s": statistics.median(
+                t["timestamps"]["last_report"] - t["timestamps"]["last_step"] for t in ours
+            ),
             "checkpoint_s": statistics.median(t["seconds"]["checkpoint"] for t in ours),
             "warm_handovers": len(warm_s),
             "stock_handovers": len(stock_s),
@@ -59,7 +66,7 @@ def warm(trial: Any, trials: int, folder: Path) -> tuple[list[Figures], Any]:
     from radsweep.sweep.preparation.prepare import Preparations
     from radsweep.sweep.run import run_sweep
 
-    sweep = run_sweep(random_search(trial, trials, 1, folder), "benchmark")
+    sweep = run_sweep(random_search(trial, trials, 1, folder))
     store = Store(folder / "store")
     records = store.read_cells(cell.key for cell in sweep.cells)
     if any(record.status != "finished" for record in records.values()) or len(records) != trials:
@@ -68,13 +75,13 @@ def warm(trial: Any, trials: int, folder: Path) -> tuple[list[Figures], Any]:
     preparations.make([trial])
     (reference,) = preparations.references.values()
     noted = [record.model_dump() for record in records.values()]
-    return sorted(noted, key=lambda record: record["moments"]["first_step"]), reference
+    return sorted(noted, key=lambda record: record["timestamps"]["first_step"]), reference
 
 
 def seconds(trials: Sequence[Figures]) -> list[float]:
     """Of each hand-over, without the checkpoint of the trial that ends."""
     return [
-        later["moments"]["first_step"] - earlier["moments"]["last_report"] - earlier["seconds"]["checkpoint"]
+        later["timestamps"]["first_step"] - earlier["timestamps"]["last_report"] - earlier["seconds"]["checkpoint"]
         for earlier, later in pairwise(trials)
     ]
 

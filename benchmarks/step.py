@@ -28,7 +28,7 @@ from radsweep.training.batches import Batch
 from radsweep.training.context import RunContext
 from radsweep.training.loop import mixed_precision, start, train_epoch
 from radsweep.training.optimiser import build_optimiser
-from radsweep.training.trainer import TrialCourse
+from radsweep.training.trainer import TrialRecipe
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 ON_GPU = {
@@ -40,7 +40,7 @@ ON_GPU = {
 }
 
 
-class SameBatch(TrialCourse):
+class SameBatch(TrialRecipe):
     """A trial that sees one batch again and again."""
 
     batch: Batch
@@ -62,11 +62,11 @@ def measure(folder: Path, quick: bool) -> Figures:
     )
     tokenizer = train_tokenizer(reports, trial.model.text.vocabulary)
     data = prepare_in_process(shards, tokenizer, trial.model.image.size, trial.model.image.channels)
-    course = SameBatch(trial, data, RunContext(device=DEVICE))
-    training = start(course)
-    course.batch, course.steps = next(course.source.epoch(0)), steps
-    batch = course.batch
-    other = build_model(trial, course.tokenizer.vocabulary).to(DEVICE).train()
+    recipe = SameBatch(trial, data, RunContext(device=DEVICE))
+    training = start(recipe)
+    recipe.batch, recipe.steps = next(recipe.source.epoch(0)), steps
+    batch = recipe.batch
+    other = build_model(trial, recipe.tokenizer.vocabulary).to(DEVICE).train()
     optimiser = build_optimiser(other, trial.train)
     loss = ClipLoss()
     difference = loss_difference(other, batch, loss)

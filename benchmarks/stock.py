@@ -22,7 +22,7 @@ from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
 from radsweep.training.context import RunContext
 from radsweep.training.loop import start, train_epoch, validate
-from radsweep.training.trainer import TrialCourse, conclude
+from radsweep.training.trainer import TrialRecipe, conclude
 
 
 def run_stock(trial: Trial, tuning: tune.TuneConfig, space: dict[str, Any], data: Any, folder: Path) -> list[Figures]:
@@ -43,7 +43,7 @@ def run_stock(trial: Trial, tuning: tune.TuneConfig, space: dict[str, Any], data
         run_config=tune.RunConfig(storage_path=str(folder), name="tune", verbose=0),
     ).fit()
     noted = [json.loads(file.read_text(encoding="utf-8")) for file in outcomes.iterdir()]
-    return sorted(noted, key=lambda outcome: outcome["moments"]["first_step"])
+    return sorted(noted, key=lambda outcome: outcome["timestamps"]["first_step"])
 
 
 def fit_trial(config: dict[str, Any], settings: dict[str, Any], data: Any) -> None:
@@ -71,15 +71,15 @@ def train_loop(config: dict[str, Any]) -> None:
     trial = Trial.model_validate(config["trial"])
     torch.set_num_threads(trial.train.threads)
     data = ray.get(config["data"][0]).opened(ray.get)
-    course = TrialCourse(trial, data, RunContext(workers, ray.train.torch.get_device()))
-    training = start(course)
+    recipe = TrialRecipe(trial, data, RunContext(workers, ray.train.torch.get_device()))
+    training = start(recipe)
     outcome = training.outcome
     while not training.finished:
         validation = validate(training, train_epoch(training))
-        outcome.moments["last_report"] = time.time()
+        outcome.timestamps["last_report"] = time.time()
         ray.train.report(validation.metrics)
-    course.result.load_state_dict(training.selected)
-    conclude(course, read_test=False)
+    recipe.result.load_state_dict(training.selected)
+    conclude(recipe, read_test=False)
     if workers.rank == 0:
         began = time.perf_counter()
         name = ray_context.get_experiment_name()
@@ -90,7 +90,7 @@ def train_loop(config: dict[str, Any]) -> None:
         noted = {
             "learning_rate": trial.train.learning_rate,
             "score": outcome.best[trial.evaluate.select],
-            "moments": outcome.moments,
+            "timestamps": outcome.timestamps,
             "seconds": outcome.seconds,
         }
         (Path(config["folder"]) / "outcomes" / f"{name}.json").write_text(json.dumps(noted), encoding="utf-8")

@@ -38,7 +38,7 @@ def measure(folder: Path, quick: bool) -> Figures:
         printed = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
         seconds = time.time() - began
         noted[side] = json.loads(printed)
-        startup = min(moments["first_step"] for moments in noted[side]["moments"]) - began
+        startup = min(timestamps["first_step"] for timestamps in noted[side]["timestamps"]) - began
         figures |= {f"{side}_s": seconds, f"{side}_startup_s": startup}
         figures[f"{side}_trial_s"] = statistics.median(noted[side]["seconds"])
     for side in SIDES:
@@ -64,13 +64,13 @@ def ours(experiment: Experiment, folder: Path) -> list[Figures]:
     from radsweep.store.store import Store
     from radsweep.sweep.run import run_sweep
 
-    sweep = run_sweep(experiment, "benchmark")
+    sweep = run_sweep(experiment)
     records = Store(folder / "store").read_cells(cell.key for cell in sweep.cells)
     return [
         {
             "learning_rate": record.trial["train"]["learning_rate"],
             "score": record.best[sweep.select],
-            "moments": record.moments,
+            "timestamps": record.timestamps,
             "seconds": record.seconds,
         }
         for record in records.values()
@@ -128,7 +128,7 @@ def plain_torch(experiment: Experiment, folder: Path) -> list[Figures]:
             {
                 "learning_rate": trial.train.learning_rate,
                 "score": score,
-                "moments": outcome.moments,
+                "timestamps": outcome.timestamps,
                 "seconds": outcome.seconds,
             }
         )
@@ -156,7 +156,7 @@ def run_side(side: str, shards: Path, folder: Path, trials: int) -> None:
         columns = {
             "learning_rates": [trial["learning_rate"] for trial in noted],
             "scores": [trial["score"] for trial in noted],
-            "moments": [trial["moments"] for trial in noted],
+            "timestamps": [trial["timestamps"] for trial in noted],
             "seconds": [sum(trial["seconds"][part] for part in parts) for trial in noted],
         }
         print(json.dumps(columns), file=out)

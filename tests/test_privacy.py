@@ -77,7 +77,7 @@ def swept(short_folder: Path, ray_session: None, tmp_path_factory: pytest.TempPa
         },
         "test.yaml",
     )
-    sweep = run_sweep(experiment, "test.yaml")
+    sweep = run_sweep(experiment)
     uri = f"sqlite:///{store.root / 'mlflow.db'}"
     spool = spool_folder(store.root, sweep.id)
     (store.root / "waited").mkdir()

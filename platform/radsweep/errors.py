@@ -1,5 +1,68 @@
-"""The one exception for what a user can put right: what is wrong, where, what to do."""
+"""The one exception for mistakes that a user can correct: which key of which file, what is wrong, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class InputError(Exception):
-    """Bad input: the command line prints the message alone and exits with 2; nothing was started or written."""
+    """A mistake in the input. The command line prints it and exits with 2; nothing was started or written.
+
+    Attributes:
+        message: what is wrong, then what to do.
+        key: the wrong key of the experiment file, such as `data.pairs`, or an option; empty if neither is wrong.
+        file: the file that has the key; empty if the settings came from no file, or until `explaining` adds it.
+    """
+
+    def __init__(self, message: str, *, key: str = "", file: str = "") -> None:
+        super().__init__(message)
+        self.message, self.key, self.file = message, key, file
+
+    @property
+    def errors(self) -> tuple[InputError, ...]:
+        """Each mistake on its own; see `InputErrors`."""
+        return (self,)
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.file, self.key, self.message) if part)
+
+
+class InputErrors(InputError):
+    """Several mistakes that were found together, printed one a line."""
+
+    def __init__(self, errors: Iterable[InputError]) -> None:
+        self._errors = tuple(errors)
+        super().__init__("\n".join(map(str, self._errors)))
+        self.args = (self._errors,)  # pickle calls the class with them
+
+    @property
+    def errors(self) -> tuple[InputError, ...]:
+        return self._errors
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self._errors))
+
+
+def joined(errors: Iterable[InputError]) -> InputError:
+    """One or more errors as one that can be raised; of equal ones the first."""
+    found = {str(error): error for error in errors}
+    return InputErrors(found.values()) if len(found) > 1 else next(iter(found.values()))
+
+
+@contextmanager
+def explaining(file: str | Path = "", *, key: str = "") -> Iterator[None]:
+    """Add to each InputError that is raised within what it lacks.
+
+    Args:
+        file: the experiment file; added to errors that name a key, since others are not about the file.
+        key: what the errors are about, as far as they do not say so themselves.
+    """
+    try:
+        yield
+    except InputError as error:
+        for each in error.errors:
+            each.key = each.key or key
+            each.file = each.file or (str(file) if each.key else "")
+        raise

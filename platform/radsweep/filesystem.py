@@ -18,7 +18,7 @@ _LOCK = ".lock"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def no_room(error: BaseException) -> bool:
+def disk_full(error: BaseException) -> bool:
     """Whether the disk, a quota or a limit on files is what an error comes from."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
@@ -100,9 +100,9 @@ def new_folder(out: Path, working: Collection[str] = ()) -> Iterator[Path]:
         (out / _LOCK).unlink()  # not before: unlocked, the folder would be another call's to remove
         sync(out.parent)
     except BaseException as error:
-        if not working or isinstance(error, InputError) or no_room(error):
+        if not working or isinstance(error, InputError) or disk_full(error):
             shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError) and no_room(error):
+        if isinstance(error, OSError) and disk_full(error):
             raise InputError(f"no room left for {out} ({error.strerror}): free space there") from error
         raise
     finally:

@@ -26,7 +26,7 @@ from radsweep.sweep.design.cells import cell_trial, plan
 from radsweep.sweep.identity.cell_key import cell_key
 from radsweep.sweep.preparation.dataset import data_card
 from radsweep.sweep.run import finish
-from radsweep.training.collectives import Workers
+from radsweep.training.context import RunContext
 from radsweep.training.runner import run_cell
 from radsweep.training.task import Task
 
@@ -103,7 +103,7 @@ def small_sweep(shards: Path, store: Store) -> SweepRecord:
     for cell in cells:
         trial = cell_trial(base, cell).model_dump(mode="json")
         task = Task(cell.key, trial, str(store.cell_folder(cell.key)), "", True, "c0de", {}, {}, sweep.id)
-        record = run_cell(task, data, Workers(), torch.device("cpu"), lambda validation: True)
+        record = run_cell(task, data, RunContext())
         assert record.status == "finished", record.error
         store.write_cell(record)
     finish(store, sweep)

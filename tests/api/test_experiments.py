@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +75,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, prepared: Any) -> list[tuple[Any, ...
     """What `run_sweep` is asked for; it runs nothing and gives the prepared sweep."""
     calls: list[tuple[Any, ...]] = []
 
-    def run_sweep(
-        experiment: Experiment, where: str, write_report: Callable[..., Any], resume: bool, fresh: bool
-    ) -> SweepRecord:
+    def run_sweep(experiment: Experiment, where: str, resume: bool, fresh: bool) -> SweepRecord:
         calls.append((experiment, where, resume, fresh))
         return prepared.sweep
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -61,23 +62,24 @@ def test_trials_that_failed_or_have_not_run_have_a_row(sweep: rs.Sweep, prepared
 
 def test_effects_are_those_of_the_report(sweep: rs.Sweep) -> None:
     effects = sweep.effects()
-    told = json.loads(sweep.report().path.with_name("report.json").read_text())["report"]
-    entries = {(entry["arm"], entry["size"]): entry for entry in told["entries"]}
-    findings = {(finding["arm"], finding["size"]): finding for finding in told["findings"]}
+    report = json.loads(sweep.report().path.with_name("report.json").read_text())["report"]
+    cells = {(cell["arm"], cell["size"]): cell for cell in report["arm_cells"]}
+    findings = {(finding["arm"], finding["size"]): finding for finding in report["findings"]}
     assert [(row.arm, row.pairs) for row in effects.itertuples()] == [("sentences", 20), ("sentences", 40)]
     for row in effects.to_dict("records"):
-        entry = entries[row["arm"], row["pairs"]]
-        change = entry["change"]
+        cell = cells[row["arm"], row["pairs"]]
+        comparison = cell["comparison"]
+        change = comparison["change"]
         assert (row["low"], row["high"], row["p_value"]) == (change["low"], change["high"], change["p"])
-        assert (row["difference"], row["p_holm"]) == (entry["difference"], entry["p_holm"])
-        assert row["verdict"] == entry["verdict"] == findings[row["arm"], row["pairs"]]["verdict"]
+        assert (row["difference"], row["p_holm"]) == (comparison["difference"], comparison["p_holm"])
+        assert row["verdict"] == comparison["verdict"] == findings[row["arm"], row["pairs"]]["verdict"]
         assert row["difference"] == pytest.approx(row["mean"] - row["baseline"])
         assert (row["metric"], row["replicates"], row["gap"]) == (TEST, 1, "")
         assert not row["converged"]
-        if entry["multiplier_shown"]:
+        if not math.isnan(row["multiplier"]):
             ends = (row["multiplier"], row["multiplier_low"], row["multiplier_high"])
-            assert ends == tuple(entry["multiplier"][name] for name in ("estimate", "low", "high"))
-            assert row["multiplier_trusted"] == (not entry["multiplier_doubt"])
+            assert ends == tuple(cell["multiplier"]["found"][name] for name in ("estimate", "low", "high"))
+            assert row["multiplier_trusted"] == (not cell["multiplier"]["doubt"])
 
 
 def test_an_effect_without_an_interval_says_why(sweep: rs.Sweep, prepared: Any, tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_words_change_in_the_sentences_that_are_left(tokenizer_of: TokenizerOf) 
 
 def test_a_word_list_that_cannot_be_used_is_the_users_to_put_right(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(train_tokenizer([(f"p{n}", "hjärtat är normalt") for n in range(5)], 400))
-    with pytest.raises(InputError, match=r"augment\.text\.words: nowhere is neither a language"):
+    with pytest.raises(InputError, match=r"augment\.text\.words: nowhere: is neither a language"):
         TextAugmenter(TextAugmentation(swap=0.1, words="nowhere"), tokenizer)
     with pytest.raises(InputError, match=r"augment\.text\.words: english has no synonyms that the tokenizer"):
         TextAugmenter(TextAugmentation(insert=0.1), tokenizer)

@@ -49,7 +49,14 @@ def experiment(shards: Path) -> dict[str, Any]:
 
 def search(shards: Path) -> dict[str, Any]:
     space = {"train.learning_rate": {"loguniform": [1e-5, 1e-2]}, "objective.local.weight": {"uniform": [0, 1]}}
-    how = {"algorithm": "tpe", "trials": 6, "scheduler": "asha", "grace": 2, "reduction": 2, "space": space}
+    how = {
+        "algorithm": "tpe",
+        "trials": 6,
+        "scheduler": "asha",
+        "grace_period": 2,
+        "reduction_factor": 2,
+        "space": space,
+    }
     return {k: v for k, v in experiment(shards).items() if k != "ablation"} | {"experiment": "asha", "search": how}
 
 
@@ -205,7 +212,7 @@ def terminated(d: Driver) -> str:
     again = time.time()
     d.resume()
     for key in paused:  # the first step was before: it went on from its checkpoint
-        assert d.records()[key].moments["first_step"] < again
+        assert d.records()[key].timestamps["first_step"] < again
     return f"during a trial, {len(paused)} checkpoints"
 
 

@@ -166,8 +166,10 @@ def test_what_a_sweep_would_refuse_is_listed_with_the_plan(run: Callable[..., An
     ended = run("sweep", file, "--dry-run", "--json", "--set", "ablation.pairs=[16, 25]", "--set", "run.slots=500")
     assert ended.code == 2
     assert json.loads(ended.out)["trials"] == 12
-    assert "data.pairs: 25 training studies asked for" in ended.err
-    assert "run.slots: 500 slots asked for" in ended.err
+    pairs, slots = ended.err.splitlines()
+    assert pairs.startswith(f"radsweep: {file}: data.pairs: 25 training studies asked for")
+    assert slots.startswith(f"radsweep: {file}: run.slots: 500 slots asked for")
+    assert [line.split(":")[0] for line in json.loads(ended.out)["refused"]] == ["data.pairs", "run.slots"]
 
 
 def test_calibrate_alone_is_refused(run: Callable[..., Any], file: Path) -> None:

@@ -14,7 +14,7 @@ from radsweep.store.locks import SILENT, Lease
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.progress import status
-from radsweep.sweep.progress.status import Board, in_words, read_progress, state_of
+from radsweep.sweep.progress.status import StatusWriter, in_words, read_progress, state_of
 
 SELECT = "val/text_to_image/recall_at_10"
 CELLS = tuple(PlannedCell(key=f"{n}", arm="local", pairs=100, subset_seed=n, number=n) for n in range(4))
@@ -36,8 +36,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 def test_what_the_driver_wrote_last_is_read_back_while_it_lives(store: Store) -> None:
     record = sweep_in(store)
     lease = Lease(store.root / "leases", "question")
-    board = Board(store.sweep_folder(record.id), SELECT, lease.life)
-    with lease.taken("file.yaml"):
+    board = StatusWriter(store.sweep_folder(record.id), SELECT, lease.life)
+    with lease.taken():
         board.expect(4)
         board.started("0", in_words(CELLS[0]))
         board.started("1", in_words(CELLS[1]))
@@ -62,8 +62,8 @@ def test_the_time_that_is_left_runs_down_until_the_next_trial_ends(
     now = [1000.0]
     monkeypatch.setattr(time, "time", lambda: now[0])
     record, lease = sweep_in(store), Lease(store.root / "leases", "question")
-    board = Board(store.sweep_folder(record.id), SELECT, lease.life)
-    with lease.taken("file.yaml"):
+    board = StatusWriter(store.sweep_folder(record.id), SELECT, lease.life)
+    with lease.taken():
         board.ended(in_words(CELLS[0]), {"finished": 1}, 0.5, 90.0)
         told = []
         for now[0] in (1000.0, 1020.0, 1055.0):
@@ -76,7 +76,7 @@ def test_the_time_that_is_left_runs_down_until_the_next_trial_ends(
 
 def test_a_driver_on_another_machine_is_alive_until_its_last_sign_is_old(store: Store, tmp_path: Path) -> None:
     record, life = sweep_in(store), tmp_path / "holder.json"
-    progress = Board(store.sweep_folder(record.id), SELECT, life).progress
+    progress = StatusWriter(store.sweep_folder(record.id), SELECT, life).progress
     progress.driver = ("far", 7)
     for age, pid, expected in ((5, 7, "running"), (SILENT + 5, 7, "cut short"), (5, 8, "cut short")):
         life.write_text(json.dumps({"host": "far", "pid": pid, "beat": time.time() - age}))
@@ -85,13 +85,13 @@ def test_a_driver_on_another_machine_is_alive_until_its_last_sign_is_old(store: 
 
 def test_a_sweep_runs_from_its_start_before_any_trial(store: Store) -> None:
     record, lease = sweep_in(store), Lease(store.root / "leases", "question")
-    with lease.taken("file.yaml"):
-        Board(store.sweep_folder(record.id), SELECT, lease.life)
+    with lease.taken():
+        StatusWriter(store.sweep_folder(record.id), SELECT, lease.life)
         assert state_of(record, read_progress(store, record)) == "running"
 
 
 def test_the_lowest_is_best_of_a_rank(store: Store) -> None:
-    board = Board(store.root, "val/text_to_image/median_rank", None)
+    board = StatusWriter(store.root, "val/text_to_image/median_rank", None)
     for n, score in enumerate((9.0, 4.0, 7.0)):
         board.ended(str(n), {"finished": n + 1}, score, None)
     assert (board.progress.best, board.progress.best_place) == (4.0, "1")
@@ -106,7 +106,7 @@ def test_writes_are_seldom_and_a_full_disk_stops_nothing(store: Store, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(status, "write_atomically", write)
-    board = Board(store.root, SELECT, None)
+    board = StatusWriter(store.root, SELECT, None)
     for n in range(100):
         board.started(str(n), "somewhere")
     assert len(written) == 1

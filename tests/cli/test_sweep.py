@@ -12,7 +12,6 @@ import pytest
 
 from radsweep.config.experiment import Experiment
 from radsweep.evaluation.queries import read_queries
-from radsweep.report.render.write import write_report
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store, store_folder
 
@@ -83,7 +82,9 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Callable[[Status], list[Experi
     def ending(status: Status) -> list[Experiment]:
         asked: list[Experiment] = []
 
-        def run_sweep(experiment: Experiment, where: str, resume: bool = False, fresh: bool = False) -> SweepRecord:
+        def run_sweep(
+            experiment: Experiment, write_report: Callable[..., Path], resume: bool, fresh: bool = False
+        ) -> SweepRecord:
             asked.append(experiment)
             record = SweepRecord(
                 id="pretended",
@@ -127,10 +128,27 @@ def test_train_runs_the_base_trial_without_the_ablation(
     assert trained.train.steps == 2
 
 
+def test_the_size_of_a_single_trial_is_set_beside_an_ablation_of_sizes_but_not_of_a_sweep(
+    run: Run, pretended: Callable[..., Any]
+) -> None:
+    quickstart = Path(__file__).parents[2] / "search_spaces" / "quickstart.yaml"
+    asked = pretended("finished")
+    assert run("train", quickstart, "--set", "data.pairs=300").code == 0
+    assert [(one.data.pairs, one.ablation) for one in asked] == [(300, None)]
+    for more in ((), ("--dry-run",)):
+        refused = run("sweep", quickstart, "--set", "data.pairs=300", *more)
+        assert (refused.code, refused.out) == (2, "")
+        assert refused.err == (
+            f"radsweep: {quickstart}: data.pairs: ignored, because ablation.pairs sets the sizes. Leave out one of "
+            "them.\n"
+        )
+    assert len(asked) == 1
+
+
 def test_resuming_what_was_never_begun_is_refused(run: Run, experiment: Path) -> None:
     refused = run("sweep", experiment, "--resume")
     assert refused.code == 2
-    assert "--resume: no sweep of this very experiment" in refused.err
+    assert f"radsweep: {experiment}: --resume: no sweep of this very experiment" in refused.err
 
 
 def test_a_report_of_an_unknown_sweep_and_a_checkpoint_that_is_none_are_refused(
@@ -162,3 +180,10 @@ def test_a_public_model_is_measured_as_it_is(run: Run, phantom: Path, public_mod
     refused = run(*arguments, "--set", "train.seed=1")
     assert refused.code == 2
     assert "--set train.seed: a model is measured as it is" in refused.err
+    for change, message in (
+        ("evaluate.select=nothing", "evaluate.select: "),
+        ("evaluate.zero_shot.prompts=nowhere", "evaluate: nowhere: is neither a set of prompts"),
+    ):
+        refused = run(*arguments, "--set", change)
+        assert refused.code == 2
+        assert refused.err.startswith(f"radsweep: radsweep evaluate: {message}")

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from radsweep.cluster import capacity
-from radsweep.cluster.capacity import Node, Room, nodes, room_in
+from radsweep.cluster.capacity import Capacity, Node, capacity_in, nodes
 from radsweep.config.data import Data
 from radsweep.config.load import trial_with
 from radsweep.config.run import Run
@@ -21,42 +21,42 @@ STREAMED = trial_with(TRIAL, {"data.source": "streamed"})
 @pytest.mark.parametrize(
     ("nodes", "run", "trial", "arm", "expected"),
     [
-        ([Node(8, 0)], {}, TRIAL, "", Room(8, 1, 1, 0)),
-        ([Node(8, 0)], {"cpus_per_worker": 3}, TRIAL, "", Room(2, 1, 3, 0)),
-        ([Node(8, 2)], {}, TRIAL, "", Room(2, 1, 1, 1)),
-        ([Node(8, 2)], {"gpus_per_worker": 0.25}, TRIAL, "", Room(8, 1, 1, 0.25)),
-        ([Node(16, 2)], {"gpus_per_worker": 0.3}, TRIAL, "", Room(6, 1, 1, 0.3)),
-        ([Node(16, 2)], {"gpus_per_worker": 0.4}, TRIAL, "", Room(4, 1, 1, 0.4)),
-        ([Node(16, 4)], {}, TWO, "", Room(2, 2, 1, 1)),
-        ([Node(8, 2)], {"gpus_per_worker": 0}, TRIAL, "", Room(8, 1, 1, 0)),
+        ([Node(8, 0)], {}, TRIAL, "", Capacity(8, 1, 1, 0)),
+        ([Node(8, 0)], {"cpus_per_worker": 3}, TRIAL, "", Capacity(2, 1, 3, 0)),
+        ([Node(8, 2)], {}, TRIAL, "", Capacity(2, 1, 1, 1)),
+        ([Node(8, 2)], {"gpus_per_worker": 0.25}, TRIAL, "", Capacity(8, 1, 1, 0.25)),
+        ([Node(16, 2)], {"gpus_per_worker": 0.3}, TRIAL, "", Capacity(6, 1, 1, 0.3)),
+        ([Node(16, 2)], {"gpus_per_worker": 0.4}, TRIAL, "", Capacity(4, 1, 1, 0.4)),
+        ([Node(16, 4)], {}, TWO, "", Capacity(2, 2, 1, 1)),
+        ([Node(8, 2)], {"gpus_per_worker": 0}, TRIAL, "", Capacity(8, 1, 1, 0)),
         (
             [Node(16, 4)],
             {"gpus_per_worker": 0.25, "needs": {"big": {"gpus_per_worker": 1}}},
             TWO,
             "big",
-            Room(2, 2, 1, 1),
+            Capacity(2, 2, 1, 1),
         ),
         (
             [Node(16, 4)],
             {"gpus_per_worker": 0.25, "needs": {"big": {"gpus_per_worker": 1}}},
             TRIAL,
             "",
-            Room(16, 1, 1, 0.25),
+            Capacity(16, 1, 1, 0.25),
         ),
-        ([Node(16, 0)], {"slots": 8, "needs": {"big": {"cpus_per_worker": 4}}}, TRIAL, "big", Room(4, 1, 4, 0)),
-        ([Node(3), Node(3)], {"cpus_per_worker": 2}, TRIAL, "", Room(2, 1, 2, 0)),
-        ([Node(3), Node(3)], {"cpus_per_worker": 2}, TWO, "", Room(1, 2, 2, 0)),
-        ([Node(2, 4), Node(64)], {}, TRIAL, "", Room(2, 1, 1, 1)),
-        ([Node(8, 1), Node(8, 1)], {"gpus_per_worker": 0.4}, TRIAL, "", Room(4, 1, 1, 0.4)),
-        ([Node(8)], {}, STREAMED, "", Room(7, 1, 1, 0)),
-        ([Node(4), Node(3)], {"cpus_per_worker": 2}, STREAMED, "", Room(3, 1, 2, 0)),
-        ([Node(2, 2), Node(1)], {}, STREAMED, "", Room(2, 1, 1, 1)),
-        ([Node(0), Node(1)], {"cpus_per_worker": 0.1}, TRIAL, "", Room(10, 1, 0.1, 0)),
-        ([Node(16, 0)], {"slots": 3, "needs": {"big": {"cpus_per_worker": 4}}}, TRIAL, "big", Room(3, 1, 4, 0)),
+        ([Node(16, 0)], {"slots": 8, "needs": {"big": {"cpus_per_worker": 4}}}, TRIAL, "big", Capacity(4, 1, 4, 0)),
+        ([Node(3), Node(3)], {"cpus_per_worker": 2}, TRIAL, "", Capacity(2, 1, 2, 0)),
+        ([Node(3), Node(3)], {"cpus_per_worker": 2}, TWO, "", Capacity(1, 2, 2, 0)),
+        ([Node(2, 4), Node(64)], {}, TRIAL, "", Capacity(2, 1, 1, 1)),
+        ([Node(8, 1), Node(8, 1)], {"gpus_per_worker": 0.4}, TRIAL, "", Capacity(4, 1, 1, 0.4)),
+        ([Node(8)], {}, STREAMED, "", Capacity(7, 1, 1, 0)),
+        ([Node(4), Node(3)], {"cpus_per_worker": 2}, STREAMED, "", Capacity(3, 1, 2, 0)),
+        ([Node(2, 2), Node(1)], {}, STREAMED, "", Capacity(2, 1, 1, 1)),
+        ([Node(0), Node(1)], {"cpus_per_worker": 0.1}, TRIAL, "", Capacity(10, 1, 0.1, 0)),
+        ([Node(16, 0)], {"slots": 3, "needs": {"big": {"cpus_per_worker": 4}}}, TRIAL, "big", Capacity(3, 1, 4, 0)),
     ],
 )
-def test_room(nodes: list[Node], run: dict, trial: Trial, arm: str, expected: Room) -> None:
-    assert room_in(nodes, Run.model_validate(run), trial, arm) == expected
+def test_room(nodes: list[Node], run: dict, trial: Trial, arm: str, expected: Capacity) -> None:
+    assert capacity_in(nodes, Run.model_validate(run), trial, arm) == expected
 
 
 def test_one_and_a_half_gpus_are_refused() -> None:
@@ -89,7 +89,7 @@ def test_one_and_a_half_gpus_are_refused() -> None:
 )
 def test_what_can_never_be_had_is_refused(nodes: list[Node], run: dict, trial: Trial, arm: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
-        room_in(nodes, Run.model_validate(run), trial, arm)
+        capacity_in(nodes, Run.model_validate(run), trial, arm)
 
 
 def test_nodes_are_those_that_are_alive(monkeypatch: pytest.MonkeyPatch) -> None:

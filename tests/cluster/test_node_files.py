@@ -18,6 +18,6 @@ def test_a_node_says_what_it_does_not_see(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("ray_session")
 def test_a_single_node_is_looked_at_too(tmp_path: Path) -> None:
-    check_nodes(tmp_path, {str(tmp_path): ("data.shards", "here")}, "a.yaml")
-    with pytest.raises(InputError, match=r"a.yaml: model.from: there is no /nowhere"):
-        check_nodes(tmp_path, {"/nowhere": ("model.from", "/nowhere")}, "a.yaml")
+    check_nodes(tmp_path, {str(tmp_path): ("data.shards", "here")})
+    with pytest.raises(InputError, match=r"^model.pretrained: there is no /nowhere"):
+        check_nodes(tmp_path, {"/nowhere": ("model.pretrained", "/nowhere")})

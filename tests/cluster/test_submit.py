@@ -146,7 +146,7 @@ def test_files_that_the_experiment_names_travel_too(experiment: Path, tmp_path: 
 
 
 def test_a_named_file_that_is_not_there_never_leaves_the_laptop(experiment: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"tiny\.yaml: evaluate: zero_shot: prompts: there is no mine\.yaml here"):
+    with pytest.raises(InputError, match=r"tiny\.yaml: evaluate\.zero_shot\.prompts: there is no mine\.yaml here"):
         stage(tmp_path / "job", experiment, ["evaluate.zero_shot.prompts=mine.yaml"])
 
 

@@ -172,9 +172,9 @@ def test_an_arm_whose_keys_are_right_alone_but_not_together_is_named() -> None:
     assert "FILE: ablation.arms.wide: train: accumulate 31 is more than" in refusal({"arms": arms}, train={"steps": 9})
 
 
-def test_an_arm_that_fits_no_size_of_the_ablation_is_named() -> None:
-    said = refusal({"arms": {"baseline": {}}, "pairs": [10]}, data={"shards": "x", "fraction": 0.5})
-    assert said.startswith("FILE: ablation.arms.baseline: data: `pairs` and `fraction` both set")
+def test_an_arm_that_does_not_fit_the_base_is_named() -> None:
+    said = refusal({"arms": {"baseline": {}, "few": {"data.pairs": 10}}}, data={"shards": "x", "fraction": 0.5})
+    assert said.startswith("FILE: ablation.arms.few.data.pairs: data: `pairs` and `fraction` both set")
 
 
 def test_an_ablation_needs_an_arm() -> None:

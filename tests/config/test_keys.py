@@ -12,7 +12,7 @@ def test_flattened_settings_hold_every_key_of_a_trial_defaults_included() -> Non
     assert list(values) == list(leaf_keys(Trial))
     assert values["data.pairs"] == 9
     assert values["data.fraction"] is None
-    assert values["model.from"] is None
+    assert values["model.pretrained"] is None
     assert values["augment.image.crop"] == [0.6, 1.0]
     assert not any(isinstance(value, dict) for value in values.values())
 

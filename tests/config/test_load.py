@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from radsweep.config import keys
 from radsweep.config.experiment import Experiment
 from radsweep.config.load import load_experiment, parse_experiment, read_tree, trial_with, written
 from radsweep.errors import InputError
@@ -176,7 +178,20 @@ def test_a_trial_with_values_is_checked_too() -> None:
     base = parse_experiment({"experiment": "t", "data": {"shards": "x"}}, "t").trial()
     assert trial_with(base, {"objective.local.weight": 0.5, "data.pairs": 10}).objective.local.weight == 0.5
     assert trial_with(base, {"data.pairs": 10}) == trial_with(trial_with(base, {"data.pairs": 10}), {})
-    with pytest.raises(InputError, match=r"^trial: data\.pairs: expected 2 or more, found 1$"):
+    with pytest.raises(InputError, match=r"^data\.pairs: expected 2 or more, found 1$"):
         trial_with(base, {"data.pairs": 1})
     with pytest.raises(InputError, match="nothing would join images and reports"):
         trial_with(base, {"objective.contrast.weight": 0})
+
+
+@pytest.mark.parametrize("old", keys.RENAMED)
+def test_an_earlier_name_of_a_key_gets_the_new_one(old: str) -> None:
+    tree = keys.with_values({"experiment": "old", "data": {"shards": "here"}}, {old: 1})
+    with pytest.raises(InputError, match=f"{re.escape(old)}: renamed; write {re.escape(keys.RENAMED[old])}"):
+        parse_experiment(tree, "old.yaml")
+
+
+def test_an_earlier_name_of_a_key_gets_the_new_one_in_an_arm_too() -> None:
+    arms = {"baseline": {}, "clip": {"model.from": "openai/clip"}}
+    with pytest.raises(InputError, match=r"it was renamed; write model\.pretrained"):
+        parse_experiment({"experiment": "old", "data": {"shards": "here"}, "ablation": {"arms": arms}}, "old.yaml")

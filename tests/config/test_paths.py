@@ -46,12 +46,12 @@ def test_names_that_are_known_stay_beside_folders_of_the_same_name(
 
 def test_a_whole_model_in_a_local_folder_brings_its_towers_from_there(mine: str, tmp_path: Path) -> None:
     models = [
-        Model.model_validate({"from": "models/mine"}),
-        Model.model_validate({"from": mine, "image": {"backbone": "models/mine"}, "text": {"backbone": mine}}),
-        trial_with(trial_with(TRIAL, {"model.from": mine}), {"model.from": "models/mine"}).model,
+        Model.model_validate({"pretrained": "models/mine"}),
+        Model.model_validate({"pretrained": mine, "image": {"backbone": "models/mine"}, "text": {"backbone": mine}}),
+        trial_with(trial_with(TRIAL, {"model.pretrained": mine}), {"model.pretrained": "models/mine"}).model,
     ]
     for model in models:
-        assert model.whole == model.image.backbone == model.text.backbone == mine
+        assert model.pretrained == model.image.backbone == model.text.backbone == mine
     (tmp_path / "second").mkdir()
-    replaced = trial_with(trial_with(TRIAL, {"model.from": mine}), {"model.from": "second"}).model
-    assert replaced.whole == replaced.text.backbone == str(tmp_path / "second")
+    replaced = trial_with(trial_with(TRIAL, {"model.pretrained": mine}), {"model.pretrained": "second"}).model
+    assert replaced.pretrained == replaced.text.backbone == str(tmp_path / "second")

@@ -25,7 +25,7 @@ def test_a_ready_made_experiment_could_start_at_once(file: Path) -> None:
     assert experiment.search is not None or experiment.ablation is not None
     if file.stem in OWN_DATA:
         return
-    check_experiment(experiment, str(file))
+    check_experiment(experiment)
     assert experiment.data.shards.startswith("phantom:"), "a fresh machine has no other data"
 
 

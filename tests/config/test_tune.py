@@ -17,7 +17,7 @@ OWN = {"local": {"objective.local.weight": {"choice": [0.1, 0.5, 1.0]}}}
 
 
 def tune(**fields: object) -> Tune:
-    return Tune.model_validate({"trials": 12, "space": SPACE, "own": OWN} | fields)
+    return Tune.model_validate({"trials": 12, "space": SPACE, "per_arm": OWN} | fields)
 
 
 def test_each_equal_part_of_a_range_has_one_point() -> None:
@@ -39,7 +39,7 @@ def test_arms_are_tried_at_the_same_values_of_what_they_share() -> None:
 def test_a_key_is_set_where_its_condition_holds() -> None:
     own = {"local": {"objective.local.weight": {"uniform": [0, 1], "only_if": "objective.contrast.kind == sigmoid"}}}
     for kind, expected in (("sigmoid", 12), ("infonce", 0)):
-        points = tune(own=own).points("local", {"objective": {"contrast": {"kind": kind}}})
+        points = tune(per_arm=own).points("local", {"objective": {"contrast": {"kind": kind}}})
         assert sum("objective.local.weight" in point for point in points) == expected
 
 
@@ -61,9 +61,9 @@ def test_values_over_a_dimension(dimension: dict[str, object], values: dict[floa
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"space": {}, "own": {}}, "ablation.tune.space: is missing"),
+        ({"space": {}, "per_arm": {}}, "ablation.tune.space: is missing"),
         ({"space": {}}, "ablation.tune: nothing is tuned in baseline"),
-        ({"own": {"lokal": SPACE}}, "ablation.tune.own.lokal: no such arm; the arms are baseline, local"),
+        ({"per_arm": {"lokal": SPACE}}, "ablation.tune.per_arm.lokal: no such arm; the arms are baseline, local"),
         ({"space": {"data.pairs": {"int": [2, 9]}}}, "data.pairs cannot be tuned"),
         ({"space": {"train.learning_rat": {"int": [2, 9]}}}, "did you mean train.learning_rate?"),
         ({"space": {"train.learning_rate": {"uniform": [-1, 1]}}}, "ablation.tune.space.train.learning_rate"),
@@ -72,7 +72,7 @@ def test_values_over_a_dimension(dimension: dict[str, object], values: dict[floa
 )
 def test_a_wrong_one_is_told(fields: dict[str, object], told: str) -> None:
     arms = {"baseline": {}, "local": {"objective.local.weight": 1.0}}
-    settings = {"trials": 4, "space": SPACE, "own": OWN} | fields
+    settings = {"trials": 4, "space": SPACE, "per_arm": OWN} | fields
     tree = {"experiment": "e", "data": {"shards": "x"}, "ablation": {"arms": arms, "tune": settings}}
     with pytest.raises(InputError) as caught:
         parse_experiment(tree, "file.yaml")

@@ -13,7 +13,7 @@ import typer.main
 
 from radsweep.cli.app import app
 from radsweep.config import keys
-from radsweep.config.load import load_experiment, parse_changes, parse_experiment, trial_with
+from radsweep.config.load import load_base, load_experiment, parse_changes, parse_experiment, trial_with
 from radsweep.data.importers.registry import IMPORTERS
 from radsweep.errors import InputError
 from support.pages import MINIMAL, ROOT, spans
@@ -48,7 +48,7 @@ def check(each: Told) -> None:
     if file is None:
         trial_with(parse_experiment(MINIMAL, "docs").trial(), parse_changes(changes))
     elif len(file.parts) > 1:
-        load_experiment(ROOT / file, changes)
+        (load_base if words[0] == "train" else load_experiment)(ROOT / file, changes)
     else:  # FILE, best.yaml
         parse_experiment(keys.with_values(MINIMAL, parse_changes(changes)), str(each))
 

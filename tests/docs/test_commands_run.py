@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 from typer.testing import CliRunner
 
 from radsweep.cli.app import app
+from support.own_data import own_data
 from support.pages import ROOT
 from support.typed import TOLD, Told
 
@@ -35,17 +34,6 @@ def folder(phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     (tmp_path / "search_spaces").symlink_to(ROOT / "search_spaces")
     (tmp_path / "my-phantom").symlink_to(phantom)
     return tmp_path
-
-
-def own_data(root: Path) -> None:
-    """A folder as one has it: images, and a table with the columns that the pages name."""
-    root.mkdir()
-    rows = ["image_file,clinical_notes,patientid"]
-    for number in range(20):
-        picture = np.random.default_rng(number).integers(0, 255, (40, 40), dtype=np.uint8)
-        Image.fromarray(picture).save(root / f"{number}.png")
-        rows.append(f"{number}.png,Nodule of {number} mm in the left lung.,p{number}")
-    (root / "metadata.csv").write_text("\n".join(rows), encoding="utf-8")
 
 
 @pytest.mark.parametrize("each", QUICK, ids=str)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from pydicom.data import get_testdata_file
-from test_commands_run import own_data
 
 import radsweep as rs
 from radsweep.config.load import read_tree, written
+from support.own_data import own_data
 from support.pages import ROOT, blocks
 
 SHORT = ["train.until=steps", "train.steps=2", "train.batch_size=16", "evaluate.every_steps=2", "run.slots=1",

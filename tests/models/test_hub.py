@@ -61,7 +61,7 @@ def test_files_of_a_local_folder(tmp_path: Path) -> None:
     [
         ("model.text.backbone", Model(text=TextTower(backbone="some/where"))),
         ("model.image.backbone", Model(image=ImageTower(backbone="some/where", weights="pretrained"))),
-        ("model.from", Model.model_validate({"from": "some/where"})),
+        ("model.pretrained", Model.model_validate({"pretrained": "some/where"})),
     ],
 )
 def test_a_hub_that_cannot_be_reached_is_asked_once_and_briefly(

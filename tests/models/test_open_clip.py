@@ -109,7 +109,7 @@ def write(folder: Path, file: str = "open_clip_pytorch_model.bin", **config: Any
 def settings_of(folder: Path, **changes: Any) -> Model:
     image = {"size": 32} | changes.pop("image", {})
     text = {"max_tokens": 48} | changes.pop("text", {})
-    return Model.model_validate({"from": str(folder), "dim": JOINT, "image": image, "text": text} | changes)
+    return Model.model_validate({"pretrained": str(folder), "dim": JOINT, "image": image, "text": text} | changes)
 
 
 def built_from(folder: Path, trial: dict[str, Any] | None = None, **changes: Any) -> VisionLanguageModel:

@@ -44,7 +44,7 @@ IDS = token_ids()
 def settings_of(folder: Path, dim: int, **changes: Any) -> Model:
     image = {"size": 32, "channels": 3} | changes.pop("image", {})
     text = {"max_tokens": 32} | changes.pop("text", {})
-    return Model.model_validate({"from": str(folder), "dim": dim, "image": image, "text": text, **changes})
+    return Model.model_validate({"pretrained": str(folder), "dim": dim, "image": image, "text": text, **changes})
 
 
 def built_from(folder: Path, dim: int, trial: dict[str, Any] | None = None, **changes: Any) -> VisionLanguageModel:
@@ -58,10 +58,10 @@ def built_from(folder: Path, dim: int, trial: dict[str, Any] | None = None, **ch
     [{"model.image.weights": "scratch"}, {"model.image.backbone": "tiny-cnn"}, {"model.text.weights": "scratch"}],
 )
 def test_an_arm_that_from_would_overrule_is_refused(change: dict[str, str]) -> None:
-    base = Trial(data=Data(shards="phantom:any"), model=Model.model_validate({"from": "some/clip"}))
-    with pytest.raises(InputError, match=r"`from` and .* both set"):
+    base = Trial(data=Data(shards="phantom:any"), model=Model.model_validate({"pretrained": "some/clip"}))
+    with pytest.raises(InputError, match=r"`pretrained` and .* both set"):
         trial_with(base, change)
-    assert trial_with(base, {"model.from": "other/clip"}).model.image.backbone == "other/clip"
+    assert trial_with(base, {"model.pretrained": "other/clip"}).model.image.backbone == "other/clip"
 
 
 def reference_of(folder: Path) -> Any:
@@ -163,7 +163,7 @@ def test_settings_that_a_whole_model_does_not_fit_are_named_together(save: Save)
     name = str(save("clip"))
     wrong = {"dim": 128, "image": {"size": 30}, "text": {"max_tokens": 64, "pooling": "mean"}}
     with pytest.raises(InputError) as caught:
-        check_model(Model.model_validate({"from": name, **wrong}))
+        check_model(Model.model_validate({"pretrained": name, **wrong}))
     assert str(caught.value).splitlines() == [
         f"model.dim: {name} embeds in 24 dimensions, not 128; set it to 24",
         f"model.text.pooling: {name} was trained with cls, not mean; set it to cls",
@@ -174,12 +174,12 @@ def test_settings_that_a_whole_model_does_not_fit_are_named_together(save: Save)
 
 def test_a_model_that_is_not_whole_is_named(save: Save, tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"model\.from: .* is of type 'bert'; known: clip, cxr-bert, open_clip, siglip"
+        InputError, match=r"model\.pretrained: .* is of type 'bert'; known: clip, cxr-bert, open_clip, siglip"
     ):
         check_model(settings_of(save("bert"), 32))
-    with pytest.raises(InputError, match=r"model\.from: there is no folder \./nothing"):
-        check_model(Model.model_validate({"from": "./nothing"}))
-    with pytest.raises(InputError, match=r"model\.from: .* holds no config\.json"):
+    with pytest.raises(InputError, match=r"model\.pretrained: there is no folder \./nothing"):
+        check_model(Model.model_validate({"pretrained": "./nothing"}))
+    with pytest.raises(InputError, match=r"model\.pretrained: .* holds no config\.json"):
         check_model(settings_of(tmp_path, 32))
 
 
@@ -189,7 +189,7 @@ def test_weights_without_projections_are_named(save: Save, tmp_path: Path) -> No
     state = load_file(tmp_path / "model.safetensors")
     del state["visual_projection.weight"]
     save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(InputError, match=r"model\.from: the weights of .* lack 'visual_projection\.weight'"):
+    with pytest.raises(InputError, match=r"model\.pretrained: the weights of .* lack 'visual_projection\.weight'"):
         built_from(tmp_path, 24)
 
 
@@ -202,12 +202,12 @@ def test_weights_may_lie_in_parts(save: Save, tmp_path: Path) -> None:
 
 
 def test_from_brings_both_towers_and_their_pooling() -> None:
-    model = Model.model_validate({"from": "a/b", "image": {"size": 32}})
+    model = Model.model_validate({"pretrained": "a/b", "image": {"size": 32}})
     assert (model.image.backbone, model.image.weights, model.image.size) == ("a/b", "pretrained", 32)
     assert (model.text.backbone, model.text.weights, model.text.pooling) == ("a/b", "pretrained", "cls")
     base = Trial(data=Data(shards="phantom:any"), model=model)
     assert trial_with(base, {"train.seed": 3}).model == model
-    assert trial_with(base, {"model.from": "c/d"}).model.image.backbone == "c/d"
+    assert trial_with(base, {"model.pretrained": "c/d"}).model.image.backbone == "c/d"
     with pytest.raises(InputError, match="both set"):
-        trial_with(base, {"model.from": "c/d", "model.image.backbone": "resnet50"})
-    assert json.loads(model.model_dump_json())["from"] == "a/b"
+        trial_with(base, {"model.pretrained": "c/d", "model.image.backbone": "resnet50"})
+    assert json.loads(model.model_dump_json())["pretrained"] == "a/b"

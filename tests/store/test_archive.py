@@ -54,21 +54,21 @@ def files(folder: Path) -> list[str]:
 def test_what_ended_is_sent_and_another_store_has_it(tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)
-    store.check_writable("a.yaml")
-    assert store.archived(["c0"]) == set()
+    store.check_writable()
+    assert store.in_archive(["c0"]) == set()
     store.ended(cell("c0").model_copy(update={"stages": {"image": "s0"}}))
     store.ended(cell("c2", "failed"))
     store._senders.shutdown(wait=True)
     assert {file.split("/")[1] for file in files(archive) if "/" in file} == {"c0", "s0"}, "while the sweep runs"
-    assert store.send_rest(sweep(archive)) == ""
+    assert store.flush(sweep(archive)) == ""
     kept = ["cells/c0/queries.parquet", "cells/c0/record.json", "cells/c1/record.json", "probe"]
     kept += ["stages/s0/checkpoint/model.safetensors", "stages/s0/record.json"]
     assert files(archive) == sorted([*kept, "sweeps/kept-1/report/report.html", "sweeps/kept-1/sweep.json"])
     other = ArchivedStore(tmp_path / "two", str(archive))
     assert other.read_cells(["c0", "c1", "c2"]) == {}, "nothing comes unasked"
-    assert other.archived(["c0", "c1", "c2"]) == {"c0", "c1"}
-    other.bring(["c0", "c1", "c2"])
-    other.bring(["s0"], stages=True)
+    assert other.in_archive(["c0", "c1", "c2"]) == {"c0", "c1"}
+    other.fetch(["c0", "c1", "c2"])
+    other.fetch(["s0"], stages=True)
     assert other.read_cells(["c0", "c1", "c2"]) == {"c0": cell("c0"), "c1": cell("c1")}
     assert other.read_stage("s0") == cell("s0")
     plain = Store(tmp_path / "two")  # what workers open
@@ -80,14 +80,14 @@ def test_what_ended_is_sent_and_another_store_has_it(tmp_path: Path) -> None:
 def test_a_record_that_has_more_than_before_is_sent_again(tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)
-    assert store.send_rest(sweep(archive)) == ""
+    assert store.flush(sweep(archive)) == ""
     tested = cell("c1").model_copy(update={"final": {"test/loss": 0.25}})
     store.write_cell(tested)
     (store.cell_folder("c1") / "queries.parquet").write_bytes(b"more")
     later = ArchivedStore(store.root, str(archive))  # another process, such as `radsweep sync`
-    assert later.send_rest(sweep(archive)) == ""
+    assert later.flush(sweep(archive)) == ""
     other = ArchivedStore(tmp_path / "two", str(archive))
-    other.bring(["c1"])
+    other.fetch(["c1"])
     assert other.read_cell("c1") == tested
     assert (other.cell_folder("c1") / "queries.parquet").read_bytes() == b"more"
 
@@ -95,11 +95,11 @@ def test_a_record_that_has_more_than_before_is_sent_again(tmp_path: Path) -> Non
 def test_what_is_there_is_not_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)
-    assert store.send_rest(sweep(archive)) == ""
+    assert store.flush(sweep(archive)) == ""
     sent: list[str] = []
     send = storage.send
     monkeypatch.setattr(storage, "send", lambda file, path: (sent.append(path), send(file, path)))
-    assert ArchivedStore(store.root, str(archive)).send_rest(sweep(archive)) == ""
+    assert ArchivedStore(store.root, str(archive)).flush(sweep(archive)) == ""
     assert [Path(path).name for path in sent] == ["sweep.json"]
 
 
@@ -119,10 +119,10 @@ def test_a_report_that_recommends_another_trial_replaces_the_first_in_the_archiv
 
     recommended("a")
     (report / "candidate.yaml").write_text("experiment: b")
-    assert store.send_rest(sweep(archive)) == ""
+    assert store.flush(sweep(archive)) == ""
     recommended("b")
     (report / "candidate.yaml").unlink()
-    assert ArchivedStore(store.root, str(archive)).send_rest(sweep(archive)) == ""
+    assert ArchivedStore(store.root, str(archive)).flush(sweep(archive)) == ""
     sent = archive / "sweeps" / "kept-1" / "report"
     assert files(sent) == files(report)
     assert all((sent / name).read_bytes() == (report / name).read_bytes() for name in files(report))
@@ -136,10 +136,10 @@ def test_a_report_that_recommends_another_trial_replaces_the_first_in_the_archiv
         send(file, path)
 
     monkeypatch.setattr(storage, "send", breaks)
-    assert "the network is gone" in ArchivedStore(store.root, str(archive)).send_rest(sweep(archive))
+    assert "the network is gone" in ArchivedStore(store.root, str(archive)).flush(sweep(archive))
     assert not (sent / "winner" / "model.safetensors").exists(), "none is better than another trial's"
     monkeypatch.setattr(storage, "send", send)
-    assert ArchivedStore(store.root, str(archive)).send_rest(sweep(archive)) == ""
+    assert ArchivedStore(store.root, str(archive)).flush(sweep(archive)) == ""
     assert (sent / "winner" / "model.safetensors").read_text() == "weights of c"
 
 
@@ -160,11 +160,11 @@ def test_a_record_comes_last_in_either_direction(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(storage, "fetch", dies)
     other = ArchivedStore(tmp_path / "two", str(archive))
-    other.bring(["c0"])
+    other.fetch(["c0"])
     assert other.read_cell("c0") is None
     assert "the network is gone" in other.trouble
     monkeypatch.setattr(storage, "fetch", fetch)
-    other.bring(["c0"])
+    other.fetch(["c0"])
     assert other.read_cell("c0") == cell("c0")
 
 
@@ -181,11 +181,11 @@ def test_while_the_archive_is_away_it_is_not_asked_for_every_file(
         store.ended(cell("c0"))
     store._senders.shutdown(wait=True)
     assert 1 <= len(tries) <= AT_ONCE
-    assert store.send_rest(sweep(archive)).startswith(f"5 results are not in {archive} yet: ")
-    with pytest.raises(InputError, match=r"a\.yaml: run\.archive: .* cannot be written"):
-        store.check_writable("a.yaml")
+    assert store.flush(sweep(archive)).startswith(f"5 results are not in {archive} yet: ")
+    with pytest.raises(InputError, match=r"^run\.archive: .* cannot be written"):
+        store.check_writable()
     archive.unlink()
-    assert ArchivedStore(store.root, str(archive)).send_rest(sweep(archive)) == ""
+    assert ArchivedStore(store.root, str(archive)).flush(sweep(archive)) == ""
     assert "cells/c0/record.json" in files(archive)
 
 
@@ -196,35 +196,35 @@ def test_a_listing_that_is_refused_ends_the_try(tmp_path: Path, monkeypatch: pyt
         raise InputError(f"{place}: no right to list")
 
     monkeypatch.setattr(storage, "listing", refuse)
-    assert "no right to list" in store.send_rest(sweep(tmp_path / "archive"))
+    assert "no right to list" in store.flush(sweep(tmp_path / "archive"))
     assert not (tmp_path / "archive").exists()
     with pytest.raises(InputError, match=r"run\.archive: .* no right to list"):
-        store.check_writable("a.yaml")
+        store.check_writable()
 
 
 def test_what_another_group_is_making_is_not_fetched_over_it(tmp_path: Path) -> None:
     archive = tmp_path / "archive"
-    filled(tmp_path / "one", archive).send_rest(sweep(archive))
+    filled(tmp_path / "one", archive).flush(sweep(archive))
     other = ArchivedStore(tmp_path / "two", str(archive))
     with Lock(other.cell_folder("c0")) as lock:
         assert lock.take()
-        other.bring(["c0"])
+        other.fetch(["c0"])
         assert other.read_cell("c0") is None
     own = cell("c1").model_copy(update={"best": {"val/loss": 0.1}})
     other.write_cell(own)
-    other.bring(["c0", "c1"])
+    other.fetch(["c0", "c1"])
     assert other.read_cell("c1") == own
     assert other.read_cell("c0") == cell("c0")
 
 
 def test_without_an_archive_a_store_is_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RADSWEEP_ARCHIVE", raising=False)
-    assert type(open_store(Run(store=str(tmp_path)), "a.yaml")) is Store
-    assert Store(tmp_path).send_rest(sweep(None)) == ""
+    assert type(open_store(Run(store=str(tmp_path)))) is Store
+    assert Store(tmp_path).flush(sweep(None)) == ""
     monkeypatch.setenv("RADSWEEP_ARCHIVE", str(tmp_path / "archive"))
-    store = open_store(Run(store=str(tmp_path)), "a.yaml")
+    store = open_store(Run(store=str(tmp_path)))
     assert isinstance(store, ArchivedStore)
     assert store.place == str(tmp_path / "archive")
     assert Run(archive="there").archive == str(Path("there").absolute())
-    with pytest.raises(InputError, match=r"a\.yaml: run\.archive: .* without credentials"):
-        open_store(Run(store=str(tmp_path), archive="s3://me:secret@bucket/x"), "a.yaml")
+    with pytest.raises(InputError, match=r"^run\.archive: .* without credentials"):
+        open_store(Run(store=str(tmp_path), archive="s3://me:secret@bucket/x"))

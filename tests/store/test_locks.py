@@ -19,7 +19,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from radsweep.store.locks import Lease
-Lease(Path(sys.argv[1]), "question").take("a.yaml")
+Lease(Path(sys.argv[1]), "question").take()
 print("held", flush=True)
 time.sleep(600)
 """
@@ -50,13 +50,13 @@ def test_a_question_is_refused_while_another_process_lives_and_free_once_it_is_k
     other = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"
-    with pytest.raises(InputError, match=rf"b.yaml: .* process {other.pid} on .* since 20.*--resume"):
-        Lease(tmp_path, "question").take("b.yaml")
-    with Lease(tmp_path, "another").taken("b.yaml"):
+    with pytest.raises(InputError, match=rf"^run.store: .* process {other.pid} on .* since 20.*--resume"):
+        Lease(tmp_path, "question").take()
+    with Lease(tmp_path, "another").taken():
         pass
     other.kill()  # -9
     other.wait()
-    with Lease(tmp_path, "question").taken("b.yaml"):
+    with Lease(tmp_path, "question").taken():
         assert (tmp_path / "question" / "holder.json").exists()
     assert not (tmp_path / "question" / "holder.json").exists()
 
@@ -69,8 +69,8 @@ def test_another_machine_counts_as_alive_for_a_minute(tmp_path: Path, age: float
     lease = Lease(tmp_path, "question")
     if refused:
         with pytest.raises(InputError, match="process 7 on elsewhere"):
-            lease.take("a.yaml")
+            lease.take()
         assert json.loads((tmp_path / "question" / "holder.json").read_text())["pid"] == 7
     else:
-        with lease.taken("a.yaml"):
+        with lease.taken():
             pass

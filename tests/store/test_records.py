@@ -45,10 +45,10 @@ def test_a_recorded_path_stays_as_it_is_and_the_disk_is_not_read(
     named: dict[str, Any] = {
         "model": {"image": {"backbone": "models/mine"}},
         "augment": {"text": {"words": "words.yaml"}},
-        "evaluate": {"sets": ["sets/one"], "against": ["models/mine"], "zero_shot": {"prompts": "prompts.yaml"}},
+        "evaluate": {"sets": ["sets/one"], "public_models": ["models/mine"], "zero_shot": {"prompts": "prompts.yaml"}},
         "run": {"archive": "archive"},
     }
-    whole = {"from": "models/mine"} | {name: {"backbone": "models/mine"} for name in ("image", "text")}
+    whole = {"pretrained": "models/mine"} | {name: {"backbone": "models/mine"} for name in ("image", "text")}
 
     def read(*_: object) -> bool:
         raise AssertionError("the disk was read")
@@ -62,9 +62,11 @@ def test_a_recorded_path_stays_as_it_is_and_the_disk_is_not_read(
             plan = sweep.plan
         assert plan is not None
         assert (plan.model.image.backbone, plan.augment.text.words) == ("models/mine", "words.yaml")
-        assert (plan.evaluate.sets, plan.evaluate.against) == (("sets/one",), ("models/mine",))
+        assert (plan.evaluate.sets, plan.evaluate.public_models) == (("sets/one",), ("models/mine",))
         assert (plan.evaluate.zero_shot.prompts, plan.run.archive) == ("prompts.yaml", "archive")
-    assert parse_experiment(tree, "test").model.whole == str(tmp_path / "models" / "mine"), "a file is read as before"
+    assert parse_experiment(tree, "test").model.pretrained == str(tmp_path / "models" / "mine"), (
+        "a file is read as before"
+    )
 
 
 def test_an_experiment_of_another_version_has_no_plan_and_its_valid_sections_are_read() -> None:

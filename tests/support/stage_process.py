@@ -20,7 +20,7 @@ TRIAL = synthetic_trial(**(SMALL | {"adapt.image.steps": 300}))
 
 def main(store: Path, name: str) -> None:
     loop.SAVE_EVERY = 0.0
-    adaptation.StageCourse.every_steps = 5
+    adaptation.StageRecipe.every_steps = 5
     started = store / f"{name}.started"
 
     def report(validation: Validation) -> bool:

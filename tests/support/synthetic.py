@@ -18,7 +18,7 @@ from radsweep.config.trial import Trial
 from radsweep.data.loading.index import SplitIndex, sample_key
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
-from radsweep.training.adaptation import course_of
+from radsweep.training.adaptation import recipe_of
 from radsweep.training.collectives import Workers
 from radsweep.training.context import RunContext
 from radsweep.training.embedder import Embedder
@@ -26,7 +26,7 @@ from radsweep.training.learner import backward
 from radsweep.training.loop import start
 from radsweep.training.measure import measure
 from radsweep.training.saved_model import untrained_model
-from radsweep.training.trainer import TrialCourse
+from radsweep.training.trainer import TrialRecipe
 
 WORDS = ["heart", "lungs", "clear", "opacity", "effusion", "left", "right", "large", "small", "no", "nodule", "mass"]
 PROMPTS = str(Path(__file__).with_name("prompts.yaml"))
@@ -129,17 +129,17 @@ def one_step(case: str, workers: Workers, parts: int = 1, device: str = "cpu") -
     data = synthetic_data(size=trial.model.image.size)
     stage = adaptations_of(trial).get("image")
     context = RunContext(workers, torch.device(device))
-    course = course_of(stage, data, context) if stage else TrialCourse(trial, data, context)
-    start(course)
-    learner = course.learner.double()  # float32 alone differs by more in a deep network, whatever the order
-    for batch in course.batches(0):
+    recipe = recipe_of(stage, data, context) if stage else TrialRecipe(trial, data, context)
+    start(recipe)
+    learner = recipe.learner.double()  # float32 alone differs by more in a deep network, whatever the order
+    for batch in recipe.batches(0):
         batch = dataclasses.replace(
             batch,
             pixels_bCSS=tuple(pixels.double() for pixels in batch.pixels_bCSS),
             ssl_pixels_bCSS=tuple(pixels.double() for pixels in batch.ssl_pixels_bCSS),
         )
         learner.zero_grad()
-        loss, _ = course.backward(batch) if stage else backward(learner, batch, trial.objective, workers, parts)
+        loss, _ = recipe.backward(batch) if stage else backward(learner, batch, trial.objective, workers, parts)
     workers.average_gradients(learner.parameters())
     gradients = {
         name: parameter.grad.cpu().numpy()

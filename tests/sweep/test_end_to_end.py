@@ -14,7 +14,6 @@ import pytest
 import ray
 from sklearn.metrics import roc_auc_score
 
-from radsweep.cluster import capacity
 from radsweep.config.load import load_experiment, parse_experiment
 from radsweep.config.trial import Trial
 from radsweep.config.tune import Tune
@@ -39,7 +38,7 @@ ARMS = {"baseline": {}, "sentences": {"augment.text.sentences": "sample"}, "loca
 def sweep(phantom: Path, store: Path, resume: bool = False, **parts: Any) -> tuple[SweepRecord, dict[str, CellRecord]]:
     tree: dict[str, Any] = {
         "experiment": "end-to-end",
-        "data": {"shards": str(phantom), "pairs": 40},
+        "data": {"shards": str(phantom)} | ({} if parts.get("ablation", {}).get("pairs") else {"pairs": 40}),
         "model": {"image": {"size": 32}, "dim": 32},
         "train": {"until": "steps", "steps": 6, "batch_size": 16, "learning_rate": 1e-3},
         "evaluate": {"every_steps": 3},
@@ -47,7 +46,7 @@ def sweep(phantom: Path, store: Path, resume: bool = False, **parts: Any) -> tup
     }
     for name, part in parts.items():
         tree[name] = tree.get(name, {}) | part
-    record = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", resume)
+    record = run_sweep(parse_experiment(tree, "test.yaml"), resume)
     return record, Store(store).read_cells({cell.key for cell in record.cells})
 
 
@@ -84,7 +83,7 @@ def test_tasks_sets_and_public_models_of_a_sweep(phantom: Path, public_model: Pa
         "zero_shot": {"prompts": "phantom"},
         "linear_probe": {"fractions": [1.0]},
         "sets": [str(other)],
-        "against": [str(public_model)],
+        "public_models": [str(public_model)],
     }
     store = Store(short_folder / "tasks")
     arms = {"baseline": {}, "sentences": {"augment.text.sentences": "sample"}}
@@ -200,8 +199,8 @@ def test_a_resumed_sweep_runs_nothing_anew_on_a_machine_with_less_memory_to_spar
     ablation: Any, phantom: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, record, _ = ablation
-    room = 1.5 * decoded_bytes([parse_experiment(record.experiment, "test.yaml").trial()], read_index(phantom))
-    less = [node._replace(store=room) for node in capacity.nodes()]
+    capacity = 1.5 * decoded_bytes([parse_experiment(record.experiment, "test.yaml").trial()], read_index(phantom))
+    less = [node._replace(store=capacity) for node in capacity.nodes()]
     monkeypatch.setattr(capacity, "nodes", lambda: less)
     resumed, _ = sweep(phantom, store, resume=True, ablation={"arms": ARMS, "pairs": [20, 40], "seeds": 2})
     assert (resumed.id, resumed.cost["trials_run"]) == (record.id, 0)
@@ -221,8 +220,8 @@ SEARCH = {
     "algorithm": "random",
     "trials": 6,
     "scheduler": "asha",
-    "grace": 1,
-    "reduction": 2,
+    "grace_period": 1,
+    "reduction_factor": 2,
     "space": {"train.learning_rate": {"loguniform": [1e-6, 1e-2]}, "objective.local.weight": {"uniform": [0, 1]}},
 }
 
@@ -248,7 +247,14 @@ def test_a_search_stops_the_weak_and_reads_the_test_split_for_its_winner_alone(
 
 def test_the_best_of_few_pairs_are_promoted_to_more(phantom: Path, short_folder: Path) -> None:
     space = {"train.learning_rate": {"loguniform": [1e-6, 1e-2]}}
-    search = {"trials": 4, "scheduler": "asha", "fidelity": "pairs", "smallest": 10, "reduction": 2, "space": space}
+    search = {
+        "trials": 4,
+        "scheduler": "asha",
+        "fidelity": "pairs",
+        "min_pairs": 10,
+        "reduction_factor": 2,
+        "space": space,
+    }
     record, cells = sweep(phantom, short_folder / "halving", search=search | {"algorithm": "random"})
     assert [cell.pairs for cell in record.cells] == [10] * 4 + [20] * 2 + [40]
     assert [cells[cell.key].pairs for cell in record.cells] == [10] * 4 + [20] * 2 + [40]
@@ -279,7 +285,7 @@ def test_fair_tuning(phantom: Path, short_folder: Path) -> None:
     space = {"train.learning_rate": {"loguniform": [1e-4, 1e-2]}}
     own = {"local": {"objective.local.weight": {"uniform": [0.1, 1]}}}
     # One point was run before, by a trial that read the test split: none of that may show.
-    design: dict[str, Any] = {"arms": arms, "seeds": 2, "tune": {"trials": 3, "space": space, "own": own}}
+    design: dict[str, Any] = {"arms": arms, "seeds": 2, "tune": {"trials": 3, "space": space, "per_arm": own}}
     point = Tune.model_validate(design["tune"]).points("baseline", {})[1]
     before, _ = sweep(phantom, store.root, ablation={"arms": {"the point": point}})
     record, cells = sweep(phantom, store.root, ablation=design)
@@ -324,7 +330,7 @@ def test_an_arm_whose_tuning_all_failed_is_left_out_and_the_sweep_ends(phantom: 
     arms = {"baseline": {}, "local": {"objective.local.weight": 1.0}}
     space = {"train.learning_rate": {"choice": [1e-3]}}  # two points, one trial
     own = {"local": {"train.learning_rate": {"choice": [1e30]}}}
-    design = {"arms": arms, "seeds": 1, "tune": {"trials": 2, "space": space, "own": own}}
+    design = {"arms": arms, "seeds": 1, "tune": {"trials": 2, "space": space, "per_arm": own}}
     for reused in (0, 2):
         record, _ = sweep(phantom, store.root, ablation=design)
         assert record.status == "finished"
@@ -354,7 +360,7 @@ def test_fresh_runs_what_is_there_again(phantom: Path, short_folder: Path) -> No
     store = short_folder / "fresh"
     first, before = sweep(phantom, store)
     tree = first.experiment | {"run": {"store": str(store), "slots": 1}}
-    fresh = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml", fresh=True)
+    fresh = run_sweep(parse_experiment(tree, "test.yaml"), fresh=True)
     after = Store(store).read_records(fresh)
     assert fresh.cost["trials_run"] == 1
     assert {key: r.final for key, r in after.items()} == {key: r.final for key, r in before.items()}

@@ -27,7 +27,7 @@ def test_other_weights_in_a_models_folder_are_another_model(public_model: Path, 
     folder.mkdir()
     for file in public_model.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
-    trial = trial_with(Trial(data=Data(shards="here")), {"model.from": str(folder), "model.dim": 24})
+    trial = trial_with(Trial(data=Data(shards="here")), {"model.pretrained": str(folder), "model.dim": 24})
     before = cell_key.reference_key(trial, "data", "cpu")
     assert cell_key.reference_key(trial, "data", "cpu") == before
     (folder / "model.safetensors").write_bytes(b"other")

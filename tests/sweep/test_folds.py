@@ -16,7 +16,7 @@ from radsweep.console import Console
 from radsweep.data.loading.decode import read_index
 from radsweep.data.shards.dataset import write_dataset
 from radsweep.data.shards.schema import Image, Split, Study
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 from radsweep.store.store import Store
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.design.cells import cell_trial, plan
@@ -80,7 +80,7 @@ def test_without_folds_no_cell_names_one() -> None:
         ({"evaluate": {"select": "val/text_to_image/median_rank"}}, "select mean_rank"),
         ({"data": {"fold": 1}}, "x.yaml: data.fold: all folds of data.folds are run; leave it out"),
         ({"ablation": {"arms": {"a": {"data.fold": 1}}}}, "x.yaml: data.fold: all folds"),
-        ({"ablation": {"arms": {"a": {}, "b": {"data.folds": 4}}}}, "x.yaml: data.folds must be the same for all"),
+        ({"ablation": {"arms": {"a": {}, "b": {"data.folds": 4}}}}, "x.yaml: data.folds: must be the same for all"),
         (
             {"search": {"trials": 3, "space": {"objective.local.weight": {"uniform": [0, 1]}}}},
             "x.yaml: data.folds: a search is not cross-validated yet",
@@ -88,8 +88,8 @@ def test_without_folds_no_cell_names_one() -> None:
     ],
 )
 def test_what_folds_exclude_is_refused_before_anything_starts(parts: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message.replace(".", r"\.").replace("[", r"\[")):
-        check_experiment(experiment(**parts), "x.yaml")
+    with pytest.raises(InputError, match=message.replace(".", r"\.").replace("[", r"\[")), explaining("x.yaml"):
+        check_experiment(experiment(**parts))
 
 
 # The data
@@ -152,10 +152,10 @@ def test_more_pairs_than_a_fold_trains_on_are_refused(packed: Path, tmp_path: Pa
         trials = list(possible_trials(experiment(str(packed), data={"pairs": pairs})))
         for counted in (None, count):
             if fits:
-                check_sizes(trials, "x.yaml", counted)
+                check_sizes(trials, counted)
             else:
-                with pytest.raises(InputError, match=r"x\.yaml: data\.pairs: 9 .* has 8 to train on in 3 folds"):
-                    check_sizes(trials, "x.yaml", counted)
+                with pytest.raises(InputError, match=r"^data\.pairs: 9 .* has 8 to train on in 3 folds"):
+                    check_sizes(trials, counted)
 
 
 # Keys

@@ -41,7 +41,7 @@ def validated(phantom: Path, short_folder: Path) -> tuple[Path, SweepRecord, dic
         "run": {"store": str(store), "slots": 1},
         "ablation": {"arms": ARMS},
     }
-    record = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml")
+    record = run_sweep(parse_experiment(tree, "test.yaml"))
     return store, record, Store(store).read_cells({cell.key for cell in record.cells})
 
 

@@ -16,7 +16,7 @@ SELECT = "val/text_to_image/recall_at_10"
 CELL = PlannedCell(key="one", arm="baseline")
 ARMS = {"arms": {"baseline": {}, "local": {"objective.local.weight": 1}}}
 SPACE = {"train.learning_rate": {"loguniform": [1e-4, 1e-2]}}
-MODELS = {"evaluate": {"against": ["openai/clip"]}}
+MODELS = {"evaluate": {"public_models": ["openai/clip"]}}
 SEARCH = {"search": {"trials": 3, "space": SPACE}}
 
 

@@ -122,7 +122,7 @@ def sweep(store: Path, shards: str, question: dict[str, Any], **run: str) -> Swe
         "evaluate": {"every_steps": 3},
         "run": {"store": str(store), "slots": 2} | run,
     }
-    return run_sweep(parse_experiment(tree | question, "services.yaml"), "services.yaml")
+    return run_sweep(parse_experiment(tree | question, "services.yaml"))
 
 
 ABLATION = {"ablation": {"arms": {"baseline": {}, "adapted": {"adapt.text.method": "mlm"}}, "seeds": 2}}

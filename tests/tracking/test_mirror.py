@@ -214,7 +214,7 @@ def test_an_entry_of_an_older_spool_is_sent_too(store: Path, made: SimpleNamespa
 def test_nothing_is_sent_while_it_is_held_back(store: Path, made: SimpleNamespace) -> None:
     sweep = made.sweep()
     with Mirror(database(store), store, sweep) as mirror:
-        with mirror.held_back():
+        with mirror.paused():
             mirror.start_sweep()
             mirror_trial(mirror, made, sweep.cells[0])
             time.sleep(2)

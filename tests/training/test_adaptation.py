@@ -10,13 +10,13 @@ import torch
 
 from radsweep.config.stages import stages_of
 from radsweep.training import loop
-from radsweep.training.adaptation import LOSS, adapt, course_of, load_adapted
+from radsweep.training.adaptation import LOSS, adapt, load_adapted, recipe_of
 from radsweep.training.adaptation_data import ImagePool, ReportPool, pool_parts
 from radsweep.training.context import RunContext
 from radsweep.training.frozen_features import load_frozen, run_frozen
 from radsweep.training.outcome import Outcome
 from radsweep.training.task import STOP
-from radsweep.training.trainer import TrialCourse, train
+from radsweep.training.trainer import TrialRecipe, train
 from support.adapted import LIT, SMALL, stages, with_pool
 from support.synthetic import synthetic_data, synthetic_trial
 
@@ -52,7 +52,7 @@ def test_a_stage_on_the_subset_sees_the_trials_own_pairs_alone() -> None:
     data = with_pool()
     ((split, rows),) = pool_parts("image", stages_of(trial)["image"].subset, data)
     assert split is data.splits["train"]
-    assert rows.tolist() == TrialCourse(trial, data, RunContext()).source.rows.tolist()
+    assert rows.tolist() == TrialRecipe(trial, data, RunContext()).source.rows.tolist()
 
 
 def test_every_image_of_the_pool_has_a_key_and_pixels_of_its_own() -> None:
@@ -71,15 +71,15 @@ def test_every_image_of_the_pool_has_a_key_and_pixels_of_its_own() -> None:
 def test_the_held_out_loss_falls(name: str, values: dict[str, object], tmp_path: Path) -> None:
     slow = values | {f"adapt.{name}.steps": 60}
     data = with_pool(size=32 if values else 16)
-    start = course_of(stages(**slow)[name], data, RunContext()).measure()[LOSS]  # type: ignore[arg-type]
+    start = recipe_of(stages(**slow)[name], data, RunContext()).measure()[LOSS]  # type: ignore[arg-type]
     outcome = run(name, tmp_path, **slow)
     assert outcome.best[LOSS] < 0.9 * start
 
 
 def test_mae_keeps_the_weights_of_the_lowest_held_out_loss_and_leaves_pixels_as_they_are() -> None:
     stage = stages(**MAE)["image"]
-    course = course_of(stage, with_pool(size=32), RunContext())  # type: ignore[arg-type]
-    assert course.score({LOSS: 0.3}) > course.score({LOSS: 0.4})
+    recipe = recipe_of(stage, with_pool(size=32), RunContext())  # type: ignore[arg-type]
+    assert recipe.score({LOSS: 0.3}) > recipe.score({LOSS: 0.4})
     augment = stage.augment  # type: ignore[union-attr]
     assert (augment.brightness, augment.contrast, augment.blur, augment.noise) == (0, 0, 0, 0)
     assert stages(**MAE, **{"augment.ssl.noise": 0.2})["image"] == stage
@@ -97,8 +97,8 @@ def test_a_trial_starts_from_the_adapted_towers(values: dict[str, object], tmp_p
         weights = load_adapted(tmp_path / name)
         assert weights is not None
         adapted[name] = weights
-    course = TrialCourse(trial, data, RunContext(), adapted)
-    for name, tower in (("image", course.model.image), ("text", course.model.text)):
+    recipe = TrialRecipe(trial, data, RunContext(), adapted)
+    for name, tower in (("image", recipe.model.image), ("text", recipe.model.text)):
         for key, tensor in tower.state_dict().items():
             assert torch.equal(tensor, adapted[name][key]), key
     other = train(trial, data)
@@ -115,7 +115,7 @@ class Killed(Exception):
 def test_a_killed_stage_goes_on_and_ends_with_the_weights_of_an_undisturbed_one(
     name: str, values: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("radsweep.training.adaptation.StageCourse.every_steps", 4)
+    monkeypatch.setattr("radsweep.training.adaptation.StageRecipe.every_steps", 4)
     run(name, tmp_path / "undisturbed", **values)
     monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)
     saved = loop.save
@@ -141,7 +141,7 @@ def test_a_killed_stage_goes_on_and_ends_with_the_weights_of_an_undisturbed_one(
 def test_a_stage_that_was_told_to_stop_goes_on_when_it_is_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("radsweep.training.adaptation.StageCourse.every_steps", 4)
+    monkeypatch.setattr("radsweep.training.adaptation.StageRecipe.every_steps", 4)
     monkeypatch.setattr(loop, "SAVE_EVERY", -1.0)
     stage = stages()["text"]
     context = RunContext(report=lambda validation: STOP)
@@ -181,8 +181,8 @@ def test_features_of_a_frozen_tower_train_as_the_tower_itself(
     for one, other in zip(with_tower.history, at_hand.history, strict=True):
         assert one.metrics["train/loss"] == pytest.approx(other.metrics["train/loss"], abs=1e-4)
     assert with_tower.final == pytest.approx(at_hand.final, abs=0.05)  # rounding may move a rank
-    course = TrialCourse(trial, data, RunContext(), frozen={tower: features})
-    batch = next(course.batches(0))
+    recipe = TrialRecipe(trial, data, RunContext(), frozen={tower: features})
+    batch = next(recipe.batches(0))
     assert (not batch.pixels_bCSS) == (tower == "image")
     assert (not batch.texts) == (tower == "text")
 

@@ -18,7 +18,7 @@ from radsweep.training.collectives import Workers
 from radsweep.training.context import RunContext
 from radsweep.training.loop import Paused
 from radsweep.training.task import PAUSE
-from radsweep.training.trainer import TrialCourse, train
+from radsweep.training.trainer import TrialRecipe, train
 from support.adapted import stages, with_pool
 from support.synthetic import CASES, one_step, synthetic_data, synthetic_trial
 from support.trained import EVERYTHING
@@ -82,9 +82,9 @@ def test_bf16_trains_like_fp32(values: dict[str, object]) -> None:
 
 
 def test_weights_and_selected_weights_stay_float32() -> None:
-    course = TrialCourse(synthetic_trial(**EVERYTHING), synthetic_data(), RunContext(device=GPU))
-    assert {parameter.dtype for parameter in course.learner.parameters()} == {torch.float32}
-    assert {parameter.device.type for parameter in course.learner.parameters()} == {"cuda"}
+    recipe = TrialRecipe(synthetic_trial(**EVERYTHING), synthetic_data(), RunContext(device=GPU))
+    assert {parameter.dtype for parameter in recipe.learner.parameters()} == {torch.float32}
+    assert {parameter.device.type for parameter in recipe.learner.parameters()} == {"cuda"}
 
 
 def test_a_paused_trial_goes_on_to_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:

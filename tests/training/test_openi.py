@@ -16,7 +16,7 @@ from radsweep.config.stages import TextStage, stages_of
 from radsweep.data.loading.index import SplitIndex, sample_key
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer, train_tokenizer
-from radsweep.training.adaptation import LOSS, TextCourse, adapt
+from radsweep.training.adaptation import LOSS, TextRecipe, adapt
 from radsweep.training.context import RunContext
 from support.synthetic import synthetic_trial
 
@@ -50,7 +50,7 @@ def held_out_losses(stage: TextStage, source: str, folder: Path) -> tuple[float,
     prepared = {name: split_of(part, tokenizer) for name, part in splits.items()}
     pool = {"reports": split_of(rows[1500:-600], tokenizer)}
     data = PreparedData(prepared, source, "openi", 0, unpaired=pool)  # type: ignore[arg-type]
-    before = TextCourse(stage, data, RunContext()).measure()[LOSS]
+    before = TextRecipe(stage, data, RunContext()).measure()[LOSS]
     outcome = adapt(stage, data, folder=folder)
     assert outcome.pairs == len(rows) - 600
     return before, outcome.best[LOSS]

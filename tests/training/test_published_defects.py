@@ -30,13 +30,13 @@ from radsweep.objectives import local
 from radsweep.objectives.views import Words
 from radsweep.training.batches import Batch
 from radsweep.training.context import RunContext
-from radsweep.training.trainer import TrialCourse, train
+from radsweep.training.trainer import TrialRecipe, train
 from support.synthetic import synthetic_data, synthetic_trial
 
 
 def first_batch(**values: object) -> Batch:
     trial = synthetic_trial(**({"augment.image.crop": [1.0, 1.0], "augment.image.noise": 0.0} | STILL | values))
-    return next(TrialCourse(trial, synthetic_data(), RunContext()).batches(0))
+    return next(TrialRecipe(trial, synthetic_data(), RunContext()).batches(0))
 
 
 STILL = {f"augment.image.{name}": 0.0 for name in ("affine", "brightness", "contrast")}
@@ -47,7 +47,7 @@ def test_the_trained_ids_equal_the_requested_subset() -> None:
     data, trial = synthetic_data(), synthetic_trial(**{"data.pairs": 11, "data.seed": 3, "train.steps": 1})
     index: SplitIndex = data.splits["train"].index
     rows = seeded_order(index.study_ids, index.patient_ids, 3)[:11]
-    seen = [batch.rows.study_B.tolist() for batch in TrialCourse(trial, data, RunContext()).batches(0) if batch.rows]
+    seen = [batch.rows.study_B.tolist() for batch in TrialRecipe(trial, data, RunContext()).batches(0) if batch.rows]
     assert sorted(row for batch in seen for row in batch) == sorted(rows)
     outcome = train(trial, data)
     assert outcome.subset_sha256 == subset_fingerprint([index.study_ids[row] for row in rows])
@@ -100,8 +100,8 @@ def test_the_metric_does_not_depend_on_batch_size(monkeypatch: pytest.MonkeyPatc
     found = []
     for rows in (128, 5):
         monkeypatch.setattr("radsweep.training.embedder.ROWS", rows)
-        course = TrialCourse(synthetic_trial(**{"train.batch_size": 2 * rows}), synthetic_data(), RunContext())
-        found.append(course.measure())
+        recipe = TrialRecipe(synthetic_trial(**{"train.batch_size": 2 * rows}), synthetic_data(), RunContext())
+        found.append(recipe.measure())
     assert found[0] == pytest.approx(found[1])
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from radsweep.filesystem import no_room
+from radsweep.filesystem import disk_full
 from radsweep.store.records import Validation
 from radsweep.training import checkpoint, loop, trainer
 from radsweep.training.context import RunContext
@@ -102,38 +102,38 @@ def test_a_paused_trial_has_its_checkpoint_and_goes_on_from_there(at: int, tmp_p
 
 def test_the_weights_that_are_validated_tested_and_kept_are_the_averaged_ones(tmp_path: Path) -> None:
     trial = synthetic_trial(**{"train.ema": 0.5, "train.batch_size": 32, "train.steps": 6, "evaluate.every_steps": 6})
-    course = trainer.TrialCourse(trial, synthetic_data(), RunContext())
-    training = loop.start(course)
-    average = {name: tensor.clone() for name, tensor in course.model.state_dict().items()}
+    recipe = trainer.TrialRecipe(trial, synthetic_data(), RunContext())
+    training = loop.start(recipe)
+    average = {name: tensor.clone() for name, tensor in recipe.model.state_dict().items()}
     for step in range(1, 7):
         training.outcome.epochs = step - 1
         loop.train_epoch(training)
         decay = min(0.5, (1 + step) / (10 + step))
-        average = {name: decay * average[name] + (1 - decay) * now for name, now in course.model.state_dict().items()}
-    own = course.model.state_dict()["image_projection.weight"].clone()
+        average = {name: decay * average[name] + (1 - decay) * now for name, now in recipe.model.state_dict().items()}
+    own = recipe.model.state_dict()["image_projection.weight"].clone()
     loop.validate(training, {})
-    assert torch.equal(course.model.state_dict()["image_projection.weight"], own)  # training goes on from its own
+    assert torch.equal(recipe.model.state_dict()["image_projection.weight"], own)  # training goes on from its own
     for name, tensor in training.selected.items():
         torch.testing.assert_close(tensor, average[name], rtol=1e-5, atol=1e-6)
 
 
 def test_a_bank_is_in_the_checkpoint_that_a_trial_resumes_from(tmp_path: Path) -> None:
     trial = synthetic_trial(**(EVERYTHING | {"train.steps": 2}))
-    training = loop.start(trainer.TrialCourse(trial, synthetic_data(), RunContext()))
+    training = loop.start(trainer.TrialRecipe(trial, synthetic_data(), RunContext()))
     loop.train_epoch(training)
     loop.save(training, tmp_path)
-    other = loop.start(trainer.TrialCourse(trial, synthetic_data(), RunContext()))
+    other = loop.start(trainer.TrialRecipe(trial, synthetic_data(), RunContext()))
     loop.resume(other, tmp_path)
-    for name, tensor in training.course.learner.state_dict().items():
-        assert torch.equal(other.course.learner.state_dict()[name], tensor), name
-    assert (other.course.learner.state_dict()["heads.neighbours.studies"] >= 0).all()
+    for name, tensor in training.recipe.learner.state_dict().items():
+        assert torch.equal(other.recipe.learner.state_dict()[name], tensor), name
+    assert (other.recipe.learner.state_dict()["heads.neighbours.studies"] >= 0).all()
 
 
 def test_a_term_of_weight_zero_is_not_built() -> None:
-    course = trainer.TrialCourse(synthetic_trial(), synthetic_data(), RunContext())
-    assert len(course.learner.heads) == 0
-    assert course.model.region_projection is None
-    batch = next(course.batches(0))
+    recipe = trainer.TrialRecipe(synthetic_trial(), synthetic_data(), RunContext())
+    assert len(recipe.learner.heads) == 0
+    assert recipe.model.region_projection is None
+    batch = next(recipe.batches(0))
     assert (batch.ssl_pixels_bCSS, batch.masked, batch.positive_BB) == ((), None, None)
 
 
@@ -180,7 +180,7 @@ def test_a_full_disk_is_told_with_the_folder_and_is_no_trials_fault(
     task = Task("key", trial.model_dump(mode="json"), str(tmp_path), "", False, "", {}, {})
     with pytest.raises(OSError, match="No space left on device") as raised:
         run_cell(task, synthetic_data(), RunContext())
-    assert no_room(raised.value)
+    assert disk_full(raised.value)
     assert raised.value.filename == str(tmp_path / "checkpoint")
     assert list(tmp_path.iterdir()) == []
 

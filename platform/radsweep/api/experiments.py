@@ -11,6 +11,7 @@ from pydantic import PrivateAttr
 from radsweep.config import keys
 from radsweep.config.experiment import Experiment
 from radsweep.config.load import parse_experiment, read_tree
+from radsweep.errors import InputError, explaining
 
 if TYPE_CHECKING:
     from radsweep.api.sweeps import Sweep
@@ -104,10 +105,14 @@ def plan(experiment: ExperimentSource, *, calibrate: bool = False) -> DryRun:
         (4, 0)
     """
     from radsweep.console import Console
-    from radsweep.sweep.forecast.dry_run import outlook
+    from radsweep.sweep.forecast.dry_run import dry_run
 
     loaded = _loaded(experiment)
-    return outlook(loaded, loaded.origin, calibrate, Console().say)
+    with explaining(loaded.origin):
+        found = dry_run(loaded, calibrate, Console().say)
+    for error in found.refused:
+        error.file = error.file or (loaded.origin if error.key else "")
+    return found
 
 
 def run(experiment: ExperimentSource, *, resume: bool = False, fresh: bool = False) -> Sweep:
@@ -141,19 +146,20 @@ def run(experiment: ExperimentSource, *, resume: bool = False, fresh: bool = Fal
         2   baseline     40  finished
         3  sentences     40  finished
     """
-    from radsweep.errors import InputError
     from radsweep.sweep.checks.experiment import check_experiment
 
     if resume and fresh:
         raise InputError("resume and fresh cannot be combined: resume continues a sweep, fresh ignores what it did")
     loaded = _loaded(experiment)
-    check_experiment(loaded, loaded.origin)  # before the heavy imports: a wrong experiment is reported in a second
+    with explaining(loaded.origin):
+        check_experiment(loaded)  # before the heavy imports: a wrong experiment is reported in a second
 
     from radsweep.api.sweeps import Sweep
     from radsweep.store.store import Store, store_folder
     from radsweep.sweep.run import run_sweep
 
-    record = run_sweep(loaded, loaded.origin, resume, fresh=fresh)
+    with explaining(loaded.origin):
+        record = run_sweep(loaded, resume, fresh=fresh)
     return Sweep(Store(store_folder(loaded.run.store)), record.id)
 
 

@@ -22,8 +22,8 @@ from radsweep.augment.text import text_batch
 from radsweep.config.trial import Trial
 from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer
 from radsweep.models.vlm import VisionLanguageModel
-from radsweep.sweep.evaluate import load_target
 from radsweep.training.loop import mixed_precision
+from radsweep.training.saved_model import load_target
 
 ModelSource = Sweep | Best | str | os.PathLike[str]
 Item = TypeVar("Item")

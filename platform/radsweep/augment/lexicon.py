@@ -56,8 +56,9 @@ class Lexicon:
         probe = self._within_a_sentence("heart")
         if len(probe) != 1:
             raise InputError(
-                "augment.text: this tokenizer does not tell words apart, which synonyms, swap, delete and insert need; "
-                "set them to 0 or choose another model.text.backbone"
+                "this tokenizer does not tell words apart, which synonyms, swap, delete and insert need; set them to "
+                "0 or choose another model.text.backbone",
+                key="augment.text",
             )
         self._spaces = self._decoded(probe[0])[:1].isspace()  # whether a word's tokens hold the space before it
 

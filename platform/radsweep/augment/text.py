@@ -41,8 +41,9 @@ class TextAugmenter:
             self._lexicon = Lexicon(tokenizer, load_words(settings.words))
             if max(settings.synonyms, settings.insert) > 0 and not self._lexicon.has_synonyms():
                 raise InputError(
-                    f"augment.text.words: {settings.words} has no synonyms that the tokenizer of model.text.backbone "
-                    "can write; set augment.text.synonyms and augment.text.insert to 0, or give a list of its language"
+                    f"{settings.words} has no synonyms that the tokenizer of model.text.backbone can write; set "
+                    "augment.text.synonyms and augment.text.insert to 0, or give a list of its language",
+                    key="augment.text.words",
                 )
 
     def __call__(self, reports: TokenisedReports, keys_B: Tensor) -> TokenisedReports:

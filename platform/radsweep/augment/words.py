@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from radsweep.config.yaml_files import TextLoader, read_shipped
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining, joined
 
 Phrase = tuple[str, ...]  # a word or several, as `plain` leaves them
 
@@ -64,13 +64,13 @@ def load_words(words: str) -> WordList:
     Raises:
         InputError: no such language or file, or a file of another form; says what is wrong where.
     """
-    try:
-        tree = yaml.load(read_shipped(words, _LANGUAGES, "a language", f"{_KEY}: {words}"), TextLoader)
-    except yaml.YAMLError as error:
-        raise InputError(f"{_KEY}: {words} is no valid YAML: {' '.join(str(error).split())}") from None
-    problems = list(_wrong_form(tree)) or list(_wrong_synonyms(tree))
-    if problems:
-        raise InputError("\n".join(f"{_KEY}: {words}: {problem}" for problem in problems))
+    with explaining(key=_KEY):
+        try:
+            tree = yaml.load(read_shipped(words, _LANGUAGES, "a language"), TextLoader)
+        except yaml.YAMLError as error:
+            raise InputError(f"{words}: is no valid YAML: {' '.join(str(error).split())}") from None
+        if problems := list(_wrong_form(tree)) or list(_wrong_synonyms(tree)):
+            raise joined(InputError(f"{words}: {problem}") for problem in problems)
     return WordList(
         _phrases(tree["protected"]),
         _phrases(tree.get("held", {})),

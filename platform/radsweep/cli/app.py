@@ -16,7 +16,7 @@ from radsweep.cli.status import status
 from radsweep.cli.sync import sync
 from radsweep.data.importers.registry import IMPORTERS
 from radsweep.errors import InputError
-from radsweep.filesystem import no_room
+from radsweep.filesystem import disk_full
 
 Command = Callable[..., Any]
 
@@ -78,7 +78,8 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        print(f"radsweep: {error}", file=sys.stderr)
+        for each in error.errors:
+            print(f"radsweep: {each}", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("radsweep"):
@@ -92,6 +93,6 @@ def main() -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        more = "; free space there, then go on with --resume" if no_room(error) else ""
+        more = "; free space there, then go on with --resume" if disk_full(error) else ""
         print(f"radsweep: {error.filename}: {error.strerror}{more}", file=sys.stderr)
         sys.exit(1)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from radsweep.cli.arguments import Changes, Experiment, Json
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 
 
 def sweep(
@@ -35,7 +35,8 @@ def sweep(
         from radsweep.cli.plan import show_plan
         from radsweep.config.load import parse_changes
 
-        show_plan(load_experiment(experiment, parse_changes(changes or [])), calibrate, as_json)
+        with explaining(experiment):
+            show_plan(load_experiment(experiment, parse_changes(changes or [])), calibrate, as_json)
         return
     _run(experiment, changes, resume, as_json, alone=False, fresh=fresh)
 
@@ -55,21 +56,21 @@ def schema() -> None:
 def _run(
     experiment: Path, changes: list[str] | None, resume: bool, as_json: bool, alone: bool, fresh: bool = False
 ) -> None:
-    from radsweep.config.load import load_experiment
+    from radsweep.config.load import load_base, load_experiment
 
-    loaded = load_experiment(experiment, changes or [])
-    if alone:
-        loaded = loaded.model_copy(update={"search": None, "ablation": None})
+    loaded = (load_base if alone else load_experiment)(experiment, changes or [])
 
     from radsweep.sweep.checks.experiment import check_experiment
 
-    check_experiment(loaded, str(experiment))  # before the heavy imports: a wrong experiment is told in a second
+    with explaining(experiment):
+        check_experiment(loaded)  # before the heavy imports: a wrong experiment is told in a second
 
     from radsweep.cli.results import tell
     from radsweep.store.store import Store, store_folder
     from radsweep.sweep.run import run_sweep
 
-    record = run_sweep(loaded, str(experiment), resume, fresh=fresh)
+    with explaining(experiment):
+        record = run_sweep(loaded, resume, fresh=fresh)
     tell(Store(store_folder(loaded.run.store)), record, as_json)
     if record.status != "finished":
         raise typer.Exit(1)

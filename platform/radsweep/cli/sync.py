@@ -73,7 +73,7 @@ def _to_archives(place: Store, sweeps: Iterable[SweepRecord]) -> Iterator[tuple[
                 False,
             )
         elif (archive := record.run.archive) is not None:
-            left = ArchivedStore(place.root, archive).send_rest(record)
+            left = ArchivedStore(place.root, archive).flush(record)
             yield f"{record.id}: {left or f'all is in {archive}'}", bool(left)
 
 

@@ -1,4 +1,4 @@
-"""Ray's token, without which whoever reaches a Ray runs code on it; and what Ray would write into its logs."""
+"""Ray's token, without which whoever reaches a Ray runs code on it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,3 @@ def require_token() -> None:
     with suppress(OSError):  # Ray itself makes it for everyone to read
         if own.stat().st_mode & 0o077:
             own.chmod(0o600)
-
-
-def keep_keys_out_of_logs() -> None:
-    """Have Ray Tune not hand cloud keys to its actors by name and value, since Ray logs that.
-
-    Actors of a node have its environment anyway.
-    """
-    from ray.tune.execution import class_cache
-
-    handed = set(class_cache.ENV_VARS_TO_PROPAGATE)
-    class_cache.ENV_VARS_TO_PROPAGATE = {name for name in handed if not name.startswith("AWS_")}

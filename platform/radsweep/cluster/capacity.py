@@ -31,7 +31,7 @@ class Node(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Room:
+class Capacity:
     """Slots that fit, and what each worker of a slot reserves."""
 
     slots: int
@@ -63,25 +63,25 @@ def object_store(nodes: Sequence[Node], run: Run) -> float:
     return min((node.store for node in able or nodes), default=0.0)
 
 
-def rooms(experiment: Experiment) -> tuple[Room, dict[str, Room]]:
+def capacities(experiment: Experiment) -> tuple[Capacity, dict[str, Capacity]]:
     """How many trials fit at once: base trials, and those of each arm.
 
     Raises:
         InputError: not even one; Ray would wait for ever.
     """
     found = nodes()
-    of = rooms_of_arms(found, experiment)
-    return room_in(found, experiment.run, experiment.trial()), of
+    of = capacities_of_arms(found, experiment)
+    return capacity_in(found, experiment.run, experiment.trial()), of
 
 
-def rooms_of_arms(nodes: Sequence[Node], experiment: Experiment) -> dict[str, Room]:
-    """Of each arm; raises as `rooms`."""
+def capacities_of_arms(nodes: Sequence[Node], experiment: Experiment) -> dict[str, Capacity]:
+    """Of each arm; raises as `capacities`."""
     base = experiment.trial()
     arms = experiment.ablation.designed_arms(base) if experiment.ablation else {}
-    return {arm: room_in(nodes, experiment.run, trial_with(base, made), arm) for arm, made in arms.items()}
+    return {arm: capacity_in(nodes, experiment.run, trial_with(base, made), arm) for arm, made in arms.items()}
 
 
-def room_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") -> Room:
+def capacity_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") -> Capacity:
     """Of one trial; `run.slots` is how many the base trial must have, and an arm at most.
 
     Workers of a trial may lie on several nodes, each of them on one. A slot and the driver reserve nothing.
@@ -90,11 +90,15 @@ def room_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") -> Roo
     per_cpu, per_gpu = _reserved(nodes, run, arm)
     trials = f"a trial of {arm}" if arm else "a trial"
     if bool(per_gpu) != bool(_reserved(nodes, run)[1]):
-        raise InputError(f"run.needs.{arm}: trials of a sweep all run on GPUs, or none does; set run.gpus_per_worker")
+        raise InputError(
+            "trials of a sweep all run on GPUs, or none does; set run.gpus_per_worker",
+            key=f"run.needs.{arm}",
+        )
     if workers > 1 and 0 < per_gpu < 1:
         raise InputError(
-            f"run: {trials} has {workers} workers with {per_gpu:g} of a GPU each, and workers of one trial cannot "
-            "share a GPU (NCCL); set train.workers to 1, or gpus_per_worker to 1"
+            f"{trials} has {workers} workers with {per_gpu:g} of a GPU each, and workers of one trial cannot share a "
+            "GPU (NCCL); set train.workers to 1, or gpus_per_worker to 1",
+            key="run",
         )
     streamed = trial.data.source == "streamed"
     held = _held(nodes, per_cpu, per_gpu, streamed)
@@ -103,13 +107,14 @@ def room_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") -> Roo
         largest = max(nodes, key=lambda node: (node.gpus if per_gpu else 0, node.cpus), default=Node(0))
         besides = ", and a CPU besides for data.source streamed" if streamed else ""
         raise InputError(
-            f"run: {trials} needs {workers} x {per_cpu:g} CPUs and {workers} x {per_gpu:g} GPUs, each on one node"
-            f"{besides}; the cluster has room for {held} such workers, and its largest node {largest.cpus:g} CPUs and "
-            f"{largest.gpus:g} GPUs; lower train.workers, run.cpus_per_worker or run.gpus_per_worker"
+            f"{trials} needs {workers} x {per_cpu:g} CPUs and {workers} x {per_gpu:g} GPUs, each on one node{besides}; "
+            f"the cluster has room for {held} such workers, and its largest node {largest.cpus:g} CPUs and "
+            f"{largest.gpus:g} GPUs; lower train.workers, run.cpus_per_worker or run.gpus_per_worker",
+            key="run",
         )
     if not arm and run.slots and run.slots > fitting:
-        raise InputError(f"run.slots: {run.slots} slots asked for, the cluster has room for {fitting}")
-    return Room(min(run.slots or fitting, fitting), workers, per_cpu, per_gpu)
+        raise InputError(f"{run.slots} slots asked for, the cluster has room for {fitting}", key="run.slots")
+    return Capacity(min(run.slots or fitting, fitting), workers, per_cpu, per_gpu)
 
 
 def _reserved(nodes: Sequence[Node], run: Run, arm: str = "") -> tuple[float, float]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import radsweep
 from radsweep.config.load import read_tree, written
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 
 FILES = "files"  # of the job's folder: the user's own word lists and prompts
 
@@ -41,7 +41,8 @@ def stage(folder: Path, experiment: Path, changes: Sequence[str], resume: bool =
     name = PurePosixPath(experiment if inside else PurePosixPath("search_spaces") / experiment.name)
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     tree = read_tree(experiment, changes)
-    staged = _with_files(tree, folder / FILES, str(experiment))
+    with explaining(experiment):
+        staged = _with_files(tree, folder / FILES)
     if changes or staged != tree:
         (folder / name).write_text(written(staged), encoding="utf-8")
     else:
@@ -59,12 +60,12 @@ def stage_code(folder: Path, command: str) -> list[str]:
     return ["python", f"jobs/{command}.py"]
 
 
-def _with_files(value: Any, folder: Path, where: str) -> Any:
+def _with_files(value: Any, folder: Path, key: str = "") -> Any:
     """`value` naming copies in `folder` for the YAML files that it names, at any depth: in arms and spaces too."""
     if isinstance(value, dict):
-        return {key: _with_files(inner, folder, f"{where}: {key}") for key, inner in value.items()}
+        return {name: _with_files(inner, folder, f"{key}.{name}".strip(".")) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_with_files(inner, folder, where) for inner in value]
+        return [_with_files(inner, folder, key) for inner in value]
     if not isinstance(value, str) or not value.endswith((".yaml", ".yml")):
         return value
     file = Path(value).expanduser()
@@ -76,4 +77,4 @@ def _with_files(value: Any, folder: Path, where: str) -> Any:
         return f"{FILES}/{number}/{file.name}"
     if file.is_absolute():  # it may lie where all nodes see it
         return value
-    raise InputError(f"{where}: there is no {value} here, to send along; give its path from this folder")
+    raise InputError(f"there is no {value} here, to send along; give its path from this folder", key=key)

@@ -12,7 +12,7 @@ from radsweep.errors import InputError
 ANSWER_WITHIN = 120.0  # seconds, of a node; one that is just being started may take a minute
 
 
-def check_nodes(store: Path, named: Mapping[str, tuple[str, str]], where: str) -> None:
+def check_nodes(store: Path, named: Mapping[str, tuple[str, str]]) -> None:
     """Refuse a cluster with a node that could run a trial and does not see the store or what the experiment names.
 
     Args:
@@ -30,7 +30,7 @@ def check_nodes(store: Path, named: Mapping[str, tuple[str, str]], where: str) -
         if lost := missing(list(named)):
             path, why = next(iter(lost.items()))
             key, name = named[path]
-            raise InputError(f"{where}: {key}: {why if storage.is_remote(path) else f'there is no {name}'}")
+            raise InputError(why if storage.is_remote(path) else f"there is no {name}", key=key)
         return
     mark = store / f".seen-{secrets.token_hex(4)}"
     mark.touch()
@@ -51,7 +51,7 @@ def check_nodes(store: Path, named: Mapping[str, tuple[str, str]], where: str) -
                 name = nodes[asked[answer]]["NodeManagerAddress"]
                 path, why = next(iter(lost.items()))
                 key, folder = keys[path]
-                raise InputError(f"{where}: {key}: node {name} does not see {folder}: {why}")
+                raise InputError(f"node {name} does not see {folder}: {why}", key=key)
     finally:
         mark.unlink(missing_ok=True)
 

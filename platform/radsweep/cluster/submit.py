@@ -60,7 +60,7 @@ def _warn_of_local_data(tree: Mapping[str, Any]) -> None:
     named += [
         (key, str(folder))
         for key, value in keys.flat(tree).items()
-        if key.rpartition(".")[2] in ("sets", "against", "backbone", "from")
+        if key.rpartition(".")[2] in ("sets", "public_models", "backbone", "pretrained")
         for folder in (value if isinstance(value, list) else [value])
         if Path(str(folder)).is_dir()
     ]

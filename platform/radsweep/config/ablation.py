@@ -140,7 +140,7 @@ class Ablation(Settings):
 
     def varied(self) -> set[str]:
         """Dotted keys that arms or levels set, or that are tuned."""
-        tuned = {*self.tune.space, *(key for own in self.tune.own.values() for key in own)} if self.tune else set()
+        tuned = {*self.tune.space, *(key for own in self.tune.per_arm.values() for key in own)} if self.tune else set()
         return {key for changes in self.arms.values() for key in changes} | set(self.levels) | tuned
 
 

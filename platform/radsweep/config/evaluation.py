@@ -63,7 +63,7 @@ class Evaluate(Settings):
         description="Folders of further packed data sets with labels, with or without reports, for zero_shot and "
         "linear_probe",
     )
-    against: tuple[Name, ...] = Field(
+    public_models: tuple[Name, ...] = Field(
         default=(),
         description="Public models, as hub ids or local folders, measured on the same test split: reference rows of "
         "the report",
@@ -84,7 +84,7 @@ class Evaluate(Settings):
     def _absolute(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name if "://" in name else absolute(name) for name in value)
 
-    @field_validator("against")
+    @field_validator("public_models")
     @classmethod
     def _absolute_where_local(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(absolute_weights, value))

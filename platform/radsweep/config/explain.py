@@ -37,33 +37,39 @@ _BOUNDS = {
     "too_short": "{min_length} entries or more",
     "too_long": "{max_length} entries at most",
 }
-_KEY_WITHIN = re.compile(r"([a-z_]+)[\w.]*: ")
+_KEY_WITHIN = re.compile(r"(([a-z_]+)[\w.]*): ")
 _MOST_NAMED = 20  # known keys
 
 
-def explain(model: type[BaseModel], detail: ErrorDetails) -> str:
-    """One line about an error that pydantic found."""
+def explain(model: type[BaseModel], detail: ErrorDetails, file: str = "") -> InputError:
+    """The error that pydantic found, in one line; `file` is where the settings were read from."""
+    key, message = _explained(model, detail)
+    return InputError(message, key=key, file=file)
+
+
+def _explained(model: type[BaseModel], detail: ErrorDetails) -> tuple[str, str]:
+    """(key, message); no key for an error of the settings as a whole."""
     location = [str(part) for part in detail["loc"]]
     key = ".".join(location)
+    if detail["type"] == "extra_forbidden" and key in keys.RENAMED:
+        return key, f"renamed; write {keys.RENAMED[key]}"
     if detail["type"] == "extra_forbidden":
-        return f"{key}: unknown key{_nearest(location, model)}"
+        return key, f"unknown key{_nearest(location, model)}"
     if detail["type"] == "missing":
-        entry = location[-1].isdigit()
-        return (
-            f"{'.'.join(location[:-1])}: entry {int(location[-1]) + 1} is missing"
-            if entry
-            else f"{key}: is missing; {_wanted(location, model)}"
-        )
+        if location[-1].isdigit():
+            return ".".join(location[:-1]), f"entry {int(location[-1]) + 1} is missing"
+        return key, f"is missing; {_wanted(location, model)}"
     if detail["type"] == "too_short" and not detail["input"]:
-        return f"{key}: is empty; expected at least one entry"
+        return key, "is empty; expected at least one entry"
     message = expectation(detail)
     if key == "evaluate.select":
-        return f"{key}: {message}{suggestion(str(detail['input']), metrics.selectable())}"
-    if within := _KEY_WITHIN.match(message):  # of several keys together: the message itself names one
-        return f"{key}.{message}" if key and within[1] in _fields_at(location, model) else f"{key}: {message}"
+        return key, f"{message}{suggestion(str(detail['input']), metrics.selectable())}"
+    within = _KEY_WITHIN.match(message)  # of several keys together: the message itself names one
+    if within and within[2] in _fields_at(location, model):
+        return ".".join([*location, within[1]]), message[within.end() :]
     given = detail["input"]
     shown = f", found {json.dumps(given, default=str)}" if not isinstance(given, dict | list) else ""
-    return f"{key}: {message}{shown}" if key else message
+    return key, f"{message}{shown}" if key and not within else message
 
 
 def validated(settings: type[Validated], given: Mapping[str, Any], name_of: Callable[[str], str] = str) -> Validated:
@@ -102,6 +108,8 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 
 def dotted_hint(key: str, known: Sequence[str]) -> str:
     """A hint on a key that should be a dotted one: the nearest, the same word elsewhere, or one of a group's own."""
+    if key in keys.RENAMED:
+        return f": it was renamed; write {keys.RENAMED[key]}"
     inside = [name for name in known if name.startswith(f"{key}.")]
     if inside:
         return f": it is a group; give its keys with dots, such as {inside[0]}"

@@ -7,6 +7,16 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+# Earlier names of keys, for the message that an old experiment file gets.
+RENAMED = {
+    "ablation.tune.own": "ablation.tune.per_arm",
+    "evaluate.against": "evaluate.public_models",
+    "model.from": "model.pretrained",
+    "search.grace": "search.grace_period",
+    "search.reduction": "search.reduction_factor",
+    "search.smallest": "search.min_pairs",
+}
+
 
 def field_model(annotation: Any) -> type[BaseModel] | None:
     """The settings class that a field's annotation holds, also inside `X | None`; None for a plain value."""

@@ -14,11 +14,14 @@ from pydantic import BaseModel, ValidationError
 from radsweep.config import keys
 from radsweep.config.experiment import Experiment
 from radsweep.config.explain import dotted_hint, explain, found
+from radsweep.config.overridden import overridden
 from radsweep.config.search import Dimension
 from radsweep.config.trial import Trial
 from radsweep.config.tune import Tune
 from radsweep.config.yaml_files import UniqueKeys
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining, joined
+
+_DESIGNS = ("search", "ablation")
 
 Checked = TypeVar("Checked", bound=BaseModel)
 
@@ -46,19 +49,35 @@ def load_experiment(path: str | Path, changes: Iterable[str] = ()) -> Experiment
     return parse_experiment(read_tree(path, changes), str(path))
 
 
+def load_base(path: str | Path, changes: Iterable[str] = ()) -> Experiment:
+    """The same without its search or ablation, which are not looked at.
+
+    Raises:
+        InputError: as `load_experiment`, and if a change is to the search or the ablation.
+    """
+    changes = list(changes)
+    for key in parse_changes(changes):
+        if key.partition(".")[0] in _DESIGNS:
+            raise InputError(f"--set {key}: there is no search or ablation in a single trial; leave it out")
+    tree = {key: value for key, value in read_tree(path, changes).items() if key not in _DESIGNS}
+    return parse_experiment(tree, str(path))
+
+
 def read_tree(path: str | Path, changes: Iterable[str] = ()) -> dict[str, Any]:
     """The values of an experiment file after `--set` changes, unchecked. Raises InputError where it is no YAML."""
     path = Path(path)
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give the path of an experiment file") from None
+        message = f"cannot be read ({error.strerror}); give the path of an experiment file"
+        raise InputError(message, file=str(path)) from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}: is no UTF-8 text; an experiment file is YAML in UTF-8") from None
+        raise InputError("is no UTF-8 text; an experiment file is YAML in UTF-8", file=str(path)) from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: {_place(error)}is no valid YAML: {_problem(error)}") from None
+        raise InputError(f"{_place(error)}is no valid YAML: {_problem(error)}", file=str(path)) from None
     if not isinstance(tree, dict):
-        raise InputError(f"{path}: expected keys such as `experiment:` and `data:`, found {found(tree)}")
+        message = f"expected keys such as `experiment:` and `data:`, found {found(tree)}"
+        raise InputError(message, file=str(path))
     return keys.with_values(tree, parse_changes(changes))
 
 
@@ -67,12 +86,17 @@ def written(tree: Mapping[str, Any]) -> str:
     return yaml.dump(dict(tree), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
-def parse_experiment(tree: Mapping[str, Any], where: str) -> Experiment:
-    """A checked experiment from nested values; `where` names their origin in messages."""
-    experiment = _validated(Experiment, tree, where)
-    problems = list(_ablation_problems(experiment)) + list(_search_problems(experiment))
+def parse_experiment(tree: Mapping[str, Any], file: str = "") -> Experiment:
+    """A checked experiment from nested values; `file` is where they were read from, for messages.
+
+    Raises:
+        InputError: as `load_experiment`.
+    """
+    experiment = _validated(Experiment, tree, file)
+    problems = list(overridden(experiment)) or [*_ablation_problems(experiment), *_search_problems(experiment)]
     if problems:
-        raise InputError("\n".join(f"{where}: {problem}" for problem in problems))
+        with explaining(file):
+            raise joined(problems)
     return experiment
 
 
@@ -82,7 +106,7 @@ def trial_with(base: Trial, values: Mapping[str, Any]) -> Trial:
     Raises:
         InputError: an unknown key or a value out of bounds.
     """
-    return _validated(Trial, keys.with_values(base.model_dump(mode="json"), values), "trial")
+    return _validated(Trial, keys.with_values(base.model_dump(mode="json"), values))
 
 
 def parse_changes(changes: Iterable[str]) -> dict[str, Any]:
@@ -99,12 +123,11 @@ def parse_changes(changes: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def _validated(model: type[Checked], tree: Mapping[str, Any], where: str) -> Checked:
+def _validated(model: type[Checked], tree: Mapping[str, Any], file: str = "") -> Checked:
     try:  # JSON mode: lists pass for tuples, but text never passes for a number
         return model.model_validate_json(json.dumps(tree, default=str), strict=True)
     except ValidationError as error:
-        lines = dict.fromkeys(f"{where}: {explain(model, detail)}" for detail in error.errors())
-        raise InputError("\n".join(lines)) from None
+        raise joined(explain(model, detail, file) for detail in error.errors()) from None
 
 
 def _place(error: yaml.YAMLError) -> str:
@@ -127,11 +150,12 @@ def _value_problem(base: Trial, key: str, value: Any) -> str | None:
     try:
         trial_with(base, {key: value})
     except InputError as error:
-        return str(error).splitlines()[0].removeprefix("trial: ").removeprefix(f"{key}: ")
+        first = error.errors[0]
+        return first.message if first.key == key else str(first)
     return None
 
 
-def _ablation_problems(experiment: Experiment) -> Iterator[str]:
+def _ablation_problems(experiment: Experiment) -> Iterator[InputError]:
     if experiment.ablation is None:
         return
     base = experiment.trial()
@@ -140,52 +164,54 @@ def _ablation_problems(experiment: Experiment) -> Iterator[str]:
         for key, value in changes.items():
             if problem := _value_problem(base, key, value):
                 sound = False
-                yield f"ablation.arms.{arm}.{key}: {problem}"
+                yield InputError(problem, key=f"ablation.arms.{arm}.{key}")
     for key, values in experiment.ablation.levels.items():
         if problem := next((found for value in values if (found := _value_problem(base, key, value))), None):
             sound = False
-            yield f"ablation.levels.{key}: {problem}"
+            yield InputError(problem, key=f"ablation.levels.{key}")
     if not sound:
         return
     designed = experiment.ablation.designed_arms(base)
     part = "levels" if experiment.ablation.levels else "arms"
     if part == "levels" and len(designed) == 1:
-        yield "ablation.levels: every value is the base trial's own, so that nothing is compared; add another"
+        message = "every value is the base trial's own, so that nothing is compared; add another"
+        yield InputError(message, key="ablation.levels")
     for arm, changes in designed.items():
         sizes: list[dict[str, Any]] = [{"data.pairs": n} for n in experiment.ablation.pairs] or [{}]
         for size in sizes:
             try:
                 trial_with(base, changes | size)
             except InputError as error:
-                yield f"ablation.{part}.{arm}: {str(error).removeprefix('trial: ')}"
+                yield from (InputError(str(each), key=f"ablation.{part}.{arm}") for each in error.errors)
     if experiment.ablation.tune is not None:
         yield from _tune_problems(experiment.ablation.tune, base, designed)
 
 
-def _tune_problems(tune: Tune, base: Trial, arms: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    for arm in tune.own:
+def _tune_problems(tune: Tune, base: Trial, arms: Mapping[str, Mapping[str, Any]]) -> Iterator[InputError]:
+    for arm in tune.per_arm:
         if arm not in arms:
-            yield f"ablation.tune.own.{arm}: no such arm; the arms are {', '.join(arms)}"
+            yield InputError(f"no such arm; the arms are {', '.join(arms)}", key=f"ablation.tune.per_arm.{arm}")
     for arm, changes in arms.items():
         if not tune.space_of(arm):
-            yield f"ablation.tune: nothing is tuned in {arm}, so that the other arms would have the better of it"
-        place = f"ablation.tune.own.{arm}" if arm in tune.own else "ablation.tune.space"
-        yield from (f"{place}.{problem}" for problem in _space_problems(tune.space_of(arm), trial_with(base, changes)))
+            message = f"nothing is tuned in {arm}, so that the other arms would have the better of it"
+            yield InputError(message, key="ablation.tune")
+        place = f"ablation.tune.per_arm.{arm}" if arm in tune.per_arm else "ablation.tune.space"
+        yield from _space_problems(place, tune.space_of(arm), trial_with(base, changes))
 
 
-def _search_problems(experiment: Experiment) -> Iterator[str]:
-    if experiment.search is None:
-        return
-    for problem in _space_problems(experiment.search.space, experiment.trial()):
-        yield f"search.space.{problem}"
+def _search_problems(experiment: Experiment) -> Iterator[InputError]:
+    if experiment.search is not None:
+        yield from _space_problems("search.space", experiment.search.space, experiment.trial())
 
 
-def _space_problems(space: Mapping[str, Dimension], base: Trial) -> Iterator[str]:
+def _space_problems(place: str, space: Mapping[str, Dimension], base: Trial) -> Iterator[InputError]:
+    """`place`: the key that holds the space."""
     known = list(keys.leaf_keys(Trial))
     for key, dimension in space.items():
         for value in dimension.extremes():
             if problem := _value_problem(base, key, value):
-                yield f"{key}: {problem}"
+                yield InputError(problem, key=f"{place}.{key}")
                 break
         if (condition := dimension.condition) and condition.key not in known:
-            yield f"{key}.only_if: unknown key {condition.key}{dotted_hint(condition.key, known)}"
+            hint = dotted_hint(condition.key, known)
+            yield InputError(f"unknown key {condition.key}{hint}", key=f"{place}.{key}.only_if")

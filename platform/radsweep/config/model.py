@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from radsweep.config.paths import absolute_weights
 from radsweep.config.settings import Settings
@@ -61,11 +61,8 @@ class TextTower(Tower):
 
 
 class Model(Settings):
-    model_config = ConfigDict(serialize_by_alias=True)
-
-    whole: str | None = Field(
+    pretrained: str | None = Field(
         default=None,
-        alias="from",
         description="Hub id or local folder of a whole vision-language model (CLIP, SigLIP, BiomedCLIP, BioViL): "
         "towers, projections and logit scale start from it",
     )
@@ -76,8 +73,8 @@ class Model(Settings):
     @model_validator(mode="before")
     @classmethod
     def _towers_of_whole(cls, value: Any) -> Any:
-        """`from` stands for both towers, pretrained; such models sum a text up in one token."""
-        if not isinstance(value, dict) or not isinstance(value.get("from"), str):
+        """Set both towers from `pretrained`; such models pool a text in one token."""
+        if not isinstance(value, dict) or not isinstance(value.get("pretrained"), str):
             return value
         towers = {
             name: _with_absolute_backbone(tower.model_dump() if isinstance(tower, BaseModel) else tower)
@@ -85,18 +82,18 @@ class Model(Settings):
         }
         if not all(isinstance(tower, dict) for tower in towers.values()):
             return value
-        whole, standard = absolute_weights(value["from"]), {"image": "tiny-cnn", "text": "tiny-bert"}
+        whole, standard = absolute_weights(value["pretrained"]), {"image": "tiny-cnn", "text": "tiny-bert"}
         named = {name: tower.get("backbone", standard[name]) for name, tower in towers.items()}
-        if named["image"] != named["text"]:  # both the same: those of another `from`, which this one replaces
+        if named["image"] != named["text"]:  # both the same: those of another `pretrained`, which this one replaces
             for name, backbone in named.items():
                 if backbone != standard[name]:
-                    raise ValueError("`from` and a `backbone` both set: `from` brings both towers, give one")
+                    raise ValueError("`pretrained` and a `backbone` both set: `pretrained` sets both towers, give one")
         for name, tower in towers.items():
             if named[name] == whole and tower.get("weights", "pretrained") != "pretrained":
-                raise ValueError(f"`from` and `{name}.weights` both set: `from` brings pretrained towers, give one")
+                raise ValueError(f"`pretrained` and `{name}.weights` both set: `pretrained` sets both, give one")
         brought = {"backbone": whole, "weights": "pretrained"}
         return value | {
-            "from": whole,
+            "pretrained": whole,
             "image": towers["image"] | brought,
             "text": {"pooling": "cls"} | towers["text"] | brought,
         }

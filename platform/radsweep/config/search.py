@@ -46,7 +46,7 @@ class Dimension(Settings):
 
     uniform: tuple[float, float] | None = Field(default=None, description="[low, high], any number between")
     loguniform: tuple[float, float] | None = Field(default=None, description="[low, high], even in the logarithm")
-    whole: tuple[int, int] | None = Field(
+    int_: tuple[int, int] | None = Field(
         default=None, alias="int", description="[low, high], whole numbers, both included"
     )
     choice: tuple[Scalar | tuple[Scalar, ...], ...] | None = Field(default=None, description="One of a list")
@@ -56,7 +56,7 @@ class Dimension(Settings):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        given = [name for name in ("uniform", "loguniform", "whole", "choice") if getattr(self, name) is not None]
+        given = [name for name in ("uniform", "loguniform", "int_", "choice") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError("expected exactly one of uniform, loguniform, int, choice")
         if self.choice is not None and not self.choice:
@@ -70,7 +70,7 @@ class Dimension(Settings):
 
     @property
     def range(self) -> tuple[float, float] | None:
-        return self.uniform or self.loguniform or self.whole
+        return self.uniform or self.loguniform or self.int_
 
     @property
     def condition(self) -> Condition | None:
@@ -129,21 +129,21 @@ class Search(Settings):
     slot_hours: float | None = Field(default=None, gt=0, description="The same, hours that trials held slots, summed")
     scheduler: Literal["none", "asha", "median"] = Field(
         default="none",
-        description="asha stops all but the best 1/`reduction` at each rung; median: those whose best is below the "
-        "median of the others' means so far",
+        description="asha stops all but the best 1/`reduction_factor` at each rung; median: those whose best is below "
+        "the median of the others' means so far",
     )
     fidelity: Literal["epochs", "pairs"] = Field(
         default="epochs",
         description="What asha's rungs are: validations of one training run, or runs of their own on nested subsets "
         "of growing size, up to `data.pairs`",
     )
-    grace: int = Field(default=3, ge=1, description="Validations before a trial may be stopped")
-    reduction: int = Field(
+    grace_period: int = Field(default=3, ge=1, description="Validations before a trial may be stopped")
+    reduction_factor: int = Field(
         default=3,
         ge=2,
         description="asha keeps one in this many at each rung, and a rung has this many times the pairs",
     )
-    smallest: int = Field(default=100, ge=2, description="`fidelity: pairs`: no rung has fewer training studies")
+    min_pairs: int = Field(default=100, ge=2, description="`fidelity: pairs`: no rung has fewer training studies")
     cost: Literal["seconds", "samples", "parameters"] | None = Field(
         default=None,
         description="Searched to be low beside a high `evaluate.select`: seconds or studies of training, or parameters "
@@ -162,7 +162,7 @@ class Search(Settings):
     def _grid_of_choices(self) -> Self:
         if self.algorithm == "grid":
             for key, dimension in self.space.items():
-                if dimension.choice is None and dimension.whole is None:
+                if dimension.choice is None and dimension.int_ is None:
                     raise ValueError(f"algorithm grid needs `choice` or `int` for {key}")
             for name in ("hours", "gpu_hours", "slot_hours", "cost"):
                 if getattr(self, name) is not None:
@@ -218,11 +218,11 @@ class Search(Settings):
     def sizes(self, pairs: int) -> list[int]:
         """Training studies at each rung of `fidelity: pairs`, rising to `pairs`; alone where there is no lower one.
 
-        There are no more rungs than `trials` can fill: the top one takes one in `reduction` ** (rungs - 1).
+        There are no more rungs than `trials` can fill: the top one takes one in `reduction_factor` ** (rungs - 1).
         """
         found = [pairs]
-        while (smaller := -(-pairs // self.reduction ** len(found))) >= self.smallest and smaller < found[0]:
-            if self.most_trials is not None and self.reduction ** len(found) > self.most_trials:
+        while (smaller := -(-pairs // self.reduction_factor ** len(found))) >= self.min_pairs and smaller < found[0]:
+            if self.most_trials is not None and self.reduction_factor ** len(found) > self.most_trials:
                 break
             found.insert(0, smaller)
         return found

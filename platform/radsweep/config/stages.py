@@ -53,7 +53,7 @@ class TextStage(_Stage):
 
 class _Frozen(Settings):
     fold: Fold | None  # which studies are in which split
-    whole: str | None  # of `model.from`
+    pretrained: str | None  # of `model.pretrained`
     seed: int | None  # of a random start
     workers: int
     threads: int
@@ -88,7 +88,7 @@ def stages_of(trial: Trial) -> dict[StageName, Stage]:
     image, text, train = trial.model.image, trial.model.text, trial.train
     common = {
         "fold": fold_of_trial(trial),
-        "whole": trial.model.whole,
+        "pretrained": trial.model.pretrained,
         "workers": train.workers,
         "threads": train.threads,
         "precision": train.precision,

@@ -23,25 +23,25 @@ NOT_TUNED = ("data.", "train.seed", "train.workers", "evaluate.")
 class Tune(Settings):
     trials: int = Field(default=16, ge=2, le=10_000, description="Trials of each arm at each size: the same for all")
     space: dict[str, Dimension] = Field(default={}, description="Dotted key: how it varies, in every arm")
-    own: dict[str, dict[str, Dimension]] = Field(
+    per_arm: dict[str, dict[str, Dimension]] = Field(
         default={}, description="Arm: {dotted key: how it varies}, what that arm alone has besides `space`"
     )
     seed: int = Field(default=0, ge=0, description="Seed of the points")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not self.space and not self.own:
+        if not self.space and not self.per_arm:
             raise ValueError("space: is missing; expected {dotted key: how it varies}")
-        for key in {*self.space, *(key for space in self.own.values() for key in space)}:
+        for key in {*self.space, *(key for space in self.per_arm.values() for key in space)}:
             if key.startswith(NOT_TUNED):
                 raise ValueError(f"{key} cannot be tuned: it says what is compared, and must be the same for all arms")
-        for arm in ("", *self.own):
+        for arm in ("", *self.per_arm):
             ordered(self.space_of(arm))
         return self
 
     def space_of(self, arm: str) -> dict[str, Dimension]:
         """All that is tuned in an arm; the arm's own entry of a key goes before the common one."""
-        return {**self.space, **self.own.get(arm, {})}
+        return {**self.space, **self.per_arm.get(arm, {})}
 
     def points(self, arm: str, trial: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Dotted values of the arm's trials.
@@ -64,7 +64,7 @@ def value_at(dimension: Dimension, part: float) -> Any:
     if dimension.choice is not None:
         return dimension.choice[int(part * len(dimension.choice))]
     low, high = dimension.extremes()
-    if dimension.whole is not None:
+    if dimension.int_ is not None:
         return int(low + part * (high - low + 1))
     if dimension.loguniform is not None:
         return float(math.exp(math.log(low) + part * (math.log(high) - math.log(low))))

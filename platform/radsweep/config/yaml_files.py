@@ -30,11 +30,11 @@ class TextLoader(UniqueKeys, yaml.BaseLoader):
     """Reads every value as text: `no` is a word or a class, not false."""
 
 
-def read_shipped(name: str, folder: Traversable, what: str, where: str) -> str:
+def read_shipped(name: str, folder: Traversable, what: str) -> str:
     """The text of `name.yaml` among the files that ship in `folder`, else of the file at the path `name`.
 
     Args:
-        what: they are (a language), for messages; `where`: what messages begin with, `name` included.
+        what: they are (a language), for messages.
 
     Raises:
         InputError: neither, or no UTF-8.
@@ -45,9 +45,9 @@ def read_shipped(name: str, folder: Traversable, what: str, where: str) -> str:
     try:
         return Path(name).expanduser().read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise InputError(f"{where} is no UTF-8 text; give a YAML file in UTF-8") from None
+        raise InputError(f"{name}: is no UTF-8 text; give a YAML file in UTF-8") from None
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
-            f"{where} is neither {what} that ships ({', '.join(shipped)}) nor a file that can be read ({reason})"
+            f"{name}: is neither {what} that ships ({', '.join(shipped)}) nor a file that can be read ({reason})"
         ) from None

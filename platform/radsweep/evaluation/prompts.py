@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from radsweep.config.explain import expectation, suggestion
 from radsweep.config.yaml_files import TextLoader, read_shipped
-from radsweep.errors import InputError
+from radsweep.errors import InputError, joined
 
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"\w")]
 
@@ -68,7 +68,7 @@ def load_prompts(prompts: str | Path) -> PromptSet:
         InputError: no such name or file, or a file of another form; names file, class, key and what was expected.
     """
     try:
-        tree = yaml.load(read_shipped(str(prompts), _SHIPPED, "a set of prompts", f"{prompts}:"), TextLoader)
+        tree = yaml.load(read_shipped(str(prompts), _SHIPPED, "a set of prompts"), TextLoader)
     except yaml.YAMLError as error:
         raise InputError(f"{prompts}: is no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict) or not tree:
@@ -76,9 +76,9 @@ def load_prompts(prompts: str | Path) -> PromptSet:
     try:
         classes = TypeAdapter(dict[str, ClassPrompts]).validate_python(tree)
     except ValidationError as error:
-        raise InputError("\n".join(f"{prompts}: {_explain(detail)}" for detail in error.errors())) from None
+        raise joined(InputError(f"{prompts}: {_explain(detail)}") for detail in error.errors()) from None
     if problems := list(_repeats(classes)):
-        raise InputError("\n".join(f"{prompts}: {problem}" for problem in problems))
+        raise joined(InputError(f"{prompts}: {problem}") for problem in problems)
     return PromptSet(classes, str(prompts))
 
 

@@ -33,7 +33,7 @@ def add_adapters(tower: TowerModule, rank: int, key: str) -> None:
 
     names = linear_layers(tower)
     if not names:
-        raise InputError(f"{key}: the backbone has no linear layers to put adapters beside; set it to 0")
+        raise InputError("the backbone has no linear layers to put adapters beside; set it to 0", key=key)
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=names), tower)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from radsweep.config.model import ImageTower, Model, TextTower
 from radsweep.config.paths import TINY, TINY_TEXT, TORCHVISION
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 from radsweep.models.backbone_names import TINY_PATCH, WEIGHT_FILES, check_name, nearest, torchvision_name
 from radsweep.models.configs import (
     CXR_BERT,
@@ -30,15 +30,13 @@ def check_model(model: Model) -> None:
     Raises:
         InputError: names the key, and the nearest known name.
     """
-    if model.whole is not None:
+    if model.pretrained is not None:
         check_whole(model)
     _check_image(model.image)
-    if text_source(model.text) == "transformers":
-        config = model_config(model.text.backbone, "model.text.backbone", TEXT_KINDS)
-        _check_pretrained_alone(config, model.text, "model.text.weights", (OPEN_CLIP,))
-        check_positions(model.text, config)
+    _check_text(model.text)
 
 
+@explaining(key="model.image.backbone")
 def check_vit(settings: ImageTower) -> None:
     """Refuse masked autoencoding of a tower without patches to hide; `check_model` has passed.
 
@@ -48,13 +46,18 @@ def check_vit(settings: ImageTower) -> None:
     patch, size = _patches(settings, _image_config(settings))[0], settings.size
     if patch is None:
         raise InputError(
-            f"adapt.image.method: mae hides patches, and {settings.backbone} has none; set model.image.backbone to a "
-            "ViT (tiny-vit, vit_b_16, a hub id), or the method to simclr or simsiam"
+            f"mae hides patches, and {settings.backbone} has none; set model.image.backbone to a ViT (tiny-vit, "
+            "vit_b_16, a hub id), or the method to simclr or simsiam",
+            key="adapt.image.method",
         )
     if size // patch < 2:
-        raise InputError(f"model.image.size: {size} pixels are one patch of {patch}, and mae hides some; double it")
+        raise InputError(
+            f"{size} pixels are one patch of {patch}, and mae hides some; double it",
+            key="model.image.size",
+        )
 
 
+@explaining(key="model.image.backbone")
 def image_source(settings: ImageTower) -> Literal["tiny", "torchvision", "transformers"]:
     """Which library a backbone comes from; a file of weights is torchvision's, other converters' count as transformers.
 
@@ -64,33 +67,36 @@ def image_source(settings: ImageTower) -> Literal["tiny", "torchvision", "transf
     backbone, weights = settings.backbone, settings.weights
     if backbone in TINY:
         if weights != "scratch":
-            raise InputError(f"model.image.weights: {backbone} has no {weights} weights; set it to scratch")
+            raise InputError(f"{backbone} has no {weights} weights; set it to scratch", key="model.image.weights")
         return "tiny"
     if backbone in TORCHVISION:
         if weights == "pretrained":
             raise InputError(
-                f"model.image.weights: {backbone} has none by that name; set it to imagenet, or set "
-                f"model.image.backbone to a file of weights such as /path/{backbone}-mine.safetensors"
+                f"{backbone} has none by that name; set it to imagenet, or set model.image.backbone to a file of "
+                f"weights such as /path/{backbone}-mine.safetensors",
+                key="model.image.weights",
             )
         return "torchvision"
     if backbone.endswith(WEIGHT_FILES):
         if not Path(backbone).is_file():
-            raise InputError(f"model.image.backbone: there is no file {backbone}")
+            raise InputError(f"there is no file {backbone}", key="model.image.backbone")
         name = torchvision_name(backbone)
         if name not in TORCHVISION:
             raise InputError(
-                f"model.image.backbone: the name of a file of weights begins with its architecture, such as "
-                f"resnet50-mine.safetensors; {name!r} is none{nearest(name, TORCHVISION)}"
+                "the name of a file of weights begins with its architecture, such as resnet50-mine.safetensors; "
+                f"{name!r} is none{nearest(name, TORCHVISION)}",
+                key="model.image.backbone",
             )
         if weights != "pretrained":
-            raise InputError(f"model.image.weights: {backbone} is a file of weights; set it to pretrained")
+            raise InputError(f"{backbone} is a file of weights; set it to pretrained", key="model.image.weights")
         return "torchvision"
-    check_name(backbone, "model.image.backbone", [*TINY, *TORCHVISION])
+    check_name(backbone, [*TINY, *TORCHVISION])
     if weights == "imagenet":
-        raise InputError("model.image.weights: imagenet is for torchvision's backbones; set it to pretrained")
+        raise InputError("imagenet is for torchvision's backbones; set it to pretrained", key="model.image.weights")
     return "transformers"
 
 
+@explaining(key="model.text.backbone")
 def text_source(settings: TextTower) -> Literal["tiny", "transformers"]:
     """Which library a backbone comes from.
 
@@ -99,12 +105,13 @@ def text_source(settings: TextTower) -> Literal["tiny", "transformers"]:
     """
     if settings.backbone == TINY_TEXT:
         if settings.weights != "scratch":
-            raise InputError("model.text.weights: tiny-bert has no pretrained weights; set it to scratch")
+            raise InputError("tiny-bert has no pretrained weights; set it to scratch", key="model.text.weights")
         return "tiny"
-    check_name(settings.backbone, "model.text.backbone", [TINY_TEXT])
+    check_name(settings.backbone, [TINY_TEXT])
     return "transformers"
 
 
+@explaining(key="model.image.backbone")
 def _check_image(settings: ImageTower) -> None:
     source, name, kind = image_source(settings), torchvision_name(settings.backbone), ""
     config = _image_config(settings)
@@ -113,19 +120,27 @@ def _check_image(settings: ImageTower) -> None:
         kind = config["model_type"]
         _check_pretrained_alone(config, settings, "model.image.weights", (OPEN_CLIP, CXR_BERT))
         if kind == CXR_BERT:
-            biovil_file(settings.backbone, "model.image.backbone")
+            biovil_file(settings.backbone)
     if settings.lora and (kind == CXR_BERT or (source != "transformers" and name.startswith(_WITHOUT_LINEAR))):
         raise InputError(
-            f"model.image.lora: {settings.backbone} has no linear layers to put adapters beside; choose a ViT, or "
-            "set it to 0"
+            f"{settings.backbone} has no linear layers to put adapters beside; choose a ViT, or set it to 0",
+            key="model.image.lora",
         )
+
+
+@explaining(key="model.text.backbone")
+def _check_text(settings: TextTower) -> None:
+    if text_source(settings) == "transformers":
+        config = model_config(settings.backbone, TEXT_KINDS)
+        _check_pretrained_alone(config, settings, "model.text.weights", (OPEN_CLIP,))
+        check_positions(settings, config)
 
 
 def _image_config(settings: ImageTower) -> dict[str, Any] | None:
     """Of a hub id or folder; None of a tower by name."""
     if image_source(settings) != "transformers":
         return None
-    return model_config(settings.backbone, "model.image.backbone", IMAGE_KINDS)
+    return model_config(settings.backbone, IMAGE_KINDS)
 
 
 def _patches(settings: ImageTower, config: dict[str, Any] | None) -> tuple[Any, Any]:
@@ -143,4 +158,4 @@ def _check_pretrained_alone(
 ) -> None:
     """The sizes of some models stand in their weights alone."""
     if config["model_type"] in kinds and settings.weights != "pretrained":
-        raise InputError(f"{key}: {settings.backbone} is known with its weights alone; set it to pretrained")
+        raise InputError(f"{settings.backbone} is known with its weights alone; set it to pretrained", key=key)

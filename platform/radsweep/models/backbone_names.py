@@ -17,18 +17,18 @@ def torchvision_name(backbone: str) -> str:
     return Path(backbone).stem.split("-")[0] if backbone.endswith(WEIGHT_FILES) else backbone
 
 
-def check_name(name: str, key: str, known: Iterable[str]) -> None:
+def check_name(name: str, known: Iterable[str]) -> None:
     """Tell a missing local folder and a misspelt name from a hub id without asking the hub.
 
     Raises:
-        InputError: names `key`, and the nearest of `known`.
+        InputError: names the nearest of `known`.
     """
     if Path(name).is_dir():
         return
     if name.startswith(("/", ".", "~")) or name.count("/") > 1:
-        raise InputError(f"{key}: there is no folder {name}")
+        raise InputError(f"there is no folder {name}")
     if difflib.get_close_matches(name, list(known), 1, 0.8):
-        raise InputError(f"{key}: unknown name {name!r}{nearest(name, known)}")
+        raise InputError(f"unknown name {name!r}{nearest(name, known)}")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -68,28 +68,28 @@ class WithoutPrior(nn.Module):
 
 def biovil_image(settings: ImageTower) -> ImageTowerModule:
     """See `radsweep.models.image.build_image_tower`."""
-    name, key = settings.backbone, "model.image.backbone"
-    state = biovil_state(name, key)
+    name = settings.backbone
+    state = biovil_state(name)
     own = len(state[_OWN]) if _OWN in state else None
-    with expected(name, key):
+    with expected(name):
         tower = BioVilImage(_resnet(state), settings.channels, own, hidden=len(state[f"{_PROJECTOR}0.weight"]))
-        load_all(tower, _as_tower(state), name, key)
+        load_all(tower, _as_tower(state), name)
     return tower
 
 
-def biovil_state(name: str, key: str) -> dict[str, Tensor]:
+def biovil_state(name: str) -> dict[str, Tensor]:
     """The tensors of the image file, under their own names.
 
     Raises:
         InputError: there is none, or it cannot be read.
     """
-    file = biovil_file(name, key)
+    file = biovil_file(name)
     try:
         path = find_file(name, file)
     except Unreadable as error:
-        raise InputError(f"{key}: {file} of {name} cannot be fetched ({error})") from None
+        raise InputError(f"{file} of {name} cannot be fetched ({error})") from None
     assert path is not None, file
-    return read_state(path, key)
+    return read_state(path)
 
 
 def _resnet(state: Mapping[str, Tensor]) -> ResNet:

@@ -50,11 +50,8 @@ _POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "mpnet")  # the first of t
 _POSITIONS = {"clip": 77, "clip_text_model": 77, "siglip": 64, "siglip_text_model": 64}  # where a config leaves it out
 
 
-def model_config(name: str, key: str, known: Collection[str]) -> dict[str, Any]:
+def model_config(name: str, known: Collection[str]) -> dict[str, Any]:
     """config.json of a hub id or local folder, or open_clip_config.json with the kind added.
-
-    Args:
-        key: key of the experiment file, for messages.
 
     Raises:
         InputError: neither can be read, or its kind is not one of `known`.
@@ -66,13 +63,13 @@ def model_config(name: str, key: str, known: Collection[str]) -> dict[str, Any]:
             config, kind = other, OPEN_CLIP
     except Unreadable as error:
         raise InputError(
-            f"{key}: {name} is neither a known name nor a local folder, and as a hub id it cannot be read "
+            f"{name} is neither a known name nor a local folder, and as a hub id it cannot be read "
             f"({error}){nearest(name, [*TINY, 'tiny-bert', *TORCHVISION])}"
         ) from None
     if kind is None:
-        raise InputError(f"{key}: {name} holds no config.json with a model_type; give the folder of a saved model")
+        raise InputError(f"{name} holds no config.json with a model_type; give the folder of a saved model")
     if kind not in known:
-        raise InputError(f"{key}: {name} is of type {kind!r}; known: {', '.join(sorted(known))}")
+        raise InputError(f"{name} is of type {kind!r}; known: {', '.join(sorted(known))}")
     return config | {"model_type": kind}
 
 
@@ -81,7 +78,8 @@ def check_patches(settings: ImageTower, patch: Any, native: Any) -> None:
     if isinstance(patch, int) and settings.size != native and settings.size % patch:
         lower = max(settings.size // patch, 1) * patch
         raise InputError(
-            f"model.image.size: {settings.size} is no multiple of the patches of {patch} pixels; try {lower}"
+            f"{settings.size} is no multiple of the patches of {patch} pixels; try {lower}",
+            key="model.image.size",
         )
 
 
@@ -99,8 +97,8 @@ def check_positions(settings: TextTower, config: Mapping[str, Any]) -> None:
     most = positions(config, settings.backbone)
     if settings.max_tokens > most:
         raise InputError(
-            f"model.text.max_tokens: {settings.backbone} has positions for {most} tokens, not "
-            f"{settings.max_tokens}; set it to {most} or less"
+            f"{settings.backbone} has positions for {most} tokens, not {settings.max_tokens}; set it to {most} or less",
+            key="model.text.max_tokens",
         )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from radsweep.config.model import ImageTower
+from radsweep.errors import explaining
 from radsweep.models.backbone_checks import image_source
 from radsweep.models.configs import CXR_BERT, IMAGE_KINDS, OPEN_CLIP, model_config
 from radsweep.models.features import ImageTowerModule
 from radsweep.models.tiny import TinyCnn
 
 
+@explaining(key="model.image.backbone")
 def build_image_tower(settings: ImageTower) -> ImageTowerModule:
     """The tower, in float32 on the CPU; its random parts come from torch's global state.
 
@@ -28,7 +30,7 @@ def build_image_tower(settings: ImageTower) -> ImageTowerModule:
         from radsweep.models.torchvision_image import torchvision_tower
 
         return torchvision_tower(settings)
-    config = model_config(settings.backbone, "model.image.backbone", IMAGE_KINDS)
+    config = model_config(settings.backbone, IMAGE_KINDS)
     if config["model_type"] == OPEN_CLIP:
         from radsweep.models.open_clip import open_clip_image
 

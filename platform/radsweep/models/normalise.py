@@ -22,7 +22,10 @@ class Pixels(nn.Module):
     def __init__(self, channels: int, wanted: int, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         if channels not in (1, wanted):
-            raise InputError(f"model.image.channels: the backbone takes {wanted}, not {channels}; set it to {wanted}")
+            raise InputError(
+                f"the backbone takes {wanted}, not {channels}; set it to {wanted}",
+                key="model.image.channels",
+            )
         self.wanted = wanted
         self.register_buffer("mean_C11", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std_C11", torch.tensor(std).view(-1, 1, 1), persistent=False)

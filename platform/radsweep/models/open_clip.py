@@ -35,11 +35,11 @@ _VIT_NAMES = (  # timm's, as whole parts of a name, and those of transformers' c
 
 def open_clip_image(settings: ImageTower, config: Mapping[str, Any]) -> ImageTowerModule:
     """See `radsweep.models.image.build_image_tower`; `config` is open_clip_config.json."""
-    name, key = settings.backbone, "model.image.backbone"
+    name = settings.backbone
     known = open_clip_settings(config, name)
     check_patches(settings, known.patch, known.size)
-    state = _part(name, key, "visual.trunk.")
-    with expected(name, key):
+    state = _part(name, "visual.trunk.")
+    with expected(name):
         width, channels = state["patch_embed.proj.weight"].shape[:2]
         vit = ViTConfig(
             hidden_size=width,
@@ -51,7 +51,7 @@ def open_clip_image(settings: ImageTower, config: Mapping[str, Any]) -> ImageTow
             patch_size=known.patch,
             num_channels=channels,
         )
-    encoder = load_tensors(ViTModel, _as_transformers(state), vit, name, key, add_pooling_layer=False)
+    encoder = load_tensors(ViTModel, _as_transformers(state), vit, name, add_pooling_layer=False)
     pixels = Pixels(settings.channels, channels, known.mean, known.std)
     return TransformersImage(encoder, pixels, pooled_by_model=False, size=settings.size)
 
@@ -62,11 +62,11 @@ def open_clip_text(settings: TextTower) -> Any:
     Raises:
         InputError: another text model.
     """
-    name, key = settings.backbone, "model.text.backbone"
-    state = _part(name, key, "text.transformer.")
-    with expected(name, key):
+    name = settings.backbone
+    state = _part(name, "text.transformer.")
+    with expected(name):
         if len(state["embeddings.token_type_embeddings.weight"]) != 2:  # RoBERTa has the same names, other positions
-            raise InputError(f"{key}: the text model of {name} is no BERT, as that of BiomedCLIP is")
+            raise InputError(f"the text model of {name} is no BERT, as that of BiomedCLIP is")
         words, width = state["embeddings.word_embeddings.weight"].shape
         bert = BertConfig(
             vocab_size=words,
@@ -77,11 +77,11 @@ def open_clip_text(settings: TextTower) -> Any:
             max_position_embeddings=len(state["embeddings.position_embeddings.weight"]),
             attention_probs_dropout_prob=0.0,
         )
-    return load_tensors(BertModel, state, bert, name, key, add_pooling_layer=False)
+    return load_tensors(BertModel, state, bert, name, add_pooling_layer=False)
 
 
-def _part(name: str, key: str, prefix: str) -> dict[str, Tensor]:
-    tensors = read_weights(name, key, (prefix,), OPEN_CLIP_FILES)
+def _part(name: str, prefix: str) -> dict[str, Tensor]:
+    tensors = read_weights(name, (prefix,), OPEN_CLIP_FILES)
     return {tensor.removeprefix(prefix): value for tensor, value in tensors.items()}
 
 

@@ -36,8 +36,8 @@ def open_clip_settings(config: Mapping[str, Any], name: str) -> OpenClip:
     class_token = vision.get("timm_pool", "") in ("", "token")
     if found is None or pooling is None or not class_token or "embed_dim" not in model:
         raise InputError(
-            f"model: {name} is in open_clip's layout, but no plain timm ViT with a BERT, as BiomedCLIP is; if it is "
-            "also published for the transformers library (config.json and model.safetensors), give that"
+            f"{name} is in open_clip's layout, but no plain timm ViT with a BERT, as BiomedCLIP is; if it is also "
+            "published for the transformers library (config.json and model.safetensors), give that"
         )
     return OpenClip(
         dim=int(model["embed_dim"]),

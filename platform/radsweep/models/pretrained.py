@@ -23,40 +23,33 @@ def without_attention_dropout(config: Any) -> Any:
     return config
 
 
-def load_pretrained(model_class: Any, name: str, config: Any, key: str, **extra: Any) -> nn.Module:
+def load_pretrained(model_class: Any, name: str, config: Any, **extra: Any) -> nn.Module:
     """A model in float32 from a hub id or local folder: safetensors, else `torch.load(weights_only=True)`.
-
-    Args:
-        key: key of the experiment file, for messages.
 
     Raises:
         InputError: the weights cannot be read, or lack a part of the model.
     """
-    return _load(model_class, name, key, pretrained_model_name_or_path=name, config=config, **extra)
+    return _load(model_class, name, pretrained_model_name_or_path=name, config=config, **extra)
 
 
-def load_tensors(
-    model_class: Any, state: Mapping[str, Tensor], config: Any, name: str, key: str, **extra: Any
-) -> nn.Module:
+def load_tensors(model_class: Any, state: Mapping[str, Tensor], config: Any, name: str, **extra: Any) -> nn.Module:
     """The same from tensors, under the names that the library's checkpoints have; `name` is where they are from."""
-    return _load(
-        model_class, name, key, pretrained_model_name_or_path=None, state_dict=dict(state), config=config, **extra
-    )
+    return _load(model_class, name, pretrained_model_name_or_path=None, state_dict=dict(state), config=config, **extra)
 
 
-def _load(model_class: Any, name: str, key: str, **arguments: Any) -> nn.Module:
+def _load(model_class: Any, name: str, **arguments: Any) -> nn.Module:
     try:
         with _quiet():
             model, report = model_class.from_pretrained(dtype=torch.float32, output_loading_info=True, **arguments)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"{key}: the weights of {name} cannot be loaded ({str(error).strip().splitlines()[0]}); "
-            "give a local folder with model.safetensors, or a hub id that can be reached from here"
+            f"the weights of {name} cannot be loaded ({str(error).strip().splitlines()[0]}); give a local folder with "
+            "model.safetensors, or a hub id that can be reached from here"
         ) from None
     if missing := sorted(report["missing_keys"]):
         raise InputError(
-            f"{key}: {name} lacks {len(missing)} weights of {model_class.__name__}, such as {missing[0]}; "
-            "give a folder whose weights belong to its config.json"
+            f"{name} lacks {len(missing)} weights of {model_class.__name__}, such as {missing[0]}; give a folder whose "
+            "weights belong to its config.json"
         )
     return model
 

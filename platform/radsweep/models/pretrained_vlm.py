@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from radsweep.config.model import Model
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining, joined
 from radsweep.models.backbone_names import check_name
 from radsweep.models.configs import (
     CXR_BERT,
@@ -21,23 +21,22 @@ from radsweep.models.configs import (
 from radsweep.models.hub import Unreadable, has_file
 from radsweep.models.open_clip_config import open_clip_settings
 
-KEY = "model.from"
+KEY = "model.pretrained"
 SIZE_WITHOUT_PATCHES = 480  # pixels, as BioViL was trained
 LONGEST_REPORT = 512  # tokens
 BIOVIL_FILES = ("biovil_t_image_model_proj_size_128.pt", "biovil_image_resnet50_proj_size_128.pt")
 
 
+@explaining(key=KEY)
 def check_whole(model: Model) -> None:
     """Refuse settings that a whole model does not fit, all of them at once; it loads no weights.
 
     Raises:
         InputError: one line for each key, with the value to set.
     """
-    name = str(model.whole)
-    check_name(name, KEY, [])
-    config = model_config(name, KEY, WHOLE_KINDS)
-    if problems := list(_problems(model, name, config)):
-        raise InputError("\n".join(problems))
+    name = str(model.pretrained)
+    check_name(name, [])
+    _check_fit(model, name, model_config(name, WHOLE_KINDS))
 
 
 def fitting_settings(name: str, channels: Literal[1, 3] = 1) -> Model:
@@ -50,18 +49,18 @@ def fitting_settings(name: str, channels: Literal[1, 3] = 1) -> Model:
     Raises:
         InputError: it cannot be read, or is no whole model.
     """
-    check_name(name, KEY, [])
-    config = model_config(name, KEY, WHOLE_KINDS)
+    check_name(name, [])
+    config = model_config(name, WHOLE_KINDS)
     size = patches(config, name)[1] or SIZE_WITHOUT_PATCHES
     tokens = min(positions(config, name), LONGEST_REPORT)
     model = {
-        "from": name,
+        "pretrained": name,
         "image": {"size": size, "channels": channels},
         "text": {"max_tokens": tokens, "pooling": _pooling(config, name)},
         "dim": _width(config, name),
     }
     settings = Model.model_validate(model)
-    check_whole(settings)
+    _check_fit(settings, name, config)
     return settings
 
 
@@ -70,22 +69,30 @@ def _pooling(config: Mapping[str, Any], name: str) -> str:
     return open_clip_settings(config, name).pooling if config["model_type"] == OPEN_CLIP else "cls"
 
 
-def _problems(model: Model, name: str, config: Mapping[str, Any]) -> Iterator[str]:
+def _check_fit(model: Model, name: str, config: Mapping[str, Any]) -> None:
+    if problems := list(_problems(model, name, config)):
+        raise joined(problems)
+
+
+def _problems(model: Model, name: str, config: Mapping[str, Any]) -> Iterator[InputError]:
     for tower in ("image", "text"):
         backbone = getattr(model, tower).backbone
         if backbone != name:
-            yield f"model.{tower}.backbone: {KEY} brings both towers; leave it out, or set it to {name}"
+            message = f"{KEY} brings both towers; leave it out, or set it to {name}"
+            yield InputError(message, key=f"model.{tower}.backbone")
             return
     if config["model_type"] == CXR_BERT:
-        yield from _message(lambda: biovil_file(name, KEY))
+        yield from _errors(lambda: biovil_file(name))
     width = _width(config, name)
     if model.dim != width:
-        yield f"model.dim: {name} embeds in {width} dimensions, not {model.dim}; set it to {width}"
+        message = f"{name} embeds in {width} dimensions, not {model.dim}; set it to {width}"
+        yield InputError(message, key="model.dim")
     pooling = _pooling(config, name)
     if model.text.pooling != pooling:
-        yield f"model.text.pooling: {name} was trained with {pooling}, not {model.text.pooling}; set it to {pooling}"
-    yield from _message(lambda: check_patches(model.image, *patches(config, name)))
-    yield from _message(lambda: check_positions(model.text, config))
+        message = f"{name} was trained with {pooling}, not {model.text.pooling}; set it to {pooling}"
+        yield InputError(message, key="model.text.pooling")
+    yield from _errors(lambda: check_patches(model.image, *patches(config, name)))
+    yield from _errors(lambda: check_positions(model.text, config))
 
 
 def _width(config: Mapping[str, Any], name: str) -> int:
@@ -98,7 +105,7 @@ def _width(config: Mapping[str, Any], name: str) -> int:
     return int(config.get("projection_size", 128) if kind == CXR_BERT else config.get("projection_dim", 512))
 
 
-def biovil_file(name: str, key: str) -> str:
+def biovil_file(name: str) -> str:
     """The file of a BioViL or BioViL-T image model that lies beside its text model.
 
     Raises:
@@ -107,14 +114,14 @@ def biovil_file(name: str, key: str) -> str:
     try:
         found = [file for file in BIOVIL_FILES if has_file(name, file)]
     except Unreadable as error:
-        raise InputError(f"{key}: the files of {name} cannot be listed ({error})") from None
+        raise InputError(f"the files of {name} cannot be listed ({error})") from None
     if not found:
-        raise InputError(f"{key}: {name} has a text model alone; put {' or '.join(BIOVIL_FILES)} beside it")
+        raise InputError(f"{name} has a text model alone; put {' or '.join(BIOVIL_FILES)} beside it")
     return found[0]
 
 
-def _message(check: Callable[[], object]) -> Iterator[str]:
+def _errors(check: Callable[[], object]) -> Iterator[InputError]:
     try:
         check()
     except InputError as error:
-        yield str(error)
+        yield from error.errors

@@ -9,16 +9,16 @@ from typing import Any
 
 from radsweep.config.model import TextTower
 from radsweep.data.text.tokenizer import SPECIAL_TOKENS
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 from radsweep.models.backbone_checks import text_source
 from radsweep.models.configs import CXR_BERT, OPEN_CLIP, TEXT_CLASSES, TEXT_KINDS, check_positions, model_config
 from radsweep.models.features import TextTowerModule
 from radsweep.models.transformers_text import SiglipText, TransformersText, padding_id
 
-_KEY = "model.text.backbone"
 _WITHOUT_POOLER = ("distilbert", "electra", "clip", "clip_text_model", "siglip", "siglip_text_model")
 
 
+@explaining(key="model.text.backbone")
 def build_text_tower(settings: TextTower, vocabulary: int) -> TextTowerModule:
     """The tower, in float32 on the CPU; its random parts come from torch's global state.
 
@@ -32,7 +32,7 @@ def build_text_tower(settings: TextTower, vocabulary: int) -> TextTowerModule:
     """
     if text_source(settings) == "tiny":
         return TransformersText(_tiny_bert(settings.max_tokens, vocabulary), settings.pooling)
-    config = model_config(settings.backbone, _KEY, TEXT_KINDS)
+    config = model_config(settings.backbone, TEXT_KINDS)
     check_positions(settings, config)
     kind = config["model_type"]
     if kind == OPEN_CLIP:
@@ -44,8 +44,8 @@ def build_text_tower(settings: TextTower, vocabulary: int) -> TextTowerModule:
     known: int = encoder.config.vocab_size
     if known < vocabulary:
         raise InputError(
-            f"{_KEY}: {settings.backbone} knows {known} ids, its tokenizer {vocabulary}: model and tokenizer do not "
-            "belong together"
+            f"{settings.backbone} knows {known} ids, its tokenizer {vocabulary}: model and tokenizer do not belong "
+            "together"
         )
     if kind.startswith("siglip"):
         pad = padding_id(settings.backbone) if settings.weights == "pretrained" else encoder.config.pad_token_id
@@ -67,7 +67,7 @@ def _transformers_text(settings: TextTower, raw: dict[str, Any], vocabulary: int
     config = without_attention_dropout(config)
     extra: dict[str, Any] = {} if kind in _WITHOUT_POOLER else {"add_pooling_layer": False}
     if settings.weights == "pretrained":
-        return load_pretrained(model_class, settings.backbone, config, _KEY, **extra)
+        return load_pretrained(model_class, settings.backbone, config, **extra)
     config.vocab_size = vocabulary
     names = {"pad_token_id": "[PAD]", "bos_token_id": "[CLS]", "eos_token_id": "[SEP]"}
     config.update({key: SPECIAL_TOKENS.index(name) for key, name in names.items()})

@@ -19,7 +19,6 @@ from radsweep.models.features import ImageFeatures, ImageTowerModule, PatchTower
 from radsweep.models.normalise import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from radsweep.models.weights import load_all, read_state
 
-_KEY = "model.image.backbone"
 _HEADS = ("fc.", "classifier.2.", "heads.")
 
 
@@ -38,7 +37,7 @@ def torchvision_tower(settings: ImageTower) -> ImageTowerModule:
     else:
         tower = VitTower(body, settings.channels)
     if settings.weights != "scratch":
-        state = _imagenet(name) if settings.weights == "imagenet" else read_state(Path(settings.backbone), _KEY)
+        state = _imagenet(name) if settings.weights == "imagenet" else read_state(Path(settings.backbone))
         _load(tower, state, settings)
     return tower
 
@@ -102,14 +101,17 @@ class VitTower(PatchTower):
         self.body = body
 
     def forward(self, pixels_BCHW: Tensor) -> ImageFeatures:
-        patches = self.body._process_input(self.pixels(pixels_BCHW))
+        patches = self._patches(pixels_BCHW)
         tokens_BLC = self.body.encoder(torch.cat([self.body.class_token.expand(len(patches), -1, -1), patches], dim=1))
         return ImageFeatures(tokens_BLC[:, 0], tokens_BLC[:, 1:])
+
+    def _patches(self, pixels_BCHW: Tensor) -> Tensor:
+        return self.body.conv_proj(self.pixels(pixels_BCHW)).flatten(2).transpose(1, 2)
 
     def encode_visible(self, pixels_BCHW: Tensor, kept_BV: Tensor) -> Tensor:
         body, encoder = self.body, self.body.encoder
         at_class, at_patches = encoder.pos_embedding.split([1, self.patches], dim=1)
-        shown = rows_of(body._process_input(self.pixels(pixels_BCHW)) + at_patches, kept_BV)
+        shown = rows_of(self._patches(pixels_BCHW) + at_patches, kept_BV)
         tokens = torch.cat([(body.class_token + at_class).expand(len(shown), -1, -1), shown], dim=1)
         return encoder.ln(encoder.layers(encoder.dropout(tokens)))
 
@@ -131,8 +133,9 @@ def _imagenet(name: str) -> dict[str, Tensor]:
     except (OSError, RuntimeError) as error:
         file = Path(weights.url).name
         raise InputError(
-            f"model.image.weights: {file} cannot be fetched ({error}); fetch it where there is a network, put it into "
-            f"hub/checkpoints of TORCH_HOME, or set model.image.backbone to its path and weights to pretrained"
+            f"{file} cannot be fetched ({error}); fetch it where there is a network, put it into hub/checkpoints of "
+            "TORCH_HOME, or set model.image.backbone to its path and weights to pretrained",
+            key="model.image.weights",
         ) from None
 
 
@@ -142,4 +145,4 @@ def _load(tower: ResNetTower | ConvNextTower | VitTower, state: dict[str, Tensor
         patch = tower.body.patch_size
         state = dict(interpolate_embeddings(settings.size, patch, dict(state)))
     kept = {key: value for key, value in state.items() if not key.startswith(_HEADS)}
-    load_all(tower.body, kept, torchvision_name(settings.backbone), _KEY)
+    load_all(tower.body, kept, torchvision_name(settings.backbone))

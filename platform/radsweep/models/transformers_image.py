@@ -17,7 +17,6 @@ from radsweep.models.layer_depth import transformer_layers
 from radsweep.models.normalise import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from radsweep.models.pretrained import load_pretrained, without_attention_dropout
 
-_KEY = "model.image.backbone"
 _POOLED_BY_MODEL = ("clip", "siglip")  # others: the class token
 _WITHOUT_POOLER = ("vit", "deit")
 
@@ -67,7 +66,7 @@ def transformers_tower(settings: ImageTower, kind: str) -> TransformersImage:
     extra: dict[str, Any] = {"add_pooling_layer": False} if kind in _WITHOUT_POOLER else {}
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     if settings.weights == "pretrained":
-        encoder = load_pretrained(model_class, settings.backbone, config, _KEY, **extra)
+        encoder = load_pretrained(model_class, settings.backbone, config, **extra)
         mean, std = _normalisation(settings.backbone)
     else:
         config.image_size = settings.size
@@ -82,7 +81,7 @@ def _normalisation(name: str) -> tuple[Any, Any]:
         processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{_KEY}: {name} does not say how its pixels are normalised ({str(error).strip().splitlines()[0]}); "
-            "save its image processor (preprocessor_config.json) beside the weights"
+            f"{name} does not say how its pixels are normalised ({str(error).strip().splitlines()[0]}); save its image "
+            "processor (preprocessor_config.json) beside the weights"
         ) from None
     return (processor.image_mean, processor.image_std) if processor.do_normalize else ((0.0,), (1.0,))

@@ -89,10 +89,11 @@ def padding_id(name: str) -> int:
             entries = (read_json(name, "tokenizer.json") or {}).get("added_tokens", [])
             added = {entry["id"]: entry["content"] for entry in entries}
     except Unreadable as error:
-        raise InputError(f"model.text.backbone: the tokenizer of {name} cannot be loaded ({error})") from None
+        raise InputError(f"the tokenizer of {name} cannot be loaded ({error})", key="model.text.backbone") from None
     for number, content in added.items():
         if content == token:
             return number
     raise InputError(
-        f"model.text.backbone: {name} does not say which token is padding; save its tokenizer beside the weights"
+        f"{name} does not say which token is padding; save its tokenizer beside the weights",
+        key="model.text.backbone",
     )

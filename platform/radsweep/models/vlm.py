@@ -121,7 +121,7 @@ def build_model(
     if local:
         text.summed_layers = LAYERS_OF_WORDS
     sigmoid = trial.objective.contrast.kind == "sigmoid"
-    joint = None if settings.whole is None else load_joint(settings.whole)
+    joint = None if settings.pretrained is None else load_joint(settings.pretrained)
     return VisionLanguageModel(image, text, settings.dim, local, sigmoid, seed, joint)
 
 

@@ -18,12 +18,11 @@ FILES = ("model.safetensors", "pytorch_model.bin")
 OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
 
 
-def read_weights(name: str, key: str, prefixes: tuple[str, ...], files: tuple[str, ...] = FILES) -> dict[str, Tensor]:
+def read_weights(name: str, prefixes: tuple[str, ...], files: tuple[str, ...] = FILES) -> dict[str, Tensor]:
     """Tensors whose names begin with one of `prefixes`, from the first of `files` that there is, or from its shards.
 
     Args:
         name: local folder or hub id.
-        key: key of the experiment file, for messages.
 
     Raises:
         InputError: none of the files is there, or one cannot be read.
@@ -31,24 +30,24 @@ def read_weights(name: str, key: str, prefixes: tuple[str, ...], files: tuple[st
     try:
         for file in files:
             if (path := find_file(name, file)) is not None:
-                return read_state(path, key, prefixes)
+                return read_state(path, prefixes)
             if (index := read_json(name, f"{file}.index.json")) is not None:
                 shards = {shard for tensor, shard in index["weight_map"].items() if tensor.startswith(prefixes)}
                 tensors: dict[str, Tensor] = {}
                 for shard in sorted(shards):
                     if (path := find_file(name, shard)) is None:
-                        raise InputError(f"{key}: {name} lacks {shard}, a part of its weights; put it in")
-                    tensors |= read_state(path, key, prefixes)
+                        raise InputError(f"{name} lacks {shard}, a part of its weights; put it in")
+                    tensors |= read_state(path, prefixes)
                 return tensors
     except Unreadable as error:
         raise InputError(
-            f"{key}: the weights of {name} cannot be loaded ({error}); give a local folder, or a hub id that can be "
-            "reached from here"
+            f"the weights of {name} cannot be loaded ({error}); give a local folder, or a hub id that can be reached "
+            "from here"
         ) from None
-    raise InputError(f"{key}: {name} has no weights; put {' or '.join(files)} in")
+    raise InputError(f"{name} has no weights; put {' or '.join(files)} in")
 
 
-def read_state(path: Path, key: str, prefixes: tuple[str, ...] = ("",)) -> dict[str, Tensor]:
+def read_state(path: Path, prefixes: tuple[str, ...] = ("",)) -> dict[str, Tensor]:
     """The same of one file: safetensors, else `torch.load(weights_only=True)`.
 
     Raises:
@@ -61,15 +60,13 @@ def read_state(path: Path, key: str, prefixes: tuple[str, ...] = ("",)) -> dict[
                 return {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefixes)}  # noqa: SIM118
         state = torch.load(path, "cpu", weights_only=True)
     except Exception as error:  # each format has its own; all mean that this file is no good
-        raise InputError(
-            f"{key}: {path} cannot be read ({type(error).__name__}); expected a state dict of tensors"
-        ) from None
+        raise InputError(f"{path} cannot be read ({type(error).__name__}); expected a state dict of tensors") from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{key}: {path} holds no plain state dict; save model.state_dict() alone")
+        raise InputError(f"{path} holds no plain state dict; save model.state_dict() alone")
     return {name: tensor for name, tensor in state.items() if name.startswith(prefixes)}
 
 
-def load_all(module: nn.Module, state: Mapping[str, Tensor], name: str, key: str) -> None:
+def load_all(module: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
     """Every weight of `module`, and no other.
 
     Raises:
@@ -78,7 +75,7 @@ def load_all(module: nn.Module, state: Mapping[str, Tensor], name: str, key: str
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        raise InputError(f"{key}: the weights do not fit {name}: {' '.join(str(error).split())[:300]}") from None
+        raise InputError(f"the weights do not fit {name}: {' '.join(str(error).split())[:300]}") from None
 
 
 def linear_layer(state: Mapping[str, Tensor], prefix: str) -> nn.Linear:
@@ -91,9 +88,9 @@ def linear_layer(state: Mapping[str, Tensor], prefix: str) -> nn.Linear:
 
 
 @contextmanager
-def expected(name: str, key: str) -> Iterator[None]:
+def expected(name: str) -> Iterator[None]:
     """Within, a tensor that is looked up in vain means that the weights of `name` are not what they should be."""
     try:
         yield
     except KeyError as error:
-        raise InputError(f"{key}: the weights of {name} lack {error}, which a model of its kind has") from None
+        raise InputError(f"the weights of {name} lack {error}, which a model of its kind has") from None

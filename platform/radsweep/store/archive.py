@@ -17,7 +17,7 @@ from typing import Literal
 
 from radsweep.config.run import Run
 from radsweep.data import storage
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 from radsweep.store.locks import Lock
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import RECORD, Store, store_folder
@@ -30,7 +30,7 @@ Listed = Mapping[str, int]  # name of a file -> bytes
 Listing = Mapping[str, Listed]  # by key
 
 
-def open_store(run: Run, where: str) -> Store:
+def open_store(run: Run) -> Store:
     """The store of a sweep, with its archive where it has one (`run.archive`, else RADSWEEP_ARCHIVE).
 
     Raises:
@@ -40,10 +40,8 @@ def open_store(run: Run, where: str) -> Store:
     place = archive_place(run)
     if place is None:
         return Store(root)
-    try:
+    with explaining(key="run.archive"):
         return ArchivedStore(root, storage.absolute(place))
-    except InputError as error:
-        raise InputError(f"{where}: run.archive: {error}") from None
 
 
 def archive_place(run: Run) -> str | None:
@@ -54,7 +52,7 @@ def archive_place(run: Run) -> str | None:
 class ArchivedStore(Store):
     """A store that fetches from the archive what it is told to, and sends there what ends.
 
-    While the archive is out of reach it is as empty, and what ends waits: `send_rest` finds it by the sizes of files.
+    While the archive is out of reach it is as empty, and what ends waits: `flush` finds it by the sizes of files.
     """
 
     def __init__(self, root: Path, place: str) -> None:
@@ -66,17 +64,15 @@ class ArchivedStore(Store):
         self._listings: dict[Kind, Listing] = {}
         self._given: set[str] = set()  # stages that were to be sent
 
-    def check_writable(self, where: str) -> None:
-        super().check_writable(where)
-        try:
+    def check_writable(self) -> None:
+        super().check_writable()
+        with explaining(key="run.archive"):
             storage.write(storage.inside(self.place, PROBE), b"radsweep\n")
             for kind in ("cells", "stages"):
                 self._listings[kind] = self._listing(kind)
-        except InputError as error:
-            raise InputError(f"{where}: run.archive: {error}") from None
 
-    def bring(self, keys: Iterable[str], since: str = "", stages: bool = False) -> None:
-        if since:
+    def fetch(self, keys: Iterable[str], not_before: str = "", stages: bool = False) -> None:
+        if not_before:
             return
         kind: Kind = "stages" if stages else "cells"
         missing = [key for key in keys if not (self._folder(kind, key) / RECORD).exists()]
@@ -84,7 +80,7 @@ class ArchivedStore(Store):
         with ThreadPoolExecutor(AT_ONCE) as fetchers:
             list(fetchers.map(lambda key: self._fetch(kind, key), wanted))
 
-    def archived(self, keys: Iterable[str], stages: bool = False) -> set[str]:
+    def in_archive(self, keys: Iterable[str], stages: bool = False) -> set[str]:
         return set(keys) & self._known("stages" if stages else "cells").keys()
 
     def ended(self, record: CellRecord, stage: bool = False) -> None:
@@ -97,7 +93,7 @@ class ArchivedStore(Store):
                 self._senders.submit(self._send, "stages", key, {})
         self._senders.submit(self._send, "stages" if stage else "cells", record.key, {})
 
-    def send_rest(self, sweep: SweepRecord) -> str:
+    def flush(self, sweep: SweepRecord) -> str:
         self._senders.shutdown(wait=True, cancel_futures=True)
         self._tried = -PAUSE
         try:

@@ -94,7 +94,7 @@ def _pooled(key: str, folds: Sequence[CellRecord], queries: QueryResults | None)
             "epochs": sum(record.epochs for record in folds),
             "steps": sum(record.steps for record in folds),
             "seconds": {part: sum(record.seconds.get(part, 0.0) for record in folds) for part in folds[0].seconds},
-            "moments": {},
+            "timestamps": {},
             "stages": {
                 f"{name} of fold {number}": key
                 for number, record in enumerate(folds)

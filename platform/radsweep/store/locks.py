@@ -65,7 +65,7 @@ class Lease:
         self._ended = threading.Event()
         self._beating: threading.Thread | None = None
 
-    def take(self, where: str) -> None:
+    def take(self) -> None:
         """Hold it until this process ends, or `release`.
 
         Raises:
@@ -77,9 +77,10 @@ class Lease:
         if not ours or (far and time.time() - float(holder["beat"]) < SILENT):
             self.lock.__exit__()
             raise InputError(
-                f"{where}: this very experiment is being run by process {holder.get('pid', '?')} on "
+                f"this very experiment is being run by process {holder.get('pid', '?')} on "
                 f"{holder.get('host', 'this machine')} since {holder.get('since', '?')}: wait for it or end it, then "
-                "--resume goes on; to run it a second time at once, give it another run.store"
+                "--resume goes on; to run it a second time at once, give it another run.store",
+                key="run.store",
             )
         self.since = time.strftime("%Y-%m-%d %H:%M:%S")
         self._beat()
@@ -95,9 +96,9 @@ class Lease:
         self.lock.__exit__()
 
     @contextmanager
-    def taken(self, where: str) -> Iterator[None]:
+    def taken(self) -> Iterator[None]:
         """Held within; raises as `take`."""
-        self.take(where)
+        self.take()
         try:
             yield
         finally:

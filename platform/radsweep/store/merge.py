@@ -16,7 +16,7 @@ from radsweep.store.records import PlannedCell, SweepRecord
 _PLACE = {"data.shards", "data.pairs", "data.seed", "train.seed", "data.fold"}
 _IDENTITY = [key for key in keys.leaf_keys(Trial) if key not in _PLACE]
 
-Place = tuple[int | None, int, int, int | None]  # size, subset seed, init seed, fold
+Slice = tuple[int | None, int, int, int | None]  # size, subset seed, init seed, fold
 
 
 @dataclass(eq=False)
@@ -24,7 +24,7 @@ class _Arm:
     name: str
     sweep: SweepRecord
     settings: dict[str, Any]  # dotted key -> value, of the whole trial
-    cells: dict[Place, PlannedCell] = field(default_factory=dict)
+    cells: dict[Slice, PlannedCell] = field(default_factory=dict)
 
     def is_also(self, other: _Arm) -> bool:
         """Whether the other is the same configuration, run by the same code, and agrees wherever both were run."""

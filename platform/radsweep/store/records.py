@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from radsweep.config.ablation import Ablation
 from radsweep.config.experiment import Experiment
@@ -19,7 +19,7 @@ from radsweep.config.settings import Settings
 
 Part = TypeVar("Part", bound=Settings)
 Status = Literal["finished", "stopped", "failed"]
-Place = tuple[str, int | None]  # arm, size
+ArmSize = tuple[str, int | None]  # arm, size
 
 
 class Validation(BaseModel):
@@ -53,7 +53,9 @@ class CellRecord(BaseModel):
     steps: int = 0
     parameters: int = 0  # of the model
     seconds: dict[str, float] = {}  # training, evaluation, checkpoint, total
-    moments: dict[str, float] = {}  # first_step, last_step, last_report: seconds since 1970
+    timestamps: dict[str, float] = Field(
+        default={}, validation_alias=AliasChoices("timestamps", "moments")
+    )  # first_step, last_step, last_report: seconds since 1970
     sweep: str = ""  # id of the sweep that ran it; others take it from the store
     device: str = "cpu"
     workers: int = 1
@@ -82,7 +84,8 @@ class PlannedCell(BaseModel):
     lower_rung: bool = False  # on fewer pairs than its search is about: promoted or not, never a winner
     tuned: dict[str, Any] = {}  # dotted keys that tuning set besides; those of one arm may differ between sizes
     tuning: int | None = None  # number of the point, where this trial only chooses the settings of its arm
-    behind: int = 0  # trials of its arm and size among which the settings were chosen
+    # trials of its arm and size among which the settings were chosen
+    tuning_trials: int = Field(default=0, validation_alias=AliasChoices("tuning_trials", "behind"))
     reference: bool = False  # a public model, named by `arm`, that was measured and not trained
 
 
@@ -139,7 +142,7 @@ class SweepRecord(BaseModel):
         return self.search.space if self.search else {}
 
     @property
-    def since(self) -> str:
+    def not_before(self) -> str:
         """Records that ended before this do not count for the sweep."""
         return self.created if self.fresh else ""
 

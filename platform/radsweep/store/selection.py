@@ -12,14 +12,14 @@ from typing import Any, Literal
 from radsweep.config.metrics import Metric
 from radsweep.evaluation.summary import spread
 from radsweep.store.fold_pooling import pool_folds
-from radsweep.store.records import CellRecord, Place, PlannedCell, SweepRecord
+from radsweep.store.records import ArmSize, CellRecord, PlannedCell, SweepRecord
 
 Ending = Literal["finished", "interrupted", "failed"]
 
 
-def is_complete(record: CellRecord, read_test: bool, since: str = "") -> bool:
-    """Whether a record answers for its cell, so that it need not run again; older ones than `since` do not."""
-    return record.status == "finished" and (bool(record.final) or not read_test) and record.ended >= since
+def is_complete(record: CellRecord, read_test: bool, not_before: str = "") -> bool:
+    """Whether a record answers for its cell, so that it need not run again; older ones than `not_before` do not."""
+    return record.status == "finished" and (bool(record.final) or not read_test) and record.ended >= not_before
 
 
 def without_test(record: CellRecord) -> CellRecord:
@@ -31,11 +31,11 @@ def without_test(record: CellRecord) -> CellRecord:
 
 def allowed(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, CellRecord]:
     """The records as the sweep's design lets them be seen: tests of a search's winner, and of no trial that tunes."""
-    blind = {cell.key for cell in sweep.tuning} - {cell.key for cell in sweep.cells}
+    masked = {cell.key for cell in sweep.tuning} - {cell.key for cell in sweep.cells}
     if sweep.kind == "search":
         best = select_best(sweep, sweep.cells, records).recommended
-        blind |= {cell.key for cell in sweep.cells} - {best.key if best else ""}
-    return {key: without_test(record) if key in blind else record for key, record in records.items()}
+        masked |= {cell.key for cell in sweep.cells} - {best.key if best else ""}
+    return {key: without_test(record) if key in masked else record for key, record in records.items()}
 
 
 def how_it_ended(cells: Sequence[PlannedCell], records: Mapping[str, CellRecord], whole: bool) -> Ending:
@@ -173,13 +173,13 @@ def statistics(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[st
 
 def choices(
     tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], select: str
-) -> dict[Place, dict[str, Any]]:
+) -> dict[ArmSize, dict[str, Any]]:
     """(arm, size) -> the values of its trial with the best validation metric, the first of equal ones.
 
     Trials that failed lose; an arm of which all failed at a size has no entry there.
     """
     sign = Metric(select).sign
-    by_place: dict[Place, list[tuple[float, int, dict[str, Any]]]] = defaultdict(list)
+    by_place: dict[ArmSize, list[tuple[float, int, dict[str, Any]]]] = defaultdict(list)
     for cell in tuning:
         record = records.get(cell.key)
         if record is not None and record.status == "finished" and select in record.best:
@@ -188,10 +188,10 @@ def choices(
 
 
 def without_choice(
-    tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], chosen: Container[Place]
+    tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], chosen: Container[ArmSize]
 ) -> Iterator[str]:
     """Each arm and size that has no cells: none of the trials that tuned it finished, and why the first did not."""
-    failed: dict[Place, list[PlannedCell]] = defaultdict(list)
+    failed: dict[ArmSize, list[PlannedCell]] = defaultdict(list)
     for cell in tuning:
         if (cell.arm, cell.pairs) not in chosen:
             failed[cell.arm, cell.pairs].append(cell)

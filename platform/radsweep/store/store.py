@@ -46,15 +46,15 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def check_writable(self, where: str) -> None:
-        """Raises InputError if nothing can be written there. `where`: the experiment file, for messages."""
+    def check_writable(self) -> None:
+        """Raises InputError if nothing can be written there."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
-            told = f"{self.root} cannot be written ({error.strerror}); choose another"
-            raise InputError(f"{where}: run.store: {told}") from None
+            message = f"{self.root} cannot be written ({error.strerror}); choose another"
+            raise InputError(message, key="run.store") from None
 
     def cell_folder(self, key: str) -> Path:
         return self.root / "cells" / key
@@ -110,14 +110,14 @@ class Store:
     def write_stage(self, record: CellRecord) -> None:
         write_atomically(self.stage_folder(record.key) / RECORD, record.model_dump_json())
 
-    def forget_stage(self, key: str, since: str = "") -> None:
-        """A stage that failed, or ended before `since`, runs again: it has no record until it ended once more, and
-        goes on from no checkpoint older than `since`."""
-        _forget(self.stage_folder(key), since)
+    def forget_stage(self, key: str, not_before: str = "") -> None:
+        """A stage that failed, or ended before `not_before`, runs again: it has no record until it ended once more, and
+        goes on from no checkpoint older than `not_before`."""
+        _forget(self.stage_folder(key), not_before)
 
-    def forget_cell(self, key: str, since: str = "") -> None:
+    def forget_cell(self, key: str, not_before: str = "") -> None:
         """As `forget_stage`."""
-        _forget(self.cell_folder(key), since)
+        _forget(self.cell_folder(key), not_before)
 
     def read_cells(self, keys: Iterable[str]) -> dict[str, CellRecord]:
         records = {key: self.read_cell(key) for key in keys}
@@ -137,18 +137,18 @@ class Store:
     def forget_checkpoint(self, key: str) -> None:
         shutil.rmtree(self.cell_folder(key) / "checkpoint", ignore_errors=True)
 
-    def bring(self, keys: Iterable[str], since: str = "", stages: bool = False) -> None:
+    def fetch(self, keys: Iterable[str], not_before: str = "", stages: bool = False) -> None:
         """Fetch from the archive, where there is one, the trials or stages that are not here; none for a sweep that
-        runs all anew (`since`)."""
+        runs all anew (`not_before`)."""
 
-    def archived(self, keys: Iterable[str], stages: bool = False) -> set[str]:
+    def in_archive(self, keys: Iterable[str], stages: bool = False) -> set[str]:
         """Those of some trials or stages that the archive has."""
         return set()
 
     def ended(self, record: CellRecord, stage: bool = False) -> None:
         """Told of every trial and stage that ended, or whose record has more: the archive, if there is one, gets it."""
 
-    def send_rest(self, sweep: SweepRecord) -> str:
+    def flush(self, sweep: SweepRecord) -> str:
         """Send to the archive what of a sweep it lacks, its record and its report; what is left and why, else empty."""
         return ""
 
@@ -175,12 +175,12 @@ class Store:
         return sorted(records, key=lambda record: record.created)
 
 
-def _forget(folder: Path, since: str) -> None:
+def _forget(folder: Path, not_before: str) -> None:
     record = _read_record(folder)
-    if record is not None and (record.status != "finished" or record.ended < since):
+    if record is not None and (record.status != "finished" or record.ended < not_before):
         (folder / RECORD).unlink(missing_ok=True)
-    if since:
-        began = datetime.fromisoformat(since).timestamp()
+    if not_before:
+        began = datetime.fromisoformat(not_before).timestamp()
         for state in folder.glob("resume*/state.json"):  # beside its place too: see `checkpoint.write_folder`
             with suppress(FileNotFoundError):  # another sweep's workers write a newer one
                 if state.stat().st_mtime < began:

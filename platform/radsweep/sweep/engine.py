@@ -9,8 +9,7 @@ from typing import Any
 from optuna.storages import BaseStorage
 from ray import tune
 
-from radsweep.cluster.auth import keep_keys_out_of_logs
-from radsweep.cluster.capacity import Room
+from radsweep.cluster.capacity import Capacity
 from radsweep.cluster.versions import versions
 from radsweep.config.search import Search
 from radsweep.config.trial import Trial
@@ -20,11 +19,12 @@ from radsweep.store.store import Store
 from radsweep.sweep.design.cells import cell_trial
 from radsweep.sweep.identity.cell_key import stage_keys
 from radsweep.sweep.identity.code import code_fingerprint
-from radsweep.sweep.progress.watch import Watch
+from radsweep.sweep.progress.watch import ProgressCallback
 from radsweep.sweep.search.cells import SearchedCells
 from radsweep.sweep.search.optuna_study import open_study
 from radsweep.sweep.search.searcher import StudyScheduler, StudySearch
-from radsweep.sweep.setup import Opened
+from radsweep.sweep.setup import Setup
+from radsweep.sweep.slots.ray_internals import keep_keys_out_of_logs
 from radsweep.sweep.slots.slot import Slot
 from radsweep.training.task import Task
 
@@ -34,13 +34,13 @@ SLOT_RESTARTS = 3  # of a trial whose slot died
 class Engine:
     """What all trials of a sweep have in common, and the two ways of running them."""
 
-    def __init__(self, setup: Opened, store: Store, sweep: SweepRecord, watch: Watch) -> None:
+    def __init__(self, setup: Setup, store: Store, sweep: SweepRecord, watch: ProgressCallback) -> None:
         self.setup, self.store, self.sweep, self.watch = setup, store, sweep, watch
         self.scratch = store.scratch_folder(sweep.id)
         self.asked_for: set[str] = set()  # stages
 
     def stage_keys(self, trial: Trial) -> dict[str, str]:
-        return stage_keys(trial, self.setup.shards.manifest.fingerprint, self.setup.room.device)
+        return stage_keys(trial, self.setup.shards.manifest.fingerprint, self.setup.capacity.device)
 
     def stages(self, cells: Iterable[PlannedCell]) -> list[PlannedCell]:
         """The adaptation stages that cells start from, each once."""
@@ -57,11 +57,11 @@ class Engine:
         Cells whose workers reserve the same share slots; those of other needs follow when these are done. Cells that
         start from a stage come last: a slot would wait for another that is at the stage.
         """
-        groups: dict[Room, list[PlannedCell]] = {}
+        groups: dict[Capacity, list[PlannedCell]] = {}
         for cell in cells:
-            groups.setdefault(self.setup.room_of(cell), []).append(cell)
+            groups.setdefault(self.setup.capacity_of(cell), []).append(cell)
         waiting = {stage.key: stage for stage in stages}
-        for room, alike in groups.items():
+        for capacity, alike in groups.items():
             if self.watch.interruption.reason:
                 return
             configs = [self._config(cell, cell_trial(self.setup.base, cell), read_test) for cell in alike]
@@ -73,7 +73,7 @@ class Engine:
                 if (stage := waiting.pop(key, None)) is not None
             ]
             param_space = {"work": tune.grid_search([*first, *configs])}
-            self._fit(room, tune.TuneConfig(), wait_for_reply=False, param_space=param_space)
+            self._fit(capacity, tune.TuneConfig(), wait_for_reply=False, param_space=param_space)
 
     def run_search(self, search: Search, storage: BaseStorage) -> tuple[list[PlannedCell], str]:
         """As many trials as the search has left.
@@ -91,16 +91,16 @@ class Engine:
             return self._config(cell, trial, read_test=False)
 
         found = SearchedCells(
-            setup.base, cells, setup.key_of, self.store, self.watch, config_of, write, since=self.sweep.since
+            setup.base, cells, setup.key_of, self.store, self.watch, config_of, write, not_before=self.sweep.not_before
         )
         study = open_study(search, self.sweep.id, storage)
         sizes = search.sizes(self._pairs(setup.base)) if search.fidelity == "pairs" else ()
-        searcher = StudySearch(search, setup.base, found, study, sizes, setup.room.gpus * setup.room.workers)
+        searcher = StudySearch(search, setup.base, found, study, sizes, setup.capacity.gpus * setup.capacity.workers)
         try:
             if searcher.has_more():
                 scheduler = StudyScheduler(searcher)
                 config = tune.TuneConfig(search_alg=searcher, num_samples=-1, scheduler=scheduler)
-                self._fit(setup.room, config, wait_for_reply=search.scheduler != "none" and not sizes)
+                self._fit(setup.capacity, config, wait_for_reply=search.scheduler != "none" and not sizes)
         finally:
             searcher.close()
             found.write_lost(study)
@@ -115,10 +115,10 @@ class Engine:
         stages = self.stage_keys(trial)
         new = set(stages.values()) - self.asked_for
         for key in new:
-            self.store.forget_stage(key, self.sweep.since)
-        self.store.bring(new, self.sweep.since, stages=True)
+            self.store.forget_stage(key, self.sweep.not_before)
+        self.store.fetch(new, self.sweep.not_before, stages=True)
         self.asked_for |= new
-        self.store.forget_cell(cell.key, self.sweep.since)
+        self.store.forget_cell(cell.key, self.sweep.not_before)
         task = Task(
             key=cell.key,
             trial=trial.model_dump(mode="json"),
@@ -134,7 +134,7 @@ class Engine:
 
     def _fit(
         self,
-        room: Room,
+        capacity: Capacity,
         config: tune.TuneConfig,
         wait_for_reply: bool,
         param_space: dict[str, Any] | None = None,
@@ -143,13 +143,13 @@ class Engine:
             "store": str(self.store.root),
             "data": self.setup.preparations.references,
             "select": self.sweep.select,
-            "workers": room.workers,
-            "resources": room.resources,
-            "use_gpu": room.gpus > 0,
+            "workers": capacity.workers,
+            "resources": capacity.resources,
+            "use_gpu": capacity.gpus > 0,
             "wait_for_reply": wait_for_reply,
             "scratch": str(self.scratch),
         }
-        config.max_concurrent_trials = room.slots
+        config.max_concurrent_trials = capacity.slots
         config.reuse_actors = True
         config.trial_name_creator = lambda trial: trial.trial_id
         config.trial_dirname_creator = lambda trial: trial.trial_id

@@ -17,16 +17,13 @@ from radsweep.data.loading.folds import fold_of
 from radsweep.data.loading.index import read_split
 from radsweep.data.shards.dataset import read_manifest, shard_paths
 from radsweep.data.shards.schema import Split
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import QUERIES, write_queries
-from radsweep.models.pretrained_vlm import fitting_settings
-from radsweep.models.vlm import VisionLanguageModel
 from radsweep.sweep.checks.data import check_tasks
 from radsweep.sweep.preparation.evaluation_sets import read_sets
-from radsweep.training.checkpoint import STATE
 from radsweep.training.measure import NAMES
-from radsweep.training.saved_model import load_checkpoint, measured_of, trained_on, untrained_model
+from radsweep.training.saved_model import load_target, measured_of, trained_on
 
 
 def evaluate_model(
@@ -51,11 +48,13 @@ def evaluate_model(
         raise InputError(f"--queries {queries}: its folder does not exist; make it first")
     manifest = read_manifest(data)
     model, trial, tokenizer = load_target(target)
-    trial = trial_with(trial, {"data.shards": str(data), "evaluate.sets": [], **settings})
+    with explaining("radsweep evaluate"):
+        trial = trial_with(trial, {"data.shards": str(data), "evaluate.sets": [], **settings})
     # a fold saw patients of every split as packed
     own_fold = trial.data.folds is not None and trained_on(Path(target)) == manifest.fingerprint
     shards = _fold(data, trial) if own_fold else _index(data, split, trial)
-    check_tasks(trial.evaluate, shards, split, streamed=False, where="radsweep evaluate")
+    with explaining("radsweep evaluate"):
+        check_tasks(trial.evaluate, shards, split, streamed=False)
     console = Console()
     studies = sum(map(len, shards.splits.values()))
     with console.task(f"Reading {studies:,} studies", studies) as advance:
@@ -78,29 +77,6 @@ def evaluate_model(
     if queries is not None:
         write_queries(queries, measured.queries[QUERIES])
     return _told(target, shards, split, trial, measured)
-
-
-def load_target(target: str) -> tuple[VisionLanguageModel, Trial, str]:
-    """The model, its trial and its tokenizer; a public model's trial is the default one with its settings.
-
-    Args:
-        target: as for `evaluate_model`.
-
-    Raises:
-        InputError: no checkpoint or model there.
-    """
-    if (Path(target) / STATE).exists():
-        return load_checkpoint(Path(target))
-    try:
-        settings = fitting_settings(target)
-    except InputError as error:
-        line = str(error).removeprefix("model.from: ")
-        raise InputError(
-            f"{target}: neither the folder of a finished trial's checkpoint nor a whole model: {line}"
-        ) from None
-    trial = trial_with(Trial.model_validate({"data": {"shards": target}}), {"model": settings.model_dump()})
-    tokenizer = trial.model.text.backbone
-    return untrained_model(trial, tokenizer), trial, tokenizer
 
 
 def _fold(data: str, trial: Trial) -> ShardIndex:

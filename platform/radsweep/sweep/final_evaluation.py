@@ -10,7 +10,7 @@ from pathlib import Path
 import ray
 import torch
 
-from radsweep.cluster.capacity import Room
+from radsweep.cluster.capacity import Capacity
 from radsweep.cluster.versions import versions
 from radsweep.config.evaluation import shown_names
 from radsweep.config.load import trial_with
@@ -29,33 +29,33 @@ from radsweep.sweep.design.cells import cell_trial, folds_of
 from radsweep.sweep.identity.cell_key import reference_key
 from radsweep.sweep.identity.code import code_fingerprint
 from radsweep.sweep.preparation.prepare import prepared_sets, unread
-from radsweep.sweep.setup import Opened
+from radsweep.sweep.setup import Setup
 from radsweep.training.saved_model import load_checkpoint, measured_of, untrained_model
 
 FIRST = -1_000_000  # number of the first reference: stages count down from -1
 
 
-def measure_references(setup: Opened, store: Store, console: Console) -> list[tuple[PlannedCell, CellRecord]]:
-    """The models of `evaluate.against`, each measured once (once a fold) and kept in the store like a trial.
+def measure_references(setup: Setup, store: Store, console: Console) -> list[tuple[PlannedCell, CellRecord]]:
+    """The models of `evaluate.public_models`, each measured once (once a fold) and kept in the store like a trial.
 
     One that fails is a failed record: the sweep's own results stand.
 
     Raises:
         InputError: a model that cannot be read, or is no whole model.
     """
-    base, room = setup.base, setup.room
+    base, capacity = setup.base, setup.capacity
     found: list[tuple[PlannedCell, CellRecord]] = []
-    shown = shown_names(base.evaluate.against)
-    for name, values in itertools.product(base.evaluate.against, folds_of(base)):
+    shown = shown_names(base.evaluate.public_models)
+    for name, values in itertools.product(base.evaluate.public_models, folds_of(base)):
         data = trial_with(base, values).data
         model = fitting_settings(name, base.model.image.channels)
         trial = Trial(data=data, model=model, evaluate=base.evaluate)
         shards = setup.preparations.shards_of(trial)
-        key = reference_key(trial, shards.manifest.fingerprint, room.device)
+        key = reference_key(trial, shards.manifest.fingerprint, capacity.device)
         record = store.read_cell(key)
         if record is None or record.status != "finished":
             with console.task(f"Measuring {shown[name]}", 1) as advance:
-                record = _record(key, trial, shards, store, room)
+                record = _record(key, trial, shards, store, capacity)
                 advance(1)
         fold = values.get("data.fold")
         cell = PlannedCell(key=key, arm=shown[name], number=FIRST - len(found), reference=True, fold=fold)
@@ -63,18 +63,18 @@ def measure_references(setup: Opened, store: Store, console: Console) -> list[tu
     return found
 
 
-def _record(key: str, trial: Trial, shards: ShardIndex, store: Store, room: Room) -> CellRecord:
+def _record(key: str, trial: Trial, shards: ShardIndex, store: Store, capacity: Capacity) -> CellRecord:
     known = {
         "key": key,
         "trial": trial.model_dump(mode="json"),
-        "device": room.device,
+        "device": capacity.device,
         "code": code_fingerprint(),
         "data": shards.manifest.fingerprint,
         "versions": versions(),
         "started": now(),
     }
     try:
-        measured = _measured(trial, shards, room)
+        measured = _measured(trial, shards, capacity)
     except (InputError, ray.exceptions.RayError) as error:
         line = " ".join(str(getattr(error, "cause", None) or error).split())[:300]
         record = CellRecord.model_validate(known | {"status": "failed", "error": line, "ended": now()})
@@ -88,12 +88,12 @@ def _record(key: str, trial: Trial, shards: ShardIndex, store: Store, room: Room
     return record
 
 
-def _measured(trial: Trial, shards: ShardIndex, room: Room) -> Measured:
+def _measured(trial: Trial, shards: ShardIndex, capacity: Capacity) -> Measured:
     tokenizer, image = trial.model.text.backbone, trial.model.image
     data = prepare_data(shards, tokenizer, image.size, image.channels, unread(trial))
     data = dataclasses.replace(data, sets=prepared_sets(trial, tokenizer))
-    task = _measure.options(num_cpus=room.cpus, num_gpus=room.gpus)
-    measured: Measured = ray.get(task.remote(trial.model_dump(mode="json"), [ray.put(data)], room.device))
+    task = _measure.options(num_cpus=capacity.cpus, num_gpus=capacity.gpus)
+    measured: Measured = ray.get(task.remote(trial.model_dump(mode="json"), [ray.put(data)], capacity.device))
     return measured
 
 
@@ -104,7 +104,7 @@ def _measure(trial: dict[str, object], data: list[ray.ObjectRef], device: str) -
     return measured_of(untrained_model(settings, prepared.tokenizer), settings, prepared, "test", torch.device(device))
 
 
-def read_test_split(setup: Opened, store: Store, cell: PlannedCell, rerun: Callable[[], None]) -> CellRecord | None:
+def read_test_split(setup: Setup, store: Store, cell: PlannedCell, rerun: Callable[[], None]) -> CellRecord | None:
     """The winner's record with its test metrics, written to the store. Its data must be prepared.
 
     Args:
@@ -118,8 +118,8 @@ def read_test_split(setup: Opened, store: Store, cell: PlannedCell, rerun: Calla
         rerun()
         return store.read_cell(cell.key)
     data = setup.preparations.references[setup.preparations.key(cell_trial(setup.base, cell))]
-    task = _evaluate.options(num_cpus=setup.room.cpus, num_gpus=setup.room.gpus)
-    measured: Measured = ray.get(task.remote(str(folder), data, setup.room.device))
+    task = _evaluate.options(num_cpus=setup.capacity.cpus, num_gpus=setup.capacity.gpus)
+    measured: Measured = ray.get(task.remote(str(folder), data, setup.capacity.device))
     for name, results in measured.queries.items():
         write_queries(store.cell_folder(cell.key) / name, results)
     also = {"chance": record.chance | measured.chance, "pool": record.pool | measured.pool}

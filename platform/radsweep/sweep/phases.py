@@ -15,8 +15,8 @@ from radsweep.sweep.design.cells import ablation_cells, cell_trial
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.engine import Engine
 from radsweep.sweep.final_evaluation import measure_references, read_test_split
-from radsweep.sweep.progress.watch import Watch
-from radsweep.sweep.setup import Opened
+from radsweep.sweep.progress.watch import ProgressCallback
+from radsweep.sweep.setup import Setup
 
 AT_A_TIME = 100  # cells of the store that are looked at
 # a search over these may ask for any study of the training split
@@ -26,7 +26,7 @@ SUBSETS_OR_FEATURES = ("data.", "model.image.freeze", "augment.image.")
 class Phases:
     """`sweep` says what was added so far, also where a phase is interrupted."""
 
-    def __init__(self, setup: Opened, store: Store, sweep: SweepRecord, watch: Watch) -> None:
+    def __init__(self, setup: Setup, store: Store, sweep: SweepRecord, watch: ProgressCallback) -> None:
         self.setup, self.store, self.sweep, self.watch = setup, store, sweep, watch
         self.engine, self.console = Engine(setup, store, sweep, watch), watch.console
 
@@ -46,11 +46,11 @@ class Phases:
                 whole = self.search(search, storage)
             else:
                 self.design(cells, read_test=search is None)  # a search reads it for its winner alone
-            self.watch.settle(self.sweep.cells)
+            self.watch.collect(self.sweep.cells)
             status = how_it_ended(self.sweep.cells, self.watch.ended, whole)
             if status != "interrupted" and search is not None:
                 self.test_of_winner()
-            if status != "interrupted" and self.setup.base.evaluate.against:
+            if status != "interrupted" and self.setup.base.evaluate.public_models:
                 self.references()
         except KeyboardInterrupt:
             return "interrupted"
@@ -58,24 +58,24 @@ class Phases:
 
     def design(self, cells: Sequence[PlannedCell], read_test: bool) -> None:
         """Every cell: taken from the store where it is complete, else run; a cell in several places runs once."""
-        since = self.sweep.since
-        self.store.bring(dict.fromkeys(cell.key for cell in cells), since)
+        not_before = self.sweep.not_before
+        self.store.fetch(dict.fromkeys(cell.key for cell in cells), not_before)
         known: set[str] = set()
-        with self.watch.mirror.held_back():
+        with self.watch.mirror.paused():
             for start in range(0, len(cells), AT_A_TIME):
                 some = cells[start : start + AT_A_TIME]
                 found = self.store.read_cells(dict.fromkeys(cell.key for cell in some))
-                there = {key: record for key, record in found.items() if is_complete(record, read_test, since)}
+                there = {key: record for key, record in found.items() if is_complete(record, read_test, not_before)}
                 known |= there.keys()
-                self.watch.known([(cell, there[cell.key]) for cell in some if cell.key in there])
+                self.watch.reuse([(cell, there[cell.key]) for cell in some if cell.key in there])
         todo = list({cell.key: cell for cell in cells if cell.key not in known}.values())
         if not todo:
             return
         self.setup.preparations.make([cell_trial(self.setup.base, cell) for cell in todo])
         stages = self.engine.stages(todo)
-        self.store.bring([stage.key for stage in stages], since, stages=True)
+        self.store.fetch([stage.key for stage in stages], not_before, stages=True)
         read = ((stage, self.store.read_stage(stage.key)) for stage in stages)
-        self.watch.known([(stage, r) for stage, r in read if r is not None and is_complete(r, False, since)])
+        self.watch.reuse([(stage, r) for stage, r in read if r is not None and is_complete(r, False, not_before)])
         with self.watch.bar():
             self.engine.run_cells(todo, read_test, [stage for stage in stages if stage.key not in self.watch.stages])
 
@@ -87,7 +87,7 @@ class Phases:
         """
         self.console.say(f"Tuning: {len(self.sweep.tuning):,} trials, none of which reads the test split")
         self.design(self.sweep.tuning, read_test=False)
-        self.watch.settle(self.sweep.tuning)
+        self.watch.collect(self.sweep.tuning)
         if any(cell.key not in self.watch.ended for cell in self.sweep.tuning):
             return False
         chosen = choices(self.sweep.tuning, self.watch.ended, self.sweep.select)
@@ -125,7 +125,7 @@ class Phases:
         again = lambda: self.engine.run_cells([best], read_test=True)  # noqa: E731
         record = read_test_split(self.setup, self.store, best, again)
         if record is not None:
-            self.watch.again(record)
+            self.watch.update(record)
 
     def references(self) -> None:
         """Public models, on the test split that the cells read."""

@@ -28,9 +28,9 @@ from radsweep.sweep.identity.experiment import latest_unfinished, question_key
 from radsweep.sweep.phases import Phases
 from radsweep.sweep.preparation.dataset import data_card
 from radsweep.sweep.progress.time_left import TimeLeft
-from radsweep.sweep.progress.watch import Watch
+from radsweep.sweep.progress.watch import ProgressCallback
 from radsweep.sweep.search.optuna_study import open_storage, storage_url
-from radsweep.sweep.setup import Opened, open_data
+from radsweep.sweep.setup import Setup, open_data
 from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
 from radsweep.tracking.mirror import LONGEST_END, Mirror
 
@@ -39,7 +39,6 @@ MANY_WAITING = 100  # entries that MLflow takes some seconds for
 
 def run_sweep(
     experiment: Experiment,
-    where: str,
     resume: bool = False,
     console: Console | None = None,
     fresh: bool = False,
@@ -47,7 +46,6 @@ def run_sweep(
     """Run what the experiment asks for; when this returns its records, MLflow runs and report are there.
 
     Args:
-        where: the experiment file, for messages.
         resume: go on with the latest sweep of the same experiment.
         fresh: run every trial and stage again, whatever earlier sweeps have of them; a resumed sweep is as it began.
 
@@ -55,30 +53,30 @@ def run_sweep(
         InputError: what a user can put right; no trial has started then.
     """
     console = console or Console()
-    store = open_store(experiment.run, where)
-    check_experiment(experiment, where)
+    store = open_store(experiment.run)
+    check_experiment(experiment)
     uri = tracking_uri(experiment.run.tracking_uri, store.root)
-    previous = latest_unfinished(store, experiment, where, resume, console)
-    store.check_writable(where)
+    previous = latest_unfinished(store, experiment, resume, console)
+    store.check_writable()
     lease = Lease(store.root / "leases", question_key(experiment))
-    with lease.taken(where):
+    with lease.taken():
         began = time.monotonic()
         connect()
-        setup = open_data(experiment, where, store, console, previous)
+        setup = open_data(experiment, store, console, previous)
         planned = _plan(setup, store, previous or _new_sweep(setup.experiment, fresh))
         console.say(f"Sweep: {planned.sweep.id}; how far it is: radsweep status --store {store.root}")
         with Mirror(prepare(uri, store.root), store.root, planned.sweep) as mirror:
             mirror.start_sweep([store.sweep_file(planned.sweep.id)])
-            time_left = TimeLeft(setup.room_of, setup.work_of)
-            watch = Watch(store, mirror, console, planned.sweep, time_left, lease.life)
+            time_left = TimeLeft(setup.capacity_of, setup.work_of)
+            watch = ProgressCallback(store, mirror, console, planned.sweep, time_left, lease.life)
             watch.expect((*planned.cells, *planned.final), planned.asked)
             phases = Phases(setup, store, planned.sweep, watch)
             status = phases.run(planned.cells, planned.storage)
             if status == "interrupted":
                 why = f" ({watch.interruption.reason})" if watch.interruption.reason else ""
-                console.say(f"Interrupted{why}. What is finished is kept; `radsweep sweep {where} --resume` goes on.")
+                console.say(f"Interrupted{why}. What is finished is kept; the same command with --resume goes on.")
             sweep = _conclude(phases, status, began)
-        if unsent := store.send_rest(sweep):
+        if unsent := store.flush(sweep):
             console.say(f"{unsent}. `radsweep sync` sends what is left")
         return sweep
 
@@ -91,7 +89,7 @@ class _Planned(NamedTuple):
     storage: BaseStorage | None  # of the Optuna study of a search
 
 
-def _plan(setup: Opened, store: Store, sweep: SweepRecord) -> _Planned:
+def _plan(setup: Setup, store: Store, sweep: SweepRecord) -> _Planned:
     """What is known before anything runs, written to the store."""
     ablation, search = setup.experiment.ablation, setup.experiment.search
     tunes = ablation is not None and ablation.tune is not None
@@ -113,15 +111,15 @@ def _plan(setup: Opened, store: Store, sweep: SweepRecord) -> _Planned:
 def _conclude(phases: Phases, status: Ending, began: float) -> SweepRecord:
     """Write what became of the sweep: its record, the report, the statistics in MLflow."""
     store, watch, mirror, console = phases.store, phases.watch, phases.watch.mirror, phases.watch.console
-    watch.settle((*phases.sweep.tuning, *phases.sweep.cells))
+    watch.collect((*phases.sweep.tuning, *phases.sweep.cells))
     cost = _cost(watch, phases.setup, time.monotonic() - began)
     for note in phases.sweep.notes:
         console.say(note)
-    watch.board.write(at_once=True)
-    ended = {"stages": watch.settle_stages(), "status": status, "ended": now(), "cost": cost}
+    watch.status_writer.write(at_once=True)
+    ended = {"stages": watch.collect_stages(), "status": status, "ended": now(), "cost": cost}
     sweep = phases.sweep.model_copy(update=ended)
     store.write_sweep(sweep)
-    with mirror.held_back():
+    with mirror.paused():
         finished = finish(store, sweep)
     if not finished.winner_kept:
         console.say(
@@ -176,7 +174,7 @@ def _new_sweep(experiment: Experiment, fresh: bool) -> SweepRecord:
     )
 
 
-def _cost(watch: Watch, setup: Opened, seconds: float) -> dict[str, float]:
+def _cost(watch: ProgressCallback, setup: Setup, seconds: float) -> dict[str, float]:
     return {
         "wall_seconds": round(seconds, 1),
         "trial_seconds": round(sum(record.seconds.get("total", 0.0) for record in watch.ended.values()), 1),
@@ -186,5 +184,5 @@ def _cost(watch: Watch, setup: Opened, seconds: float) -> dict[str, float]:
         "adaptation_seconds": round(sum(watch.adapted.values()) - watch.adapted["reused"], 1),
         "adaptation_reused_seconds": round(watch.adapted["reused"], 1),
         "images_decoded": setup.preparations.decoded,
-        "slots": setup.room.slots,
+        "slots": setup.capacity.slots,
     }

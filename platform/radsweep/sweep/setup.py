@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from radsweep.cluster import capacity
+from radsweep.cluster.capacity import Capacity
 from radsweep.cluster.node_files import check_nodes
 from radsweep.config.experiment import Experiment
 from radsweep.config.trial import Trial
@@ -15,9 +15,9 @@ from radsweep.data.shards.schema import SPLITS
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.checks.data import check_evaluation, check_folds
-from radsweep.sweep.checks.memory import settled
+from radsweep.sweep.checks.memory import decide_source
 from radsweep.sweep.checks.paths import places_of
-from radsweep.sweep.checks.resources import check_rooms
+from radsweep.sweep.checks.resources import check_capacity
 from radsweep.sweep.design.cells import cell_trial
 from radsweep.sweep.forecast.durations import work
 from radsweep.sweep.identity.cell_key import cell_key
@@ -26,32 +26,29 @@ from radsweep.sweep.preparation.prepare import Preparations
 
 
 @dataclass(frozen=True)
-class Opened:
+class Setup:
     experiment: Experiment  # `data.source` says which, from here on
     base: Trial
     shards: ShardIndex
     preparations: Preparations
-    room: capacity.Room  # of the base trial
-    arms: Mapping[str, capacity.Room]
+    capacity: Capacity  # of the base trial
+    arms: Mapping[str, Capacity]
 
-    def room_of(self, cell: PlannedCell) -> capacity.Room:
-        return self.arms.get(cell.arm, self.room)
+    def capacity_of(self, cell: PlannedCell) -> Capacity:
+        return self.arms.get(cell.arm, self.capacity)
 
     def work_of(self, cell: PlannedCell) -> float:
         trial = cell_trial(self.base, cell)
         return work(trial, len(self.preparations.shards_of(trial).splits["train"]))
 
     def key_of(self, trial: Trial) -> str:
-        return cell_key(trial, self.shards.manifest.fingerprint, self.room.device)
+        return cell_key(trial, self.shards.manifest.fingerprint, self.capacity.device)
 
 
-def open_data(
-    experiment: Experiment, where: str, store: Store, console: Console, previous: SweepRecord | None = None
-) -> Opened:
+def open_data(experiment: Experiment, store: Store, console: Console, previous: SweepRecord | None = None) -> Setup:
     """Read the data set (a phantom is made where it is not there yet) and check what only data and cluster can tell.
 
     Args:
-        where: the experiment file, for messages.
         previous: the sweep that is resumed.
 
     Raises:
@@ -61,10 +58,10 @@ def open_data(
     shards = read_index(dataset_folder(base.data.shards, store, console), () if base.data.folds else SPLITS)
     check_shards(shards)
     preparations = Preparations(shards, store, console)
-    check_folds(experiment, preparations, where)
+    check_folds(experiment, preparations)
     began = previous.plan.data.source if previous and previous.plan else None
-    experiment = settled(experiment, shards, where, began)
-    check_nodes(store.root, places_of(experiment, shards.folder), where)
-    check_evaluation(experiment, preparations, where)
-    room, rooms = check_rooms(experiment, shards, where)
-    return Opened(experiment, experiment.trial(), shards, preparations, room, rooms)
+    experiment = decide_source(experiment, shards, began)
+    check_nodes(store.root, places_of(experiment, shards.folder))
+    check_evaluation(experiment, preparations)
+    capacity, capacities = check_capacity(experiment, shards)
+    return Setup(experiment, experiment.trial(), shards, preparations, capacity, capacities)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from radsweep.errors import InputError
 from radsweep.filesystem import replacing
+from radsweep.tracking.mlflow_internals import make_database
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SERVERS = ("http", "https", "databricks", "databricks-uc")
@@ -67,16 +68,8 @@ def prepare(uri: str, store: Path) -> str:
             for left in path.parent.glob(f".{glob.escape(path.name)}.*"):  # by a process that was killed
                 left.unlink()
             with replacing(path) as unfinished:
-                _create(unfinished, str(artifact_root(uri, store)))
+                make_database(unfinished, str(artifact_root(uri, store)))
     return uri
-
-
-def _create(path: Path, artifacts: str) -> None:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # else every migration since 2018 is told
-    SqlAlchemyStore(f"sqlite:///{path}", artifacts).engine.dispose()
 
 
 def sanitise_uri(uri: str) -> str:

@@ -69,7 +69,7 @@ class Mirror:
         return self._spool.left
 
     @contextmanager
-    def held_back(self) -> Iterator[None]:
+    def paused(self) -> Iterator[None]:
         """Within, entries wait: writing to MLflow would take half the time of whoever computes in this process."""
         self._free.clear()
         try:

@@ -96,7 +96,7 @@ def trial_params(design: Design, cell: PlannedCell, trial: Mapping[str, Any]) ->
     place |= {"subset_seed": str(cell.subset_seed), "init_seed": str(cell.init_seed)}
     place |= {} if cell.fold is None else {"fold": str(cell.fold)}
     place |= {} if cell.tuning is None else {"point": str(cell.tuning)}
-    place |= {"trials_behind": str(cell.behind)} if cell.behind else {}
+    place |= {"trials_behind": str(cell.tuning_trials)} if cell.tuning_trials else {}
     return place | {key: _text(keys.get(trial, key)) for key in design.varying}
 
 

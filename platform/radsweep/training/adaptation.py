@@ -36,7 +36,7 @@ HELD_OUT = 512  # images or reports of the validation split that a stage's loss 
 LOSS = "val/loss"
 
 
-class StageCourse(loop.Course):
+class StageRecipe(loop.Recipe):
     """What both kinds of stages have in common: a tower, a head that is thrown away, a pool."""
 
     every_steps = 100
@@ -84,7 +84,7 @@ class StageCourse(loop.Course):
     held_out: int
 
 
-class ImageCourse(StageCourse):
+class ImageRecipe(StageRecipe):
     """What both ways of learning from images have in common."""
 
     views: int  # of each image
@@ -121,7 +121,7 @@ class ImageCourse(StageCourse):
         return Batch(len(numbers), (), (), keys_b, ssl_pixels_bCSS=views)
 
 
-class TwoViewCourse(ImageCourse):
+class TwoViewRecipe(ImageRecipe):
     """SimCLR or SimSiam on two strong views of each image. The weights of the last step are kept: SimSiam's loss does
     not tell good features from collapse."""
 
@@ -143,7 +143,7 @@ class TwoViewCourse(ImageCourse):
         return float(self.outcome.steps)
 
 
-class MaskedPatchCourse(ImageCourse):
+class MaskedPatchRecipe(ImageRecipe):
     """Masked autoencoding of a ViT. The weights of the lowest held-out loss are kept."""
 
     views = 1
@@ -169,7 +169,7 @@ class MaskedPatchCourse(ImageCourse):
         return -measured[LOSS]
 
 
-class TextCourse(StageCourse):
+class TextRecipe(StageRecipe):
     """Masked language modelling. The weights of the lowest held-out loss are kept."""
 
     def __init__(self, stage: TextStage, data: PreparedData, context: RunContext) -> None:
@@ -207,11 +207,11 @@ class TextCourse(StageCourse):
         return -measured[LOSS]
 
 
-def course_of(stage: Adaptation, data: PreparedData, context: RunContext) -> StageCourse:
+def recipe_of(stage: Adaptation, data: PreparedData, context: RunContext) -> StageRecipe:
     """The course of a stage's method. Raises: TrialFailed: a pool of fewer than two."""
     if not isinstance(stage, ImageStage):
-        return TextCourse(stage, data, context)
-    image_course = MaskedPatchCourse if stage.adapt.method == "mae" else TwoViewCourse
+        return TextRecipe(stage, data, context)
+    image_course = MaskedPatchRecipe if stage.adapt.method == "mae" else TwoViewRecipe
     return image_course(stage, data, context)
 
 
@@ -224,14 +224,14 @@ def adapt(stage: Adaptation, data: PreparedData, context: RunContext = RunContex
         TrialFailed: a loss that is no number, a pool of fewer than two.
         Paused: the context's `report` or `should_continue` returned PAUSE.
     """
-    course = course_of(stage, data, context)
-    loop.run(loop.start(course), folder)
-    if context.workers.rank == 0 and not course.outcome.stopped:
-        with course.outcome.timed("checkpoint"):
-            weights = {checkpoint.WEIGHTS: checkpoint.model_tensors(course.result)}
+    recipe = recipe_of(stage, data, context)
+    loop.run(loop.start(recipe), folder)
+    if context.workers.rank == 0 and not recipe.outcome.stopped:
+        with recipe.outcome.timed("checkpoint"):
+            weights = {checkpoint.WEIGHTS: checkpoint.model_tensors(recipe.result)}
             checkpoint.write_folder(folder / "checkpoint", weights, {"stage": stage.model_dump(mode="json")})
             checkpoint.remove_folder(folder / "resume")
-    return course.outcome
+    return recipe.outcome
 
 
 def load_adapted(folder: Path) -> dict[str, Tensor] | None:

@@ -44,7 +44,7 @@ class Paused(Exception):
     """Told to go on another time, perhaps elsewhere: its checkpoint is there, and it has no record."""
 
 
-class Course(ABC):
+class Recipe(ABC):
     """What a run of the loop trains, on which batches, by which loss, and how it is measured."""
 
     settings: Train
@@ -88,7 +88,7 @@ class Course(ABC):
 class Training:
     """A course on its way, and how far it is."""
 
-    course: Course
+    recipe: Recipe
     optimiser: torch.optim.Optimizer
     schedule: Schedule
     average: Average | None
@@ -97,30 +97,30 @@ class Training:
 
     @property
     def outcome(self) -> Outcome:
-        return self.course.outcome
+        return self.recipe.outcome
 
     @property
     def finished(self) -> bool:
         return self.outcome.stopped or self.schedule.finished(self.outcome.steps)
 
 
-def start(course: Course) -> Training:
+def start(recipe: Recipe) -> Training:
     """The course at its very start.
 
     Raises:
         TrialFailed: settings that exclude one another.
     """
-    settings, learner = course.settings, course.learner
+    settings, learner = recipe.settings, recipe.learner
     if settings.accumulate > 1 and has_batch_statistics(learner):
         raise TrialFailed(
             "train.accumulate: the image tower or the head of a self-supervised term has BatchNorm, and statistics of "
             "a part are not those of the batch; set it to 1, or choose another model.image.backbone"
         )
-    synchronise(learner, course.workers)
+    synchronise(learner, recipe.workers)
     seed_by_sample(learner)
-    average = Average(course.result, settings.ema) if settings.ema > 0 else None
+    average = Average(recipe.result, settings.ema) if settings.ema > 0 else None
     learner.train()
-    return Training(course, build_optimiser(learner, settings), schedule_for(settings, course.steps_per_epoch), average)
+    return Training(recipe, build_optimiser(learner, settings), schedule_for(settings, recipe.steps_per_epoch), average)
 
 
 def run(training: Training, folder: Path | None) -> None:
@@ -133,12 +133,12 @@ def run(training: Training, folder: Path | None) -> None:
         TrialFailed: a loss that is no number.
         Paused: the context's `report` or `should_continue` returned PAUSE; the checkpoint is in `folder`.
     """
-    course, outcome = training.course, training.outcome
-    torch.set_num_threads(course.settings.threads)
+    recipe, outcome = training.recipe, training.outcome
+    torch.set_num_threads(recipe.settings.threads)
     if folder is not None:
         resume(training, folder)
     outcome = training.outcome
-    asking = Asking(course.context)
+    asking = Asking(recipe.context)
     last_saved = time.perf_counter()
     while not training.finished:
         try:
@@ -146,19 +146,19 @@ def run(training: Training, folder: Path | None) -> None:
         except Paused:
             _keep(training, folder)
             raise
-        due = outcome.history[-1].step + course.every_steps if outcome.history else course.every_steps
+        due = outcome.history[-1].step + recipe.every_steps if outcome.history else recipe.every_steps
         if outcome.steps < due and not training.finished:
             continue
         validation = validate(training, logged)
-        outcome.moments["last_report"] = time.time()
-        order = course.workers.first(int(course.context.report(validation)) if course.workers.rank == 0 else CONTINUE)
+        outcome.timestamps["last_report"] = time.time()
+        order = recipe.workers.first(int(recipe.context.report(validation)) if recipe.workers.rank == 0 else CONTINUE)
         outcome.stopped = order == STOP
         if order == PAUSE or time.perf_counter() - last_saved > SAVE_EVERY:
             _keep(training, folder)
             last_saved = time.perf_counter()
         if order == PAUSE and not training.finished:
             raise Paused
-    course.result.load_state_dict(training.selected)
+    recipe.result.load_state_dict(training.selected)
     outcome.converged = training.schedule.converged
 
 
@@ -171,7 +171,7 @@ def train_epoch(training: Training, told_to_pause: Callable[[], bool] = lambda: 
     outcome, epoch = training.outcome, training.epoch
     began = time.perf_counter()
     try:
-        for batch in training.course.batches(outcome.epochs, epoch.batches):
+        for batch in training.recipe.batches(outcome.epochs, epoch.batches):
             epoch.add(batch.studies, _step(training, batch))
             if training.finished:
                 break
@@ -188,38 +188,38 @@ def train_epoch(training: Training, told_to_pause: Callable[[], bool] = lambda: 
 
 def _step(training: Training, batch: Batch) -> dict[str, float]:
     """One step of the optimiser; what to log."""
-    course, optimiser, outcome = training.course, training.optimiser, training.outcome
-    settings = course.settings
+    recipe, optimiser, outcome = training.recipe, training.optimiser, training.outcome
+    settings = recipe.settings
     rate = settings.learning_rate * training.schedule.rate(outcome.steps)
     for group in optimiser.param_groups:
         group["lr"] = rate * group["scale"]
     optimiser.zero_grad(set_to_none=True)
-    with mixed_precision(settings, course.device):
-        loss, values = course.backward(batch)
+    with mixed_precision(settings, recipe.device):
+        loss, values = recipe.backward(batch)
     if not math.isfinite(loss):
         raise TrialFailed(
-            f"the loss is {loss} at step {outcome.steps}: lower {course.rate_key}, or set train.precision to fp32"
+            f"the loss is {loss} at step {outcome.steps}: lower {recipe.rate_key}, or set train.precision to fp32"
         )
-    course.workers.average_gradients(course.learner.parameters())
-    norm = nn.utils.clip_grad_norm_(course.learner.parameters(), settings.clip)
+    recipe.workers.average_gradients(recipe.learner.parameters())
+    norm = nn.utils.clip_grad_norm_(recipe.learner.parameters(), settings.clip)
     optimiser.step()
-    course.stepped()
+    recipe.stepped()
     outcome.steps += 1
     if training.average is not None:
-        training.average.update(course.result, outcome.steps)
-    outcome.moments["last_step"] = time.time()
-    outcome.moments.setdefault("first_step", outcome.moments["last_step"])
+        training.average.update(recipe.result, outcome.steps)
+    outcome.timestamps["last_step"] = time.time()
+    outcome.timestamps.setdefault("first_step", outcome.timestamps["last_step"])
     return {"loss": loss, "gradient_norm": float(norm), "learning_rate": rate, **values}
 
 
 def validate(training: Training, logged: dict[str, float]) -> Validation:
     """Measure (the averaged weights, where they are averaged), keep the best weights so far, and note it all."""
-    course, outcome = training.course, training.outcome
-    averaged = training.average.applied(course.result) if training.average else nullcontext()
+    recipe, outcome = training.recipe, training.outcome
+    averaged = training.average.applied(recipe.result) if training.average else nullcontext()
     with outcome.timed("evaluation"), averaged:
-        found = course.measure()
-        if training.schedule.validated(course.score(found), outcome.steps):
-            training.selected = checkpoint.model_tensors(course.result)
+        found = recipe.measure()
+        if training.schedule.validated(recipe.score(found), outcome.steps):
+            training.selected = checkpoint.model_tensors(recipe.result)
             outcome.best, outcome.best_step = found, outcome.steps
     validation = Validation(
         epoch=outcome.epochs, step=outcome.steps, seconds=sum(outcome.seconds.values()), metrics=logged | found
@@ -236,7 +236,7 @@ def mixed_precision(settings: Train, device: torch.device) -> torch.autocast:
 
 def _keep(training: Training, folder: Path | None) -> None:
     """The checkpoint, by worker 0, where there is a place for it."""
-    if folder is not None and training.course.workers.rank == 0:
+    if folder is not None and training.recipe.workers.rank == 0:
         with training.outcome.timed("checkpoint"):
             save(training, folder)
 
@@ -244,7 +244,7 @@ def _keep(training: Training, folder: Path | None) -> None:
 def save(training: Training, folder: Path) -> None:
     """All that training goes on from. Random numbers have no state: they come from seed, sample and epoch."""
     tensors = {
-        checkpoint.WEIGHTS: checkpoint.model_tensors(training.course.learner),
+        checkpoint.WEIGHTS: checkpoint.model_tensors(training.recipe.learner),
         checkpoint.OPTIMISER: checkpoint.optimiser_tensors(training.optimiser),
         checkpoint.SELECTED: training.selected,
     }
@@ -264,12 +264,12 @@ def resume(training: Training, folder: Path) -> None:
     if found is None:
         return
     tensors, state = found
-    training.course.learner.load_state_dict(tensors[checkpoint.WEIGHTS])
+    training.recipe.learner.load_state_dict(tensors[checkpoint.WEIGHTS])
     checkpoint.load_optimiser(training.optimiser, tensors[checkpoint.OPTIMISER])
     training.selected = tensors[checkpoint.SELECTED]
     if training.average is not None:
         training.average.tensors = {
-            name: tensor.to(training.course.device) for name, tensor in tensors[checkpoint.AVERAGE].items()
+            name: tensor.to(training.recipe.device) for name, tensor in tensors[checkpoint.AVERAGE].items()
         }
     training.schedule = Schedule(**state["schedule"])
     training.epoch = Epoch(**state["epoch"])

@@ -35,7 +35,7 @@ class Outcome:
     steps: int = 0
     parameters: int = 0
     seconds: dict[str, float] = field(default_factory=_no_seconds)
-    moments: dict[str, float] = field(default_factory=dict)
+    timestamps: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @contextmanager

@@ -11,7 +11,7 @@ from radsweep.config.stages import Adaptation, StageName, stages_of
 from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.errors import InputError
-from radsweep.filesystem import no_room
+from radsweep.filesystem import disk_full
 from radsweep.store.records import CellRecord, now
 from radsweep.training.adaptation import adapt
 from radsweep.training.context import RunContext
@@ -103,7 +103,7 @@ def _ended(key: str, context: RunContext, work: Callable[[], Outcome]) -> dict[s
     except Paused:
         raise
     except Exception as error:
-        if context.workers.world > 1 or no_room(error) or is_lost(error, context.device):
+        if context.workers.world > 1 or disk_full(error) or is_lost(error, context.device):
             raise  # a full disk or a lost GPU is not the trial's fault
         logger.exception("%s failed", key)
         return {"status": "failed", "error": in_one_line(error)}

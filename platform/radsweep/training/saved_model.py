@@ -6,12 +6,14 @@ from pathlib import Path
 
 import torch
 
+from radsweep.config.load import trial_with
 from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.errors import InputError
 from radsweep.evaluation.measurement import Measured
+from radsweep.models.pretrained_vlm import fitting_settings
 from radsweep.models.vlm import VisionLanguageModel, build_model
 from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
@@ -58,3 +60,25 @@ def measured_of(
     tokenizer, tokens = load_tokenizer(data.tokenizer), trial.model.text.max_tokens
     with mixed_precision(trial.train, device):
         return measure(Embedder(model, tokenizer, tokens, device, Workers()), data, split, trial)
+
+
+def load_target(target: str) -> tuple[VisionLanguageModel, Trial, str]:
+    """The model, its trial and its tokenizer; a public model's trial is the default one with its settings.
+
+    Args:
+        target: folder of a checkpoint, or hub id or local folder of a whole model.
+
+    Raises:
+        InputError: no checkpoint or model there.
+    """
+    if (Path(target) / checkpoint.STATE).exists():
+        return load_checkpoint(Path(target))
+    try:
+        settings = fitting_settings(target)
+    except InputError as error:
+        raise InputError(
+            f"{target}: neither the folder of a finished trial's checkpoint nor a whole model: {error.message}"
+        ) from None
+    trial = trial_with(Trial.model_validate({"data": {"shards": target}}), {"model": settings.model_dump()})
+    tokenizer = trial.model.text.backbone
+    return untrained_model(trial, tokenizer), trial, tokenizer

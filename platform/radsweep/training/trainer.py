@@ -32,7 +32,7 @@ COLLAPSED = 1e-3  # spread of similarities below which all embeddings are one po
 Adapted = Mapping[str, Mapping[str, Tensor]]  # {image or text: weights of the adapted tower}
 
 
-class TrialCourse(loop.Course):
+class TrialRecipe(loop.Recipe):
     """Everything a trial needs, at its very start: decided by its settings, its data and its seed alone."""
 
     def __init__(
@@ -100,29 +100,29 @@ def train(
         Paused: the context's `report` or `should_continue` returned PAUSE.
     """
     torch.set_num_threads(trial.train.threads)
-    course = TrialCourse(trial, data, context, adapted, frozen)
-    loop.run(loop.start(course), folder)
-    measured = conclude(course, read_test)
+    recipe = TrialRecipe(trial, data, context, adapted, frozen)
+    loop.run(loop.start(recipe), folder)
+    measured = conclude(recipe, read_test)
     if folder is not None and context.workers.rank == 0:
-        with course.outcome.timed("checkpoint"):
+        with recipe.outcome.timed("checkpoint"):
             state = {"trial": trial.model_dump(mode="json"), "tokenizer": data.tokenizer, "data": data.fingerprint}
-            weights = {checkpoint.WEIGHTS: checkpoint.model_tensors(course.model)}
+            weights = {checkpoint.WEIGHTS: checkpoint.model_tensors(recipe.model)}
             checkpoint.write_folder(folder / "checkpoint", weights, state)
             for name, results in measured.queries.items():
                 write_queries(folder / name, results)
             checkpoint.remove_folder(folder / "resume")
-    return course.outcome
+    return recipe.outcome
 
 
-def conclude(course: TrialCourse, read_test: bool) -> Measured:
+def conclude(recipe: TrialRecipe, read_test: bool) -> Measured:
     """With the selected weights: read the test split where the design lets the trial; fill in the outcome."""
     measured = Measured()
-    outcome, splits = course.outcome, course.data.splits
+    outcome, splits = recipe.outcome, recipe.data.splits
     outcome.chance = chance_levels(splits["validation"], list(outcome.best))
     outcome.pool = {"val/queries": len(splits["validation"].index), "val/candidates": len(splits["validation"].index)}
     if read_test and not outcome.stopped:
-        with outcome.timed("evaluation"), mixed_precision(course.settings, course.device):
-            measured = measure(course.embedder, course.data, "test", course.trial)
+        with outcome.timed("evaluation"), mixed_precision(recipe.settings, recipe.device):
+            measured = measure(recipe.embedder, recipe.data, "test", recipe.trial)
         outcome.final = measured.metrics
         outcome.chance |= measured.chance
         outcome.pool |= measured.pool

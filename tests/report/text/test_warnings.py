@@ -85,19 +85,20 @@ def test_a_trials_own_notes_are_counted(ablation: Callable[..., Sweep]) -> None:
 @pytest.mark.parametrize("status", ["finished", "running", "interrupted"])
 def test_public_models_without_numbers_are_counted_and_named(ablation: Callable[..., Sweep], status: str) -> None:
     sweep, cells = ablation(NUMBERS)
-    against = {"against": ["clip", "biovil", "/somewhere/private/ours"]}
+    against = {"public_models": ["clip", "biovil", "/somewhere/private/ours"]}
     evaluate = sweep.experiment | {"evaluate": sweep.experiment["evaluate"] | against}
     sweep = sweep.model_copy(update={"experiment": evaluate, "status": status})
     (warning,) = warnings(join(sweep, cells))
     assert warning == (
-        "evaluate.against asked for 3 public models; 0 were measured, 3 not measured yet (clip, biovil, ours)."
+        "evaluate.public_models asked for 3 public models; 0 were measured, 3 not measured yet (clip, biovil, ours)."
     )
     planned = tuple(PlannedCell(key=name, arm=name, reference=True) for name in ("clip", "biovil", "ours"))
     cells |= {name: cells["baseline-300-0"].model_copy(update={"key": name}) for name in ("clip", "biovil")}
     cells = changed(cells, "biovil", status="failed", error="no such file")
     (warning,) = warnings(join(sweep.model_copy(update={"references": planned[:2]}), cells))
     assert warning == (
-        "evaluate.against asked for 3 public models; 1 was measured, 1 failed (biovil), 1 not measured yet (ours)."
+        "evaluate.public_models asked for 3 public models; 1 was measured, 1 failed (biovil), "
+        "1 not measured yet (ours)."
     )
     cells |= {name: cells["clip"].model_copy(update={"key": name}) for name in ("biovil", "ours")}
     assert warnings(join(sweep.model_copy(update={"references": planned}), cells)) == []

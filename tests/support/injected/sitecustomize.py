@@ -23,14 +23,14 @@ def once():
 
 
 def hurt_trainer(module):
-    backward = module.TrialCourse.backward
+    backward = module.TrialRecipe.backward
 
     def hurt(self, batch):
         loss, values = backward(self, batch)
         at = self.outcome.steps == int(NUMBER)
         return (float("nan") if at and once() else loss), values
 
-    module.TrialCourse.backward = hurt
+    module.TrialRecipe.backward = hurt
 
 
 class After(importlib.abc.MetaPathFinder):

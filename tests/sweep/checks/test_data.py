@@ -36,7 +36,7 @@ def data(folder: Path, name: str = "ours", labels: tuple[str, ...] = ("Edema", "
 
 
 def check(shards: Path, streamed: bool = False, split: Split = "test", **evaluate: Any) -> None:
-    check_tasks(Evaluate.model_validate(evaluate), read_index(shards), split, streamed, "test.yaml")
+    check_tasks(Evaluate.model_validate(evaluate), read_index(shards), split, streamed)
 
 
 def test_what_can_be_served_passes(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from radsweep.config.load import trial_with
 from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import read_index
 from radsweep.errors import InputError
-from radsweep.sweep.checks.memory import check_room, settled
+from radsweep.sweep.checks.memory import check_memory, decide_source
 from radsweep.sweep.preparation.memory import decoded_bytes
 
 
@@ -28,11 +28,9 @@ def test_images_that_the_object_store_cannot_hold_are_refused_with_both_numbers(
     large = trial(phantom, **{"model.image.size": 1024, "model.image.channels": 3})
     images = sum(index.images for index in shards.splits.values())
     needed = images * 3 * 1024**2
-    check_room([large], shards, needed, "a.yaml")
-    with pytest.raises(
-        InputError, match=rf"a.yaml: data.source: .* {needed / 2**30:.1f} GiB .* set data.source to str"
-    ):
-        check_room([large], shards, needed - 1, "a.yaml")
+    check_memory([large], shards, needed)
+    with pytest.raises(InputError, match=rf"^data.source: .* {needed / 2**30:.1f} GiB .* set data.source to str"):
+        check_memory([large], shards, needed - 1)
 
 
 @pytest.fixture
@@ -55,9 +53,9 @@ def test_images_are_cached_where_each_node_has_room_for_all_of_them(
 ) -> None:
     shards, asked = read_index(phantom), experiment(phantom)
     small_stores(2)
-    assert settled(asked, shards, "a.yaml").data.source == "cached"
+    assert decide_source(asked, shards).data.source == "cached"
     small_stores(1.9)
-    assert settled(asked, shards, "a.yaml").data.source == "streamed"
+    assert decide_source(asked, shards).data.source == "streamed"
 
 
 @pytest.mark.parametrize(("began", "part"), [("streamed", 9), ("cached", 1)])
@@ -65,24 +63,24 @@ def test_a_resumed_sweep_gets_its_images_as_it_began(
     small_stores: Callable[[float], None], phantom: Path, began: str, part: float
 ) -> None:
     small_stores(part)
-    assert settled(experiment(phantom), read_index(phantom), "a.yaml", began).data.source == began
+    assert decide_source(experiment(phantom), read_index(phantom), began).data.source == began
     stated = experiment(phantom, data={"shards": str(phantom), "source": "cached"})
-    assert settled(stated, read_index(phantom), "a.yaml", began).data.source == "cached"
+    assert decide_source(stated, read_index(phantom), began).data.source == "cached"
 
 
 def test_a_resumed_sweep_whose_images_fit_no_longer_is_told_what_to_do(
     small_stores: Callable[[float], None], phantom: Path
 ) -> None:
     small_stores(0.9)
-    with pytest.raises(InputError, match=r"a.yaml: .* began with cached images; .* leave --resume out"):
-        settled(experiment(phantom), read_index(phantom), "a.yaml", "cached")
+    with pytest.raises(InputError, match=r"^data.source: .* began with cached images; .* leave --resume out"):
+        decide_source(experiment(phantom), read_index(phantom), "cached")
 
 
 def test_streamed_images_are_none_to_adapt_a_tower_on(small_stores: Callable[[float], None], phantom: Path) -> None:
     small_stores(0.9)
     adapted = experiment(phantom, adapt={"image": {"method": "simclr"}})
-    with pytest.raises(InputError, match=r"a.yaml: adapt.image: .* set data.source to cached"):
-        settled(adapted, read_index(phantom), "a.yaml")
+    with pytest.raises(InputError, match=r"^adapt.image: .* set data.source to cached"):
+        decide_source(adapted, read_index(phantom))
 
 
 def test_further_sets_and_every_tokenizer_take_their_room(phantom: Path) -> None:

@@ -17,7 +17,7 @@ def test_all_that_any_trial_reads_is_looked_for_on_each_node(tmp_path: Path) -> 
     asked = experiment(
         Path("s3://bucket/cxr"),
         model={"image": {"backbone": image}},
-        evaluate={"sets": ["s3://bucket/set"], "tasks": ["zero_shot"], "against": [public, "hub/model"]}
+        evaluate={"sets": ["s3://bucket/set"], "tasks": ["zero_shot"], "public_models": [public, "hub/model"]}
         | {"zero_shot": {"prompts": "/p.yaml"}},
         search={
             "space": {
@@ -33,14 +33,14 @@ def test_all_that_any_trial_reads_is_looked_for_on_each_node(tmp_path: Path) -> 
         "s3://bucket/set/manifest.json": "evaluate.sets",
         "/p.yaml": "evaluate.zero_shot.prompts",
         "/w.yaml": "augment.text.words",
-        public: "evaluate.against",
+        public: "evaluate.public_models",
         image: "model.image.backbone",
         text: "model.text.backbone",
     }
-    arms = {"whole": {"model.from": whole}, "words": {"augment.text.words": "/w.yaml", "augment.text.swap": 0.1}}
+    arms = {"whole": {"model.pretrained": whole}, "words": {"augment.text.words": "/w.yaml", "augment.text.swap": 0.1}}
     compared = experiment(tmp_path, ablation={"arms": arms})
     assert {path: key for path, (key, _) in places_of(compared).items()} == {
-        whole: "model.from",
+        whole: "model.pretrained",
         "/w.yaml": "augment.text.words",
     }
     unread = {"text": {"words": "/w.yaml"}}

@@ -36,8 +36,8 @@ def test_a_folder_without_weights_is_told(tmp_path: Path, file: str) -> None:
     ("key", "model", "against"),
     [
         ("model.image.backbone", model(image="some/model"), []),
-        ("model.from", Model.model_validate({"from": "some/model"}), []),
-        ("evaluate.against", Model(), ["some/model"]),
+        ("model.pretrained", Model.model_validate({"pretrained": "some/model"}), []),
+        ("evaluate.public_models", Model(), ["some/model"]),
     ],
 )
 def test_a_hub_id_whose_configuration_alone_was_fetched_is_told(
@@ -50,7 +50,7 @@ def test_a_hub_id_whose_configuration_alone_was_fetched_is_told(
             return True
         raise hub.Unreadable("name or service not known")
 
-    monkeypatch.setattr(weights, "model_config", lambda name, key, kinds: {"model_type": "clip"})
+    monkeypatch.setattr(weights, "model_config", lambda name, kinds: {"model_type": "clip"})
     monkeypatch.setattr(hub, "_ask", away)
     with pytest.raises(
         InputError, match=rf"{key}: the weights of some/model cannot be had from here \(name or service"

@@ -10,7 +10,8 @@ from radsweep.sweep.design.possible_trials import possible_trials
 
 
 def experiment(**parts: Any) -> Any:
-    base = {"experiment": "x", "data": {"shards": "somewhere", "pairs": 50, "seed": 4}, "train": {"seed": 7}}
+    size = {} if parts.get("ablation", {}).get("pairs") else {"pairs": 50}
+    base = {"experiment": "x", "data": {"shards": "somewhere", "seed": 4} | size, "train": {"seed": 7}}
     return parse_experiment(base | parts, "x.yaml")
 
 

@@ -44,12 +44,12 @@ def test_settings_of_a_task_count_where_it_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_public_models_beside_a_trial_do_not_change_it(tmp_path: Path) -> None:
-    beside = trial_with(BASE, {"evaluate.against": ["some/model"]})
+    beside = trial_with(BASE, {"evaluate.public_models": ["some/model"]})
     assert cell_key.cell_key(beside, "data", "cpu") == cell_key.cell_key(BASE, "data", "cpu")
     assert cell_key.reference_key(BASE, "data", "cpu") != cell_key.cell_key(BASE, "data", "cpu")
 
 
-@pytest.mark.parametrize("key", ["model.image.backbone", "model.text.backbone", "model.from"])
+@pytest.mark.parametrize("key", ["model.image.backbone", "model.text.backbone", "model.pretrained"])
 def test_weights_that_were_trained_anew_in_their_place_are_other_weights(tmp_path: Path, key: str) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -60,7 +60,7 @@ def test_weights_that_were_trained_anew_in_their_place_are_other_weights(tmp_pat
     def keys() -> list[str]:
         stages = cell_key.stage_keys(frozen, "data", "cpu").values()
         measured = [cell_key.reference_key(trial, "data", "cpu")]
-        return [cell_key.cell_key(trial, "data", "cpu"), *(measured if key == "model.from" else stages)]
+        return [cell_key.cell_key(trial, "data", "cpu"), *(measured if key == "model.pretrained" else stages)]
 
     old = keys()
     (folder / ".cache").write_text("of a hub's client")

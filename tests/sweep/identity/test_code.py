@@ -183,8 +183,9 @@ def test_a_changed_line_changes_what_depends_on_it(
     copy: Path, definition: str, before: str, after: str, changed: set[str]
 ) -> None:
     old = codes()
+    above = [copy / name for name in ("cli", "api")]  # they name their functions after those that they call
     (file,) = [file for file in copy.rglob("*.py") if re.search(rf"^{re.escape(definition)}", file.read_text(), re.M)
-               and not file.is_relative_to(copy / "cli")]  # fmt: skip
+               and not any(file.is_relative_to(folder) for folder in above)]  # fmt: skip
     start, found, rest = file.read_text().partition(definition)
     assert before in found + rest
     file.write_text("# a comment\n" + start + (found + rest).replace(before, after, 1))
@@ -243,8 +244,8 @@ def test_modules_may_be_renamed_moved_split_and_folded_and_nothing_runs_again(co
     rename(copy, "training.checkpoint", "training.kept")  # imported whole by others: `checkpoint.WEIGHTS`
     rename(copy, "evaluation.ranking", "evaluation.ranks")
     split(copy, "training.loop", "mixed_precision", "training.precision")
-    split(copy, "data.tokenizer", "PATIENTS_PER_WORD", "data.limits")  # a constant
-    fold(copy, "training.asking", "training.loop")
+    split(copy, "data.text.tokenizer", "PATIENTS_PER_WORD", "data.limits")  # a constant
+    fold(copy, "training.schedule", "training.loop")
     assert codes() == old
 
 

@@ -41,7 +41,7 @@ def stored(store: Store, status: str, asked: dict[str, Any] | None = None) -> No
 
 def call(store: Store, resume: bool) -> tuple[SweepRecord | None, str]:
     said = io.StringIO()
-    found = latest_unfinished(store, experiment(), "a.yaml", resume, Console(Terminal(file=said, width=400)))
+    found = latest_unfinished(store, experiment(), resume, Console(Terminal(file=said, width=400)))
     return found, said.getvalue()
 
 
@@ -50,7 +50,7 @@ def test_a_plain_call_of_an_unfinished_sweep_says_so_and_offers_to_resume(tmp_pa
     stored(Store(tmp_path), status)
     found, said = call(Store(tmp_path), resume=False)
     assert found is None
-    assert f"twice-{status} asked the same and is unfinished: `radsweep sweep a.yaml --resume`" in said
+    assert f"twice-{status} asked the same and is unfinished: add --resume to go on with it" in said
 
 
 def test_a_finished_one_is_not_spoken_of_and_resume_finds_it(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_sweep_whose_experiment_is_not_valid_is_passed_over(tmp_path: Path) ->
 
 
 def test_resume_without_such_a_sweep_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a.yaml: --resume: no sweep of this very experiment"):
+    with pytest.raises(InputError, match=r"^--resume: no sweep of this very experiment"):
         call(Store(tmp_path), resume=True)
 
 

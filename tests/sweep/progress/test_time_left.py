@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from radsweep.cluster.capacity import Room
+from radsweep.cluster.capacity import Capacity
 from radsweep.store.records import CellRecord, PlannedCell
 from radsweep.sweep.progress.time_left import TimeLeft
 
 
 def time_left(slots: int = 1, cells: list[PlannedCell] | None = None, more: int = 0) -> TimeLeft:
-    found = TimeLeft(lambda cell: Room(1 if cell.arm == "large" else slots, 1, 1, 0), lambda cell: cell.pairs or 1)
+    found = TimeLeft(lambda cell: Capacity(1 if cell.arm == "large" else slots, 1, 1, 0), lambda cell: cell.pairs or 1)
     found.expect(cells or [], more)
     return found
 

@@ -10,12 +10,12 @@ from unittest.mock import MagicMock
 import pytest
 from rich.console import Console as Terminal
 
-from radsweep.cluster.capacity import Room
+from radsweep.cluster.capacity import Capacity
 from radsweep.console import Console
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.progress.time_left import TimeLeft
-from radsweep.sweep.progress.watch import Watch
+from radsweep.sweep.progress.watch import ProgressCallback
 
 SELECT = "val/text_to_image/recall_at_10"
 
@@ -25,11 +25,13 @@ def said() -> io.StringIO:
     return io.StringIO()
 
 
-def watch(folder: Path, said: io.StringIO, total: int, **sweep: Any) -> Watch:
+def watch(folder: Path, said: io.StringIO, total: int, **sweep: Any) -> ProgressCallback:
     plain = {"id": "mine-1", "name": "mine", "kind": "ablation", "experiment": {}, "select": SELECT, "cells": ()}
     console = Console(Terminal(file=said, width=200))
-    time_left = TimeLeft(lambda cell: Room(1, 1, 1, 0), lambda cell: cell.pairs or 1)
-    watched = Watch(Store(folder), MagicMock(), console, SweepRecord.model_validate(plain | sweep), time_left)
+    time_left = TimeLeft(lambda cell: Capacity(1, 1, 1, 0), lambda cell: cell.pairs or 1)
+    watched = ProgressCallback(
+        Store(folder), MagicMock(), console, SweepRecord.model_validate(plain | sweep), time_left
+    )
     watched.expect([], more=total)
     return watched
 
@@ -47,7 +49,7 @@ def test_trials_are_counted_and_not_the_places_that_share_them(tmp_path: Path, s
     watched = watch(tmp_path, said, 2)
     places = [place("a", 0, "baseline"), place("a", 1, "same"), place("b", 2)]
     watched.known([(cell, record(cell.key)) for cell in places])
-    assert watched.counts["reused"] == watched.board.progress.done == 2
+    assert watched.counts["reused"] == watched.status_writer.progress.done == 2
     assert [line[:7] for line in said.getvalue().splitlines()] == ["   1 of", "   2 of"]
     (told,) = watched.mirror.reuse_trials.call_args.args  # type: ignore[attr-defined]
     assert [cell.number for cell, _, _ in told] == [0, 1, 2]  # a run of MLflow each
@@ -69,5 +71,5 @@ def test_what_is_expected_is_what_has_not_ended_each_once(tmp_path: Path, said: 
     watched.expect(places)
     watched.known([(places[0], record("a"))])
     watched.expect([*places, place("d", 4)])  # tuning chose
-    assert (watched.total, watched.board.progress.total) == (4, 4)
+    assert (watched.total, watched.status_writer.progress.total) == (4, 4)
     assert watched.time_left.seconds() == 30

@@ -42,7 +42,7 @@ def test_a_record_lost_after_its_trial_was_told_is_written_from_the_study(select
     for trial in (lost, kept):
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     study.tell(failed, state=optuna.trial.TrialState.FAIL)
-    put_back(study, study.get_trials()[waiting.number])
+    put_back(study, waiting.storage, study.get_trials()[waiting.number])
     own = CellRecord(key="key-0.2", trial={}, status="stopped", steps=7)
     store.write_cell(own)
     found.write_lost(study)

@@ -52,7 +52,9 @@ def decisions(search: Search, theirs: Any, best_so_far: bool) -> list[tuple[bool
 
 @pytest.mark.parametrize(("grace", "reduction"), [(1, 2), (3, 3), (2, 4)])
 def test_asha(grace: int, reduction: int) -> None:
-    search = Search.model_validate({"space": SPACE, "scheduler": "asha", "grace": grace, "reduction": reduction})
+    search = Search.model_validate(
+        {"space": SPACE, "scheduler": "asha", "grace_period": grace, "reduction_factor": reduction}
+    )
     theirs = ASHAScheduler(
         "time", metric="score", mode="max", grace_period=grace, reduction_factor=reduction, max_t=10_000
     )
@@ -63,7 +65,7 @@ def test_asha(grace: int, reduction: int) -> None:
 
 @pytest.mark.parametrize("grace", [1, 4])
 def test_median(grace: int) -> None:
-    search = Search.model_validate({"space": SPACE, "scheduler": "median", "grace": grace})
+    search = Search.model_validate({"space": SPACE, "scheduler": "median", "grace_period": grace})
     theirs = MedianStoppingRule("time", metric="score", mode="max", grace_period=grace)
     found = decisions(search, theirs, best_so_far=False)
     assert [ours for ours, _ in found] == [said for _, said in found]
@@ -71,7 +73,9 @@ def test_median(grace: int) -> None:
 
 
 def test_a_trial_that_failed_measures_nobody() -> None:
-    stopping = Stopping(Search.model_validate({"space": SPACE, "scheduler": "asha", "grace": 1, "reduction": 2}))
+    stopping = Stopping(
+        Search.model_validate({"space": SPACE, "scheduler": "asha", "grace_period": 1, "reduction_factor": 2})
+    )
     stopping.validated("failed", [0.9])
     stopping.forget("failed")
     assert not stopping.validated("other", [0.1])

@@ -148,7 +148,7 @@ def test_cmaes_nears_the_optimum_of_a_bowl(tmp_path: Path) -> None:
 
 
 def test_stopped_trials_are_pruned_and_failed_ones_fail(tmp_path: Path) -> None:
-    search = searcher(tmp_path / "a.db", scheduler="asha", grace=1, reduction=2)
+    search = searcher(tmp_path / "a.db", scheduler="asha", grace_period=1, reduction_factor=2)
     run(search, "0", 0.2, 0.1)
     run(search, "1", 0.1)  # stopped at once
     for number, end in (("2", {"done": True, "status": "failed"}), ("3", None)):
@@ -189,7 +189,7 @@ def test_a_trial_that_a_full_disk_interrupts_waits_to_be_asked_again(tmp_path: P
 
 
 def test_a_slot_that_died_validates_again_what_was_known(tmp_path: Path) -> None:
-    search = searcher(tmp_path / "a.db", scheduler="asha", grace=2, reduction=2)
+    search = searcher(tmp_path / "a.db", scheduler="asha", grace_period=2, reduction_factor=2)
     run(search, "0", 0.5, 0.6)
     search.suggest("1")
     assert not search.validated("1", {"score": 0.1, "at_step": 5})
@@ -256,7 +256,7 @@ SIZES = (10, 30, 90)
 
 
 def halving(file: Path, store: Store, trials: int | None, **more: Any) -> StudySearch:
-    settings = {"scheduler": "asha", "fidelity": "pairs", "smallest": 10, "reduction": 3, "algorithm": "random"}
+    settings = {"scheduler": "asha", "fidelity": "pairs", "min_pairs": 10, "reduction_factor": 3, "algorithm": "random"}
     return searcher(file, store, SIZES, trials=trials, **settings | more)
 
 

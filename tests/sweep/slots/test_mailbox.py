@@ -28,7 +28,7 @@ def test_a_task_stops_when_the_next_is_posted_and_pauses_when_the_sweep_is_inter
         told += [await box.validated(1, {"step": 1}), await box.should_continue(1)]
         await box.paused(1)
         assert await box.next(1, "group") == (-1, None)
-        assert await box.letter(1) == {"paused": True}
+        assert await box.message(1) == {"paused": True}
         return told
 
     assert asyncio.run(orders()) == [CONTINUE, STOP, PAUSE, PAUSE]
@@ -56,7 +56,7 @@ def test_a_full_disk_ends_the_group_and_a_task_whose_workers_die_is_lost() -> No
         for attempt in range(MOST_ATTEMPTS):
             await lost.next(-1, f"group {attempt}")
         fourth = asyncio.create_task(lost.next(-1, "group"))
-        found = [await full.letter(0), await lost.letter(0)]
+        found = [await full.message(0), await lost.message(0)]
         fourth.cancel()
         return found
 
@@ -66,7 +66,7 @@ def test_a_full_disk_ends_the_group_and_a_task_whose_workers_die_is_lost() -> No
 
 
 def test_a_lost_task_names_what_its_last_group_met_first() -> None:
-    async def letter() -> Any:
+    async def message() -> Any:
         box = Mailbox(False)
         await box.post(0, "task")
         for attempt in range(MOST_ATTEMPTS):
@@ -74,9 +74,9 @@ def test_a_lost_task_names_what_its_last_group_met_first() -> None:
             await box.broke(0, f"full, attempt {attempt}")
             await box.broke(0, "connection closed by peer")
         asked = asyncio.create_task(box.next(-1, "group"))
-        found = await box.letter(0)
+        found = await box.message(0)
         asked.cancel()
         return found
 
     said = f"its workers died {MOST_ATTEMPTS} times; the last time: full, attempt {MOST_ATTEMPTS - 1}"
-    assert asyncio.run(letter()) == {"lost": said}
+    assert asyncio.run(message()) == {"lost": said}

@@ -62,7 +62,7 @@ def sweep(shards: Path, store: Path, arms: dict[str, dict[str, Any]]) -> tuple[S
         "run": {"store": str(store), "slots": 2},
         "ablation": {"arms": arms, "seeds": 2},
     }
-    record = run_sweep(parse_experiment(tree, "test.yaml"), "test.yaml")
+    record = run_sweep(parse_experiment(tree, "test.yaml"))
     return record, Store(store).read_cells({cell.key for cell in record.cells})
 
 

@@ -65,9 +65,9 @@ def test_a_trial_whose_gpu_fails_is_tried_by_new_workers_and_then_lost_with_the_
 
     async def fourth() -> Any:
         asked = asyncio.create_task(box.box.next(-1, "group"))
-        letter = await box.box.letter(0)
+        message = await box.box.message(0)
         asked.cancel()
-        return letter
+        return message
 
     said = f"its workers died {MOST_ATTEMPTS} times; the last time: AcceleratorError: CUDA error: uncorrectable ECC"
     assert asyncio.run(fourth())["lost"].startswith(said)

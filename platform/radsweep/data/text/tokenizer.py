@@ -139,7 +139,8 @@ def _pretrained(name: str) -> ReportTokenizer:
     pad = tokenizer.pad_token_id
     if backend is None or sep is None or pad is None:
         raise InputError(
-            f"model.text.backbone: {name} needs a fast tokenizer (tokenizer.json) with end and padding tokens"
+            f"{name} needs a fast tokenizer (tokenizer.json) with end and padding tokens",
+            key="model.text.backbone",
         )
     backend.no_truncation()
     backend.no_padding()
@@ -159,8 +160,9 @@ def _foreign(name: str) -> Any:
         except Exception as error:  # each class has its own for files that are not there
             reasons.append(str(error).strip().split("\n")[0])
     raise InputError(
-        f"model.text.backbone: the tokenizer of {name} cannot be loaded ({reasons[0]}); give a local folder with "
-        "tokenizer.json, or a hub id that can be reached from here"
+        f"the tokenizer of {name} cannot be loaded ({reasons[0]}); give a local folder with tokenizer.json, or a hub "
+        "id that can be reached from here",
+        key="model.text.backbone",
     )
 
 

@@ -110,8 +110,8 @@ def _distribution(dimension: Dimension) -> BaseDistribution:
     """As it was searched. Optuna's forest works on plain numbers, so a logarithm is taken here."""
     if dimension.choice is not None:
         return CategoricalDistribution(range(len(dimension.choice)))
-    if dimension.whole is not None:
-        return IntDistribution(*dimension.whole)
+    if dimension.int_ is not None:
+        return IntDistribution(*dimension.int_)
     low, high = dimension.extremes()
     return FloatDistribution(math.log(low), math.log(high)) if dimension.loguniform else FloatDistribution(low, high)
 

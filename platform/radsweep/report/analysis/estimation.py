@@ -13,9 +13,9 @@ from radsweep.evaluation.queries import Queries, QueryResults
 from radsweep.evaluation.statistics import Estimates, PatientResamples, estimate_auroc, estimate_means, macro
 from radsweep.evaluation.summary import Replicate
 from radsweep.report import wording
+from radsweep.store.records import ArmSize
 
 Size = int | None
-Place = tuple[str, Size]  # arm and number of pairs
 Columns = dict[str, np.ndarray]  # class -> scores, or "" -> each query's share in the metric
 AUROC = "/auroc"
 TOLERANCE = 1e-6  # between a recorded metric and its recomputation
@@ -27,13 +27,13 @@ class Estimator:
 
     resamples: PatientResamples
     patient_ids: tuple[str, ...]
-    columns: dict[Place, dict[Replicate, Columns]]
-    reciprocal: dict[Place, dict[Replicate, np.ndarray]]
+    columns: dict[ArmSize, dict[Replicate, Columns]]
+    reciprocal: dict[ArmSize, dict[Replicate, np.ndarray]]
     labels: Mapping[str, np.ndarray]  # class -> [Q]; empty for a mean over queries
     left_out: tuple[str, ...] = ()  # classes of a macro AUROC with fewer than 2 patients on a side: not resampled
-    gaps: dict[Place, str] = field(default_factory=dict)
+    gaps: dict[ArmSize, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    replicates: dict[Place, frozenset[Replicate]] = field(default_factory=dict)  # that statistics rest on
+    replicates: dict[ArmSize, frozenset[Replicate]] = field(default_factory=dict)  # that statistics rest on
     _made: dict[tuple[Size, frozenset[Replicate]], Estimates] = field(default_factory=dict)
 
     def estimates(self, size: Size, replicates: Set[Replicate]) -> Estimates:
@@ -60,7 +60,7 @@ class Estimator:
             self._made[key] = found.over_starts(subsets) if several else found
         return self._made[key]
 
-    def reciprocal_ranks(self, place: Place, replicates: Set[Replicate]) -> np.ndarray | None:
+    def reciprocal_ranks(self, place: ArmSize, replicates: Set[Replicate]) -> np.ndarray | None:
         """[replicates, Q]; None for a metric without ranks."""
         ranks = self.reciprocal.get(place)
         return np.stack([ranks[r] for r in sorted(replicates)]) if ranks else None
@@ -68,9 +68,9 @@ class Estimator:
 
 def estimator(
     metric: str,
-    cells: Mapping[Place, Mapping[Replicate, str]],
+    cells: Mapping[ArmSize, Mapping[Replicate, str]],
     queries: Queries,
-    recorded: Mapping[Place, Mapping[Replicate, float]],
+    recorded: Mapping[ArmSize, Mapping[Replicate, float]],
 ) -> Estimator | str:
     """The estimator of `test/...`, or why there is none, as the end of a sentence.
 
@@ -114,7 +114,7 @@ def estimator(
 def _take(
     found: Estimator,
     name: str,
-    place: Place,
+    place: ArmSize,
     of: Mapping[Replicate, QueryResults | None],
     first: QueryResults,
     recorded: Mapping[Replicate, float],

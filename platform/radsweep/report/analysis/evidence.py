@@ -27,7 +27,8 @@ from radsweep.evaluation.statistics import (
 )
 from radsweep.evaluation.summary import Replicate
 from radsweep.report import wording
-from radsweep.report.analysis.estimation import Estimator, Place, Size, balanced, estimator
+from radsweep.report.analysis.estimation import Estimator, Size, balanced, estimator
+from radsweep.store.records import ArmSize
 
 SIGNIFICANT = 0.05
 
@@ -36,9 +37,9 @@ SIGNIFICANT = 0.05
 class Runs:
     """What the statistics rest on, by arm and size (None: all pairs)."""
 
-    cells: Mapping[Place, Mapping[Replicate, str]]  # their keys
+    cells: Mapping[ArmSize, Mapping[Replicate, str]]  # their keys
     queries: Queries
-    recorded: Mapping[Place, Mapping[Replicate, float]]  # the metric as each run recorded it
+    recorded: Mapping[ArmSize, Mapping[Replicate, float]]  # the metric as each run recorded it
     pairs: Mapping[Size, int]  # studies that a size trained on
     factors: Mapping[str, Set[str]] = field(default_factory=dict)  # of a factorial design, by arm
 
@@ -49,15 +50,17 @@ class Evidence:
 
     metric: str
     gap: str = ""
-    gaps: Mapping[Place, str] = field(default_factory=dict)
+    gaps: Mapping[ArmSize, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()  # classes without which a macro AUROC stands here: too few patients to resample
-    levels: Mapping[Place, Interval] = field(default_factory=dict)
-    differences: Mapping[Place, Difference] = field(default_factory=dict)  # from the baseline, paired
-    replicates: Mapping[Place, frozenset[Replicate]] = field(default_factory=dict)  # that a difference rests on
-    p_holm: Mapping[Place, float] = field(default_factory=dict)
-    sign_flips: Mapping[Place, SignFlipTest] = field(default_factory=dict)  # of reciprocal ranks: beside, not to decide
-    multipliers: Mapping[Place, Multiplier] = field(default_factory=dict)
+    levels: Mapping[ArmSize, Interval] = field(default_factory=dict)
+    differences: Mapping[ArmSize, Difference] = field(default_factory=dict)  # from the baseline, paired
+    replicates: Mapping[ArmSize, frozenset[Replicate]] = field(default_factory=dict)  # that a difference rests on
+    p_holm: Mapping[ArmSize, float] = field(default_factory=dict)
+    sign_flips: Mapping[ArmSize, SignFlipTest] = field(
+        default_factory=dict
+    )  # of reciprocal ranks; these decide nothing
+    multipliers: Mapping[ArmSize, Multiplier] = field(default_factory=dict)
     effects: Mapping[Size, tuple[Effect, ...]] = field(default_factory=dict)
     effects_p_holm: Mapping[tuple[Size, tuple[str, ...]], float] = field(default_factory=dict)
 
@@ -65,7 +68,7 @@ class Evidence:
     def comparisons(self) -> int:
         return len(self.differences)
 
-    def why_not(self, place: Place, against: Place) -> str:
+    def why_not(self, place: ArmSize, against: ArmSize) -> str:
         """Why a comparison has no interval."""
         return self.gap or self.gaps.get(place) or self.gaps.get(against) or "the two share no replicate"
 
@@ -100,7 +103,7 @@ def evidence(metric: str, baseline: str, runs: Runs) -> Evidence:
     )
 
 
-def _shared(found: Estimator, baseline: str) -> dict[Place, frozenset[Replicate]]:
+def _shared(found: Estimator, baseline: str) -> dict[ArmSize, frozenset[Replicate]]:
     """The replicates of each arm that the baseline has too, as many of each subset of studies."""
     pairs = {
         (arm, size): frozenset(rs) & frozenset(found.replicates.get((baseline, size), ()))
@@ -111,8 +114,8 @@ def _shared(found: Estimator, baseline: str) -> dict[Place, frozenset[Replicate]
 
 
 def _sign_flips(
-    found: Estimator, baseline: str, shared: Mapping[Place, frozenset[Replicate]]
-) -> dict[Place, SignFlipTest]:
+    found: Estimator, baseline: str, shared: Mapping[ArmSize, frozenset[Replicate]]
+) -> dict[ArmSize, SignFlipTest]:
     return {
         (arm, size): sign_flip_test(first, second, found.patient_ids)
         for (arm, size), rs in shared.items()
@@ -124,10 +127,10 @@ def _sign_flips(
 def _multipliers(
     found: Estimator,
     baseline: str,
-    shared: Mapping[Place, frozenset[Replicate]],
+    shared: Mapping[ArmSize, frozenset[Replicate]],
     pairs: Mapping[Size, int],
     higher: bool,
-) -> dict[Place, Multiplier]:
+) -> dict[ArmSize, Multiplier]:
     """Where the baseline has been measured at two sizes or more."""
     curve: dict[int, Estimates] = {
         pairs[size]: found.estimates(size, rs) for (arm, size), rs in found.replicates.items() if arm == baseline

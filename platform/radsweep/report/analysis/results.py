@@ -12,10 +12,9 @@ from radsweep.config.metrics import HIGHER_IS_BETTER, Metric
 from radsweep.evaluation.chance import chance
 from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
-from radsweep.report.analysis.estimation import Place
 from radsweep.report.analysis.evidence import Evidence, Runs, evidence
 from radsweep.store.fold_pooling import pool_folds, pooled_queries
-from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.records import ArmSize, CellRecord, PlannedCell, SweepRecord
 from radsweep.store.selection import Selection, select_best
 
 
@@ -150,7 +149,7 @@ class Results:
         """The result at a cell's place in the plan."""
         return next((r for r in self.all if cell is not None and r.planned.number == cell.number), None)
 
-    def selection(self, better: Collection[Place] = (), ruled_out: Collection[Place] = ()) -> Selection:
+    def selection(self, better: Collection[ArmSize] = (), ruled_out: Collection[ArmSize] = ()) -> Selection:
         """The rule of "best" applied to these results; `report.best.selection` adds what the comparisons show."""
         records = {r.planned.key: r.record for r in self.all if r.record}
         return select_best(self.sweep, [r.planned for r in self.all], records, better, ruled_out)

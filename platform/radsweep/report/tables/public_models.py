@@ -17,7 +17,7 @@ _MEASURES = (
 
 
 def public_models(results: Results) -> Table:
-    """A row for each model of `evaluate.against`; intervals hold patients alone."""
+    """A row for each model of `evaluate.public_models`; intervals hold patients alone."""
     measured = measured_models(results)
     test = str(Metric(results.sweep.select).on("test"))
     metrics = list(dict.fromkeys((test, *_MEASURES)))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from radsweep.evaluation.summary import Replicate
 from radsweep.report import wording
-from radsweep.report.analysis.estimation import Place
 from radsweep.report.analysis.evidence import Evidence, Runs, evidence
 from radsweep.report.analysis.results import Result, Results
+from radsweep.store.records import ArmSize
 
 CAUTION = (
     "As published, not trained here; intervals hold the noise of patients alone. What such a model was trained on is "
@@ -38,8 +38,8 @@ def measured_models(results: Results) -> list[Result]:
 
 def model_evidence(results: Results, metric: str) -> Evidence:
     """Of the models that have the metric, by key: two folders of one name are two models."""
-    cells: dict[Place, dict[Replicate, str]] = {}
-    recorded: dict[Place, dict[Replicate, float]] = {}
+    cells: dict[ArmSize, dict[Replicate, str]] = {}
+    recorded: dict[ArmSize, dict[Replicate, float]] = {}
     for r in measured_models(results):
         value = r.value(metric)
         if value is not None:

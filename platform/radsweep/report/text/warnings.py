@@ -90,9 +90,9 @@ def _failed(results: Results) -> Iterator[str]:
 
 
 def _public_models(results: Results) -> Iterator[str]:
-    """Models of `evaluate.against` without numbers."""
+    """Models of `evaluate.public_models` without numbers."""
     plan = results.sweep.plan
-    asked = shown_names(plan.evaluate.against if plan else ()).values()
+    asked = shown_names(plan.evaluate.public_models if plan else ()).values()
     measured = [r.planned.arm for r in results.references if r.status == "finished"]
     failed = [r.planned.arm for r in results.references if r.status == "failed"]
     waiting = list((Counter(asked) - Counter(measured) - Counter(failed)).elements())
@@ -102,7 +102,7 @@ def _public_models(results: Results) -> Iterator[str]:
     parts = [f"{len(measured):,} {'was' if len(measured) == 1 else 'were'} measured"]
     parts += [f"{len(failed):,} failed ({', '.join(failed)})"] if failed else []
     parts += [f"{len(waiting):,} not measured yet ({', '.join(waiting)})"] if waiting else []
-    yield f"evaluate.against asked for {models}; {', '.join(parts)}."
+    yield f"evaluate.public_models asked for {models}; {', '.join(parts)}."
 
 
 def _stopped(results: Results) -> Iterator[str]:

@@ -10,7 +10,7 @@ from radsweep.config.load import trial_with
 from radsweep.data.loading.decode import ShardIndex
 from radsweep.data.loading.index import SplitIndex
 from radsweep.data.shards.schema import Split
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 from radsweep.evaluation.class_retrieval import draw_class_pool
 from radsweep.evaluation.prompts import load_prompts
 from radsweep.evaluation.queries import file_name
@@ -23,18 +23,18 @@ from radsweep.sweep.preparation.prepare import Preparations
 BY_LABELS = ("zero_shot", "linear_probe", "class_retrieval")
 
 
-def check_folds(experiment: Experiment, preparations: Preparations, where: str) -> None:
+def check_folds(experiment: Experiment, preparations: Preparations) -> None:
     """Refuse more pairs than a fold's training split has, which the manifest could not tell.
 
     Raises:
-        InputError: names the file and the key.
+        InputError: names the key.
     """
     if experiment.data.folds:
         trials = possible_trials(experiment)
-        check_sizes(trials, where, lambda trial: len(preparations.shards_of(trial).splits["train"]))
+        check_sizes(trials, lambda trial: len(preparations.shards_of(trial).splits["train"]))
 
 
-def check_evaluation(experiment: Experiment, preparations: Preparations, where: str) -> None:
+def check_evaluation(experiment: Experiment, preparations: Preparations) -> None:
     """Refuse tasks that the data, any fold of them or a further set cannot serve; `data.source` is decided.
 
     Raises:
@@ -43,47 +43,48 @@ def check_evaluation(experiment: Experiment, preparations: Preparations, where: 
     base = experiment.trial()
     streamed = base.data.source == "streamed"
     for values in folds_of(base):
-        check_tasks(base.evaluate, preparations.shards_of(trial_with(base, values)), "test", streamed, where)
+        check_tasks(base.evaluate, preparations.shards_of(trial_with(base, values)), "test", streamed)
 
 
-def check_tasks(evaluate: Evaluate, shards: ShardIndex, split: Split, streamed: bool, where: str) -> None:
+def check_tasks(evaluate: Evaluate, shards: ShardIndex, split: Split, streamed: bool) -> None:
     """Refuse what could only fail at a trial's end.
 
     Args:
         split: the one that is measured.
 
     Raises:
-        InputError: names the file, the key, the data set and what to do.
+        InputError: names the key, the data set and what to do.
     """
     sets = read_sets(evaluate)
     names = [each.manifest.name for each in (shards, *sets)]
     if len(set(map(file_name, names))) < len(names):
-        raise InputError(f"{where}: evaluate.sets: two data sets have one name ({', '.join(names)}); pack one anew")
+        raise InputError(f"two data sets have one name ({', '.join(names)}); pack one anew", key="evaluate.sets")
     asked = [task for task in BY_LABELS if task in evaluate.tasks]
     if evaluate.sets and not {"zero_shot", "linear_probe"} & set(asked):
-        raise InputError(f"{where}: evaluate.sets: used by zero_shot and linear_probe; add one to evaluate.tasks")
+        raise InputError("used by zero_shot and linear_probe; add one to evaluate.tasks", key="evaluate.sets")
     if "linear_probe" in asked and streamed:
         raise InputError(
-            f"{where}: evaluate.tasks: linear_probe reads all training images again at each trial's end, and they "
-            "are streamed here; set data.source to cached, or leave it out"
+            "linear_probe reads all training images again at each trial's end, and they are streamed here; set "
+            "data.source to cached, or leave it out",
+            key="evaluate.tasks",
         )
     if "linear_probe" in asked and split != "test":
-        raise InputError(f"{where}: evaluate.tasks: linear_probe chooses on validation and is measured on test alone")
+        raise InputError("linear_probe chooses on validation and is measured on test alone", key="evaluate.tasks")
     if asked:
-        _check(evaluate, shards, split, asked, where)
+        _check(evaluate, shards, split, asked)
     if by_set := [task for task in asked if task != "class_retrieval"]:
         for each in sets:
-            _check(evaluate, each, "test", by_set, where)
+            _check(evaluate, each, "test", by_set)
 
 
-def _check(evaluate: Evaluate, data: ShardIndex, split: Split, asked: Sequence[str], where: str) -> None:
+def _check(evaluate: Evaluate, data: ShardIndex, split: Split, asked: Sequence[str]) -> None:
     name, labels = data.manifest.name, data.manifest.labels
     if not labels:
         raise InputError(
-            f"{where}: evaluate.tasks: {asked[0]} needs labels, and {name} has none; pack it with `--labels`, or leave "
-            "the task out"
+            f"{asked[0]} needs labels, and {name} has none; pack it with `--labels`, or leave the task out",
+            key="evaluate.tasks",
         )
-    try:
+    with explaining(key="evaluate"):
         if "zero_shot" in asked:
             load_prompts(evaluate.zero_shot.prompts).by_label(labels)
             if not _has_both(data.splits[split]):
@@ -103,8 +104,6 @@ def _check(evaluate: Evaluate, data: ShardIndex, split: Split, asked: Sequence[s
                 settings.seed,
                 data.splits["train"].patient_ids,
             )
-    except InputError as error:
-        raise InputError(f"{where}: evaluate: {error}") from None
 
 
 def _has_both(index: SplitIndex) -> bool:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from radsweep.cluster import capacity as cluster
@@ -18,15 +19,15 @@ from radsweep.config.experiment import Experiment
 from radsweep.console import Console
 from radsweep.data.loading.decode import read_index
 from radsweep.data.shards.schema import SPLITS
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 from radsweep.store.archive import archive_place, open_store
 from radsweep.store.locks import Lock
 from radsweep.store.store import Store, store_folder
 from radsweep.sweep.checks.data import check_evaluation, check_folds
 from radsweep.sweep.checks.experiment import check_experiment
-from radsweep.sweep.checks.memory import settled
+from radsweep.sweep.checks.memory import decide_source
 from radsweep.sweep.checks.paths import places_of
-from radsweep.sweep.checks.resources import check_rooms
+from radsweep.sweep.checks.resources import check_capacity
 from radsweep.sweep.checks.weights import check_weights
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.dataset import PHANTOM, check_shards, place_of
@@ -51,40 +52,42 @@ class Finding:
     remedy: str = ""
 
 
-def examine(experiment: Experiment, where: str) -> Iterator[Finding]:
+def examine(experiment: Experiment, file: str = "") -> Iterator[Finding]:
     """Everything that a sweep of this experiment needs, each whether or not what came before it was fine.
 
     Starts a local Ray where RAY_ADDRESS names none.
+
+    Args:
+        file: that the experiment was read from, for messages.
     """
+    found = partial(_found, file=file)
     store = Store(store_folder(experiment.run.store))
-    yield _found("experiment", lambda: _experiment(experiment, where), "put it right in the experiment file")
-    yield _found("weights", lambda: _weights(experiment), "fetch them, or name a folder that has them")
-    yield _found("store", lambda: _store(store, where), "free space there, or set run.store to another folder")
+    yield found("experiment", lambda: _experiment(experiment, file), "put it right in the experiment file")
+    yield found("weights", lambda: _weights(experiment), "fetch them, or name a folder that has them")
+    yield found("store", lambda: _store(store), "free space there, or set run.store to another folder")
     if archive_place(experiment.run) is not None:
-        yield _found("archive", lambda: _archive(experiment, where), "see docs/cluster.md")
-    yield _found("tracking server", lambda: _tracking(experiment, store), _TRACKING)
+        yield found("archive", lambda: _archive(experiment), "see docs/cluster.md")
+    yield found("tracking server", lambda: _tracking(experiment, store), _TRACKING)
     if experiment.search is not None:
-        yield _found("Optuna's study", lambda: _study(experiment, store), "see docs/search.md")
+        yield found("Optuna's study", lambda: _study(experiment, store), "see docs/search.md")
     opened: list[Preparations] = []
-    yield _found(
-        "data", lambda: _data(experiment, store, where, opened), "copy it again, or set data.shards to another folder"
-    )
+    yield found("data", lambda: _data(experiment, store, opened), "copy it again, or set data.shards to another folder")
     readable = bool(opened)
     if experiment.evaluate.sets:
-        yield (sets := _found("further sets", lambda: _sets(experiment), _SETS))
+        yield (sets := found("further sets", lambda: _sets(experiment), _SETS))
         readable = readable and sets.fine
     decided = [experiment]  # the last one's `data.source` says which, where that can be told
-    if (joined := _found("Ray", _ray, _token_remedy())).fine:
+    if (joined := found("Ray", _ray, _token_remedy())).fine:
         yield joined
         if readable:
-            yield _found("object store", lambda: _object_store(experiment, opened[0], where, decided), _OBJECT_STORE)
-        yield _found("resources", lambda: _resources(decided[-1], opened, where), _RESOURCES)
-        yield _found("versions", check_versions, "install the same versions on all nodes: constraints.txt pins them")
-        yield _found("paths", lambda: _paths(experiment, store, opened, where), _PATHS)
+            yield found("object store", lambda: _object_store(experiment, opened[0], decided), _OBJECT_STORE)
+        yield found("resources", lambda: _resources(decided[-1], opened), _RESOURCES)
+        yield found("versions", check_versions, "install the same versions on all nodes: constraints.txt pins them")
+        yield found("paths", lambda: _paths(experiment, store, opened), _PATHS)
     else:
         yield joined
     if readable:
-        yield _found("evaluation", lambda: _evaluation(decided[-1], opened[0], where), "put it right in `evaluate`")
+        yield found("evaluation", lambda: _evaluation(decided[-1], opened[0]), "put it right in `evaluate`")
 
 
 _SETS = "copy it again, or take it out of evaluate.sets"
@@ -97,9 +100,10 @@ _TRACKING = (
 )
 
 
-def _found(what: str, look: Callable[[], str], remedy: str) -> Finding:
+def _found(what: str, look: Callable[[], str], remedy: str, file: str) -> Finding:
     try:
-        return Finding(what, True, look())
+        with explaining(file):
+            return Finding(what, True, look())
     except InputError as error:
         return Finding(what, False, str(error), remedy)
     except OSError as error:
@@ -107,19 +111,19 @@ def _found(what: str, look: Callable[[], str], remedy: str) -> Finding:
         return Finding(what, False, told, remedy)
 
 
-def _experiment(experiment: Experiment, where: str) -> str:
-    check_experiment(experiment, where)
-    return f"{experiment.experiment}, {where}"
+def _experiment(experiment: Experiment, file: str) -> str:
+    check_experiment(experiment)
+    return f"{experiment.experiment}, {file}"
 
 
 def _weights(experiment: Experiment) -> str:
     models = [trial.model for trial in possible_trials(experiment)]
-    names = check_weights(models, experiment.evaluate.against)
+    names = check_weights(models, experiment.evaluate.public_models)
     return f"there: {', '.join(names)}" if names else "none that are looked for by a hub id or in a folder"
 
 
-def _store(store: Store, where: str) -> str:
-    store.check_writable(where)
+def _store(store: Store) -> str:
+    store.check_writable()
     try:
         with tempfile.NamedTemporaryFile(dir=store.root) as file:
             file.write(b"\0" * PROBE)
@@ -135,9 +139,9 @@ def _store(store: Store, where: str) -> str:
     return f"{store.root}: writable, {free / 2**30:,.0f} GiB free"
 
 
-def _archive(experiment: Experiment, where: str) -> str:
-    store = open_store(experiment.run, where)
-    store.check_writable(where)
+def _archive(experiment: Experiment) -> str:
+    store = open_store(experiment.run)
+    store.check_writable()
     return f"{archive_place(experiment.run)}: writable"
 
 
@@ -154,7 +158,7 @@ def _study(experiment: Experiment, store: Store) -> str:
     return f"{sanitise_uri(experiment.run.optuna_storage)}: opens"
 
 
-def _data(experiment: Experiment, store: Store, where: str, opened: list[Preparations]) -> str:
+def _data(experiment: Experiment, store: Store, opened: list[Preparations]) -> str:
     named = experiment.data.shards
     folder = place_of(named, store)
     if named.startswith(PHANTOM) and not Path(folder).exists():
@@ -162,7 +166,7 @@ def _data(experiment: Experiment, store: Store, where: str, opened: list[Prepara
     index = read_index(folder, () if experiment.data.folds else SPLITS)
     check_shards(index)
     opened.append(Preparations(index, store, Console()))
-    check_folds(experiment, opened[0], where)
+    check_folds(experiment, opened[0])
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in index.splits.items())
     return f"{folder}: {sizes} studies"
 
@@ -186,26 +190,26 @@ def _token_remedy() -> str:
     return "is the head up, and is this its address? `ray status` on it tells"
 
 
-def _resources(experiment: Experiment, opened: Sequence[Preparations], where: str) -> str:
-    room, arms = check_rooms(experiment, opened[0].shards, where) if opened else cluster.rooms(experiment)
-    slots, nodes = sorted({one.slots for one in (room, *arms.values())}), cluster.nodes()
+def _resources(experiment: Experiment, opened: Sequence[Preparations]) -> str:
+    capacity, arms = check_capacity(experiment, opened[0].shards) if opened else cluster.capacities(experiment)
+    slots, nodes = sorted({one.slots for one in (capacity, *arms.values())}), cluster.nodes()
     cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
     return f"{cpus:g} CPUs, {gpus:g} GPUs: slots for {' or '.join(map(str, slots))} at once"
 
 
-def _paths(experiment: Experiment, store: Store, opened: Sequence[Preparations], where: str) -> str:
+def _paths(experiment: Experiment, store: Store, opened: Sequence[Preparations]) -> str:
     named = places_of(experiment, opened[0].shards.folder if opened else None)
-    check_nodes(store.root, named, where)
+    check_nodes(store.root, named)
     return "every node sees run.store" + "".join(f", {key}" for key in sorted({key for key, _ in named.values()}))
 
 
-def _object_store(experiment: Experiment, opened: Preparations, where: str, decided: list[Experiment]) -> str:
-    decided.append(settled(experiment, opened.shards, where))
+def _object_store(experiment: Experiment, opened: Preparations, decided: list[Experiment]) -> str:
+    decided.append(decide_source(experiment, opened.shards))
     capacity = cluster.object_store(cluster.nodes(), experiment.run) / 2**30
     needed = decoded_bytes(list(possible_trials(experiment)), opened.shards) / 2**30
     return f"{capacity:.1f} GiB on each node, decoded images take {needed:.1f}: {decided[-1].data.source}"
 
 
-def _evaluation(experiment: Experiment, opened: Preparations, where: str) -> str:
-    check_evaluation(experiment, opened, where)
+def _evaluation(experiment: Experiment, opened: Preparations) -> str:
+    check_evaluation(experiment, opened)
     return ", ".join(experiment.evaluate.tasks)

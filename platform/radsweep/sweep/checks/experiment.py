@@ -5,7 +5,7 @@ from __future__ import annotations
 from radsweep.augment.words import check_words
 from radsweep.config.experiment import Experiment
 from radsweep.data.storage import check_address
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 from radsweep.models.backbone_checks import check_model, check_vit
 from radsweep.models.backbone_names import nearest
 from radsweep.models.pretrained_vlm import fitting_settings
@@ -19,70 +19,64 @@ ONE_FOR_ALL = (
     "evaluate.select",
     "evaluate.tasks",
     "evaluate.sets",
-    "evaluate.against",
+    "evaluate.public_models",
 )
 PER_TASK = ("evaluate.zero_shot.", "evaluate.linear_probe.", "evaluate.class_retrieval.")
 NEED_CHOICE = ("model.image.size",)  # each value means decoding all images again
 
 
-def check_experiment(experiment: Experiment, where: str) -> None:
+def check_experiment(experiment: Experiment) -> None:
     """Refuse what could not run.
 
     Raises:
-        InputError: names the file, the key and what to do.
+        InputError: names the key and what to do.
     """
     for key in _varied_keys(experiment):
         if key in ONE_FOR_ALL or key.startswith(PER_TASK):
-            raise InputError(f"{where}: {key} must be the same for all trials of a sweep; make one sweep of each value")
+            raise InputError("must be the same for all trials of a sweep; make one sweep of each value", key=key)
     if experiment.search is not None and "train.workers" in experiment.search.space:
         raise InputError(
-            f"{where}: search.space.train.workers: slots are the same for all trials of a search, and so must be their "
-            "workers; set train.workers, or compare numbers of workers in an ablation"
+            "slots are the same for all trials of a search, and so must be their workers; set train.workers, or "
+            "compare numbers of workers in an ablation",
+            key="search.space.train.workers",
         )
     arms = experiment.ablation.designed_arms(experiment.trial()) if experiment.ablation else {}
     for arm in experiment.run.needs:
         if arm not in arms:
-            raise InputError(f"{where}: run.needs: there is no arm {arm!r}{nearest(arm, arms)}")
+            raise InputError(f"there is no arm {arm!r}{nearest(arm, arms)}", key="run.needs")
     if "data.fold" in _varied_keys(experiment) or experiment.data.fold:
-        raise InputError(f"{where}: data.fold: all folds of data.folds are run; leave it out")
+        raise InputError("all folds of data.folds are run; leave it out", key="data.fold")
     if experiment.ablation is not None and experiment.ablation.tune is not None and experiment.data.folds is not None:
         raise InputError(
-            f"{where}: ablation.tune: with data.folds, settings would be chosen on patients that other folds test; "
-            "leave one of them out"
+            "with data.folds, settings would be chosen on patients that other folds test; leave one of them out",
+            key="ablation.tune",
         )
     if experiment.search is not None:
         if experiment.data.folds is not None:
             raise InputError(
-                f"{where}: data.folds: a search is not cross-validated yet; search without folds, then set them in an "
-                "ablation or `radsweep train` of what it found"
+                "a search is not cross-validated yet; search without folds, then set them in an ablation or `radsweep "
+                "train` of what it found",
+                key="data.folds",
             )
         for key in NEED_CHOICE:
             if key in experiment.search.space and experiment.search.space[key].choice is None:
-                raise InputError(f"{where}: search.space.{key}: use `choice`; each size is decoded and kept")
+                raise InputError("use `choice`; each size is decoded and kept", key=f"search.space.{key}")
     trials = list(possible_trials(experiment))
-    check_sizes(trials, where)
-    try:
-        for model in {trial.model for trial in trials}:
-            check_model(model)
-        for tower in {trial.model.image for trial in trials if trial.adapt.image.method == "mae"}:
-            check_vit(tower)
-        for words in {trial.augment.text.words for trial in trials if trial.augment.text.changes_words}:
-            check_words(words)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-    for key, place in [
-        ("data.shards", experiment.data.shards),
-        *(("evaluate.sets", s) for s in experiment.evaluate.sets),
-    ]:
-        try:
+    check_sizes(trials)
+    for model in {trial.model for trial in trials}:
+        check_model(model)
+    for tower in {trial.model.image for trial in trials if trial.adapt.image.method == "mae"}:
+        check_vit(tower)
+    for words in {trial.augment.text.words for trial in trials if trial.augment.text.changes_words}:
+        check_words(words)
+    with explaining(key="data.shards"):
+        check_address(experiment.data.shards)
+    with explaining(key="evaluate.sets"):
+        for place in experiment.evaluate.sets:
             check_address(place)
-        except InputError as error:
-            raise InputError(f"{where}: {key}: {error}") from None
-    for name in experiment.evaluate.against:
-        try:
+    with explaining(key="evaluate.public_models"):
+        for name in experiment.evaluate.public_models:
             fitting_settings(name)
-        except InputError as error:
-            raise InputError(f"{where}: evaluate.against: {error}") from None
 
 
 def _varied_keys(experiment: Experiment) -> set[str]:

@@ -13,7 +13,7 @@ from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.memory import decoded_bytes, source_for
 
 
-def settled(experiment: Experiment, shards: ShardIndex, where: str, began: str | None = None) -> Experiment:
+def decide_source(experiment: Experiment, shards: ShardIndex, began: str | None = None) -> Experiment:
     """The experiment with its `data.source` decided: the order within an epoch, and so each number, depends on it.
 
     Args:
@@ -29,16 +29,17 @@ def settled(experiment: Experiment, shards: ShardIndex, where: str, began: str |
     if source == "auto":
         source = str(began) if resumed else source_for(trials, shards, capacity)
     if source == "cached":
-        check_room(trials, shards, capacity, where, resumed)
+        check_memory(trials, shards, capacity, resumed)
     elif any(trial.adapt.image.method != "none" for trial in trials):
         raise InputError(
-            f"{where}: adapt.image: its images have to fit the object store, and they are streamed here; set "
-            "data.source to cached, model.image.size lower, or adapt.image.method to none"
+            "its images have to fit the object store, and they are streamed here; set data.source to cached, "
+            "model.image.size lower, or adapt.image.method to none",
+            key="adapt.image",
         )
     return experiment.model_copy(update={"data": experiment.data.model_copy(update={"source": source})})
 
 
-def check_room(trials: Sequence[Trial], shards: ShardIndex, capacity: float, where: str, resumed: bool = False) -> None:
+def check_memory(trials: Sequence[Trial], shards: ShardIndex, capacity: float, resumed: bool = False) -> None:
     """Refuse to cache more decoded images than the object store holds: Ray would move them to disk and back.
 
     Args:
@@ -56,7 +57,8 @@ def check_room(trials: Sequence[Trial], shards: ShardIndex, capacity: float, whe
         elif resumed:
             instead = "free memory, leave --resume out (a new sweep streams them, and its trials run anew)"
         raise InputError(
-            f"{where}: data.source: {'the sweep began with cached images; ' if resumed else ''}decoded images take "
-            f"{needed / 2**30:.1f} GiB and Ray's object store has {capacity / 2**30:.1f}; {instead}, or start Ray with "
-            "a larger --object-store-memory"
+            f"{'the sweep began with cached images; ' if resumed else ''}decoded images take {needed / 2**30:.1f} GiB "
+            f"and Ray's object store has {capacity / 2**30:.1f}; {instead}, or start Ray with a larger "
+            "--object-store-memory",
+            key="data.source",
         )

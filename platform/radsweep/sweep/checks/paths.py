@@ -21,7 +21,7 @@ def places_of(experiment: Experiment, shards: str | None = None) -> dict[str, tu
     trials, sets = list(possible_trials(experiment)), experiment.evaluate.sets
     words_change = any(trial.augment.text.changes_words for trial in trials)
     named = [(key, name) for trial in trials for key, name in _named(trial, words_change)]
-    named += [("evaluate.against", name) for name in experiment.evaluate.against]
+    named += [("evaluate.public_models", name) for name in experiment.evaluate.public_models]
     data = [*((("data.shards", shards),) if shards else ()), *(("evaluate.sets", folder) for folder in sets)]
     found = {storage.inside(folder, MANIFEST): (key, folder) for key, folder in data}
     return found | {name: (key, name) for key, name in reversed(named) if Path(name).is_absolute()}
@@ -29,8 +29,8 @@ def places_of(experiment: Experiment, shards: str | None = None) -> dict[str, tu
 
 def _named(trial: Trial, words_change: bool) -> Iterator[tuple[str, str]]:
     model, evaluate = trial.model, trial.evaluate
-    if model.whole is not None:
-        yield "model.from", model.whole
+    if model.pretrained is not None:
+        yield "model.pretrained", model.pretrained
     yield "model.image.backbone", model.image.backbone
     yield "model.text.backbone", model.text.backbone
     if words_change:  # a search may join the words of one of these trials with the operations of another

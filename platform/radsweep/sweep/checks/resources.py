@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radsweep.cluster import capacity
+from radsweep.cluster.capacity import Capacity, capacities
 from radsweep.config.experiment import Experiment
 from radsweep.config.search import Search
 from radsweep.data.loading.decode import ShardIndex
@@ -10,23 +10,21 @@ from radsweep.data.loading.subsets import subset_size
 from radsweep.errors import InputError
 
 
-def check_rooms(
-    experiment: Experiment, shards: ShardIndex, where: str
-) -> tuple[capacity.Room, dict[str, capacity.Room]]:
-    """As `capacity.rooms`, and whether a search fits in what is there; `data.source` is decided.
+def check_capacity(experiment: Experiment, shards: ShardIndex) -> tuple[Capacity, dict[str, Capacity]]:
+    """As `capacities`, and check that a search fits in what is there; `data.source` is decided.
 
     Raises:
         InputError: what can never be had.
     """
-    room, rooms = capacity.rooms(experiment)
+    capacity, of_arms = capacities(experiment)
     if experiment.search is not None:
         data = experiment.data
         pairs = subset_size(len(shards.splits["train"]), data.pairs, data.fraction)
-        check_search(experiment.search, pairs, room.gpus, where)
-    return room, rooms
+        check_search(experiment.search, pairs, capacity.gpus)
+    return capacity, of_arms
 
 
-def check_search(search: Search, pairs: int, gpus: float, where: str) -> None:
+def check_search(search: Search, pairs: int, gpus: float) -> None:
     """Refuse what only the data and the cluster can tell.
 
     Args:
@@ -34,12 +32,13 @@ def check_search(search: Search, pairs: int, gpus: float, where: str) -> None:
         gpus: that a slot holds.
 
     Raises:
-        InputError: names the file and the key.
+        InputError: names the key.
     """
     if search.gpu_hours is not None and not gpus:
-        raise InputError(f"{where}: search.gpu_hours: trials have no GPU here; set search.slot_hours instead")
+        raise InputError("trials have no GPU here; set search.slot_hours instead", key="search.gpu_hours")
     if search.fidelity == "pairs" and len(search.sizes(pairs)) == 1:
         raise InputError(
-            f"{where}: search.fidelity: no smaller size below {pairs:,} pairs has {search.smallest:,} or more "
-            "and enough trials; lower search.smallest or search.reduction, or set more trials than search.reduction"
+            f"no smaller size below {pairs:,} pairs has {search.min_pairs:,} or more and enough trials; lower "
+            "search.min_pairs or search.reduction_factor, or set more trials than search.reduction_factor",
+            key="search.fidelity",
         )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from radsweep.config.model import Model
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 from radsweep.models.backbone_checks import image_source
 from radsweep.models.configs import CXR_BERT, IMAGE_KINDS, OPEN_CLIP, TEXT_KINDS, WHOLE_KINDS, model_config
 from radsweep.models.hub import Unreadable, has_file
@@ -22,21 +22,22 @@ def check_weights(models: Iterable[Model], against: Iterable[str]) -> list[str]:
     """Hub ids and folders whose weights are there, of those that models start from or are measured.
 
     Args:
-        against: whole models, of `evaluate.against`.
+        against: whole models, of `evaluate.public_models`.
 
     Raises:
         InputError: names the key, and the hub id or folder.
     """
     asked = dict.fromkeys(named for model in models for named in _pretrained(model))
-    asked |= dict.fromkeys(_Named("evaluate.against", name, WHOLE_KINDS) for name in against)
+    asked |= dict.fromkeys(_Named("evaluate.public_models", name, WHOLE_KINDS) for name in against)
     for named in asked:
-        _check(named)
+        with explaining(key=named.key):
+            _check(named)
     return list(dict.fromkeys(named.name for named in asked))
 
 
 def _pretrained(model: Model) -> Iterator[_Named]:
-    if model.whole is not None:
-        yield _Named("model.from", model.whole, WHOLE_KINDS)
+    if model.pretrained is not None:
+        yield _Named("model.pretrained", model.pretrained, WHOLE_KINDS)
         return
     if model.image.weights == "pretrained" and image_source(model.image) == "transformers":
         yield _Named("model.image.backbone", model.image.backbone, IMAGE_KINDS)
@@ -48,7 +49,7 @@ def _check(named: _Named) -> None:
     from radsweep.models.weights import FILES, OPEN_CLIP_FILES  # PyTorch: seconds that others do not owe
 
     key, name, kinds = named
-    kind = model_config(name, key, kinds)["model_type"]
+    kind = model_config(name, kinds)["model_type"]
     if kind == CXR_BERT and key == "model.image.backbone":
         return  # its file has a name of its own, which `check_model` looks for
     files = OPEN_CLIP_FILES if kind == OPEN_CLIP else FILES
@@ -60,5 +61,5 @@ def _check(named: _Named) -> None:
         except Unreadable as error:  # another of them may have been fetched before
             silent = str(error)
     if silent:
-        raise InputError(f"{key}: the weights of {name} cannot be had from here ({silent})")
-    raise InputError(f"{key}: {name} has no weights; put {' or '.join(files)} in")
+        raise InputError(f"the weights of {name} cannot be had from here ({silent})")
+    raise InputError(f"{name} has no weights; put {' or '.join(files)} in")

@@ -12,7 +12,7 @@ from radsweep.config.load import trial_with
 from radsweep.config.search import Search, ordered
 from radsweep.config.trial import Trial
 from radsweep.config.tune import Tune
-from radsweep.store.records import Place, PlannedCell
+from radsweep.store.records import ArmSize, PlannedCell
 
 KeyOf = Callable[[Trial], str]
 Changes = Mapping[str, Any]
@@ -54,7 +54,7 @@ def folds_of(base: Trial) -> list[dict[str, Any]]:
 
 
 def ablation_cells(
-    base: Trial, ablation: Ablation, key_of: KeyOf, chosen: Mapping[Place, Changes] | None = None
+    base: Trial, ablation: Ablation, key_of: KeyOf, chosen: Mapping[ArmSize, Changes] | None = None
 ) -> list[PlannedCell]:
     """Arms x sizes x replicates x starts x folds. A replicate has the same subset and the same start in every arm.
 
@@ -81,8 +81,8 @@ def ablation_cells(
                 continue
             tuned = {} if chosen is None else dict(chosen[place])
             cell = planned(base, sized | changes | tuned, key_of, len(cells), arm)
-            behind = ablation.tune.trials if ablation.tune else 0
-            cells.append(cell.model_copy(update={"changes": changes, "tuned": tuned, "behind": behind}))
+            tuning_trials = ablation.tune.trials if ablation.tune else 0
+            cells.append(cell.model_copy(update={"changes": changes, "tuned": tuned, "tuning_trials": tuning_trials}))
     return cells
 
 

@@ -17,7 +17,7 @@ from radsweep.sweep.forecast.durations import Expected, longest
 from radsweep.sweep.preparation.prepare import has_tokenizer
 from radsweep.training import loop
 from radsweep.training.context import RunContext
-from radsweep.training.trainer import TrialCourse
+from radsweep.training.trainer import TrialRecipe
 
 STEPS = 4  # warmed up for, and as many again timed
 MOST_STUDIES = 5_000  # that are decoded for it, all splits together
@@ -48,8 +48,8 @@ class Calibration:
             "adapt.image.method": "none",
             "adapt.text.method": "none",
         }
-        course = TrialCourse(trial_with(trial, few), self._prepared(trial), RunContext(device=self.device))
-        training = loop.start(course)
+        recipe = TrialRecipe(trial_with(trial, few), self._prepared(trial), RunContext(device=self.device))
+        training = loop.start(recipe)
         logged = loop.train_epoch(training)
         steps, seconds = training.outcome.steps, training.outcome.seconds["training"]
         while not training.finished:

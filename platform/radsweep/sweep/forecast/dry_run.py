@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from radsweep.cluster.capacity import Node, room_in, rooms_of_arms
+from radsweep.cluster.capacity import Node, capacities_of_arms, capacity_in
 from radsweep.config.experiment import Experiment
 from radsweep.config.load import trial_with
 from radsweep.config.stages import Stage, stages_of
@@ -21,9 +21,9 @@ from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex, read_index
 from radsweep.data.shards.schema import SPLITS
 from radsweep.display import Shown
-from radsweep.errors import InputError
+from radsweep.errors import InputError, joined
 from radsweep.store.archive import open_store
-from radsweep.store.records import Place, PlannedCell
+from radsweep.store.records import ArmSize, PlannedCell
 from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
 from radsweep.sweep.checks.data import check_tasks
@@ -86,37 +86,36 @@ class DryRun(Shown):
     device: str
     estimate: Estimate | None
     no_estimate: str  # why there is none, and how to get one
-    refused: tuple[str, ...]  # messages with which the sweep would be refused
+    refused: tuple[InputError, ...]  # errors with which the sweep would be refused
     notes: tuple[str, ...]
 
     def __rich__(self) -> RenderableType:
-        refused = [f"Refused: {line}" for line in self.refused]
+        refused = [f"Refused: {error}" for error in self.refused]
         return Group(plan_table(self), Text("\n".join([*plan_lines(self), *refused])))
 
 
-def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Say = lambda line: None) -> DryRun:
+def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda line: None) -> DryRun:
     """The plan of a sweep on this machine.
 
     Args:
-        where: the experiment file, for messages.
         calibrate: train some steps of one trial of each arm where no record tells how long they take.
 
     Raises:
         InputError: not even a plan can be made.
     """
-    refused: list[str] = []
+    refused: list[InputError] = []
     notes: list[str] = []
     with _noted(refused):
-        check_experiment(experiment, where)
-    store = open_store(experiment.run, where)
+        check_experiment(experiment)
+    store = open_store(experiment.run)
     base = experiment.trial()
-    room, rooms = None, {}
+    capacity, capacities = None, {}
     with _noted(refused):
         machine = [_machine(notes)]
-        room = room_in(machine, experiment.run, base)
-        rooms = rooms_of_arms(machine, experiment)
-    device = room.device if room else "cpu"
-    shards = _shards(experiment, where, store, refused, notes)
+        capacity = capacity_in(machine, experiment.run, base)
+        capacities = capacities_of_arms(machine, experiment)
+    device = capacity.device if capacity else "cpu"
+    shards = _shards(experiment, store, refused, notes)
     if shards is not None and base.data.source == "auto":
         source = source_for(_examples(experiment), shards, OBJECT_STORE * _memory())
         experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
@@ -136,7 +135,7 @@ def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
         first.setdefault(cell.key, cell)
     records = store.read_cells(first) if fingerprint else {}
     done = {key for key, record in records.items() if is_complete(record, read_test)}
-    if fingerprint and (archived := store.archived(first.keys() - records.keys())):
+    if fingerprint and (archived := store.in_archive(first.keys() - records.keys())):
         notes.append(f"{len(archived):,} trials are in the archive, and are fetched from there when the sweep starts.")
         done |= archived
     trials = {key: cell_trial(base, cell) for key, cell in first.items()}
@@ -147,16 +146,16 @@ def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
     if search and not cells:
         notes.append("A search asks for its trials as it goes: those that the store has already cannot be known.")
     estimated, why_not = None, "no room for a trial"
-    if room is not None:
+    if capacity is not None:
         todo = [arms[key] for key in arms if key not in done] + [("", base)] * asked
-        forecast = Forecast(store, shards, room, rooms, calibrate, notes, say)
+        forecast = Forecast(store, shards, capacity, capacities, calibrate, notes, say)
         phases = [todo, list(last.values())]
         estimated, why_not = forecast.of(phases, made_first) if asked or cells else (None, "")
         if estimated is None and refused:
             why_not = "the sweep would be refused"
         if (
             search
-            and (most := budget(search, room))
+            and (most := budget(search, capacity))
             and (not estimated or most[0].wall_seconds < estimated.wall_seconds)
         ):
             estimated, why_not = most[0], ""
@@ -173,22 +172,22 @@ def outlook(experiment: Experiment, where: str, calibrate: bool = False, say: Sa
         distinct=len(first) + len(last) if cells else None,
         done=len(done),
         stages=tuple(stages),
-        slots=room.slots if room else None,
+        slots=capacity.slots if capacity else None,
         device=device,
         estimate=estimated,
         no_estimate=why_not,
-        refused=tuple(dict.fromkeys(refused)),
+        refused=joined(refused).errors if refused else (),
         notes=tuple(notes),
     )
 
 
 @contextmanager
-def _noted(refused: list[str]) -> Iterator[None]:
+def _noted(refused: list[InputError]) -> Iterator[None]:
     """Within, what a sweep would refuse is noted and not raised."""
     try:
         yield
     except InputError as error:
-        refused += str(error).splitlines()
+        refused += error.errors
 
 
 def _machine(notes: list[str]) -> Node:
@@ -206,9 +205,7 @@ def _memory() -> float:
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
-def _shards(
-    experiment: Experiment, where: str, store: Store, refused: list[str], notes: list[str]
-) -> ShardIndex | None:
+def _shards(experiment: Experiment, store: Store, refused: list[InputError], notes: list[str]) -> ShardIndex | None:
     base = experiment.trial()
     with _noted(refused):
         folder = place_of(base.data.shards, store)
@@ -218,7 +215,7 @@ def _shards(
         shards = read_index(folder, () if base.data.folds else SPLITS)
         if not base.data.folds:  # folds are dealt from all studies: left to the sweep's own start
             with _noted(refused):
-                check_tasks(base.evaluate, shards, "test", base.data.source == "streamed", where)
+                check_tasks(base.evaluate, shards, "test", base.data.source == "streamed")
         return shards
     return None
 
@@ -232,7 +229,7 @@ def _examples(experiment: Experiment) -> list[Trial]:
 
 def _rows(cells: Sequence[PlannedCell], done: set[str], final: Sequence[PlannedCell]) -> tuple[Row, ...]:
     """`final`: trials of a tuned ablation, which `cells` tune."""
-    places: dict[Place, list[PlannedCell]] = {}
+    places: dict[ArmSize, list[PlannedCell]] = {}
     for cell in final or cells:
         places.setdefault((cell.arm, cell.pairs), []).append(cell)
     ended = Counter((cell.arm, cell.pairs) for cell in cells if cell.key in done)
@@ -254,7 +251,7 @@ def _stages(
             found[key, name] += 1
             asking.setdefault(key, (arm, trial))
     done = {key for key, _ in found if (record := store.read_stage(key)) and record.status == "finished"}
-    done |= store.archived((key for key, _ in found), stages=True)
+    done |= store.in_archive((key for key, _ in found), stages=True)
     times = StageTimes(latest(store.root / "stages") if found.keys() else (), device, fingerprint)
     shared: list[Shared] = []
     made_first: list[tuple[str, Expected]] = []

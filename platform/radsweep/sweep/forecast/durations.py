@@ -26,7 +26,7 @@ MUST_BE_EQUAL = (
     "model.image.size",
     "model.text.backbone",
     "model.text.max_tokens",
-    "model.from",
+    "model.pretrained",
     "train.batch_size",
     "train.workers",
     "train.threads",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radsweep.cluster.capacity import Room
+from radsweep.cluster.capacity import Capacity
 from radsweep.config.search import Search
 from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex
@@ -30,8 +30,8 @@ class Forecast:
 
     store: Store
     shards: ShardIndex | None
-    room: Room
-    rooms: dict[str, Room]  # of arms
+    capacity: Capacity
+    capacities: dict[str, Capacity]  # of arms
     calibrate: bool
     notes: list[str]
     say: Say
@@ -46,27 +46,29 @@ class Forecast:
         Args:
             stages: made before the first trials, each with the arm of one that asks for it.
         """
-        paces = Paces(latest(self.store.root / "cells"), self.room.device)
+        paces = Paces(latest(self.store.root / "cells"), self.capacity.device)
         unknown: list[str] = []
         parts: list[Estimate] = []
         for phase in phases:
-            expected: dict[Room, list[Expected]] = {}
+            expected: dict[Capacity, list[Expected]] = {}
             for arm, stage in stages if phase is phases[0] else ():
-                expected.setdefault(self._room_of(arm), []).append(stage)
+                expected.setdefault(self._capacity_of(arm), []).append(stage)
             for arm, trial in phase:
                 if (found := self._expected(paces, arm, trial)) is None:
                     unknown.append(arm or "its trials")
                 else:
-                    expected.setdefault(self._room_of(arm), []).append(found)
-            parts += [total(some, room.slots, per_slot(room), unit(room)) for room, some in expected.items()]
+                    expected.setdefault(self._capacity_of(arm), []).append(found)
+            parts += [
+                total(some, capacity.slots, per_slot(capacity), unit(capacity)) for capacity, some in expected.items()
+            ]
         if unknown:
             which = ", ".join(list(dict.fromkeys(unknown))[:5])
             how = self._how([trial for phase in phases for _, trial in phase])
             return None, f"no record of a trial like those of {which} is in the store; {how}"
-        return in_turn(parts or [total([], self.room.slots, per_slot(self.room), unit(self.room))]), ""
+        return in_turn(parts or [total([], self.capacity.slots, per_slot(self.capacity), unit(self.capacity))]), ""
 
-    def _room_of(self, arm: str) -> Room:
-        return self.rooms.get(arm, self.room)
+    def _capacity_of(self, arm: str) -> Capacity:
+        return self.capacities.get(arm, self.capacity)
 
     def _expected(self, paces: Paces, arm: str, trial: Trial) -> Expected | None:
         shards = None if trial.data.folds else self.shards
@@ -102,7 +104,7 @@ class Forecast:
                 self.notes.append(told)
             return None
         if name not in self._calibrated:
-            self._calibrator = self._calibrator or Calibration(shards, self.room.device, self.say)
+            self._calibrator = self._calibrator or Calibration(shards, self.capacity.device, self.say)
             try:
                 what = f"{arm or 'the base trial'}, {pairs:,} pairs"
                 self._calibrated[name] = self._calibrator.seconds(trial, pairs, what)
@@ -112,28 +114,30 @@ class Forecast:
         return self._calibrated[name]
 
 
-def budget(search: Search, room: Room) -> tuple[Estimate, str] | None:
+def budget(search: Search, capacity: Capacity) -> tuple[Estimate, str] | None:
     """The longest that its hours let a search start trials, and which of them are spent first; None without any."""
     slot_hours = {
-        "hours": (search.hours or 0) * room.slots,
+        "hours": (search.hours or 0) * capacity.slots,
         "slot_hours": search.slot_hours or 0,
-        "gpu_hours": (search.gpu_hours or 0) / (room.gpus * room.workers or 1),
+        "gpu_hours": (search.gpu_hours or 0) / (capacity.gpus * capacity.workers or 1),
     }
     given = {name: hours for name, hours in slot_hours.items() if hours}
     if not given:
         return None
     first = min(given, key=lambda name: given[name])
     hours = given[first]
-    return Estimate(hours * 3600 / room.slots, hours * per_slot(room), unit(room), True, {}), f"search.{first}"
+    return Estimate(
+        hours * 3600 / capacity.slots, hours * per_slot(capacity), unit(capacity), True, {}
+    ), f"search.{first}"
 
 
-def per_slot(room: Room) -> float:
+def per_slot(capacity: Capacity) -> float:
     """GPUs, or CPUs where trials have none, that a slot reserves."""
-    return room.workers * (room.gpus or room.cpus)
+    return capacity.workers * (capacity.gpus or capacity.cpus)
 
 
-def unit(room: Room) -> str:
-    return "GPU hours" if room.gpus else "CPU hours"
+def unit(capacity: Capacity) -> str:
+    return "GPU hours" if capacity.gpus else "CPU hours"
 
 
 def latest(folder: Path) -> Iterator[CellRecord]:

@@ -16,7 +16,7 @@ from radsweep.data.shards.dataset import read_manifest
 from radsweep.evaluation.prompts import load_prompts
 from radsweep.sweep.identity.code import stage_code, trial_code
 
-NAMES_OF_WEIGHTS = ("backbone", "from", "whole")  # in a trial's canonical form, and in a stage's
+NAMES_OF_WEIGHTS = ("backbone", "pretrained")
 
 
 def cell_key(trial: Trial, data: str, device: str) -> str:
@@ -60,7 +60,7 @@ def _file(file: Path, folder: Path) -> tuple[str, int, int]:
 
 def _evaluation(evaluate: Evaluate) -> dict[str, Any]:
     """What decides the trial's numbers: settings of the tasks asked for, what prompts say, what sets hold."""
-    spec = evaluate.model_dump(mode="json", exclude={"against", "sets"})
+    spec = evaluate.model_dump(mode="json", exclude={"public_models", "sets"})
     for task in ("zero_shot", "linear_probe", "class_retrieval"):
         if task not in evaluate.tasks:
             del spec[task]

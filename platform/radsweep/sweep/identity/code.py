@@ -21,7 +21,7 @@ from radsweep.sweep.identity.definitions import Graph
 
 PACKAGE = Path(radsweep.__file__).parent
 PREPARATION = ("prepare_data", "read_index", "read_labelled", "train_tokenizer")
-SURROUNDINGS = (*PREPARATION, "Workers")  # what is handed to a trial or a stage from outside
+SURROUNDINGS = (*PREPARATION, "RunContext")  # given to a trial or a stage from outside
 TRIAL = ("train", *SURROUNDINGS)
 ADAPTATION = ("adapt", "load_adapted", *SURROUNDINGS)
 FEATURES = ("run_frozen", "load_frozen", *SURROUNDINGS)
@@ -29,7 +29,7 @@ FOLDS = ("fold_of", "redealt")
 ERRORS = ("InputError",)  # messages are for people
 STREAMED = ("training_blocks", "streamed_batches")
 WORDS = ("augment_words", "load_words")
-TWO_VIEWS, PATCHES, TOKENS = "TwoViewCourse", "MaskedPatchCourse", "TextCourse"
+TWO_VIEWS, PATCHES, TOKENS = "TwoViewRecipe", "MaskedPatchRecipe", "TextRecipe"
 # Stages share classes with trials that do more: none runs a line of these.
 ONLY_TRIALS = ("Embedder", "same_reports", *STREAMED, *WORDS)
 
@@ -80,7 +80,7 @@ def stage_code(stage: Stage) -> str:
         own = fingerprint((*FEATURES, *_folds(stage.fold)), ONLY_TRIALS)
         return own if stage.adapted is None else f"{own}-{stage_code(stage.adapted)}"
     used = TOKENS if not isinstance(stage, ImageStage) else PATCHES if stage.adapt.method == "mae" else TWO_VIEWS
-    others = [course for course in (TWO_VIEWS, PATCHES, TOKENS) if course != used]
+    others = [recipe for recipe in (TWO_VIEWS, PATCHES, TOKENS) if recipe != used]
     return fingerprint((*ADAPTATION, *_folds(stage.fold)), (*ONLY_TRIALS, *others))
 
 

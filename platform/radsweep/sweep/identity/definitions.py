@@ -18,7 +18,7 @@ from typing import NamedTuple
 from radsweep.sweep.identity.syntax import Module, Renamed, Stripped, attributes, global_names, imports
 
 TOP = "radsweep"
-COMMANDS = "radsweep.cli"  # nothing imports commands, and they are called after what they start
+INTERFACES = ("radsweep.cli", "radsweep.api")  # no trial imports them; their names are those of what they call
 SETTINGS = "Settings"  # the base class of everything that an experiment file holds: its values are in keys already
 
 
@@ -192,7 +192,7 @@ class Graph:
         for file in sorted(self.package.rglob("*.py")):
             inner = file.relative_to(self.package.parent).with_suffix("").parts
             module = ".".join(inner[:-1] if inner[-1] == "__init__" else inner)
-            if module.startswith(COMMANDS):
+            if module.startswith(INTERFACES):
                 continue
             found[module] = set(re.findall(r"^(?:def|class) (\w+)", file.read_text(encoding="utf-8"), re.MULTILINE))
         return found

@@ -17,9 +17,7 @@ def question_key(experiment: Experiment) -> str:
     return hashlib.sha256(_asked(experiment).encode()).hexdigest()[:24]
 
 
-def latest_unfinished(
-    store: Store, experiment: Experiment, where: str, resume: bool, console: Console
-) -> SweepRecord | None:
+def latest_unfinished(store: Store, experiment: Experiment, resume: bool, console: Console) -> SweepRecord | None:
     """The latest sweep of the same question, which `--resume` goes on with; a plain call says that it is unfinished.
 
     Raises:
@@ -31,15 +29,16 @@ def latest_unfinished(
     if resume:
         if not same:
             raise InputError(
-                f"{where}: --resume: no sweep of this very experiment in {store.root}; without --resume a new one "
-                "starts, and trials that are finished already are not run again"
+                f"no sweep of this very experiment in {store.root}; without --resume a new one starts, and trials that "
+                "are finished already are not run again",
+                key="--resume",
             )
         return same[-1]
     if same and same[-1].status in ("running", "interrupted"):
         lost = " and its study starts anew" if same[-1].kind == "search" else ""
         console.say(
-            f"{same[-1].id} asked the same and is unfinished: `radsweep sweep {where} --resume` goes on with it. This "
-            f"is a new sweep: trials that are finished are not run again{lost}."
+            f"{same[-1].id} asked the same and is unfinished: add --resume to go on with it. This is a new sweep: "
+            f"trials that are finished are not run again{lost}."
         )
     return None
 

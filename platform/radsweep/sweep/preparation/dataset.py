@@ -15,7 +15,7 @@ from radsweep.data.loading.subsets import subset_size
 from radsweep.data.phantom import HELD_OUT, UNPAIRED, VERSION, from_name, write_phantom
 from radsweep.data.shards.dataset import read_manifest, verify_shards
 from radsweep.data.shards.schema import Manifest
-from radsweep.errors import InputError
+from radsweep.errors import InputError, explaining
 from radsweep.store.store import Store
 
 PHANTOM = "phantom:"
@@ -77,28 +77,27 @@ def training_pairs(shards: str, folds: int | None = None) -> int:
     return pairs if folds is None else whole * (folds - 2) // folds
 
 
-def check_sizes(trials: Iterable[Trial], where: str, count: Callable[[Trial], int] | None = None) -> None:
+def check_sizes(trials: Iterable[Trial], count: Callable[[Trial], int] | None = None) -> None:
     """Refuse more pairs than there are, before anything starts.
 
     Args:
         count: gives the number of training studies; else it is that of `training_pairs`.
 
     Raises:
-        InputError: names the file and the key.
+        InputError: names the key.
     """
     count = count or (lambda trial: training_pairs(trial.data.shards, trial.data.folds))
     available: dict[tuple[str, Fold | None], int] = {}
     for trial in trials:
         place = trial.data.shards, fold_of_trial(trial)
-        try:
-            if place not in available:
+        if place not in available:
+            with explaining(key="data.shards"):
                 available[place] = count(trial)
+        try:
             subset_size(available[place], trial.data.pairs, trial.data.fraction)
-        except InputError as error:
-            raise InputError(f"{where}: data.shards: {error}") from None
         except ValueError as error:
             folds = f" to train on in {trial.data.folds} folds" if trial.data.folds else ""
-            raise InputError(f"{where}: data.pairs: {error}{folds}") from None
+            raise InputError(f"{error}{folds}", key="data.pairs") from None
 
 
 def data_card(manifest: Manifest) -> dict[str, Any]:

@@ -56,7 +56,7 @@ class Progress(BaseModel):
         return None if self.seconds_left is None else max(0.0, self.seconds_left - (time.time() - self.told))
 
 
-class Board:
+class StatusWriter:
     """The driver's side: told of each trial, it writes `Progress` now and then."""
 
     def __init__(self, folder: Path, select: str, holder: Path | None) -> None:
@@ -115,7 +115,7 @@ def read_progress(store: Store, sweep: SweepRecord) -> Progress:
         return Progress.model_validate_json((store.sweep_folder(sweep.id) / PROGRESS).read_bytes())
     records = store.read_records(sweep)
     cells = {cell.key: cell for cell in (*sweep.tuning, *sweep.cells)}
-    known = {key: records[key] for key in cells if key in records and records[key].ended >= sweep.since}
+    known = {key: records[key] for key in cells if key in records and records[key].ended >= sweep.not_before}
     counts = Counter("reused" if r.sweep != sweep.id and r.status == "finished" else r.status for r in known.values())
     found = Progress(total=len(cells), counts=dict(counts))
     scores = {key: record.best[sweep.select] for key, record in known.items() if sweep.select in record.best}

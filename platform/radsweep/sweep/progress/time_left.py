@@ -6,8 +6,8 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
-from radsweep.cluster.capacity import Room
-from radsweep.store.records import CellRecord, Place, PlannedCell
+from radsweep.cluster.capacity import Capacity
+from radsweep.store.records import ArmSize, CellRecord, PlannedCell
 
 ANY = ("", None)  # the place of trials that a search has yet to ask for
 
@@ -15,15 +15,15 @@ ANY = ("", None)  # the place of trials that a search has yet to ask for
 class TimeLeft:
     """Trials of one arm and size are taken to be alike; of other sizes, to take longer by their work."""
 
-    def __init__(self, room_of: Callable[[PlannedCell], Room], work_of: Callable[[PlannedCell], float]) -> None:
+    def __init__(self, capacity_of: Callable[[PlannedCell], Capacity], work_of: Callable[[PlannedCell], float]) -> None:
         """`work_of`: what a trial's time grows with, in a unit of its own."""
-        self.room_of, self.work_of = room_of, work_of
-        self.left: Counter[Place] = Counter()  # trials
-        self.example: dict[Place, PlannedCell] = {ANY: PlannedCell(key="")}
-        self.work: dict[Place, float] = {ANY: 1.0}
-        self.ran: Counter[Place] = Counter()  # trials, of those that tell a time
-        self.took: defaultdict[Place, float] = defaultdict(float)  # seconds, all of them together
-        self.running: dict[str, tuple[Place, float]] = {}  # by key: since when
+        self.capacity_of, self.work_of = capacity_of, work_of
+        self.left: Counter[ArmSize] = Counter()  # trials
+        self.example: dict[ArmSize, PlannedCell] = {ANY: PlannedCell(key="")}
+        self.work: dict[ArmSize, float] = {ANY: 1.0}
+        self.ran: Counter[ArmSize] = Counter()  # trials, of those that tell a time
+        self.took: defaultdict[ArmSize, float] = defaultdict(float)  # seconds, all of them together
+        self.running: dict[str, tuple[ArmSize, float]] = {}  # by key: since when
 
     def expect(self, cells: Iterable[PlannedCell], more: int = 0) -> None:
         """These are what is left, each once, and `more` that a search has yet to ask for."""
@@ -54,23 +54,26 @@ class TimeLeft:
         """None while nothing tells, or where nothing is left."""
         if not self.ran or not any(self.left.values()):
             return None
-        now, by_room = time.monotonic(), defaultdict[Room, list[tuple[float, int]]](list)  # seconds of a trial, trials
+        now, by_capacity = (
+            time.monotonic(),
+            defaultdict[Capacity, list[tuple[float, int]]](list),
+        )  # seconds of a trial, trials
         each = {place: self._seconds_of(place) for place, number in self.left.items() if number}
         waiting = self.left.copy()
         for place, since in self.running.values():
             if waiting[place] > 0:
                 waiting[place] -= 1
-                by_room[self.room_of(self.example[place])].append((max(0.0, each[place] - (now - since)), 1))
+                by_capacity[self.capacity_of(self.example[place])].append((max(0.0, each[place] - (now - since)), 1))
         for place, number in waiting.items():
             if number:
-                by_room[self.room_of(self.example[place])].append((each[place], number))
-        return sum(_wall(trials, room.slots) for room, trials in by_room.items())  # rooms follow one another
+                by_capacity[self.capacity_of(self.example[place])].append((each[place], number))
+        return sum(_wall(trials, capacity.slots) for capacity, trials in by_capacity.items())
 
-    def _place(self, cell: PlannedCell) -> Place:
+    def _place(self, cell: PlannedCell) -> ArmSize:
         place = cell.arm, cell.pairs
         return place if place in self.work else ANY
 
-    def _seconds_of(self, place: Place) -> float:
+    def _seconds_of(self, place: ArmSize) -> float:
         """Of one trial: as those of its arm and size took, else its arm's pace, else everyone's."""
         of_arm = [other for other in self.ran if other[0] == place[0]]
         known = [place] if place in self.ran else of_arm or list(self.ran)

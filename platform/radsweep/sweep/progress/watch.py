@@ -16,7 +16,7 @@ from radsweep.console import Console, duration
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 from radsweep.store.selection import without_test
 from radsweep.store.store import Store
-from radsweep.sweep.progress.status import Board, in_words
+from radsweep.sweep.progress.status import StatusWriter, in_words
 from radsweep.sweep.progress.time_left import TimeLeft
 from radsweep.sweep.slots.interruption import Interruption
 from radsweep.sweep.slots.protocol import INTERRUPTED, lost_record
@@ -26,7 +26,7 @@ from radsweep.training.task import Task
 TOLD_EACH = 20  # trials of the store at once that have a line each
 
 
-class Watch(Callback):
+class ProgressCallback(Callback):
     """Told by Tune of every result; told by the sweep of cells that were there already."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Watch(Callback):
     ) -> None:
         """`holder`: the file with this process's signs of life."""
         self.sweep, self.time_left = sweep, time_left
-        self.board = Board(store.sweep_folder(sweep.id), sweep.select, holder)
+        self.status_writer = StatusWriter(store.sweep_folder(sweep.id), sweep.select, holder)
         self.interruption = Interruption(store.scratch_folder(sweep.id))
         self.store, self.mirror, self.console = store, mirror, console
         self.select, self.total = sweep.select, 0  # of trials; 0 where their number is not known
@@ -55,7 +55,7 @@ class Watch(Callback):
         """Nothing: Tune pickles what it is given for a restore that we never ask for."""
         return {}
 
-    def known(self, found: Iterable[tuple[PlannedCell, CellRecord]]) -> None:
+    def reuse(self, found: Iterable[tuple[PlannedCell, CellRecord]]) -> None:
         """Cells, or stages, that earlier sweeps ran; of many at once, one line is told."""
         seen = [(cell, *self._seen(cell, record)) for cell, record in found]
         self.mirror.reuse_trials(seen)
@@ -72,7 +72,7 @@ class Watch(Callback):
         """All trials of the sweep, now that they are known; `more`: that a search has yet to ask for."""
         distinct = {cell.key: cell for cell in cells}
         self.total = len(distinct) + more
-        self.board.expect(self.total)
+        self.status_writer.expect(self.total)
         self.time_left.expect((cell for key, cell in distinct.items() if key not in self.how), more)
 
     def _seen(self, cell: PlannedCell, record: CellRecord) -> tuple[CellRecord, tuple[Path, ...]]:
@@ -91,7 +91,7 @@ class Watch(Callback):
         told = record.error if score is None else f"{metric} {score:.3f}"
         self.console.say(f"   model    {record.status:<8}  {cell.arm:<40}  {told}")
 
-    def again(self, record: CellRecord) -> None:
+    def update(self, record: CellRecord) -> None:
         """A record that has more than before."""
         self.ended[record.key] = record
         self.store.ended(record)
@@ -102,7 +102,7 @@ class Watch(Callback):
         if cell.stage:
             spec = stage_spec(spec, cell.stage)
         self.mirror.start_trial(cell, spec)
-        self.board.started(cell.key, in_words(cell))
+        self.status_writer.started(cell.key, in_words(cell))
         self.time_left.started(cell)
 
     def on_trial_result(
@@ -113,14 +113,14 @@ class Watch(Callback):
         if not result["done"]:
             validation = Validation.model_validate(result["validation"])
             self.mirror.validation(result["key"], validation)
-            self.board.validated(result["key"], validation.step, validation.metrics.get(self.select))
+            self.status_writer.validated(result["key"], validation.step, validation.metrics.get(self.select))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         cell = _cell(trial.config)
         self._left(cell)
         interrupted = trial.last_result.get("status") == INTERRUPTED
         record = None if interrupted else self._read(cell)
-        if record is not None:  # one that a scheduler stopped writes its record a moment later: see `settle`
+        if record is not None:  # one that a scheduler stopped writes its record a moment later: see `collect`
             self._end(cell, record, record.status)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -135,13 +135,13 @@ class Watch(Callback):
             (self.store.write_stage if cell.stage else self.store.write_cell)(record)
             self._end(cell, record, record.status)
 
-    def settle(self, cells: Iterable[PlannedCell]) -> None:
+    def collect(self, cells: Iterable[PlannedCell]) -> None:
         """When all is over: take in the records of cells that ended without being told of."""
         for cell in cells:
             if cell.key not in self.ended and (record := self._read(cell)) is not None:
                 self._end(cell, record, record.status)
 
-    def settle_stages(self) -> tuple[PlannedCell, ...]:
+    def collect_stages(self) -> tuple[PlannedCell, ...]:
         """All stages that trials of this sweep started from; those that a trial ran by itself get a run too."""
         for record in list(self.ended.values()):
             for name, key in record.stages.items():
@@ -165,7 +165,7 @@ class Watch(Callback):
 
     def _left(self, cell: PlannedCell) -> None:
         """A slot does not have it any more."""
-        self.board.left(cell.key)
+        self.status_writer.left(cell.key)
         self.time_left.gone(cell.key)
 
     def _read(self, cell: PlannedCell) -> CellRecord | None:
@@ -199,7 +199,7 @@ class Watch(Callback):
         self.counts[how] += 1
         done = len(self.how)
         score, left = record.best.get(self.select), self.time_left.seconds()
-        self.board.ended(in_words(cell), self.counts, score, left)
+        self.status_writer.ended(in_words(cell), self.counts, score, left)
         if told:
             said = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")
             self.console.say(f"{done:>4}{self._of()}  {how:<8}  {in_words(cell):<40}  {said}{_in_time(left)}")

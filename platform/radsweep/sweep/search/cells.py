@@ -16,7 +16,7 @@ from radsweep.store.records import CellRecord, PlannedCell, Validation, now
 from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
 from radsweep.sweep.design.cells import KeyOf, cell_trial, planned
-from radsweep.sweep.progress.watch import Watch
+from radsweep.sweep.progress.watch import ProgressCallback
 from radsweep.sweep.search.optuna_study import counts
 from radsweep.sweep.search.searcher import CELL
 
@@ -30,11 +30,11 @@ class SearchedCells:
         cells: list[PlannedCell],
         key_of: KeyOf,
         store: Store,
-        watch: Watch,
+        watch: ProgressCallback,
         config_of: Callable[[PlannedCell, Trial], dict[str, Any]],
         write: Callable[[], None],
         arm: str = "",
-        since: str = "",
+        not_before: str = "",
     ) -> None:
         """
         Args:
@@ -44,7 +44,7 @@ class SearchedCells:
             write: keeps the sweep's record, after a cell was added.
         """
         self.base, self.cells, self.key_of, self.store, self.watch = base, cells, key_of, store, watch
-        self.config_of, self.write, self.arm, self.since = config_of, write, arm, since
+        self.config_of, self.write, self.arm, self.not_before = config_of, write, arm, not_before
         self.trial = base  # of the last suggestion
         self.by_key = {cell.key: cell for cell in cells}
 
@@ -61,13 +61,13 @@ class SearchedCells:
 
     def ended(self, key: str) -> CellRecord | None:
         record = self.store.read_cell(key)
-        return record if record is not None and is_complete(record, False, self.since) else None
+        return record if record is not None and is_complete(record, False, self.not_before) else None
 
     def known(self, key: str) -> CellRecord | None:
-        self.store.bring([key], self.since)
+        self.store.fetch([key], self.not_before)
         record = self.ended(key)
         if record is not None and key not in self.watch.ended:
-            self.watch.known([(self.by_key[key], record)])
+            self.watch.reuse([(self.by_key[key], record)])
         return record
 
     def write_lost(self, study: optuna.Study) -> None:

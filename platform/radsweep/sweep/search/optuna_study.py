@@ -46,8 +46,9 @@ def open_storage(url: str) -> optuna.storages.BaseStorage:
     except Exception as error:  # of SQLAlchemy, of the database's driver, or a driver that is not installed
         kind = type(error.__cause__ or error).__name__
     raise InputError(
-        f"run.optuna_storage: {sanitise_uri(url)} cannot be opened ({kind}); give the URL of a database that is there, "
-        "such as postgresql://HOST/NAME, and install its driver (pip install 'psycopg[binary]')"
+        f"{sanitise_uri(url)} cannot be opened ({kind}); give the URL of a database that is there, such as "
+        "postgresql://HOST/NAME, and install its driver (pip install 'psycopg[binary]')",
+        key="run.optuna_storage",
     )
 
 
@@ -56,7 +57,7 @@ def open_study(search: Search, name: str, storage: optuna.storages.BaseStorage) 
     directions = ["maximize"] if search.cost is None else ["maximize", "minimize"]
     study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        put_back(study, trial)
+        put_back(study, storage, trial)
     trials = study.get_trials(deepcopy=False)
     gone_on_with = {trial.user_attrs.get(CONTINUES) for trial in trials}
     for trial in trials:
@@ -65,14 +66,16 @@ def open_study(search: Search, name: str, storage: optuna.storages.BaseStorage) 
     return study
 
 
-def put_back(study: optuna.Study, trial: FrozenTrial) -> None:
+def put_back(study: optuna.Study, storage: optuna.storages.BaseStorage, trial: FrozenTrial | optuna.Trial) -> None:
     """Tell FAIL of a trial that was cut short, and ask for its values again before any others."""
-    study._storage.set_trial_user_attr(trial._trial_id, INTERRUPTED, True)
+    study_id = storage.get_study_id_from_name(study.study_name)
+    trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
+    storage.set_trial_user_attr(trial_id, INTERRUPTED, True)
     study.tell(trial.number, state=TrialState.FAIL)
     _ask_again(study, trial)
 
 
-def _ask_again(study: optuna.Study, trial: FrozenTrial) -> None:
+def _ask_again(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> None:
     kept = {key: trial.user_attrs[key] for key in (BRACKET, ENTRANT) if key in trial.user_attrs}
     study.enqueue_trial(trial.params, user_attrs=kept | {CONTINUES: trial.number})
 
@@ -113,15 +116,15 @@ def suggest(trial: optuna.Trial, key: str, dimension: Dimension) -> Any:
     """Ask for one key. A choice is asked for by the number of its option, since options may be lists."""
     if dimension.choice is not None:
         return dimension.choice[trial.suggest_categorical(key, range(len(dimension.choice)))]
-    if dimension.whole is not None:
-        return trial.suggest_int(key, *dimension.whole)
+    if dimension.int_ is not None:
+        return trial.suggest_int(key, *dimension.int_)
     low, high = dimension.extremes()
     return trial.suggest_float(key, low, high, log=dimension.loguniform is not None)
 
 
 def points(search: Search, base: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """What Optuna would be asked for at each point of a space of choices and whole numbers; None of a larger one."""
-    if any(dimension.choice is None and dimension.whole is None for dimension in search.space.values()):
+    if any(dimension.choice is None and dimension.int_ is None for dimension in search.space.values()):
         return None
     if math.prod(len(_options(dimension)) for dimension in search.space.values()) > LARGEST_COUNTED:
         return None
@@ -137,5 +140,5 @@ def points(search: Search, base: Mapping[str, Any]) -> list[dict[str, Any]] | No
 def _options(dimension: Dimension) -> range:
     if dimension.choice is not None:
         return range(len(dimension.choice))
-    assert dimension.whole is not None
-    return range(int(dimension.whole[0]), int(dimension.whole[1]) + 1)
+    assert dimension.int_ is not None
+    return range(int(dimension.int_[0]), int(dimension.int_[1]) + 1)

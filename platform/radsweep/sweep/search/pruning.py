@@ -17,7 +17,7 @@ from radsweep.config.search import Search
 FEWEST_OTHERS = 3  # whose median says something
 
 
-class Reached(NamedTuple):
+class RungScore(NamedTuple):
     """What a trial had when it was validated for the t-th time."""
 
     best: float  # so far: what its selected checkpoint would have
@@ -29,7 +29,7 @@ class Stopping:
 
     def __init__(self, search: Search) -> None:
         self.search = search
-        self.reached: defaultdict[int, dict[Hashable, Reached]] = defaultdict(dict)  # validations -> trial -> what
+        self.reached: defaultdict[int, dict[Hashable, RungScore]] = defaultdict(dict)  # validations -> trial -> what
 
     def validated(self, trial: Hashable, scores: Sequence[float]) -> bool:
         """Whether a trial stops after its latest validation.
@@ -37,8 +37,8 @@ class Stopping:
         Args:
             scores: all of the trial so far, in order; higher is better.
         """
-        time, grace = len(scores), self.search.grace
-        own = Reached(max(scores), float(np.mean(scores[grace - 1 :])) if time >= grace else scores[-1])
+        time, grace = len(scores), self.search.grace_period
+        own = RungScore(max(scores), float(np.mean(scores[grace - 1 :])) if time >= grace else scores[-1])
         others = [reached for other, reached in self.reached[time].items() if other != trial]
         self.reached[time][trial] = own
         if time < grace or not others:
@@ -46,15 +46,15 @@ class Stopping:
         if self.search.scheduler == "median":
             return len(others) >= FEWEST_OTHERS and own.best < float(np.median([other.mean for other in others]))
         if self.search.scheduler == "asha" and self.is_rung(time):
-            kept = 100 * (1 - 1 / self.search.reduction)
+            kept = 100 * (1 - 1 / self.search.reduction_factor)
             return own.best < float(np.percentile([other.best for other in others], kept))
         return False
 
     def is_rung(self, time: int) -> bool:
         """asha decides after grace, grace x reduction, grace x reduction^2, ... validations."""
-        rung = self.search.grace
+        rung = self.search.grace_period
         while rung < time:
-            rung *= self.search.reduction
+            rung *= self.search.reduction_factor
         return rung == time
 
     def forget(self, trial: Hashable) -> None:

@@ -72,14 +72,14 @@ class Outcome(NamedTuple):
 
 
 @dataclass
-class Asked:
+class PendingTrial:
     """A trial of the study on its way."""
 
     trial: optuna.Trial
     values: dict[str, Any]
     key: str = ""
     rung: int = 0
-    entrant: int = 0  # its number in its bracket
+    member: int = 0  # its number in its bracket
     curve: list[tuple[int, float]] = field(default_factory=list)
 
 
@@ -109,15 +109,15 @@ class StudySearch(Searcher):
         self.steps = sizes
         self.budget = Budget(search, gpus, study.user_attrs.get(SPENT, {}))
         self.stopping = Stopping(search)
-        self.brackets = Brackets(len(sizes), search.reduction) if len(sizes) > 1 else None
+        self.brackets = Brackets(len(sizes), search.reduction_factor) if len(sizes) > 1 else None
         self.points = points(search, self.base)
         self.tried: set[tuple[tuple[str, Any], ...]] = set()
         self.outcomes: dict[str, Outcome] = {}  # by key of the cell
-        self.live: dict[str, Asked] = {}  # by Tune's id
-        self.told_to_stop: set[str] = set()
-        self.twins: defaultdict[str, list[Asked]] = defaultdict(list)  # asked again while it runs, by key
-        self.paused: dict[int, Asked] = {}  # between rungs, by entrant
-        self.ready: list[Asked] = []  # promoted
+        self.live: dict[str, PendingTrial] = {}  # by Tune's id
+        self.pruned: set[str] = set()
+        self.duplicates: defaultdict[str, list[PendingTrial]] = defaultdict(list)  # asked again while it runs, by key
+        self.paused: dict[int, PendingTrial] = {}  # between rungs, by entrant
+        self.ready: list[PendingTrial] = []  # promoted
         self.first_config: Any = None
         self.count = self.repeats = 0
         self.ended_by = ""
@@ -142,80 +142,80 @@ class StudySearch(Searcher):
             self.live[trial_id] = self.live.pop(FIRST)
             self.budget.start(trial_id)
             return self.first_config
-        while (asked := self._next()) is not None:
+        while (pending := self._next()) is not None:
             try:
-                asked.key = self.cells.find(asked.values, self.sizes[asked.rung])
+                pending.key = self.cells.find(pending.values, self.sizes[pending.rung])
             except InputError as error:  # no corner of the space, or preflight had refused it
-                asked.trial.set_user_attr("error", str(error))
-                self._tell(asked, Outcome(TrialState.FAIL, (), ()))
+                pending.trial.set_user_attr("error", str(error))
+                self._tell(pending, Outcome(TrialState.FAIL, (), ()))
                 continue
-            asked.trial.set_user_attr(CELL, asked.key)
-            if any(other.key == asked.key for other in self.live.values()):
-                self.twins[asked.key].append(asked)
+            pending.trial.set_user_attr(CELL, pending.key)
+            if any(other.key == pending.key for other in self.live.values()):
+                self.duplicates[pending.key].append(pending)
                 self.repeats += 1
-            elif (known := self._known(asked.key)) is not None:
-                self.repeats += asked.rung == 0
-                self._tell(asked, known)
+            elif (known := self._known(pending.key)) is not None:
+                self.repeats += pending.rung == 0
+                self._tell(pending, known)
             else:
                 self.repeats = 0
-                self.live[trial_id] = asked
+                self.live[trial_id] = pending
                 if trial_id != FIRST:
                     self.budget.start(trial_id)
                     self._keep_spent()
-                return self.cells.config(asked.key)
+                return self.cells.config(pending.key)
         return None if self.brackets and self.live else Searcher.FINISHED
 
     def validated(self, trial_id: str, result: dict[str, Any]) -> bool:
         """A validation of a trial that runs; whether it stops."""
-        asked = self.live[trial_id]
-        if SCORE not in result or not self._report(asked, result[AT_STEP], result[SCORE]):
+        pending = self.live[trial_id]
+        if SCORE not in result or not self._report(pending, result[AT_STEP], result[SCORE]):
             return False
-        scores = [score for _, score in asked.curve]
-        if self.brackets or not self.stopping.validated(asked.trial.number, scores):
+        scores = [score for _, score in pending.curve]
+        if self.brackets or not self.stopping.validated(pending.trial.number, scores):
             return False
-        self.told_to_stop.add(trial_id)
+        self.pruned.add(trial_id)
         return True
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Nothing: see `validated`, which `StudyScheduler` asks first."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        asked = self.live.pop(trial_id)
+        pending = self.live.pop(trial_id)
         self.budget.end(trial_id)
         self._keep_spent()
         result = result or {}
         if result.get("status") == INTERRUPTED and not error:  # a full disk, or a pause: it has a checkpoint
-            self.live[trial_id] = asked
+            self.live[trial_id] = pending
             return
-        record = self.cells.ended(asked.key) if result.get("status") == "finished" else None
-        if trial_id in self.told_to_stop and not error:
-            outcome = Outcome(TrialState.PRUNED, (), tuple(asked.curve))
+        record = self.cells.ended(pending.key) if result.get("status") == "finished" else None
+        if trial_id in self.pruned and not error:
+            outcome = Outcome(TrialState.PRUNED, (), tuple(pending.curve))
         elif record is not None and not error:
             outcome = self._outcome(record)
         elif error or not result or "status" in result:
             outcome = Outcome(TrialState.FAIL, (), ())
         else:  # cut short from outside
-            self.live[trial_id] = asked
+            self.live[trial_id] = pending
             return
-        for each in (asked, *self.twins.pop(asked.key, [])):
+        for each in (pending, *self.duplicates.pop(pending.key, [])):
             self._tell(each, outcome)
 
     def close(self) -> None:
         """No trial runs any more: leave none RUNNING. What was cut short waits to be asked again."""
-        cut = [*self.live.values(), *(twin for some in self.twins.values() for twin in some)]
+        cut = [*self.live.values(), *(duplicate for some in self.duplicates.values() for duplicate in some)]
         if cut:
             self.ended_by = ""
         between = [*self.paused.values(), *self.ready]
-        for asked in between if self.ended_by else ():
-            self.study.tell(asked.trial, state=TrialState.PRUNED)
-        for asked in cut if self.ended_by else cut + between:
-            put_back(self.study, self.study._storage.get_trial(asked.trial._trial_id))
+        for pending in between if self.ended_by else ():
+            self.study.tell(pending.trial, state=TrialState.PRUNED)
+        for pending in cut if self.ended_by else cut + between:
+            put_back(self.study, pending.trial.storage, pending.trial)
         for trial_id in self.live:
             self.budget.end(trial_id)
         self._keep_spent()
-        self.live, self.twins, self.paused, self.ready = {}, defaultdict(list), {}, []
+        self.live, self.duplicates, self.paused, self.ready = {}, defaultdict(list), {}, []
 
-    def _next(self) -> Asked | None:
+    def _next(self) -> PendingTrial | None:
         """Of what is left to ask for; where hours are spent, only of what had begun before an interruption."""
         spent = self.budget.hours_spent(self.count)
         self.ended_by = spent or self.ended_by
@@ -226,30 +226,30 @@ class StudySearch(Searcher):
         if self.ended_by and self.brackets:
             self.brackets.close()
             self._decide()
-        for asked in self.ready:
-            if not spent or self.cells.begun(asked.values, self.sizes[asked.rung]):
-                self.ready.remove(asked)
-                return asked
+        for pending in self.ready:
+            if not spent or self.cells.begun(pending.values, self.sizes[pending.rung]):
+                self.ready.remove(pending)
+                return pending
         return None if self.ended_by else self._ask()
 
-    def _ask(self) -> Asked:
+    def _ask(self) -> PendingTrial:
         if self.points and self.repeats >= REPEATS and not self.waiting:
             untried = [point for point in self.points if _frozen(point) not in self.tried]
             self.study.enqueue_trial(random.Random(f"{self.search.seed} {self.count}").choice(untried))
         self.study.sampler = sampler(self.search, self.count)
         trial = self.study.ask()
         self.waiting -= CONTINUES in trial.user_attrs
-        asked = Asked(trial, suggest_values(self.search, self.base, trial))
+        pending = PendingTrial(trial, suggest_values(self.search, self.base, trial))
         self.count += 1
         self.tried.add(_frozen(trial.params))
         if self.brackets:
-            asked.entrant = trial.user_attrs.get(ENTRANT, trial.number)  # of equal scores the first is the best
-            trial.set_user_attr(ENTRANT, asked.entrant)
-            trial.set_user_attr(BRACKET, self.brackets.enter(asked.entrant, trial.user_attrs.get(BRACKET)))
+            pending.member = trial.user_attrs.get(ENTRANT, trial.number)  # of equal scores the first is the best
+            trial.set_user_attr(ENTRANT, pending.member)
+            trial.set_user_attr(BRACKET, self.brackets.enter(pending.member, trial.user_attrs.get(BRACKET)))
         elif (before := trial.user_attrs.get(CONTINUES)) is not None:
             curve = self.study.get_trials(deepcopy=False)[before].intermediate_values
-            self._replay(asked, tuple(sorted(curve.items())))
-        return asked
+            self._replay(pending, tuple(sorted(curve.items())))
+        return pending
 
     def _exhausted(self) -> str:
         if self.points is None or len(self.tried) < len(self.points):
@@ -272,53 +272,53 @@ class StudySearch(Searcher):
             values.append(cost_of(record, self.search.cost))
         return Outcome(TrialState.COMPLETE, tuple(values), tuple(looks))
 
-    def _tell(self, asked: Asked, outcome: Outcome) -> None:
+    def _tell(self, pending: PendingTrial, outcome: Outcome) -> None:
         """The study, how one of its trials ended; on a rung that is not the top one, it waits to be promoted."""
-        if asked.key:
-            self.outcomes[asked.key] = outcome
+        if pending.key:
+            self.outcomes[pending.key] = outcome
         if self.brackets and outcome.state == TrialState.COMPLETE:
-            asked.trial.report(outcome.values[0], self.steps[asked.rung])
-            self.brackets.ended(asked.entrant, asked.rung, outcome.values[0])
-            if asked.rung < self.brackets.top:
-                self.paused[asked.entrant] = asked
+            pending.trial.report(outcome.values[0], self.steps[pending.rung])
+            self.brackets.ended(pending.member, pending.rung, outcome.values[0])
+            if pending.rung < self.brackets.top:
+                self.paused[pending.member] = pending
                 self._decide()
                 return
         elif not self.brackets:
-            self._replay(asked, outcome.curve)
+            self._replay(pending, outcome.curve)
         if outcome.state == TrialState.COMPLETE:
-            self.study.tell(asked.trial, list(outcome.values))
+            self.study.tell(pending.trial, list(outcome.values))
             return
-        self.study.tell(asked.trial, state=outcome.state)
+        self.study.tell(pending.trial, state=outcome.state)
         if outcome.state == TrialState.FAIL:
-            self.stopping.forget(asked.trial.number)
+            self.stopping.forget(pending.trial.number)
             if self.brackets:
-                self.brackets.failed(asked.entrant)
+                self.brackets.failed(pending.member)
                 self._decide()
 
     def _decide(self) -> None:
         assert self.brackets is not None
         promoted, out = self.brackets.decide()
         for number, rung in promoted:
-            if (asked := self.paused.pop(number, None)) is not None:
-                asked.rung = rung
-                self.ready.append(asked)
+            if (pending := self.paused.pop(number, None)) is not None:
+                pending.rung = rung
+                self.ready.append(pending)
         for number in out:
-            if (asked := self.paused.pop(number, None)) is not None:
-                self.study.tell(asked.trial, state=TrialState.PRUNED)
+            if (pending := self.paused.pop(number, None)) is not None:
+                self.study.tell(pending.trial, state=TrialState.PRUNED)
 
-    def _report(self, asked: Asked, step: int, score: float) -> bool:
+    def _report(self, pending: PendingTrial, step: int, score: float) -> bool:
         """Note a validation; False of one that was noted before its slot died and it went on from its checkpoint."""
-        if asked.curve and step <= asked.curve[-1][0]:
+        if pending.curve and step <= pending.curve[-1][0]:
             return False
-        asked.curve.append((step, score))
+        pending.curve.append((step, score))
         if self.search.cost is None and not self.brackets:  # Optuna has no intermediate values of two aims
-            asked.trial.report(score, step)
+            pending.trial.report(score, step)
         return True
 
-    def _replay(self, asked: Asked, curve: Sequence[tuple[int, float]]) -> None:
+    def _replay(self, pending: PendingTrial, curve: Sequence[tuple[int, float]]) -> None:
         for step, score in curve:
-            if self._report(asked, step, score):
-                self.stopping.validated(asked.trial.number, [score for _, score in asked.curve])
+            if self._report(pending, step, score):
+                self.stopping.validated(pending.trial.number, [score for _, score in pending.curve])
 
     def _remember(self, trial: optuna.trial.FrozenTrial) -> None:
         """A trial of an earlier driver."""
@@ -327,12 +327,12 @@ class StudySearch(Searcher):
         curve = sorted(trial.intermediate_values.items())
         key = trial.user_attrs.get(CELL)
         if BRACKET in trial.user_attrs and self.brackets:
-            entrant = trial.user_attrs.get(ENTRANT, trial.number)
-            self.brackets.enter(entrant, trial.user_attrs[BRACKET])
+            member = trial.user_attrs.get(ENTRANT, trial.number)
+            self.brackets.enter(member, trial.user_attrs[BRACKET])
             for size, score in curve:
-                self.brackets.ended(entrant, self.steps.index(size), score)
+                self.brackets.ended(member, self.steps.index(size), score)
             if trial.state == TrialState.FAIL:
-                self.brackets.failed(entrant)
+                self.brackets.failed(member)
             self.brackets.decide()  # nobody waits for it: all of them were told
             return
         if key is not None:

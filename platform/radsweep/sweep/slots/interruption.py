@@ -10,16 +10,11 @@ from types import FrameType
 from typing import Any
 
 from ray.tune import Stopper
-from ray.tune.execution.tune_controller import TuneController
+
+from radsweep.sweep.slots.ray_internals import let_actors_end
 
 FLAG = "interrupted"
 SAVE_WITHIN = 240.0  # seconds that slots have for it: a measurement may be under way, or a large model be written
-
-
-def let_slots_end() -> None:
-    """Tune, at its end, waits for slots that save or write a record; by itself it kills them after 10 seconds, for
-    which it has no setting."""
-    TuneController._actor_force_cleanup_timeout = property(lambda self: SAVE_WITHIN, lambda self, seconds: None)
 
 
 class Interruption(Stopper):
@@ -32,7 +27,7 @@ class Interruption(Stopper):
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
-        let_slots_end()
+        let_actors_end(SAVE_WITHIN)
         with suppress(OSError):
             self.flag.unlink(missing_ok=True)
         if threading.current_thread() is threading.main_thread():

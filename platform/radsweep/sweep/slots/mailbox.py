@@ -10,7 +10,7 @@ from radsweep.training.task import CONTINUE, PAUSE, STOP
 MOST_ATTEMPTS = 3
 
 
-class Letter(dict[str, Any]):
+class Message(dict[str, Any]):
     """What a slot gets: {"validation": ...}, {"record": ...}, {"lost": reason}, {"full": what} or {"paused": True}."""
 
 
@@ -26,7 +26,7 @@ class Mailbox:
         self.attempts = 0
         self.why = ""  # the last attempt ended
         self.read = 0  # letters the slot has taken
-        self.letters: list[Letter] = []
+        self.letters: list[Message] = []
         self.handed: dict[str, list[tuple[int, Any]]] = {}  # by worker group, one after another
         self.changed = asyncio.Condition()
 
@@ -49,7 +49,7 @@ class Mailbox:
             self.over = self.pausing = True
             self.changed.notify_all()
 
-    async def letter(self, number: int) -> Letter:
+    async def message(self, number: int) -> Message:
         """From the slot: the next letter about a task. Asking for it says that the task may go on."""
         async with self.changed:
             wanted = self.read
@@ -67,7 +67,7 @@ class Mailbox:
                 if self.over or self.attempts <= MOST_ATTEMPTS:
                     break
                 why = f"; the last time: {self.why}" if self.why else ""
-                self._deliver(Letter(lost=f"its workers died {MOST_ATTEMPTS} times{why}"))
+                self._deliver(Message(lost=f"its workers died {MOST_ATTEMPTS} times{why}"))
                 finished = self.number
             self.why = ""
             handed = (-1, None) if self.over else (self.number, self.task)
@@ -86,7 +86,7 @@ class Mailbox:
         async with self.changed:
             if number != self.number or self.over:
                 return self._order(number)
-            self._deliver(Letter(validation=validation))
+            self._deliver(Message(validation=validation))
             if self.wait_for_reply:
                 sent = len(self.letters)
                 await self.changed.wait_for(lambda: self.over or number != self.number or self.read > sent)
@@ -100,14 +100,14 @@ class Mailbox:
         """From worker 0: the task's checkpoint is there."""
         async with self.changed:
             if number == self.number:
-                self._deliver(Letter(paused=True))
+                self._deliver(Message(paused=True))
 
     async def full(self, number: int, what: str) -> None:
         """From worker 0: there is no room to write what the task leaves."""
         async with self.changed:
             self.over = self.pausing = True
             if number == self.number:
-                self._deliver(Letter(full=what))
+                self._deliver(Message(full=what))
 
     async def broke(self, number: int, why: str) -> None:
         """From a worker: why its group has to start again; what others say then only follows from it."""
@@ -119,7 +119,7 @@ class Mailbox:
         """From worker 0: the task's record."""
         async with self.changed:
             if number == self.number:
-                self._deliver(Letter(record=record))
+                self._deliver(Message(record=record))
 
     def _order(self, number: int) -> int:
         if number != self.number:
@@ -131,6 +131,6 @@ class Mailbox:
     async def _until_after(self, number: int) -> None:
         await self.changed.wait_for(lambda: self.over or self.number > number)
 
-    def _deliver(self, letter: Letter) -> None:
-        self.letters.append(letter)
+    def _deliver(self, message: Message) -> None:
+        self.letters.append(message)
         self.changed.notify_all()

@@ -46,22 +46,22 @@ class Slot(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Wait for the trial's next validation, or its end."""
-        waiting = self.mailbox.letter.remote(self.number)
+        waiting = self.mailbox.message.remote(self.number)
         while not ray.wait([waiting], timeout=1.0)[0]:
             if self._interrupted():
                 ray.get(self.mailbox.pause.remote())
             if not self.group.is_alive():
                 raise RuntimeError(f"the slot's worker group ended: {self.died}")
-        letter = ray.get(waiting)
-        if "validation" in letter:
-            return self._result(letter["validation"], done=False)
-        if "paused" in letter or "full" in letter:  # no record: it goes on when the sweep does
-            return self._result({"metrics": {}}, done=True) | {"status": INTERRUPTED, "full": letter.get("full")}
-        if "lost" in letter:
-            record, store = lost_record(self.task, letter["lost"]), Store(Path(self.settings["store"]))
+        message = ray.get(waiting)
+        if "validation" in message:
+            return self._result(message["validation"], done=False)
+        if "paused" in message or "full" in message:  # no record: it goes on when the sweep does
+            return self._result({"metrics": {}}, done=True) | {"status": INTERRUPTED, "full": message.get("full")}
+        if "lost" in message:
+            record, store = lost_record(self.task, message["lost"]), Store(Path(self.settings["store"]))
             (store.write_stage if self.task.stage else store.write_cell)(record)
         else:
-            record = CellRecord.model_validate_json(letter["record"])
+            record = CellRecord.model_validate_json(message["record"])
         last = record.history[-1].model_dump() if record.history else {"metrics": {}}
         return self._result(last, done=True) | {"status": record.status, "error": record.error}
 

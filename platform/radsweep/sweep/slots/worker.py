@@ -13,7 +13,7 @@ import ray.train
 from ray.exceptions import RayActorError
 
 from radsweep.data.loading.prepared import PreparedData
-from radsweep.filesystem import no_room
+from radsweep.filesystem import disk_full
 from radsweep.store.records import CellRecord, Validation
 from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
@@ -62,7 +62,7 @@ def serve_tasks(config: dict[str, Any]) -> None:
         except Paused:
             said = mailbox.paused.remote(number) if workers.rank == 0 else None
         except Exception as error:
-            if not (isinstance(error, OSError) and no_room(error)):
+            if not (isinstance(error, OSError) and disk_full(error)):
                 ray.get(mailbox.broke.remote(number, in_one_line(error)))
                 raise
             said = mailbox.full.remote(number, f"no room left for {error.filename} ({error.strerror})")

@@ -1,0 +1,26 @@
+"""What MLflow does not promise and radsweep relies on is still there, and still does what it is used for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.tracking import MlflowClient
+
+from radsweep.tracking.mlflow_internals import make_database
+
+
+def test_a_database_is_made_with_its_tables_and_closed(tmp_path: Path) -> None:
+    file, artifacts = tmp_path / "new.db", (tmp_path / "artifacts").as_uri()
+    try:
+        make_database(file, artifacts)
+    except (ImportError, AttributeError, TypeError) as error:
+        pytest.fail(
+            f"MLflow {mlflow.__version__} makes no database in the way that radsweep asks for ({error}). Change "
+            "tracking/mlflow_internals.py, or the upper bound of mlflow in pyproject.toml."
+        )
+    moved = file.rename(tmp_path / "moved.db")  # as `prepare` does: nothing may hold the file open
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["moved.db"]
+    client = MlflowClient(tracking_uri=f"sqlite:///{moved}")
+    assert client.get_experiment("0").artifact_location.startswith(artifacts)
