@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radsweep.data.importers.csv_options import CsvSettings, kept_rows, told_conditions
-from radsweep.data.importers.toolkit.image_files import ImageFinder, OutsideRootError
+from radsweep.data.importers.toolkit.image_finder import ImageFinder, OutsideRootError
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
 from radsweep.data.importers.toolkit.labels import flag_columns, label_reader
 from radsweep.data.importers.toolkit.tables import Row, SourceTable, columns_of, read_table, require_columns
