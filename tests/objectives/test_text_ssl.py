@@ -30,8 +30,8 @@ def head() -> nn.Module:
     return module
 
 
-def views(*text_ssl: torch.Tensor) -> Views:
-    return Views((), (), torch.tensor(1.0), text_ssl=text_ssl)
+def views(*outputs: torch.Tensor) -> Views:
+    return Views((), (), torch.tensor(1.0), outputs={"text_ssl": outputs})
 
 
 def plain_cross_entropy(hidden: np.ndarray, module: nn.Module, embedding: np.ndarray, target: int) -> float:

@@ -52,8 +52,8 @@ class Evaluate(Settings):
     tasks: tuple[Task, ...] = Field(
         default=("retrieval",),
         description="What is measured of the test split. retrieval is always; local_retrieval ranks by the local "
-        "term's score too, where it has a weight (minutes to hours for thousands of studies without a GPU); zero_shot, "
-        "linear_probe and class_retrieval need labels",
+        "term's score too, if a term trains image regions and words (minutes to hours for thousands of studies without "
+        "a GPU); zero_shot, linear_probe and class_retrieval need labels",
     )
     zero_shot: ZeroShotSettings = ZeroShotSettings()
     linear_probe: LinearProbeSettings = LinearProbeSettings()

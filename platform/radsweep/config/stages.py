@@ -140,17 +140,21 @@ def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
 
 
 def _image_features_suffice(trial: Trial) -> bool:
-    """Whether a frozen image tower would see the same images, and be asked the same, in every step of every trial."""
-    objective = trial.objective
+    """Whether a frozen image tower would see the same images in every step of every trial, for pooled features only."""
     at_hand = trial.data.source != "streamed"
-    asked = objective.local.weight == 0 and objective.image_ssl.weight == 0
-    return trial.model.image.freeze and not trial.augment.image.changes_images and at_hand and asked
+    still = not trial.augment.image.changes_images
+    return trial.model.image.freeze and still and at_hand and not _has_to_run("image", trial)
 
 
 def _text_features_suffice(trial: Trial) -> bool:
-    objective, text = trial.objective, trial.augment.text
+    text = trial.augment.text
     plain = text.sentences == "all" and not text.changes_words
-    return trial.model.text.freeze and plain and objective.local.weight == 0 and objective.text_ssl.weight == 0
+    return trial.model.text.freeze and plain and not _has_to_run("text", trial)
+
+
+def _has_to_run(tower: Literal["image", "text"], trial: Trial) -> bool:
+    """Whether a term reads more of the tower than its pooled features."""
+    return any(need.tower == tower for need in trial.objective.needs)
 
 
 def _subset(trial: Trial, data: Literal["all", "subset"]) -> Subset | None:

@@ -20,7 +20,8 @@ PUBLISHED: dict[Kind, tuple[int, int]] = {"simclr": (4096, 256), "simsiam": (204
 
 def image_ssl(views: Views, settings: ImageSsl) -> TermOutput:
     """The loss on the two strong views of the whole batch, with the spread of their outputs."""
-    first, second = views.image_ssl
+    outputs = views.outputs["image_ssl"]  # of the first view, then of the second
+    first, second = outputs[: len(outputs) // 2], outputs[len(outputs) // 2 :]
     loss = ssl_loss(settings.kind, first, second, settings.temperature)
     return TermOutput(loss, {"image_ssl_spread": spread(first[-1])})
 

@@ -92,7 +92,7 @@ def neighbours(views: Views, settings: Neighbours) -> TermOutput:
     batch; a bank in evaluation mode takes nothing in. Until the bank is full nothing is drawn and the loss is 0. A
     study whose every candidate is its own patient's is left out.
     """
-    bank, rows = views.bank, views.rows
+    bank, rows = views.heads.get("neighbours"), views.rows
     if not isinstance(bank, NeighbourBank) or rows is None:
         raise ValueError("neighbours need their bank, and the studies and patients of the batch")
     text_BD = views.text_BD[0].detach()

@@ -14,11 +14,11 @@ from radsweep.objectives.views import TermOutput, Views, Widths
 
 
 def text_ssl(views: Views, settings: TextSsl) -> TermOutput:
-    """mlm: the mean over all masked tokens of the global batch; views.text_ssl = (loss_B, count_B) of `MaskedHead`.
+    """mlm: the mean over all masked tokens of the global batch; the outputs are (loss_B, count_B) of `MaskedHead`.
 
-    simcse: see there; views.text_ssl = the two views' outputs.
+    simcse: see there; the outputs are those for the two views.
     """
-    first, second = views.text_ssl
+    first, second = views.outputs["text_ssl"]
     if settings.kind == "simcse":
         return TermOutput(simcse(first, second, settings.temperature), {})
     return TermOutput(masked_loss(first, second), {})

@@ -5,8 +5,8 @@ Shapes: B studies of the global batch, b of this worker, D embedding width, R re
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -39,10 +39,9 @@ class Views:
     words: tuple[Words, ...] = ()
     gather: Callable[[Tensor], Tensor] = lambda rows: rows  # this worker's rows -> all rows, with gradient
     positive_BB: Tensor | None = None  # bool: report j reads like report i, i itself included; None: i alone
-    image_ssl: tuple[tuple[Tensor, ...], ...] = ()  # of each strong view: what the head of image_ssl gives
-    text_ssl: tuple[Tensor, ...] = ()  # what the head of text_ssl gives
     rows: Rows | None = None
-    bank: nn.Module | None = None  # of neighbours
+    heads: Mapping[str, nn.Module] = field(default_factory=dict)  # by term, of those that have a module
+    outputs: Mapping[str, tuple[Tensor, ...]] = field(default_factory=dict)  # by term: what its module gave, all rows
 
 
 class TermOutput(NamedTuple):

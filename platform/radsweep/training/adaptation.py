@@ -29,7 +29,7 @@ from radsweep.training import checkpoint, loop
 from radsweep.training.adaptation_data import ImagePool, ReportPool, pool_parts
 from radsweep.training.batches import Batch
 from radsweep.training.context import RunContext
-from radsweep.training.encode import encode_image_ssl, encode_masked, encode_masked_patches
+from radsweep.training.encode import encode_masked, encode_masked_patches, encode_strong_views
 from radsweep.training.outcome import Outcome
 
 HELD_OUT = 512  # images or reports of the validation split that a stage's loss is measured on
@@ -134,10 +134,10 @@ class TwoViewRecipe(ImageRecipe):
         return ssl_head(self.method, self.tower.width, stage.adapt.hidden, stage.adapt.dim)
 
     def loss(self, batch: Batch) -> Tensor:
-        found = encode_image_ssl(self.tower, self.head, batch.ssl_pixels_bCSS, batch.keys_b)
-        gathered = [self.workers.gather(feature.float()) for feature in found.values()]
+        found = encode_strong_views(self.tower, self.head, batch.ssl_pixels_bCSS, batch.keys_b)
+        gathered = tuple(self.workers.gather(feature.float()) for feature in found)
         half = len(gathered) // 2
-        return ssl_loss(self.method, tuple(gathered[:half]), tuple(gathered[half:]), self.adapt.temperature)
+        return ssl_loss(self.method, gathered[:half], gathered[half:], self.adapt.temperature)
 
     def score(self, measured: dict[str, float]) -> float:
         return float(self.outcome.steps)

@@ -81,7 +81,7 @@ class Embedder:
         return torch.cat(found)
 
     def regions_and_words(self, split: PreparedSplit) -> tuple[Tensor, Words]:
-        """What the local term scores, of all images and reports; every worker embeds all of them."""
+        """The inputs of the local score, of all images and reports; every worker embeds all of them."""
         regions, tokens, numbers = [], [], []
         with self._evaluating():
             for rows in parts_of(np.arange(split.index.images), Workers()):

@@ -36,7 +36,7 @@ def measure(embedder: Embedder, data: PreparedData, split: Split, trial: Trial) 
         return found
 
     ranks = ranked(image_MD, text_SD, part.index.image_study_M, part.index.report_group_S)
-    if "local_retrieval" in trial.evaluate.tasks and trial.objective.local.weight > 0:
+    if "local_retrieval" in trial.evaluate.tasks and trial.objective.scores_locally:
         ranks |= rank_locally(*embedder.regions_and_words(part), part.index.image_study_M, trial.objective.local)
     metrics = metrics_of(ranks)
     found.add(prefix, metrics, chance_levels(part, list(metrics)))

@@ -13,6 +13,7 @@ import numpy as np
 from radsweep.augment.masking import mask_id
 from radsweep.config.model import TextTower
 from radsweep.config.stages import Fold, adaptations_of, fold_of_trial, stages_of
+from radsweep.config.terms import Need
 from radsweep.config.trial import Trial
 from radsweep.console import Console
 from radsweep.data.loading.decode import ShardIndex
@@ -179,5 +180,4 @@ def unread(trial: Trial) -> dict[str, np.ndarray]:
 
 
 def _masks_tokens(trial: Trial) -> bool:
-    ssl = trial.objective.text_ssl
-    return (ssl.weight > 0 and ssl.kind == "mlm") or trial.adapt.text.method == "mlm"
+    return Need.MASKED_TOKENS in trial.objective.needs or trial.adapt.text.method == "mlm"
