@@ -67,7 +67,7 @@ DIFFICULTIES: dict[str, Difficulty] = {
     # Gives adaptation something to learn: type-specific adjectives, many nouns, restated findings, and images by which
     # a patient is hard to recognise. A sweep has to show if adaptation helps.
     "standard": Difficulty(),
-    # Gives it nothing to learn: one noun per finding, no adjectives, nothing restated, images that identify the patient.
+    # Gives it nothing to learn: one noun per finding, no adjectives, nothing restated, images that identify patients.
     "plain": Difficulty(
         anatomy=1.0,
         shape_identity=0.95,

@@ -110,7 +110,7 @@ def _chunk(
     wanted: int,
     size: int,
 ) -> list[PhantomStudy]:
-    """Return studies of the chunk's patients, at most the first `wanted`; `before` counts the stream's earlier studies."""
+    """Return the chunk's studies, at most the first `wanted`; `before` counts the stream's earlier studies."""
     truth_seed, image_seed, frontal_seed, lateral_seed, text_seed = seeds.spawn(5)
     rng = np.random.default_rng(truth_seed)
     several = 1 + np.searchsorted(np.cumsum(STUDIES_PER_PATIENT)[:-1], rng.random(CHUNK_PATIENTS), side="right")
