@@ -117,12 +117,12 @@ def test_pack_of_a_published_set_says_what_it_read_and_what_is_missing(run: Run,
     ended = run("pack", "roco", root, "shards", "--size", "16")
     assert (ended.code, ended.out) == (0, "shards\n")
     assert "Reading the source (4)" in ended.err
-    assert "each figure counts as a patient of its own" in ended.err
+    assert "each figure counts as its own patient" in ended.err
     assert read_manifest("shards").studies["pairs"] == {"train": 2, "validation": 1, "test": 1}
     above = run("pack", "roco", ".", "other")
     assert above.code == 2
     assert "train_captions.csv is missing; it comes with ROCOv2, https://doi.org" in above.err
-    assert "It is in rocov2: give that folder as ROOT" in above.err
+    assert "It is in rocov2; give that folder as ROOT" in above.err
 
 
 def test_existing_output_is_never_overwritten(run: Run, source: Path) -> None:

@@ -1,4 +1,4 @@
-"""What holds for every importer, and the recipe of a new one in the docs."""
+"""Properties of every importer, and the recipe for a new one in the docs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PUBLISHED = [name for name in IMPORTERS if name != "csv"]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_an_empty_folder_is_told_what_is_missing_and_where_it_comes_from(name: str, tmp_path: Path) -> None:
+def test_an_empty_folder_is_refused_with_the_missing_files_and_their_origin(name: str, tmp_path: Path) -> None:
     root = tmp_path / "above" / "empty"
     root.mkdir(parents=True)
     with pytest.raises(InputError, match=r"missing; (it comes|they come) with .*https://"):

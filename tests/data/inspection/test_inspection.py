@@ -1,4 +1,4 @@
-"""An inspection counts what is there and quotes nothing."""
+"""An inspection counts the contents of a data set and quotes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cross-validation by patient: every pair tested once, never by a model that learnt from its patient."""
+"""Cross-validation by patient: every pair is tested once, never by a model trained on its patient."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def png(shade: int) -> bytes:
 
 
 def studies() -> list[Study]:
-    """30 patients in three packed splits, of one to three studies of one or two images; 12 of them unpaired too."""
+    """30 patients in three packed splits, with one to three studies of one or two images; 12 also have unpaired studies."""
     found = []
     for patient in range(30):
         split: Split = "train" if patient < 20 else "validation" if patient < 25 else "test"
@@ -92,8 +92,8 @@ def test_a_fold_keeps_each_studys_report_images_and_patient_in_the_order_of_ids(
 def test_folds_are_balanced_in_studies() -> None:
     generator = np.random.default_rng(0)
     patients = [f"p{patient}" for patient in range(100) for _ in range(int(generator.integers(1, 6)))]
-    dealt = assign_folds(patients, 7)
-    sizes = Counter(dealt[patient] for patient in patients)
+    fold_of_patient = assign_folds(patients, 7)
+    sizes = Counter(fold_of_patient[patient] for patient in patients)
     assert len(sizes) == 7
     assert max(sizes.values()) - min(sizes.values()) <= 1
 
@@ -125,7 +125,7 @@ def test_unpaired_studies_of_held_out_patients_are_left_out(packed: Path) -> Non
             assert len(pool) == len(texts)
             assert set(pool.patient_ids) == set(every.patient_ids) - held_out
             left_out += len(every) - len(pool)
-        assert left_out == 2 * 12  # each of their 12 patients once for test, once for validation
+        assert left_out == 2 * 12  # each of these 12 patients once for test and once for validation
 
 
 def test_a_fold_that_would_be_empty_is_refused(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_fold_that_would_be_empty_is_refused(tmp_path: Path) -> None:
         fold_of(read_index(tmp_path / "few", ()), 5, 4)
 
 
-def test_splits_as_packed_may_be_empty_where_folds_are_made(tmp_path: Path) -> None:
+def test_packed_splits_may_be_empty_if_folds_are_made(tmp_path: Path) -> None:
     train = [study for study in studies() if study.split == "train"]
     write_dataset(tmp_path / "train", train, name="train", source={})
     with pytest.raises(InputError, match="the validation split has 0 pairs"):
@@ -147,7 +147,7 @@ def test_splits_as_packed_may_be_empty_where_folds_are_made(tmp_path: Path) -> N
     assert same_pixels(resplit(prepared, fold, prepared.tokenizer), index_pixels(prepared))
 
 
-def test_redealt_images_and_tokens_are_those_of_decoding_each_fold_by_itself(packed: Path) -> None:
+def test_resplit_images_and_tokens_equal_those_of_decoding_each_fold_separately(packed: Path) -> None:
     index = read_index(packed)
     unpaired = ("images", "reports")
     whole = prepare_in_process(index, trained(index.reports["train"]), 16, 1, unpaired)  # type: ignore[arg-type]

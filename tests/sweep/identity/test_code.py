@@ -209,8 +209,8 @@ def test_how_patients_are_dealt_counts_where_there_are_folds(copy: Path) -> None
         return tuple([code.trial_code(one), *map(code.stage_code, stages_of(one).values())] for one in (plain, folded))  # type: ignore[return-value]
 
     plain, folded = found()
-    (dealing,) = [file for file in copy.rglob("*.py") if "\ndef assign_folds(" in file.read_text()]
-    dealing.write_text(dealing.read_text().replace("def assign_folds(", "def assign_folds(_=0, *, ", 1))
+    (assigning,) = [file for file in copy.rglob("*.py") if "\ndef assign_folds(" in file.read_text()]
+    assigning.write_text(assigning.read_text().replace("def assign_folds(", "def assign_folds(_=0, *, ", 1))
     plain_now, folded_now = found()
     assert plain_now == plain
     assert len(folded) == 3

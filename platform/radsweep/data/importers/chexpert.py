@@ -145,7 +145,7 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
         notes.append("the data has no test split, which zero-shot classification and linear probe need (--valid test)")
     if not plus:
         notes.append(
-            "there are no reports: the images are not pairs, and can be used for adaptation and evaluation by labels"
+            "the data has no reports: its images are not pairs, and can be used for adaptation and evaluation by labels"
         )
     needs = Requirements(
         report=bool(plus), without_report=settings.without_reports, without_image=settings.without_images

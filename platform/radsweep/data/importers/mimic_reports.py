@@ -63,7 +63,7 @@ def mimic_sections(report: str) -> dict[str, str]:
     ends = [header.start() for header in headers[1:]] + [len(report)]
     texts = [
         (_name(header[1]), report[header.start(2) : end])
-        for header, end in zip(headers, ends, strict=False)  # one end too many if there is no header
+        for header, end in zip(headers, ends, strict=False)  # one end too many without a header
     ]
     kept = [(name, text) for name, text in texts if text.strip() or name not in ("impression", "findings")]
     sections = {name: _lines(text) for name, text in kept}

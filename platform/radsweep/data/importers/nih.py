@@ -64,7 +64,7 @@ def read_nih(settings: NihSettings, root: Path, progress: Progress) -> Source:
     notes += [
         "train_val_list.txt lists train and validation together: validation was set aside by patient and seed",
         "labels were extracted from reports by software: 0 means that it did not name the finding",
-        "there are no reports: the images are not pairs, and can be used for adaptation and evaluation by labels",
+        "the data has no reports: its images are not pairs, and can be used for adaptation and evaluation by labels",
     ]
     return Source(kept, Requirements(report=False), {"splits": "official, validation by seed", **views}, notes)
 

@@ -64,7 +64,9 @@ def read_rsna(settings: RsnaSettings, root: Path, progress: Progress) -> Source:
         )
         for number, name in enumerate(tracked(list(labels), progress), 1)
     ]
-    notes = ["there are no reports: the images are not pairs, and can be used for adaptation and evaluation by labels"]
+    notes = [
+        "the data has no reports: its images are not pairs, and can be used for adaptation and evaluation by labels"
+    ]
     if not mapping:
         notes.append(
             f"each image counts as its own patient; put {_MAPPING.names[0]} ({_MAPPING.comes_from}) into ROOT to group "

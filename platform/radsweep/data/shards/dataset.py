@@ -40,8 +40,8 @@ def write_dataset(
     and `rows_per_shard`.
 
     Raises:
-        InputError: `out` exists, a patient is in two splits, a study occurs twice or lacks a part, there are no
-            studies, or the disk is full. Nothing is left behind then.
+        InputError: `out` exists, a patient is in two splits, a study occurs twice or lacks a part, `studies` is
+            empty, or the disk is full. Nothing is left behind then.
     """
     with new_folder(out) as folder:
         return write_shards(
@@ -97,7 +97,7 @@ def write_shards(
             counts["studies"][study.kind][study.split] += 1
             counts["images"][study.kind][study.split] += len(study.images)
         if not seen:
-            raise InputError("there are no studies to write")
+            raise InputError("no studies to write")
         shards = [shard for place in sorted(writers) for shard in writers[place].close()]
     finally:
         pseudonyms.close()

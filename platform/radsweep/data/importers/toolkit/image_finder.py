@@ -24,7 +24,7 @@ class OutsideRootError(Exception):
 
 
 class ImageFinder:
-    """Find the files of a row: `find(row)` returns paths relative to `root`, in order; empty if there is no such file.
+    """Find the files of a row: `find(row)` returns paths relative to `root`, in order; empty if no file matches.
 
     pattern: a column's name, or text with columns in braces and wildcards, `images/{patientid}.*`. With wildcards,
     all image files that match belong to the row: jpg, jpeg, png, dcm, dicom, dic, or without a suffix. A bare file
