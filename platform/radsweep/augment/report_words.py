@@ -1,7 +1,7 @@
 """Reports as words: which of them may be moved where, and which have synonyms.
 
 A stretch is a run of free words of one sentence, with nothing between them that stays: no negation, no side, degree or
-number, no conjunction, no punctuation. Words move within their stretch alone, so none leaves or enters the scope of a
+number, no conjunction, no punctuation. Words only move within their stretch, so none leaves or enters the scope of a
 negation, and no finding gets the side or degree of another.
 """
 
@@ -74,7 +74,7 @@ def words_said(words: ReportWords, lexicon: Lexicon, reports: int) -> Numbers:
 
 
 def write_words(words: ReportWords, lexicon: Lexicon, reports: int) -> TokenisedReports:
-    """The tokens of `reports` reports, with the words of each numbered anew."""
+    """The tokens of `reports` reports, with the words of each numbered again."""
     lengths_W = lexicon.traits(words.number_W).length_W
     tokens = chain.from_iterable([lexicon.tokens[number] for number in words.number_W.tolist()])
     lengths_B = np.zeros(reports, dtype=np.int64)
@@ -105,7 +105,7 @@ def find_units(words: ReportWords, lexicon: Lexicon) -> list[Unit]:
                 continue
             stretch = min(stretches[first:end])
             if stretch != PROTECTED:
-                after = end  # also where it has no alternatives: its parts do not mean what they mean alone
+                after = end  # also if it has no alternatives: its parts mean something else by themselves
                 if alternatives := lexicon.alternatives(phrase, tuple(numbers[first:end])):
                     units.append(Unit(first, length, reports[first], columns[first], stretch, alternatives))
                 break

@@ -1,6 +1,6 @@
 """EDA on tokenised reports: synonyms, swap, delete, insert (Wei and Zou 2019), none of which touches protected words.
 
-Each operation that is on changes a word at least where it can, as published. Of a report's words, numbers count and
+Each operation that is on changes a word at least if it can, as published. Of a report's words, numbers count and
 punctuation does not.
 """
 
@@ -39,7 +39,7 @@ def augment_words(
     """The reports with words replaced, swapped, left out and inserted, in this order.
 
     Args:
-        keys_B: int64, on the CPU; a report's key alone decides its augmentation.
+        keys_B: int64, on the CPU; only a report's key decides its augmentation.
     """
     if len(reports.tokens_T) == 0:
         return reports

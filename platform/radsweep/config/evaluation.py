@@ -1,4 +1,4 @@
-"""What is measured of a trained model, and on what."""
+"""Settings of the evaluation: tasks, and the data that they run on."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LinearProbeSettings(Settings):
 
 class ClassRetrievalSettings(Settings):
     classes: tuple[Name, ...] = Field(default=CHEXPERT_FIVE, min_length=2, description="Classes of the pool")
-    per_class: int = Field(default=200, ge=1, description="Studies of each class, of those that show it alone")
+    per_class: int = Field(default=200, ge=1, description="Studies of each class, of those that only show this class")
     seed: int = Field(default=0, ge=0, description="Seed of the draw")
 
 
@@ -91,7 +91,7 @@ class Evaluate(Settings):
 
 
 def shown_names(against: Sequence[str]) -> dict[str, str]:
-    """{model: its name in the report}: a hub id, or as much of a folder's path as tells it from the others."""
+    """{model: its name in the report}: a hub id, or as much of a folder's path as sets it apart from the others."""
     shown = {}
     for name in against:
         parts = Path(name).parts if Path(name).is_absolute() else (name,)

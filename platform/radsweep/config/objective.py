@@ -33,7 +33,7 @@ class Local(TermSettings):
 
 
 class Projector(Settings):
-    """What simclr and simsiam put on pooled image features."""
+    """The projector of simclr and simsiam on pooled image features."""
 
     hidden: int | None = Field(
         default=None,
@@ -110,7 +110,7 @@ class Objective(Settings):
 
     @property
     def scores_locally(self) -> bool:
-        """Whether image regions and words are trained, so that the local score can rank by them."""
+        """True if image regions and words are trained, so that the local score can rank by them."""
         return {Need.REGIONS, Need.WORDS} <= self.needs
 
     @model_validator(mode="after")

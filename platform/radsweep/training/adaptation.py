@@ -37,7 +37,7 @@ LOSS = "val/loss"
 
 
 class StageRecipe(loop.Recipe):
-    """What both kinds of stages have in common: a tower, a head that is thrown away, a pool."""
+    """Base of both kinds of stages: a tower, a head that is thrown away, a pool."""
 
     every_steps = 100
 
@@ -56,7 +56,7 @@ class StageRecipe(loop.Recipe):
         raise NotImplementedError
 
     def loss(self, batch: Batch) -> Tensor:
-        """Of the global batch."""
+        """Loss of the global batch."""
         raise NotImplementedError
 
     def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
@@ -85,7 +85,7 @@ class StageRecipe(loop.Recipe):
 
 
 class ImageRecipe(StageRecipe):
-    """What both ways of learning from images have in common."""
+    """Base of both ways of learning from images."""
 
     views: int  # of each image
 
@@ -123,7 +123,7 @@ class ImageRecipe(StageRecipe):
 
 class TwoViewRecipe(ImageRecipe):
     """SimCLR or SimSiam on two strong views of each image. The weights of the last step are kept: SimSiam's loss does
-    not tell good features from collapse."""
+    not separate good features from collapse."""
 
     views = 2
 
@@ -221,7 +221,7 @@ def adapt(stage: Adaptation, data: PreparedData, context: RunContext = RunContex
     Args: as `train`.
 
     Raises:
-        TrialFailed: a loss that is no number, a pool of fewer than two.
+        TrialFailed: a loss that is not a number, a pool of fewer than two.
         Paused: the context's `report` or `should_continue` returned PAUSE.
     """
     recipe = recipe_of(stage, data, context)
@@ -235,6 +235,6 @@ def adapt(stage: Adaptation, data: PreparedData, context: RunContext = RunContex
 
 
 def load_adapted(folder: Path) -> dict[str, Tensor] | None:
-    """The tower's weights that `adapt` left in its folder; None where there are none."""
+    """The tower's weights that `adapt` left in its folder; None if there are none."""
     found = checkpoint.read_folder(folder / "checkpoint")
     return None if found is None else found[0][checkpoint.WEIGHTS]

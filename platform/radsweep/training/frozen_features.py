@@ -70,6 +70,6 @@ def run_frozen(
 
 
 def load_frozen(folder: Path) -> dict[Split, Tensor] | None:
-    """{split: features} that `run_frozen` left in its folder; None where there are none."""
+    """{split: features} that `run_frozen` left in its folder; None if there are none."""
     found = checkpoint.read_folder(folder / "checkpoint")
     return None if found is None else found[0][FEATURES]  # type: ignore[return-value]

@@ -41,8 +41,8 @@ def run_cell(
     ever, so the whole group has to start again. So is one that leaves the GPU unusable: see `is_lost`.
 
     Raises:
-        Paused: told to; the checkpoint is there.
-        OSError: no room on the disk.
+        Paused: it was asked to; the checkpoint is written.
+        OSError: the disk is full.
     """
 
     def trained() -> Outcome:

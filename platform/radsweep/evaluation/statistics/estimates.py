@@ -40,7 +40,7 @@ class Estimates:
         return np.array([weight_of.get(arm, 0.0) for arm in self.arms])
 
     def select(self, arms: Sequence[str]) -> Estimates:
-        """Some of the arms: a seed variance is then pooled over these alone."""
+        """Some of the arms: a seed variance is then only pooled over these."""
         places = [self.arms.index(arm) for arm in arms]
         value_AR, resampled_BAR = self.value_AR[places], self.resampled_BAR[:, places]
         return replace(self, arms=tuple(arms), value_AR=value_AR, resampled_BAR=resampled_BAR)
