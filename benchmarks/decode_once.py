@@ -61,7 +61,7 @@ def read_epoch(spec: dict[str, Any], data: Any) -> float:
 
     trial = Trial.model_validate(spec)
     began = time.perf_counter()
-    opened = ray.get(data[0]).opened(ray.get)
+    opened = ray.get(data[0]).materialise(ray.get)
     tokenizer = load_tokenizer(opened.tokenizer)
     split = opened.splits["train"]
     for rows in epoch_batches(np.arange(len(split.index)), trial.train.batch_size, 0, 0):

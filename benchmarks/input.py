@@ -91,7 +91,7 @@ def cached(shards: ShardIndex, trial: Trial) -> Callable[[], Iterable[np.ndarray
     reports = zip(shards.splits["train"].patient_ids, shards.reports["train"], strict=True)
     tokenizer = train_tokenizer(reports, trial.model.text.vocabulary)
     image = trial.model.image
-    split = prepare_data(shards, tokenizer, image.size, image.channels, {}).opened(ray.get).splits["train"]
+    split = prepare_data(shards, tokenizer, image.size, image.channels, {}).materialise(ray.get).splits["train"]
 
     def epoch() -> Iterable[np.ndarray]:
         for rows in epoch_batches(np.arange(split.index.images), trial.train.batch_size, 0, 0):

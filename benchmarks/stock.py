@@ -70,7 +70,7 @@ def train_loop(config: dict[str, Any]) -> None:
     workers = Workers(ray_context.get_world_rank(), ray_context.get_world_size())
     trial = Trial.model_validate(config["trial"])
     torch.set_num_threads(trial.train.threads)
-    data = ray.get(config["data"][0]).opened(ray.get)
+    data = ray.get(config["data"][0]).materialise(ray.get)
     recipe = TrialRecipe(trial, data, RunContext(workers, ray.train.torch.get_device()))
     training = start(recipe)
     outcome = training.outcome

@@ -64,7 +64,7 @@ def test_a_pack_that_was_stopped_says_that_it_can_go_on_and_then_that_it_does(
     assert "stopped: the same command goes on from here" in ended.err
     again = run("pack", "csv", source, "shards", *CSV)
     assert (again.code, again.out) == (0, "shards\n")
-    assert "going on: 13 of 13 pictures are read already" in again.err
+    assert "continuing: 13 of 13 pictures have been read already" in again.err
 
 
 def test_pack_csv_as_json_prints_the_manifest_without_its_shards(run: Run, source: Path) -> None:

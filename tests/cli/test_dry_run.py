@@ -167,9 +167,10 @@ def test_what_a_sweep_would_refuse_is_listed_with_the_plan(run: Callable[..., An
     assert ended.code == 2
     assert json.loads(ended.out)["trials"] == 12
     pairs, slots = ended.err.splitlines()
-    assert pairs.startswith(f"radsweep: {file}: data.pairs: 25 training studies asked for")
+    assert pairs.startswith(f"radsweep: {file}: data.pairs: 25 training studies were asked for")
     assert slots.startswith(f"radsweep: {file}: run.slots: 500 slots asked for")
-    assert [line.split(":")[0] for line in json.loads(ended.out)["refused"]] == ["data.pairs", "run.slots"]
+    refused = [line.removeprefix(f"{file}: ") for line in json.loads(ended.out)["refused"]]
+    assert [line.split(":")[0] for line in refused] == ["data.pairs", "run.slots"]
 
 
 def test_calibrate_alone_is_refused(run: Callable[..., Any], file: Path) -> None:

@@ -45,7 +45,7 @@ UNFIT = {  # for the data and models that are here; a cluster may have others
         "experiment: wrong\ndata: {shards: no/such/folder}\n", "data.shards", "no packed data set there (manifest.json",
     ),
     "more pairs than there are": (
-        BASE + "ablation: {arms: {a: {}}, pairs: [100, 301]}\n", "data.pairs", "301 training studies asked for, the",
+        BASE + "ablation: {arms: {a: {}}, pairs: [100, 301]}\n", "data.pairs", "301 training studies were asked for",
     ),
     "an unknown phantom": ("experiment: wrong\ndata: {shards: 'phantom:standrd'}\n", "data.shards", "Did you mean"),
     "an unknown tower": (

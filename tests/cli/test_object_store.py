@@ -64,7 +64,7 @@ def test_what_is_not_there_and_who_may_not_read_it_are_told(remote: str, monkeyp
         read_index("ftp://hospital/cxr")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     storage._root.cache_clear()
-    with pytest.raises(InputError, match="credentials and endpoint come from the environment"):
+    with pytest.raises(InputError, match="check the credentials and endpoint in the environment"):
         read_index(remote)
     monkeypatch.undo()
     storage._root.cache_clear()
@@ -84,12 +84,12 @@ def test_a_file_is_removed_and_those_beside_it_stay(remote: str) -> None:
 @pytest.mark.parametrize("address", ["s3://", "s3://hospital//cxr", "s3:///cxr"])
 def test_an_address_without_a_bucket_or_with_an_empty_part_is_refused(address: str) -> None:
     with pytest.raises(InputError, match="BUCKET/PATH"):
-        storage.absolute(address)
+        storage.absolute_place(address)
 
 
 @pytest.mark.parametrize("address", ["s3://me:qzsecret@hospital/cxr", "s3://hospital/cxr?secret_key=qzsecret"])
 def test_credentials_in_an_address_are_refused_and_not_repeated(address: str) -> None:
-    for refuses in (storage.absolute, storage.size_of, storage.check_address):
+    for refuses in (storage.absolute_place, storage.size_of, storage.check_address):
         with pytest.raises(InputError, match="without credentials or options") as refused:
             refuses(address)
         assert "qzsecret" not in str(refused.value)

@@ -12,6 +12,7 @@ import pytest
 
 from radsweep.config.experiment import Experiment
 from radsweep.evaluation.queries import read_queries
+from radsweep.report.render.write import write_report
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store, store_folder
 
@@ -82,9 +83,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Callable[[Status], list[Experi
     def ending(status: Status) -> list[Experiment]:
         asked: list[Experiment] = []
 
-        def run_sweep(
-            experiment: Experiment, write_report: Callable[..., Path], resume: bool, fresh: bool = False
-        ) -> SweepRecord:
+        def run_sweep(experiment: Experiment, resume: bool, fresh: bool = False) -> SweepRecord:
             asked.append(experiment)
             record = SweepRecord(
                 id="pretended",

@@ -54,7 +54,7 @@ def square(name: str, image: ImageInput, longest: int | None, size: int, channel
             stored = read_picture(Path(image).expanduser(), longest)
         else:
             stored = picture_of(codec.encode(_plain(name, image), lossless=True), longest)
-        return codec.prepare(stored.data, size, channels)
+        return codec.decode_square(stored.data, size, channels)
     except BlankError:
         raise InputError(f"{name}: blank, one value throughout; packing leaves such images out") from None
     except PictureError as error:

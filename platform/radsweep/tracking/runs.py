@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,11 +18,11 @@ for _name, _value in {  # short: a server that is away costs seconds, and the sp
 
 from mlflow.entities import Experiment, Metric, Param, RunTag  # noqa: E402 - reads the settings above
 from mlflow.exceptions import MlflowException  # noqa: E402
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
 from radsweep.tracking.address import artifact_root  # noqa: E402
 from radsweep.tracking.entry import Entry, Step  # noqa: E402
+from radsweep.tracking.mlflow_internals import delete_artifacts  # noqa: E402
 
 METRICS_A_REQUEST = 800  # 1,000 of all kinds
 PARAMS_A_REQUEST = TAGS_A_REQUEST = 100
@@ -112,10 +111,8 @@ class Sender:
         there = {file.path for file in self._client.list_artifacts(run)}
         stale = [name for name in MAY_GO if name in there and not (folder / name).exists()]
         if stale:
-            artifacts = get_artifact_repository(self._client.get_run(run).info.artifact_uri, self._client.tracking_uri)
-            for name in stale:
-                with suppress(Exception):  # not every server deletes files; the run's tags name the right trial
-                    artifacts.delete_artifacts(name)
+            uri = self._client.get_run(run).info.artifact_uri
+            delete_artifacts(uri, self._client.tracking_uri, stale)  # if they stay, the run's tags name the right trial
 
     def _experiment(self, name: str) -> str:
         if name not in self._experiments:

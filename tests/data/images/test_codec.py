@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from radsweep.data.images import codec
-from radsweep.data.images.codec import PictureError, decode, prepare, to_square
+from radsweep.data.images.codec import PictureError, decode, decode_square, to_square
 
 
 def encoded(array: np.ndarray, format: str = "PNG", **options: object) -> bytes:
@@ -114,10 +114,10 @@ def test_one_channel_is_luma_and_three_repeat_a_grey_picture() -> None:
 
 def test_preparing_a_large_jpeg_quickly_differs_little_from_its_full_decoding() -> None:
     data = encoded(smooth(2000, 1600), "JPEG", quality=95)
-    quick, full = prepare(data, 64, 1), to_square(decode(data), 64, 1)
+    quick, full = decode_square(data, 64, 1), to_square(decode(data), 64, 1)
     assert np.abs(quick.astype(int) - full).max() <= 4
     small = encoded(smooth(100, 80), "JPEG")
-    assert np.array_equal(prepare(small, 64, 3), to_square(decode(small), 64, 3))
+    assert np.array_equal(decode_square(small, 64, 3), to_square(decode(small), 64, 3))
 
 
 def bomb() -> bytes:

@@ -102,7 +102,7 @@ def test_a_person_under_two_ids_is_told_by_rows_kept_together_and_the_repeats_go
     assert packed.one_person == ((1, 2),)
     assert packed.manifest.dropped == {"duplicate of another row": 1}
     told = "\n".join(describe(packed))
-    assert "rows 1 and 2 are one person under 2 ids" in told
+    assert "rows 1 and 2 are one person with 2 ids" in told
     assert "IDMARK" not in told
     assert "IDMARK1,IDMARK2" in (root.parent / "out" / "private" / "one_person.csv").read_text()
     studies = {study["report"]: study for study in stored(root, packed) if study["report"] != "Clear lungs."}
@@ -117,7 +117,7 @@ def test_a_person_under_two_ids_is_told_by_rows_kept_together_and_the_repeats_go
 def test_a_stand_in_picture_under_many_patients_makes_nobody_one_person(tree: Tree) -> None:
     rows = [row("none.png", f"p{i}", f"Report of {i}.") for i in range(12)] + [row("1.png", "q")]
     packed = pack(tree(rows, {"none.png": 5, "1.png": 1}))
-    assert packed.manifest.dropped == {"image stands under many patients": 12}
+    assert packed.manifest.dropped == {"image belongs to many patients": 12}
     assert packed.one_person == ()
 
 

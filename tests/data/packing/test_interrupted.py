@@ -14,7 +14,7 @@ import pytest
 from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
 from radsweep.data.packing.pack import Packed
-from radsweep.data.packing.reading import Reading, read_here
+from radsweep.data.packing.reading import ReadResult, read_here
 from radsweep.data.shards.dataset import read_manifest, verify_shards
 from radsweep.data.shards.schema import Manifest
 from radsweep.errors import InputError
@@ -43,7 +43,7 @@ class Counting:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def __call__(self, root: Path, paths: Sequence[str], longest: int | None) -> Iterator[Reading]:
+    def __call__(self, root: Path, paths: Sequence[str], longest: int | None) -> Iterator[ReadResult]:
         self.asked += paths
         return read_here(root, paths, longest)
 
@@ -103,7 +103,7 @@ def test_killed_three_times_it_ends_as_if_left_alone_and_reads_no_picture_twice(
     reader = Counting()
     packed, said = pack(root, reader=reader)
     assert reader.asked == [f"images/{COUNT - 1}.png"]  # what could not be read is tried again
-    assert said == [f"going on: {COUNT - 1} of {COUNT} pictures are read already"]
+    assert said == [f"continuing: {COUNT - 1} of {COUNT} pictures have been read already"]
     alone, unsaid = pack(root, "alone")
     assert unsaid == []
     assert content(packed.manifest) == content(alone.manifest)

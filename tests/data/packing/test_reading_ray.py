@@ -48,7 +48,7 @@ def test_a_folder_that_a_node_does_not_see_is_told_rather_than_counted_as_missin
     ray_session: None, tmp_path: Path
 ) -> None:
     with pytest.raises(
-        OSError, match=f"not there on {os.uname().nodename}: give a folder that all nodes share"
+        OSError, match=f"not found on {os.uname().nodename}; give a folder that all nodes share"
     ) as told:
         list(read_on_ray(tmp_path / "elsewhere", ["a.png"], None))
     assert told.value.filename == str(tmp_path / "elsewhere")

@@ -9,13 +9,13 @@ import pytest
 from radsweep.data.phantom import PhantomStudy, difficulty_named, generate
 from radsweep.data.phantom.anatomy import draw_anatomy
 from radsweep.data.phantom.appearance import APPEARANCES
-from radsweep.data.phantom.findings import CENTRAL, SIDED, SIDES, ZONED, Finding
-from radsweep.data.phantom.images import encode, render
+from radsweep.data.phantom.findings import CENTRAL, SIDED, SIDES, ZONED, PhantomFinding
+from radsweep.data.phantom.images import encode_png, render_images
 
 SETTINGS = difficulty_named("standard")
 
 
-def picture(findings: list[tuple[Finding, ...]], lateral: bool = False, size: int = 64) -> np.ndarray:
+def picture(findings: list[tuple[PhantomFinding, ...]], lateral: bool = False, size: int = 64) -> np.ndarray:
     """One image per entry, all of one anatomy, pose and noise: what differs is the findings."""
     heart = np.array([sum(0.5 for f in items if f.kind == "cardiomegaly") for items in findings], np.float32)
     rows = []
@@ -23,12 +23,12 @@ def picture(findings: list[tuple[Finding, ...]], lateral: bool = False, size: in
         draws = draw_anatomy(
             np.random.default_rng(0), np.array([0]), np.array([lateral]), heart[row : row + 1], SETTINGS
         )
-        rows.append(render(np.random.default_rng(1), draws, [items], size, SETTINGS)[0])
+        rows.append(render_images(np.random.default_rng(1), draws, [items], size, SETTINGS)[0])
     return np.stack(rows).astype(float)
 
 
-def finding(kind: str, side: str = "", zone: str = "", size: float = 0.9) -> Finding:
-    return Finding(kind, side, zone, "severe", size, (0.5,) * 6)
+def finding(kind: str, side: str = "", zone: str = "", size: float = 0.9) -> PhantomFinding:
+    return PhantomFinding(kind, side, zone, "severe", size, (0.5,) * 6)
 
 
 @pytest.mark.parametrize("kind", [*SIDED, *CENTRAL, "pacemaker", "catheter", "tube"])
@@ -112,4 +112,4 @@ def test_images_are_grey_8_bit_png_of_varied_exposure() -> None:
 
 def test_encoding_loses_nothing() -> None:
     grey = np.random.default_rng(0).integers(0, 256, (40, 50), np.uint8)
-    assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(encode(grey)))), grey)
+    assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(encode_png(grey)))), grey)

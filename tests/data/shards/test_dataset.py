@@ -233,5 +233,5 @@ def test_whichever_byte_is_wrong_the_shard_is_named(tmp_path: Path, studies: lis
 def test_a_data_set_without_pairs_says_what_it_serves_for(make_png: Callable[..., bytes], tmp_path: Path) -> None:
     alone = [Study("1", "p", "train", None, (Image("a", make_png(1)),))]
     write_dataset(tmp_path / "images", alone, name="images", source={})
-    with pytest.raises(InputError, match=r"no study has both .* serves in evaluate.sets"):
+    with pytest.raises(InputError, match=r"no study has both .* used in evaluate.sets"):
         read_index(tmp_path / "images")

@@ -18,7 +18,7 @@ from radsweep.config.load import trial_with
 from radsweep.config.stages import stages_of
 from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import prepare_in_process, read_index
-from radsweep.data.loading.folds import fold_of, redealt
+from radsweep.data.loading.folds import fold_of, resplit
 from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.sweep.identity import code
 from radsweep.sweep.identity.definitions import Location
@@ -115,11 +115,11 @@ def test_the_preparation_of_data_likewise(phantom: Path) -> None:
         rows = zip(shards.splits["train"].patient_ids, shards.reports["train"], strict=True)
         prepare_in_process(shards, train_tokenizer(rows, 200), 16, 1)
         fold = fold_of(shards, 3, 0)
-        redealt(prepare_in_process(shards, train_tokenizer(rows, 200), 16, 1), fold, train_tokenizer([], 200))
+        resplit(prepare_in_process(shards, train_tokenizer(rows, 200), 16, 1), fold, train_tokenizer([], 200))
 
     ran = run_definitions(prepare)
     reached = code.graph().reached((*code.PREPARATION, *code.FOLDS)).keys()
-    assert {"decode_image", "wordpieces", "deal"} <= names(ran)
+    assert {"decode_image", "wordpieces", "assign_folds"} <= names(ran)
     assert names(ran - reached) == {"prepare_in_process"}, "which tests use in place of Ray"
 
 
@@ -202,8 +202,8 @@ def test_how_patients_are_dealt_counts_where_there_are_folds(copy: Path) -> None
         return tuple([code.trial_code(one), *map(code.stage_code, stages_of(one).values())] for one in (plain, folded))  # type: ignore[return-value]
 
     plain, folded = found()
-    (dealing,) = [file for file in copy.rglob("*.py") if "\ndef deal(" in file.read_text()]
-    dealing.write_text(dealing.read_text().replace("def deal(", "def deal(_=0, *, ", 1))
+    (dealing,) = [file for file in copy.rglob("*.py") if "\ndef assign_folds(" in file.read_text()]
+    dealing.write_text(dealing.read_text().replace("def assign_folds(", "def assign_folds(_=0, *, ", 1))
     plain_now, folded_now = found()
     assert plain_now == plain
     assert len(folded) == 3

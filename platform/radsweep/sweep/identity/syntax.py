@@ -53,7 +53,7 @@ def _names_of(statement: ast.stmt) -> Iterator[str]:
 
 
 def imports(tree: ast.AST) -> dict[str, str]:
-    """The names that imports in a tree bind, and what each one is: `radsweep.data.loading.folds.deal`, `numpy`."""
+    """The names that imports in a tree bind, and what each one is: `radsweep.data.loading.folds.fold_of`, `numpy`."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

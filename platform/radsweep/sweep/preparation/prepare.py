@@ -16,7 +16,7 @@ from radsweep.config.stages import Fold, adaptations_of, fold_of_trial, stages_o
 from radsweep.config.trial import Trial
 from radsweep.console import Console
 from radsweep.data.loading.decode import ShardIndex
-from radsweep.data.loading.folds import fold_of, redealt
+from radsweep.data.loading.folds import fold_of, resplit
 from radsweep.data.loading.prepared import PreparedData, Unpaired
 from radsweep.data.loading.stream import prepare_data
 from radsweep.data.loading.subsets import seeded_order, subset_size
@@ -111,7 +111,7 @@ class Preparations:
                 shape = example.model.image.size, example.model.image.channels
                 if shape not in whole:
                     whole[shape] = self._decoded(example, unpaired, {})
-                data = redealt(whole[shape], self.shards_of(example), self.tokenizer(example))
+                data = resplit(whole[shape], self.shards_of(example), self.tokenizer(example))
             self.made[key] = Prepared(key, ray.put(data))
 
     def key(self, trial: Trial) -> str:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from radsweep.data.importers.toolkit.labels import flag, flag_columns, label_reader
-from radsweep.data.importers.toolkit.tables import Table
+from radsweep.data.importers.toolkit.tables import SourceTable
 from radsweep.data.packing.labels import UNCERTAIN
 from radsweep.errors import InputError
 
 
-def table(column: str, values: list[str]) -> Table:
-    return Table(Path("t.csv"), (column,), tuple({column: value} for value in values), "utf-8")
+def table(column: str, values: list[str]) -> SourceTable:
+    return SourceTable(Path("t.csv"), (column,), tuple({column: value} for value in values), "utf-8")
 
 
 def read(column: str, values: list[str]) -> list[dict]:
