@@ -61,13 +61,13 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     try:
         yield unfinished
         if durable:
-            sync(unfinished)
+            sync_to_disk(unfinished)
         os.replace(unfinished, path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
     if durable:
-        sync(path.parent)
+        sync_to_disk(path.parent)
 
 
 @contextmanager
@@ -95,10 +95,10 @@ def new_folder(out: Path, working: Collection[str] = ()) -> Iterator[Path]:
             raise InputError(f"{out} was made by another process meanwhile; nothing was changed there")
         for name in working:
             (partial / name).unlink(missing_ok=True)
-        sync(partial)
+        sync_to_disk(partial)
         os.rename(partial, out)
         (out / _LOCK).unlink()  # not before: unlocked, the folder would be another call's to remove
-        sync(out.parent)
+        sync_to_disk(out.parent)
     except BaseException as error:
         if not working or isinstance(error, InputError) or disk_full(error):
             shutil.rmtree(partial, ignore_errors=True)
@@ -114,8 +114,8 @@ def sync_tree(folder: Path, without: Collection[str] = ()) -> None:
     for base, _, files in os.walk(folder, topdown=False):
         for name in files:
             if name not in without:
-                sync(Path(base, name))
-        sync(Path(base))
+                sync_to_disk(Path(base, name))
+        sync_to_disk(Path(base))
 
 
 Partial = tuple[Path, IO[bytes]]  # a folder, and the open file that locks it
@@ -176,7 +176,7 @@ def _clear(folder: Path, keep: Collection[str]) -> None:
             path.unlink()
 
 
-def sync(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
     """Have the file or folder on disk, so that a crash cannot undo it."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -36,7 +36,7 @@ def stage(folder: Path, experiment: Path, changes: Sequence[str], resume: bool =
     Raises:
         InputError: a word list or prompts that the experiment names are not there.
     """
-    command = stage_code(folder, "sweep")
+    command = copy_code(folder, "sweep")
     inside = not experiment.is_absolute() and ".." not in experiment.parts
     name = PurePosixPath(experiment if inside else PurePosixPath("search_spaces") / experiment.name)
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def stage(folder: Path, experiment: Path, changes: Sequence[str], resume: bool =
     return shlex.join([*command, str(name), *(["--resume"] if resume else [])])
 
 
-def stage_code(folder: Path, command: str) -> list[str]:
+def copy_code(folder: Path, command: str) -> list[str]:
     """Put the package and the entry point of one of its commands into `folder`; returns the start of a command line."""
     source = Path(radsweep.__file__).parent
     shutil.copytree(source, folder / "platform" / "radsweep", ignore=shutil.ignore_patterns("__pycache__"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radsweep.cluster.job_client import send_job
-from radsweep.cluster.job_files import stage_code
+from radsweep.cluster.job_files import copy_code
 from radsweep.cluster.submit import follow_job
 from radsweep.errors import InputError
 
@@ -27,7 +27,7 @@ WIDTH = 120  # characters of a line of base64
 POLL = 1.0  # seconds between two looks at a job that is waited for
 
 
-def listed(client: JobSubmissionClient) -> list[dict[str, Any]]:
+def list_jobs(client: JobSubmissionClient) -> list[dict[str, Any]]:
     """The jobs of radsweep, the latest last: id, experiment, status, start and end in seconds of the epoch."""
     found = [
         {
@@ -51,7 +51,7 @@ def job_id(client: JobSubmissionClient, name: str) -> str:
     """
     if _is_job(client, name):
         return name
-    jobs = listed(client)
+    jobs = list_jobs(client)
     for one in reversed(jobs):
         if one["experiment"] == name:
             return str(one["job"])
@@ -98,7 +98,7 @@ def fetch(client: JobSubmissionClient, name: str, out: Path, store: str | None =
         raise InputError(f"{out} exists already: name another folder, or remove it")
     sweep = _sweep_of(client, name)
     with tempfile.TemporaryDirectory(prefix="radsweep-") as folder:
-        command = [*stage_code(Path(folder), "bundle"), sweep, *(["--store", store] if store else [])]
+        command = [*copy_code(Path(folder), "bundle"), sweep, *(["--store", store] if store else [])]
         job = send_job(client, entrypoint=shlex.join(command), runtime_env={"working_dir": folder})
     try:
         while not client.get_job_status(job).is_terminal():

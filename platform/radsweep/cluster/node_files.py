@@ -27,7 +27,7 @@ def check_nodes(store: Path, named: Mapping[str, tuple[str, str]]) -> None:
     own = ray.get_runtime_context().get_node_id()
     nodes = {node["NodeID"]: node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")}
     if set(nodes) <= {own}:
-        if lost := missing(list(named)):
+        if lost := missing_paths(list(named)):
             path, why = next(iter(lost.items()))
             key, name = named[path]
             raise InputError(why if storage.is_remote(path) else f"there is no {name}", key=key)
@@ -35,7 +35,7 @@ def check_nodes(store: Path, named: Mapping[str, tuple[str, str]]) -> None:
     mark = store / f".seen-{secrets.token_hex(4)}"
     mark.touch()
     keys = {str(mark): ("run.store", str(store)), **named}
-    look = ray.remote(num_cpus=0, max_retries=0)(missing)
+    look = ray.remote(num_cpus=0, max_retries=0)(missing_paths)
     try:
         asked = {
             look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(list(keys)): node
@@ -56,7 +56,7 @@ def check_nodes(store: Path, named: Mapping[str, tuple[str, str]]) -> None:
         mark.unlink(missing_ok=True)
 
 
-def missing(paths: Sequence[str]) -> dict[str, str]:
+def missing_paths(paths: Sequence[str]) -> dict[str, str]:
     """Those that this machine does not have, or may not read: why, and what to do."""
     found = {path: _trouble(path) for path in paths}
     return {path: why for path, why in found.items() if why}

@@ -25,9 +25,9 @@ from radsweep.store.store import RECORD, Store, store_folder
 AT_ONCE = 8  # files on their way
 PAUSE = 60.0  # seconds without another try, after the archive was out of reach
 PROBE = "probe"
-Kind = Literal["cells", "stages"]
+RecordKind = Literal["cells", "stages"]
 Listed = Mapping[str, int]  # name of a file -> bytes
-Listing = Mapping[str, Listed]  # by key
+ArchiveListing = Mapping[str, Listed]  # by key
 
 
 def open_store(run: Run) -> Store:
@@ -61,7 +61,7 @@ class ArchivedStore(Store):
         self.trouble = ""  # why the archive was last out of reach
         self._tried = -PAUSE  # when that was
         self._senders = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive")
-        self._listings: dict[Kind, Listing] = {}
+        self._listings: dict[RecordKind, ArchiveListing] = {}
         self._given: set[str] = set()  # stages that were to be sent
 
     def check_writable(self) -> None:
@@ -74,7 +74,7 @@ class ArchivedStore(Store):
     def fetch(self, keys: Iterable[str], not_before: str = "", stages: bool = False) -> None:
         if not_before:
             return
-        kind: Kind = "stages" if stages else "cells"
+        kind: RecordKind = "stages" if stages else "cells"
         missing = [key for key in keys if not (self._folder(kind, key) / RECORD).exists()]
         wanted = [key for key in missing if key in self._known(kind)]
         with ThreadPoolExecutor(AT_ONCE) as fetchers:
@@ -101,7 +101,7 @@ class ArchivedStore(Store):
             there = storage.listing(storage.inside(self.place, f"sweeps/{sweep.id}"))
         except InputError as error:
             return f"Nothing could be sent to {self.place}: {error}"
-        waiting: list[tuple[Kind, str, Mapping[str, int]]] = []
+        waiting: list[tuple[RecordKind, str, Mapping[str, int]]] = []
         for cell in {cell.key: cell for cell in (*sweep.cells, *sweep.tuning, *sweep.references)}.values():
             if _finished(self.read_cell(cell.key)):
                 waiting.append(("cells", cell.key, cells.get(cell.key, {})))
@@ -136,10 +136,10 @@ class ArchivedStore(Store):
                 storage.remove(storage.inside(place, name))
         return same
 
-    def _folder(self, kind: Kind, key: str) -> Path:
+    def _folder(self, kind: RecordKind, key: str) -> Path:
         return self.cell_folder(key) if kind == "cells" else self.stage_folder(key)
 
-    def _known(self, kind: Kind) -> Listing:
+    def _known(self, kind: RecordKind) -> ArchiveListing:
         """What was in the archive when this was first asked."""
         if kind not in self._listings:
             try:
@@ -148,7 +148,7 @@ class ArchivedStore(Store):
                 self.trouble, self._listings[kind] = str(error), {}
         return self._listings[kind]
 
-    def _listing(self, kind: Kind) -> Listing:
+    def _listing(self, kind: RecordKind) -> ArchiveListing:
         """Of what is whole. Raises: InputError: it is out of reach."""
         found: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for name, size in storage.listing(storage.inside(self.place, kind)).items():
@@ -156,7 +156,7 @@ class ArchivedStore(Store):
             found[key][file] = size
         return {key: files for key, files in found.items() if RECORD in files}
 
-    def _fetch(self, kind: Kind, key: str) -> None:
+    def _fetch(self, kind: RecordKind, key: str) -> None:
         folder = self._folder(kind, key)
         with Lock(folder) as lock:  # where another group is just making it, its own counts
             if not lock.take() or (folder / RECORD).exists():
@@ -167,7 +167,7 @@ class ArchivedStore(Store):
             except (InputError, OSError) as error:
                 self.trouble = str(error)
 
-    def _send(self, kind: Kind, key: str, there: Mapping[str, int]) -> bool:
+    def _send(self, kind: RecordKind, key: str, there: Mapping[str, int]) -> bool:
         """Whether all files of a cell or stage are in the archive; `there`: those that are, by their size."""
         folder = self._folder(kind, key)
         files = [*folder.glob("*.parquet")]

@@ -16,7 +16,7 @@ def cost_of(record: CellRecord, cost: str) -> float:
     return float(record.parameters)
 
 
-def front(points: Sequence[tuple[float, float]]) -> list[int]:
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
     """Places of the points (score, cost) that none other beats: higher score at no higher cost, or lower cost at no
     lower score. From the cheapest on; of equal points the first.
     """

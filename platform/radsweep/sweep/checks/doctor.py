@@ -43,7 +43,7 @@ PROBE = 2**20  # bytes that are written to see whether they can be
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """Of one thing. `remedy` says what to do, where it is not `fine`."""
 
     what: str
@@ -52,7 +52,7 @@ class Finding:
     remedy: str = ""
 
 
-def examine(experiment: Experiment, file: str = "") -> Iterator[Finding]:
+def examine(experiment: Experiment, file: str = "") -> Iterator[CheckResult]:
     """Everything that a sweep of this experiment needs, each whether or not what came before it was fine.
 
     Starts a local Ray where RAY_ADDRESS names none.
@@ -100,15 +100,15 @@ _TRACKING = (
 )
 
 
-def _found(what: str, look: Callable[[], str], remedy: str, file: str) -> Finding:
+def _found(what: str, look: Callable[[], str], remedy: str, file: str) -> CheckResult:
     try:
         with explaining(file):
-            return Finding(what, True, look())
+            return CheckResult(what, True, look())
     except InputError as error:
-        return Finding(what, False, str(error), remedy)
+        return CheckResult(what, False, str(error), remedy)
     except OSError as error:
         told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        return Finding(what, False, told, remedy)
+        return CheckResult(what, False, told, remedy)
 
 
 def _experiment(experiment: Experiment, file: str) -> str:

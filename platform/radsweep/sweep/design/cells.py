@@ -18,7 +18,7 @@ KeyOf = Callable[[Trial], str]
 Changes = Mapping[str, Any]
 
 
-def plan(experiment: Experiment, key_of: KeyOf) -> list[PlannedCell]:
+def plan_cells(experiment: Experiment, key_of: KeyOf) -> list[PlannedCell]:
     """All cells known beforehand: of a tuned ablation those that tune, of a search that is asked as it goes none."""
     base = experiment.trial()
     if experiment.ablation is not None and experiment.ablation.tune is not None:
