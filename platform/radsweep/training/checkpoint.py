@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from radsweep.filesystem import sync, write_atomically
+from radsweep.filesystem import sync_to_disk, write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dic
     try:
         for name, group in tensors.items():
             save_file({key: value.detach().cpu().contiguous() for key, value in group.items()}, fresh / name)
-            sync(fresh / name)
+            sync_to_disk(fresh / name)
         write_atomically(fresh / STATE, json.dumps(state))  # last: a folder with it is complete
     except (OSError, SafetensorError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -51,7 +51,7 @@ def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dic
     if folder.exists():
         folder.rename(old)
     fresh.rename(folder)
-    sync(folder.parent)
+    sync_to_disk(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""A task for a group of workers. Apart from `cell.py`, which needs PyTorch: those who hand tasks on do without."""
+"""A task for a group of workers. Apart from `runner.py`, which needs PyTorch: those who hand tasks on do without."""
 
 from __future__ import annotations
 

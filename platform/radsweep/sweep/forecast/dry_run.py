@@ -28,7 +28,7 @@ from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
 from radsweep.sweep.checks.data import check_tasks
 from radsweep.sweep.checks.experiment import check_experiment
-from radsweep.sweep.design.cells import ablation_cells, cell_trial, folds_of, plan
+from radsweep.sweep.design.cells import ablation_cells, cell_trial, folds_of, plan_cells
 from radsweep.sweep.forecast.dry_run_table import plan_lines, plan_table
 from radsweep.sweep.forecast.durations import Estimate, Expected, StageTimes
 from radsweep.sweep.forecast.forecast import Forecast, OfArm, Say, budget, latest
@@ -40,7 +40,7 @@ OBJECT_STORE = 0.3  # of memory: what Ray takes by itself
 
 
 @dataclass(frozen=True)
-class Row:
+class PlannedRow:
     """The trials of an arm at a size."""
 
     arm: str
@@ -77,7 +77,7 @@ class DryRun(Shown):
 
     experiment: str
     kind: str  # ablation, search or train
-    rows: tuple[Row, ...]
+    rows: tuple[PlannedRow, ...]
     trials: int | None  # None where hours end a search
     distinct: int | None  # cells; None where a search asks for them as it goes
     done: int
@@ -122,7 +122,7 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
         base = experiment.trial()
     fingerprint = shards.manifest.fingerprint if shards is not None else ""
     key_of = partial(cell_key, data=fingerprint, device=device)
-    cells = plan(experiment, key_of)
+    cells = plan_cells(experiment, key_of)
     ablation, search = experiment.ablation, experiment.search
     tunes = ablation is not None and ablation.tune is not None
     read_test = search is None and not tunes
@@ -227,7 +227,7 @@ def _examples(experiment: Experiment) -> list[Trial]:
     return [trial_with(base, changes | fold) for changes in arms for fold in folds_of(base)[:1]]
 
 
-def _rows(cells: Sequence[PlannedCell], done: set[str], final: Sequence[PlannedCell]) -> tuple[Row, ...]:
+def _rows(cells: Sequence[PlannedCell], done: set[str], final: Sequence[PlannedCell]) -> tuple[PlannedRow, ...]:
     """`final`: trials of a tuned ablation, which `cells` tune."""
     places: dict[ArmSize, list[PlannedCell]] = {}
     for cell in final or cells:
@@ -235,7 +235,7 @@ def _rows(cells: Sequence[PlannedCell], done: set[str], final: Sequence[PlannedC
     ended = Counter((cell.arm, cell.pairs) for cell in cells if cell.key in done)
     tuning = Counter((cell.arm, cell.pairs) for cell in cells if final)
     return tuple(
-        Row(*place, len({(c.subset_seed, c.init_seed) for c in of}), len(of), ended[place], tuning[place])
+        PlannedRow(*place, len({(c.subset_seed, c.init_seed) for c in of}), len(of), ended[place], tuning[place])
         for place, of in places.items()
     )
 

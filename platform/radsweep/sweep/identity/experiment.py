@@ -12,7 +12,7 @@ from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store
 
 
-def question_key(experiment: Experiment) -> str:
+def experiment_key(experiment: Experiment) -> str:
     """The same for sweeps that ask the same, wherever they run."""
     return hashlib.sha256(_asked(experiment).encode()).hexdigest()[:24]
 
