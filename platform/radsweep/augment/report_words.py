@@ -35,7 +35,7 @@ class ReportWords(NamedTuple):
         return np.arange(len(self.report_W)) - np.searchsorted(self.report_W, self.report_W)
 
 
-class Unit(NamedTuple):
+class WordUnit(NamedTuple):
     """A word or phrase that has synonyms."""
 
     first: int  # its first word, in the batch
@@ -87,14 +87,14 @@ def write_words(words: ReportWords, lexicon: Lexicon, reports: int) -> Tokenised
     )
 
 
-def find_units(words: ReportWords, lexicon: Lexicon) -> list[Unit]:
+def find_units(words: ReportWords, lexicon: Lexicon) -> list[WordUnit]:
     """The words and phrases that have synonyms, from left to right, the longest first, none within another."""
     may_begin_W = (lexicon.traits(words.number_W).synonym_W == 1) & (words.stretch_W != PROTECTED)
     numbers = words.number_W.tolist()
     texts = [lexicon.texts[number] for number in numbers]
     ends = _sentence_ends(changes(words.report_W, words.sentence_W)).tolist()
     stretches, reports, columns = (column.tolist() for column in (words.stretch_W, words.report_W, words.column_W()))
-    units: list[Unit] = []
+    units: list[WordUnit] = []
     after = 0  # the end of the last phrase found
     for first in np.flatnonzero(may_begin_W).tolist():
         if first < after:
@@ -107,7 +107,7 @@ def find_units(words: ReportWords, lexicon: Lexicon) -> list[Unit]:
             if stretch != PROTECTED:
                 after = end  # also if it has no alternatives: its parts mean something else by themselves
                 if alternatives := lexicon.alternatives(phrase, tuple(numbers[first:end])):
-                    units.append(Unit(first, length, reports[first], columns[first], stretch, alternatives))
+                    units.append(WordUnit(first, length, reports[first], columns[first], stretch, alternatives))
                 break
     return units
 

@@ -10,7 +10,7 @@ from radsweep.config.objective import Projector
 from radsweep.config.settings import Settings
 
 
-class Adaptation(Settings):
+class AdaptationSettings(Settings):
     """Self-supervision of a tower before training."""
 
     data: Literal["all", "subset"] = Field(
@@ -23,7 +23,7 @@ class Adaptation(Settings):
     seed: int = Field(default=0, ge=0, description="Seed of the stage: one for all replicates, so it runs once")
 
 
-class AdaptImage(Adaptation, Projector):
+class AdaptImage(AdaptationSettings, Projector):
     method: Literal["none", "simclr", "simsiam", "mae"] = Field(
         default="none",
         description="Self-supervision of the image tower before training: simclr and simsiam on two views of "
@@ -39,7 +39,7 @@ class AdaptImage(Adaptation, Projector):
     decoder_layers: int = Field(default=8, ge=1, le=64, description="Layers of mae's decoder")
 
 
-class AdaptText(Adaptation):
+class AdaptText(AdaptationSettings):
     method: Literal["none", "mlm"] = Field(
         default="none", description="Masked language modelling of the text tower before training"
     )

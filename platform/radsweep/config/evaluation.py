@@ -12,7 +12,7 @@ from radsweep.config import metrics
 from radsweep.config.paths import absolute, absolute_weights, absolute_yaml
 from radsweep.config.settings import Settings
 
-Task = Literal["retrieval", "local_retrieval", "zero_shot", "linear_probe", "class_retrieval"]
+TaskName = Literal["retrieval", "local_retrieval", "zero_shot", "linear_probe", "class_retrieval"]
 Ensembling = Literal["norm_mean_norm", "mean_norm", "max", "mean_similarity"]
 CHEXPERT_FIVE = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion")
 Name = Annotated[str, StringConstraints(min_length=1)]
@@ -49,7 +49,7 @@ class Evaluate(Settings):
         default="val/text_to_image/recall_at_10",
         description="Validation metric that picks the best checkpoint, the plateau and a search's winner",
     )
-    tasks: tuple[Task, ...] = Field(
+    tasks: tuple[TaskName, ...] = Field(
         default=("retrieval",),
         description="What is measured of the test split. retrieval is always; local_retrieval ranks by the local "
         "term's score too, if a term trains image regions and words (minutes to hours for thousands of studies without "

@@ -80,7 +80,7 @@ class Neighbours(TermSettings):
     )
 
 
-class Views(Settings):
+class ViewCounts(Settings):
     image: int = Field(default=1, ge=1, le=4, description="Augmented image views a study and step")
     text: int = Field(default=1, ge=1, le=4, description="Augmented text views a study and step")
 
@@ -91,7 +91,7 @@ class Objective(Settings):
     image_ssl: ImageSsl = ImageSsl()
     text_ssl: TextSsl = TextSsl()
     neighbours: Neighbours = Neighbours()
-    views: Views = Views()
+    views: ViewCounts = ViewCounts()
 
     @property
     def terms(self) -> dict[str, TermSettings]:

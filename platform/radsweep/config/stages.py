@@ -76,8 +76,8 @@ class FrozenText(_Frozen):
     adapted: TextStage | None
 
 
-Adaptation = ImageStage | TextStage
-Stage = Adaptation | FrozenImage | FrozenText
+AdaptationStage = ImageStage | TextStage
+Stage = AdaptationStage | FrozenImage | FrozenText
 StageName = Literal["image", "text", "image features", "text features"]
 
 
@@ -114,9 +114,9 @@ def stage_spec(trial: Mapping[str, Any], name: str) -> dict[str, Any]:
     return stages[name].model_dump(mode="json")
 
 
-def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
+def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], AdaptationStage]:
     """The adaptation stages that a trial starts from. Trials that differ in nothing a stage sees share it."""
-    stages: dict[Literal["image", "text"], Adaptation] = {}
+    stages: dict[Literal["image", "text"], AdaptationStage] = {}
     as_it_starts = {"freeze": False, "lora": 0}
     if trial.adapt.image.method != "none":
         stages["image"] = ImageStage(

@@ -23,7 +23,7 @@ def image_ssl(views: Views, settings: ImageSsl) -> TermOutput:
     outputs = views.outputs["image_ssl"]  # of the first view, then of the second
     first, second = outputs[: len(outputs) // 2], outputs[len(outputs) // 2 :]
     loss = ssl_loss(settings.kind, first, second, settings.temperature)
-    return TermOutput(loss, {"image_ssl_spread": spread(first[-1])})
+    return TermOutput(loss, {"image_ssl_spread": directional_spread(first[-1])})
 
 
 def image_ssl_head(settings: ImageSsl, widths: Widths) -> nn.Module:
@@ -60,7 +60,7 @@ def nt_xent(first_BK: Tensor, second_BK: Tensor, temperature: float) -> Tensor:
 
 
 @torch.no_grad()
-def spread(z_BK: Tensor) -> float:
+def directional_spread(z_BK: Tensor) -> float:
     """Spread of directions: 1 if even over the sphere, 0 if all are the same (Chen and He 2021, figure 2)."""
     unit_BK = functional.normalize(z_BK, dim=-1)
     return float(unit_BK.std(dim=0, correction=0).mean() * unit_BK.shape[1] ** 0.5)

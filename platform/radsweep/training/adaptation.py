@@ -14,7 +14,7 @@ from radsweep.augment.images import augment_images
 from radsweep.augment.masking import kept_patches, mask_tokens
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import text_batch
-from radsweep.config.stages import Adaptation, ImageStage, TextStage
+from radsweep.config.stages import AdaptationStage, ImageStage, TextStage
 from radsweep.data.loading.epochs import batch_bounds, epoch_batches
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.text.tokenizer import load_tokenizer
@@ -41,7 +41,9 @@ class StageRecipe(loop.Recipe):
 
     every_steps = 100
 
-    def __init__(self, stage: Adaptation, tower: nn.Module, head: nn.Module, studies: int, context: RunContext) -> None:
+    def __init__(
+        self, stage: AdaptationStage, tower: nn.Module, head: nn.Module, studies: int, context: RunContext
+    ) -> None:
         self.rate_key = f"adapt.{stage.kind}.learning_rate"
         self.stage, self.settings, self.context = stage, stage.train, context
         self.learner = nn.ModuleDict({"tower": tower, "head": head}).to(context.device)
@@ -207,7 +209,7 @@ class TextRecipe(StageRecipe):
         return -measured[LOSS]
 
 
-def recipe_of(stage: Adaptation, data: PreparedData, context: RunContext) -> StageRecipe:
+def recipe_of(stage: AdaptationStage, data: PreparedData, context: RunContext) -> StageRecipe:
     """The course of a stage's method. Raises: TrialFailed: a pool of fewer than two."""
     if not isinstance(stage, ImageStage):
         return TextRecipe(stage, data, context)
@@ -215,7 +217,7 @@ def recipe_of(stage: Adaptation, data: PreparedData, context: RunContext) -> Sta
     return image_course(stage, data, context)
 
 
-def adapt(stage: Adaptation, data: PreparedData, context: RunContext = RunContext(), *, folder: Path) -> Outcome:
+def adapt(stage: AdaptationStage, data: PreparedData, context: RunContext = RunContext(), *, folder: Path) -> Outcome:
     """Run a stage; the tower's weights are then in `folder/checkpoint`. It resumes from `folder/resume`.
 
     Args: as `train`.
@@ -225,7 +227,7 @@ def adapt(stage: Adaptation, data: PreparedData, context: RunContext = RunContex
         Paused: the context's `report` or `should_continue` returned PAUSE.
     """
     recipe = recipe_of(stage, data, context)
-    loop.run(loop.start(recipe), folder)
+    loop.run_loop(loop.start(recipe), folder)
     if context.workers.rank == 0 and not recipe.outcome.stopped:
         with recipe.outcome.timed("checkpoint"):
             weights = {checkpoint.WEIGHTS: checkpoint.model_tensors(recipe.result)}

@@ -123,7 +123,7 @@ def start(recipe: Recipe) -> Training:
     return Training(recipe, build_optimiser(learner, settings), schedule_for(settings, recipe.steps_per_epoch), average)
 
 
-def run(training: Training, folder: Path | None) -> None:
+def run_loop(training: Training, folder: Path | None) -> None:
     """Train to the end, from `folder/resume` if it exists.
 
     Args:

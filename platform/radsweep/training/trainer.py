@@ -101,7 +101,7 @@ def train(
     """
     torch.set_num_threads(trial.train.threads)
     recipe = TrialRecipe(trial, data, context, adapted, frozen)
-    loop.run(loop.start(recipe), folder)
+    loop.run_loop(loop.start(recipe), folder)
     measured = conclude(recipe, read_test)
     if folder is not None and context.workers.rank == 0:
         with recipe.outcome.timed("checkpoint"):

@@ -179,7 +179,7 @@ CHANGED_LINES = [
     ("def sigmoid(", "    losses = []", "    losses = list()", set()),
     ("def adapt(", "    return", "    assert True\n    return", {"adapted", "stage"}),
     ("TIE =", "TIE = ", "TIE = 2 * ", TRIAL_NAMES | {"all"}),
-    ("def run(", "    torch.set_num", "    assert True\n    torch.set_num", TRIAL_NAMES | {"stage", "all"}),
+    ("def run_loop(", "    torch.set_num", "    assert True\n    torch.set_num", TRIAL_NAMES | {"stage", "all"}),
     ("LEVEL =", "LEVEL = ", "LEVEL = 2 * ", set()),
     ("def how_it_ended(", "    return", "    assert True\n    return", set()),
 ]  # fmt: skip

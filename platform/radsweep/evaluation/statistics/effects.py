@@ -9,7 +9,7 @@ from typing import Literal
 
 from radsweep.evaluation.statistics.estimates import Estimates
 from radsweep.evaluation.statistics.fractions import Confounded, Factors, chains, is_fraction, weights
-from radsweep.evaluation.statistics.intervals import LEVEL, Difference, contrast
+from radsweep.evaluation.statistics.intervals import LEVEL, Difference, contrast_of_means
 
 Others = Literal["averaged", "off", "on"]
 
@@ -63,7 +63,7 @@ def factorial_effects(
     else:
         raise ValueError("no arm with all factors off and none with all on: effects have nothing to start from")
     return tuple(
-        Effect(term, others, contrast(estimates, of, level=level), confounded.get(term, Confounded()))
+        Effect(term, others, contrast_of_means(estimates, of, level=level), confounded.get(term, Confounded()))
         for term, of in weight_of.items()
         if of
     )

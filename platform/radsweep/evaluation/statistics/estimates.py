@@ -83,7 +83,7 @@ def estimate_means(values: Mapping[str, np.ndarray], resamples: PatientResamples
     )
 
 
-def macro(estimates: Sequence[Estimates]) -> Estimates:
+def macro_estimates(estimates: Sequence[Estimates]) -> Estimates:
     """The mean over classes of one metric, class by class over the same arms, replicates and resamples."""
     first = estimates[0]
     if any(e.arms != first.arms or e.resampled_BAR.shape != first.resampled_BAR.shape for e in estimates):

@@ -74,10 +74,10 @@ def level_interval(estimates: Estimates, arm: str, *, level: float = LEVEL, boun
 
 def difference(estimates: Estimates, arm: str, against: str, *, level: float = LEVEL) -> Difference:
     """`arm` minus `against`, paired by query and replicate."""
-    return contrast(estimates, {arm: 1.0, against: -1.0} if arm != against else {}, level=level)
+    return contrast_of_means(estimates, {arm: 1.0, against: -1.0} if arm != against else {}, level=level)
 
 
-def contrast(estimates: Estimates, weight_of: Mapping[str, float], *, level: float = LEVEL) -> Difference:
+def contrast_of_means(estimates: Estimates, weight_of: Mapping[str, float], *, level: float = LEVEL) -> Difference:
     """Any weighted sum of arms, such as an interaction, paired by query and replicate."""
     found = components(estimates, estimates.weights(weight_of))
     half = _half_width(found, level)
