@@ -58,10 +58,15 @@ def check_tasks(evaluate: Evaluate, shards: ShardIndex, split: Split, streamed: 
     sets = read_sets(evaluate)
     names = [each.manifest.name for each in (shards, *sets)]
     if len(set(map(file_name, names))) < len(names):
-        raise InputError(f"two of the data sets {', '.join(names)} have the same name; repack one of them with another --name", key="evaluate.sets")
+        raise InputError(
+            f"two of the data sets {', '.join(names)} have the same name; repack one of them with another --name",
+            key="evaluate.sets",
+        )
     asked = [task for task in BY_LABELS if task in evaluate.tasks]
     if evaluate.sets and not {"zero_shot", "linear_probe"} & set(asked):
-        raise InputError("only zero_shot and linear_probe use further sets; add one of these to evaluate.tasks", key="evaluate.sets")
+        raise InputError(
+            "only zero_shot and linear_probe use further sets; add one of these to evaluate.tasks", key="evaluate.sets"
+        )
     if "linear_probe" in asked and streamed:
         raise InputError(
             "linear_probe reads all training images at the end of each trial, but they are streamed here; set "
@@ -69,7 +74,10 @@ def check_tasks(evaluate: Evaluate, shards: ShardIndex, split: Split, streamed: 
             key="evaluate.tasks",
         )
     if "linear_probe" in asked and split != "test":
-        raise InputError("linear_probe selects on the validation split and can only be measured on the test split; leave it out", key="evaluate.tasks")
+        raise InputError(
+            "linear_probe selects on the validation split and can only be measured on the test split; leave it out",
+            key="evaluate.tasks",
+        )
     if asked:
         _check(evaluate, shards, split, asked)
     if by_set := [task for task in asked if task != "class_retrieval"]:

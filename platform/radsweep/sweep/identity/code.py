@@ -1,6 +1,6 @@
-"""The code behind a trial's numbers: the definitions that a trial uses, without what its settings switch off.
+"""Fingerprint of the code behind a trial's numbers: the definitions that it uses with its settings.
 
-A changed line runs again what depends on it and nothing else. Comments, docstrings, layout and the modules that
+After a change of the code, only trials that depend on it run again. Comments, docstrings, layout and the modules that
 definitions are in do not count.
 """
 
@@ -21,7 +21,7 @@ from radsweep.sweep.identity.definitions import Graph
 
 PACKAGE = Path(radsweep.__file__).parent
 PREPARATION = ("prepare_data", "read_index", "read_labelled", "train_tokenizer")
-SURROUNDINGS = (*PREPARATION, "RunContext")  # given to a trial or a stage from outside
+SURROUNDINGS = (*PREPARATION, "RunContext")  # passed to a trial or a stage
 TRIAL = ("train", *SURROUNDINGS)
 ADAPTATION = ("adapt", "load_adapted", *SURROUNDINGS)
 FEATURES = ("run_frozen", "load_frozen", *SURROUNDINGS)
@@ -30,15 +30,14 @@ ERRORS = ("InputError",)  # messages are for people
 STREAMED = ("training_blocks", "streamed_batches")
 WORDS = ("augment_words", "load_words")
 TWO_VIEWS, PATCHES, TOKENS = "TwoViewRecipe", "MaskedPatchRecipe", "TextRecipe"
-# Stages share classes with trials that do more: none runs a line of these.
+# Stages share classes with trials, but run no line of these.
 ONLY_TRIALS = ("Embedder", "same_reports", *STREAMED, *WORDS)
 
 
 def switched(trial: Trial) -> dict[str, bool]:
-    """Definition: whether the trial uses it. Definitions that are not named here count for every trial that reaches
-    them.
+    """Return {definition: True if the trial uses it}. Others count for every trial that reaches them.
 
-    Adding a term is one line here too; without it, its code counts for trials that do not use it.
+    A new term needs one line here; without it, its code counts for trials that do not use it.
     """
     objective, text, tasks = trial.objective, trial.augment.text, set(trial.evaluate.tasks)
     contrast, masked = objective.contrast, objective.text_ssl.kind == "mlm"
@@ -66,7 +65,7 @@ def switched(trial: Trial) -> dict[str, bool]:
 
 
 def trial_code(trial: Trial) -> str:
-    """Fingerprint of what a trial runs, and the stages before it."""
+    """Fingerprint of the code that a trial and the stages before it run."""
     image, text = trial.model.image, trial.model.text
     libraries = {ADAPTERS: image.lora or text.lora, BANK: trial.objective.neighbours.weight}
     further = tuple(name for name, used in libraries.items() if used)
@@ -75,7 +74,7 @@ def trial_code(trial: Trial) -> str:
 
 
 def stage_code(stage: Stage) -> str:
-    """Fingerprint of what a stage runs, and the stage before it."""
+    """Fingerprint of the code that a stage and the stage before it run."""
     if isinstance(stage, FrozenImage | FrozenText):
         own = fingerprint((*FEATURES, *_folds(stage.fold)), ONLY_TRIALS)
         return own if stage.adapted is None else f"{own}-{stage_code(stage.adapted)}"
@@ -85,12 +84,12 @@ def stage_code(stage: Stage) -> str:
 
 
 def code_fingerprint() -> str:
-    """Fingerprint of what every trial runs: records that differ in it should not be compared."""
+    """Fingerprint of the code that every trial runs. Records that differ in it should not be compared."""
     return fingerprint(TRIAL, tuple(switched(Trial(data=Data(shards="any")))))
 
 
 def off(trial: Trial) -> tuple[str, ...]:
-    """Definitions that the trial does not use."""
+    """Return the definitions that the trial does not use."""
     return tuple(name for name, used in switched(trial).items() if not used)
 
 
@@ -100,7 +99,7 @@ def _folds(folds: object) -> tuple[str, ...]:
 
 @cache
 def fingerprint(roots: tuple[str, ...], without: tuple[str, ...], further: tuple[str, ...] = ()) -> str:
-    """Hash of the definitions reached from some, and of the libraries' versions.
+    """Hash the definitions that are reached from `roots`, and the versions of libraries.
 
     Args:
         roots: names of definitions.
@@ -118,7 +117,7 @@ def graph() -> Graph:
 
 
 def git_commit() -> str:
-    """Commit of the checkout that the package runs from, with `+changes` where it differs; empty outside of one."""
+    """Commit of the checkout that the package runs from, with `+changes` if it was modified; empty outside of one."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(PACKAGE), *arguments]
