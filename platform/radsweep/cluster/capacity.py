@@ -113,9 +113,7 @@ def capacity_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") ->
             key="run",
         )
     if not arm and run.slots and run.slots > fitting:
-        raise InputError(
-            f"the cluster has room for {fitting} slots, not for {run.slots}; lower run.slots", key="run.slots"
-        )
+        raise InputError(f"the cluster has room for {fitting} slots, not {run.slots}; lower run.slots", key="run.slots")
     return Capacity(min(run.slots or fitting, fitting), workers, per_cpu, per_gpu)
 
 

@@ -162,7 +162,7 @@ class Engine:
             stop=self.watch.interruption,
             failure_config=tune.FailureConfig(max_failures=SLOT_RESTARTS),
             verbose=0,
-            progress_reporter=tune.CLIReporter(),  # in a notebook the default one clears our lines
+            progress_reporter=tune.CLIReporter(),  # in a notebook, the default clears our lines despite verbose=0
         )
         keep_keys_out_of_logs()
         try:

@@ -56,7 +56,7 @@ def folds_of(base: Trial) -> list[dict[str, Any]]:
 def ablation_cells(
     base: Trial, ablation: Ablation, key_of: KeyOf, chosen: Mapping[ArmSize, Changes] | None = None
 ) -> list[PlannedCell]:
-    """Return the cells of arms x sizes x replicates x starts x folds. All arms share a replicate's subset and start.
+    """Return arms x sizes x replicates x starts x folds. A replicate has the same subset and start in every arm.
 
     Cells are ordered by size and replicate first, so that a sweep that ends early still compares whole sets of arms.
 

@@ -52,7 +52,7 @@ def possible_trials(experiment: Experiment) -> Iterator[Trial]:
 
 
 def _combinations(base: Trial, search: Search, chosen: set[str]) -> Iterator[Trial]:
-    """Yield every combination of choices that decide which data and stages trials need, if their conditions hold."""
+    """Yield every valid combination of the choices that decide which data and stages trials need."""
     choices = {key: search.space[key].choice or () for key in ordered(search.space) if key in chosen}
     tree = base.model_dump(mode="json")
     for combination in itertools.islice(itertools.product(*choices.values()), MOST_COMBINATIONS if choices else 0):
