@@ -130,7 +130,7 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
     if ablation is not None and tunes:  # as if tuning kept the settings of each arm
         final = ablation_cells(base, ablation, key_of, {(cell.arm, cell.pairs): {} for cell in cells})
         notes.append(
-            "The settings that tuning selects are not known yet; all final trials count as to be run, as fast as their arm."
+            "The settings that tuning selects are not known yet; final trials count as not run, as fast as their arm."
         )
     first: dict[str, PlannedCell] = {}  # the first position of each cell
     for cell in cells:
@@ -166,7 +166,7 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
             notes.append(f"The time is the budget of {most[1]}; trials that are running when it is spent are finished.")
         if waiting := sum(not stage.done and stage.seconds is None for stage in stages):
             notes.append(
-                f"The time of {waiting:,} adaptation stages and features is not included, since there is no earlier run."
+                f"The time of {waiting:,} adaptation stages and features is not included: no earlier run is known."
             )
     return DryRun(
         experiment=experiment.experiment,
