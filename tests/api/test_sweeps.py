@@ -126,7 +126,7 @@ def test_the_report_is_a_path_and_a_page_of_its_own_in_a_notebook(sweep: rs.Swee
     assert '<link rel="stylesheet' not in page
 
 
-def test_a_report_is_written_where_it_is_asked_for_or_is_not_there_yet(
+def test_a_report_is_written_if_it_is_asked_for_or_is_not_there_yet(
     sweep: rs.Sweep, prepared: Any, tmp_path: Path
 ) -> None:
     elsewhere = sweep.report(tmp_path / "out")

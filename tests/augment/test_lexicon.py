@@ -35,7 +35,7 @@ def lexicon_of(tokenizer_of: TokenizerOf) -> Callable[[str], Lexicon]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_words_are_told_apart_by_what_they_mean(
+def test_words_are_distinguished_by_what_they_mean(
     kind: str, tokenizer_of: TokenizerOf, lexicon_of: Callable[[str], Lexicon]
 ) -> None:
     protected = ("no", "No", "left", "bilateral", "mildly", "two", "cm", "possible", "XXXX", "7", ".", ":", "a", "but")

@@ -95,7 +95,7 @@ def test_what_is_neither_a_language_nor_a_file_is_refused(words: str) -> None:
         check_words(words)
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "list.yaml").write_bytes(b"protected: \xff\xfe")
     with pytest.raises(InputError, match="is not valid UTF-8"):
         check_words(str(tmp_path / "list.yaml"))

@@ -89,7 +89,7 @@ def test_pack_csv_as_json_prints_the_manifest_without_its_shards(run: Run, sourc
         (("--table", "other.csv"), "other.csv"),
     ],
 )
-def test_a_wrong_option_of_pack_is_told_and_nothing_is_written(
+def test_a_wrong_option_of_pack_is_reported_and_nothing_is_written(
     run: Run, source: Path, options: tuple[str, ...], said: str
 ) -> None:
     ended = run("pack", "csv", source, "shards", *CSV, *options)
@@ -98,7 +98,7 @@ def test_a_wrong_option_of_pack_is_told_and_nothing_is_written(
     assert [path.name for path in Path().iterdir()] == ["xrays"]
 
 
-def test_two_wrong_options_are_told_at_once(run: Run, source: Path) -> None:
+def test_two_wrong_options_are_reported_at_once(run: Run, source: Path) -> None:
     lines = run("pack", "csv", source, "shards", "--size", "3", "--keep", "x").err.splitlines()
     assert [line.split(":")[-2].strip() for line in lines] == ["--size", "--keep"]
 

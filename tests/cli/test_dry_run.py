@@ -106,7 +106,7 @@ def test_a_calibration_times_steps_of_each_arm_and_says_at_most(
     assert everything(tmp_path) == before
 
 
-def test_stages_are_told_with_the_trials_that_share_them(run: Callable[..., Any], file: Path) -> None:
+def test_stages_are_reported_with_the_trials_that_share_them(run: Callable[..., Any], file: Path) -> None:
     arms = "{adapt.image.method: simclr}, both: {adapt.image.method: simclr, objective.local.weight: 1}}"
     arms = f"ablation.arms={{baseline: {{}}, adapted: {arms}"
     found = told(run, file, "--set", arms)

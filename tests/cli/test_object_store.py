@@ -57,7 +57,7 @@ def test_a_shard_that_is_missing_or_cut_is_named(remote: str, object_store: str)
     assert damage(f"s3://hospital/cxr/{shard.path}") == ""
 
 
-def test_what_is_not_there_and_who_may_not_read_it_are_told(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_there_and_who_may_not_read_it_are_reported(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="no packed data set there"):
         read_index("s3://hospital/nowhere")
     with pytest.raises(InputError, match="give a folder, s3:// or gs://"):

@@ -134,7 +134,7 @@ def test_from_mlflow_alone_the_report_is_that_of_the_store(run: Run, store: Stor
     assert len(arm_cells(folder)) == 2
 
 
-def test_an_mlflow_that_cannot_be_read_is_told_without_secrets(run: Run, tmp_path: Path) -> None:
+def test_an_mlflow_that_cannot_be_read_is_reported_without_secrets(run: Run, tmp_path: Path) -> None:
     away = run("report", "local", "--tracking-uri", "http://ann:s3cret@127.0.0.1:9", "--json")
     assert (away.code, away.out) == (2, "")
     assert away.err == "radsweep: MLflow at http://127.0.0.1:9 cannot be reached\n"

@@ -112,7 +112,7 @@ def test_writes_are_seldom_and_a_full_disk_stops_nothing(store: Store, monkeypat
     assert len(written) == 1
 
 
-def test_a_sweep_without_it_is_told_from_its_records(store: Store, run: Callable[..., Any]) -> None:
+def test_a_sweep_without_it_is_distinguished_from_its_records(store: Store, run: Callable[..., Any]) -> None:
     sweep_in(store, status="interrupted")
     for key, how, score, of in (
         ("0", "finished", 0.2, "mine-1"),

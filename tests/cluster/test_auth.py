@@ -25,7 +25,7 @@ def test_a_local_ray_asks_for_a_token_that_its_owner_alone_can_read(home: Path) 
     assert len(file.read_text()) == 64
 
 
-def test_where_no_home_is_set_rays_own_processes_are_told_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_home_is_set_rays_own_processes_are_reported_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in containers and cron jobs: Python finds the folder by the user's id, Ray's C++ does not."""
     monkeypatch.setattr(Path, "home", lambda: home)
     home = Path(os.environ["HOME"])

@@ -94,7 +94,7 @@ def test_text_that_looks_a_little_like_a_number_stays_text(write: Write, text: s
         ("run: {slots: 0}", "run.slots: expected 1 or more, found 0"),
     ],
 )
-def test_a_wrong_line_is_told_with_its_key_what_was_expected_and_a_hint(
+def test_a_wrong_line_is_reported_with_its_key_what_was_expected_and_a_hint(
     refusal: Callable[..., str], line: str, said: str
 ) -> None:
     assert said in refusal(BASE + line + "\n")
@@ -115,7 +115,9 @@ def test_a_wrong_line_is_told_with_its_key_what_was_expected_and_a_hint(
         (BASE + "train: !!python/object/apply:os.getcwd []\n", "line 3, column 8: is not valid YAML: could not"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_no_experiment_is_told_so(refusal: Callable[..., str], text: str, said: str) -> None:
+def test_a_file_that_is_not_an_experiment_is_reported_as_such(
+    refusal: Callable[..., str], text: str, said: str
+) -> None:
     assert refusal(text).startswith(said)
 
 
@@ -124,12 +126,12 @@ def test_a_repeated_key_is_refused_at_any_depth(refusal: Callable[..., str]) -> 
     assert "key 'epochs' is repeated" in refusal(BASE + "train: {epochs: 3, epochs: 4}\n")
 
 
-def test_every_problem_of_a_file_is_told_at_once(refusal: Callable[..., str]) -> None:
+def test_every_problem_of_a_file_is_reported_at_once(refusal: Callable[..., str]) -> None:
     said = refusal(BASE + "colour: red\ntrain: {epochs: many, clip: -1}\n")
     assert [line.split(":")[0] for line in said.splitlines()] == ["train.epochs", "train.clip", "colour"]
 
 
-def test_a_file_that_is_not_there_or_not_text_is_told_so(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_or_not_text_is_reported_as_such(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.yaml: cannot be read \(No such file"):
         load_experiment(tmp_path / "none.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
@@ -163,7 +165,7 @@ def test_a_value_given_by_set_may_hold_an_equals_sign(write: Write) -> None:
 
 
 @pytest.mark.parametrize("change", ["train.epochs", "=3", "train.epochs={"])
-def test_a_malformed_set_is_told_as_it_was_given(write: Write, change: str) -> None:
+def test_a_malformed_set_is_reported_as_it_was_given(write: Write, change: str) -> None:
     with pytest.raises(InputError) as caught:
         load_experiment(write(BASE), [change])
     assert str(caught.value).startswith(f"--set {change}: ")

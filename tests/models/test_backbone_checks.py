@@ -119,7 +119,7 @@ def test_a_model_of_the_wrong_kind_is_named_with_the_kinds_known(tmp_path: Path)
         check_model(model({"backbone": generator}))
 
 
-def test_imagenet_weights_are_torchvisions_alone(tmp_path: Path) -> None:
+def test_imagenet_weights_are_only_torchvisions(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"model\.image\.weights: imagenet is for torchvision"):
         check_model(model({"backbone": folder(tmp_path, model_type="vit"), "weights": "imagenet"}))
 

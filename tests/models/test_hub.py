@@ -85,7 +85,7 @@ def test_what_was_fetched_before_needs_no_hub(tmp_path: Path, monkeypatch: pytes
         check_model(Model(text=TextTower(backbone="some/bert", max_tokens=65)))
 
 
-def test_a_file_that_a_repository_lacks_is_told_from_a_hub_that_does_not_answer(
+def test_a_file_that_a_repository_lacks_is_distinguished_from_a_hub_that_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answer(monkeypatch, EntryNotFoundError("no such file"))

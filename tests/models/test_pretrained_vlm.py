@@ -193,7 +193,7 @@ def test_weights_without_projections_are_named(save: Save, tmp_path: Path) -> No
         built_from(tmp_path, 24)
 
 
-def test_weights_may_lie_in_parts(save: Save, tmp_path: Path) -> None:
+def test_weights_may_be_in_parts(save: Save, tmp_path: Path) -> None:
     reference_of(save("clip")).save_pretrained(tmp_path, max_shard_size="40KB")
     assert (tmp_path / "model.safetensors.index.json").exists()
     (tmp_path / "preprocessor_config.json").write_bytes((save("clip") / "preprocessor_config.json").read_bytes())

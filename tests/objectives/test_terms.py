@@ -197,7 +197,7 @@ def test_a_term_of_weight_zero_is_neither_built_nor_computed(monkeypatch: pytest
     assert not build_heads(Objective(), WIDTHS, seed=0)
 
 
-def test_a_head_starts_by_its_seed_and_its_own_settings_alone() -> None:
+def test_a_head_starts_by_its_seed_and_only_its_own_settings() -> None:
     heads = build_heads(ALL, WIDTHS, seed=0)
     assert set(heads) == {"image_ssl", "text_ssl", "neighbours"}
     alone = build_heads(Objective(image_ssl=ALL.image_ssl), WIDTHS, seed=0)

@@ -80,14 +80,14 @@ def test_two_arms_of_one_sweep_stay_two_though_they_are_one_configuration() -> N
     assert places(merged) == {"baseline": EVERY, "local": EVERY, "null": EVERY}
 
 
-def test_arms_that_differ_and_share_a_name_are_told_apart() -> None:
+def test_arms_that_differ_and_share_a_name_are_reported_apart() -> None:
     stronger = {"objective.local.weight": 2.0}
     merged = merge([sweep("a", {"baseline": {}, "local": LOCAL}), sweep("b", {"baseline": {}, "local": stronger})])
     assert set(places(merged)) == {"baseline", "a: local", "b: local"}
     assert {cell.arm: cell.changes for cell in merged.cells}["b: local"] == stronger
 
 
-def test_sweeps_of_one_name_are_told_apart_by_their_ids() -> None:
+def test_sweeps_of_one_name_are_distinguished_by_their_ids() -> None:
     merged = merge([sweep("a", {"b": {}}), sweep("a", {"b": {}}, id="a-2", code="0ther")])
     assert set(places(merged)) == {"a-1: b", "a-2: b"}
     assert merged.baseline == "a-1: b"
@@ -102,7 +102,7 @@ def test_cells_of_another_code_are_not_joined_even_where_they_fill_other_places(
     assert merge([first, elsewhere]).code == "c0de, 0ther"
 
 
-def test_a_base_trial_that_differs_is_part_of_what_the_arm_changes_and_is_told() -> None:
+def test_a_base_trial_that_differs_is_part_of_what_the_arm_changes_and_is_reported() -> None:
     larger = sweep("b", {"baseline": {}, "local": LOCAL}, train={"batch_size": 32})
     merged = merge([sweep("a", {"baseline": {}, "local": LOCAL}), larger])
     changes = {cell.arm: cell.changes for cell in merged.cells}

@@ -30,7 +30,7 @@ def test_four_processes_may_open_a_new_store_at_once(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*")), "no unfinished file"
 
 
-def test_a_creation_that_was_killed_is_begun_anew(tmp_path: Path, template: Path) -> None:
+def test_a_creation_that_was_killed_is_begun_again(tmp_path: Path, template: Path) -> None:
     half = tmp_path / ".mlflow.db.0123abcd"
     half.write_bytes(template.read_bytes()[:4096])
     prepare(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)

@@ -166,7 +166,7 @@ def test_cells_of_a_plan_that_was_given_up_are_left_in_mlflow(store: Store, tmp_
     assert sorted(path.name for path in (fetched.root / "cells").iterdir()) == sorted(kept)
 
 
-def test_runs_without_their_files_are_told(store: Store, tmp_path: Path) -> None:
+def test_runs_without_their_files_are_reported(store: Store, tmp_path: Path) -> None:
     run(store, sweep(ablation=ABLATION), finished=4)
     records = sorted((store.root / "mlartifacts").rglob(RECORD))
     (kept,) = [file for file in records if '"key":"00"' in file.read_text()]
@@ -182,7 +182,7 @@ def test_runs_without_their_files_are_told(store: Store, tmp_path: Path) -> None
         fetch_sweep(address(store), "low", Store(tmp_path / "nothing"))
 
 
-def test_a_database_that_is_not_there_is_not_made_and_a_server_away_is_told_without_secrets(tmp_path: Path) -> None:
+def test_a_database_that_is_not_there_is_not_made_and_a_server_away_is_reported_without_secrets(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         fetch_sweep(f"sqlite:///{tmp_path / 'mlflow.db'}", "low", Store(tmp_path / "fetched"))
     assert not list(tmp_path.iterdir())

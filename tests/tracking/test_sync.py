@@ -54,7 +54,7 @@ def test_what_waits_is_sent_and_is_not_sent_again(waiting: Path, made: SimpleNam
     assert "Nothing waits" in again.output
 
 
-def test_a_server_that_is_still_away_keeps_nothing_and_no_password_is_told(
+def test_a_server_that_is_still_away_keeps_nothing_and_no_password_is_reported(
     waiting: Path, made: SimpleNamespace, away: str
 ) -> None:
     ended = sync("low-data", "--store", str(waiting), "--tracking-uri", away)

@@ -74,7 +74,7 @@ def read_tree(path: str | Path, changes: Iterable[str] = ()) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise InputError("is not valid UTF-8; save it as UTF-8", file=str(path)) from None
     except yaml.YAMLError as error:
-        raise InputError(f"{_place(error)}is no valid YAML: {_problem(error)}", file=str(path)) from None
+        raise InputError(f"{_place(error)}is not valid YAML: {_problem(error)}", file=str(path)) from None
     if not isinstance(tree, dict):
         message = f"expected keys such as `experiment:` and `data:`, found {found(tree)}"
         raise InputError(message, file=str(path))

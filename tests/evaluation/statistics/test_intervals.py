@@ -89,7 +89,7 @@ def test_both_components_follow_the_formula_written_out(seed: int) -> None:
     assert (found.seeds, found.patients, found.queries, found.level) == (3, 60, values.shape[2], 0.95)
 
 
-def test_one_seed_leaves_patients_alone_and_says_so() -> None:
+def test_one_seed_only_leaves_patients_and_says_so() -> None:
     estimates, values = drawn(0, replicates=1)
     found = difference(estimates, "a", "b")
     boot = (estimates.resampled_BAR[:, 0] - estimates.resampled_BAR[:, 1])[:, 0]
@@ -97,7 +97,7 @@ def test_one_seed_leaves_patients_alone_and_says_so() -> None:
     assert (found.seed_variance, found.degrees_of_freedom) == (None, 59)
     assert (
         found.rests_on
-        == f"1 seed and {values.shape[2]} queries of 60 patients; other patients alone, how seeds vary is unknown"
+        == f"1 seed and {values.shape[2]} queries of 60 patients; only other patients, how seeds vary is unknown"
     )
     assert difference(drawn(0)[0], "a", "b").rests_on.startswith("3 seeds and ")
 

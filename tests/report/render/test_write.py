@@ -230,7 +230,7 @@ def test_the_page_refers_to_nothing_outside_itself(ablation: Callable[..., Sweep
     assert len(ids) == len(set(ids)), "ids of one picture must not be used by another"
 
 
-def test_a_value_that_is_no_number_is_left_out_and_the_json_stays_valid(
+def test_a_value_that_is_not_a_number_is_left_out_and_the_json_stays_valid(
     ablation: Callable[..., Sweep], tmp_path: Path
 ) -> None:
     sweep, cells = ablation(NUMBERS)

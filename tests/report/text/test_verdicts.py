@@ -221,7 +221,7 @@ def test_a_trial_alone_says_whether_it_had_converged(one_trial: Sweep) -> None:
     assert "chance is 2.5 % among 400 candidates" in text
 
 
-def test_a_gap_beside_the_intervals_of_others_is_no_evidence_however_clear_the_replicates(
+def test_a_gap_beside_the_intervals_of_others_is_not_evidence_however_clear_the_replicates(
     ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
 ) -> None:
     numbers = {"baseline": {300: BASE}, "local": {300: [0.18, 0.20, 0.19]}, "weak": {300: [0.14, 0.15, 0.16]}}

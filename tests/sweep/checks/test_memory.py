@@ -68,7 +68,7 @@ def test_a_resumed_sweep_gets_its_images_as_it_began(
     assert decide_source(stated, read_index(phantom), began).data.source == "cached"
 
 
-def test_a_resumed_sweep_whose_images_fit_no_longer_is_told_what_to_do(
+def test_a_resumed_sweep_whose_images_fit_no_longer_is_reported_what_to_do(
     small_stores: Callable[[float], None], phantom: Path
 ) -> None:
     small_stores(0.9)

@@ -29,7 +29,7 @@ def test_where_the_data_lie_does_not() -> None:
     assert cell_key.cell_key(moved, "data", "cpu") == cell_key.cell_key(BASE, "data", "cpu")
 
 
-def test_settings_of_a_task_count_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_settings_of_a_task_count_if_it_is_asked_for(tmp_path: Path) -> None:
     file = tmp_path / "prompts.yaml"
     file.write_text("Edema: {positive: [edema], negative: [no edema]}")
     settings = {"evaluate.zero_shot.prompts": str(file)}

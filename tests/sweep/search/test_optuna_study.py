@@ -35,7 +35,7 @@ def test_a_study_lies_in_its_sweeps_folder_or_where_the_experiment_says(tmp_path
     assert storage_url("postgresql://host/name", tmp_path) == "postgresql://host/name"
 
 
-def test_a_database_that_cannot_be_opened_is_told_without_its_password() -> None:
+def test_a_database_that_cannot_be_opened_is_reported_without_its_password() -> None:
     with pytest.raises(InputError) as caught:
         open_storage("postgresql://someone:hunter2@127.0.0.1:1/name")
     assert str(caught.value).startswith("run.optuna_storage: postgresql://127.0.0.1:1/name cannot be opened")

@@ -28,7 +28,7 @@ def test_a_job_that_is_stopped_has_time_for_its_report_too() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
-def test_a_trial_terminated_within_an_epoch_goes_on_to_the_numbers_of_an_undisturbed_one(
+def test_a_trial_terminated_within_an_epoch_continues_to_the_numbers_of_an_undisturbed_one(
     phantom: Path, short_folder: Path, wait: Callable[[Callable[[], bool]], None]
 ) -> None:
     store = Store(short_folder / "terminated")

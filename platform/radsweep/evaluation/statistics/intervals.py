@@ -41,7 +41,7 @@ class Interval:
         """For people: what the interval speaks of."""
         queries = f"{self.queries:,} queries of {self.patients:,} patients"
         if self.seed_variance is None:
-            return f"1 seed and {queries}; other patients alone, how seeds vary is unknown"
+            return f"1 seed and {queries}; only other patients, how seeds vary is unknown"
         return f"{self.seeds} seeds and {queries}"
 
 
