@@ -23,7 +23,8 @@ def demo(
 ) -> None:
     """Run the quickstart: a real ablation of 12 short trials on the built-in data set.
 
-    Takes a few minutes on 2 cores and prints the results table, the path of the report and the command that opens MLflow.
+    Takes a few minutes on 2 cores and prints the results table, the path of the report and the command that opens
+    MLflow.
     """
     sweep(quickstart(), [f"run.store={json.dumps(str(store))}"], dry_run=dry_run, as_json=as_json)
 

@@ -15,8 +15,8 @@ Address = Annotated[
     str,
     typer.Option(
         envvar="RAY_API_SERVER_ADDRESS",
-        help="The head's dashboard, http://HEAD:8265; default: RAY_API_SERVER_ADDRESS. A token is read from RAY_AUTH_TOKEN "
-        "or ~/.ray/auth_token.",
+        help="The head's dashboard, http://HEAD:8265; default: RAY_API_SERVER_ADDRESS. A token is read from "
+        "RAY_AUTH_TOKEN or ~/.ray/auth_token.",
     ),
 ]
 Job = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, or name of an experiment: its latest job.")]
@@ -33,8 +33,8 @@ def submit(
 ) -> None:
     """Run a sweep on a Ray cluster, from a laptop.
 
-    The code and the experiment file are uploaded, the data is not. The job's output is printed as it comes; Ctrl-C detaches
-    and the job continues.
+    The code and the experiment file are uploaded, the data is not. The job's output is printed as it comes; Ctrl-C
+    detaches and the job continues.
     """
     from radsweep.cluster.submit import submit as send
 

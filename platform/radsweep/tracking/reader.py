@@ -48,7 +48,7 @@ class Reader:
             self._client = MlflowClient(tracking_uri=uri)
 
     def find(self, sweep: str) -> list[MirroredRun]:
-        """Return all runs of the sweep of an id, or of the latest whose name or id starts with `sweep`; its own run first.
+        """Return all runs of the latest sweep whose name or id starts with `sweep`, or of a full id; its own run first.
 
         Raises:
             InputError: no such sweep, or MLflow cannot be read.

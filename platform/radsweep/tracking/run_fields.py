@@ -1,4 +1,4 @@
-"""Fields of the MLflow runs of sweeps and trials: names, params, tags and metrics, chosen so that the runs table compares."""
+"""Fields of the MLflow runs of sweeps and trials: names, params, tags and metrics, made to be compared in the runs table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The forest plot: every difference from the baseline with its interval, and shares of importance drawn in the same way."""
+"""The forest plot: every difference from the baseline with its interval, and shares of importance likewise."""
 
 from __future__ import annotations
 

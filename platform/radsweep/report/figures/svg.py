@@ -58,7 +58,7 @@ _STYLE = {
 
 
 class Drawing:
-    """An Axes to draw on; once the block has ended, `svg` is for the page, and `file` is self-contained, dark on white."""
+    """An Axes to draw on; after the block, `svg` is for the page, and `file` is self-contained, dark on white."""
 
     def __init__(self, axes: Axes) -> None:
         self.axes = axes

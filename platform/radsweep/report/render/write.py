@@ -54,5 +54,5 @@ def write_report(
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file, not durably: the report of a running sweep is written again and again, and can be made from the records."""
+    """Write a file, not durably: the report of a running sweep is written often and can be made from the records."""
     write_atomically(path, text, durable=False)

@@ -1,4 +1,4 @@
-"""The table of arms by number of pairs: each cell has a value, its difference from the baseline, compute and multiplier."""
+"""The table of arms by number of pairs: a value, its difference from the baseline, compute and multiplier."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def selection(results: Results) -> Selection:
 
 
 def how_chosen(results: Results, chosen: Selection) -> str:
-    """One sentence on what is recommended: the number of trials, the metric, the split. Empty if nothing is recommended."""
+    """One sentence on what is recommended: the number of trials, the metric, the split. Empty without one."""
     best = results.result(chosen.recommended)
     if best is None:
         return ""

@@ -106,7 +106,8 @@ def _cautions(results: Results, group: Group, findings: list[Finding]) -> Iterat
     base = results.group(results.sweep.baseline, group.size)
     change = results.evidence.differences.get((group.arm, group.size))
     if base and (late := unconverged(results, (base, group) if group is not base else (base,), None)):
-        yield f"{wording.sentence_start(wording.listed(late))} had not converged: longer training may change the ranking."
+        names = wording.sentence_start(wording.listed(late))
+        yield f"{names} had not converged; longer training may change the ranking."
     if group is not base and _verdict(findings, group.arm, group.size) == "no evidence":
         yield "The difference from the baseline may be chance."
     if change is not None and change.seeds == 1:
