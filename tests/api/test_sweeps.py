@@ -85,10 +85,10 @@ def test_effects_are_those_of_the_report(sweep: rs.Sweep) -> None:
 def test_an_effect_without_an_interval_says_why(sweep: rs.Sweep, prepared: Any, tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write_sweep(prepared.sweep)
-    for cell in prepared.sweep.cells:  # without what each query got
+    for cell in prepared.sweep.cells:  # without results of queries
         store.write_cell(prepared.store.read_cell(cell.key))
     effects = rs.open_sweep("small", store=tmp_path).effects()
-    assert effects["gap"].tolist() == ["no record of what each query got was found"] * 2
+    assert effects["gap"].tolist() == ["no results of queries were found"] * 2
     assert effects["low"].isna().all()
     assert effects["p_holm"].isna().all()
     assert effects["difference"].tolist() == pytest.approx(sweep.effects()["difference"].tolist())

@@ -61,7 +61,7 @@ def test_a_pack_that_was_stopped_says_that_it_can_go_on_and_then_that_it_does(
         stopping.setattr("radsweep.data.packing.pack.draft_studies", interrupted)
         ended = run("pack", "csv", source, "shards", *CSV)
     assert ended.code not in (0, 2)
-    assert "stopped: the same command goes on from here" in ended.err
+    assert "Stopped. Run the same command again to continue" in ended.err
     again = run("pack", "csv", source, "shards", *CSV)
     assert (again.code, again.out) == (0, "shards\n")
     assert "continuing: 13 of 13 pictures have been read already" in again.err

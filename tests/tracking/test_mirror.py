@@ -382,7 +382,7 @@ def test_a_full_database_is_one_line_and_gets_all_once_there_is_room(
         replay(spool_folder(store, made.sweep().id), uri, store)
     finally:
         event.remove(Engine, "checkout", limit)
-    assert said.count("has no room left on its disk (free space there); results wait in") == 1
+    assert said.count("has a full disk (free space there); results wait in") == 1
     assert "Traceback" not in said
     assert {run.info.status for run in children(uri).values()} == {"FINISHED"}
     assert len(children(uri)) == len(made.sweep().cells)

@@ -70,7 +70,7 @@ def test_a_sweep_of_another_version_is_sent_only_where_a_person_says(waiting: Pa
     Store(waiting).write_sweep(sweep.model_copy(update={"experiment": old}))
     ended = sync("--store", str(waiting))
     assert ended.exit_code == 1
-    assert "another version of radsweep ran it; say with --tracking-uri" in ended.output
+    assert "another version of radsweep ran it; give the MLflow to send to with --tracking-uri" in ended.output
     assert "only that version can send it to its archive" in ended.output
     assert len(list(spool_folder(waiting, sweep.id).glob("*.json"))) == 6, "nothing is sent elsewhere"
     sent = sync("--store", str(waiting), "--tracking-uri", f"sqlite:///{waiting / 'mlflow.db'}")

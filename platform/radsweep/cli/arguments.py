@@ -13,9 +13,9 @@ Experiment = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="Experime
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the experiment; repeatable.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Results as JSON on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print results as JSON on standard output.")]
 StoreOption = Annotated[
-    str | None, typer.Option("--store", help="The store's folder; else RADSWEEP_STORE, else ~/radsweep.")
+    str | None, typer.Option("--store", help="The store's folder; default: RADSWEEP_STORE, else ~/radsweep.")
 ]
 
 

@@ -1,4 +1,4 @@
-"""Entries written to MLflow: runs found again by their tags or made, and given what they lack."""
+"""Writer of entries to MLflow: it finds runs by their tags or makes them, and adds what they lack."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ Item = TypeVar("Item")
 
 
 def find_experiment(uri: str, name: str) -> Experiment | None:
-    """The MLflow experiment of that name, None where there is none."""
+    """The MLflow experiment of that name, or None."""
     return MlflowClient(tracking_uri=uri).get_experiment_by_name(name)
 
 
 def all_pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
-    """All that a search finds; `ask` takes the token of a page."""
+    """Yield everything that a search finds; `ask` takes the token of a page."""
     token: str | None = None
     while True:
         page = ask(token)
@@ -50,7 +50,7 @@ def all_pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
 
 
 def search_runs(client: MlflowClient, experiments: list[str], condition: str) -> Iterator[Any]:
-    """Runs of experiments (their ids) for which a condition holds, the eldest first."""
+    """Runs of experiments (their ids) for which a condition holds, the oldest first."""
     order = ["attributes.start_time ASC"]
     return all_pages(
         lambda token: client.search_runs(experiments, condition, max_results=1000, order_by=order, page_token=token)
@@ -58,7 +58,7 @@ def search_runs(client: MlflowClient, experiments: list[str], condition: str) ->
 
 
 class Run:
-    """What we know of a run that exists: enough to send nothing twice."""
+    """State of a run that exists: enough to send nothing twice."""
 
     def __init__(
         self, identity: str, tags: Mapping[str, str], params: Iterable[str] = (), steps: Iterable[int] = ()
@@ -70,7 +70,7 @@ class Run:
 
 
 class Sender:
-    """Writes entries; remembers what it found. After an error make a new one: an answer may have been lost."""
+    """Writer of entries that remembers what it found. After an error make a new one: an answer may have been lost."""
 
     def __init__(self, uri: str, store: Path) -> None:
         self._client = MlflowClient(tracking_uri=uri)
@@ -83,7 +83,7 @@ class Sender:
         """Write one entry; sent twice, it changes nothing the second time.
 
         Raises:
-            MlflowException: MLflow is away, or does not take it.
+            MlflowException: MLflow is away or refuses the entry.
         """
         experiment = self._experiment(entry.experiment)
         if entry.sweep not in self._sweeps:
@@ -107,7 +107,7 @@ class Sender:
             self._client.set_experiment_tag(experiment, key, value)
 
     def _remove_stale(self, run: str, folder: Path) -> None:
-        """Delete what an earlier part of a resumed sweep called best, if the report no longer has such a file."""
+        """Delete files that an earlier part of a resumed sweep logged as best, if the report no longer has them."""
         there = {file.path for file in self._client.list_artifacts(run)}
         stale = [name for name in MAY_GO if name in there and not (folder / name).exists()]
         if stale:
@@ -145,7 +145,7 @@ class Sender:
         return runs[place]
 
     def _linked(self, experiment: str, entry: Entry) -> Entry:
-        """With the runs of the stages it starts from: as tags, and as links in its description."""
+        """Add the runs of the stages it starts from, as tags and as links in its description."""
         tags, links = {}, []
         for name, key in entry.starts_from.items():
             tags[f"radsweep.stage.{name}"] = key
@@ -158,7 +158,7 @@ class Sender:
         return entry.model_copy(update={"tags": entry.tags | tags})
 
     def _find(self, experiment: str, sweep: str) -> dict[tuple[str, int], Run]:
-        """The sweep's runs; of two for one place, made by an answer that got lost, the younger is deleted."""
+        """Find the sweep's runs; of two runs for one place (an answer got lost), the newer is deleted."""
         runs: dict[tuple[str, int], Run] = {}
         for found in search_runs(self._client, [experiment], f"tags.`radsweep.sweep` = '{sweep}'"):
             tags = found.data.tags
@@ -204,7 +204,7 @@ def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def trouble(error: Exception) -> tuple[str, bool]:
-    """In words for people, without the error's own text (it may hold secrets): what is wrong; is the entry at fault?"""
+    """Describe an error without its own text, which may hold secrets; return it and True if the entry is at fault."""
     if isinstance(error, ModuleNotFoundError):
         return f"needs the Python package {error.name}", False
     code = getattr(error, "error_code", "")
@@ -213,7 +213,7 @@ def trouble(error: Exception) -> tuple[str, bool]:
     if "out-of-date database schema" in str(error):
         return "has the tables of another MLflow version (back it up, then run `mlflow db upgrade URI`)", False
     if "disk is full" in str(error):
-        return "has no room left on its disk (free space there)", False
+        return "has a full disk (free space there)", False
     if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
         return f"does not take an entry ({code})", True
     return "cannot be reached" if isinstance(error, MlflowException) else f"fails ({type(error).__name__})", False

@@ -131,9 +131,9 @@ def test_starts_on_one_subset_are_averaged_before_seeds_are_counted(
 @pytest.mark.parametrize(
     ("break_it", "reason"),
     [
-        ("none", "no record of what each query got was found"),
+        ("none", "no results of queries were found"),
         ("one", "a run of local lacks its record"),
-        ("numbers", "does not add up to the metric that was recorded"),
+        ("numbers", "do not add up to the recorded metric"),
         ("studies", "a run of local ran on other test studies"),
         ("validation", "numbers of the validation split"),
         ("one patient", "at least 2 patients"),
@@ -164,7 +164,7 @@ def test_what_cannot_be_estimated_has_its_reason(
 
 def test_a_median_is_no_mean_over_queries(ablation: Callable[..., Sweep], with_queries: WithQueries) -> None:
     sweep, cells, queries = with_queries(*ablation(NUMBERS, select="val/text_to_image/median_rank"))
-    assert "the median rank is no mean over queries" in join(sweep, cells, queries.get).evidence.gap
+    assert "the median rank is not a mean over queries" in join(sweep, cells, queries.get).evidence.gap
 
 
 def labelled(

@@ -73,7 +73,7 @@ def test_unconverged_cells_call_for_longer_training_first(
     assert "training had not converged there" in found.recipe
     assert found.recipe.endswith("At 100 pairs use local: it helped there.")
     assert found.files.startswith("best.yaml runs baseline at 300 pairs; candidate.yaml runs local,")
-    assert found.cautions[0] == "Baseline (replicate 1) had not converged: longer training may turn the order."
+    assert found.cautions[0] == "Baseline (replicate 1) had not converged; longer training may change the ranking."
     assert found.next[0].startswith("Train longer")
     assert "1 of 12 cells had not converged" in found.next[0]
 

@@ -70,7 +70,7 @@ def test_a_clear_difference_of_unconverged_cells_is_of_this_much_training(
 def test_one_replicate_never_helps_however_many_patients(claimed: Callable[..., list[Finding]]) -> None:
     (claim,) = claimed({"baseline": {300: [0.12]}, "local": {300: [0.40]}})
     assert claim.verdict == "no evidence"
-    assert "with one replicate the interval holds other patients alone, not other seeds" in claim.sentence
+    assert "with one replicate the interval holds only other patients, not other seeds" in claim.sentence
 
 
 def test_a_lower_metric_hurts_and_many_comparisons_raise_the_bar(claimed: Callable[..., list[Finding]]) -> None:
@@ -110,12 +110,12 @@ def test_why_there_are_no_intervals_is_said_once_for_all_or_by_arm(
     sweep, cells, queries = with_queries(
         *ablation({"baseline": {300: BASE}, "local": {300: [0.15] * 3}, "weak": {300: [0.14, 0.15, 0.16]}})
     )
-    assert "because no record of what each query got was found" in rule(join(sweep, cells))
+    assert "because no results of queries were found" in rule(join(sweep, cells))
     del queries["local-300-0"]
     results = join(sweep, cells, queries.get)
     assert "Holm" in rule(results)
     by_arm = {f.arm: f.sentence for f in findings(results)}
-    assert "There is no interval, because a run of local lacks its record" in by_arm["local"]
+    assert "There is no interval, because a run of local lacks the results" in by_arm["local"]
     assert "95 % interval" in by_arm["weak"]
 
 
@@ -157,7 +157,7 @@ def test_too_few_or_too_varied_replicates_are_no_evidence_and_the_sentence_says_
     sweep = ablation({"baseline": {300: BASE}, "local": {300: values}})
     (claim,) = claims(*sweep)
     assert claim.verdict == "no evidence"
-    assert f"this is no evidence of a difference yet, because {reason}" in claim.sentence
+    assert f"this is not yet evidence of a difference, because {reason}" in claim.sentence
     assert "helped" not in claim.sentence + headline(*sweep)
 
 
@@ -185,8 +185,8 @@ def test_the_baseline_under_another_name_is_called_that_and_never_helps(ablation
     sweep, cells = ablation({"baseline": {300: BASE}, "null": {300: BASE}})
     (claim,) = claims(sweep, cells)
     assert claim.verdict == "same run"
-    assert "gave the very numbers of baseline" in claim.sentence
-    assert "The one comparison with baseline is no evidence" in headline(sweep, cells)
+    assert "gave exactly the same numbers as baseline" in claim.sentence
+    assert "The one comparison with baseline is not evidence" in headline(sweep, cells)
 
 
 def test_equal_scores_of_different_runs_are_not_called_the_same_run(ablation: Callable[..., Sweep]) -> None:
@@ -210,8 +210,8 @@ def test_a_searchs_winner_is_said_to_be_too_good(search: Callable[..., Sweep]) -
     text = headline(*search([0.1, 0.3, 0.2, 0.15]))
     assert "The best of 4 measured trials is trial 1: 30.0 % validation" in text
     assert "the median trial reached 17.5 %" in text
-    assert "too good by an unknown amount: it is the best of 4" in text
-    assert "On the test split, read once and for this trial alone, it reached 27.0 %" in text
+    assert "optimistic by an unknown amount: it is the best of 4" in text
+    assert "On the test split, read once and only for this trial, it reached 27.0 %" in text
 
 
 def test_a_trial_alone_says_whether_it_had_converged(one_trial: Sweep) -> None:
@@ -256,4 +256,4 @@ def test_a_sentence_counts_and_names_the_runs_that_its_interval_rests_on(
     assert "3 replicates, all cells converged" in unequal.beside
     equal = claim({0: (0, 0), 1: (0, 1), 2: (1, 0), 3: (1, 1)})
     assert equal.cells == (4, 5, 6, 7, 0, 1, 2, 3)
-    assert "4 replicates on 2 subsets of studies, which alone count as independent" in equal.beside
+    assert "4 replicates on 2 subsets of studies, and only these count as independent" in equal.beside

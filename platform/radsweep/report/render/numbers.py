@@ -42,7 +42,7 @@ def logged(results: Results) -> dict[str, float]:
 
 
 def effects(results: Results) -> list[dict[str, Any]]:
-    """Of a factorial design, as in the report's table."""
+    """Effects of a factorial design, as in the report's table."""
     evidence = results.evidence
     return [
         {"size": size, **dataclasses.asdict(effect), "p_holm": evidence.effects_p_holm[size, effect.factors]}

@@ -1,4 +1,4 @@
-"""The report as JSON, for a program: every number and sentence of the page under a name of its own."""
+"""The report as JSON, for programs: every number and sentence of the page under a name of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sections on what was run: the best configuration, cost, data, methods, and every cell."""
+"""Sections on the runs and their methods: the best configuration, cost, data, methods, and every cell."""
 
 from __future__ import annotations
 

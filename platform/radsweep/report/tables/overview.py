@@ -33,7 +33,7 @@ def top_trials(results: Results) -> Table:
 
 
 def other_metrics(results: Results) -> Table:
-    """Both directions at several depths, for every arm and size; in a search for its winner, by split."""
+    """Both directions at several depths, for every arm and size; for a search, those of its winner, by split."""
     metric = Metric(results.metric)
     split = metric.split
     known = {name.split("/", 1)[1] for r in results.measured if r.record for name in r.record.best}
