@@ -29,7 +29,7 @@ from radsweep.data.shards.dataset import read_manifest
 from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
 from radsweep.store.records import CellRecord, PlannedCell, Validation
 from radsweep.store.store import RECORD, Store
-from radsweep.sweep.design.cells import cell_trial, plan
+from radsweep.sweep.design.cells import cell_trial, plan_cells
 from radsweep.sweep.identity.cell_key import cell_key
 from radsweep.sweep.identity.code import code_fingerprint
 
@@ -70,7 +70,7 @@ def experiment(shards: Path, folder: Path, arms: int, replicates: int) -> Experi
 
 def planned_cells(asked: Experiment) -> list[PlannedCell]:
     fingerprint = read_manifest(asked.data.shards).fingerprint
-    return plan(asked, lambda trial: cell_key(trial, fingerprint, "cpu"))
+    return plan_cells(asked, lambda trial: cell_key(trial, fingerprint, "cpu"))
 
 
 def write(asked: Experiment) -> Figures:

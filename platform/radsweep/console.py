@@ -1,4 +1,4 @@
-"""What a person sees while a sweep runs, on standard error: bars on a terminal or in a notebook, lines in a log."""
+"""Messages and progress on standard error: bars on a terminal or in a notebook, lines in a log."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from importlib.util import find_spec
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-LINE_EVERY = 15.0  # seconds between lines where there is no terminal
+LINE_EVERY = 15.0  # seconds between lines if there is no terminal
 
 
 def duration(seconds: float) -> str:
-    """In words, to two digits or so."""
+    """Format a duration in words, to about two digits."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 class Console:
-    """Messages and progress of long work."""
+    """Print messages and progress of long tasks."""
 
     def __init__(self, terminal: Terminal | None = None) -> None:
         self.terminal = terminal or Terminal(stderr=True, highlight=False, soft_wrap=True)
 
     @property
     def animated(self) -> bool:
-        """Whether bars can move: on a terminal, and in a notebook with ipywidgets, which rich draws them with."""
+        """True if bars can move: on a terminal, and in a notebook with ipywidgets, with which rich draws them."""
         return self.terminal.is_terminal or (self.terminal.is_jupyter and find_spec("ipywidgets") is not None)
 
     def say(self, message: str) -> None:
@@ -36,10 +36,10 @@ class Console:
 
     @contextmanager
     def task(self, name: str, total: int | None = None, timed: bool = True) -> Iterator[Callable[[int], None]]:
-        """Within, the function given tells how much is done in all.
+        """Show progress; call the yielded function with the number of items done so far.
 
         Args:
-            timed: a bar says how long what is left will take: its parts are alike.
+            timed: the bar shows the time left, which makes sense if all items take about equally long.
         """
         if not self.animated:
             yield self._lines(name, total)
@@ -53,7 +53,7 @@ class Console:
 
     @contextmanager
     def counting(self, name: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-        """As `task`, for work that tells how much more is done."""
+        """Show progress like `task`; call the yielded function with the number of items done since the last call."""
         done = 0
         with self.task(name, total) as advance:
 
@@ -66,7 +66,7 @@ class Console:
 
     @contextmanager
     def steps(self) -> Iterator[Callable[[str, int, int], None]]:
-        """Within, `progress(what, done, total)` shows a bar for each new `what`; the bar before it is then over."""
+        """Yield `progress(what, done, total)`, which shows a bar for each new `what` and closes the bar before it."""
         with ExitStack() as current:
             bars: dict[str, Callable[[int], None]] = {}
 

@@ -1,4 +1,4 @@
-"""Results that show themselves as tables: on a terminal, in a log and in a notebook."""
+"""Base of results that are shown as tables: on a terminal, in a log and in a notebook."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console, RenderableType
 
-WIDTH = 160  # columns where no terminal sets them
+WIDTH = 160  # columns if no terminal sets them
 _HTML = (
     '<pre style="white-space:pre;overflow-x:auto;line-height:normal;'
     "font-family:Menlo,'DejaVu Sans Mono',consolas,'Courier New',monospace\">{code}</pre>"
@@ -34,5 +34,5 @@ class Shown:
 
 
 def _recorder() -> Console:
-    """A console that keeps what is printed and shows nothing, in a notebook either."""
+    """Return a console that records what is printed and shows nothing, not even in a notebook."""
     return Console(file=io.StringIO(), width=WIDTH, record=True, highlight=False, force_jupyter=False)

@@ -1,4 +1,4 @@
-"""The one exception for mistakes that a user can correct: which key of which file, what is wrong, what to do."""
+"""Exceptions for mistakes that a user can correct. They name the file, the key, what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class InputError(Exception):
-    """A mistake in the input. The command line prints it and exits with 2; nothing was started or written.
+    """Mistake in the input. The command line prints it and exits with 2; nothing was started or written.
 
     Attributes:
         message: what is wrong, then what to do.
@@ -22,7 +22,7 @@ class InputError(Exception):
 
     @property
     def errors(self) -> tuple[InputError, ...]:
-        """Each mistake on its own; see `InputErrors`."""
+        """The mistakes one by one; see `InputErrors`."""
         return (self,)
 
     def __str__(self) -> str:
@@ -30,7 +30,7 @@ class InputError(Exception):
 
 
 class InputErrors(InputError):
-    """Several mistakes that were found together, printed one a line."""
+    """Several mistakes that were found together, printed one per line."""
 
     def __init__(self, errors: Iterable[InputError]) -> None:
         self._errors = tuple(errors)
@@ -46,18 +46,18 @@ class InputErrors(InputError):
 
 
 def joined(errors: Iterable[InputError]) -> InputError:
-    """One or more errors as one that can be raised; of equal ones the first."""
+    """Combine one or more errors into one that can be raised; equal ones are kept once."""
     found = {str(error): error for error in errors}
     return InputErrors(found.values()) if len(found) > 1 else next(iter(found.values()))
 
 
 @contextmanager
 def explaining(file: str | Path = "", *, key: str = "") -> Iterator[None]:
-    """Add to each InputError that is raised within what it lacks.
+    """Add the file and the key to each InputError that is raised within the block and lacks them.
 
     Args:
-        file: the experiment file; added to errors that name a key, since others are not about the file.
-        key: what the errors are about, as far as they do not say so themselves.
+        file: the experiment file; added only to errors that name a key, since others are not about the file.
+        key: the key that the errors are about; added to errors that name none.
     """
     try:
         yield

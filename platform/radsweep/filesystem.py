@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, whatever kills the process that writes them."""
+"""Write files and folders atomically, whatever kills the process that writes them."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def disk_full(error: BaseException) -> bool:
-    """Whether the disk, a quota or a limit on files is what an error comes from."""
+    """True if an error comes from a full disk, a quota or a limit on the size of files."""
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def refuse_existing(out: Path) -> None:
-    """Raises InputError where there is something at `out`."""
+    """Raise InputError if there is something at `out`."""
     if os.path.lexists(out):
-        raise InputError(f"{out} exists already and is never overwritten: name another folder, or remove it")
+        raise InputError(f"{out} already exists and is never overwritten; give another folder, or remove it")
 
 
 def write_atomically(path: Path, data: str | bytes, *, durable: bool = True) -> None:
-    """Replace the content of a file at once: a reader, or a kill, sees the old content or the new.
+    """Replace the content of a file atomically: a reader sees the old content or the new.
 
     Text is written as UTF-8. Arguments as those of `replacing`.
 
     Raises:
-        OSError: names the file; its content is as it was.
+        OSError: the error names the file, whose content is unchanged.
     """
     try:
         with replacing(path, durable=durable) as unfinished:
@@ -48,38 +48,41 @@ def write_atomically(path: Path, data: str | bytes, *, durable: bool = True) -> 
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
-    """A name beside `path` to write a file to, which replaces `path` at the end; it is removed if anything is raised.
+    """Yield a path beside `path` to write to. The file replaces `path` at the end; an error removes it.
 
-    The folder is made if it is missing. A killed process leaves a `.NAME.*` file, which nothing reads.
+    A missing folder is created. A killed process leaves a `.NAME.*` file, which nothing reads.
 
     Args:
         durable: a power cut loses neither the old file nor, after the end, the new one. False saves two waits for the
-            disk, for a file that is soon written again or can be made again.
+            disk; use it for a file that is soon written again or can be made again.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         yield unfinished
         if durable:
-            sync(unfinished)
+            sync_to_disk(unfinished)
         os.replace(unfinished, path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
     if durable:
-        sync(path.parent)
+        sync_to_disk(path.parent)
 
 
 @contextmanager
 def new_folder(out: Path, working: Collection[str] = ()) -> Iterator[Path]:
-    """A temporary sibling of `out` to write into; renamed to `out` at the end, removed if anything is raised.
+    """Yield a temporary folder beside `out` to write into; renamed to `out` at the end, removed if anything is raised.
 
-    A killed process leaves a `.OUT.partial-*` folder, which the next call for the same `out` removes. A lock
-    on a file in it tells a killed process's folder from one that is still being written.
+    A killed process leaves a `.OUT.partial-*` folder, which the next call for the same `out` removes. A lock on a file
+    in it shows whether the folder is still being written.
 
-    working: names of files that are no part of `out`. They outlive a process that was killed or interrupted, or that
-    failed for a reason which is no InputError: the next call with such names finds them in its folder.
-    Raises InputError where `out` exists, is being written by another process, or the disk is full.
+    Args:
+        working: names of files that are not part of `out`. They are kept if the process is killed, interrupted or fails
+            with anything but an InputError, and the next call with these names finds them in its folder.
+
+    Raises:
+        InputError: `out` exists, another process is writing it, or the disk is full.
     """
     out = Path(os.path.abspath(out))
     refuse_existing(out)
@@ -92,37 +95,37 @@ def new_folder(out: Path, working: Collection[str] = ()) -> Iterator[Path]:
         yield partial
         sync_tree(partial, without={_LOCK, *working})
         if os.path.lexists(out):
-            raise InputError(f"{out} was made by another process meanwhile; nothing was changed there")
+            raise InputError(f"{out} was created by another process in the meantime; nothing was changed there")
         for name in working:
             (partial / name).unlink(missing_ok=True)
-        sync(partial)
+        sync_to_disk(partial)
         os.rename(partial, out)
-        (out / _LOCK).unlink()  # not before: unlocked, the folder would be another call's to remove
-        sync(out.parent)
+        (out / _LOCK).unlink()  # only now: another call would remove the folder if it were not locked
+        sync_to_disk(out.parent)
     except BaseException as error:
         if not working or isinstance(error, InputError) or disk_full(error):
             shutil.rmtree(partial, ignore_errors=True)
         if isinstance(error, OSError) and disk_full(error):
-            raise InputError(f"no room left for {out} ({error.strerror}): free space there") from error
+            raise InputError(f"no space left for {out} ({error.strerror}); free space there") from error
         raise
     finally:
         lock.close()
 
 
 def sync_tree(folder: Path, without: Collection[str] = ()) -> None:
-    """Flush every file and folder below `folder`, and itself, to the disk; but for files of some names."""
+    """Flush `folder` and every file and folder below it to the disk, except files with the names in `without`."""
     for base, _, files in os.walk(folder, topdown=False):
         for name in files:
             if name not in without:
-                sync(Path(base, name))
-        sync(Path(base))
+                sync_to_disk(Path(base, name))
+        sync_to_disk(Path(base))
 
 
 Partial = tuple[Path, IO[bytes]]  # a folder, and the open file that locks it
 
 
 def _taken_over(out: Path, working: Collection[str]) -> Partial | None:
-    """A killed process's folder with its working files alone, if there is one; other folders left are removed."""
+    """Take over the folder of a killed process, with only its working files; other leftover folders are removed."""
     taken: Partial | None = None
     for path in _partials(out):
         lock = _locked(path, out)
@@ -140,7 +143,7 @@ def _made(out: Path) -> Partial:
     folder.mkdir()
     lock = _locked(folder, out)
     try:
-        for other in _partials(out):  # of a process that looked, as this one did, before either had made its own
+        for other in _partials(out):  # of a process that looked before this one had created its folder
             if other != folder:
                 _locked(other, out).close()
     except BaseException:
@@ -155,7 +158,7 @@ def _partials(out: Path) -> list[Path]:
 
 
 def _locked(folder: Path, out: Path) -> IO[bytes]:
-    """The lock of a folder, ours until it is closed. Raises InputError where another process has it."""
+    """Lock a folder until the returned file is closed. Raises InputError if another process has locked it."""
     with suppress(BlockingIOError, FileNotFoundError):  # held, or removed by the process that held it
         file = (folder / _LOCK).open("ab")
         try:
@@ -165,7 +168,7 @@ def _locked(folder: Path, out: Path) -> IO[bytes]:
         except OSError:
             file.close()
             raise
-    raise InputError(f"{out} is being written by another process: wait for it, or end it")
+    raise InputError(f"another process is writing {out}; wait for it, or stop it")
 
 
 def _clear(folder: Path, keep: Collection[str]) -> None:
@@ -176,13 +179,13 @@ def _clear(folder: Path, keep: Collection[str]) -> None:
             path.unlink()
 
 
-def sync(path: Path) -> None:
-    """Have the file or folder on disk, so that a crash cannot undo it."""
+def sync_to_disk(path: Path) -> None:
+    """Flush a file or folder to the disk, so that a crash cannot undo it."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno != errno.EINVAL or not path.is_dir():  # some file systems sync no folders
+        if error.errno != errno.EINVAL or not path.is_dir():  # some file systems cannot sync folders
             raise
     finally:
         os.close(handle)

@@ -22,9 +22,9 @@ from radsweep.data.loading.decode import prepare_in_process, read_index
 from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.store.records import SweepRecord, now
 from radsweep.store.store import Store
-from radsweep.sweep.design.cells import cell_trial, plan
+from radsweep.sweep.design.cells import cell_trial, plan_cells
 from radsweep.sweep.identity.cell_key import cell_key
-from radsweep.sweep.preparation.dataset import data_card
+from radsweep.sweep.preparation.dataset import manifest_summary
 from radsweep.sweep.run import finish
 from radsweep.training.context import RunContext
 from radsweep.training.runner import run_cell
@@ -86,7 +86,7 @@ def small_sweep(shards: Path, store: Store) -> SweepRecord:
     index, base = read_index(shards), experiment.trial()
     rows = zip(index.splits["train"].patient_ids, index.reports["train"], strict=True)
     data = prepare_in_process(index, train_tokenizer(rows, base.model.text.vocabulary), 32, 1)
-    cells = plan(experiment, partial(cell_key, data=data.fingerprint, device="cpu"))
+    cells = plan_cells(experiment, partial(cell_key, data=data.fingerprint, device="cpu"))
     sweep = SweepRecord(
         id="small-20260101-120000-abcd",
         name="small",
@@ -96,7 +96,7 @@ def small_sweep(shards: Path, store: Store) -> SweepRecord:
         cells=tuple(cells),
         baseline="baseline",
         status="finished",
-        data=data_card(index.manifest),
+        data=manifest_summary(index.manifest),
         created=now(),
     )
     store.write_sweep(sweep)

@@ -16,7 +16,7 @@ from radsweep.data.phantom import write_phantom
 from radsweep.data.shards.dataset import read_manifest
 from radsweep.store.records import CellRecord
 from radsweep.store.store import Store
-from radsweep.sweep.design.cells import cell_trial, plan
+from radsweep.sweep.design.cells import cell_trial, plan_cells
 from radsweep.sweep.identity.cell_key import cell_key
 
 ARMS: dict[str, Any] = {"baseline": {}, "same": {"objective.local.weight": 0}, "local": {"objective.local.weight": 1}}
@@ -75,7 +75,7 @@ def test_what_the_store_has_is_done_and_gives_the_estimate(run: Callable[..., An
     source = experiment.data.model_copy(update={"source": "cached"})
     experiment = experiment.model_copy(update={"data": source})
     fingerprint = read_manifest(tmp_path / "shards").fingerprint
-    cells = plan(experiment, lambda trial: cell_key(trial, fingerprint, "cpu"))
+    cells = plan_cells(experiment, lambda trial: cell_key(trial, fingerprint, "cpu"))
     store = Store(tmp_path / "store")
     for cell in cells:
         if cell.subset_seed == 0:
@@ -129,7 +129,7 @@ def test_a_stage_takes_what_an_earlier_one_of_another_seed_and_length_took(
     changes = (*changes, "--set", "adapt.image.epochs=15")
     (stage,) = told(run, file, *changes)["stages"]
     assert stage["seconds"] == pytest.approx(60)
-    for cell in plan(experiment, lambda trial: trial.model_dump_json())[:1]:
+    for cell in plan_cells(experiment, lambda trial: trial.model_dump_json())[:1]:
         trial = cell_trial(experiment.trial(), cell).model_dump(mode="json")
         store.write_cell(CellRecord(key="cell", trial=trial, status="finished", steps=4, seconds={"total": 0.0}))
     found = told(run, file, *changes)

@@ -12,7 +12,7 @@ import pytest
 from radsweep.config.load import parse_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep.design.cells import cell_trial, plan
+from radsweep.sweep.design.cells import cell_trial, plan_cells
 from radsweep.tracking.address import prepare
 from radsweep.tracking.mirror import Mirror
 
@@ -33,7 +33,7 @@ def sweep(store: Store, name: str, arm: dict[str, Any], data: str = "d" * 64) ->
         kind="ablation",
         experiment=experiment.model_dump(mode="json", exclude_none=True),
         select=SELECT,
-        cells=tuple(plan(experiment, lambda trial: f"{hash(trial.model_dump_json()) % 2**32:x}")),
+        cells=tuple(plan_cells(experiment, lambda trial: f"{hash(trial.model_dump_json()) % 2**32:x}")),
         baseline="baseline",
         data={"name": "easy", "fingerprint": data},
         status="finished",

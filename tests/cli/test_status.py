@@ -14,7 +14,7 @@ from radsweep.store.locks import SILENT, Lease
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.progress import status
-from radsweep.sweep.progress.status import StatusWriter, in_words, read_progress, state_of
+from radsweep.sweep.progress.status import StatusWriter, in_words, read_progress, sweep_state
 
 SELECT = "val/text_to_image/recall_at_10"
 CELLS = tuple(PlannedCell(key=f"{n}", arm="local", pairs=100, subset_seed=n, number=n) for n in range(4))
@@ -46,14 +46,14 @@ def test_what_the_driver_wrote_last_is_read_back_while_it_lives(store: Store) ->
         board.ended(in_words(CELLS[0]), {"finished": 1, "failed": 0}, 0.5, 90.0)
         board.ended(in_words(CELLS[2]), {"finished": 2, "failed": 0}, 0.4, 60.0)
         found = read_progress(store, record)
-        assert state_of(record, found) == "running"
+        assert sweep_state(record, found) == "running"
     assert (found.done, found.total, found.seconds_left) == (2, 4, 60.0)
     assert (found.best, found.best_place) == (0.5, "local / 100 pairs / seed 0")
     assert {key: (one.place, one.step, one.score) for key, one in found.running.items()} == {
         "1": ("local / 100 pairs / seed 1", 20, 0.25)
     }
-    assert state_of(record, found) == "cut short"  # its driver ended, and its record says that it runs
-    assert state_of(record.model_copy(update={"status": "finished"}), found) == "finished"
+    assert sweep_state(record, found) == "cut short"  # its driver ended, and its record says that it runs
+    assert sweep_state(record.model_copy(update={"status": "finished"}), found) == "finished"
 
 
 def test_the_time_that_is_left_runs_down_until_the_next_trial_ends(
@@ -80,14 +80,14 @@ def test_a_driver_on_another_machine_is_alive_until_its_last_sign_is_old(store: 
     progress.driver = ("far", 7)
     for age, pid, expected in ((5, 7, "running"), (SILENT + 5, 7, "cut short"), (5, 8, "cut short")):
         life.write_text(json.dumps({"host": "far", "pid": pid, "beat": time.time() - age}))
-        assert state_of(record, progress) == expected  # 8: another sweep of the same question
+        assert sweep_state(record, progress) == expected  # 8: another sweep of the same question
 
 
 def test_a_sweep_runs_from_its_start_before_any_trial(store: Store) -> None:
     record, lease = sweep_in(store), Lease(store.root / "leases", "question")
     with lease.taken():
         StatusWriter(store.sweep_folder(record.id), SELECT, lease.life)
-        assert state_of(record, read_progress(store, record)) == "running"
+        assert sweep_state(record, read_progress(store, record)) == "running"
 
 
 def test_the_lowest_is_best_of_a_rank(store: Store) -> None:

@@ -82,7 +82,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 def test_jobs_of_radsweep_are_listed_and_found_by_id_or_name() -> None:
     client: Any = Client()
-    assert [(one["job"], one["status"]) for one in jobs.listed(client)] == [
+    assert [(one["job"], one["status"]) for one in jobs.list_jobs(client)] == [
         ("raysubmit_1", "succeeded"),
         ("raysubmit_2", "running"),
     ]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.cluster.node_files import check_nodes, missing
+from radsweep.cluster.node_files import check_nodes, missing_paths
 from radsweep.errors import InputError
 
 
 def test_a_node_says_what_it_does_not_see(tmp_path: Path) -> None:
-    (path, why), *rest = missing([str(tmp_path), str(tmp_path / "manifest.json")]).items()
+    (path, why), *rest = missing_paths([str(tmp_path), str(tmp_path / "manifest.json")]).items()
     assert (path, rest) == (str(tmp_path / "manifest.json"), [])
     assert "that all nodes share" in why
 

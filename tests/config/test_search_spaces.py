@@ -8,7 +8,7 @@ import pytest
 
 from radsweep.config.load import load_experiment
 from radsweep.sweep.checks.experiment import check_experiment
-from radsweep.sweep.design.cells import plan
+from radsweep.sweep.design.cells import plan_cells
 
 FOLDER = Path(__file__).resolve().parents[2] / "search_spaces"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -38,7 +38,7 @@ def test_a_ready_made_experiment_begins_with_its_question(file: Path) -> None:
 
 
 def test_the_quickstart_compares_arms_at_two_sizes_with_two_replicates() -> None:
-    cells = plan(load_experiment(FOLDER / "quickstart.yaml"), lambda trial: trial.model_dump_json())
+    cells = plan_cells(load_experiment(FOLDER / "quickstart.yaml"), lambda trial: trial.model_dump_json())
     assert len({cell.key for cell in cells}) >= 12
     assert len({cell.arm for cell in cells}) >= 2
     assert len({cell.pairs for cell in cells}) >= 2
@@ -49,7 +49,7 @@ def test_the_quickstart_compares_arms_at_two_sizes_with_two_replicates() -> None
 def test_the_combination_of_both_paper_files_is_one_and_the_same_trial(size: str) -> None:
     def cells(name: str, arm: str) -> set[str]:
         experiment = load_experiment(FOLDER / f"{name}{size}.yaml")
-        planned = plan(experiment, lambda trial: trial.model_dump_json())
+        planned = plan_cells(experiment, lambda trial: trial.model_dump_json())
         return {cell.key for cell in planned if cell.arm == arm and cell.pairs == 300}
 
     assert cells("paper_ablation", "all together") == cells("paper_leave_one_out", "full")
@@ -70,4 +70,4 @@ def test_the_paper_ablation_has_an_arm_for_every_axis(size: str) -> None:
 def test_the_grid_of_data_fractions_has_as_many_trials_as_it_says() -> None:
     experiment = load_experiment(FOLDER / "data_fractions.yaml")
     assert experiment.search is not None
-    assert len(plan(experiment, lambda trial: trial.model_dump_json())) == experiment.search.trials
+    assert len(plan_cells(experiment, lambda trial: trial.model_dump_json())) == experiment.search.trials

@@ -28,7 +28,7 @@ def make_png() -> Callable[..., bytes]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Callable[..., Path]:
-    """Return `tree(rows, images)`, which writes metadata.csv and images/NAME (bytes, or a seed) and returns the root."""
+    """Return `tree(rows, images)`, which writes metadata.csv and images/NAME (bytes or a seed) and returns a root."""
 
     def write(rows: Sequence[Mapping[str, object]], images: Mapping[str, bytes | int]) -> Path:
         root = tmp_path / "source"

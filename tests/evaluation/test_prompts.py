@@ -57,7 +57,7 @@ def test_the_hash_follows_what_a_file_says_and_not_how(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Edema: [a", "is no valid YAML"),
+        ("Edema: [a", "is not valid YAML"),
         ("A: {positive: [a]}\nA: {positive: [a]}", "key 'A' is repeated"),
         ("- a", "expected classes, each with"),
         ("", "expected classes, each with"),

@@ -147,7 +147,7 @@ def test_its_image_tower_and_its_text_model_can_be_taken_alone(folder: Path) -> 
 
 
 def test_a_text_model_alone_is_no_whole_model(folder: Path) -> None:
-    with pytest.raises(InputError, match=rf"has a text model alone; put {BIOVIL_T} or {BIOVIL} beside"):
+    with pytest.raises(InputError, match=rf"only has a text model; put {BIOVIL_T} or {BIOVIL} beside"):
         check_model(settings_of(folder))
     torch.save({"other": torch.zeros(1)}, folder / BIOVIL)
     with pytest.raises(InputError, match=r"model\.image\.backbone: .* lack 'projector\.model\.0\.weight'"):

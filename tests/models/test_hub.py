@@ -52,7 +52,7 @@ def test_files_of_a_local_folder(tmp_path: Path) -> None:
     assert read_json(str(tmp_path), "config.json") == {"a": 1}
     assert read_json(str(tmp_path), "other.json") is None
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(Unreadable, match=r"its config\.json is no JSON"):
+    with pytest.raises(Unreadable, match=r"its config\.json is not JSON"):
         read_json(str(tmp_path), "config.json")
 
 

@@ -227,7 +227,7 @@ def test_settings_that_it_does_not_fit_are_named(tmp_path: Path) -> None:
         check_model(settings_of(tmp_path, text={"max_tokens": 49}))
     with pytest.raises(InputError, match=r"model\.dim: .* set it to 12"):
         check_model(settings_of(tmp_path, dim=128))
-    with pytest.raises(InputError, match=r"model\.image\.size: 33 is no multiple of the patches of 8"):
+    with pytest.raises(InputError, match=r"model\.image\.size: 33 is not a multiple of the patches of 8"):
         check_model(settings_of(tmp_path, image={"size": 33}))
 
 

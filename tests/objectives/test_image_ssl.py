@@ -129,10 +129,10 @@ def test_no_gradient_passes_through_the_target_of_simsiam() -> None:
 
 
 def test_the_spread_of_views_shows_collapse() -> None:
-    def spread(z: torch.Tensor) -> float:
+    def directional_spread(z: torch.Tensor) -> float:
         return image_ssl(Views((), (), torch.tensor(1.0), outputs={"image_ssl": (z, z)}), ImageSsl()).logged[
             "image_ssl_spread"
         ]
 
-    assert spread(random(1, 16, seed=0).expand(400, 16)) == pytest.approx(0, abs=1e-6)
-    assert spread(random(400, 16, seed=0)) == pytest.approx(1, abs=0.02)
+    assert directional_spread(random(1, 16, seed=0).expand(400, 16)) == pytest.approx(0, abs=1e-6)
+    assert directional_spread(random(400, 16, seed=0)) == pytest.approx(1, abs=0.02)

@@ -10,7 +10,7 @@ from radsweep.config.load import parse_experiment
 from radsweep.errors import InputError
 from radsweep.store.merge import merge
 from radsweep.store.records import PlannedCell, SweepRecord
-from radsweep.sweep.design.cells import plan
+from radsweep.sweep.design.cells import plan_cells
 
 SELECT = "val/text_to_image/recall_at_10"
 
@@ -32,7 +32,7 @@ def sweep(
         "kind": "train" if arms is None else "ablation",
         "experiment": experiment.model_dump(mode="json", exclude_none=True),
         "select": experiment.evaluate.select,
-        "cells": tuple(plan(experiment, lambda trial: f"{hash(trial.model_dump_json()):x}{code}")),
+        "cells": tuple(plan_cells(experiment, lambda trial: f"{hash(trial.model_dump_json()):x}{code}")),
         "baseline": (unchanged or [""])[0],
         "data": {"name": "easy", "fingerprint": "d" * 64},
         "status": "finished",

@@ -19,7 +19,7 @@ from radsweep.data.shards.schema import Image, Split, Study
 from radsweep.errors import InputError, explaining
 from radsweep.store.store import Store
 from radsweep.sweep.checks.experiment import check_experiment
-from radsweep.sweep.design.cells import cell_trial, plan
+from radsweep.sweep.design.cells import cell_trial, plan_cells
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.identity.cell_key import cell_key, stage_key
 from radsweep.sweep.preparation.dataset import check_sizes
@@ -45,7 +45,7 @@ def key_of(trial: Trial) -> str:
 
 def test_every_replicate_of_every_arm_runs_once_a_fold() -> None:
     whole = experiment(ablation={"arms": ARMS, "pairs": [10, 20], "seeds": 2})
-    cells = plan(whole, key_of)
+    cells = plan_cells(whole, key_of)
     assert len(cells) == len({cell.key for cell in cells}) == 2 * 2 * 2 * 3
     places = [(cell.pairs, cell.subset_seed, cell.fold, cell.arm) for cell in cells]
     assert places == [(n, s, f, arm) for n in (10, 20) for s in (0, 1) for f in (0, 1, 2) for arm in ARMS]
@@ -59,7 +59,7 @@ def test_every_replicate_of_every_arm_runs_once_a_fold() -> None:
 
 def test_one_trial_runs_once_a_fold() -> None:
     whole = experiment()
-    cells = plan(whole, key_of)
+    cells = plan_cells(whole, key_of)
     assert [(cell.number, cell.fold, cell.changes) for cell in cells] == [(0, 0, {}), (1, 1, {}), (2, 2, {})]
     assert [key_of(trial) for trial in possible_trials(whole)] == [cell.key for cell in cells]
     assert [key_of(cell_trial(whole.trial(), cell)) for cell in cells] == [cell.key for cell in cells]
@@ -67,7 +67,7 @@ def test_one_trial_runs_once_a_fold() -> None:
 
 def test_without_folds_no_cell_names_one() -> None:
     whole = parse_experiment({"experiment": "x", "data": {"shards": "x"}, "ablation": {"arms": ARMS}}, "x.yaml")
-    assert [cell.fold for cell in plan(whole, key_of)] == [None, None]
+    assert [cell.fold for cell in plan_cells(whole, key_of)] == [None, None]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_word_of_held_out_patients_alone_is_not_in_the_folds_vocabulary(
     monkeypatch.setattr("radsweep.data.text.tokenizer.PATIENTS_PER_WORD", 1)
     preparations = Preparations(read_index(packed), Store(tmp_path), Console())
     held_out_words = 0
-    for cell in plan(experiment(str(packed)), key_of):
+    for cell in plan_cells(experiment(str(packed)), key_of):
         trial = cell_trial(experiment(str(packed)).trial(), cell)
         fold = preparations.shards_of(trial)
         vocabulary = json.loads(preparations.tokenizer(trial))["model"]["vocab"]

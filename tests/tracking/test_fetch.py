@@ -15,7 +15,7 @@ from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
 from radsweep.report.render.write import write_report
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import RECORD, Store
-from radsweep.sweep.design.cells import cell_trial, plan
+from radsweep.sweep.design.cells import cell_trial, plan_cells
 from radsweep.tracking.fetch import fetch_sweep
 from radsweep.tracking.mirror import Mirror
 
@@ -44,7 +44,7 @@ def sweep(identifier: str = "low-1", status: str = "finished", **question: Any) 
         kind="search" if "search" in question else "ablation",
         experiment=experiment.model_dump(mode="json", exclude_none=True),
         select=SELECT,
-        cells=tuple(plan(experiment, lambda trial: f"{trial.objective.local.weight:.0f}{trial.data.seed}")),
+        cells=tuple(plan_cells(experiment, lambda trial: f"{trial.objective.local.weight:.0f}{trial.data.seed}")),
         stages=(PlannedCell(key="5tage", stage="image", number=-1),),
         references=(PlannedCell(key="pub1ic", arm="CLIP", reference=True, number=-1000),),
         baseline="baseline",

@@ -13,7 +13,7 @@ from radsweep.display import Shown
 from radsweep.errors import InputError
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store, store_folder
-from radsweep.sweep.progress.status import State, read_progress, state_of
+from radsweep.sweep.progress.status import SweepState, read_progress, sweep_state
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,10 +77,10 @@ class Sweep(Shown):
         return self.record.kind
 
     @property
-    def status(self) -> State:
+    def status(self) -> SweepState:
         """`running`, `finished`, `failed`, `interrupted`, or `cut short` if its process died."""
         record = self.record
-        return state_of(record, read_progress(self.store, record))
+        return sweep_state(record, read_progress(self.store, record))
 
     @property
     def folder(self) -> Path:

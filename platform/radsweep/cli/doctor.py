@@ -23,11 +23,11 @@ def doctor(
     from rich.console import Console as Terminal
 
     from radsweep.config.load import load_experiment
-    from radsweep.sweep.checks.doctor import Finding, examine
+    from radsweep.sweep.checks.doctor import CheckResult, examine
 
     loaded = load_experiment(experiment, changes or [])
     terminal = Terminal(highlight=False, soft_wrap=True)
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     for finding in examine(loaded, str(experiment)):
         found.append(finding)
         if as_json:

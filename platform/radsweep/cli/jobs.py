@@ -45,9 +45,9 @@ def list_jobs(address: Address, as_json: Json = False) -> None:
     """List the running and finished sweep jobs of a cluster."""
     from radsweep.cli.output import show
     from radsweep.cluster.job_client import connected
-    from radsweep.cluster.jobs import listed
+    from radsweep.cluster.jobs import list_jobs
 
-    found = listed(connected(address))
+    found = list_jobs(connected(address))
     if as_json:
         print(json.dumps(found, indent=1))
         return

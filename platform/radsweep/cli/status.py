@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from radsweep.store.records import SweepRecord
     from radsweep.store.store import Store
-    from radsweep.sweep.progress.status import Progress, State
+    from radsweep.sweep.progress.status import Progress, SweepState
 
 LATEST = 10  # sweeps listed
 EVERY = 5.0  # seconds between updates
@@ -62,15 +62,15 @@ def status(
             found = _found(place, sweep)
 
 
-def _found(store: Store, sweep: str | None) -> list[tuple[SweepRecord, Progress, State]]:
-    from radsweep.sweep.progress.status import read_progress, state_of
+def _found(store: Store, sweep: str | None) -> list[tuple[SweepRecord, Progress, SweepState]]:
+    from radsweep.sweep.progress.status import read_progress, sweep_state
 
     records = [store.read_sweep(sweep)] if sweep else store.sweeps()[-LATEST:]
     found = [(record, read_progress(store, record)) for record in records]
-    return [(record, progress, state_of(record, progress)) for record, progress in found]
+    return [(record, progress, sweep_state(record, progress)) for record, progress in found]
 
 
-def _shown(store: Store, found: list[tuple[SweepRecord, Progress, State]], whole: bool) -> Iterator[Any]:
+def _shown(store: Store, found: list[tuple[SweepRecord, Progress, SweepState]], whole: bool) -> Iterator[Any]:
     """Yield a row for each sweep, the trials that run now, and commands to continue with."""
     yield _table(found)
     for record, progress, state in found:
@@ -86,7 +86,7 @@ def _shown(store: Store, found: list[tuple[SweepRecord, Progress, State]], whole
     yield f"MLflow: radsweep ui --store {store.root}"
 
 
-def _table(found: list[tuple[SweepRecord, Progress, State]]) -> Table:
+def _table(found: list[tuple[SweepRecord, Progress, SweepState]]) -> Table:
     from rich.table import Table
 
     from radsweep.console import duration
@@ -119,7 +119,7 @@ def _slots(record: SweepRecord, progress: Progress) -> Table:
     return table
 
 
-def _as_json(record: SweepRecord, progress: Progress, state: State) -> dict[str, Any]:
+def _as_json(record: SweepRecord, progress: Progress, state: SweepState) -> dict[str, Any]:
     now = progress.model_dump(mode="json", exclude={"holder", "told"})
     now["seconds_left"] = progress.seconds_left_now
     if state != "running":

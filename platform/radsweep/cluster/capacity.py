@@ -1,4 +1,4 @@
-"""How many trials fit on the cluster at once, and what each worker reserves."""
+"""Number of trials that fit on the cluster at once, and what each worker reserves."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ ROUNDING = 1e-9
 
 
 class Node(NamedTuple):
-    """What one machine of the cluster has."""
+    """Resources of one machine of the cluster."""
 
     cpus: float
     gpus: float = 0.0
     store: float = 0.0  # bytes of its object store
 
     def holds(self, cpus: float, gpus: float) -> int:
-        """Workers that reserve so much each and fit beside one another."""
+        """Number of workers that fit if each reserves this much."""
         fitting = int(self.cpus / cpus + ROUNDING)
-        if gpus:  # no part of a GPU lies on two
+        if gpus:  # a worker's share of a GPU is on one GPU
             fitting = min(fitting, int(self.gpus) * int(1 / gpus + ROUNDING) if gpus < 1 else int(self.gpus // gpus))
         return max(fitting, 0)
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """Slots that fit, and what each worker of a slot reserves."""
+    """Number of slots that fit, and what each worker of a slot reserves."""
 
     slots: int
     workers: int
@@ -49,7 +49,7 @@ class Capacity:
 
 
 def nodes() -> list[Node]:
-    """Of the cluster, those that are alive; what an autoscaler may add later is not among them."""
+    """List the live nodes of the cluster; nodes that an autoscaler may add later are not included."""
     import ray
 
     resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -57,17 +57,17 @@ def nodes() -> list[Node]:
 
 
 def object_store(nodes: Sequence[Node], run: Run) -> float:
-    """Bytes of the smallest one of nodes that may run trials: each needs all decoded images in its own."""
+    """Bytes of the smallest object store among the nodes that may run trials: each node holds all decoded images."""
     reserved = [_reserved(nodes, run, arm) for arm in ("", *run.needs)]
     able = [node for node in nodes if any(node.holds(*each) for each in reserved)]
     return min((node.store for node in able or nodes), default=0.0)
 
 
 def capacities(experiment: Experiment) -> tuple[Capacity, dict[str, Capacity]]:
-    """How many trials fit at once: base trials, and those of each arm.
+    """Return how many trials fit at once: base trials, and those of each arm.
 
     Raises:
-        InputError: not even one; Ray would wait for ever.
+        InputError: not even one fits; Ray would wait forever.
     """
     found = nodes()
     of = capacities_of_arms(found, experiment)
@@ -75,28 +75,28 @@ def capacities(experiment: Experiment) -> tuple[Capacity, dict[str, Capacity]]:
 
 
 def capacities_of_arms(nodes: Sequence[Node], experiment: Experiment) -> dict[str, Capacity]:
-    """Of each arm; raises as `capacities`."""
+    """Return the capacity of each arm; raises as `capacities`."""
     base = experiment.trial()
     arms = experiment.ablation.designed_arms(base) if experiment.ablation else {}
     return {arm: capacity_in(nodes, experiment.run, trial_with(base, made), arm) for arm, made in arms.items()}
 
 
 def capacity_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") -> Capacity:
-    """Of one trial; `run.slots` is how many the base trial must have, and an arm at most.
+    """Return the capacity for one trial. `run.slots` is exact for the base trial and a maximum for an arm.
 
-    Workers of a trial may lie on several nodes, each of them on one. A slot and the driver reserve nothing.
+    Workers of a trial may be on several nodes, each of them on one. A slot and the driver reserve nothing.
     """
     workers = trial.train.workers
     per_cpu, per_gpu = _reserved(nodes, run, arm)
     trials = f"a trial of {arm}" if arm else "a trial"
     if bool(per_gpu) != bool(_reserved(nodes, run)[1]):
         raise InputError(
-            "trials of a sweep all run on GPUs, or none does; set run.gpus_per_worker",
+            "either all trials of a sweep run on GPUs, or none do; set run.gpus_per_worker",
             key=f"run.needs.{arm}",
         )
     if workers > 1 and 0 < per_gpu < 1:
         raise InputError(
-            f"{trials} has {workers} workers with {per_gpu:g} of a GPU each, and workers of one trial cannot share a "
+            f"{trials} has {workers} workers with {per_gpu:g} of a GPU each, but workers of one trial cannot share a "
             "GPU (NCCL); set train.workers to 1, or gpus_per_worker to 1",
             key="run",
         )
@@ -105,7 +105,7 @@ def capacity_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") ->
     fitting = held // workers
     if fitting < 1:
         largest = max(nodes, key=lambda node: (node.gpus if per_gpu else 0, node.cpus), default=Node(0))
-        besides = ", and a CPU besides for data.source streamed" if streamed else ""
+        besides = ", plus one CPU for data.source streamed" if streamed else ""
         raise InputError(
             f"{trials} needs {workers} x {per_cpu:g} CPUs and {workers} x {per_gpu:g} GPUs, each on one node{besides}; "
             f"the cluster has room for {held} such workers, and its largest node {largest.cpus:g} CPUs and "
@@ -113,19 +113,19 @@ def capacity_in(nodes: Sequence[Node], run: Run, trial: Trial, arm: str = "") ->
             key="run",
         )
     if not arm and run.slots and run.slots > fitting:
-        raise InputError(f"{run.slots} slots asked for, the cluster has room for {fitting}", key="run.slots")
+        raise InputError(f"the cluster has room for {fitting} slots, not {run.slots}; lower run.slots", key="run.slots")
     return Capacity(min(run.slots or fitting, fitting), workers, per_cpu, per_gpu)
 
 
 def _reserved(nodes: Sequence[Node], run: Run, arm: str = "") -> tuple[float, float]:
-    """CPUs and GPUs of a worker."""
+    """CPUs and GPUs that a worker reserves."""
     needs = run.needs.get(arm, Needs())
     standard = run.gpus_per_worker if run.gpus_per_worker is not None else float(any(node.gpus for node in nodes))
     return needs.cpus_per_worker or run.cpus_per_worker, needs.gpus_per_worker or standard
 
 
 def _held(nodes: Sequence[Node], cpus: float, gpus: float, streamed: bool) -> int:
-    """Workers that fit; where images are streamed, beside a CPU for Ray Data, which would wait for ever without."""
+    """Number of workers that fit. If images are streamed, one CPU is left to Ray Data."""
     held = [node.holds(cpus, gpus) for node in nodes]
     if not streamed:
         return sum(held)

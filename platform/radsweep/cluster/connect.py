@@ -14,10 +14,10 @@ from radsweep.errors import InputError
 def connect() -> None:
     """Join the cluster of RAY_ADDRESS (set inside a job), else start a local Ray.
 
-    Workers of a cluster get this very package, whatever their environment has installed.
+    Workers of a cluster get the package of this process, whatever their environment has installed.
 
     Raises:
-        InputError: a cluster that cannot be reached, or a local one that does not start.
+        InputError: the cluster cannot be reached, or a local one does not start.
     """
     import ray
 
@@ -25,18 +25,18 @@ def connect() -> None:
         return
     for name in ("ray", "ray.data", "ray.train"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # pages of traceback; our own lines tell what happens
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # pages of traceback; our own lines report failures
     address = os.environ.get("RAY_ADDRESS")
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not address:
         require_token()
         try:
-            # the dashboard's state API is what frees the workers of a slot that died
+            # the dashboard's state API frees the workers of a slot that died
             ray.init(include_dashboard=True, configure_logging=True, **quiet)
-        except Exception as error:  # half a minute without an answer is the end for Ray; a busy machine takes longer
+        except Exception as error:  # Ray gives up after half a minute; a busy machine takes longer
             line = " ".join(str(error).split())[:200]
             raise InputError(
-                f"Ray does not start on this machine ({line}); is it very busy, or out of memory?"
+                f"Ray does not start on this machine ({line}); check that it is not out of memory or overloaded"
             ) from None
         return
     try:
@@ -44,5 +44,5 @@ def connect() -> None:
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
         line = " ".join(str(error).split())[:200]
         raise InputError(
-            f"the Ray cluster at RAY_ADDRESS={address} cannot be joined ({line}); unset it to run locally"
+            f"cannot join the Ray cluster at RAY_ADDRESS={address} ({line}); unset RAY_ADDRESS to run locally"
         ) from None

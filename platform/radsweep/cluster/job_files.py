@@ -1,4 +1,4 @@
-"""What of a laptop travels with a job: the package, its entry point, the experiment file and the files it names."""
+"""Files that a job takes along: the package, its entry point, the experiment file and the files that it names."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import radsweep
 from radsweep.config.load import read_tree, written
 from radsweep.errors import InputError, explaining
 
-FILES = "files"  # of the job's folder: the user's own word lists and prompts
+FILES = "files"  # folder in the job's folder for the user's own word lists and prompts
 
-# What jobs/sweep.py of a checkout does
+# The same as jobs/sweep.py of a checkout
 ENTRY = """\
 import sys
 from pathlib import Path
@@ -28,15 +28,15 @@ main()
 
 
 def stage(folder: Path, experiment: Path, changes: Sequence[str], resume: bool = False) -> str:
-    """Put into `folder` what the job needs; returns its command.
+    """Put into `folder` what the job needs, and return the job's command.
 
-    Changes go into the staged file: Ray shows a job's command in its log and on its dashboard, and one of them may be
-    a database's password.
+    Changes are written into the staged file, not into the command: Ray shows the command in its log and on its
+    dashboard, and a change may contain the password of a database.
 
     Raises:
-        InputError: a word list or prompts that the experiment names are not there.
+        InputError: a word list or a file of prompts that the experiment names does not exist.
     """
-    command = stage_code(folder, "sweep")
+    command = copy_code(folder, "sweep")
     inside = not experiment.is_absolute() and ".." not in experiment.parts
     name = PurePosixPath(experiment if inside else PurePosixPath("search_spaces") / experiment.name)
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +50,8 @@ def stage(folder: Path, experiment: Path, changes: Sequence[str], resume: bool =
     return shlex.join([*command, str(name), *(["--resume"] if resume else [])])
 
 
-def stage_code(folder: Path, command: str) -> list[str]:
-    """Put the package and the entry point of one of its commands into `folder`; returns the start of a command line."""
+def copy_code(folder: Path, command: str) -> list[str]:
+    """Put the package and the entry point of one of its commands into `folder`. Return the start of a command line."""
     source = Path(radsweep.__file__).parent
     shutil.copytree(source, folder / "platform" / "radsweep", ignore=shutil.ignore_patterns("__pycache__"))
     entry = folder / "jobs" / f"{command}.py"
@@ -61,7 +61,7 @@ def stage_code(folder: Path, command: str) -> list[str]:
 
 
 def _with_files(value: Any, folder: Path, key: str = "") -> Any:
-    """`value` naming copies in `folder` for the YAML files that it names, at any depth: in arms and spaces too."""
+    """Return `value` with the YAML files that it names, at any depth, copied to `folder` and named there."""
     if isinstance(value, dict):
         return {name: _with_files(inner, folder, f"{key}.{name}".strip(".")) for name, inner in value.items()}
     if isinstance(value, list):
@@ -75,6 +75,6 @@ def _with_files(value: Any, folder: Path, key: str = "") -> Any:
         copy.parent.mkdir(parents=True)
         shutil.copyfile(file, copy)
         return f"{FILES}/{number}/{file.name}"
-    if file.is_absolute():  # it may lie where all nodes see it
+    if file.is_absolute():  # it may be where all nodes see it
         return value
-    raise InputError(f"there is no {value} here, to send along; give its path from this folder", key=key)
+    raise InputError(f"{value} does not exist, so it cannot be sent along; give its path from this folder", key=key)

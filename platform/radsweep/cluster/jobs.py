@@ -1,4 +1,4 @@
-"""Sweeps that run as jobs on a cluster, seen from a laptop: which there are, their logs, their end, their reports."""
+"""Sweeps that run as jobs on a cluster: list, follow and stop them, and fetch their reports to a laptop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radsweep.cluster.job_client import send_job
-from radsweep.cluster.job_files import stage_code
+from radsweep.cluster.job_files import copy_code
 from radsweep.cluster.submit import follow_job
 from radsweep.errors import InputError
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 BEGIN, END = "--- report of a sweep, zip in base64 ---", "--- end of it ---"
 WIDTH = 120  # characters of a line of base64
-POLL = 1.0  # seconds between two looks at a job that is waited for
+POLL = 1.0  # seconds between two looks at a job
 
 
-def listed(client: JobSubmissionClient) -> list[dict[str, Any]]:
-    """The jobs of radsweep, the latest last: id, experiment, status, start and end in seconds of the epoch."""
+def list_jobs(client: JobSubmissionClient) -> list[dict[str, Any]]:
+    """List the jobs of radsweep, the latest last: id, experiment, status, start and end in seconds of the epoch."""
     found = [
         {
             "job": job.submission_id,
@@ -44,14 +44,14 @@ def listed(client: JobSubmissionClient) -> list[dict[str, Any]]:
 
 
 def job_id(client: JobSubmissionClient, name: str) -> str:
-    """A job's id, whoever submitted it, or the latest job of an experiment of that name.
+    """Return a job's id, whoever submitted it, or that of the latest job of an experiment of that name.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such job.
     """
     if _is_job(client, name):
         return name
-    jobs = listed(client)
+    jobs = list_jobs(client)
     for one in reversed(jobs):
         if one["experiment"] == name:
             return str(one["job"])
@@ -64,7 +64,7 @@ def _is_job(client: JobSubmissionClient, name: str) -> bool:
 
 
 def show_log(client: JobSubmissionClient, name: str, address: str, follow: bool) -> int:
-    """Print a job's output from its start; with `follow` until it ends, with the exit code of `submit`."""
+    """Print a job's output from its start; with `follow` until it ends. Return an exit code as `submit` does."""
     job = job_id(client, name)
     if follow:
         return follow_job(client, job, address)
@@ -73,7 +73,7 @@ def show_log(client: JobSubmissionClient, name: str, address: str, follow: bool)
 
 
 def stop(client: JobSubmissionClient, name: str) -> str:
-    """Have a job end: its running trials save checkpoints first. Returns its id."""
+    """Stop a job, whose running trials save checkpoints first, and return its id."""
     job = job_id(client, name)
     status = client.get_job_status(job)
     if status.is_terminal():
@@ -83,33 +83,33 @@ def stop(client: JobSubmissionClient, name: str) -> str:
 
 
 def fetch(client: JobSubmissionClient, name: str, out: Path, store: str | None = None) -> Path:
-    """Bring the report of a sweep from the cluster's store into a new folder; its page.
+    """Fetch the report of a sweep from the cluster's store into a new folder, and return the path of its page.
 
-    A small job reads it there and prints it: nothing but the head's dashboard has to be reachable.
+    A small job reads it there and prints it, so only the head's dashboard has to be reachable.
 
     Args:
-        name: of a job, an experiment or a sweep.
-        store: on the cluster; else RADSWEEP_STORE or ~/radsweep there.
+        name: name of a job, an experiment or a sweep.
+        store: path on the cluster; if None, RADSWEEP_STORE or ~/radsweep there.
 
     Raises:
         InputError: `out` exists, or there is no such sweep or no report of it.
     """
     if out.exists():
-        raise InputError(f"{out} exists already: name another folder, or remove it")
+        raise InputError(f"{out} already exists; give another folder, or remove it")
     sweep = _sweep_of(client, name)
     with tempfile.TemporaryDirectory(prefix="radsweep-") as folder:
-        command = [*stage_code(Path(folder), "bundle"), sweep, *(["--store", store] if store else [])]
+        command = [*copy_code(Path(folder), "bundle"), sweep, *(["--store", store] if store else [])]
         job = send_job(client, entrypoint=shlex.join(command), runtime_env={"working_dir": folder})
     try:
         while not client.get_job_status(job).is_terminal():
             time.sleep(POLL)
         lines = client.get_job_logs(job).splitlines()
     finally:
-        with suppress(Exception):  # it runs still, or the head is away
+        with suppress(Exception):  # it still runs, or the head is unreachable
             client.delete_job(job)
     if BEGIN not in lines or END not in lines:
         told = [line.removeprefix("radsweep: ") for line in lines if line.startswith("radsweep: ")] or lines[-3:]
-        raise InputError(f"no report of {sweep} came: {' '.join(told)}")
+        raise InputError(f"the job sent no report of {sweep}: {' '.join(told)}")
     packed = base64.b64decode("".join(lines[lines.index(BEGIN) + 1 : lines.index(END)]))
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         archive.extractall(out)
@@ -117,17 +117,17 @@ def fetch(client: JobSubmissionClient, name: str, out: Path, store: str | None =
 
 
 def _sweep_of(client: JobSubmissionClient, name: str) -> str:
-    """The sweep that a job ran, from its log; any other name is a sweep's or an experiment's own."""
+    """Return the sweep that a job ran, from its log; any other name is that of a sweep or an experiment."""
     if not _is_job(client, name):
         return name
     found = re.search(r"^Sweep: (\S+);", client.get_job_logs(name), re.MULTILINE)
     if found is None:
-        raise InputError(f"{name} has begun no sweep yet; `radsweep logs {name}` shows how far it is")
+        raise InputError(f"{name} has not started its sweep yet; check `radsweep logs {name}`")
     return found[1]
 
 
 def print_bundle(report: Path) -> None:
-    """The other end of `fetch`: a report's folder on standard output, without the winner's checkpoint."""
+    """Print a report's folder for `fetch` to standard output, without the winner's checkpoint."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(report.rglob("*")):

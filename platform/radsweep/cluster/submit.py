@@ -1,4 +1,4 @@
-"""A sweep sent from a laptop to a Ray cluster as a job: code and experiment file travel, data does not."""
+"""Submit a sweep from a laptop to a Ray cluster as a job. Code and experiment file are uploaded, data is not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from radsweep.config.load import parse_experiment, read_tree
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
-STOP_WITHIN = "300"  # seconds that `stop` gives a sweep: more than its trials have to save; Ray's own are 3
+STOP_WITHIN = "300"  # seconds that `stop` waits: more than trials have to save; Ray's default is 3
 
 
 def submit(
@@ -28,13 +28,14 @@ def submit(
     follow: bool = True,
     resume: bool = False,
 ) -> int:
-    """Run `experiment` as a job on the cluster whose dashboard is at `address`; returns an exit code.
+    """Run `experiment` as a job on the cluster whose dashboard is at `address`, and return an exit code.
 
-    With `follow` the job's output goes to standard output until it ends: 0 it succeeded, 1 it failed. Ctrl-C detaches
-    (0) and the job goes on. Messages of our own go to standard error.
+    With `follow` the job's output goes to standard output until it ends: 0 if it succeeded, 1 if it failed. Ctrl-C
+    detaches (0) and the job continues. Our own messages go to standard error.
 
     Raises:
-        InputError: a wrong experiment file, an unreachable head, a missing or wrong token. Nothing was submitted.
+        InputError: the experiment file is wrong, the head is unreachable, or the token is missing or wrong. Nothing
+            was submitted.
     """
     tree = read_tree(experiment, changes)
     name = parse_experiment(tree, str(experiment)).experiment
@@ -67,18 +68,18 @@ def _warn_of_local_data(tree: Mapping[str, Any]) -> None:
     for key, folder in named:
         if not Path(folder).is_absolute():
             print(
-                f"warning: {key} {folder} is relative, and is read on the cluster, where no data is uploaded; "
+                f"warning: {key} {folder} is a relative path and is read on the cluster; data is not uploaded; "
                 "give a path that all nodes share, or s3://..., phantom:NAME or a hub id where the key takes one",
                 file=sys.stderr,
             )
 
 
 def follow_job(client: JobSubmissionClient, job: str, address: str) -> int:
-    """Print a job's output until it ends; the exit code of `submit`."""
+    """Print a job's output until it ends, and return an exit code as `submit` does."""
     try:
         asyncio.run(_print_logs(client, job))
     except KeyboardInterrupt:
-        print(f"\ndetached; the job goes on. {_way_back(job, address)}", file=sys.stderr)
+        print(f"\ndetached; the job continues. {_way_back(job, address)}", file=sys.stderr)
         return 0
     except Exception as error:  # a laptop that slept, a tunnel that broke
         print(f"lost the connection ({type(error).__name__}). {_way_back(job, address)}", file=sys.stderr)
@@ -97,4 +98,4 @@ async def _print_logs(client: JobSubmissionClient, job: str) -> None:
 
 
 def _way_back(job: str, address: str) -> str:
-    return f"Its log: radsweep logs {job} --address {address}\nEnd it: radsweep stop {job} --address {address}"
+    return f"Its log: radsweep logs {job} --address {address}\nStop it: radsweep stop {job} --address {address}"

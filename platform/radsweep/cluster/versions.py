@@ -1,4 +1,4 @@
-"""Versions of the libraries that matter to results, and the check that all nodes have the same."""
+"""Versions of the libraries that affect results, and a check that all nodes have the same."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ COMPARED = (*LIBRARIES, ADAPTERS, *OF_TERMS, "ray", "pydantic", "pyarrow")  # dr
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of radsweep and of the libraries that matter to results."""
+    """Return the versions of radsweep and of the libraries that affect results."""
     return {"radsweep": radsweep.__version__} | {
         name: importlib.metadata.version(name) for name in (*LIBRARIES, ADAPTERS, *OF_TERMS, "ray", "optuna", "mlflow")
     }
 
 
 def own_versions() -> dict[str, str]:
-    """Of this process: Python, and the libraries that driver and workers exchange data and numbers by."""
+    """Return this process's versions of Python and of the libraries through which driver and workers exchange data."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in COMPARED}
 
 
 def check_versions() -> str:
-    """How many nodes have the same as this process.
+    """Check that every node runs the same library versions as this process; return a line that says on how many nodes.
 
     Raises:
-        InputError: names each node that differs, or does not answer, and in what.
+        InputError: the error names each node that differs or does not answer, and the versions that differ.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

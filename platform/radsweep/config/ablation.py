@@ -54,7 +54,7 @@ class Ablation(Settings):
         default=(), description="Numbers of training studies; empty means the base trial's own"
     )
     seeds: Annotated[Seeds, BeforeValidator(_number_of_seeds, json_schema_input_type=Seeds | int)] = Field(
-        default=Seeds(), description="Replicates; a number alone means `subset`"
+        default=Seeds(), description="Replicates; a plain number means `subset`"
     )
     tune: Tune | None = Field(
         default=None,
@@ -89,7 +89,7 @@ class Ablation(Settings):
                     raise ValueError(f"arms {a} and {b} both set {key}: {self.design} cannot merge them")
             if not self._active:
                 raise ValueError(f"{self.design} needs an arm that changes something")
-            self._kept()  # raises where there is no such fraction
+            self._kept()  # raises if no such fraction exists
         return self
 
     def _check_levels(self) -> None:

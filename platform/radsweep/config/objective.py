@@ -33,7 +33,7 @@ class Local(TermSettings):
 
 
 class Projector(Settings):
-    """What simclr and simsiam put on pooled image features."""
+    """The projector of simclr and simsiam on pooled image features."""
 
     hidden: int | None = Field(
         default=None,
@@ -80,7 +80,7 @@ class Neighbours(TermSettings):
     )
 
 
-class Views(Settings):
+class ViewCounts(Settings):
     image: int = Field(default=1, ge=1, le=4, description="Augmented image views a study and step")
     text: int = Field(default=1, ge=1, le=4, description="Augmented text views a study and step")
 
@@ -91,7 +91,7 @@ class Objective(Settings):
     image_ssl: ImageSsl = ImageSsl()
     text_ssl: TextSsl = TextSsl()
     neighbours: Neighbours = Neighbours()
-    views: Views = Views()
+    views: ViewCounts = ViewCounts()
 
     @property
     def terms(self) -> dict[str, TermSettings]:
@@ -110,7 +110,7 @@ class Objective(Settings):
 
     @property
     def scores_locally(self) -> bool:
-        """Whether image regions and words are trained, so that the local score can rank by them."""
+        """True if image regions and words are trained, so that the local score can rank by them."""
         return {Need.REGIONS, Need.WORDS} <= self.needs
 
     @model_validator(mode="after")

@@ -97,7 +97,7 @@ class VisionLanguageModel(nn.Module):
 def build_model(
     trial: Trial, vocabulary: int, adapted: Mapping[str, Mapping[str, Tensor]] | None = None
 ) -> VisionLanguageModel:
-    """The model of a trial, its start decided by `train.seed` alone; each part's by that part's settings too.
+    """The model of a trial, its start only decided by `train.seed`; each part's by that part's settings too.
 
     A tower is built, then takes the weights of its adaptation stage, then is frozen or gets its adapters.
 
@@ -128,7 +128,7 @@ def build_model(
 
 
 def _limit(tower: TowerModule, settings: ImageTower | TextTower, name: str, seed: int) -> None:
-    """What of a tower is trained."""
+    """Freeze a tower, or add its adapters, as its settings say."""
     if settings.freeze:
         freeze(tower)
     if settings.lora:

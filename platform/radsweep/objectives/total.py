@@ -18,7 +18,7 @@ from radsweep.objectives.views import TermOutput, Views, Widths
 
 
 class Term(NamedTuple):
-    """A term's loss, and its own module where it has one."""
+    """A term's loss, and its own module if it has one."""
 
     loss: Callable[[Views, Any], TermOutput]
     head: Callable[[Any, Widths], nn.Module] | None = None
@@ -34,7 +34,7 @@ TERMS: dict[str, Term] = {
 
 
 def build_heads(objective: Objective, widths: Widths, seed: int) -> nn.ModuleDict:
-    """The modules of terms that have a weight; the start of each depends on `seed` and its own settings alone."""
+    """The modules of terms that have a weight; the start of each depends on `seed` and its own settings only."""
     heads = nn.ModuleDict()
     for name, settings in objective.terms.items():
         head = TERMS[name].head

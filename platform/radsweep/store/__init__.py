@@ -1,1 +1,1 @@
-"""What sweeps leave behind: records, the folder that they are in, and what is read off them."""
+"""Records of sweeps, the folder that they are stored in, and results that are derived from them."""

@@ -1,7 +1,7 @@
-"""A store whose finished trials, stages and reports are in an object store as well, for stores on other clusters.
+"""Archive: a copy of finished trials, stages and reports in an object store, shared by stores on several clusters.
 
 ARCHIVE/cells/KEY/, stages/KEY/, sweeps/ID/ are as in the store (`radsweep.store.store`), without checkpoints of trials.
-A record is sent last and fetched last: where it is, the rest is.
+A record is sent last and fetched last: if it is there, the other files are too.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from radsweep.store.locks import Lock
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import RECORD, Store, store_folder
 
-AT_ONCE = 8  # files on their way
-PAUSE = 60.0  # seconds without another try, after the archive was out of reach
+AT_ONCE = 8  # files in transfer
+PAUSE = 60.0  # seconds until the next attempt after the archive was unreachable
 PROBE = "probe"
-Kind = Literal["cells", "stages"]
+RecordKind = Literal["cells", "stages"]
 Listed = Mapping[str, int]  # name of a file -> bytes
-Listing = Mapping[str, Listed]  # by key
+ArchiveListing = Mapping[str, Listed]  # by key
 
 
 def open_store(run: Run) -> Store:
-    """The store of a sweep, with its archive where it has one (`run.archive`, else RADSWEEP_ARCHIVE).
+    """Open the store of a sweep, with its archive if it has one (`run.archive`, else RADSWEEP_ARCHIVE).
 
     Raises:
-        InputError: an archive that cannot be one.
+        InputError: the address cannot be that of an archive.
     """
     root = store_folder(run.store)
     place = archive_place(run)
@@ -50,19 +50,19 @@ def archive_place(run: Run) -> str | None:
 
 
 class ArchivedStore(Store):
-    """A store that fetches from the archive what it is told to, and sends there what ends.
+    """Store that fetches results from an archive on request, and uploads what ends.
 
-    While the archive is out of reach it is as empty, and what ends waits: `flush` finds it by the sizes of files.
+    An archive that is unreachable counts as empty, and uploads wait: `flush` finds them by the sizes of files.
     """
 
     def __init__(self, root: Path, place: str) -> None:
         super().__init__(root)
         self.place = place
-        self.trouble = ""  # why the archive was last out of reach
+        self.trouble = ""  # why the archive was last unreachable
         self._tried = -PAUSE  # when that was
         self._senders = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="archive")
-        self._listings: dict[Kind, Listing] = {}
-        self._given: set[str] = set()  # stages that were to be sent
+        self._listings: dict[RecordKind, ArchiveListing] = {}
+        self._given: set[str] = set()  # stages whose upload was requested
 
     def check_writable(self) -> None:
         super().check_writable()
@@ -74,7 +74,7 @@ class ArchivedStore(Store):
     def fetch(self, keys: Iterable[str], not_before: str = "", stages: bool = False) -> None:
         if not_before:
             return
-        kind: Kind = "stages" if stages else "cells"
+        kind: RecordKind = "stages" if stages else "cells"
         missing = [key for key in keys if not (self._folder(kind, key) / RECORD).exists()]
         wanted = [key for key in missing if key in self._known(kind)]
         with ThreadPoolExecutor(AT_ONCE) as fetchers:
@@ -84,7 +84,7 @@ class ArchivedStore(Store):
         return set(keys) & self._known("stages" if stages else "cells").keys()
 
     def ended(self, record: CellRecord, stage: bool = False) -> None:
-        """Its stages go before it: a search's trials make them themselves."""
+        """Upload a record and its stages. Stages go first: a search's trials compute them themselves."""
         if record.status != "finished":
             return
         for key in set(record.stages.values()) - self._given - self._known("stages").keys():
@@ -100,8 +100,8 @@ class ArchivedStore(Store):
             cells, stages = self._listing("cells"), self._listing("stages")
             there = storage.listing(storage.inside(self.place, f"sweeps/{sweep.id}"))
         except InputError as error:
-            return f"Nothing could be sent to {self.place}: {error}"
-        waiting: list[tuple[Kind, str, Mapping[str, int]]] = []
+            return f"Cannot upload to {self.place}: {error}"
+        waiting: list[tuple[RecordKind, str, Mapping[str, int]]] = []
         for cell in {cell.key: cell for cell in (*sweep.cells, *sweep.tuning, *sweep.references)}.values():
             if _finished(self.read_cell(cell.key)):
                 waiting.append(("cells", cell.key, cells.get(cell.key, {})))
@@ -114,33 +114,33 @@ class ArchivedStore(Store):
             sent += list(senders.map(lambda file: self._send_files([file], folder, unchanged), sorted(report)))
             sent.append(self._send_files([self.sweep_file(sweep.id)], folder, {}))
         left = sent.count(False)
-        return f"{left:,} results are not in {self.place} yet: {self.trouble}" if left else ""
+        return f"{left:,} results are not in {self.place} yet ({self.trouble})" if left else ""
 
     def _unchanged(self, sweep: SweepRecord, there: Listed) -> dict[str, int]:
-        """Files of the report that the archive has as they are here; what an earlier report left is removed.
+        """Return the files of the report that the archive has unchanged; others of an earlier report are removed there.
 
-        A resumed sweep may recommend another trial, and its files can have the sizes of the first one's: small files
-        are compared, and weights are those of the state.json beside them.
+        A resumed sweep may recommend another trial, whose files can have the sizes of the first one's. So small files
+        are compared, and weights count as equal if the state.json beside them is.
         """
         folder, place = self.sweep_folder(sweep.id), storage.inside(self.place, f"sweeps/{sweep.id}")
         known = [name for name in there if name.startswith("report/")]
         same: dict[str, int] = {}
-        with suppress(InputError, OSError):  # out of reach: what cannot be compared is sent, and sending says so
+        with suppress(InputError, OSError):  # unreachable: files that cannot be compared are sent, which reports it
             for name in known:
                 compared = f"{name.rpartition('/')[0]}/state.json" if name.endswith(".safetensors") else name
                 if (folder / name).is_file() and (folder / compared).is_file() and compared in there:
                     with storage.opened(storage.inside(place, compared)) as sent:
                         if sent.read() == (folder / compared).read_bytes():
                             same[name] = there[name]
-            for name in set(known) - same.keys():  # before the new is sent: no weights stay beside another's state
+            for name in set(known) - same.keys():  # before new ones are sent: no weights stay beside another's state
                 storage.remove(storage.inside(place, name))
         return same
 
-    def _folder(self, kind: Kind, key: str) -> Path:
+    def _folder(self, kind: RecordKind, key: str) -> Path:
         return self.cell_folder(key) if kind == "cells" else self.stage_folder(key)
 
-    def _known(self, kind: Kind) -> Listing:
-        """What was in the archive when this was first asked."""
+    def _known(self, kind: RecordKind) -> ArchiveListing:
+        """Return what was in the archive at the first call."""
         if kind not in self._listings:
             try:
                 self._listings[kind] = self._listing(kind)
@@ -148,17 +148,17 @@ class ArchivedStore(Store):
                 self.trouble, self._listings[kind] = str(error), {}
         return self._listings[kind]
 
-    def _listing(self, kind: Kind) -> Listing:
-        """Of what is whole. Raises: InputError: it is out of reach."""
+    def _listing(self, kind: RecordKind) -> ArchiveListing:
+        """List the complete results. Raises InputError if the archive is unreachable."""
         found: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for name, size in storage.listing(storage.inside(self.place, kind)).items():
             key, _, file = name.partition("/")
             found[key][file] = size
         return {key: files for key, files in found.items() if RECORD in files}
 
-    def _fetch(self, kind: Kind, key: str) -> None:
+    def _fetch(self, kind: RecordKind, key: str) -> None:
         folder = self._folder(kind, key)
-        with Lock(folder) as lock:  # where another group is just making it, its own counts
+        with Lock(folder) as lock:  # if another group is computing it, that result counts
             if not lock.take() or (folder / RECORD).exists():
                 return
             try:
@@ -167,8 +167,8 @@ class ArchivedStore(Store):
             except (InputError, OSError) as error:
                 self.trouble = str(error)
 
-    def _send(self, kind: Kind, key: str, there: Mapping[str, int]) -> bool:
-        """Whether all files of a cell or stage are in the archive; `there`: those that are, by their size."""
+    def _send(self, kind: RecordKind, key: str, there: Mapping[str, int]) -> bool:
+        """Send the files of a cell or stage except those in `there`; True if all are in the archive."""
         folder = self._folder(kind, key)
         files = [*folder.glob("*.parquet")]
         if kind == "stages":

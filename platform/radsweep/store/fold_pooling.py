@@ -1,4 +1,4 @@
-"""The folds of a cross-validation pooled: the k cells of one replicate, each pair a query of one, become one cell."""
+"""Pool the folds of a cross-validation: the k cells of a replicate become one. Each pair is a query in one fold."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _JOIN = "|"  # between the keys of folds, in the key of a pooled cell
 
 
 def fold_keys(key: str) -> list[str]:
-    """Keys of the cells behind a pooled one; of another, its own."""
+    """Return the keys of the cells behind a pooled one; for another cell, its own."""
     return key.split(_JOIN)
 
 
 def pooled_queries(queries: Queries) -> Queries:
-    """The same for pooled cells too; None where a fold has none."""
+    """Extend `queries` to pooled cells; the result is None if a fold has none."""
 
     def of(key: str) -> QueryResults | None:
         found = [queries(part) for part in fold_keys(key)]
@@ -34,12 +34,13 @@ def pooled_queries(queries: Queries) -> Queries:
 def pool_folds(
     cells: Iterable[PlannedCell], records: Mapping[str, CellRecord], queries: Queries = no_queries
 ) -> tuple[list[PlannedCell], dict[str, CellRecord]]:
-    """One cell and one record for the folds of each replicate; what is in no fold stays as it is.
+    """Pool the folds of each replicate into one cell and one record; cells without a fold are unchanged.
 
-    A replicate that lacks a fold's record has none; one with a failed fold failed.
+    A replicate without the record of every fold has none; a replicate with a failed fold counts as failed.
 
     Args:
-        queries: of a fold, for the median rank, which is no mean over queries and is left out without them.
+        queries: results of a fold's queries. The median rank needs them, since it is not a mean over queries; it is
+            left out without them.
     """
     members: dict[tuple[object, ...], list[PlannedCell]] = {}
     for cell in cells:
@@ -108,7 +109,7 @@ def _pooled(key: str, folds: Sequence[CellRecord], queries: QueryResults | None)
 
 
 def _mean(folds: Sequence[Mapping[str, float]], queries: Sequence[int], prefix: str = "") -> dict[str, float]:
-    """Of each metric that every fold has, over all queries; metrics of classes are means over folds in the same way."""
+    """Mean over all queries of each metric that every fold has; metrics of classes are averaged in the same way."""
     weights = np.array(queries, dtype=np.float64)
     if not weights.sum():
         return {}
@@ -121,7 +122,7 @@ def _mean(folds: Sequence[Mapping[str, float]], queries: Sequence[int], prefix: 
 
 
 def _history(folds: Sequence[CellRecord]) -> tuple[Validation, ...]:
-    """The mean of the folds at their first validation, their second, ..., as long as all were trained."""
+    """Mean over the folds at their first validation, their second, ..., until the first fold ends."""
     return tuple(
         Validation(
             epoch=max(look.epoch for look in looks),

@@ -1,4 +1,4 @@
-"""Which checkpoints of trials outlive their sweep: the winner's beside the report, and a few in the store."""
+"""Checkpoints of trials that outlive their sweep: the winner's beside the report, and a few in the store."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ WINNER = "winner"  # folder beside the report
 
 
 def link_winner(store: Store, report: Path, selection: Selection) -> bool:
-    """Make winner/ the checkpoint of the recommended trial; of a cross-validation, that of its first fold.
+    """Make winner/ the checkpoint of the recommended trial; in a cross-validation, that of its first fold.
 
-    A winner/ of another trial, from an earlier report, is removed: none is better than one that contradicts best.yaml.
+    A winner/ of another trial, from an earlier report, is removed, since it would contradict best.yaml.
 
     Returns:
         False if the store no longer has that checkpoint.
@@ -38,10 +38,10 @@ def link_winner(store: Store, report: Path, selection: Selection) -> bool:
 
 
 def forget_checkpoints(store: Store, sweep: SweepRecord, selection: Selection) -> None:
-    """Remove the checkpoints of the sweep's cells that nothing will ask for.
+    """Remove the checkpoints of the sweep's cells that are not needed any more.
 
-    The candidate's is kept, since more replicates may make it the recommended arm; of an interrupted sweep that of
-    every contender is kept, since the rest of the sweep decides between them.
+    The candidate's is kept, since more replicates may make it the recommended arm. An interrupted sweep keeps that of
+    every contender, since the rest of the sweep decides between them.
     """
     decided = (selection.recommended, selection.candidate)
     kept = {_own_key(cell) for cell in (selection.contenders if sweep.status == "interrupted" else decided) if cell}
@@ -51,7 +51,7 @@ def forget_checkpoints(store: Store, sweep: SweepRecord, selection: Selection) -
 
 
 def _own_key(cell: PlannedCell) -> str:
-    """Key of the cell itself, or of the first fold behind a pooled one."""
+    """Return the key of the cell itself, or of the first fold behind a pooled one."""
     return fold_keys(cell.key)[0]
 
 

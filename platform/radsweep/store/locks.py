@@ -1,4 +1,4 @@
-"""Who may write: one group of workers at a cell or stage, one process at a sweep's question."""
+"""Locks: one worker group writes a cell or stage, one process runs an experiment."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pathlib import Path
 from radsweep.errors import InputError
 from radsweep.filesystem import write_atomically
 
-BEAT = 10.0  # seconds between two signs of life
+BEAT = 10.0  # seconds between two heartbeats
 SILENT = 60.0  # seconds after which a process on another machine counts as dead
 WITHOUT_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # the last: Lustre mounted without `flock`
 
 
 class Lock:
-    """A lock on a folder that the system gives back when its process dies, in whatever way."""
+    """Lock on a folder, which the system releases when the process ends for any reason."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "lock"
@@ -37,7 +37,7 @@ class Lock:
             self.file = None
 
     def take(self) -> bool:
-        """Whether it is ours now; asked again while it is another's."""
+        """Try to take the lock. True if it is ours now; call it again while another process has it."""
         if self.file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -52,24 +52,24 @@ class Lock:
 
 
 class Lease:
-    """The right to run one question on one store: a lock where locks work, signs of life where they may not reach.
+    """Right to run one experiment on one store: a lock, plus a heartbeat for machines that do not see the lock.
 
-    A process on this machine holds it exactly as long as it lives; one on another machine until its last sign of life
-    is a minute old, since a shared file system may keep locks to each machine.
+    A process on this machine holds it exactly as long as it lives. One on another machine holds it until its last
+    heartbeat is a minute old, since a shared file system may not share locks between machines.
     """
 
-    def __init__(self, folder: Path, question: str) -> None:
-        self.lock = Lock(folder / question)
-        self.life = folder / question / "holder.json"
+    def __init__(self, folder: Path, experiment: str) -> None:
+        self.lock = Lock(folder / experiment)
+        self.life = folder / experiment / "holder.json"
         self.since = ""
         self._ended = threading.Event()
         self._beating: threading.Thread | None = None
 
     def take(self) -> None:
-        """Hold it until this process ends, or `release`.
+        """Take the lease until this process ends, or `release` is called.
 
         Raises:
-            InputError: another process runs the same question; says which, since when and what to do.
+            InputError: another process runs the same experiment; the error says which, since when and what to do.
         """
         ours = self.lock.take()
         holder = self._holder()
@@ -77,9 +77,9 @@ class Lease:
         if not ours or (far and time.time() - float(holder["beat"]) < SILENT):
             self.lock.__exit__()
             raise InputError(
-                f"this very experiment is being run by process {holder.get('pid', '?')} on "
-                f"{holder.get('host', 'this machine')} since {holder.get('since', '?')}: wait for it or end it, then "
-                "--resume goes on; to run it a second time at once, give it another run.store",
+                f"process {holder.get('pid', '?')} on {holder.get('host', 'this machine')} has been running this "
+                f"experiment since {holder.get('since', '?')}. Wait for it, or stop it and use --resume. To run it "
+                "twice in parallel, set a different run.store",
                 key="run.store",
             )
         self.since = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -97,7 +97,7 @@ class Lease:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Held within; raises as `take`."""
+        """Hold the lease within the block; raises as `take`."""
         self.take()
         try:
             yield
@@ -117,5 +117,5 @@ class Lease:
 
     def _work(self) -> None:
         while not self._ended.wait(BEAT):
-            with suppress(OSError):  # a full disk: the lock holds all the same
+            with suppress(OSError):  # a full disk: the lock still holds
                 self._beat()

@@ -1,4 +1,4 @@
-"""Several sweeps as one, so that one report compares their arms."""
+"""Merge several sweeps into one, so that one report compares their arms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from radsweep.config.trial import Trial
 from radsweep.errors import InputError
 from radsweep.store.records import PlannedCell, SweepRecord
 
-# where an arm is measured and where its data lies: not what it is
+# settings that say where an arm is measured and where its data is stored; they do not define it
 _PLACE = {"data.shards", "data.pairs", "data.seed", "train.seed", "data.fold"}
 _IDENTITY = [key for key in keys.leaf_keys(Trial) if key not in _PLACE]
 
@@ -27,20 +27,20 @@ class _Arm:
     cells: dict[Slice, PlannedCell] = field(default_factory=dict)
 
     def is_also(self, other: _Arm) -> bool:
-        """Whether the other is the same configuration, run by the same code, and agrees wherever both were run."""
+        """True if the other is the same configuration, run by the same code, with equal cells where both were run."""
         shared = self.cells.keys() & other.cells.keys()
         agree = all(self.cells[place].key == other.cells[place].key for place in shared)
         return agree and self.sweep.code == other.sweep.code and self.settings == other.settings
 
 
 def merge(sweeps: Sequence[SweepRecord]) -> SweepRecord:
-    """One ablation with the arms of all; the baseline is that of the first.
+    """Merge sweeps into one ablation with the arms of all; the baseline is that of the first.
 
-    An arm that an earlier sweep has too, under whatever name, adds its cells to that one, and a cell that both hold
-    counts once. Arms that differ and share a name are called `sweep: arm`.
+    If an earlier sweep has the same arm, under any name, the cells are added to that arm, and a cell that both have
+    counts once. Different arms with the same name are renamed to `sweep: arm`.
 
     Raises:
-        InputError: data sets, folds or metrics differ, one is a search, or one is given twice.
+        InputError: data sets, folds or metrics differ, a sweep is a search, or a sweep is given twice.
     """
     _check(sweeps)
     base = _settings(sweeps[0])
@@ -48,10 +48,10 @@ def merge(sweeps: Sequence[SweepRecord]) -> SweepRecord:
     for sweep in sweeps:
         earlier = list(arms)
         for arm in _arms(sweep):
-            twins = sorted((other for other in earlier if other.is_also(arm)), key=lambda o: o.name != arm.name)
-            if twins:
-                twins[0].cells = arm.cells | twins[0].cells
-                earlier.remove(twins[0])  # two arms of one sweep stay two
+            duplicates = sorted((other for other in earlier if other.is_also(arm)), key=lambda o: o.name != arm.name)
+            if duplicates:
+                duplicates[0].cells = arm.cells | duplicates[0].cells
+                earlier.remove(duplicates[0])  # two arms of one sweep stay two
             else:
                 arms.append(arm)
     labels = dict(zip((sweep.id for sweep in sweeps), _labels(sweeps), strict=True))
@@ -94,30 +94,30 @@ def merge(sweeps: Sequence[SweepRecord]) -> SweepRecord:
 def _check(sweeps: Sequence[SweepRecord]) -> None:
     for given, times in Counter(sweep.id for sweep in sweeps).items():
         if times > 1:
-            raise InputError(f"{given} is given {times} times: a comparison needs different sweeps")
+            raise InputError(f"{given} is given {times} times; a comparison needs different sweeps")
     for sweep in sweeps:
         if sweep.kind == "search":
             raise InputError(
-                f"{sweep.id} is a search, which has no arms; run its best.yaml with `radsweep train`, and compare that"
+                f"{sweep.id} is a search, which has no arms; run its best.yaml with `radsweep train` and compare that"
             )
     first = sweeps[0]
     for sweep in sweeps[1:]:
         if sweep.data.get("fingerprint") != first.data.get("fingerprint"):
             raise InputError(
-                f"{first.id} and {sweep.id} ran on different data sets ({_data(first)} and {_data(sweep)}): "
+                f"{first.id} and {sweep.id} ran on different data sets ({_data(first)} and {_data(sweep)}), so "
                 "their numbers cannot be compared"
             )
         if sweep.select != first.select:
             raise InputError(
-                f"{first.id} and {sweep.id} chose by different metrics, evaluate.select is {first.select} and "
-                f"{sweep.select}: their numbers cannot be compared"
+                f"{first.id} and {sweep.id} selected by different metrics (evaluate.select is {first.select} and "
+                f"{sweep.select}), so their numbers cannot be compared"
             )
         folds = [keys.get(of.experiment, "data.folds") for of in (first, sweep)]
         if folds[0] != folds[1]:
             told = [f"{n} folds" if n else "no folds" for n in folds]
             raise InputError(
-                f"{first.id} and {sweep.id} were tested on different studies, data.folds asks for {told[0]} and "
-                f"{told[1]}: their numbers cannot be compared; run one of them with the other's data.folds"
+                f"{first.id} and {sweep.id} were tested on different studies ({told[0]} and {told[1]}), so their "
+                "numbers cannot be compared; run one of them with the data.folds of the other"
             )
 
 
@@ -130,7 +130,7 @@ def _settings(sweep: SweepRecord) -> dict[str, Any]:
 
 
 def _arms(sweep: SweepRecord) -> Iterable[_Arm]:
-    """In the order of the plan; a lone trial is an arm of its experiment's name."""
+    """List arms in the order of the plan; a single trial is an arm with its experiment's name."""
     base = _settings(sweep)
     arms: dict[str, _Arm] = {}
     for cell in sweep.cells:
@@ -143,7 +143,7 @@ def _arms(sweep: SweepRecord) -> Iterable[_Arm]:
 
 
 def _labels(sweeps: Sequence[SweepRecord]) -> list[str]:
-    """Names where they tell the sweeps apart, else ids."""
+    """Return the names of sweeps if they are distinct, else their ids."""
     names = Counter(sweep.name for sweep in sweeps)
     return [sweep.name if names[sweep.name] == 1 else sweep.id for sweep in sweeps]
 
@@ -151,7 +151,7 @@ def _labels(sweeps: Sequence[SweepRecord]) -> list[str]:
 def _experiment(
     sweeps: Sequence[SweepRecord], changes: dict[str, dict[str, Any]], cells: Sequence[PlannedCell]
 ) -> dict[str, Any]:
-    """The first's base trial, with all arms as changes to it: what one sweep would have to ask."""
+    """Build one experiment: the base trial of the first sweep, with all arms as changes to it."""
     ablation: dict[str, Any] = {"arms": changes}
     if sizes := sorted({cell.pairs for cell in cells if cell.pairs is not None}):
         ablation["pairs"] = sizes
@@ -177,13 +177,13 @@ def _cost(sweeps: Sequence[SweepRecord]) -> dict[str, float]:
 
 
 def _mixture(sweeps: Sequence[SweepRecord], labels: dict[str, str]) -> Iterable[str]:
-    """What a reader should know of a table that no one sweep made."""
-    yield f"This report joins {len(sweeps)} sweeps, {', '.join(labels)}: its arms were not planned together."
+    """Notes for a reader of a table that combines several sweeps."""
+    yield f"This report combines {len(sweeps)} sweeps, {', '.join(labels)}; its arms were not planned together."
     first = _settings(sweeps[0])
     for sweep in sweeps[1:]:
         differs = [key for key, value in _settings(sweep).items() if value != first[key]]
         if differs:
             yield (
-                f"The base trials of {labels[sweeps[0].id]} and {labels[sweep.id]} differ in {', '.join(differs)}: "
-                "what an arm of one gains over an arm of the other is due to that as well."
+                f"The base trials of {labels[sweeps[0].id]} and {labels[sweep.id]} differ in {', '.join(differs)}, "
+                "which contributes to any difference between an arm of one and an arm of the other."
             )

@@ -1,4 +1,4 @@
-"""What a trial cost, and which trials no other beats in both score and cost."""
+"""Cost of a trial, and the Pareto front of score and cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from radsweep.store.records import CellRecord
 
 
 def cost_of(record: CellRecord, cost: str) -> float:
-    """`search.cost` of a trial that ended: seconds of training, studies seen in training, parameters of the model."""
+    """Return `search.cost` of a trial that ended: seconds of training, studies seen, or parameters of the model."""
     if cost == "seconds":
         return record.seconds.get("training", 0.0)
     if cost == "samples":
@@ -16,9 +16,11 @@ def cost_of(record: CellRecord, cost: str) -> float:
     return float(record.parameters)
 
 
-def front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Places of the points (score, cost) that none other beats: higher score at no higher cost, or lower cost at no
-    lower score. From the cheapest on; of equal points the first.
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Return the indices of the points (score, cost) on the Pareto front, from the cheapest on.
+
+    No other point has a higher score at the same or a lower cost, or a lower cost at the same or a higher score. Of
+    equal points the first is returned.
     """
     order = sorted(range(len(points)), key=lambda i: (points[i][1], -points[i][0], i))
     found: list[int] = []

@@ -1,4 +1,4 @@
-"""Records of trials and sweeps: the source of truth, from which MLflow and the report are made."""
+"""Records of trials and sweeps: the source of truth, from which MLflow and the report are built."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ArmSize = tuple[str, int | None]  # arm, size
 
 
 class Validation(BaseModel):
-    """One look at the validation split during training."""
+    """One evaluation on the validation split during training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     epoch: int  # epochs completed
@@ -33,22 +33,22 @@ class Validation(BaseModel):
 
 
 class CellRecord(BaseModel):
-    """A trial that ended. `best` holds val/ of the selected checkpoint, `final` the test/ that its design may see."""
+    """Record of a trial that ended: `best` has val/ of the selected checkpoint, `final` the test/ that it may read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     key: str  # hash of trial, data, code and device type
     trial: dict[str, Any]  # canonical Trial, or Stage
     status: Status
-    error: str | None = None  # one line for people, when failed
-    pairs: int = 0  # studies it truly trained on
+    error: str | None = None  # one line for people, if it failed
+    pairs: int = 0  # studies that it trained on
     subset_sha256: str = ""  # of their sorted ids
     history: tuple[Validation, ...] = ()
     best: dict[str, float] = {}  # val/text_to_image/recall_at_10, ...
     best_step: int = 0
-    final: dict[str, float] = {}  # test/text_to_image/recall_at_10, ...; empty where the test split stays unread
+    final: dict[str, float] = {}  # test/text_to_image/recall_at_10, ...; empty if the test split was not read
     pool: dict[str, int] = {}  # val/queries, val/candidates, test/queries, ...
     chance: dict[str, float] = {}  # metric name -> its value for random embeddings
-    converged: bool = False  # the validation metric had stopped rising before the ceiling
+    converged: bool = False  # the validation metric stopped improving before the longest allowed length
     epochs: int = 0
     steps: int = 0
     parameters: int = 0  # of the model
@@ -56,10 +56,10 @@ class CellRecord(BaseModel):
     timestamps: dict[str, float] = Field(
         default={}, validation_alias=AliasChoices("timestamps", "moments")
     )  # first_step, last_step, last_report: seconds since 1970
-    sweep: str = ""  # id of the sweep that ran it; others take it from the store
+    sweep: str = ""  # id of the sweep that ran it; others reuse it
     device: str = "cpu"
     workers: int = 1
-    code: str = ""  # fingerprint of the code that decides numbers
+    code: str = ""  # fingerprint of the code that affects numbers
     data: str = ""  # fingerprint of the data set
     versions: dict[str, str] = {}  # torch, torchvision, transformers, ray, radsweep
     stages: dict[str, str] = {}  # image or text -> key of the adaptation stage its tower started from
@@ -69,28 +69,28 @@ class CellRecord(BaseModel):
 
 
 class PlannedCell(BaseModel):
-    """A place in a sweep's design, and the cell that fills it."""
+    """Position in a sweep's design, and the cell that fills it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     key: str
-    arm: str = ""  # of an ablation; empty in a search
+    arm: str = ""  # arm of an ablation; empty in a search
     changes: dict[str, Any] = {}  # dotted keys that differ from the base trial
     pairs: int | None = None  # requested; None means all
     subset_seed: int = 0
     init_seed: int = 0
-    fold: int | None = None  # that is tested, of a cross-validation
+    fold: int | None = None  # fold of a cross-validation that is tested
     number: int = 0  # order in the plan; stages count down from -1
-    stage: str = ""  # image or text, where this is no cell but an adaptation stage
-    lower_rung: bool = False  # on fewer pairs than its search is about: promoted or not, never a winner
-    tuned: dict[str, Any] = {}  # dotted keys that tuning set besides; those of one arm may differ between sizes
-    tuning: int | None = None  # number of the point, where this trial only chooses the settings of its arm
+    stage: str = ""  # image or text, if this is an adaptation stage and not a cell
+    lower_rung: bool = False  # on fewer pairs than the search's base trial; never a winner
+    tuned: dict[str, Any] = {}  # dotted keys that tuning set; those of one arm may differ between sizes
+    tuning: int | None = None  # number of the point, if this trial only tunes the settings of its arm
     # trials of its arm and size among which the settings were chosen
     tuning_trials: int = Field(default=0, validation_alias=AliasChoices("tuning_trials", "behind"))
     reference: bool = False  # a public model, named by `arm`, that was measured and not trained
 
 
 class SweepRecord(BaseModel):
-    """One sweep: its question, its data, its plan. Written to STORE/sweeps/ID/sweep.json."""
+    """Record of a sweep: its experiment, its data, its plan. Written to STORE/sweeps/ID/sweep.json."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     id: str
@@ -100,13 +100,13 @@ class SweepRecord(BaseModel):
     select: str  # metric of evaluate.select
     cells: tuple[PlannedCell, ...]
     stages: tuple[PlannedCell, ...] = ()  # adaptation stages that cells start from
-    tuning: tuple[PlannedCell, ...] = ()  # trials that chose the settings of cells; none reads the test split
+    tuning: tuple[PlannedCell, ...] = ()  # trials that tune the settings of cells; none reads the test split
     references: tuple[PlannedCell, ...] = ()  # public models measured on the same test split
     baseline: str = ""  # arm that the others are compared with
     status: Literal["running", "finished", "failed", "interrupted"] = "running"
     ended_by: str = ""  # which budget ended a search, in words
     data: dict[str, Any] = {}  # manifest without shards: name, fingerprint, counts, dropped, notes, source
-    fresh: bool = False  # whether what earlier sweeps have does not count
+    fresh: bool = False  # whether results of earlier sweeps are ignored
     code: str = ""
     git_commit: str = ""
     versions: dict[str, str] = {}
@@ -119,13 +119,13 @@ class SweepRecord(BaseModel):
     def plan(self) -> Experiment | None:
         """The experiment; None if another version of radsweep wrote it in a form that is not valid now.
 
-        Its sections below are read on their own, so that they are available if another section is not valid.
+        The sections below are read on their own, so that they are available if another section is not valid.
         """
         return _read(Experiment, self.experiment)
 
     @property
     def run(self) -> Run | None:
-        """Where it ran; None if that is not valid now, and not what `Run` has by default."""
+        """The section `run`; None if it is not valid now."""
         return _read(Run, self.experiment.get("run", {}))
 
     @property
@@ -138,12 +138,12 @@ class SweepRecord(BaseModel):
 
     @property
     def space(self) -> Mapping[str, Dimension]:
-        """What a search varies: {dotted key: how}."""
+        """The space of a search: {dotted key: dimension}."""
         return self.search.space if self.search else {}
 
     @property
     def not_before(self) -> str:
-        """Records that ended before this do not count for the sweep."""
+        """Time before which records do not count for the sweep; empty if all count."""
         return self.created if self.fresh else ""
 
 
@@ -153,7 +153,7 @@ def _read(part: type[Part], recorded: dict[str, Any] | None) -> Part | None:
 
 @lru_cache(maxsize=64)
 def _validated(part: type[Settings], text: str) -> Settings | None:
-    """Cached by content: copies of a record share it, and one with another experiment does not get the old one's."""
+    """Validate `text`. Cached by content, so that copies of a record share the result."""
     try:
         with as_recorded():
             return part.model_validate_json(text)
@@ -162,5 +162,5 @@ def _validated(part: type[Settings], text: str) -> Settings | None:
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601, to the millisecond."""
+    """Return the time in UTC, ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""Which records are complete, which trial is best, and the statistics of a sweep's MLflow run."""
+"""Select from records: complete ones, the best trial, and the statistics of a sweep's MLflow run."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Ending = Literal["finished", "interrupted", "failed"]
 
 
 def is_complete(record: CellRecord, read_test: bool, not_before: str = "") -> bool:
-    """Whether a record answers for its cell, so that it need not run again; older ones than `not_before` do not."""
+    """True if a record can be reused for its cell; records that ended before `not_before` cannot."""
     return record.status == "finished" and (bool(record.final) or not read_test) and record.ended >= not_before
 
 
 def without_test(record: CellRecord) -> CellRecord:
-    """As a trial sees it that may not read the test split, where another sweep's has read it."""
+    """Return the record without results on the test split, which another sweep may have read."""
     kept = {name: value for name, value in record.chance.items() if not name.startswith("test/")}
     pool = {name: value for name, value in record.pool.items() if not name.startswith("test/")}
     return record.model_copy(update={"final": {}, "chance": kept, "pool": pool})
 
 
 def allowed(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, CellRecord]:
-    """The records as the sweep's design lets them be seen: tests of a search's winner, and of no trial that tunes."""
+    """Mask test results that the sweep's design does not allow: those of a search's losers and of tuning trials."""
     masked = {cell.key for cell in sweep.tuning} - {cell.key for cell in sweep.cells}
     if sweep.kind == "search":
         best = select_best(sweep, sweep.cells, records).recommended
@@ -39,10 +39,10 @@ def allowed(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, 
 
 
 def how_it_ended(cells: Sequence[PlannedCell], records: Mapping[str, CellRecord], whole: bool) -> Ending:
-    """Ray Tune takes Ctrl-C itself and returns as if all were done: what has no record tells.
+    """Return how a sweep ended. Missing records show an interruption: Ray Tune returns normally after Ctrl-C.
 
     Args:
-        whole: no cell will be added any more: a search was not cut short, nor the tuning of an ablation.
+        whole: no cell will be added any more, since neither a search nor tuning was cut short.
     """
     if not whole or any(cell.key not in records for cell in cells):
         return "interrupted"
@@ -50,22 +50,22 @@ def how_it_ended(cells: Sequence[PlannedCell], records: Mapping[str, CellRecord]
 
 
 class Reason(StrEnum):
-    """Why a sweep recommends what it recommends."""
+    """Reason for a sweep's recommendation."""
 
-    BEST_TRIAL = "best trial"  # of a search, or the one trial of a run
+    BEST_TRIAL = "best trial"  # in a search, or the only trial of a run
     BASELINE_IS_BEST = "baseline is best"
     SHOWN_BETTER = "shown to be better"
     BASELINE_KEPT = "baseline kept"  # an arm has a better mean, but none is shown to be better
-    NOT_COMPARED = "not compared"  # the baseline has no number at the size that decides: the best mean stands in
+    NOT_COMPARED = "not compared"  # the baseline has no number at the deciding size; the best mean is recommended
     NOTHING_FINISHED = "nothing finished"
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The one answer to "which is best": best.yaml, winner/, MLflow and the report's sentences mean `recommended`.
+    """Result of the rule of "best". best.yaml, winner/, MLflow and the report all mean `recommended`.
 
-    An arm is represented by its first replicate with a number, and a replicate's folds by one pooled cell: taking the
-    replicate with the best score would select luck.
+    An arm is represented by its first replicate with a number, and a replicate's folds by one pooled cell: the
+    replicate with the best score would be selected for its luck.
     """
 
     reason: Reason
@@ -88,15 +88,15 @@ def select_best(
 ) -> Selection:
     """Apply the rule of "best" to the records of a sweep.
 
-    The validation split ranks. In a search the best finished trial is recommended. In an ablation arms are ranked by
-    their mean at the largest size with numbers, and the first is recommended that is the baseline, or is shown to be
-    better than it. Of equal arms the baseline comes first, else the order of the plan decides.
+    Trials are ranked on the validation split. In a search the best finished trial is recommended. In an ablation, arms
+    are ranked by their mean at the largest size with numbers, and the first one is recommended that is the baseline or
+    is shown to be better than it. Of equal arms the baseline comes first, then the order of the plan decides.
 
     Args:
-        cells: of the sweep; their folds may be pooled already.
+        cells: cells of the sweep; their folds may be pooled already.
         records: {key: record}.
         better: (arm, pairs) that the report's analysis shows to be better than the baseline.
-        ruled_out: (arm, pairs) shown to be worse than the baseline, or to be the same: these are no candidates.
+        ruled_out: (arm, pairs) shown to be worse than the baseline or equal to it; they are not candidates.
     """
     pooled, records = pool_folds(cells, records)
     found = [(cell, records[cell.key]) for cell in pooled if cell.key in records and not cell.lower_rung]
@@ -151,7 +151,7 @@ def _best_arm(
 
 
 def statistics(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, float]:
-    """{`arm/local/300/test/text_to_image/recall_at_10/mean`: value, .../deviation} over replicates."""
+    """Summarise replicates: {`arm/local/300/test/text_to_image/recall_at_10/mean`: value, .../deviation}."""
     values: dict[tuple[str, int, str], list[float]] = defaultdict(list)
     test = str(Metric(sweep.select).on("test"))
     cells, records = pool_folds(sweep.cells, records)
@@ -174,9 +174,9 @@ def statistics(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[st
 def choices(
     tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], select: str
 ) -> dict[ArmSize, dict[str, Any]]:
-    """(arm, size) -> the values of its trial with the best validation metric, the first of equal ones.
+    """Choose the values of each (arm, size): those of its trial with the best validation metric, the first of equals.
 
-    Trials that failed lose; an arm of which all failed at a size has no entry there.
+    Failed trials are not considered. If all trials of an arm failed at a size, there is no entry.
     """
     sign = Metric(select).sign
     by_place: dict[ArmSize, list[tuple[float, int, dict[str, Any]]]] = defaultdict(list)
@@ -190,7 +190,7 @@ def choices(
 def without_choice(
     tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], chosen: Container[ArmSize]
 ) -> Iterator[str]:
-    """Each arm and size that has no cells: none of the trials that tuned it finished, and why the first did not."""
+    """Describe each arm and size without cells: none of its tuning trials finished, and why the first did not."""
     failed: dict[ArmSize, list[PlannedCell]] = defaultdict(list)
     for cell in tuning:
         if (cell.arm, cell.pairs) not in chosen:

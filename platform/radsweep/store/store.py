@@ -1,10 +1,10 @@
-"""The store: a folder whose records are the truth of every sweep. Each is written whole, by one writer.
+"""The store: a folder whose records are the source of truth of every sweep. Each is written atomically, by one writer.
 
-STORE/cells/KEY/record.json, checkpoint/   a finished trial, found again by every later sweep; what each query of the
-    test split got lies beside it, in queries.parquet
+STORE/cells/KEY/record.json, checkpoint/   a finished trial, reused by every later sweep; the results of each query of
+    the test split are in queries.parquet
 STORE/stages/KEY/record.json, checkpoint/  a finished adaptation stage, likewise
-STORE/sweeps/ID/sweep.json, report.html    a sweep: its question, its plan, its report
-STORE/leases/HASH/holder.json              which process runs a question now
+STORE/sweeps/ID/sweep.json, report.html    a sweep: its experiment, its plan, its report
+STORE/leases/HASH/holder.json              which process runs an experiment now
 STORE/comparison/HASH/report.html          a report over several sweeps
 STORE/tokenizers/, data/, mlflow.db        tokenizers trained here, phantom data sets, the default MLflow
 """
@@ -36,7 +36,7 @@ QUERY_FILES = "queries*.parquet"  # one for each data set whose test split was r
 
 
 def store_folder(setting: str | None) -> Path:
-    """`run.store`, else RADSWEEP_STORE, else ~/radsweep; absolute."""
+    """Absolute path of the store: `run.store`, else RADSWEEP_STORE, else ~/radsweep."""
     return Path(setting or os.environ.get("RADSWEEP_STORE") or "~/radsweep").expanduser().resolve()
 
 
@@ -47,20 +47,20 @@ class Store:
         self.root = root
 
     def check_writable(self) -> None:
-        """Raises InputError if nothing can be written there."""
+        """Raise InputError if nothing can be written there."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
-            message = f"{self.root} cannot be written ({error.strerror}); choose another"
+            message = f"cannot write to {self.root} ({error.strerror}); choose another folder"
             raise InputError(message, key="run.store") from None
 
     def cell_folder(self, key: str) -> Path:
         return self.root / "cells" / key
 
     def read_queries(self, key: str) -> QueryResults | None:
-        """What each query of the test split got from a trial; None where it read none."""
+        """Read the results of each query of the test split; None if the trial did not read it."""
         return read_queries(self.cell_folder(key) / QUERIES)
 
     def stage_folder(self, key: str) -> Path:
@@ -70,11 +70,11 @@ class Store:
         return self.root / "sweeps" / sweep
 
     def scratch_folder(self, sweep: str) -> Path:
-        """What Ray writes while a sweep runs; gone afterwards."""
+        """Folder that Ray writes to while a sweep runs; removed afterwards."""
         return self.root / "ray" / sweep
 
     def report_folder(self, sweep: SweepRecord) -> Path:
-        """Of a sweep, or of several merged into one, whose id joins theirs."""
+        """Folder of the report of a sweep, or of several merged into one, whose id joins theirs."""
         if "+" in sweep.id:
             return self.root / "comparison" / hashlib.sha256(sweep.id.encode()).hexdigest()[:12]
         return self.sweep_folder(sweep.id) / "report"
@@ -83,7 +83,7 @@ class Store:
         return self.sweep_folder(sweep) / "sweep.json"
 
     def result_files(self, key: str, stage: bool = False) -> tuple[Path, ...]:
-        """What a report is made from: the record and, of a trial that read test splits, what each query got."""
+        """Files that a report is made from: the record, and the results of each query of test splits that were read."""
         folder = self.stage_folder(key) if stage else self.cell_folder(key)
         return (folder / RECORD, *sorted(folder.glob(QUERY_FILES)))
 
@@ -91,18 +91,18 @@ class Store:
         return self.root / "tokenizers" / f"{data[:16]}{fold}-{vocabulary}.json"
 
     def read_cell(self, key: str) -> CellRecord | None:
-        """A trial that ended, in whatever way; None where it never did or its record cannot be read."""
+        """Read the record of a trial that ended, in whatever way; None if there is none or it cannot be read."""
         return _read_record(self.cell_folder(key))
 
     def write_cell(self, record: CellRecord) -> None:
         write_atomically(self.cell_folder(record.key) / RECORD, record.model_dump_json())
 
     def read_stage(self, key: str) -> CellRecord | None:
-        """An adaptation stage that ended, in whatever way; None as with `read_cell`."""
+        """Read the record of an adaptation stage; None as in `read_cell`."""
         return _read_record(self.stage_folder(key))
 
     def read_stages_of(self, cells: Mapping[str, CellRecord]) -> dict[str, CellRecord]:
-        """{key: record} of the adaptation stages that cells started from."""
+        """Read {key: record} of the adaptation stages that cells started from."""
         keys = {key for record in cells.values() for key in record.stages.values()}
         records = {key: self.read_stage(key) for key in sorted(keys)}
         return {key: record for key, record in records.items() if record is not None}
@@ -111,12 +111,14 @@ class Store:
         write_atomically(self.stage_folder(record.key) / RECORD, record.model_dump_json())
 
     def forget_stage(self, key: str, not_before: str = "") -> None:
-        """A stage that failed, or ended before `not_before`, runs again: it has no record until it ended once more, and
-        goes on from no checkpoint older than `not_before`."""
+        """Remove the record of a stage that failed or ended before `not_before`, so that it runs again.
+
+        Checkpoints older than `not_before` are removed too, so that it does not resume from them.
+        """
         _forget(self.stage_folder(key), not_before)
 
     def forget_cell(self, key: str, not_before: str = "") -> None:
-        """As `forget_stage`."""
+        """Do for a trial what `forget_stage` does for a stage."""
         _forget(self.cell_folder(key), not_before)
 
     def read_cells(self, keys: Iterable[str]) -> dict[str, CellRecord]:
@@ -124,12 +126,12 @@ class Store:
         return {key: record for key, record in records.items() if record is not None}
 
     def read_records(self, sweep: SweepRecord) -> dict[str, CellRecord]:
-        """Those of its cells that ended, and of the public models beside them; see `allowed`."""
+        """Read the records of its cells that ended, and of public models; masked as in `allowed`."""
         keys = {cell.key for cell in (*sweep.cells, *sweep.tuning, *sweep.references)}
         return allowed(sweep, self.read_cells(keys))
 
     def write_blind(self, sweep: str, record: CellRecord) -> tuple[Path, ...]:
-        """A file of the record beside the sweep, for MLflow, where the cell's own says more than the sweep may."""
+        """Write a copy of a record for MLflow, without the test results that the sweep may not show."""
         file = self.sweep_folder(sweep) / "blind" / record.key / RECORD
         write_atomically(file, record.model_dump_json())
         return (file,)
@@ -138,38 +140,40 @@ class Store:
         shutil.rmtree(self.cell_folder(key) / "checkpoint", ignore_errors=True)
 
     def fetch(self, keys: Iterable[str], not_before: str = "", stages: bool = False) -> None:
-        """Fetch from the archive, where there is one, the trials or stages that are not here; none for a sweep that
-        runs all anew (`not_before`)."""
+        """Fetch trials or stages that are not here from the archive, if there is one.
+
+        Nothing is fetched for a sweep that runs everything again (`not_before`).
+        """
 
     def in_archive(self, keys: Iterable[str], stages: bool = False) -> set[str]:
-        """Those of some trials or stages that the archive has."""
+        """Return the keys of those trials or stages that the archive has."""
         return set()
 
     def ended(self, record: CellRecord, stage: bool = False) -> None:
-        """Told of every trial and stage that ended, or whose record has more: the archive, if there is one, gets it."""
+        """Upload a trial or stage that ended, or whose record was updated, to the archive, if there is one."""
 
     def flush(self, sweep: SweepRecord) -> str:
-        """Send to the archive what of a sweep it lacks, its record and its report; what is left and why, else empty."""
+        """Upload what the archive lacks of a sweep, its record and its report. Return what is left and why, else ''."""
         return ""
 
     def write_sweep(self, sweep: SweepRecord) -> None:
         write_atomically(self.sweep_file(sweep.id), sweep.model_dump_json())
 
     def read_sweep(self, sweep: str) -> SweepRecord:
-        """The sweep of an id, or the latest whose name or id starts with `sweep`.
+        """Read the sweep with this id or name; else the latest whose id starts with `sweep`.
 
         Raises:
-            InputError: none does.
+            InputError: there is no such sweep.
         """
         found = [record for record in self.sweeps() if record.id == sweep or record.name == sweep]
         found = found or [record for record in self.sweeps() if record.id.startswith(sweep)]
         if not found:
             known = ", ".join(record.id for record in self.sweeps()[-5:]) or "none"
-            raise InputError(f"{self.root}: no sweep {sweep!r} in this store; the latest are: {known}")
+            raise InputError(f"no sweep {sweep!r} in the store {self.root}; the latest are: {known}")
         return found[-1]
 
     def sweeps(self) -> list[SweepRecord]:
-        """All sweeps, the latest last."""
+        """List all sweeps, the latest last."""
         files = (self.root / "sweeps").glob("*/sweep.json")
         records = [SweepRecord.model_validate_json(file.read_bytes()) for file in files]
         return sorted(records, key=lambda record: record.created)
@@ -181,7 +185,7 @@ def _forget(folder: Path, not_before: str) -> None:
         (folder / RECORD).unlink(missing_ok=True)
     if not_before:
         began = datetime.fromisoformat(not_before).timestamp()
-        for state in folder.glob("resume*/state.json"):  # beside its place too: see `checkpoint.write_folder`
+        for state in folder.glob("resume*/state.json"):  # also unfinished ones: see `checkpoint.write_folder`
             with suppress(FileNotFoundError):  # another sweep's workers write a newer one
                 if state.stat().st_mtime < began:
                     shutil.rmtree(state.parent, ignore_errors=True)
@@ -193,5 +197,5 @@ def _read_record(folder: Path) -> CellRecord | None:
     except FileNotFoundError:
         return None
     except ValidationError:
-        logger.warning("%s cannot be read as a record: it counts as not run", folder)
+        logger.warning("cannot read the record in %s; the trial will be run again", folder)
         return None

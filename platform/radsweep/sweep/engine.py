@@ -1,4 +1,4 @@
-"""Trials run by Ray Tune in warm slots: those of a design, or as many as a search asks for."""
+"""Run trials with Ray Tune in warm slots: those of a design, or those that a search suggests."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from radsweep.sweep.slots.ray_internals import keep_keys_out_of_logs
 from radsweep.sweep.slots.slot import Slot
 from radsweep.training.task import Task
 
-SLOT_RESTARTS = 3  # of a trial whose slot died
+SLOT_RESTARTS = 3  # attempts for a trial whose slot died
 
 
 class Engine:
-    """What all trials of a sweep have in common, and the two ways of running them."""
+    """Run the trials of a sweep: a list of cells, or a search."""
 
     def __init__(self, setup: Setup, store: Store, sweep: SweepRecord, watch: ProgressCallback) -> None:
         self.setup, self.store, self.sweep, self.watch = setup, store, sweep, watch
@@ -43,7 +43,7 @@ class Engine:
         return stage_keys(trial, self.setup.shards.manifest.fingerprint, self.setup.capacity.device)
 
     def stages(self, cells: Iterable[PlannedCell]) -> list[PlannedCell]:
-        """The adaptation stages that cells start from, each once."""
+        """Return the adaptation stages that cells start from, each once."""
         found: dict[str, PlannedCell] = {}
         for cell in cells:
             for name, key in self.stage_keys(cell_trial(self.setup.base, cell)).items():
@@ -52,10 +52,10 @@ class Engine:
         return list(found.values())
 
     def run_cells(self, cells: list[PlannedCell], read_test: bool, stages: Sequence[PlannedCell] = ()) -> None:
-        """Every one of these cells, to its end; first the adaptation stages among them that are not there yet.
+        """Run cells to their end, after the adaptation stages among them that do not exist yet.
 
-        Cells whose workers reserve the same share slots; those of other needs follow when these are done. Cells that
-        start from a stage come last: a slot would wait for another that is at the stage.
+        Cells whose workers reserve the same resources share slots; the others follow when these are done. Cells that
+        start from a stage come last, since a slot would wait for another one that computes the stage.
         """
         groups: dict[Capacity, list[PlannedCell]] = {}
         for cell in cells:
@@ -76,10 +76,10 @@ class Engine:
             self._fit(capacity, tune.TuneConfig(), wait_for_reply=False, param_space=param_space)
 
     def run_search(self, search: Search, storage: BaseStorage) -> tuple[list[PlannedCell], str]:
-        """As many trials as the search has left.
+        """Run the trials that are left of a search.
 
         Returns:
-            All cells it asked for, in order; which budget ended it, in words, and nothing if it was interrupted.
+            All cells that it suggested, in order, and which budget ended it, in words; empty if it was interrupted.
         """
         setup = self.setup
         cells: list[PlannedCell] = list(self.sweep.cells)
@@ -107,7 +107,7 @@ class Engine:
         return cells, searcher.ended_by
 
     def _pairs(self, trial: Trial) -> int:
-        """Training studies of a trial."""
+        """Number of training studies of a trial."""
         available = len(self.setup.preparations.shards_of(trial).splits["train"])
         return subset_size(available, trial.data.pairs, trial.data.fraction)
 
@@ -153,7 +153,7 @@ class Engine:
         config.reuse_actors = True
         config.trial_name_creator = lambda trial: trial.trial_id
         config.trial_dirname_creator = lambda trial: trial.trial_id
-        # A slot reserves a byte of memory: Ray wants a request, and a CPU is for a worker.
+        # A slot reserves a byte of memory, since Ray requires a request and CPUs are for workers.
         trainable = tune.with_resources(tune.with_parameters(Slot, settings=settings), {"memory": 1})
         run = tune.RunConfig(
             storage_path=str(self.scratch),
@@ -162,7 +162,7 @@ class Engine:
             stop=self.watch.interruption,
             failure_config=tune.FailureConfig(max_failures=SLOT_RESTARTS),
             verbose=0,
-            progress_reporter=tune.CLIReporter(),  # in a notebook, the default one clears our lines, whatever `verbose`
+            progress_reporter=tune.CLIReporter(),  # in a notebook, the default clears our lines despite verbose=0
         )
         keep_keys_out_of_logs()
         try:

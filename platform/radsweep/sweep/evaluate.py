@@ -29,23 +29,25 @@ from radsweep.training.saved_model import load_target, measured_of, trained_on
 def evaluate_model(
     target: str, data: str, split: Split, settings: Mapping[str, Any], queries: Path | None = None
 ) -> dict[str, Any]:
-    """What `radsweep evaluate --json` prints: {model, data, fingerprint, split, tasks, pool, notes, metrics {name:
-    {value, chance}}}.
+    """Evaluate a model; returns what `radsweep evaluate --json` prints.
+
+    That is {model, data, fingerprint, split, tasks, candidates, notes, metrics {name: {value, chance}}}.
 
     Args:
-        target: folder of a checkpoint, or hub id or local folder of a whole model.
+        target: folder of a checkpoint, or hub id or local folder of a pretrained vision-language model.
         settings: `evaluate.` keys to change, such as {"evaluate.tasks": ["retrieval", "zero_shot"]}.
-        queries: file for what each query got.
+        queries: file for the results of each query.
 
     Raises:
-        InputError: no checkpoint or model, no data set, fewer than 2 pairs in the split, a task it cannot serve.
+        InputError: there is no such checkpoint, model or data set, the split has fewer than 2 pairs, or it does not
+            support a task.
     """
     if other := [key for key in settings if not key.startswith("evaluate.")]:
-        raise InputError(f"--set {other[0]}: a model is measured as it is; only keys of `evaluate` can be set")
+        raise InputError(f"--set {other[0]}: a model is measured as it is, so only keys of `evaluate` can be set")
     if queries is not None and queries.exists():
-        raise InputError(f"--queries {queries}: is there already; choose another name")
+        raise InputError(f"--queries {queries}: already exists; choose another name")
     if queries is not None and not queries.absolute().parent.is_dir():
-        raise InputError(f"--queries {queries}: its folder does not exist; make it first")
+        raise InputError(f"--queries {queries}: its folder does not exist; create it first")
     manifest = read_manifest(data)
     model, trial, tokenizer = load_target(target)
     with explaining("radsweep evaluate"):
@@ -71,8 +73,8 @@ def evaluate_model(
     if trial.data.folds is not None and not own_fold:
         measured.notes.insert(
             0,
-            "this checkpoint is of a cross-validation: if these are the patients it was trained on, "
-            "in another packing, the numbers are too good",
+            "this checkpoint is from a cross-validation; if it was trained on these patients, packed in another way, "
+            "the numbers are optimistic",
         )
     if queries is not None:
         write_queries(queries, measured.queries[QUERIES])
@@ -85,7 +87,7 @@ def _fold(data: str, trial: Trial) -> ShardIndex:
 
 
 def _index(data: str, split: Split, trial: Trial) -> ShardIndex:
-    """The split alone, and with a linear probe or class retrieval those that it must know too."""
+    """Read only the split, or all splits if a linear probe or class retrieval needs them."""
     manifest = read_manifest(data)
     needed: tuple[Split, ...] = (split,)
     if {"linear_probe", "class_retrieval"} & set(trial.evaluate.tasks):

@@ -1,4 +1,4 @@
-"""The test split of a search's winner, and public models measured on the same split."""
+"""Evaluate a search's winner on the test split, and public models on the same split."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ FIRST = -1_000_000  # number of the first reference: stages count down from -1
 
 
 def measure_references(setup: Setup, store: Store, console: Console) -> list[tuple[PlannedCell, CellRecord]]:
-    """The models of `evaluate.public_models`, each measured once (once a fold) and kept in the store like a trial.
+    """Evaluate the models of `evaluate.public_models`, each once (once per fold), with records in the store.
 
-    One that fails is a failed record: the sweep's own results stand.
+    If the evaluation of a model fails, its record says so, and the sweep's own results are not affected.
 
     Raises:
-        InputError: a model that cannot be read, or is no whole model.
+        InputError: a model cannot be read, or is not a pretrained vision-language model.
     """
     base, capacity = setup.base, setup.capacity
     found: list[tuple[PlannedCell, CellRecord]] = []
@@ -105,10 +105,10 @@ def _measure(trial: dict[str, object], data: list[ray.ObjectRef], device: str) -
 
 
 def read_test_split(setup: Setup, store: Store, cell: PlannedCell, rerun: Callable[[], None]) -> CellRecord | None:
-    """The winner's record with its test metrics, written to the store. Its data must be prepared.
+    """Add test metrics to the winner's record in the store and return it. Its data must be prepared.
 
     Args:
-        rerun: runs the cell again, reading the test split, where its checkpoint was let go by an earlier sweep.
+        rerun: runs the cell again with the test split, if an earlier sweep removed its checkpoint.
     """
     record = store.read_cell(cell.key)
     if record is None or record.final:

@@ -22,11 +22,11 @@ from radsweep.store.records import PlannedCell, SweepRecord, now
 from radsweep.store.selection import Ending, Selection, statistics
 from radsweep.store.store import Store
 from radsweep.sweep.checks.experiment import check_experiment
-from radsweep.sweep.design.cells import ablation_cells, plan
+from radsweep.sweep.design.cells import ablation_cells, plan_cells
 from radsweep.sweep.identity.code import code_fingerprint, git_commit
-from radsweep.sweep.identity.experiment import latest_unfinished, question_key
+from radsweep.sweep.identity.experiment import experiment_key, latest_unfinished
 from radsweep.sweep.phases import Phases
-from radsweep.sweep.preparation.dataset import data_card
+from radsweep.sweep.preparation.dataset import manifest_summary
 from radsweep.sweep.progress.time_left import TimeLeft
 from radsweep.sweep.progress.watch import ProgressCallback
 from radsweep.sweep.search.optuna_study import open_storage, storage_url
@@ -58,7 +58,7 @@ def run_sweep(
     uri = tracking_uri(experiment.run.tracking_uri, store.root)
     previous = latest_unfinished(store, experiment, resume, console)
     store.check_writable()
-    lease = Lease(store.root / "leases", question_key(experiment))
+    lease = Lease(store.root / "leases", experiment_key(experiment))
     with lease.taken():
         began = time.monotonic()
         connect()
@@ -93,7 +93,7 @@ def _plan(setup: Setup, store: Store, sweep: SweepRecord) -> _Planned:
     """What is known before anything runs, written to the store."""
     ablation, search = setup.experiment.ablation, setup.experiment.search
     tunes = ablation is not None and ablation.tune is not None
-    cells = plan(setup.experiment, setup.key_of)
+    cells = plan_cells(setup.experiment, setup.key_of)
     storage, asked = None, 0
     if search is not None and not cells:
         storage = open_storage(storage_url(setup.experiment.run.optuna_storage, store.sweep_folder(sweep.id)))
@@ -101,7 +101,7 @@ def _plan(setup: Setup, store: Store, sweep: SweepRecord) -> _Planned:
             asked = search.most_trials or 0
     known = {"tuning": tuple(cells)} if tunes else {"cells": tuple(cells) or sweep.cells}
     code = {"code": code_fingerprint(), "git_commit": git_commit(), "versions": versions()}
-    data = data_card(setup.shards.manifest)
+    data = manifest_summary(setup.shards.manifest)
     sweep = sweep.model_copy(update={"status": "running", "data": data, **code, **known})
     store.write_sweep(sweep)
     final = ablation_cells(setup.base, ablation, setup.key_of) if ablation and tunes else []

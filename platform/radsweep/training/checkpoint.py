@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from radsweep.filesystem import sync, write_atomically
+from radsweep.filesystem import sync_to_disk, write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dic
     try:
         for name, group in tensors.items():
             save_file({key: value.detach().cpu().contiguous() for key, value in group.items()}, fresh / name)
-            sync(fresh / name)
+            sync_to_disk(fresh / name)
         write_atomically(fresh / STATE, json.dumps(state))  # last: a folder with it is complete
     except (OSError, SafetensorError) as error:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -51,12 +51,12 @@ def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dic
     if folder.exists():
         folder.rename(old)
     fresh.rename(folder)
-    sync(folder.parent)
+    sync_to_disk(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
 def read_folder(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
-    """What `write_folder` wrote; None where nothing whole is there; what is damaged is told and passed over."""
+    """Read the folder of `write_folder`; None if it is missing or incomplete. A damaged one is logged and ignored."""
     for place in (folder, _beside(folder, "new"), _beside(folder, "old")):
         if (place / STATE).exists():
             try:
@@ -94,7 +94,7 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor])
 
 
 def _named(error: OSError | SafetensorError, folder: Path) -> OSError:
-    """What the system said, with the folder's name; safetensors tells the error's number in words alone."""
+    """The system's error, with the folder's name; safetensors only gives the error's number in its text."""
     found = re.search(r"os error (\d+)", str(error))
     number = int(found[1]) if found else getattr(error, "errno", None)
     return OSError(str(error)) if number is None else OSError(number, os.strerror(number), str(folder))

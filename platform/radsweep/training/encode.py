@@ -50,7 +50,7 @@ def encode_strong_views(
 def encode_masked_patches(
     tower: PatchTower, head: nn.Module, pixels_bCSS: Tensor, kept_bV: Tensor, keys_b: Tensor
 ) -> Tensor:
-    """[b]: the loss of each image of which the patches `kept_bV` alone are shown."""
+    """[b]: the loss of each image of which only the patches `kept_bV` are shown."""
     with seeded(tower, subkeys(keys_b, "masked")):
         tokens_bNP = tower.encode_visible(pixels_bCSS, kept_bV)
     loss_b: Tensor = head(tokens_bNP, kept_bV, pixels_bCSS)

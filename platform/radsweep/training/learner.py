@@ -22,7 +22,7 @@ Features = dict[str, Tensor]  # of this worker's studies, rows first; `image 0` 
 
 
 class Learner(nn.Module):
-    """Heads are no part of what is kept when a trial has ended; a checkpoint that it resumes from has them."""
+    """Heads are not kept when a trial has ended; a checkpoint that it resumes from has them."""
 
     def __init__(self, model: VisionLanguageModel, trial: Trial, vocabulary: int, studies: int) -> None:
         """`studies`: number that the trial trains on."""

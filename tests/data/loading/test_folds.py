@@ -31,7 +31,7 @@ def png(shade: int) -> bytes:
 
 
 def studies() -> list[Study]:
-    """30 patients in three packed splits, with one to three studies of one or two images; 12 also have unpaired studies."""
+    """30 patients in three packed splits, with 1 to 3 studies of 1 or 2 images; 12 also have unpaired studies."""
     found = []
     for patient in range(30):
         split: Split = "train" if patient < 20 else "validation" if patient < 25 else "test"

@@ -9,7 +9,7 @@ from statsmodels.formula.api import ols
 from radsweep.evaluation.statistics import (
     Estimates,
     PatientResamples,
-    contrast,
+    contrast_of_means,
     difference,
     estimate_means,
     level_interval,
@@ -150,11 +150,11 @@ def test_starts_of_one_subset_are_averaged_before_seeds_are_counted() -> None:
 
 def test_an_interaction_is_a_contrast() -> None:
     estimates, values = drawn(3, arms=4)
-    found = contrast(estimates, {"a": 1, "b": -1, "c": -1, "d": 1})
+    found = contrast_of_means(estimates, {"a": 1, "b": -1, "c": -1, "d": 1})
     assert found.estimate == pytest.approx((values[0] - values[1] - values[2] + values[3]).mean())
     assert estimates.select(["c", "a"]).value_AR[1] == pytest.approx(estimates.value_AR[0])
     with pytest.raises(KeyError, match="no arm 'z' among a, b, c, d"):
-        contrast(estimates, {"z": 1})
+        contrast_of_means(estimates, {"z": 1})
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -15,9 +15,7 @@ from radsweep.report.render.numbers import effects as raw_effects
 from radsweep.report.render.numbers import logged
 from radsweep.report.render.numbers import measures as raw_measures
 from radsweep.report.tables.class_measures import further
-from radsweep.report.tables.comparisons import effects as effects_table
-from radsweep.report.tables.comparisons import levels as levels_table
-from radsweep.report.tables.comparisons import measures as measures_table
+from radsweep.report.tables.comparisons import effects_table, levels_table, measures_table
 from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from radsweep.config.load import parse_experiment
-from radsweep.sweep.design.cells import cell_trial, plan
+from radsweep.sweep.design.cells import cell_trial, plan_cells
 from radsweep.sweep.design.possible_trials import possible_trials
 
 
@@ -24,14 +24,14 @@ ARMS = {"baseline": {}, "local": {"objective.local.weight": 1}}
 
 def test_what_is_checked_beforehand_are_the_trials_of_the_plan() -> None:
     whole = experiment(ablation={"arms": ARMS, "pairs": [10, 20], "seeds": {"subset": 2, "init": 2}})
-    cells = plan(whole, key_of)
+    cells = plan_cells(whole, key_of)
     assert [key_of(trial) for trial in possible_trials(whole)] == [cell.key for cell in cells]
     assert [cell_trial(whole.trial(), cell) for cell in cells] == list(possible_trials(whole))
     space = {"train.learning_rate": {"loguniform": [1e-4, 1e-2]}}
     tuned = experiment(ablation={"arms": ARMS, "seeds": 2, "tune": {"trials": 3, "space": space}})
     checked = [key_of(trial) for trial in possible_trials(tuned)]
     assert len(checked) == 2 * 2 + 2 * 3
-    assert checked[4:] == [cell.key for cell in plan(tuned, key_of)]
+    assert checked[4:] == [cell.key for cell in plan_cells(tuned, key_of)]
 
 
 def test_what_a_condition_keeps_from_being_asked_for_is_not_checked() -> None:

@@ -147,17 +147,17 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.copytree(code.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(code, "PACKAGE", package)
     yield package
-    read_anew()
+    read_again()
 
 
-def read_anew() -> None:
+def read_again() -> None:
     for cached in (code.fingerprint, code.graph):
         cached.cache_clear()
 
 
 def codes() -> dict[str, str]:
     """Of a plain trial, one with the local term, one with words exchanged, one adapted, and of its stage."""
-    read_anew()
+    read_again()
     adapted = trial_with(BASE, STAGES["image"])
     return {
         "plain": code.trial_code(BASE),
@@ -179,7 +179,7 @@ CHANGED_LINES = [
     ("def sigmoid(", "    losses = []", "    losses = list()", set()),
     ("def adapt(", "    return", "    assert True\n    return", {"adapted", "stage"}),
     ("TIE =", "TIE = ", "TIE = 2 * ", TRIAL_NAMES | {"all"}),
-    ("def run(", "    torch.set_num", "    assert True\n    torch.set_num", TRIAL_NAMES | {"stage", "all"}),
+    ("def run_loop(", "    torch.set_num", "    assert True\n    torch.set_num", TRIAL_NAMES | {"stage", "all"}),
     ("LEVEL =", "LEVEL = ", "LEVEL = 2 * ", set()),
     ("def how_it_ended(", "    return", "    assert True\n    return", set()),
 ]  # fmt: skip
@@ -204,7 +204,7 @@ def test_how_patients_are_dealt_counts_where_there_are_folds(copy: Path) -> None
     folds = {"data.folds": 3, "model.image.freeze": True, "adapt.text.method": "mlm"} | LIT
 
     def found() -> tuple[list[str], list[str]]:
-        read_anew()
+        read_again()
         plain, folded = (trial_with(BASE, changes) for changes in (folds | {"data.folds": None}, folds))
         return tuple([code.trial_code(one), *map(code.stage_code, stages_of(one).values())] for one in (plain, folded))  # type: ignore[return-value]
 

@@ -15,7 +15,7 @@ from radsweep.console import Console
 from radsweep.errors import InputError
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep.identity.experiment import latest_unfinished, question_key
+from radsweep.sweep.identity.experiment import experiment_key, latest_unfinished
 
 
 def experiment(**parts: object) -> Experiment:
@@ -83,6 +83,6 @@ def test_resume_without_such_a_sweep_is_refused(tmp_path: Path) -> None:
 
 
 def test_where_a_sweep_runs_is_no_part_of_its_question() -> None:
-    key = question_key(experiment())
-    assert key == question_key(experiment(run={"slots": 2, "store": "/elsewhere"}))
-    assert key != question_key(experiment(train={"seed": 1}))
+    key = experiment_key(experiment())
+    assert key == experiment_key(experiment(run={"slots": 2, "store": "/elsewhere"}))
+    assert key != experiment_key(experiment(train={"seed": 1}))

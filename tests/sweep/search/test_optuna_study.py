@@ -15,7 +15,14 @@ from optuna.trial import TrialState
 
 from radsweep.config.search import Search
 from radsweep.errors import InputError
-from radsweep.sweep.search.optuna_study import INTERRUPTED, counts, open_storage, open_study, points, storage_url
+from radsweep.sweep.search.optuna_study import (
+    INTERRUPTED,
+    counts,
+    open_storage,
+    open_study,
+    points_of_space,
+    storage_url,
+)
 
 SPACE = {
     "objective.local.weight": {"choice": [0.0, 1.0]},
@@ -38,11 +45,11 @@ def test_a_database_that_cannot_be_opened_is_told_without_its_password() -> None
 
 def test_points_whose_condition_fails_are_one() -> None:
     search = Search.model_validate({"space": SPACE})
-    found = points(search, {"objective": {"local": {"weight": 0.0}}})
+    found = points_of_space(search, {"objective": {"local": {"weight": 0.0}}})
     weight, patience = "objective.local.weight", "train.patience"
     assert found == [{weight: 0}, *({weight: 1, patience: n} for n in (2, 3, 4))]
     wide = Search.model_validate({"space": {"train.warmup": {"uniform": [0, 0.5]}}})
-    assert points(wide, {}) is None
+    assert points_of_space(wide, {}) is None
 
 
 def test_what_a_dead_driver_left_running_waits_to_be_asked_again(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def read_key(path: Path) -> bytes:
 
 
 def keyed_hash(key: bytes, kind: str, *parts: str) -> str:
-    """Return 20 hex digits of the HMAC-SHA256 of an id: `keyed_hash(key, "study", patient, study)`."""
+    """Return 20 hex digits of the HMAC-SHA256 of an id and its owners: `keyed_hash(key, "study", patient, study)`."""
     message = b"".join(len(text.encode()).to_bytes(8, "big") + text.encode() for text in (kind, *parts))
     return hmac.new(key, message, hashlib.sha256).hexdigest()[:_HEX_DIGITS]
 

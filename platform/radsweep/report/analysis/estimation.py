@@ -10,7 +10,7 @@ import numpy as np
 
 from radsweep.evaluation.classification import classification_metrics
 from radsweep.evaluation.queries import Queries, QueryResults
-from radsweep.evaluation.statistics import Estimates, PatientResamples, estimate_auroc, estimate_means, macro
+from radsweep.evaluation.statistics import Estimates, PatientResamples, estimate_auroc, estimate_means, macro_estimates
 from radsweep.evaluation.summary import Replicate
 from radsweep.report import wording
 from radsweep.store.records import ArmSize
@@ -54,7 +54,7 @@ class Estimator:
                     parts.append(estimate_auroc(values, self.labels[name], self.resamples))
                 else:
                     parts.append(estimate_means(values, self.resamples))
-            found = macro(parts) if len(parts) > 1 else parts[0]
+            found = macro_estimates(parts) if len(parts) > 1 else parts[0]
             subsets = [subset for subset, _ in chosen]
             several = 1 < len(set(subsets)) < len(subsets)
             self._made[key] = found.over_starts(subsets) if several else found

@@ -8,7 +8,7 @@ from radsweep.config.metrics import Metric
 from radsweep.report import wording
 from radsweep.report.analysis.results import Result, Results, searched
 from radsweep.report.tables.table import Table
-from radsweep.store.pareto import cost_of, front
+from radsweep.store.pareto import cost_of, pareto_front
 
 COSTS = {"seconds": "seconds of training", "samples": "studies seen in training", "parameters": "parameters"}
 NONE = Table("", (), ())
@@ -48,7 +48,7 @@ def asked_cost(results: Results) -> str | None:
 
 def on_front(results: Results, points: list[Point]) -> list[Point]:
     sign = Metric(results.metric).sign
-    return [points[i] for i in front([(sign * r.score, r.cost) for r in points])]
+    return [points[i] for i in pareto_front([(sign * r.score, r.cost) for r in points])]
 
 
 def finished_points(results: Results) -> list[Point]:

@@ -165,7 +165,7 @@ def _without_interval(results: Results, group: Group, comparison: Comparison, fo
     n = comparison.difference.n
     ends = [wording.signed(metric, end) for end in (min(comparison.differences), max(comparison.differences))]
     over = f"in the mean of {n} paired replicates ({ends[0]} to {ends[1]})" if n > 1 else "in one paired replicate"
-    change = f"{wording.difference(metric, comparison.difference.mean)} {over}"
+    change = f"{wording.difference_with_unit(metric, comparison.difference.mean)} {over}"
     gap = results.evidence.why_not((group.arm, group.size), (base, group.size))
     if found != "no evidence":
         return f"{found}: {numbers} for {base}, {change}, all cells converged."

@@ -1,4 +1,4 @@
-"""Check that data sets can serve the folds and tasks that an experiment asks for."""
+"""Check that data sets support the folds and tasks of an experiment."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ BY_LABELS = ("zero_shot", "linear_probe", "class_retrieval")
 
 
 def check_folds(experiment: Experiment, preparations: Preparations) -> None:
-    """Refuse more pairs than a fold's training split has, which the manifest could not tell.
+    """Refuse more pairs than the training split of a fold has, which the manifest does not say.
 
     Raises:
-        InputError: names the key.
+        InputError: the error names the key.
     """
     if experiment.data.folds:
         trials = possible_trials(experiment)
@@ -35,7 +35,7 @@ def check_folds(experiment: Experiment, preparations: Preparations) -> None:
 
 
 def check_evaluation(experiment: Experiment, preparations: Preparations) -> None:
-    """Refuse tasks that the data, any fold of them or a further set cannot serve; `data.source` is decided.
+    """Refuse tasks that the data, any of its folds or a further set does not support. `data.source` must be decided.
 
     Raises:
         InputError: as `check_tasks`.
@@ -47,29 +47,37 @@ def check_evaluation(experiment: Experiment, preparations: Preparations) -> None
 
 
 def check_tasks(evaluate: Evaluate, shards: ShardIndex, split: Split, streamed: bool) -> None:
-    """Refuse what could only fail at a trial's end.
+    """Refuse tasks that would fail at the end of a trial.
 
     Args:
-        split: the one that is measured.
+        split: split that is evaluated.
 
     Raises:
-        InputError: names the key, the data set and what to do.
+        InputError: the error names the key, the data set and what to do.
     """
     sets = read_sets(evaluate)
     names = [each.manifest.name for each in (shards, *sets)]
     if len(set(map(file_name, names))) < len(names):
-        raise InputError(f"two data sets have one name ({', '.join(names)}); pack one anew", key="evaluate.sets")
+        raise InputError(
+            f"two of the data sets {', '.join(names)} have the same name; repack one of them with another --name",
+            key="evaluate.sets",
+        )
     asked = [task for task in BY_LABELS if task in evaluate.tasks]
     if evaluate.sets and not {"zero_shot", "linear_probe"} & set(asked):
-        raise InputError("used by zero_shot and linear_probe; add one to evaluate.tasks", key="evaluate.sets")
+        raise InputError(
+            "only zero_shot and linear_probe use further sets; add one of these to evaluate.tasks", key="evaluate.sets"
+        )
     if "linear_probe" in asked and streamed:
         raise InputError(
-            "linear_probe reads all training images again at each trial's end, and they are streamed here; set "
-            "data.source to cached, or leave it out",
+            "linear_probe reads all training images at the end of each trial, but they are streamed here; set "
+            "data.source to cached, or leave linear_probe out",
             key="evaluate.tasks",
         )
     if "linear_probe" in asked and split != "test":
-        raise InputError("linear_probe chooses on validation and is measured on test alone", key="evaluate.tasks")
+        raise InputError(
+            "linear_probe selects on the validation split and can only be measured on the test split; leave it out",
+            key="evaluate.tasks",
+        )
     if asked:
         _check(evaluate, shards, split, asked)
     if by_set := [task for task in asked if task != "class_retrieval"]:
@@ -81,7 +89,7 @@ def _check(evaluate: Evaluate, data: ShardIndex, split: Split, asked: Sequence[s
     name, labels = data.manifest.name, data.manifest.labels
     if not labels:
         raise InputError(
-            f"{asked[0]} needs labels, and {name} has none; pack it with `--labels`, or leave the task out",
+            f"{asked[0]} needs labels, but {name} has none; pack it with `--labels`, or leave the task out",
             key="evaluate.tasks",
         )
     with explaining(key="evaluate"):

@@ -1,4 +1,4 @@
-"""What a sweep needs, looked at from where it will run: a finding for each thing, and what to do about a bad one."""
+"""Check everything that a sweep needs, from where it will run, and say how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from radsweep.tracking.address import sanitise_uri, tracking_uri
 from radsweep.tracking.health import experiments_at
 
 LEAST_FREE = 2**30  # bytes in the store: records are small, checkpoints and phantom data sets are not
-PROBE = 2**20  # bytes that are written to see whether they can be
+PROBE = 2**20  # bytes that are written as a test
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Of one thing. `remedy` says what to do, where it is not `fine`."""
+class CheckResult:
+    """Result of one check. `remedy` says what to do if it is not `fine`."""
 
     what: str
     fine: bool
@@ -52,18 +52,18 @@ class Finding:
     remedy: str = ""
 
 
-def examine(experiment: Experiment, file: str = "") -> Iterator[Finding]:
-    """Everything that a sweep of this experiment needs, each whether or not what came before it was fine.
+def examine(experiment: Experiment, file: str = "") -> Iterator[CheckResult]:
+    """Check everything that a sweep of this experiment needs; a failed check does not stop the others.
 
-    Starts a local Ray where RAY_ADDRESS names none.
+    Starts a local Ray if RAY_ADDRESS is not set.
 
     Args:
-        file: that the experiment was read from, for messages.
+        file: file that the experiment was read from, for messages.
     """
     found = partial(_found, file=file)
     store = Store(store_folder(experiment.run.store))
-    yield found("experiment", lambda: _experiment(experiment, file), "put it right in the experiment file")
-    yield found("weights", lambda: _weights(experiment), "fetch them, or name a folder that has them")
+    yield found("experiment", lambda: _experiment(experiment, file), "correct the experiment file")
+    yield found("weights", lambda: _weights(experiment), "download them, or name a folder that has them")
     yield found("store", lambda: _store(store), "free space there, or set run.store to another folder")
     if archive_place(experiment.run) is not None:
         yield found("archive", lambda: _archive(experiment), "see docs/cluster.md")
@@ -76,7 +76,7 @@ def examine(experiment: Experiment, file: str = "") -> Iterator[Finding]:
     if experiment.evaluate.sets:
         yield (sets := found("further sets", lambda: _sets(experiment), _SETS))
         readable = readable and sets.fine
-    decided = [experiment]  # the last one's `data.source` says which, where that can be told
+    decided = [experiment]  # `data.source` of the last one is decided, if possible
     if (joined := found("Ray", _ray, _token_remedy())).fine:
         yield joined
         if readable:
@@ -87,28 +87,28 @@ def examine(experiment: Experiment, file: str = "") -> Iterator[Finding]:
     else:
         yield joined
     if readable:
-        yield found("evaluation", lambda: _evaluation(decided[-1], opened[0]), "put it right in `evaluate`")
+        yield found("evaluation", lambda: _evaluation(decided[-1], opened[0]), "correct the section `evaluate`")
 
 
-_SETS = "copy it again, or take it out of evaluate.sets"
-_OBJECT_STORE = "start Ray with a larger --object-store-memory, or put data.source right"
-_RESOURCES = "add nodes, or lower what `run`, `train` and `search` ask for"
-_PATHS = "put it there, on every node at the same path, or name another in the experiment file"
+_SETS = "copy it again, or remove it from evaluate.sets"
+_OBJECT_STORE = "start Ray with a larger --object-store-memory, or correct data.source"
+_RESOURCES = "add nodes, or lower the resources in `run`, `train` and `search`"
+_PATHS = "put it at the same path on every node, or name another path in the experiment file"
 _TRACKING = (
-    "start it, or set MLFLOW_TRACKING_URI to where it is; a password is taken from MLFLOW_TRACKING_USERNAME and "
+    "start it, or set MLFLOW_TRACKING_URI to its address; credentials are read from MLFLOW_TRACKING_USERNAME and "
     "MLFLOW_TRACKING_PASSWORD"
 )
 
 
-def _found(what: str, look: Callable[[], str], remedy: str, file: str) -> Finding:
+def _found(what: str, look: Callable[[], str], remedy: str, file: str) -> CheckResult:
     try:
         with explaining(file):
-            return Finding(what, True, look())
+            return CheckResult(what, True, look())
     except InputError as error:
-        return Finding(what, False, str(error), remedy)
+        return CheckResult(what, False, str(error), remedy)
     except OSError as error:
         told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        return Finding(what, False, told, remedy)
+        return CheckResult(what, False, told, remedy)
 
 
 def _experiment(experiment: Experiment, file: str) -> str:
@@ -119,7 +119,7 @@ def _experiment(experiment: Experiment, file: str) -> str:
 def _weights(experiment: Experiment) -> str:
     models = [trial.model for trial in possible_trials(experiment)]
     names = check_weights(models, experiment.evaluate.public_models)
-    return f"there: {', '.join(names)}" if names else "none that are looked for by a hub id or in a folder"
+    return f"available: {', '.join(names)}" if names else "no weights from the hub or a folder are needed"
 
 
 def _store(store: Store) -> str:
@@ -130,10 +130,10 @@ def _store(store: Store) -> str:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise InputError(f"{store.root}: not even {PROBE >> 20} MiB can be written ({error.strerror})") from None
+        raise InputError(f"{store.root}: cannot write even {PROBE >> 20} MiB ({error.strerror})") from None
     free = shutil.disk_usage(store.root).free
     if free < LEAST_FREE:
-        raise InputError(f"{store.root}: {free / 2**20:,.0f} MiB free, a sweep wants {LEAST_FREE >> 30} GiB or more")
+        raise InputError(f"{store.root}: {free / 2**20:,.0f} MiB free, a sweep needs {LEAST_FREE >> 30} GiB or more")
     with tempfile.TemporaryDirectory(dir=store.root) as folder, Lock(Path(folder)) as lock:
         lock.take()
     return f"{store.root}: writable, {free / 2**30:,.0f} GiB free"
@@ -162,7 +162,7 @@ def _data(experiment: Experiment, store: Store, opened: list[Preparations]) -> s
     named = experiment.data.shards
     folder = place_of(named, store)
     if named.startswith(PHANTOM) and not Path(folder).exists():
-        return f"{named}: is made when a sweep first asks for it"
+        return f"{named}: created by the first sweep that uses it"
     index = read_index(folder, () if experiment.data.folds else SPLITS)
     check_shards(index)
     opened.append(Preparations(index, store, Console()))
@@ -181,13 +181,13 @@ def _ray() -> str:
 
     nodes = sum(node["Alive"] for node in ray.nodes())
     address = os.environ.get("RAY_ADDRESS")
-    return f"{address}: {nodes} nodes" if address else "a local one starts"
+    return f"{address}: {nodes} nodes" if address else "a local Ray starts"
 
 
 def _token_remedy() -> str:
     if os.environ.get("RAY_ADDRESS") and find_token() is None:
         return "no token is set: `ray get-auth-token` on the head prints it; put it into RAY_AUTH_TOKEN"
-    return "is the head up, and is this its address? `ray status` on it tells"
+    return "check that the head is up, and that this is its address: `ray status` on the head shows both"
 
 
 def _resources(experiment: Experiment, opened: Sequence[Preparations]) -> str:

@@ -1,4 +1,4 @@
-"""Check an experiment before anything starts: a wrong one costs a second, not a night."""
+"""Check an experiment before anything starts, so that a mistake costs a second and not a night."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ NEED_CHOICE = ("model.image.size",)  # each value means decoding all images agai
 
 
 def check_experiment(experiment: Experiment) -> None:
-    """Refuse what could not run.
+    """Refuse an experiment that could not run.
 
     Raises:
-        InputError: names the key and what to do.
+        InputError: the error names the key and what to do.
     """
     for key in _varied_keys(experiment):
         if key in ONE_FOR_ALL or key.startswith(PER_TASK):
-            raise InputError("must be the same for all trials of a sweep; make one sweep of each value", key=key)
+            raise InputError("must be the same for all trials of a sweep; run one sweep for each value", key=key)
     if experiment.search is not None and "train.workers" in experiment.search.space:
         raise InputError(
-            "slots are the same for all trials of a search, and so must be their workers; set train.workers, or "
-            "compare numbers of workers in an ablation",
+            "all trials of a search run in the same slots, so they must have the same number of workers; set "
+            "train.workers, or compare numbers of workers in an ablation",
             key="search.space.train.workers",
         )
     arms = experiment.ablation.designed_arms(experiment.trial()) if experiment.ablation else {}
@@ -45,22 +45,22 @@ def check_experiment(experiment: Experiment) -> None:
         if arm not in arms:
             raise InputError(f"there is no arm {arm!r}{nearest(arm, arms)}", key="run.needs")
     if "data.fold" in _varied_keys(experiment) or experiment.data.fold:
-        raise InputError("all folds of data.folds are run; leave it out", key="data.fold")
+        raise InputError("all folds of data.folds are run; leave data.fold out", key="data.fold")
     if experiment.ablation is not None and experiment.ablation.tune is not None and experiment.data.folds is not None:
         raise InputError(
-            "with data.folds, settings would be chosen on patients that other folds test; leave one of them out",
+            "with data.folds, settings would be tuned on patients that other folds test; leave one of the two out",
             key="ablation.tune",
         )
     if experiment.search is not None:
         if experiment.data.folds is not None:
             raise InputError(
-                "a search is not cross-validated yet; search without folds, then set them in an ablation or `radsweep "
-                "train` of what it found",
+                "a search cannot be cross-validated yet; search without folds, then set them in an ablation or "
+                "`radsweep train` of the configuration that it found",
                 key="data.folds",
             )
         for key in NEED_CHOICE:
             if key in experiment.search.space and experiment.search.space[key].choice is None:
-                raise InputError("use `choice`; each size is decoded and kept", key=f"search.space.{key}")
+                raise InputError("use `choice`, since all images are decoded for each size", key=f"search.space.{key}")
     trials = list(possible_trials(experiment))
     check_sizes(trials)
     for model in {trial.model for trial in trials}:

@@ -1,4 +1,4 @@
-"""Check that decoded images fit the object store, and decide where trials get them from."""
+"""Check that decoded images fit into the object store, and decide whether they are cached or streamed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from radsweep.sweep.preparation.memory import decoded_bytes, source_for
 
 
 def decide_source(experiment: Experiment, shards: ShardIndex, began: str | None = None) -> Experiment:
-    """The experiment with its `data.source` decided: the order within an epoch, and so each number, depends on it.
+    """Decide `data.source`, on which the order within an epoch, and so each number, depends.
 
     Args:
-        began: source of the sweep that is resumed: what was decided then stays, or all its trials would run anew.
+        began: source of the sweep that is resumed. It is kept, since otherwise all trials would run again.
 
     Raises:
-        InputError: images that have to fit the object store, and do not.
+        InputError: images that must fit into the object store do not.
     """
     trials = list(possible_trials(experiment))
     capacity = cluster.object_store(cluster.nodes(), experiment.run)
@@ -32,8 +32,8 @@ def decide_source(experiment: Experiment, shards: ShardIndex, began: str | None 
         check_memory(trials, shards, capacity, resumed)
     elif any(trial.adapt.image.method != "none" for trial in trials):
         raise InputError(
-            "its images have to fit the object store, and they are streamed here; set data.source to cached, "
-            "model.image.size lower, or adapt.image.method to none",
+            "its images must fit into the object store, but they are streamed here; set data.source to cached, lower "
+            "model.image.size, or set adapt.image.method to none",
             key="adapt.image",
         )
     return experiment.model_copy(update={"data": experiment.data.model_copy(update={"source": source})})
@@ -47,7 +47,7 @@ def check_memory(trials: Sequence[Trial], shards: ShardIndex, capacity: float, r
         resumed: the sweep's images were cached before it was interrupted.
 
     Raises:
-        InputError: says what is needed, what is there and what to do.
+        InputError: the error says what is needed, what is available and what to do.
     """
     needed = decoded_bytes(trials, shards)
     if needed > capacity:
@@ -55,10 +55,10 @@ def check_memory(trials: Sequence[Trial], shards: ShardIndex, capacity: float, r
         if trials[0].data.folds:
             instead = "lower model.image.size"
         elif resumed:
-            instead = "free memory, leave --resume out (a new sweep streams them, and its trials run anew)"
+            instead = "free memory, leave --resume out (a new sweep streams them and runs its trials again)"
         raise InputError(
-            f"{'the sweep began with cached images; ' if resumed else ''}decoded images take {needed / 2**30:.1f} GiB "
-            f"and Ray's object store has {capacity / 2**30:.1f}; {instead}, or start Ray with a larger "
+            f"{'the sweep began with cached images; ' if resumed else ''}decoded images take {needed / 2**30:.1f} GiB, "
+            f"but Ray's object store has {capacity / 2**30:.1f}; {instead}, or start Ray with a larger "
             "--object-store-memory",
             key="data.source",
         )

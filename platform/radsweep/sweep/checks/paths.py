@@ -13,10 +13,10 @@ from radsweep.sweep.design.possible_trials import possible_trials
 
 
 def places_of(experiment: Experiment, shards: str | None = None) -> dict[str, tuple[str, str]]:
-    """{path that must be there: key of the experiment file that names it, and as it was named}, over all trials.
+    """Collect the paths that all trials need: {path: (key of the experiment file, name in the file)}.
 
     Args:
-        shards: where those of `data.shards` lie.
+        shards: folder of `data.shards`.
     """
     trials, sets = list(possible_trials(experiment)), experiment.evaluate.sets
     words_change = any(trial.augment.text.changes_words for trial in trials)

@@ -1,4 +1,4 @@
-"""Check that the cluster has room for the trials and the search that an experiment asks for."""
+"""Check that the cluster has the resources for the trials and the search of an experiment."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from radsweep.errors import InputError
 
 
 def check_capacity(experiment: Experiment, shards: ShardIndex) -> tuple[Capacity, dict[str, Capacity]]:
-    """As `capacities`, and check that a search fits in what is there; `data.source` is decided.
+    """Return `capacities`, and check that a search fits data and cluster. `data.source` must be decided.
 
     Raises:
-        InputError: what can never be had.
+        InputError: the cluster does not have the resources.
     """
     capacity, of_arms = capacities(experiment)
     if experiment.search is not None:
@@ -25,20 +25,20 @@ def check_capacity(experiment: Experiment, shards: ShardIndex) -> tuple[Capacity
 
 
 def check_search(search: Search, pairs: int, gpus: float) -> None:
-    """Refuse what only the data and the cluster can tell.
+    """Refuse settings of a search that do not fit the data or the cluster.
 
     Args:
         pairs: training studies of the base trial.
-        gpus: that a slot holds.
+        gpus: GPUs that a slot reserves.
 
     Raises:
-        InputError: names the key.
+        InputError: the error names the key.
     """
     if search.gpu_hours is not None and not gpus:
         raise InputError("trials have no GPU here; set search.slot_hours instead", key="search.gpu_hours")
     if search.fidelity == "pairs" and len(search.sizes(pairs)) == 1:
         raise InputError(
-            f"no smaller size below {pairs:,} pairs has {search.min_pairs:,} or more and enough trials; lower "
+            f"no size below {pairs:,} pairs has at least {search.min_pairs:,} pairs and enough trials; lower "
             "search.min_pairs or search.reduction_factor, or set more trials than search.reduction_factor",
             key="search.fidelity",
         )

@@ -1,4 +1,4 @@
-"""Whether pretrained weights can be had from here: a trial would be the first to miss them. None are fetched."""
+"""Check that pretrained weights are available, before a trial needs them. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class _Named(NamedTuple):
 
 
 def check_weights(models: Iterable[Model], against: Iterable[str]) -> list[str]:
-    """Hub ids and folders whose weights are there, of those that models start from or are measured.
+    """Check the weights that models start from and those of public models; return their hub ids and folders.
 
     Args:
-        against: whole models, of `evaluate.public_models`.
+        against: pretrained vision-language models of `evaluate.public_models`.
 
     Raises:
-        InputError: names the key, and the hub id or folder.
+        InputError: the error names the key, and the hub id or folder.
     """
     asked = dict.fromkeys(named for model in models for named in _pretrained(model))
     asked |= dict.fromkeys(_Named("evaluate.public_models", name, WHOLE_KINDS) for name in against)
@@ -46,20 +46,20 @@ def _pretrained(model: Model) -> Iterator[_Named]:
 
 
 def _check(named: _Named) -> None:
-    from radsweep.models.weights import FILES, OPEN_CLIP_FILES  # PyTorch: seconds that others do not owe
+    from radsweep.models.weights import FILES, OPEN_CLIP_FILES  # lazy import: PyTorch takes seconds to load
 
     key, name, kinds = named
     kind = model_config(name, kinds)["model_type"]
     if kind == CXR_BERT and key == "model.image.backbone":
-        return  # its file has a name of its own, which `check_model` looks for
+        return  # its file has a different name, which `check_model` checks
     files = OPEN_CLIP_FILES if kind == OPEN_CLIP else FILES
     silent = ""
     for part in (part for file in files for part in (file, f"{file}.index.json")):
         try:
             if has_file(name, part):
                 return
-        except Unreadable as error:  # another of them may have been fetched before
+        except Unreadable as error:  # another of the files may be in the cache
             silent = str(error)
     if silent:
-        raise InputError(f"the weights of {name} cannot be had from here ({silent})")
-    raise InputError(f"{name} has no weights; put {' or '.join(files)} in")
+        raise InputError(f"cannot download the weights of {name} ({silent})")
+    raise InputError(f"{name} has no weights; add {' or '.join(files)}")

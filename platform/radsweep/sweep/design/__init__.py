@@ -1,1 +1,1 @@
-"""Which trials a sweep runs."""
+"""Designs: the trials that a sweep runs."""

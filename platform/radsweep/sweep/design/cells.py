@@ -1,4 +1,4 @@
-"""Which trials a sweep runs: the design of an ablation, a grid, or one trial."""
+"""Trials that a sweep runs: the design of an ablation, a grid, or one trial."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ KeyOf = Callable[[Trial], str]
 Changes = Mapping[str, Any]
 
 
-def plan(experiment: Experiment, key_of: KeyOf) -> list[PlannedCell]:
-    """All cells known beforehand: of a tuned ablation those that tune, of a search that is asked as it goes none."""
+def plan_cells(experiment: Experiment, key_of: KeyOf) -> list[PlannedCell]:
+    """List the cells known in advance: for a tuned ablation the tuning cells, for a search other than a grid none."""
     base = experiment.trial()
     if experiment.ablation is not None and experiment.ablation.tune is not None:
         return tuning_cells(base, experiment.ablation, experiment.ablation.tune, key_of)
@@ -34,7 +34,7 @@ def plan(experiment: Experiment, key_of: KeyOf) -> list[PlannedCell]:
 
 
 def planned(base: Trial, values: dict[str, Any], key_of: KeyOf, number: int, arm: str = "") -> PlannedCell:
-    """The cell of the base trial with dotted keys set."""
+    """Return the cell of the base trial with dotted keys set."""
     trial = trial_with(base, values)
     return PlannedCell(
         key=key_of(trial),
@@ -49,25 +49,25 @@ def planned(base: Trial, values: dict[str, Any], key_of: KeyOf, number: int, arm
 
 
 def folds_of(base: Trial) -> list[dict[str, Any]]:
-    """What to set for each fold of a cross-validation; nothing, once, without one."""
+    """Return the keys to set for each fold of a cross-validation; without one, a single empty entry."""
     return [{}] if base.data.folds is None else [{"data.fold": fold} for fold in range(base.data.folds)]
 
 
 def ablation_cells(
     base: Trial, ablation: Ablation, key_of: KeyOf, chosen: Mapping[ArmSize, Changes] | None = None
 ) -> list[PlannedCell]:
-    """Arms x sizes x replicates x starts x folds. A replicate has the same subset and the same start in every arm.
+    """Return arms x sizes x replicates x starts x folds. A replicate has the same subset and start in every arm.
 
-    The order is by size and replicate first, so that a sweep that ends early still compares whole sets of arms.
+    Cells are ordered by size and replicate first, so that a sweep that ends early still compares whole sets of arms.
 
     Args:
-        chosen: (arm, size) -> dotted values that tuning chose; seeds are then other than those it was tuned on, and
-            arms without a choice are left out.
+        chosen: (arm, size) -> dotted values that tuning selected. Seeds then differ from those used in tuning, and arms
+            without values are left out.
     """
     sizes = ablation.pairs or (None,)
     replicates = itertools.product(range(ablation.seeds.subset), range(ablation.seeds.init))
     arms = ablation.designed_arms(base)
-    fresh = 0 if chosen is None else 1  # tuning ran on the base's own
+    fresh = 0 if chosen is None else 1  # tuning ran on the seeds of the base trial
     cells: list[PlannedCell] = []
     for size, (subset, start), fold in itertools.product(sizes, list(replicates), folds_of(base)):
         seeds = {
@@ -87,7 +87,7 @@ def ablation_cells(
 
 
 def tuning_cells(base: Trial, ablation: Ablation, tune: Tune, key_of: KeyOf) -> list[PlannedCell]:
-    """Arms x sizes x points, all on the base's seeds (and its first fold); numbers follow those of the final cells."""
+    """Return arms x sizes x points, all on the seeds of the base trial; numbers follow those of the final cells."""
     cells: list[PlannedCell] = []
     for size in ablation.pairs or (None,):
         place = {} if size is None else {"data.pairs": size}
@@ -100,13 +100,13 @@ def tuning_cells(base: Trial, ablation: Ablation, tune: Tune, key_of: KeyOf) -> 
 
 
 def number_of_cells(base: Trial, ablation: Ablation) -> int:
-    """Cells of an ablation, those that tune apart."""
+    """Number of cells of an ablation, without its tuning cells."""
     arms, sizes = len(ablation.designed_arms(base)), len(ablation.pairs or (None,))
     return arms * sizes * ablation.seeds.subset * ablation.seeds.init * len(folds_of(base))
 
 
 def cell_trial(base: Trial, cell: PlannedCell) -> Trial:
-    """The trial behind a planned cell."""
+    """Return the trial of a planned cell."""
     places = {"data.seed": cell.subset_seed, "train.seed": cell.init_seed}
     if cell.pairs is not None:
         places["data.pairs"] = cell.pairs
@@ -116,7 +116,7 @@ def cell_trial(base: Trial, cell: PlannedCell) -> Trial:
 
 
 def grid(base: Trial, search: Search) -> list[dict[str, Any]]:
-    """Every combination of the space's values; a dimension whose condition fails is left out of a combination."""
+    """Return every combination of the space's values; a dimension whose condition fails is left out."""
     tree = base.model_dump(mode="json")
     points: list[dict[str, Any]] = [{}]
     for key in ordered(search.space):

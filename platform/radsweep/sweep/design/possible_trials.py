@@ -1,4 +1,4 @@
-"""The trials that an experiment may run, before a search has suggested any."""
+"""Trials that an experiment may run, before a search has suggested any."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from radsweep.config.trial import Trial
 from radsweep.errors import InputError
 from radsweep.sweep.design.cells import ablation_cells, folds_of, grid, tuning_cells
 
-STRUCTURE = ("adapt.", "model.", "data.source", "objective.text_ssl.kind")  # keys of which data a trial needs
+STRUCTURE = ("adapt.", "model.", "data.source", "objective.text_ssl.kind")  # keys that decide which data a trial needs
 MOST_COMBINATIONS = 10_000
 
 
 def possible_trials(experiment: Experiment) -> Iterator[Trial]:
-    """The trials of a design; for a search, the base with each key at each of its extremes."""
+    """Yield the trials of a design; for a search, the base trial with each key at each of its extremes."""
     base = experiment.trial()
     if experiment.ablation is not None:
         trials: list[Trial] = []
@@ -45,14 +45,14 @@ def possible_trials(experiment: Experiment) -> Iterator[Trial]:
         for key, dimension in space.items():
             condition = dimension.condition
             if key in chosen and condition is not None and condition.key in chosen:
-                continue  # alone it may be what its condition keeps from being asked for: see `_combinations`
+                continue  # without its condition it may not be valid: see `_combinations`
             for value in dimension.extremes():
                 yield trial_with(base, {key: value})
         yield from _combinations(base, experiment.search, chosen)
 
 
 def _combinations(base: Trial, search: Search, chosen: set[str]) -> Iterator[Trial]:
-    """Every combination of the choices that decide which data and stages trials need, conditions between them kept."""
+    """Yield every valid combination of the choices that decide which data and stages trials need."""
     choices = {key: search.space[key].choice or () for key in ordered(search.space) if key in chosen}
     tree = base.model_dump(mode="json")
     for combination in itertools.islice(itertools.product(*choices.values()), MOST_COMBINATIONS if choices else 0):
@@ -61,5 +61,5 @@ def _combinations(base: Trial, search: Search, chosen: set[str]) -> Iterator[Tri
             condition = search.space[key].condition
             if condition is None or condition.key not in choices or search.space[key].applies(values, tree):
                 values[key] = value
-        with suppress(InputError):  # a condition on another key may keep it from being asked for
+        with suppress(InputError):  # a condition on another key may exclude it
             yield trial_with(base, values)

@@ -1,1 +1,1 @@
-"""The dry run: what a sweep will do, and how long it will take."""
+"""The dry run: the trials of a sweep, and how long they will take."""

@@ -1,4 +1,4 @@
-"""A few steps of a trial in this process, to know what a step takes before a sweep is started."""
+"""Time a few steps of a trial in this process, before a sweep is started."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from radsweep.training import loop
 from radsweep.training.context import RunContext
 from radsweep.training.trainer import TrialRecipe
 
-STEPS = 4  # warmed up for, and as many again timed
-MOST_STUDIES = 5_000  # that are decoded for it, all splits together
+STEPS = 4  # of warm-up, and the same number timed
+MOST_STUDIES = 5_000  # studies that are decoded at most, all splits together
 SOURCE = "a calibration of {} steps on this machine"
 
 
 class Calibration:
-    """Expected durations from steps of one trial of each arm; the data is decoded here, once for each image size."""
+    """Measure durations with one trial of each arm; the data is decoded here, once for each image size."""
 
     def __init__(self, shards: ShardIndex, device: str, say: Callable[[str], None]) -> None:
         self.shards, self.device, self.say = shards, torch.device(device), say
         self._data: dict[tuple[object, ...], PreparedData] = {}
 
     def seconds(self, trial: Trial, pairs: int, what: str) -> Expected:
-        """Of a whole trial on so many pairs: its longest number of steps, and its validations; no adaptation stage.
+        """Estimate a whole trial: its maximum number of steps and its validations, without adaptation stages.
 
         Raises:
-            TrialFailed: it could not be trained.
+            TrialFailed: the trial could not be trained.
         """
         self.say(f"Calibrating {what}")
         batch = trial.train.batch_size

@@ -1,4 +1,4 @@
-"""What a sweep would do, found out without a Ray and without writing anything."""
+"""Plan a sweep without Ray and without writing anything."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
 from radsweep.sweep.checks.data import check_tasks
 from radsweep.sweep.checks.experiment import check_experiment
-from radsweep.sweep.design.cells import ablation_cells, cell_trial, folds_of, plan
+from radsweep.sweep.design.cells import ablation_cells, cell_trial, folds_of, plan_cells
 from radsweep.sweep.forecast.dry_run_table import plan_lines, plan_table
 from radsweep.sweep.forecast.durations import Estimate, Expected, StageTimes
 from radsweep.sweep.forecast.forecast import Forecast, OfArm, Say, budget, latest
@@ -36,35 +36,35 @@ from radsweep.sweep.identity.cell_key import cell_key, stage_keys
 from radsweep.sweep.preparation.dataset import place_of
 from radsweep.sweep.preparation.memory import source_for
 
-OBJECT_STORE = 0.3  # of memory: what Ray takes by itself
+OBJECT_STORE = 0.3  # share of memory that Ray takes by default
 
 
 @dataclass(frozen=True)
-class Row:
-    """The trials of an arm at a size."""
+class PlannedRow:
+    """Trials of an arm at a size."""
 
     arm: str
     pairs: int | None
     replicates: int
     trials: int  # a replicate has one for each fold
-    done: int  # of these and of those that tune
-    tuning: int = 0  # trials before these, that choose its settings
+    done: int  # finished, including tuning trials
+    tuning: int = 0  # tuning trials before these
 
 
 @dataclass(frozen=True)
 class Shared:
-    """An adaptation stage, or the features of a frozen tower."""
+    """Adaptation stage, or features of a frozen tower, that trials share."""
 
     key: str
     name: str
     trials: int
     done: bool
-    seconds: float | None = None  # that it will take, where earlier runs tell
+    seconds: float | None = None  # expected, if earlier runs show it
 
 
 @dataclass(frozen=True, repr=False)
 class DryRun(Shown):
-    """The plan of a sweep, as `radsweep.plan` returns it. `print` and a notebook show the table of `--dry-run`.
+    """Plan of a sweep, as `radsweep.plan` returns it. `print` and a notebook show the table of `--dry-run`.
 
     Example:
         >>> import radsweep as rs
@@ -77,9 +77,9 @@ class DryRun(Shown):
 
     experiment: str
     kind: str  # ablation, search or train
-    rows: tuple[Row, ...]
-    trials: int | None  # None where hours end a search
-    distinct: int | None  # cells; None where a search asks for them as it goes
+    rows: tuple[PlannedRow, ...]
+    trials: int | None  # None if hours limit a search
+    distinct: int | None  # cells; None if a search suggests them one by one
     done: int
     stages: tuple[Shared, ...]
     slots: int | None
@@ -95,13 +95,13 @@ class DryRun(Shown):
 
 
 def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda line: None) -> DryRun:
-    """The plan of a sweep on this machine.
+    """Plan a sweep on this machine.
 
     Args:
-        calibrate: train some steps of one trial of each arm where no record tells how long they take.
+        calibrate: train some steps of one trial of each arm if no record shows how long they take.
 
     Raises:
-        InputError: not even a plan can be made.
+        InputError: the experiment cannot be planned at all.
     """
     refused: list[InputError] = []
     notes: list[str] = []
@@ -122,21 +122,23 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
         base = experiment.trial()
     fingerprint = shards.manifest.fingerprint if shards is not None else ""
     key_of = partial(cell_key, data=fingerprint, device=device)
-    cells = plan(experiment, key_of)
+    cells = plan_cells(experiment, key_of)
     ablation, search = experiment.ablation, experiment.search
     tunes = ablation is not None and ablation.tune is not None
     read_test = search is None and not tunes
     final: list[PlannedCell] = []
-    if ablation is not None and tunes:  # as if tuning chose what each arm sets already
+    if ablation is not None and tunes:  # as if tuning kept the settings of each arm
         final = ablation_cells(base, ablation, key_of, {(cell.arm, cell.pairs): {} for cell in cells})
-        notes.append("What tuning chooses is not known yet: its final trials count as to run, and at their arms' pace.")
-    first: dict[str, PlannedCell] = {}  # of two places of one cell the first
+        notes.append(
+            "The settings that tuning selects are not known yet; final trials count as not run, as fast as their arm."
+        )
+    first: dict[str, PlannedCell] = {}  # the first position of each cell
     for cell in cells:
         first.setdefault(cell.key, cell)
     records = store.read_cells(first) if fingerprint else {}
     done = {key for key, record in records.items() if is_complete(record, read_test)}
     if fingerprint and (archived := store.in_archive(first.keys() - records.keys())):
-        notes.append(f"{len(archived):,} trials are in the archive, and are fetched from there when the sweep starts.")
+        notes.append(f"{len(archived):,} trials are in the archive and are fetched when the sweep starts.")
         done |= archived
     trials = {key: cell_trial(base, cell) for key, cell in first.items()}
     last = {cell.key: (cell.arm, cell_trial(base, cell)) for cell in final}
@@ -144,7 +146,9 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
     stages, made_first = _stages(store, [*arms.values(), *last.values()], fingerprint, device)
     asked = (search.most_trials or 0) if search and not cells else 0
     if search and not cells:
-        notes.append("A search asks for its trials as it goes: those that the store has already cannot be known.")
+        notes.append(
+            "A search suggests its trials one by one, so it is not known which of them are in the store already."
+        )
     estimated, why_not = None, "no room for a trial"
     if capacity is not None:
         todo = [arms[key] for key in arms if key not in done] + [("", base)] * asked
@@ -159,10 +163,10 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
             and (not estimated or most[0].wall_seconds < estimated.wall_seconds)
         ):
             estimated, why_not = most[0], ""
-            notes.append(f"The time is the budget of {most[1]}; trials that run when it is spent end by themselves.")
+            notes.append(f"The time is the budget of {most[1]}; trials that are running when it is spent are finished.")
         if waiting := sum(not stage.done and stage.seconds is None for stage in stages):
             notes.append(
-                f"Without the time of {waiting:,} adaptation stages and features: no earlier run of such tells it."
+                f"The time of {waiting:,} adaptation stages and features is not included: no earlier run is known."
             )
     return DryRun(
         experiment=experiment.experiment,
@@ -183,7 +187,7 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
 
 @contextmanager
 def _noted(refused: list[InputError]) -> Iterator[None]:
-    """Within, what a sweep would refuse is noted and not raised."""
+    """Collect errors that would make a sweep refuse to start, instead of raising them."""
     try:
         yield
     except InputError as error:
@@ -191,9 +195,9 @@ def _noted(refused: list[InputError]) -> Iterator[None]:
 
 
 def _machine(notes: list[str]) -> Node:
-    """CPUs and GPUs, counted as Ray would."""
+    """Return the CPUs and GPUs of this machine, counted as Ray would."""
     if address := os.environ.get("RAY_ADDRESS"):
-        notes.append(f"Slots are those of this machine; the cluster at {address} was not asked.")
+        notes.append(f"Slots are those of this machine, not of the cluster at {address}.")
     import torch  # counts GPUs
 
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -201,7 +205,7 @@ def _machine(notes: list[str]) -> Node:
 
 
 def _memory() -> float:
-    """Bytes of this machine."""
+    """Bytes of memory of this machine."""
     return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
@@ -210,10 +214,12 @@ def _shards(experiment: Experiment, store: Store, refused: list[InputError], not
     with _noted(refused):
         folder = place_of(base.data.shards, store)
         if base.data.shards.startswith("phantom:") and not Path(folder).exists():
-            notes.append(f"{base.data.shards} is not made yet, so that nothing of this sweep is done.")
+            notes.append(
+                f"The data set {base.data.shards} does not exist yet, so no trial of this sweep can have been run."
+            )
             return None
         shards = read_index(folder, () if base.data.folds else SPLITS)
-        if not base.data.folds:  # folds are dealt from all studies: left to the sweep's own start
+        if not base.data.folds:  # folds are checked when the sweep starts
             with _noted(refused):
                 check_tasks(base.evaluate, shards, "test", base.data.source == "streamed")
         return shards
@@ -221,21 +227,21 @@ def _shards(experiment: Experiment, store: Store, refused: list[InputError], not
 
 
 def _examples(experiment: Experiment) -> list[Trial]:
-    """One trial of each arm: they have all image sizes of an ablation."""
+    """Return one trial of each arm; together they have all image sizes of an ablation."""
     base = experiment.trial()
     arms = list(experiment.ablation.designed_arms(base).values()) if experiment.ablation else [{}]
     return [trial_with(base, changes | fold) for changes in arms for fold in folds_of(base)[:1]]
 
 
-def _rows(cells: Sequence[PlannedCell], done: set[str], final: Sequence[PlannedCell]) -> tuple[Row, ...]:
-    """`final`: trials of a tuned ablation, which `cells` tune."""
+def _rows(cells: Sequence[PlannedCell], done: set[str], final: Sequence[PlannedCell]) -> tuple[PlannedRow, ...]:
+    """Group cells into rows. `final`: trials of a tuned ablation, for which `cells` are the tuning trials."""
     places: dict[ArmSize, list[PlannedCell]] = {}
     for cell in final or cells:
         places.setdefault((cell.arm, cell.pairs), []).append(cell)
     ended = Counter((cell.arm, cell.pairs) for cell in cells if cell.key in done)
     tuning = Counter((cell.arm, cell.pairs) for cell in cells if final)
     return tuple(
-        Row(*place, len({(c.subset_seed, c.init_seed) for c in of}), len(of), ended[place], tuning[place])
+        PlannedRow(*place, len({(c.subset_seed, c.init_seed) for c in of}), len(of), ended[place], tuning[place])
         for place, of in places.items()
     )
 
@@ -243,7 +249,7 @@ def _rows(cells: Sequence[PlannedCell], done: set[str], final: Sequence[PlannedC
 def _stages(
     store: Store, trials: Sequence[OfArm], fingerprint: str, device: str
 ) -> tuple[list[Shared], list[tuple[str, Expected]]]:
-    """What trials share; and what of it has to be made first, where earlier runs tell how long that takes."""
+    """Return what trials share, and the stages to compute first whose duration is known from earlier runs."""
     found: Counter[tuple[str, str]] = Counter()
     asking: dict[str, OfArm] = {}  # the first
     for arm, trial in trials:

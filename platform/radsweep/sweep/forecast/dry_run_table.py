@@ -1,4 +1,4 @@
-"""The plan of a dry run for people: a table of its trials, and lines about what they share and how long they take."""
+"""Show a dry run: a table of its trials, and lines about what they share and how long they take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from radsweep.console import duration
 if TYPE_CHECKING:
     from radsweep.sweep.forecast.dry_run import DryRun
 
-MOST_STAGES = 20  # that are listed
+MOST_STAGES = 20  # listed at most
 
 
 def plan_table(found: DryRun) -> Table:

@@ -1,4 +1,4 @@
-"""How long trials and stages will take, from records of earlier ones: the same, else the most alike."""
+"""Estimate how long trials and stages will take from records of earlier ones: equal ones, else similar ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from radsweep.data.loading.subsets import subset_size
 from radsweep.store.records import CellRecord
 from radsweep.training.schedule import schedule_for
 
-# keys that decide what a step costs; none of those below would tell one trial's step from another's
+# keys that affect the time of a step, without those below
 COST = ("model.", "objective.", "augment.", "train.")
 NO_COST = ("train.seed", "train.learning_rate", "train.weight_decay", "train.warmup", "train.clip", "train.until")
 LENGTH = ("train.epochs", "train.steps", "train.max_epochs", "train.max_steps", "train.patience", "train.cooldown")
@@ -32,13 +32,13 @@ MUST_BE_EQUAL = (
     "train.threads",
 )
 
-# last parts of the keys in which stages that take equally long may differ; of their length they take a part each
+# last parts of the keys in which stages with equal time per epoch or step may differ
 NO_STAGE_COST = ("seed", "fold", "learning_rate", "weight_decay", "epochs", "steps")
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Of one trial. `ceiling`: it may end earlier, at a plateau."""
+    """Expected duration of one trial. `ceiling`: it may end earlier, at a plateau."""
 
     seconds: float
     ceiling: bool
@@ -48,14 +48,14 @@ class Expected:
 @dataclass(frozen=True)
 class Estimate:
     wall_seconds: float
-    compute_hours: float  # of GPUs where there are any, else of CPUs
+    compute_hours: float  # of GPUs if there are any, else of CPUs
     unit: str  # GPU hours or CPU hours
     at_most: bool
-    sources: Mapping[str, int]  # where it comes from: trials
+    sources: Mapping[str, int]  # where it comes from: number of trials
 
 
 class Paces:
-    """What finished trials of one kind of device took."""
+    """Durations of finished trials on one type of device."""
 
     def __init__(self, records: Iterable[CellRecord], device: str) -> None:
         self._exact: defaultdict[str, list[CellRecord]] = defaultdict(list)
@@ -68,10 +68,10 @@ class Paces:
                 self._cost.setdefault(_name(cost), (cost, []))[1].append(record)
 
     def expected(self, trial: Trial, available: int) -> Expected | None:
-        """Of a trial that draws from `available` training studies; None where no record is alike.
+        """Estimate a trial that draws from `available` training studies; None if no record is similar.
 
         Raises:
-            ValueError: more pairs than there are.
+            ValueError: the trial asks for more pairs than there are.
         """
         pairs = subset_size(available, trial.data.pairs, trial.data.fraction)
         values = flat(trial.model_dump(mode="json"))
@@ -93,21 +93,21 @@ class Paces:
         of, records = self._cost[max(alike)[1]]
         differs = sorted(key for key in cost.keys() | of.keys() if cost.get(key) != of.get(key))
         which = ", ".join(differs[:3]) + (", ..." if len(differs) > 3 else "")
-        return Expected(_pace(records) * steps, ceiling, f"the most alike trials, which differ in {which}")
+        return Expected(_pace(records) * steps, ceiling, f"the most similar trials, which differ in {which}")
 
 
 def longest(trial: Trial, pairs: int) -> int:
-    """Optimiser steps that a trial on so many pairs never passes."""
+    """Maximum number of optimiser steps of a trial on so many pairs."""
     return schedule_for(trial.train, len(batch_bounds(pairs, trial.train.batch_size))).ceiling
 
 
 def work(trial: Trial, available: int) -> int:
-    """What a trial's time grows with: studies that it sees in training at most."""
+    """Maximum number of studies seen in training, to which the duration of a trial is proportional."""
     return longest(trial, subset_size(available, trial.data.pairs, trial.data.fraction)) * trial.train.batch_size
 
 
 def total(expected: Sequence[Expected], slots: int, per_slot: float, unit: str) -> Estimate:
-    """Wall time where each slot that is free takes the next trial.
+    """Estimate the time of trials on slots, if each free slot takes the next trial.
 
     Args:
         per_slot: GPUs, or CPUs, that a slot reserves.
@@ -121,7 +121,7 @@ def total(expected: Sequence[Expected], slots: int, per_slot: float, unit: str) 
 
 
 def in_turn(parts: Sequence[Estimate]) -> Estimate:
-    """Of groups of trials that follow one another."""
+    """Add up the estimates of groups of trials that run one after another."""
     sources: Counter[str] = Counter()
     for part in parts:
         sources.update(part.sources)
@@ -130,7 +130,7 @@ def in_turn(parts: Sequence[Estimate]) -> Estimate:
 
 
 def _pace(records: Sequence[CellRecord]) -> float:
-    """Seconds a step, with validations, checkpoints and the test split."""
+    """Seconds per step, including validations, checkpoints and the test split."""
     return sum(record.seconds["total"] for record in records) / sum(record.steps for record in records)
 
 
@@ -139,7 +139,7 @@ def _cost(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_seeds(values: Mapping[str, Any]) -> dict[str, Any]:
-    left_out = ("data.", "train.seed")  # the size stands beside it
+    left_out = ("data.", "train.seed")  # the size is added separately
     return {k: v for k, v in values.items() if not k.startswith(left_out)}
 
 
@@ -148,7 +148,7 @@ def _name(values: Mapping[str, Any]) -> str:
 
 
 class StageTimes:
-    """Of finished stages on one data set and kind of device: seconds an epoch, a step, or in all."""
+    """Durations of finished stages on one data set and type of device: seconds per epoch, per step, or in all."""
 
     def __init__(self, records: Iterable[CellRecord], device: str, data: str) -> None:
         self._seconds: defaultdict[tuple[object, ...], list[float]] = defaultdict(list)
@@ -157,7 +157,7 @@ class StageTimes:
                 self._seconds[_kind(record.trial)].append(record.seconds.get("total", 0.0) / _length(record.trial))
 
     def expected(self, stage: Stage) -> Expected | None:
-        """None where no earlier run is alike."""
+        """Estimate a stage; None if there is no similar earlier run."""
         spec = stage.model_dump(mode="json")
         if not (found := self._seconds.get(_kind(spec))):
             return None
@@ -169,6 +169,6 @@ def _kind(spec: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def _length(spec: Mapping[str, Any]) -> int:
-    """Epochs or steps; 1 of features."""
+    """Number of epochs or steps; 1 for features."""
     train = spec.get("train")
     return 1 if train is None else int(train["epochs" if train["until"] == "epochs" else "steps"])

@@ -1,4 +1,4 @@
-"""How long what a dry run has planned will take: trials, what they share, and what a search may spend."""
+"""Estimate how long a planned sweep will take: trials, shared stages, and the budget of a search."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from radsweep.sweep.preparation.dataset import training_pairs
 if TYPE_CHECKING:
     from radsweep.sweep.forecast.calibration import Calibration
 
-MOST_RECORDS = 500  # the latest that are read for an estimate
+MOST_RECORDS = 500  # number of the latest records that are read for an estimate
 Say = Callable[[str], None]
 OfArm = tuple[str, Trial]
 
 
 @dataclass
 class Forecast:
-    """Trials on this machine, timed from the store's records or, where there are none, from a calibration."""
+    """Estimate the time of trials on this machine from the store's records or, without any, from a calibration."""
 
     store: Store
     shards: ShardIndex | None
@@ -41,10 +41,10 @@ class Forecast:
     def of(
         self, phases: Sequence[Sequence[OfArm]], stages: Sequence[tuple[str, Expected]]
     ) -> tuple[Estimate | None, str]:
-        """Of phases of trials that follow one another; and why it cannot be told.
+        """Estimate phases of trials that run one after another. Returns None and the reason if that is not possible.
 
         Args:
-            stages: made before the first trials, each with the arm of one that asks for it.
+            stages: stages that are computed before the first trials, each with the arm of a trial that needs it.
         """
         paces = Paces(latest(self.store.root / "cells"), self.capacity.device)
         unknown: list[str] = []
@@ -64,7 +64,7 @@ class Forecast:
         if unknown:
             which = ", ".join(list(dict.fromkeys(unknown))[:5])
             how = self._how([trial for phase in phases for _, trial in phase])
-            return None, f"no record of a trial like those of {which} is in the store; {how}"
+            return None, f"the store has no trial that is comparable to those of {which}. {how}"
         return in_turn(parts or [total([], self.capacity.slots, per_slot(self.capacity), unit(self.capacity))]), ""
 
     def _capacity_of(self, arm: str) -> Capacity:
@@ -82,10 +82,10 @@ class Forecast:
 
     def _how(self, trials: Sequence[Trial]) -> str:
         if self.shards is None:
-            return "make the data set first (`radsweep phantom`, or one `radsweep train`), then use --calibrate"
+            return "Create the data set (`radsweep phantom`, or one `radsweep train`), then add --calibrate"
         if any(trial.data.folds for trial in trials):
-            return "folds are not calibrated: run one trial with `radsweep train`"
-        return "see the notes" if self.calibrate else "--calibrate trains some steps of one trial of each arm here"
+            return "Folds cannot be calibrated; run one trial with `radsweep train`"
+        return "See the notes" if self.calibrate else "Add --calibrate to time some steps of one trial of each arm here"
 
     def _calibration(self, trial: Trial, available: int, arm: str, shards: ShardIndex) -> Expected | None:
         from radsweep.data.loading.subsets import subset_size
@@ -97,8 +97,8 @@ class Forecast:
         studies = sum(map(len, shards.splits.values()))
         if studies > MOST_STUDIES:
             told = (
-                f"--calibrate decodes all studies, {MOST_STUDIES:,} at most, and there are {studies:,}: run one trial "
-                "with `radsweep train`"
+                f"--calibrate decodes all studies, but at most {MOST_STUDIES:,}, and there are {studies:,}; run one "
+                "trial with `radsweep train`"
             )
             if told not in self.notes:
                 self.notes.append(told)
@@ -115,7 +115,7 @@ class Forecast:
 
 
 def budget(search: Search, capacity: Capacity) -> tuple[Estimate, str] | None:
-    """The longest that its hours let a search start trials, and which of them are spent first; None without any."""
+    """Longest time that a search may start trials, and the budget that is spent first; None without limits in hours."""
     slot_hours = {
         "hours": (search.hours or 0) * capacity.slots,
         "slot_hours": search.slot_hours or 0,
@@ -132,7 +132,7 @@ def budget(search: Search, capacity: Capacity) -> tuple[Estimate, str] | None:
 
 
 def per_slot(capacity: Capacity) -> float:
-    """GPUs, or CPUs where trials have none, that a slot reserves."""
+    """GPUs that a slot reserves, or CPUs if trials use no GPU."""
     return capacity.workers * (capacity.gpus or capacity.cpus)
 
 
@@ -141,7 +141,7 @@ def unit(capacity: Capacity) -> str:
 
 
 def latest(folder: Path) -> Iterator[CellRecord]:
-    """Records of the store's trials or stages, the latest first."""
+    """Yield the records of the store's trials or stages, the latest first."""
     files = sorted(folder.glob(f"*/{RECORD}"), key=lambda file: -file.stat().st_mtime)
     store = Store(folder.parent)
     read = store.read_stage if folder.name == "stages" else store.read_cell

@@ -1,4 +1,4 @@
-"""What makes two trials the same: their spec, their data, the code that decides numbers, the kind of device."""
+"""Keys of trials: a hash of settings, data, the code that affects numbers, and the type of device."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ NAMES_OF_WEIGHTS = ("backbone", "pretrained")
 
 
 def cell_key(trial: Trial, data: str, device: str) -> str:
-    """The key of a trial's record.
+    """Return the key of a trial's record.
 
     Args:
         data: fingerprint of the data set.
         device: cpu or cuda.
     """
-    # Where a copy of the data lies does not change what is learnt from it.
+    # The path of the data does not affect what is learnt from it.
     spec = trial.model_dump(mode="json") | {"data": trial.data.model_dump(mode="json", exclude={"shards"})}
-    text = trial.augment.text  # what a list of words says, wherever it lies
+    text = trial.augment.text  # the content of a word list counts, not its path
     spec["augment"]["text"]["words"] = _words(text.words) if text.changes_words else ""
     spec["evaluate"] = _evaluation(trial.evaluate)
     return _key(_weighed(spec), data, trial_code(trial), device)
 
 
 def _weighed(spec: dict[str, Any]) -> dict[str, Any]:
-    """With the files of local weights in place of where they lie: other weights under a name are another model."""
+    """Replace the paths of local weights by their files, since other weights at the same path are another model."""
     found = dict(spec)
     for key, value in spec.items():
         if isinstance(value, dict):
@@ -46,7 +46,7 @@ def _weighed(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _files(weights: str) -> str | list[tuple[str, int, int]]:
-    """Name, bytes and time of each, so that gigabytes need not be read; of what is not there its name."""
+    """List name, bytes and time of each file, so that gigabytes need not be read; of a missing file its name."""
     place = Path(weights)
     if not place.is_dir():
         return [_file(place, place.parent)] if place.is_file() else weights
@@ -59,7 +59,7 @@ def _file(file: Path, folder: Path) -> tuple[str, int, int]:
 
 
 def _evaluation(evaluate: Evaluate) -> dict[str, Any]:
-    """What decides the trial's numbers: settings of the tasks asked for, what prompts say, what sets hold."""
+    """Return what affects the numbers: settings of the tasks, content of the prompts, fingerprints of the sets."""
     spec = evaluate.model_dump(mode="json", exclude={"public_models", "sets"})
     for task in ("zero_shot", "linear_probe", "class_retrieval"):
         if task not in evaluate.tasks:
@@ -80,7 +80,7 @@ def _fingerprint(folder: str) -> str:
 
 
 def reference_key(trial: Trial, data: str, device: str) -> str:
-    """The key of a public model's record, never that of a trial; arguments as those of `cell_key`."""
+    """Return the key of a public model's record, which is never that of a trial; arguments as those of `cell_key`."""
     fold = {"folds": trial.data.folds, "fold": trial.data.fold}
     model = trial.model.model_dump(mode="json")
     spec = {"reference": model, "evaluate": _evaluation(trial.evaluate), **fold}
@@ -88,12 +88,12 @@ def reference_key(trial: Trial, data: str, device: str) -> str:
 
 
 def stage_key(stage: Stage, data: str, device: str) -> str:
-    """The key of an adaptation stage's record; arguments as those of `cell_key`."""
+    """Return the key of an adaptation stage's record; arguments as those of `cell_key`."""
     return _key(_weighed(stage.model_dump(mode="json")), data, stage_code(stage), device)
 
 
 def stage_keys(trial: Trial, data: str, device: str) -> dict[str, str]:
-    """image or text -> key of the stage that the trial starts from; arguments as those of `cell_key`."""
+    """Return {image or text: key of the stage that the trial starts from}; arguments as those of `cell_key`."""
     return {name: stage_key(stage, data, device) for name, stage in stages_of(trial).items()}
 
 

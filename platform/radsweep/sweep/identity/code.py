@@ -1,6 +1,6 @@
-"""The code behind a trial's numbers: the definitions that a trial uses, without what its settings switch off.
+"""Fingerprint of the code behind a trial's numbers: the definitions that it uses with its settings.
 
-A changed line runs again what depends on it and nothing else. Comments, docstrings, layout and the modules that
+After a change of the code, only trials that depend on it run again. Comments, docstrings, layout and the modules that
 definitions are in do not count.
 """
 
@@ -23,7 +23,7 @@ from radsweep.sweep.identity.definitions import Graph
 
 PACKAGE = Path(radsweep.__file__).parent
 PREPARATION = ("prepare_data", "read_index", "read_labelled", "train_tokenizer")
-SURROUNDINGS = (*PREPARATION, "RunContext")  # given to a trial or a stage from outside
+SURROUNDINGS = (*PREPARATION, "RunContext")  # passed to a trial or a stage
 TRIAL = ("train", *SURROUNDINGS)
 ADAPTATION = ("adapt", "load_adapted", *SURROUNDINGS)
 FEATURES = ("run_frozen", "load_frozen", *SURROUNDINGS)
@@ -32,15 +32,16 @@ ERRORS = ("InputError",)  # messages are for people
 STREAMED = ("training_blocks", "streamed_batches")
 WORDS = ("augment_words", "load_words")
 TWO_VIEWS, PATCHES, TOKENS = "TwoViewRecipe", "MaskedPatchRecipe", "TextRecipe"
-# Stages share classes with trials that do more: none runs a line of these.
+# Stages share classes with trials, but run no line of these.
 ONLY_TRIALS = ("Embedder", "same_reports", *STREAMED, *WORDS)
 Entries = tuple[tuple[str, tuple[str, ...]], ...]  # hashable
 NO_ENTRIES: Entries = (("TERMS", ()), ("LOSSES", ()), ("OUTPUTS", ()))
 
 
 def switched(trial: Trial) -> dict[str, bool]:
-    """Definition: whether the trial uses it. Definitions that are not named here count for every trial that reaches
-    them; for those that a table holds, see `entries`.
+    """Return {definition: True if the trial uses it}. Others count for every trial that reaches them.
+
+    For definitions that a table holds, see `entries`.
     """
     objective, text, tasks = trial.objective, trial.augment.text, set(trial.evaluate.tasks)
     return {
@@ -59,7 +60,7 @@ def switched(trial: Trial) -> dict[str, bool]:
 
 
 def entries(objective: Objective) -> Entries:
-    """Table: the keys whose values a trial with this objective uses. A new term is in `TERMS`, and so in its key."""
+    """Return (table, the keys whose values a trial with this objective uses). `TERMS` holds every new term."""
     return (
         ("TERMS", tuple(objective.terms)),
         ("LOSSES", (objective.contrast.kind,)),
@@ -68,7 +69,7 @@ def entries(objective: Objective) -> Entries:
 
 
 def trial_code(trial: Trial) -> str:
-    """Fingerprint of what a trial runs, and the stages before it."""
+    """Fingerprint of the code that a trial and the stages before it run."""
     adapters = (ADAPTERS,) if trial.model.image.lora or trial.model.text.lora else ()
     further = (*adapters, *trial.objective.libraries)
     roots = (*TRIAL, *_folds(trial.data.folds))
@@ -77,7 +78,7 @@ def trial_code(trial: Trial) -> str:
 
 
 def stage_code(stage: Stage) -> str:
-    """Fingerprint of what a stage runs, and the stage before it."""
+    """Fingerprint of the code that a stage and the stage before it run."""
     if isinstance(stage, FrozenImage | FrozenText):
         own = fingerprint((*FEATURES, *_folds(stage.fold)), ONLY_TRIALS)
         return own if stage.adapted is None else f"{own}-{stage_code(stage.adapted)}"
@@ -87,12 +88,12 @@ def stage_code(stage: Stage) -> str:
 
 
 def code_fingerprint() -> str:
-    """Fingerprint of what every trial runs: records that differ in it should not be compared."""
+    """Fingerprint of the code that every trial runs. Records that differ in it should not be compared."""
     return fingerprint(TRIAL, tuple(switched(Trial(data=Data(shards="any")))), (), NO_ENTRIES)
 
 
 def off(trial: Trial) -> tuple[str, ...]:
-    """Definitions that the trial does not use."""
+    """Return the definitions that the trial does not use."""
     return tuple(name for name, used in switched(trial).items() if not used)
 
 
@@ -104,7 +105,7 @@ def _folds(folds: object) -> tuple[str, ...]:
 def fingerprint(
     roots: tuple[str, ...], without: tuple[str, ...], further: tuple[str, ...] = (), tables: Entries = ()
 ) -> str:
-    """Hash of the definitions reached from some, and of the libraries' versions.
+    """Hash the definitions that are reached from `roots`, and the versions of libraries.
 
     Args:
         roots: names of definitions.
@@ -123,7 +124,7 @@ def graph() -> Graph:
 
 
 def git_commit() -> str:
-    """Commit of the checkout that the package runs from, with `+changes` where it differs; empty outside of one."""
+    """Commit of the checkout that the package runs from, with `+changes` if it was modified; empty outside of one."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(PACKAGE), *arguments]

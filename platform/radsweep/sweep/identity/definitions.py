@@ -19,13 +19,13 @@ from typing import NamedTuple
 from radsweep.sweep.identity.syntax import Module, Renamed, Stripped, attributes, global_names, imports, with_keys
 
 TOP = "radsweep"
-INTERFACES = ("radsweep.cli", "radsweep.api")  # no trial imports them; their names are those of what they call
+INTERFACES = ("radsweep.cli", "radsweep.api")  # no trial imports them; their names repeat those of other modules
 Keys = tuple[str, ...]
-SETTINGS = "Settings"  # the base class of everything that an experiment file holds: its values are in keys already
+SETTINGS = "Settings"  # the base class of an experiment file's settings, whose values are in keys already
 
 
 class Location(NamedTuple):
-    """A module and a name in it."""
+    """Module and a name in it."""
 
     module: str
     name: str
@@ -33,17 +33,17 @@ class Location(NamedTuple):
 
 @dataclass(frozen=True)
 class Definition:
-    """A function, class or constant at the top level of a module."""
+    """Function, class or constant at the top level of a module."""
 
     place: Location
     meaning: str  # SHA-256 of the syntax tree without imports, docstrings, annotations of functions and layout
-    uses: Mapping[str, tuple[Location, ...]]  # a name that it refers to: the definitions behind it
-    foreign: Mapping[str, str]  # a name from another package: where it comes from
+    uses: Mapping[str, tuple[Location, ...]]  # a name that it refers to: the definitions of the name
+    foreign: Mapping[str, str]  # a name from another package: its origin
     bases: tuple[Location, ...] = ()
 
 
 class Graph:
-    """Definitions of the package at a folder, read as they are asked for."""
+    """Definitions of the package in a folder, read when they are needed."""
 
     def __init__(self, package: Path) -> None:
         self.package = package
@@ -51,7 +51,7 @@ class Graph:
         self._definitions: dict[tuple[Location, Keys | None], tuple[Definition, ...]] = {}
 
     def find(self, name: str) -> Location:
-        """The module that defines a name.
+        """Return the module that defines a name.
 
         Raises:
             LookupError: no module defines it, or several do.
@@ -66,7 +66,7 @@ class Graph:
     def reached(
         self, roots: Iterable[str], off: Iterable[str] = (), tables: Mapping[str, Keys] = MappingProxyType({})
     ) -> dict[Location, tuple[Definition, ...]]:
-        """Every definition that the roots use, directly or not.
+        """Return every definition that the roots use, directly or indirectly.
 
         Args:
             roots: names of definitions.
@@ -90,13 +90,13 @@ class Graph:
     def fingerprint(
         self, roots: Iterable[str], off: Iterable[str] = (), tables: Mapping[str, Keys] = MappingProxyType({})
     ) -> str:
-        """Hash of what the roots reach, whatever the modules and their order. Arguments as those of `reached`."""
+        """Hash the definitions that the roots reach, independent of modules and their order. See `reached`."""
         reached = self.reached(roots, off, tables)
         digests = {self._digest(each, reached) for definitions in reached.values() for each in definitions}
         return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
     def definitions(self, place: Location, keys: Keys | None = None) -> tuple[Definition, ...]:
-        """What a name stands for: one definition, or one for each branch that defines it.
+        """Return the definitions of a name: one, or one for each branch that defines it.
 
         Args:
             keys: of a dict, the entries that count; None: all of them.
@@ -109,7 +109,7 @@ class Graph:
         return self._definitions[place, keys]
 
     def _digest(self, definition: Definition, reached: Mapping[Location, tuple[Definition, ...]]) -> str:
-        """Its own meaning and what its names stand for, so that a name that means something else counts."""
+        """Hash a definition and the definitions of its names, so that a name with another meaning counts."""
         links = {
             name: sorted(each.meaning for place in places for each in reached.get(place, ()))
             for name, places in definition.uses.items()
@@ -118,7 +118,7 @@ class Graph:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _effects(self, found: Iterable[Location]) -> Iterator[Location]:
-        """Statements that run at import and concern something found, or nothing in particular."""
+        """Yield statements that run at import and concern something found, or nothing in particular."""
         by_module: dict[str, set[str]] = {}
         for place in found:
             by_module.setdefault(place.module, set()).add(place.name)
@@ -134,7 +134,7 @@ class Graph:
                     yield Location(name, effect)
 
     def is_settings(self, place: Location) -> bool:
-        """Whether it is a class of an experiment file's settings."""
+        """True for a class of an experiment file's settings."""
         if place.name == SETTINGS:
             return True
         return any(self.is_settings(base) for each in self.definitions(place) for base in each.bases)
@@ -146,7 +146,7 @@ class Graph:
         stripped = Stripped().visit(ast.parse(ast.unparse(node)).body[0])
         uses: dict[str, set[Location]] = {}
         foreign: dict[str, str] = {}
-        aliases: dict[str, str | None] = {}  # the name in this module: the name at home; None for a module
+        aliases: dict[str, str | None] = {}  # the name in this module: the name where it is defined; None for a module
         for name in global_names(stripped):
             if name in module.nodes and name not in imported:
                 uses.setdefault(name, set()).add(Location(place.module, name))
@@ -179,7 +179,7 @@ class Graph:
         )
 
     def _resolved(self, place: Location) -> set[Location]:
-        """Where a name is defined, followed through modules that hand it on."""
+        """Find where a name is defined, following modules that re-export it."""
         module = self._module(place.module)
         if module is None:
             return set()
@@ -189,7 +189,7 @@ class Graph:
         return self._resolved(Location(*origin.rsplit(".", 1))) if origin.startswith(f"{TOP}.") else set()
 
     def _module(self, name: str) -> Module | None:
-        """The module `radsweep.training.loop`, or None where there is none of this name."""
+        """Return a module by its name, such as `radsweep.training.loop`; None if there is no such module."""
         if name not in self._modules:
             inner = Path(*name.split(".")[1:])
             files = (self.package / inner.with_suffix(".py"), self.package / inner / "__init__.py")
@@ -199,7 +199,7 @@ class Graph:
 
     @cached_property
     def _defined(self) -> dict[str, set[str]]:
-        """Module: the names that it defines, by a look at the text: parsing every module takes a second."""
+        """{module: names that it defines}, found in the text, since parsing every module takes a second."""
         found = {}
         for file in sorted(self.package.rglob("*.py")):
             inner = file.relative_to(self.package.parent).with_suffix("").parts

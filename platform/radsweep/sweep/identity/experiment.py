@@ -1,4 +1,4 @@
-"""What a sweep asks, and which earlier sweep asked the same."""
+"""Identity of an experiment, and the earlier sweeps of the same experiment."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store
 
 
-def question_key(experiment: Experiment) -> str:
-    """The same for sweeps that ask the same, wherever they run."""
-    return hashlib.sha256(_asked(experiment).encode()).hexdigest()[:24]
+def experiment_key(experiment: Experiment) -> str:
+    """Return a key that is equal for equal experiments, wherever they run."""
+    return hashlib.sha256(_serialised(experiment).encode()).hexdigest()[:24]
 
 
 def latest_unfinished(store: Store, experiment: Experiment, resume: bool, console: Console) -> SweepRecord | None:
-    """The latest sweep of the same question, which `--resume` goes on with; a plain call says that it is unfinished.
+    """Return the latest sweep of the same experiment for `--resume`; without it, say if that sweep is unfinished.
 
     Raises:
-        InputError: there is none to go on with.
+        InputError: there is no sweep to resume.
     """
-    asked = _asked(experiment)
+    wanted = _serialised(experiment)
     named = [sweep for sweep in store.sweeps() if sweep.name == experiment.experiment]
-    same = [sweep for sweep in named if sweep.plan is not None and _asked(sweep.plan) == asked]
+    same = [sweep for sweep in named if sweep.plan is not None and _serialised(sweep.plan) == wanted]
     if resume:
         if not same:
             raise InputError(
-                f"no sweep of this very experiment in {store.root}; without --resume a new one starts, and trials that "
-                "are finished already are not run again",
+                f"no earlier sweep of this experiment in {store.root}; leave --resume out to start one, which reuses "
+                "finished trials",
                 key="--resume",
             )
         return same[-1]
     if same and same[-1].status in ("running", "interrupted"):
-        lost = " and its study starts anew" if same[-1].kind == "search" else ""
+        lost = ", but its Optuna study starts again" if same[-1].kind == "search" else ""
         console.say(
-            f"{same[-1].id} asked the same and is unfinished: add --resume to go on with it. This is a new sweep: "
-            f"trials that are finished are not run again{lost}."
+            f"{same[-1].id}, an earlier sweep of the same experiment, did not finish; --resume continues it. "
+            f"Starting a new sweep; finished trials are reused{lost}."
         )
     return None
 
 
-def _asked(experiment: Experiment) -> str:
-    """Without where it runs and how its images reach the trials."""
+def _serialised(experiment: Experiment) -> str:
+    """Serialise an experiment without `run` and `data.source`."""
     tree = experiment.model_dump(mode="json", exclude_none=True, exclude={"run": True, "data": {"source": True}})
     return json.dumps(tree, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Syntax trees of modules: what they define, import and refer to, and what of it runs."""
+"""Syntax trees of modules: the names that they define, import and use, and the statements that run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ DOCUMENTED = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Module:
-    """A module's definitions and imports, by name."""
+    """Definitions and imports of a module, by name."""
 
     def __init__(self, source: str) -> None:
         self.nodes: dict[str, list[ast.stmt]] = {}
-        self.effects: list[str] = []  # names made up for statements that define nothing
+        self.effects: list[str] = []  # invented names of statements that define nothing
         self.imported: dict[str, str] = {}
         for statement in _statements(ast.parse(source).body):
             if isinstance(statement, ast.Import | ast.ImportFrom):
@@ -30,7 +30,7 @@ class Module:
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Of a module, with the branches of conditions and attempts; without docstrings and imports for types."""
+    """Yield statements of a module, including branches of `if` and `try`, without docstrings and type imports."""
     for statement in body:
         if (
             isinstance(statement, ast.If)
@@ -54,7 +54,7 @@ def _names_of(statement: ast.stmt) -> Iterator[str]:
 
 
 def imports(tree: ast.AST) -> dict[str, str]:
-    """The names that imports in a tree bind, and what each one is: `radsweep.data.loading.folds.fold_of`, `numpy`."""
+    """Return the names that imports in a tree bind, and their origins: `radsweep.data.loading.folds`, `numpy`."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -67,7 +67,7 @@ def imports(tree: ast.AST) -> dict[str, str]:
 
 
 def global_names(tree: ast.AST) -> set[str]:
-    """Names of the module that a definition refers to; parameters and local variables of the same name are none."""
+    """Return the module's names that a definition refers to, without parameters and local variables."""
     without_types = _Untyped().visit(ast.parse(ast.unparse(tree)))
     found: set[str] = set()
     tables = [symtable.symtable(ast.unparse(without_types), "definition", "exec")]
@@ -80,7 +80,7 @@ def global_names(tree: ast.AST) -> set[str]:
 
 
 def attributes(tree: ast.AST, module: str) -> set[str]:
-    """Names that are taken from a module: `WEIGHTS` of `checkpoint.WEIGHTS`."""
+    """Return the attributes that are read from a module: `WEIGHTS` of `checkpoint.WEIGHTS`."""
     return {
         node.attr
         for node in ast.walk(tree)
@@ -89,7 +89,7 @@ def attributes(tree: ast.AST, module: str) -> set[str]:
 
 
 def with_keys(node: ast.stmt, keys: Collection[str]) -> ast.stmt:
-    """A statement that assigns a dict, with only these keys: strings, or names of attributes.
+    """Return a statement that assigns a dict, with only these keys: strings, or names of attributes.
 
     Raises:
         ValueError: it assigns something else.
@@ -107,7 +107,7 @@ def with_keys(node: ast.stmt, keys: Collection[str]) -> ast.stmt:
 
 
 class Stripped(ast.NodeTransformer):
-    """Without imports, docstrings and the annotations of functions, which change nothing that runs."""
+    """Remove imports, docstrings and annotations of functions, which do not affect what runs."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
@@ -129,7 +129,7 @@ class Stripped(ast.NodeTransformer):
 
 
 class _Untyped(ast.NodeTransformer):
-    """Without the annotations of variables and fields: a type that is only named is not used."""
+    """Remove the annotations of variables and fields: a type that is only named is not used."""
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         self.generic_visit(node)
@@ -138,7 +138,7 @@ class _Untyped(ast.NodeTransformer):
 
 
 class Renamed(ast.NodeTransformer):
-    """With the package's names as they are at home, however a module imports them."""
+    """Replace the names under which a module imports definitions by those that they are defined with."""
 
     def __init__(self, aliases: Mapping[str, str | None]) -> None:
         self.aliases = aliases

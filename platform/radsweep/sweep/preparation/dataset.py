@@ -100,6 +100,6 @@ def check_sizes(trials: Iterable[Trial], count: Callable[[Trial], int] | None = 
             raise InputError(f"{error}{folds}", key="data.pairs") from None
 
 
-def data_card(manifest: Manifest) -> dict[str, Any]:
+def manifest_summary(manifest: Manifest) -> dict[str, Any]:
     """The manifest without its list of shards."""
     return manifest.model_dump(mode="json", exclude={"shards"})

@@ -21,7 +21,7 @@ from radsweep.store.store import Store
 
 PROGRESS = "progress.json"
 EVERY = 2.0  # seconds between two writes, at least
-State = Literal["running", "cut short", "finished", "failed", "interrupted"]
+SweepState = Literal["running", "cut short", "finished", "failed", "interrupted"]
 
 
 class Running(BaseModel):
@@ -125,7 +125,7 @@ def read_progress(store: Store, sweep: SweepRecord) -> Progress:
     return found
 
 
-def state_of(sweep: SweepRecord, progress: Progress) -> State:
+def sweep_state(sweep: SweepRecord, progress: Progress) -> SweepState:
     """A record says running until its driver ends: one that gives no sign of life was cut short.
 
     Another driver may be alive and run the same question, for a sweep of its own.

@@ -122,7 +122,7 @@ def suggest(trial: optuna.Trial, key: str, dimension: Dimension) -> Any:
     return trial.suggest_float(key, low, high, log=dimension.loguniform is not None)
 
 
-def points(search: Search, base: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+def points_of_space(search: Search, base: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """What Optuna would be asked for at each point of a space of choices and whole numbers; None of a larger one."""
     if any(dimension.choice is None and dimension.int_ is None for dimension in search.space.values()):
         return None

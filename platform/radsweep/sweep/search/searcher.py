@@ -30,7 +30,7 @@ from radsweep.sweep.search.optuna_study import (
     CONTINUES,
     ENTRANT,
     counts,
-    points,
+    points_of_space,
     put_back,
     sampler,
     suggest_values,
@@ -45,7 +45,7 @@ REPEATS = 5  # suggestions in a row that had been run, after which a point not t
 
 
 class Cells(Protocol):
-    """Where suggestions become cells: see `searched.py`."""
+    """Where suggestions become cells: see `cells.py`."""
 
     def find(self, values: dict[str, Any], pairs: int | None) -> str:
         """The key of a suggestion's cell. Raises InputError where its values exclude one another."""
@@ -63,7 +63,7 @@ class Cells(Protocol):
         """What a slot is handed to run the last suggestion."""
 
 
-class Outcome(NamedTuple):
+class TrialOutcome(NamedTuple):
     """How a cell ended, for whoever asks for it again."""
 
     state: TrialState
@@ -110,9 +110,9 @@ class StudySearch(Searcher):
         self.budget = Budget(search, gpus, study.user_attrs.get(SPENT, {}))
         self.stopping = Stopping(search)
         self.brackets = Brackets(len(sizes), search.reduction_factor) if len(sizes) > 1 else None
-        self.points = points(search, self.base)
+        self.points = points_of_space(search, self.base)
         self.tried: set[tuple[tuple[str, Any], ...]] = set()
-        self.outcomes: dict[str, Outcome] = {}  # by key of the cell
+        self.outcomes: dict[str, TrialOutcome] = {}  # by key of the cell
         self.live: dict[str, PendingTrial] = {}  # by Tune's id
         self.pruned: set[str] = set()
         self.duplicates: defaultdict[str, list[PendingTrial]] = defaultdict(list)  # asked again while it runs, by key
@@ -147,7 +147,7 @@ class StudySearch(Searcher):
                 pending.key = self.cells.find(pending.values, self.sizes[pending.rung])
             except InputError as error:  # no corner of the space, or preflight had refused it
                 pending.trial.set_user_attr("error", str(error))
-                self._tell(pending, Outcome(TrialState.FAIL, (), ()))
+                self._tell(pending, TrialOutcome(TrialState.FAIL, (), ()))
                 continue
             pending.trial.set_user_attr(CELL, pending.key)
             if any(other.key == pending.key for other in self.live.values()):
@@ -189,11 +189,11 @@ class StudySearch(Searcher):
             return
         record = self.cells.ended(pending.key) if result.get("status") == "finished" else None
         if trial_id in self.pruned and not error:
-            outcome = Outcome(TrialState.PRUNED, (), tuple(pending.curve))
+            outcome = TrialOutcome(TrialState.PRUNED, (), tuple(pending.curve))
         elif record is not None and not error:
             outcome = self._outcome(record)
         elif error or not result or "status" in result:
-            outcome = Outcome(TrialState.FAIL, (), ())
+            outcome = TrialOutcome(TrialState.FAIL, (), ())
         else:  # cut short from outside
             self.live[trial_id] = pending
             return
@@ -256,13 +256,13 @@ class StudySearch(Searcher):
             return ""
         return f"search.space: all its {len(self.points):,} configurations were asked for, in {self.count:,} trials"
 
-    def _known(self, key: str) -> Outcome | None:
+    def _known(self, key: str) -> TrialOutcome | None:
         """How a cell of this study ended, or one of an earlier sweep finished."""
         if key not in self.outcomes and (record := self.cells.known(key)) is not None:
             return self._outcome(record)
         return self.outcomes.get(key)
 
-    def _outcome(self, record: CellRecord) -> Outcome:
+    def _outcome(self, record: CellRecord) -> TrialOutcome:
         sign = Metric(self.select).sign
         looks = [
             (look.step, sign * look.metrics[self.select]) for look in record.history if self.select in look.metrics
@@ -270,9 +270,9 @@ class StudySearch(Searcher):
         values = [sign * record.best[self.select]]
         if self.search.cost is not None:
             values.append(cost_of(record, self.search.cost))
-        return Outcome(TrialState.COMPLETE, tuple(values), tuple(looks))
+        return TrialOutcome(TrialState.COMPLETE, tuple(values), tuple(looks))
 
-    def _tell(self, pending: PendingTrial, outcome: Outcome) -> None:
+    def _tell(self, pending: PendingTrial, outcome: TrialOutcome) -> None:
         """The study, how one of its trials ended; on a rung that is not the top one, it waits to be promoted."""
         if pending.key:
             self.outcomes[pending.key] = outcome
@@ -336,7 +336,7 @@ class StudySearch(Searcher):
             self.brackets.decide()  # nobody waits for it: all of them were told
             return
         if key is not None:
-            self.outcomes[key] = Outcome(trial.state, tuple(trial.values or ()), tuple(curve))
+            self.outcomes[key] = TrialOutcome(trial.state, tuple(trial.values or ()), tuple(curve))
         if trial.state != TrialState.FAIL:
             for length in range(1, len(curve) + 1):
                 self.stopping.validated(trial.number, [score for _, score in curve[:length]])
