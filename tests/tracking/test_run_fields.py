@@ -1,4 +1,4 @@
-"""What a trial's run is called and says of its place in the design."""
+"""Names of trial runs, and params of their place in the design."""
 
 from __future__ import annotations
 

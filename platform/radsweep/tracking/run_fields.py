@@ -26,7 +26,7 @@ _SWEEP_STATUS: dict[str, RunStatus] = {
 
 
 def milliseconds(moment: str, otherwise: int) -> int:
-    """Convert ISO 8601 to milliseconds since 1970; `otherwise` if there is no time."""
+    """Convert ISO 8601 to milliseconds since 1970; `otherwise` without a time."""
     return round(datetime.fromisoformat(moment).timestamp() * 1000) if moment else otherwise
 
 

@@ -32,7 +32,7 @@ RULE = (
 RULE_WITHOUT = (
     f"“Helped” and “hurt” are said only of at least {FEWEST_REPLICATES} paired replicates that all differ in the same "
     "direction, by a mean of at least 3 standard deviations of their differences, from cells that had all converged. "
-    "There are no intervals or tests, because {gap}; several comparisons side by side raise the odds of a chance find. "
+    "Intervals and tests are missing, because {gap}; several comparisons side by side raise the odds of a chance find. "
     f"{SETTING}"
 )
 
@@ -173,7 +173,7 @@ def _without_interval(results: Results, group: Group, comparison: Comparison, fo
         late = unconverged(results, (_baseline(results, group), group), comparison)
         also = f", and {wording.listed(late)} had not converged" if late else ""
         return (
-            f"reached {numbers} for {base}, {change}; this is not evidence of a difference. There is no interval, "
+            f"reached {numbers} for {base}, {change}; this is not evidence of a difference. The difference has no interval, "
             f"because {gap}{also}."
         )
     because = ", and ".join(f"because {reason}" for reason in _reasons(results, group, comparison))
