@@ -172,7 +172,7 @@ def one_trial() -> Sweep:
     whole = experiment()
     trial = whole.trial().model_dump(mode="json")
     sweep = SweepRecord(
-        id="0003", name="alone", kind="train", experiment=whole.model_dump(mode="json"), select=SELECT,
+        id="0003", name="one-trial", kind="train", experiment=whole.model_dump(mode="json"), select=SELECT,
         cells=(PlannedCell(key="only"),), status="finished", data=DATA,
     )  # fmt: skip
     return sweep, {"only": record("only", trial, 0.2, 0.18, converged=False)}

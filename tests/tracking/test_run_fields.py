@@ -8,7 +8,7 @@ from radsweep.tracking import run_fields
 
 def test_the_run_of_a_fold_is_named_with_it_and_has_it_as_a_param() -> None:
     cells = [PlannedCell(key=f"{fold}", arm="local", pairs=30, fold=fold, number=fold) for fold in range(3)]
-    cells += [PlannedCell(key="whole", arm="local", pairs=30, number=3), PlannedCell(key="alone", fold=1, number=1)]
+    cells += [PlannedCell(key="whole", arm="local", pairs=30, number=3), PlannedCell(key="single", fold=1, number=1)]
     sweep = SweepRecord(id="x", name="x", kind="ablation", experiment={}, select="", cells=tuple(cells))
     design = run_fields.Design.of(sweep)
     names = [run_fields.trial_name(design, cell) for cell in cells]

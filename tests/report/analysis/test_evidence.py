@@ -11,9 +11,7 @@ from radsweep.config.ablation import Ablation
 from radsweep.evaluation.queries import QueryResults
 from radsweep.report.analysis.evidence import Evidence
 from radsweep.report.analysis.results import Results, join
-from radsweep.report.render.numbers import effects as raw_effects
-from radsweep.report.render.numbers import logged
-from radsweep.report.render.numbers import measures as raw_measures
+from radsweep.report.render.numbers import effect_numbers, logged, measure_numbers
 from radsweep.report.tables.class_measures import further
 from radsweep.report.tables.comparisons import effects_table, levels_table, measures_table
 from radsweep.store.records import CellRecord, SweepRecord
@@ -227,7 +225,7 @@ def test_a_class_of_one_patient_is_left_out_of_the_macro_interval_and_named(
     assert {row[2] for row in measures_table(results).rows if "AUROC" in row[2]} == {
         "test AUROC, zero shot without Hernia"
     }
-    assert all(row["left_out"] == ("Hernia",) for row in raw_measures(results) if row["metric"].endswith("auroc"))
+    assert all(row["left_out"] == ("Hernia",) for row in measure_numbers(results) if row["metric"].endswith("auroc"))
     (why, *others) = {row[6] for row in further(results).rows if row[0] == "test AUROC, zero shot"}
     assert "too few patients have Hernia" in why
     assert not others
@@ -282,7 +280,7 @@ def test_effects_of_a_factorial_design_are_found_by_what_each_arm_changes(
     rows = {row[0]: row for row in effects_table(results).rows}
     assert rows["a × b"][2].startswith(f"{100 * effects['a', 'b']:+.1f} [")
     assert rows["a"][4] == "averaged"
-    plain = {tuple(e["factors"]): e for e in raw_effects(results)}
+    plain = {tuple(e["factors"]): e for e in effect_numbers(results)}
     assert plain["a",]["difference"]["estimate"] == effects["a",]
     assert plain["a",]["p_holm"] >= plain["a",]["difference"]["p"]
     assert set(results.evidence.effects_p_holm) == {(300, ("a",)), (300, ("b",)), (300, ("a", "b"))}

@@ -173,8 +173,8 @@ def _without_interval(results: Results, group: Group, comparison: Comparison, fo
         late = unconverged(results, (_baseline(results, group), group), comparison)
         also = f", and {wording.listed(late)} had not converged" if late else ""
         return (
-            f"reached {numbers} for {base}, {change}; this is not evidence of a difference. The difference has no interval, "
-            f"because {gap}{also}."
+            f"reached {numbers} for {base}, {change}; this is not evidence of a difference. "
+            f"The difference has no interval, because {gap}{also}."
         )
     because = ", and ".join(f"because {reason}" for reason in _reasons(results, group, comparison))
     return f"reached {numbers} for {base}, {change}; this is not yet evidence of a difference, {because}."
