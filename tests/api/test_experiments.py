@@ -1,4 +1,4 @@
-"""Experiments are loaded, planned and handed on as on the command line, and messages name the file and the key."""
+"""Experiments are loaded, planned and run as on the command line, and messages name the file and the key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from radsweep.store.records import SweepRecord
 from radsweep.sweep.forecast.dry_run_table import plan_lines
 
 
-def test_overrides_do_what_set_does(here: Path) -> None:
+def test_overrides_work_like_set(here: Path) -> None:
     changes = {"train.steps": 3, "train.batch_size": 8, "data.shards": Path("elsewhere")}
     loaded = rs.load_experiment("experiment.yaml", changes)
     typed = load_experiment("experiment.yaml", [f"{key}={value}" for key, value in changes.items()])
@@ -24,7 +24,7 @@ def test_overrides_do_what_set_does(here: Path) -> None:
     assert loaded.origin == "experiment.yaml"
 
 
-def test_a_dictionary_is_an_experiment_and_stays_as_it_is(here: Path) -> None:
+def test_a_dictionary_is_an_experiment_and_is_not_changed(here: Path) -> None:
     tree = {"experiment": "made-here", "data": {"shards": "my-shards"}}
     loaded = rs.load_experiment(tree, {"data.pairs": 30})
     assert (loaded.origin, loaded.data.pairs) == ("experiment", 30)
@@ -56,7 +56,7 @@ def test_a_later_message_names_the_file_too(here: Path) -> None:
     assert str(raised.value) == str(refused)
 
 
-def test_a_plan_shows_what_the_command_prints(here: Path) -> None:
+def test_a_plan_is_shown_like_the_output_of_the_command(here: Path) -> None:
     printed = CliRunner().invoke(app, ["sweep", "experiment.yaml", "--dry-run"]).stdout
     found = rs.plan("experiment.yaml")
     assert [line.rstrip() for line in printed.splitlines()] == str(found).splitlines()
@@ -72,7 +72,7 @@ def test_a_refusal_is_in_the_plan(here: Path) -> None:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch, prepared: Any) -> list[tuple[Any, ...]]:
-    """What `run_sweep` is asked for; it runs nothing and gives the prepared sweep."""
+    """Calls of `run_sweep`, which runs nothing and returns the prepared sweep."""
     calls: list[tuple[Any, ...]] = []
 
     def run_sweep(experiment: Experiment, resume: bool, fresh: bool) -> SweepRecord:

@@ -38,7 +38,7 @@ def source(tmp_path: Path) -> Path:
     return root
 
 
-def test_pack_csv_prints_the_new_folder_and_tells_what_was_dropped_and_why(run: Run, source: Path) -> None:
+def test_pack_csv_prints_the_new_folder_and_the_dropped_rows_by_reason(run: Run, source: Path) -> None:
     ended = run("pack", "csv", source, "shards", *CSV, "--keep", "modality=X-ray")
     assert (ended.code, ended.out) == (0, "shards\n")
     assert "packed 11 of 13 rows" in ended.err
@@ -51,7 +51,7 @@ def test_pack_csv_prints_the_new_folder_and_tells_what_was_dropped_and_why(run: 
     assert sum(manifest.patients["pairs"].values()) == 10
 
 
-def test_a_pack_that_was_stopped_says_that_it_can_go_on_and_then_that_it_does(
+def test_a_stopped_pack_announces_that_it_can_continue_and_then_that_it_does(
     run: Run, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
@@ -98,13 +98,13 @@ def test_a_wrong_option_of_pack_is_reported_and_nothing_is_written(
     assert [path.name for path in Path().iterdir()] == ["xrays"]
 
 
-def test_two_wrong_options_are_reported_at_once(run: Run, source: Path) -> None:
+def test_two_wrong_options_are_reported_together(run: Run, source: Path) -> None:
     lines = run("pack", "csv", source, "shards", "--size", "3", "--keep", "x").err.splitlines()
     assert [line.split(":")[-2].strip() for line in lines] == ["--size", "--keep"]
 
 
-def test_pack_of_a_published_set_says_what_it_read_and_what_is_missing(run: Run, source: Path) -> None:
-    """ROCOv2, the least of them."""
+def test_pack_of_a_published_set_reports_read_and_missing_files(run: Run, source: Path) -> None:
+    """Pack a minimal ROCOv2."""
     root, pictures = Path("rocov2"), sorted((source / "images").iterdir())
     for split, count in (("train", 2), ("valid", 1), ("test", 1)):
         (root / split).mkdir(parents=True)
@@ -157,13 +157,13 @@ def test_an_address_where_a_folder_is_expected_is_refused_before_any_work(
     assert [path.name for path in Path().iterdir()] == ["xrays"]
 
 
-def test_inspect_shows_counts_and_says_them_as_json(run: Run, phantom: Path) -> None:
+def test_inspect_shows_counts_as_a_table_and_as_json(run: Run, phantom: Path) -> None:
     shown = run("inspect", phantom)
     assert shown.code == 0
     assert "phantom-standard: studies / patients / images" in shown.out
     told = json.loads(run("inspect", phantom, "--json").out)
     assert told["studies"]["pairs"] == {"train": 80, "validation": 40, "test": 40}
-    assert told["fingerprint"] in shown.out, "nothing is cut where there is no terminal"
+    assert told["fingerprint"] in shown.out, "nothing is cut without a terminal"
 
 
 def test_inspect_of_something_else_is_refused(run: Run, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_index_pictures_and_hashes_are_those_of_the_folder(remote: str, phantom:
         np.testing.assert_array_equal(split.pixels(images), theirs.splits[name].pixels(images))
 
 
-def test_it_is_inspected(remote: str, phantom: Path, run: Callable[..., Any]) -> None:
+def test_a_data_set_in_an_object_store_is_inspected(remote: str, phantom: Path, run: Callable[..., Any]) -> None:
     assert inspect_dataset(remote) == inspect_dataset(phantom)
     assert run("inspect", remote).code == 0
 
@@ -57,7 +57,7 @@ def test_a_shard_that_is_missing_or_cut_is_named(remote: str, object_store: str)
     assert damage(f"s3://hospital/cxr/{shard.path}") == ""
 
 
-def test_what_is_not_there_and_who_may_not_read_it_are_reported(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_data_set_and_refused_access_are_reported(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="no packed data set there"):
         read_index("s3://hospital/nowhere")
     with pytest.raises(InputError, match="give a folder, s3:// or gs://"):

@@ -1,4 +1,4 @@
-"""What MLflow does not promise and radsweep relies on is still there, and still does what it is used for."""
+"""Interfaces that MLflow does not promise and radsweep relies on still exist and still work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_a_database_is_made_with_its_tables_and_closed(tmp_path: Path) -> None:
         make_database(file, artifacts)
     except (ImportError, AttributeError, TypeError) as error:
         pytest.fail(
-            f"MLflow {mlflow.__version__} makes no database in the way that radsweep asks for ({error}). Change "
+            f"MLflow {mlflow.__version__} does not create a database as radsweep requests it ({error}). Change "
             "tracking/mlflow_internals.py, or the upper bound of mlflow in pyproject.toml."
         )
     moved = file.rename(tmp_path / "moved.db")  # as `prepare` does: nothing may hold the file open

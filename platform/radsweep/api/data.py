@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from radsweep.api.paths import local
+from radsweep.api.paths import folder_here
 from radsweep.config.explain import validated
 from radsweep.data.importers.registry import IMPORTERS, pack_source
 from radsweep.data.packing.rows import PLACEHOLDERS
@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # otherwise `radsweep --help` would wait for pyarrow
     from radsweep.data.packing.pack import Packed
     from radsweep.data.packing.reading import Reader
 
-OUT = local("OUT", "pack to a folder, then copy it, without private/, to the bucket")
-ROOT = local("ROOT", "copy the source to a folder, or mount it")
+OUT = folder_here("OUT", "pack to a folder, then copy it, without private/, to the bucket")
+ROOT = folder_here("ROOT", "copy the source to a folder, or mount it")
 AnyPath = str | os.PathLike[str]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from radsweep.errors import InputError
 
 
-def local(argument: str, instead: str) -> Callable[[str | Path], Path]:
+def folder_here(argument: str, instead: str) -> Callable[[str | Path], Path]:
     """Parser of a folder of this machine, which checks before Path turns `s3://BUCKET` into `s3:/BUCKET`.
 
     Raises:

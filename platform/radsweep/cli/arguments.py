@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from radsweep.api.paths import local
+from radsweep.api.paths import folder_here
 
 Experiment = Annotated[Path, typer.Argument(metavar="EXPERIMENT", help="Experiment file, YAML.")]
 Changes = Annotated[
@@ -19,4 +19,4 @@ StoreOption = Annotated[
 ]
 
 
-REPORT_FOLDER = local("--out", "write the report to a folder, then copy it to the bucket")
+REPORT_FOLDER = folder_here("--out", "write the report to a folder, then copy it to the bucket")

@@ -88,7 +88,7 @@ def number(metric: str, value: float | None) -> str:
     return f"{100 * value:.1f} %" if is_share(metric) else _plain(metric, value)
 
 
-def difference(metric: str, value: float) -> str:
+def difference_with_unit(metric: str, value: float) -> str:
     """Format with its sign: `+3.9 points`, `−0.021`, `−12.5`."""
     return signed(metric, value) + points(metric)
 
@@ -99,7 +99,7 @@ def points(metric: str) -> str:
 
 
 def signed(metric: str, value: float) -> str:
-    """As `difference`, without the unit; what rounds to 0 has no sign."""
+    """As `difference_with_unit`, without the unit; what rounds to 0 has no sign."""
     size = _bare(metric, abs(value))
     return size if not size.strip("0.") else ("+" if value > 0 else "−") + size
 
@@ -125,7 +125,7 @@ def difference_bracketed(metric: str, found: Difference) -> str:
 def difference_interval(metric: str, found: Difference) -> str:
     """`+6.0 points (95 % interval +4.1 to +7.9)`."""
     ends = f"{signed(metric, found.low)} to {signed(metric, found.high)}"
-    return f"{difference(metric, found.estimate)} ({100 * found.level:.4g} % interval {ends})"
+    return f"{difference_with_unit(metric, found.estimate)} ({100 * found.level:.4g} % interval {ends})"
 
 
 def p_value(p: float) -> str:

@@ -42,6 +42,6 @@ class Entry(BaseModel):
     experiment_tags: dict[str, str] = {}
 
 
-def metric_name(name: str) -> str:
+def allowed_name(name: str) -> str:
     """Return `name` with only the characters that MLflow allows: letters, digits, _ - . : / and spaces."""
     return re.sub(r"[^\w./: -]", "_", name.replace("@", "_at_").replace("+", "and"), flags=re.ASCII).strip("/")

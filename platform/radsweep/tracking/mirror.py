@@ -20,7 +20,7 @@ import yaml
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 from radsweep.tracking import run_fields, views
 from radsweep.tracking.address import sanitise_uri
-from radsweep.tracking.entry import Entry, RunStatus, Step, metric_name
+from radsweep.tracking.entry import Entry, RunStatus, Step, allowed_name
 from radsweep.tracking.spool import Spool
 
 logger = logging.getLogger(__name__)
@@ -136,7 +136,7 @@ class Mirror:
         self._sweep = sweep
         ended = run_fields.milliseconds(sweep.ended, _now())
         cost = {f"cost/{part}": value for part, value in sweep.cost.items()}
-        metrics = {metric_name(name): value for name, value in {**statistics, **cost}.items()}
+        metrics = {allowed_name(name): value for name, value in {**statistics, **cost}.items()}
         self._add(
             Entry(
                 **self._sweep_run(ended),

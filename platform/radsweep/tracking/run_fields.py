@@ -1,4 +1,4 @@
-"""Fields of the MLflow runs of sweeps and trials: names, params, tags and metrics, made to be compared in the runs table."""
+"""Fields of the MLflow runs of sweeps and trials: names, params, tags and metrics, for comparison in the runs table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from radsweep.config import keys
 from radsweep.config.trial import Trial
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
-from radsweep.tracking.entry import RunStatus, Step, metric_name
+from radsweep.tracking.entry import RunStatus, Step, allowed_name
 
 # Okabe and Ito (2008), distinguishable to colour-blind readers; the first is the baseline's grey
 _COLOURS = ("#7f7f7f", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
@@ -26,7 +26,7 @@ _SWEEP_STATUS: dict[str, RunStatus] = {
 
 
 def milliseconds(moment: str, otherwise: int) -> int:
-    """Convert ISO 8601 to milliseconds since 1970; `otherwise` if there is no time."""
+    """Convert ISO 8601 to milliseconds since 1970; `otherwise` without a time."""
     return round(datetime.fromisoformat(moment).timestamp() * 1000) if moment else otherwise
 
 
@@ -170,7 +170,7 @@ def sweep_status(sweep: SweepRecord) -> RunStatus:
 
 
 def validation_step(validation: Validation, time: int) -> Step:
-    metrics = {metric_name(name): value for name, value in validation.metrics.items()}
+    metrics = {allowed_name(name): value for name, value in validation.metrics.items()}
     return Step(step=validation.step, time=time, metrics={"epoch": validation.epoch, **metrics})
 
 
@@ -188,7 +188,7 @@ def summary(record: CellRecord, otherwise: int) -> tuple[Step, ...]:
     last |= {"converged": float(record.converged)}
     steps = ((record.best_step, chosen), (record.steps, last))
     return tuple(
-        Step(step=step, time=time, metrics={metric_name(name): value for name, value in metrics.items()})
+        Step(step=step, time=time, metrics={allowed_name(name): value for name, value in metrics.items()})
         for step, metrics in steps
         if metrics
     )

@@ -57,7 +57,7 @@ def search_runs(client: MlflowClient, experiments: list[str], condition: str) ->
     )
 
 
-class Run:
+class MlflowRun:
     """State of a run that exists: enough to send nothing twice."""
 
     def __init__(
@@ -77,7 +77,7 @@ class Sender:
         self._store = store
         self._artifacts = artifact_root(uri, store)
         self._experiments: dict[str, str] = {}
-        self._sweeps: dict[str, dict[tuple[str, int], Run]] = {}
+        self._sweeps: dict[str, dict[tuple[str, int], MlflowRun]] = {}
 
     def send(self, entry: Entry) -> None:
         """Write one entry; sent twice, it changes nothing the second time.
@@ -130,7 +130,7 @@ class Sender:
             return str(found.experiment_id)
         return created
 
-    def _run(self, experiment: str, entry: Entry) -> Run:
+    def _run(self, experiment: str, entry: Entry) -> MlflowRun:
         runs = self._sweeps[entry.sweep]
         place = (entry.cell, entry.place)
         if place not in runs:
@@ -141,7 +141,7 @@ class Sender:
             started = entry.time if entry.started is None else entry.started
             tags = identity | _tags(entry)
             made = self._client.create_run(experiment, started, tags, entry.name)
-            runs[place] = Run(made.info.run_id, tags)
+            runs[place] = MlflowRun(made.info.run_id, tags)
         return runs[place]
 
     def _linked(self, experiment: str, entry: Entry) -> Entry:
@@ -157,9 +157,9 @@ class Sender:
             tags["mlflow.note.content"] = f"Starts from {', '.join(links)}."
         return entry.model_copy(update={"tags": entry.tags | tags})
 
-    def _find(self, experiment: str, sweep: str) -> dict[tuple[str, int], Run]:
+    def _find(self, experiment: str, sweep: str) -> dict[tuple[str, int], MlflowRun]:
         """Find the sweep's runs; of two runs for one place (an answer got lost), the newer is deleted."""
-        runs: dict[tuple[str, int], Run] = {}
+        runs: dict[tuple[str, int], MlflowRun] = {}
         for found in search_runs(self._client, [experiment], f"tags.`radsweep.sweep` = '{sweep}'"):
             tags = found.data.tags
             place = (tags["radsweep.cell"], int(tags["radsweep.place"]))
@@ -167,10 +167,10 @@ class Sender:
                 self._client.delete_run(found.info.run_id)
                 continue
             looks = self._client.get_metric_history(found.info.run_id, "epoch") if "epoch" in found.data.metrics else ()
-            runs[place] = Run(found.info.run_id, tags, found.data.params, (look.step for look in looks))
+            runs[place] = MlflowRun(found.info.run_id, tags, found.data.params, (look.step for look in looks))
         return runs
 
-    def _log(self, run: Run, entry: Entry) -> None:
+    def _log(self, run: MlflowRun, entry: Entry) -> None:
         history = [step for step in entry.history if step.step not in run.steps]
         params = [Param(k, v[:LONGEST_PARAM]) for k, v in entry.params.items() if k not in run.params]
         tags = {k: v for k, v in _tags(entry).items() if run.tags.get(k) != v}

@@ -15,12 +15,12 @@ from radsweep.tracking.views import pages
 HOST = "127.0.0.1"
 
 
-class Command(NamedTuple):
+class ServerCommand(NamedTuple):
     argv: list[str]
     environment: dict[str, str]  # holds the database's address, which may hold a password: not for the argument list
 
 
-def ui_command(uri: str, store: Path, port: int) -> Command:
+def ui_command(uri: str, store: Path, port: int) -> ServerCommand:
     """Build the command that starts an MLflow server on a database.
 
     Raises:
@@ -36,7 +36,7 @@ def ui_command(uri: str, store: Path, port: int) -> Command:
         "PYTHONWARNINGS": "ignore",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # agents' evaluation: not used, and a process more
     }
-    return Command(argv, environment)
+    return ServerCommand(argv, environment)
 
 
 def serve_ui(uri: str, store: Path, port: int = 5000, experiment: str | None = None) -> NoReturn:

@@ -41,7 +41,7 @@ def logged(results: Results) -> dict[str, float]:
     return found
 
 
-def effects(results: Results) -> list[dict[str, Any]]:
+def effect_numbers(results: Results) -> list[dict[str, Any]]:
     """Effects of a factorial design, as in the report's table."""
     evidence = results.evidence
     return [
@@ -51,7 +51,7 @@ def effects(results: Results) -> list[dict[str, Any]]:
     ]
 
 
-def measures(results: Results) -> list[dict[str, Any]]:
+def measure_numbers(results: Results) -> list[dict[str, Any]]:
     """Other metrics by arm and size, as in the report's table."""
     rows = []
     for metric in other_metrics(results):

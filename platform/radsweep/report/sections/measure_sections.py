@@ -15,7 +15,7 @@ from radsweep.report.text.public_models import CAUTION
 
 
 def effects(results: Results) -> Section:
-    table = comparisons.effects(results)
+    table = comparisons.effects_table(results)
     confounded = (
         " Not every combination was run: each number holds what it is confounded with as well, and no number of this "
         "table can separate them."
@@ -27,13 +27,13 @@ def effects(results: Results) -> Section:
 
 
 def levels(results: Results) -> Section:
-    table = comparisons.levels(results)
+    table = comparisons.levels_table(results)
     about = Remark("One value changed at a time, all else as in the base trial.")
     return Section(table.title, "levels", (about, Numbers(table, "levels", "numbers tall")))
 
 
 def measures(results: Results) -> Section:
-    table = comparisons.measures(results)
+    table = comparisons.measures_table(results)
     about = Remark(
         f"Of the test split. Differences are from {results.sweep.baseline}, p corrected over the comparisons of the "
         "same measure."
@@ -68,7 +68,7 @@ def models(results: Results) -> Section:
 
 def importances(results: Results) -> Section:
     found = comparisons.searched_importances(results)
-    table = comparisons.importances(found)
+    table = comparisons.importances_table(found)
     stopped = sum(r.status == "stopped" for r in results.measured)
     figures = Figures((importance_figure(found, stopped),) if found else (), width="narrow")
     numbers = Numbers(table, "importances_table", "pairs")
@@ -97,5 +97,5 @@ def top(results: Results) -> Section:
 
 
 def others(results: Results) -> Section:
-    table = overview.other_metrics(results)
+    table = overview.further_metrics_table(results)
     return Section(table.title, "others", (Numbers(table, "others"),))

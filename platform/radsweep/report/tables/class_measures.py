@@ -115,7 +115,7 @@ def _of_group(results: Results, group: Group, metric: str) -> Iterator[tuple[str
 
 
 def _why_no_interval(results: Results, group: Group, metric: str) -> str:
-    """Reason why there is no interval; empty if the measures with intervals have this row."""
+    """Reason for a missing interval; empty if the measures with intervals have this row."""
     if not results.metric.startswith("test/"):
         return "some cells have no numbers of the test split"
     if parsed(metric) is None and metric not in other_metrics(results):

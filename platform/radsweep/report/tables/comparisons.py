@@ -57,7 +57,7 @@ def comparisons(results: Results) -> Table:
     return Table("All comparisons", (*head, "rests on", "cells"), tuple(rows))
 
 
-def effects(results: Results) -> Table:
+def effects_table(results: Results) -> Table:
     """Effects of a factorial design: each technique averaged over the others, and interactions of two.
 
     For a fractional design, also the confounded effects of each number.
@@ -89,7 +89,7 @@ def _confounded(also: Confounded) -> str:
     return ", ".join(parts) or "–"
 
 
-def levels(results: Results) -> Table:
+def levels_table(results: Results) -> Table:
     """Levels of a one-at-a-time design: every level of a key in its order, with the base trial's own."""
     evidence, metric = results.evidence, results.metric
     ablation = results.sweep.ablation
@@ -126,7 +126,7 @@ def _in_order(values: list[Any]) -> list[Any]:
     return sorted(values) if numbers else values
 
 
-def measures(results: Results) -> Table:
+def measures_table(results: Results) -> Table:
     """Other metrics of the test split with intervals; each is corrected over its own comparisons."""
     rows = []
     for metric in other_metrics(results):
@@ -166,7 +166,7 @@ def other_metrics(results: Results) -> list[str]:
     return [metric for metric in wanted if metric in known and metric != results.metric]
 
 
-def importances(found: Importances | None) -> Table:
+def importances_table(found: Importances | None) -> Table:
     """Importances of a search: the association of each key with the metric."""
     if found is None:
         return Table("", (), ())

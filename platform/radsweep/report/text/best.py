@@ -88,7 +88,7 @@ def _mean(results: Results, cell: PlannedCell) -> str:
 
 
 def experiment_of(results: Results, cell: PlannedCell | None, suffix: str) -> dict[str, Any] | None:
-    """A cell's trial with every setting written out; None if there is no such cell.
+    """A cell's trial with every setting written out; None without such a cell.
 
     Where it runs (`run`) is left to the reader: it is not part of the configuration and may name private places.
     """

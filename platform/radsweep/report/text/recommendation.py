@@ -93,7 +93,7 @@ def _evidence(results: Results, group: Group) -> str:
     if group.arm == base:
         return "Differences of the other arms from it are below." if results.evidence.differences else ""
     if change is None:
-        return f"There is no interval for {group.arm}, because {results.evidence.why_not(place, (base, group.size))}."
+        return f"{group.arm} has no interval, because {results.evidence.why_not(place, (base, group.size))}."
     p = wording.p_value(results.evidence.p_holm[place])
     return (
         f"On the test split, at {wording.size_name(group.size)}, {group.arm} differs from {base} by "

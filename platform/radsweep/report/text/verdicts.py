@@ -32,7 +32,7 @@ RULE = (
 RULE_WITHOUT = (
     f"“Helped” and “hurt” are said only of at least {FEWEST_REPLICATES} paired replicates that all differ in the same "
     "direction, by a mean of at least 3 standard deviations of their differences, from cells that had all converged. "
-    "There are no intervals or tests, because {gap}; several comparisons side by side raise the odds of a chance find. "
+    "Intervals and tests are missing, because {gap}; several comparisons side by side raise the odds of a chance find. "
     f"{SETTING}"
 )
 
@@ -165,7 +165,7 @@ def _without_interval(results: Results, group: Group, comparison: Comparison, fo
     n = comparison.difference.n
     ends = [wording.signed(metric, end) for end in (min(comparison.differences), max(comparison.differences))]
     over = f"in the mean of {n} paired replicates ({ends[0]} to {ends[1]})" if n > 1 else "in one paired replicate"
-    change = f"{wording.difference(metric, comparison.difference.mean)} {over}"
+    change = f"{wording.difference_with_unit(metric, comparison.difference.mean)} {over}"
     gap = results.evidence.why_not((group.arm, group.size), (base, group.size))
     if found != "no evidence":
         return f"{found}: {numbers} for {base}, {change}, all cells converged."
@@ -173,8 +173,8 @@ def _without_interval(results: Results, group: Group, comparison: Comparison, fo
         late = unconverged(results, (_baseline(results, group), group), comparison)
         also = f", and {wording.listed(late)} had not converged" if late else ""
         return (
-            f"reached {numbers} for {base}, {change}; this is not evidence of a difference. There is no interval, "
-            f"because {gap}{also}."
+            f"reached {numbers} for {base}, {change}; this is not evidence of a difference. "
+            f"The difference has no interval, because {gap}{also}."
         )
     because = ", and ".join(f"because {reason}" for reason in _reasons(results, group, comparison))
     return f"reached {numbers} for {base}, {change}; this is not yet evidence of a difference, {because}."
