@@ -136,7 +136,7 @@ def test_shards_hold_a_patients_words_and_no_id_or_path(swept: Swept) -> None:
     assert all(name.endswith(".parquet") for name in beside), beside
 
 
-def test_the_sweep_used_what_could_give_them_away(swept: Swept) -> None:
+def test_the_sweep_used_everything_that_could_reveal_patients(swept: Swept) -> None:
     records = swept.store.read_cells(cell.key for cell in swept.sweep.cells)
     by_arm = {cell.arm: records[cell.key] for cell in swept.sweep.cells}
     assert {arm: record.status for arm, record in by_arm.items()} == dict.fromkeys(ARMS, "finished") | {
@@ -149,11 +149,11 @@ def test_the_sweep_used_what_could_give_them_away(swept: Swept) -> None:
     assert len(list((swept.store.root / "mlartifacts").rglob("record.json"))) == 4 + 2
 
 
-def test_nothing_in_the_store_or_mlflow_is_a_patients(swept: Swept) -> None:
+def test_the_store_and_mlflow_contain_nothing_of_a_patient(swept: Swept) -> None:
     assert marked(swept.store.root, MARK, PHRASE) == []
 
 
-def test_nothing_said_or_logged_is_a_patients(swept: Swept, short_folder: Path) -> None:
+def test_output_and_logs_contain_nothing_of_a_patient(swept: Swept, short_folder: Path) -> None:
     assert "diverging" in swept.said
     assert MARK not in swept.said
     assert PHRASE not in swept.said

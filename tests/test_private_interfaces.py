@@ -26,7 +26,7 @@ def private_uses(tree: ast.AST) -> Iterator[str]:
             yield from [] if own else [ast.unparse(node)]
 
 
-def test_private_interfaces_of_libraries_are_used_in_their_own_files_only() -> None:
+def test_private_interfaces_of_libraries_are_only_used_in_their_own_files() -> None:
     users: dict[str, list[str]] = {}
     for file in sorted(PACKAGE.rglob("*.py")):
         if found := list(private_uses(ast.parse(file.read_text(encoding="utf-8")))):
@@ -36,7 +36,7 @@ def test_private_interfaces_of_libraries_are_used_in_their_own_files_only() -> N
     assert users.keys() == KNOWN
 
 
-def test_what_counts_as_private() -> None:
+def test_private_uses_are_recognised() -> None:
     source = "import ray._private.utils\nfrom ray.tune.execution import class_cache\nfrom mlflow.store import db\n"
     source += "study._storage.get(self._own, record._replace(a=1), super().__init__)"
     assert list(private_uses(ast.parse(source))) == [

@@ -55,7 +55,7 @@ main()
 """
 
 
-def test_the_client_alone_reaches_a_cluster_and_says_what_the_rest_needs(unpacked: Path) -> None:
+def test_a_client_installation_reaches_a_cluster_and_says_what_else_to_install(unpacked: Path) -> None:
     """Of the libraries that the extra `full` names, none but Ray."""
     (metadata,) = unpacked.glob("*.dist-info/METADATA")
     wants = [
@@ -80,14 +80,14 @@ def test_the_client_alone_reaches_a_cluster_and_says_what_the_rest_needs(unpacke
     assert "pip install 'radsweep[full]'" in run("sweep", experiment).stderr
 
 
-def test_nothing_else_is_put_beside_the_package(unpacked: Path) -> None:
+def test_the_wheel_installs_only_the_package(unpacked: Path) -> None:
     beside = {path.name for path in unpacked.iterdir()}
     (metadata,) = beside - {"radsweep"}
     assert metadata.endswith(".dist-info")
     assert (unpacked / metadata / "licenses" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
-def test_version_and_licence_are_the_same_wherever_they_stand(unpacked: Path) -> None:
+def test_version_and_licence_are_the_same_everywhere(unpacked: Path) -> None:
     (metadata,) = unpacked.glob("*.dist-info/METADATA")
     lines = metadata.read_text(encoding="utf-8").splitlines()
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))

@@ -55,7 +55,7 @@ STREAMED = trial_with(TRIAL, {"data.source": "streamed"})
         ([Node(16, 0)], {"slots": 3, "needs": {"big": {"cpus_per_worker": 4}}}, TRIAL, "big", Capacity(3, 1, 4, 0)),
     ],
 )
-def test_room(nodes: list[Node], run: dict, trial: Trial, arm: str, expected: Capacity) -> None:
+def test_capacity(nodes: list[Node], run: dict, trial: Trial, arm: str, expected: Capacity) -> None:
     assert capacity_in(nodes, Run.model_validate(run), trial, arm) == expected
 
 
@@ -87,7 +87,7 @@ def test_one_and_a_half_gpus_are_refused() -> None:
         ),
     ],
 )
-def test_what_can_never_be_had_is_refused(nodes: list[Node], run: dict, trial: Trial, arm: str, told: str) -> None:
+def test_trials_that_can_never_fit_are_refused(nodes: list[Node], run: dict, trial: Trial, arm: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
         capacity_in(nodes, Run.model_validate(run), trial, arm)
 

@@ -93,7 +93,7 @@ def test_jobs_of_radsweep_are_listed_and_found_by_id_or_name() -> None:
         jobs.job_id(client, "other")
 
 
-def test_a_log_is_picked_up_and_a_job_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_is_followed_and_a_job_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     client: Any = Client()
     assert jobs.show_log(client, "mine", "http://head", follow=False) == 0
     assert jobs.show_log(client, "mine", "http://head", follow=True) == 1  # it runs: the log broke off
@@ -106,7 +106,7 @@ def test_a_log_is_picked_up_and_a_job_stopped(capsys: pytest.CaptureFixture[str]
         jobs.stop(client, "raysubmit_1")
 
 
-def test_a_report_comes_as_it_lies_on_the_cluster_without_the_checkpoint(store: Store, tmp_path: Path) -> None:
+def test_a_report_is_fetched_as_it_is_on_the_cluster_without_the_checkpoint(store: Store, tmp_path: Path) -> None:
     client: Any = Client()
     with pytest.raises(InputError, match="raysubmit_2 has begun no sweep yet"):
         jobs.fetch(client, "raysubmit_2", tmp_path / "mine")

@@ -109,7 +109,7 @@ def sent_along(job: Path) -> list[str]:
     return sorted(str(path) for path in files if path.parts[:2] != ("platform", "radsweep"))
 
 
-def test_what_travels_is_code_and_the_experiment_file(experiment: Path, tmp_path: Path) -> None:
+def test_only_code_and_the_experiment_file_are_uploaded(experiment: Path, tmp_path: Path) -> None:
     (tmp_path / "scan.png").write_bytes(b"a patient's image")
     job = tmp_path / "job"
     assert shlex.split(stage(job, experiment, [])) == ["python", "jobs/sweep.py", "search_spaces/tiny.yaml"]
@@ -117,14 +117,14 @@ def test_what_travels_is_code_and_the_experiment_file(experiment: Path, tmp_path
     assert not list(job.rglob("__pycache__"))
 
 
-def test_changes_travel_in_the_file_since_ray_shows_a_jobs_command(experiment: Path, tmp_path: Path) -> None:
+def test_changes_are_written_into_the_file_since_ray_shows_a_jobs_command(experiment: Path, tmp_path: Path) -> None:
     changes = ["run.optuna_storage=postgresql://ann:s3cret@db/optuna", "train.learning_rate=5e-5", "data.pairs=20"]
     assert "s3cret" not in stage(tmp_path / "job", experiment, changes)
     staged = tmp_path / "job" / "search_spaces" / "tiny.yaml"
     assert load_experiment(staged) == load_experiment(experiment, changes)
 
 
-def test_files_that_the_experiment_names_travel_too(experiment: Path, tmp_path: Path) -> None:
+def test_files_that_the_experiment_names_are_uploaded_too(experiment: Path, tmp_path: Path) -> None:
     for name in ("words.yaml", "other/words.yaml", "prompts.yml"):
         path = Path(name)
         path.parent.mkdir(exist_ok=True)
@@ -145,13 +145,13 @@ def test_files_that_the_experiment_names_travel_too(experiment: Path, tmp_path: 
     assert len(sent_along(job)) == 5
 
 
-def test_a_named_file_that_is_not_there_never_leaves_the_laptop(experiment: Path, tmp_path: Path) -> None:
+def test_an_experiment_that_names_a_missing_file_is_not_submitted(experiment: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"tiny\.yaml: evaluate\.zero_shot\.prompts: there is no mine\.yaml here"):
         stage(tmp_path / "job", experiment, ["evaluate.zero_shot.prompts=mine.yaml"])
 
 
 @pytest.mark.parametrize("way", ["absolute", "upwards"])
-def test_an_experiment_file_from_anywhere_lands_inside_the_job(way: str, experiment: Path, tmp_path: Path) -> None:
+def test_an_experiment_file_from_anywhere_is_copied_into_the_job(way: str, experiment: Path, tmp_path: Path) -> None:
     path = experiment.absolute() if way == "absolute" else Path("search_spaces/../search_spaces/tiny.yaml")
     assert stage(tmp_path / "job", path, []).endswith(" search_spaces/tiny.yaml")
     assert (tmp_path / "job" / "search_spaces" / "tiny.yaml").read_text() == EXPERIMENT
@@ -196,7 +196,7 @@ def test_a_head_that_has_just_started_is_asked_again(
     assert waited == [5, 10, 5, 10, 20, 30]
 
 
-def test_interrupted_it_detaches_and_says_how_to_come_back(
+def test_an_interrupted_submit_detaches_and_says_how_to_follow_the_job_again(
     client: type[Client], head: str, experiment: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client.interrupt = True
@@ -234,7 +234,7 @@ def test_the_token_is_found_where_ray_looks(
         ("http://127.0.0.1:abc", TOKEN, "cannot be reached"),
     ],
 )
-def test_a_head_that_cannot_be_used_is_one_line(
+def test_a_head_that_cannot_be_used_is_reported_in_one_line(
     address: str, token: str | None, says: str, head: str, experiment: Path, client: type[Client]
 ) -> None:
     with socket.socket() as free:
@@ -253,7 +253,7 @@ def test_an_address_with_a_password_is_refused_and_not_repeated(experiment: Path
     assert TOKEN not in str(raised.value)
 
 
-def test_a_wrong_experiment_file_never_leaves_the_laptop(experiment: Path, head: str) -> None:
+def test_a_wrong_experiment_file_is_not_submitted(experiment: Path, head: str) -> None:
     with pytest.raises(InputError, match=r"train\.epochs"):
         submit(experiment, ["train.epochs=0"], head, TOKEN)
 
@@ -269,7 +269,7 @@ def test_a_wrong_experiment_file_never_leaves_the_laptop(experiment: Path, head:
         ("model.text.backbone=org/bert", False),
     ],
 )
-def test_data_that_lies_on_the_laptop_is_warned_of(
+def test_a_relative_path_of_data_gives_a_warning(
     change: str, warns: bool, client: type[Client], head: str, experiment: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("packed").mkdir()
@@ -367,7 +367,7 @@ def test_a_token_protected_head_runs_the_submitted_code_on_driver_and_workers(
 
 
 @pytest.mark.slow
-def test_doctor_says_where_the_token_is_missing_or_another(
+def test_doctor_reports_a_missing_and_a_wrong_token(
     head_with_token: Head, tmp_path: Path, phantom: Path
 ) -> None:
     file = tmp_path / "mine.yaml"

@@ -101,7 +101,7 @@ def test_a_pooled_record_sums_what_the_folds_cost_and_keeps_what_all_have() -> N
     assert not pool_folds(folds(), found)[1][cell.key].converged
 
 
-def test_subsets_of_pooled_records_are_equal_where_those_of_every_fold_are() -> None:
+def test_subsets_of_pooled_records_are_equal_if_those_of_every_fold_are() -> None:
     planned = folds() + folds("local", first=3)
     found, _ = records(planned)
     cells, pooled = pool_folds(planned, found)
@@ -111,7 +111,7 @@ def test_subsets_of_pooled_records_are_equal_where_those_of_every_fold_are() -> 
     assert pool_folds(planned, found)[1][cells[1].key].subset_sha256 != first
 
 
-def test_a_replicate_that_lacks_a_fold_is_missing_and_one_with_a_failed_fold_failed() -> None:
+def test_a_replicate_without_every_fold_is_missing_and_one_with_a_failed_fold_counts_as_failed() -> None:
     planned = folds()
     found, queries = records(planned)
     key = pool_folds(planned, found)[0][0].key
@@ -125,7 +125,7 @@ def test_a_replicate_that_lacks_a_fold_is_missing_and_one_with_a_failed_fold_fai
     assert pool_folds(planned, found | {stopped.key: stopped})[1][key].status == "stopped"
 
 
-def test_cells_without_folds_stay_as_they_are() -> None:
+def test_cells_without_folds_are_unchanged() -> None:
     cells = [PlannedCell(key="a", arm="x"), PlannedCell(key="b", arm="x", number=1)]
     found = {"a": CellRecord(key="a", trial={}, status="finished")}
     assert pool_folds(cells, found) == (cells, found)
@@ -139,7 +139,7 @@ def sweep(cells: list[PlannedCell]) -> SweepRecord:
     )
 
 
-def test_report_statistics_and_winner_see_one_result_a_replicate() -> None:
+def test_report_statistics_and_winner_have_one_result_per_replicate() -> None:
     planned = folds() + folds(subset=1, first=3)
     found, _ = records(planned)
     better = planned[4].key  # the best fold of the second replicate, whose other folds are like the first one's

@@ -52,13 +52,13 @@ def test_the_winner_follows_the_recommendation(store: Store, tmp_path: Path) -> 
     assert weights(tmp_path) == "weights of b"
 
 
-def test_of_folds_the_winner_is_the_first(store: Store, tmp_path: Path) -> None:
+def test_the_winner_of_a_cross_validation_is_its_first_fold(store: Store, tmp_path: Path) -> None:
     assert link_winner(store, tmp_path, recommending(C.model_copy(update={"key": "c|a|b"})))
     assert weights(tmp_path) == "weights of c"
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_a_winner_that_is_not_recommended_goes_though_the_store_has_no_other(
+def test_a_winner_that_is_not_recommended_is_removed_even_without_a_replacement(
     store: Store, tmp_path: Path, damaged: bool
 ) -> None:
     assert link_winner(store, tmp_path, recommending(A))

@@ -25,7 +25,7 @@ time.sleep(600)
 """
 
 
-def test_a_lock_is_one_holders_until_it_lets_go(tmp_path: Path) -> None:
+def test_a_lock_has_one_holder_until_it_is_released(tmp_path: Path) -> None:
     with Lock(tmp_path / "cell") as first, Lock(tmp_path / "cell") as second:
         assert first.take()
         assert not second.take()
@@ -35,7 +35,7 @@ def test_a_lock_is_one_holders_until_it_lets_go(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS], ids=errno.errorcode.get)
-def test_a_file_system_without_locks_lets_everybody_write(
+def test_a_file_system_without_locks_allows_every_writer(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object) -> None:
@@ -46,7 +46,7 @@ def test_a_file_system_without_locks_lets_everybody_write(
         assert lock.take()
 
 
-def test_a_question_is_refused_while_another_process_lives_and_free_once_it_is_killed(tmp_path: Path) -> None:
+def test_an_experiment_is_refused_while_another_process_runs_it_and_free_once_that_is_killed(tmp_path: Path) -> None:
     other = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"

@@ -37,7 +37,7 @@ def test_the_plan_is_the_experiment_that_was_recorded(parts: dict[str, Any], exc
     assert dict(sweep.space) == (asked.search.space if asked.search else {})
 
 
-def test_a_recorded_path_stays_as_it_is_and_the_disk_is_not_read(
+def test_a_recorded_path_is_kept_and_the_disk_is_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "models" / "mine").mkdir(parents=True)  # a hub id, where the sweep ran

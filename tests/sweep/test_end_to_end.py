@@ -120,7 +120,7 @@ def test_every_image_is_decoded_once_for_all_trials(ablation: Any, phantom: Path
     assert held_out < record.cost["images_decoded"] <= held_out + index.splits["train"].images
 
 
-def test_a_trial_alone_gives_the_numbers_of_that_trial_in_a_sweep(ablation: Any, phantom: Path) -> None:
+def test_a_single_trial_gives_the_numbers_of_that_trial_in_a_sweep(ablation: Any, phantom: Path) -> None:
     _, _, cells = ablation
     tokenizer = next(iter((ablation[0] / "tokenizers").iterdir())).read_text()
     data = prepare_in_process(read_index(phantom), tokenizer, 32, 1)
@@ -195,7 +195,7 @@ def test_two_workers_in_a_slot_give_the_numbers_of_one(wider: Any) -> None:
     assert compared == 8
 
 
-def test_a_resumed_sweep_runs_nothing_anew_on_a_machine_with_less_memory_to_spare(
+def test_a_resumed_sweep_runs_nothing_again_on_a_machine_with_less_free_memory(
     ablation: Any, phantom: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, record, _ = ablation
@@ -226,7 +226,7 @@ SEARCH = {
 }
 
 
-def test_a_search_stops_the_weak_and_reads_the_test_split_for_its_winner_alone(
+def test_a_search_stops_weak_trials_and_reads_the_test_split_only_for_its_winner(
     phantom: Path, short_folder: Path
 ) -> None:
     store = short_folder / "search"
@@ -345,7 +345,7 @@ def test_an_arm_whose_tuning_all_failed_is_left_out_and_the_sweep_ends(phantom: 
 
 
 @pytest.mark.slow
-def test_a_search_given_again_is_answered_from_its_records(phantom: Path, short_folder: Path) -> None:
+def test_a_repeated_search_is_answered_from_its_records(phantom: Path, short_folder: Path) -> None:
     store = short_folder / "search-again"
     first, cells = sweep(phantom, store, search=SEARCH, train={"steps": 12})
     again, _ = sweep(phantom, store, search=SEARCH, train={"steps": 12})
@@ -356,7 +356,7 @@ def test_a_search_given_again_is_answered_from_its_records(phantom: Path, short_
 
 
 @pytest.mark.slow
-def test_fresh_runs_what_is_there_again(phantom: Path, short_folder: Path) -> None:
+def test_fresh_runs_finished_trials_again(phantom: Path, short_folder: Path) -> None:
     store = short_folder / "fresh"
     first, before = sweep(phantom, store)
     tree = first.experiment | {"run": {"store": str(store), "slots": 1}}

@@ -21,7 +21,7 @@ from radsweep.tracking.mirror import Mirror
 METRIC = "text_to_image/recall_at_10"
 
 
-def test_the_report_rests_on_what_each_query_got_and_on_the_stages_in_the_store(tmp_path: Path) -> None:
+def test_the_report_uses_the_results_of_each_query_and_the_stages_in_the_store(tmp_path: Path) -> None:
     store, cells = Store(tmp_path), []
     rng = np.random.default_rng(0)
     studies = tuple(f"s{n:02}" for n in range(60))
@@ -162,7 +162,7 @@ def test_a_lucky_replicate_is_best_nowhere(store: Store, uri: str, trial: dict[s
     assert found == Answers("steady-0", "steady-0", None, ("steady / 100 pairs / seed 0", "none"))
 
 
-def test_while_the_baseline_is_kept_it_is_best_everywhere_until_more_replicates_decide(
+def test_a_baseline_that_is_kept_is_best_everywhere_until_more_replicates_decide(
     store: Store, uri: str, trial: dict[str, Any]
 ) -> None:
     sweep = ablation(store, {"baseline": BASE[:2], "local": [0.4, 0.42]}, trial, status="interrupted")
@@ -193,7 +193,7 @@ def test_a_recommended_trial_without_its_checkpoint_leaves_no_other_winner(
     assert (found.winner, found.best) == (None, "local-0")
 
 
-def test_a_sweep_in_which_nothing_finished_calls_nothing_best(store: Store, uri: str, trial: dict[str, Any]) -> None:
+def test_a_sweep_in_which_nothing_finished_has_no_best_trial(store: Store, uri: str, trial: dict[str, Any]) -> None:
     sweep = ablation(store, {"baseline": BASE, "local": BASE}, trial, status="failed")
     assert answers(store, sweep, uri).best == "baseline-0"
     for cell in sweep.cells:

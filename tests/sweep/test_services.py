@@ -135,7 +135,7 @@ def table(store: Path, record: SweepRecord) -> dict[str, Any]:
     return {key: found[key] for key in ("measures", "effects", "curves")}
 
 
-def test_the_table_is_that_of_a_disk_and_sqlite(
+def test_the_table_equals_that_of_a_disk_and_sqlite(
     short_folder: Path, phantom: Path, shards: str, tracking: str, object_store: str
 ) -> None:
     here, there, later = (short_folder / name for name in ("here", "there", "later"))

@@ -39,7 +39,7 @@ def check(shards: Path, streamed: bool = False, split: Split = "test", **evaluat
     check_tasks(Evaluate.model_validate(evaluate), read_index(shards), split, streamed)
 
 
-def test_what_can_be_served_passes(tmp_path: Path) -> None:
+def test_supported_tasks_pass(tmp_path: Path) -> None:
     other = data(tmp_path, "other", reports=False)
     tasks = ["retrieval", "zero_shot", "linear_probe", "class_retrieval"]
     classes = {"classes": ["Edema", "Nodule"], "per_class": 2}
@@ -61,14 +61,14 @@ def test_what_can_be_served_passes(tmp_path: Path) -> None:
         (("Edema",), {"tasks": ["zero_shot"], "zero_shot": {"prompts": "chexprt"}}, "chexprt"),
     ],
 )
-def test_what_cannot_is_named_with_its_reason(
+def test_an_unsupported_task_is_named_with_its_reason(
     tmp_path: Path, labels: tuple[str, ...], evaluate: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         check(data(tmp_path, labels=labels), **evaluate)
 
 
-def test_sets_need_a_task_that_reads_them_and_names_of_their_own(tmp_path: Path) -> None:
+def test_sets_need_a_task_that_reads_them_and_distinct_names(tmp_path: Path) -> None:
     ours, other = data(tmp_path), data(tmp_path, "other")
     with pytest.raises(InputError, match="used by zero_shot and linear_probe"):
         check(ours, sets=[str(other)])
@@ -76,12 +76,12 @@ def test_sets_need_a_task_that_reads_them_and_names_of_their_own(tmp_path: Path)
         check(ours, tasks=["zero_shot"], sets=[str(ours)])
 
 
-def test_a_linear_probe_is_measured_on_the_split_that_did_not_choose(tmp_path: Path) -> None:
+def test_a_linear_probe_is_not_measured_on_the_split_that_selects(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="chooses on validation and is measured on test alone"):
         check(data(tmp_path), split="validation", tasks=["linear_probe"])
     check(data(tmp_path, "other"), split="validation", tasks=["zero_shot"], zero_shot={"prompts": "chexpert"})
 
 
-def test_streamed_images_cannot_be_probed(tmp_path: Path) -> None:
+def test_a_linear_probe_is_refused_for_streamed_images(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"set data\.source to cached"):
         check(data(tmp_path), streamed=True, tasks=["linear_probe"])

@@ -22,7 +22,7 @@ def model(**towers: Any) -> Model:
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin.index.json"])
-def test_a_folder_without_weights_is_told(tmp_path: Path, file: str) -> None:
+def test_a_folder_without_weights_is_reported(tmp_path: Path, file: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(
         InputError, match=rf"model\.text\.backbone: {tmp_path} has no weights; put model.safetensors or"
@@ -40,7 +40,7 @@ def test_a_folder_without_weights_is_told(tmp_path: Path, file: str) -> None:
         ("evaluate.public_models", Model(), ["some/model"]),
     ],
 )
-def test_a_hub_id_whose_configuration_alone_was_fetched_is_told(
+def test_a_hub_id_with_only_its_configuration_in_the_cache_is_reported(
     key: str, model: Model, against: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = ["config.json"]
@@ -60,6 +60,6 @@ def test_a_hub_id_whose_configuration_alone_was_fetched_is_told(
     assert check_weights([model], against) == ["some/model"]
 
 
-def test_names_without_files_are_asked_for_none() -> None:
+def test_names_without_files_need_no_weights() -> None:
     towers = {"image": {"backbone": "resnet50", "weights": "imagenet"}, "text": {"backbone": "some/bert"}}
     assert check_weights([Model.model_validate(towers)], []) == []

@@ -101,7 +101,7 @@ def test_a_stage_runs_no_line_that_its_key_leaves_out(name: str, kept: list[Any]
 
 
 @pytest.mark.parametrize("tower", ["image", "text"])
-def test_features_of_a_frozen_tower_likewise(tower: str, kept: list[Any], tmp_path: Path) -> None:
+def test_features_of_a_frozen_tower_run_no_line_that_their_key_leaves_out(tower: str, kept: list[Any], tmp_path: Path) -> None:
     trial = trial_with(BASE, LIT | {f"model.{tower}.freeze": True})
     code.stage_code(adaptation(trial, f"{tower} features"))
     ran = run_definitions(lambda: run_frozen(tower, trial, synthetic_data(), folder=tmp_path, adapted={}))
@@ -109,7 +109,7 @@ def test_features_of_a_frozen_tower_likewise(tower: str, kept: list[Any], tmp_pa
     assert ran - code.graph().reached(*kept[0]).keys() == set()
 
 
-def test_the_preparation_of_data_likewise(phantom: Path) -> None:
+def test_the_preparation_of_data_runs_no_line_that_keys_leave_out(phantom: Path) -> None:
     def prepare() -> None:
         shards = read_index(phantom)
         rows = zip(shards.splits["train"].patient_ids, shards.reports["train"], strict=True)
@@ -193,7 +193,7 @@ def test_a_changed_line_changes_what_depends_on_it(
     assert {name for name in new if new[name] != old[name]} == changed
 
 
-def test_how_patients_are_dealt_counts_where_there_are_folds(copy: Path) -> None:
+def test_the_code_that_assigns_folds_counts_if_there_are_folds(copy: Path) -> None:
     folds = {"data.folds": 3, "model.image.freeze": True, "adapt.text.method": "mlm"} | LIT
 
     def found() -> tuple[list[str], list[str]]:
@@ -214,7 +214,7 @@ def test_how_patients_are_dealt_counts_where_there_are_folds(copy: Path) -> None
     ("library", "users"),
     [("pillow", {"plain", "lora", "neighbours"}), ("peft", {"lora"}), ("faiss-cpu", {"neighbours"})],
 )
-def test_another_version_of_a_library_counts_where_it_is_used(
+def test_another_version_of_a_library_counts_if_it_is_used(
     library: str, users: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials = {"plain": {}, "lora": {"model.text.lora": 2}, "neighbours": {"objective.neighbours.weight": 1}}
@@ -230,7 +230,7 @@ def test_another_version_of_a_library_counts_where_it_is_used(
     assert {name for name in trials if new[name] != old[name]} == users
 
 
-def test_every_named_definition_is_one_that_trials_or_stages_reach() -> None:
+def test_trials_or_stages_reach_every_named_definition() -> None:
     roots = {*code.TRIAL, *code.ADAPTATION, *code.FEATURES, *code.FOLDS}
     assert names(map(code.graph().find, roots)) == roots, "each is defined once"
     without = {*code.switched(BASE), *code.ERRORS, *code.ONLY_TRIALS, code.TWO_VIEWS, code.PATCHES, code.TOKENS}
@@ -238,7 +238,7 @@ def test_every_named_definition_is_one_that_trials_or_stages_reach() -> None:
     assert sorted(found) == sorted(without)
 
 
-def test_modules_may_be_renamed_moved_split_and_folded_and_nothing_runs_again(copy: Path) -> None:
+def test_renaming_moving_splitting_and_merging_modules_runs_nothing_again(copy: Path) -> None:
     old = codes()
     rename(copy, "training.outcome", "objectives.parts.ending")  # moved to a new folder under a new name
     rename(copy, "training.checkpoint", "training.kept")  # imported whole by others: `checkpoint.WEIGHTS`
@@ -249,7 +249,7 @@ def test_modules_may_be_renamed_moved_split_and_folded_and_nothing_runs_again(co
     assert codes() == old
 
 
-def test_a_name_that_comes_to_mean_something_else_counts(copy: Path) -> None:
+def test_a_name_with_another_definition_counts(copy: Path) -> None:
     """Whatever else is reached: a definition's hash knows what its names stand for."""
     other = "from radsweep.training.loop import mixed_precision as original\n\n\n"
     (copy / "training" / "other.py").write_text(f"{other}def mixed_precision(*_):\n    return original(*_)\n")

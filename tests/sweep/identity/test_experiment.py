@@ -53,7 +53,7 @@ def test_a_plain_call_of_an_unfinished_sweep_says_so_and_offers_to_resume(tmp_pa
     assert f"twice-{status} asked the same and is unfinished: add --resume to go on with it" in said
 
 
-def test_a_finished_one_is_not_spoken_of_and_resume_finds_it(tmp_path: Path) -> None:
+def test_a_finished_sweep_gives_no_message_and_resume_finds_it(tmp_path: Path) -> None:
     stored(Store(tmp_path), "finished")
     assert call(Store(tmp_path), resume=False) == (None, "")
     found, _ = call(Store(tmp_path), resume=True)
@@ -82,7 +82,7 @@ def test_resume_without_such_a_sweep_is_refused(tmp_path: Path) -> None:
         call(Store(tmp_path), resume=True)
 
 
-def test_where_a_sweep_runs_is_no_part_of_its_question() -> None:
+def test_the_key_of_an_experiment_does_not_depend_on_where_it_runs() -> None:
     key = experiment_key(experiment())
     assert key == experiment_key(experiment(run={"slots": 2, "store": "/elsewhere"}))
     assert key != experiment_key(experiment(train={"seed": 1}))

@@ -45,7 +45,7 @@ def record(key: str, seconds: float = 10.0, **more: Any) -> CellRecord:
     return CellRecord.model_validate(plain | more)
 
 
-def test_trials_are_counted_and_not_the_places_that_share_them(tmp_path: Path, said: io.StringIO) -> None:
+def test_trials_are_counted_and_not_the_positions_that_share_them(tmp_path: Path, said: io.StringIO) -> None:
     watched = watch(tmp_path, said, 2)
     places = [place("a", 0, "baseline"), place("a", 1, "same"), place("b", 2)]
     watched.known([(cell, record(cell.key)) for cell in places])
@@ -65,7 +65,7 @@ def test_a_winner_that_ran_again_is_one_trial(tmp_path: Path, said: io.StringIO)
     assert "   1 of 1" in said.getvalue().splitlines()[-1]
 
 
-def test_what_is_expected_is_what_has_not_ended_each_once(tmp_path: Path, said: io.StringIO) -> None:
+def test_every_trial_that_has_not_ended_is_expected_once(tmp_path: Path, said: io.StringIO) -> None:
     watched = watch(tmp_path, said, 0)
     places = [place(key, number) for number, key in enumerate("aabc")]
     watched.expect(places)

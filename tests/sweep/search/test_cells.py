@@ -19,7 +19,7 @@ from radsweep.sweep.search.searcher import CELL
 
 
 @pytest.mark.parametrize("select", ["val/text_to_image/recall_at_10", "val/text_to_image/median_rank"])
-def test_a_record_lost_after_its_trial_was_told_is_written_from_the_study(select: str, tmp_path: Path) -> None:
+def test_a_record_lost_after_its_trial_ended_in_the_study_is_restored(select: str, tmp_path: Path) -> None:
     """Its worker and the driver died between the two: nobody would run it again, and the sweep would never end."""
     base = trial_with(Trial(data=Data(shards="x")), {"evaluate.select": select})
     sign = 1 if select.endswith("recall_at_10") else -1

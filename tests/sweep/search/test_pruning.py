@@ -72,7 +72,7 @@ def test_median(grace: int) -> None:
     assert sum(ours for ours, _ in found) > 10
 
 
-def test_a_trial_that_failed_measures_nobody() -> None:
+def test_other_trials_are_not_compared_with_a_failed_one() -> None:
     stopping = Stopping(
         Search.model_validate({"space": SPACE, "scheduler": "asha", "grace_period": 1, "reduction_factor": 2})
     )

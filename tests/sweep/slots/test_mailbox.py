@@ -34,7 +34,7 @@ def test_a_task_stops_when_the_next_is_posted_and_pauses_when_the_sweep_is_inter
     assert asyncio.run(orders()) == [CONTINUE, STOP, PAUSE, PAUSE]
 
 
-def test_a_scheduler_that_waits_for_a_reply_is_let_go_by_a_pause() -> None:
+def test_a_pause_ends_the_wait_for_the_reply_of_a_scheduler() -> None:
     async def order() -> int:
         box = Mailbox(wait_for_reply=True)
         await box.post(0, "task")
@@ -65,7 +65,7 @@ def test_a_full_disk_ends_the_group_and_a_task_whose_workers_die_is_lost() -> No
     assert lost == {"lost": f"its workers died {MOST_ATTEMPTS} times"}
 
 
-def test_a_lost_task_names_what_its_last_group_met_first() -> None:
+def test_a_lost_task_names_the_first_error_of_its_last_group() -> None:
     async def message() -> Any:
         box = Mailbox(False)
         await box.post(0, "task")

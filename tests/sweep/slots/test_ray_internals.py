@@ -30,7 +30,7 @@ def interface(path: str, purpose: str) -> Any:
         )
 
 
-def test_an_interface_that_is_gone_fails_with_what_it_was_for() -> None:
+def test_a_removed_interface_fails_with_its_purpose() -> None:
     with pytest.raises(pytest.fail.Exception, match=r"has no ray\.tune:Gone, which radsweep needs to wait\. Change"):
         interface("ray.tune:Gone", "wait")
     with pytest.raises(pytest.fail.Exception, match=r"has no ray\.gone:Tune, which"):
@@ -69,7 +69,7 @@ def test_tune_waits_at_its_end_for_a_slot_that_saves(tmp_path: Path) -> None:
     assert controller._stopping_actors == {}
 
 
-def test_tune_hands_no_cloud_key_to_an_actor_in_words_that_ray_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tune_passes_no_cloud_key_to_an_actor_in_text_that_ray_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     purpose = "keep cloud keys out of Ray's logs"
     class_cache = interface(CLASS_CACHE, purpose)
     interface(f"{CLASS_CACHE}:ENV_VARS_TO_PROPAGATE", purpose)

@@ -28,7 +28,7 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
-def test_of_two_that_ask_at_once_one_computes_and_after_a_kill_the_other_goes_on(tmp_path: Path) -> None:
+def test_one_of_two_processes_computes_a_stage_and_the_other_continues_it_after_a_kill(tmp_path: Path) -> None:
     first = ask(tmp_path, "first")
     wait_for(tmp_path / "first.started", first)
     second = ask(tmp_path, "second")
@@ -138,7 +138,7 @@ def test_an_adapted_tower_that_is_frozen_and_sees_no_augmentation_runs_once(adap
     assert features.pairs >= 3 * 40  # images of the pairs of all splits
 
 
-def test_two_workers_make_a_stage_together_and_start_from_it(adapted: Any, later: Any) -> None:
+def test_two_workers_compute_a_stage_together_and_start_from_it(adapted: Any, later: Any) -> None:
     """Beside trials of one worker, in the same sweep."""
     store, before, _ = adapted
     record, by_arm = later
@@ -168,7 +168,7 @@ def test_mlflow_links_the_stage_from_the_trials_that_use_it(adapted: Any) -> Non
         assert f"runs/{stages['adapt image'].info.run_id}" in run.data.tags["mlflow.note.content"]
 
 
-def test_the_report_says_what_the_towers_learnt_from(adapted: Any) -> None:
+def test_the_report_names_the_data_that_towers_learnt_from(adapted: Any) -> None:
     store, record, _ = adapted
     text = (Store(store).sweep_folder(record.id) / "report" / "report.md").read_text(encoding="utf-8")
     assert "image tower adapted by simclr (image and both) learnt from all images of the training split" in text

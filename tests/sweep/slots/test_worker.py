@@ -52,7 +52,7 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return run
 
 
-def test_a_trial_whose_gpu_fails_is_tried_by_new_workers_and_then_lost_with_the_reason(served: Any) -> None:
+def test_a_trial_whose_gpu_fails_is_retried_by_new_workers_and_then_lost_with_the_reason(served: Any) -> None:
     box = Box()
 
     def broken(*_: Any) -> None:
@@ -73,7 +73,7 @@ def test_a_trial_whose_gpu_fails_is_tried_by_new_workers_and_then_lost_with_the_
     assert asyncio.run(fourth())["lost"].startswith(said)
 
 
-def test_workers_whose_slot_died_are_told_to_pause_and_leave_no_record(served: Any) -> None:
+def test_workers_whose_slot_died_pause_and_leave_no_record(served: Any) -> None:
     box, told = Box(), []
 
     def dead(*_: Any) -> None:
