@@ -1,4 +1,4 @@
-"""What a log is told of long work."""
+"""Progress of long tasks on the console."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A killed or failed writer leaves nothing that looks whole, and nothing in the way."""
+"""A killed or failed writer leaves nothing that looks complete, and nothing that blocks the next one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_folder_of_a_killed_writer_is_removed_by_the_next(tmp_path: Path, wr
 
 def test_the_folder_of_a_running_writer_is_not_touched(tmp_path: Path, writer: subprocess.Popen[str]) -> None:
     try:
-        with pytest.raises(InputError, match="being written by another process"), new_folder(tmp_path / "out"):
+        with pytest.raises(InputError, match="another process is writing"), new_folder(tmp_path / "out"):
             pass
         assert len(list(tmp_path.glob(".out.partial-*/half"))) == 1
     finally:
@@ -54,12 +54,10 @@ def test_the_folder_of_a_running_writer_is_not_touched(tmp_path: Path, writer: s
         writer.wait()
 
 
-def test_two_writers_that_start_at_once_do_not_both_succeed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_writers_that_start_at_once_do_not_both_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with new_folder(tmp_path / "out") as first:
         monkeypatch.setattr(filesystem, "_taken_over", lambda out, working: None)
-        with pytest.raises(InputError, match="being written by another process"), new_folder(tmp_path / "out"):
+        with pytest.raises(InputError, match="another process is writing"), new_folder(tmp_path / "out"):
             pass
         (first / "whole").write_text("whole")
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "whole"]
@@ -102,7 +100,9 @@ def test_a_write_that_fails_leaves_the_old_content_and_nothing_else(tmp_path: Pa
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_full_disk_is_reported_with_the_files_name(call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_with_the_files_name(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

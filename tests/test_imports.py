@@ -31,7 +31,7 @@ ORDER = (
     "api",
     "cli",
 )
-# The same within a folder that has rooms.
+# The same within folders that have rooms.
 ROOMS: dict[str, tuple[str, ...]] = {
     "data": (
         "storage",
@@ -71,12 +71,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "run",
     ),
 }
-PLAIN = ("config", "augment", "models", "objectives", "evaluation")  # to be read and tested without a cluster
+PLAIN = ("config", "augment", "models", "objectives", "evaluation")  # can be read and tested without a cluster
 HEAVY = {"torch", "torchvision", "ray", "mlflow", "transformers"}
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Dotted names of all that is imported, within functions too."""
+    """Dotted names of all imports, also those within functions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -86,7 +86,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def at_import(tree: ast.Module) -> Iterator[str]:
-    """Dotted names of what is imported when the module is."""
+    """Dotted names of the imports that run when the module is imported."""
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield from imports(node)
@@ -100,7 +100,7 @@ def parsed(folder: str) -> dict[Path, ast.Module]:
 
 
 def room(folder: str, parts: tuple[str, ...]) -> str:
-    """The room that a path below a folder, or a dotted name within it, belongs to: the longest that it begins with."""
+    """The room of a path below a folder, or of a dotted name within it: the longest one that it begins with."""
     name = ".".join(parts)
     found = [each for each in ROOMS[folder] if f"{name}.".startswith(f"{each}.")]
     return max(found, key=len, default=name)

@@ -16,7 +16,7 @@ OF_NAMED_TUPLES = {"_replace", "_asdict", "_fields", "_make"}
 
 
 def private_uses(tree: ast.AST) -> Iterator[str]:
-    """Modules that a library does not document, and attributes with an underscore of objects other than one's own."""
+    """Undocumented modules of libraries, and attributes with an underscore of objects other than `self`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""

@@ -1,4 +1,4 @@
-"""The wheel carries what the package needs, and works without its checkout."""
+"""The wheel has everything that the package needs, and works without a checkout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ wheels = pytest.importorskip("hatchling.builders.wheel", reason="of the dev extr
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the wheel holds."""
+    """A folder with the contents of the wheel."""
     (file,) = wheels.WheelBuilder(str(ROOT)).build(
         directory=str(tmp_path_factory.mktemp("wheel")), versions=["standard"]
     )
@@ -56,7 +56,7 @@ main()
 
 
 def test_a_client_installation_reaches_a_cluster_and_says_what_else_to_install(unpacked: Path) -> None:
-    """Of the libraries that the extra `full` names, none but Ray."""
+    """Only Ray is installed of the libraries that the extra `full` names."""
     (metadata,) = unpacked.glob("*.dist-info/METADATA")
     wants = [
         line.split(": ", 1)[1] for line in metadata.read_text(encoding="utf-8").splitlines() if "Requires-Dist" in line

@@ -67,7 +67,7 @@ def test_a_plan_shows_what_the_command_prints(here: Path) -> None:
 
 def test_a_refusal_is_in_the_plan(here: Path) -> None:
     found = rs.plan(rs.load_experiment("experiment.yaml", {"run.slots": 999}))
-    assert "Refused: run.slots: 999 slots asked for" in str(found)
+    assert "Refused: run.slots: the cluster has room for" in str(found)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Sweeps that are hurt and end in the table of one that was not. `make chaos`; one line a fault with `pytest -s`.
+"""Sweeps with an injected fault end with the table of an undisturbed one. `make chaos`; a line per fault with `pytest -s`.
 
 Each fault comes at a random moment; `RADSWEEP_CHAOS_SEED` repeats the moments of a run, whose seed is printed.
 """
@@ -79,7 +79,7 @@ def shards(short_folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(short_folder: Path, shards: Path, template: Path) -> Iterator[Callable[[str], dict[str, Any]]]:
-    """The table of the ablation, or of the streamed one, when nothing happens; run once."""
+    """The table of the undisturbed ablation, or of the streamed one; run once."""
     tables: dict[str, dict[str, Any]] = {}
     drivers: list[Driver] = []
 
@@ -113,7 +113,7 @@ def hurt(short_folder: Path, shards: Path, template: Path, request: pytest.Fixtu
         driver.kill()
 
 
-# faults: each hurts a sweep, brings it to its end, and says at which moment it came
+# faults: each disturbs a sweep, brings it to its end, and returns the moment at which it came
 
 
 def worker_before(d: Driver) -> str:
@@ -185,7 +185,7 @@ def nan_loss(d: Driver) -> str:
     assert d.wait() == 0
     (failed,) = [record for record in d.records().values() if record.status == "failed"]
     assert f"the loss is nan at step {step}" in str(failed.error)
-    assert len(d.records()) == 6  # the others went on
+    assert len(d.records()) == 6  # the others continued
     d.resume()
     return f"step {step} of one trial"
 
@@ -211,7 +211,7 @@ def terminated(d: Driver) -> str:
     assert paused, d.told()[-3000:]
     again = time.time()
     d.resume()
-    for key in paused:  # the first step was before: it went on from its checkpoint
+    for key in paused:  # the first step was before: it resumed from its checkpoint
         assert d.records()[key].timestamps["first_step"] < again
     return f"during a trial, {len(paused)} checkpoints"
 
@@ -232,13 +232,13 @@ def two_drivers(d: Driver) -> str:
         env=d.environment, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert second.returncode == 2, second.stderr
-    assert "is being run by process" in second.stderr
+    assert "has been running this experiment since" in second.stderr
     assert d.wait() == 0
     return "during a trial, refused"
 
 
 def two_sweeps(d: Driver) -> str:
-    """Two experiments with the same cells, at once."""
+    """Run two experiments with the same cells at once."""
     twin = Driver(d.folder / "t", d.tree | {"experiment": "twin"}, 0)
     twin.store, twin.environment["RADSWEEP_STORE"] = d.store, d.environment["RADSWEEP_STORE"]
     d.trial_begins()
@@ -262,7 +262,7 @@ def disk_full(d: Driver) -> str:
             file.flush()
     code = d.wait()
     assert code == 1, d.told()[-3000:]
-    assert "no room left" in d.told().lower() or "No space left" in d.told()
+    assert "no space left" in d.told().lower() or "No space left" in d.told()
     assert "Traceback" not in d.told()
     filler.unlink()
     d.resume()
@@ -290,7 +290,7 @@ def truncated_shard(d: Driver) -> str:
 
 
 def missing_shard(d: Driver) -> str:
-    """A shard of a streamed sweep goes away while it runs."""
+    """Remove a shard of a streamed sweep while it runs."""
     d.tree = streamed(Path(d.tree["data"]["shards"]))
     shard = own_shard(d)
     d.start()
@@ -423,7 +423,7 @@ def injected(driver: Driver, what: str) -> dict[str, str]:
 
 
 def own_shard(driver: Driver) -> Path:
-    """A training shard of a copy of the data set, which the experiment is made to use."""
+    """Copy the data set for the experiment; returns a training shard of the copy."""
     copy = driver.folder / "shards"
     shutil.copytree(driver.tree["data"]["shards"], copy)
     driver.tree["data"] = driver.tree["data"] | {"shards": str(copy)}
@@ -432,7 +432,7 @@ def own_shard(driver: Driver) -> Path:
 
 
 def starve(pid: int) -> str:
-    """Leave a process no memory: by the kernel's own killer where a memory cgroup can be made."""
+    """Leave a process no memory: by the kernel's own killer if a memory cgroup can be created."""
     group = Path("/sys/fs/cgroup/memory") / f"radsweep-chaos-{pid}"
     try:
         group.mkdir()
@@ -447,7 +447,7 @@ def starve(pid: int) -> str:
 
 @contextmanager
 def mounted(folder: Path, size: str) -> Iterator[None]:
-    """A file system of its own of that size."""
+    """Mount a separate file system of this size."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
@@ -461,7 +461,7 @@ def mounted(folder: Path, size: str) -> Iterator[None]:
 
 @contextmanager
 def told(fault: str) -> Iterator[Callable[[str], None]]:
-    """One line: fault, moment, outcome, seconds."""
+    """Print one line: fault, moment, outcome, seconds."""
     began, moment = time.monotonic(), ["no moment"]
     outcome = "FAILED"
     try:

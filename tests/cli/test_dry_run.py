@@ -158,7 +158,7 @@ def test_a_data_set_on_demand_is_not_made(run: Callable[..., Any], file: Path, t
     before = everything(tmp_path)
     found = told(run, file, "--set", "data.shards=phantom:standard-300")
     assert found["trials"] == 12
-    assert "is not made yet" in found["notes"][0]
+    assert "does not exist yet" in found["notes"][0]
     assert everything(tmp_path) == before
 
 
@@ -168,7 +168,7 @@ def test_what_a_sweep_would_refuse_is_listed_with_the_plan(run: Callable[..., An
     assert json.loads(ended.out)["trials"] == 12
     pairs, slots = ended.err.splitlines()
     assert pairs.startswith(f"radsweep: {file}: data.pairs: 25 training studies asked for")
-    assert slots.startswith(f"radsweep: {file}: run.slots: 500 slots asked for")
+    assert slots.startswith(f"radsweep: {file}: run.slots: the cluster has room for")
     assert [line.split(":")[0] for line in json.loads(ended.out)["refused"]] == ["data.pairs", "run.slots"]
 
 

@@ -26,7 +26,7 @@ def test_a_local_ray_asks_for_a_token_that_only_its_owner_can_read(home: Path) -
 
 
 def test_if_no_home_is_set_it_is_passed_to_the_processes_of_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in containers and cron jobs: Python finds the folder by the user's id, Ray's C++ does not."""
+    """As in containers and cron jobs: Python finds the folder by the user's id, Ray's C++ code does not."""
     monkeypatch.setattr(Path, "home", lambda: home)
     home = Path(os.environ["HOME"])
     monkeypatch.delenv("HOME")

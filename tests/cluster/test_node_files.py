@@ -19,5 +19,5 @@ def test_a_node_reports_the_paths_that_it_does_not_see(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("ray_session")
 def test_a_single_node_is_checked_too(tmp_path: Path) -> None:
     check_nodes(tmp_path, {str(tmp_path): ("data.shards", "here")})
-    with pytest.raises(InputError, match=r"^model.pretrained: there is no /nowhere"):
+    with pytest.raises(InputError, match=r"^model.pretrained: /nowhere does not exist"):
         check_nodes(tmp_path, {"/nowhere": ("model.pretrained", "/nowhere")})

@@ -1,4 +1,4 @@
-"""Results in an archive as well: another store starts from them, whatever died on the way."""
+"""Results in an archive: another store reuses them, whatever failed during the transfer."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_results_are_uploaded_and_another_store_fetches_them(tmp_path: Path) -> 
     kept += ["stages/s0/checkpoint/model.safetensors", "stages/s0/record.json"]
     assert files(archive) == sorted([*kept, "sweeps/kept-1/report/report.html", "sweeps/kept-1/sweep.json"])
     other = ArchivedStore(tmp_path / "two", str(archive))
-    assert other.read_cells(["c0", "c1", "c2"]) == {}, "nothing comes unasked"
+    assert other.read_cells(["c0", "c1", "c2"]) == {}, "nothing is fetched without a request"
     assert other.in_archive(["c0", "c1", "c2"]) == {"c0", "c1"}
     other.fetch(["c0", "c1", "c2"])
     other.fetch(["s0"], stages=True)
@@ -111,7 +111,7 @@ def test_a_report_that_recommends_another_trial_replaces_the_first_in_the_archiv
     report = store.report_folder(sweep(archive))
 
     def recommended(trial: str) -> None:
-        """Files of one size, whichever trial it is."""
+        """Write files whose size does not depend on the trial."""
         (report / "winner").mkdir(exist_ok=True)
         (report / "best.yaml").write_text(f"experiment: {trial}")
         (report / "winner" / "model.safetensors").write_text(f"weights of {trial}")
@@ -137,7 +137,7 @@ def test_a_report_that_recommends_another_trial_replaces_the_first_in_the_archiv
 
     monkeypatch.setattr(storage, "send", breaks)
     assert "the network is gone" in ArchivedStore(store.root, str(archive)).flush(sweep(archive))
-    assert not (sent / "winner" / "model.safetensors").exists(), "none is better than another trial's"
+    assert not (sent / "winner" / "model.safetensors").exists(), "no weights are better than those of another trial"
     monkeypatch.setattr(storage, "send", send)
     assert ArchivedStore(store.root, str(archive)).flush(sweep(archive)) == ""
     assert (sent / "winner" / "model.safetensors").read_text() == "weights of c"
@@ -168,9 +168,7 @@ def test_a_record_is_transferred_last_in_both_directions(tmp_path: Path, monkeyp
     assert other.read_cell("c0") == cell("c0")
 
 
-def test_an_unreachable_archive_is_not_tried_for_every_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreachable_archive_is_not_tried_for_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)
     archive.write_text("no folder")  # nothing can be written below it
@@ -181,7 +179,7 @@ def test_an_unreachable_archive_is_not_tried_for_every_file(
         store.ended(cell("c0"))
     store._senders.shutdown(wait=True)
     assert 1 <= len(tries) <= AT_ONCE
-    assert store.flush(sweep(archive)).startswith(f"5 results are not in {archive} yet: ")
+    assert store.flush(sweep(archive)).startswith(f"5 results are not in {archive} yet (")
     with pytest.raises(InputError, match=r"^run\.archive: .* cannot be written"):
         store.check_writable()
     archive.unlink()

@@ -1,4 +1,4 @@
-"""What the records of a cross-validation's folds say together."""
+"""Pooled records of the folds of a cross-validation."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ def test_a_replicate_without_every_fold_is_missing_and_one_with_a_failed_fold_co
     without = {name: record for name, record in found.items() if name != planned[2].key}
     assert key not in pool_folds(planned, without)[1]
     assert pooled_queries({name: queries[name] for name in without}.get)(key) is None
-    failed = CellRecord(key=planned[1].key, trial={}, status="failed", error="the loss is no number")
+    failed = CellRecord(key=planned[1].key, trial={}, status="failed", error="the loss is not a number")
     record = pool_folds(planned, without | {failed.key: failed})[1][key]
-    assert (record.status, record.error) == ("failed", "fold 1: the loss is no number")
+    assert (record.status, record.error) == ("failed", "fold 1: the loss is not a number")
     stopped = found[planned[1].key].model_copy(update={"status": "stopped"})
     assert pool_folds(planned, found | {stopped.key: stopped})[1][key].status == "stopped"
 
@@ -142,7 +142,7 @@ def sweep(cells: list[PlannedCell]) -> SweepRecord:
 def test_report_statistics_and_winner_have_one_result_per_replicate() -> None:
     planned = folds() + folds(subset=1, first=3)
     found, _ = records(planned)
-    better = planned[4].key  # the best fold of the second replicate, whose other folds are like the first one's
+    better = planned[4].key  # the best fold of the second replicate, whose other folds equal those of the first one
     best = dict.fromkeys(found[better].best, 1.0)
     found[better] = found[better].model_copy(update={"best": best, "pairs": 1000})
     results = join(sweep(planned), found)

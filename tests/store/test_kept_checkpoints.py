@@ -1,4 +1,4 @@
-"""winner/ is the checkpoint of what the report recommends, and never of anything else."""
+"""winner/ is the checkpoint of the trial that the report recommends, and never of another one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ A, B, C = CELLS
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """With three finished trials and their checkpoints."""
+    """A store with three finished trials and their checkpoints."""
     found = Store(tmp_path / "store")
     for cell in CELLS:
         trial = {"train": {"seed": cell.number}}
@@ -48,7 +48,7 @@ def test_the_winner_follows_the_recommendation(store: Store, tmp_path: Path) -> 
         assert link_winner(store, tmp_path, recommending(cell))
         assert weights(tmp_path) == f"weights of {cell.key}"
     store.forget_checkpoint("b")
-    assert link_winner(store, tmp_path, recommending(B)), "it is kept though the store let its own go"
+    assert link_winner(store, tmp_path, recommending(B)), "it is kept although the store removed its own"
     assert weights(tmp_path) == "weights of b"
 
 

@@ -1,4 +1,4 @@
-"""What the records of a sweep say."""
+"""Selection of the best trial, and other results from the records of a sweep."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def search(keys: str, records: dict[str, CellRecord], select: str = SELECT) -> S
 def ablation(
     scores: dict[str, list[float]], better: Sequence[str] = (), ruled_out: Sequence[str] = (), status: str = "finished"
 ) -> Selection:
-    """Of {arm: [score of each replicate]}, all on 100 pairs; a replicate's key is `arm 0`."""
+    """Select from {arm: [score of each replicate]}, all on 100 pairs; a replicate's key is `arm 0`."""
     planned, records = [], {}
     for arm, values in scores.items():
         for seed, value in enumerate(values):
@@ -184,7 +184,7 @@ def test_only_the_best_trial_of_a_search_shows_its_test_results() -> None:
         ("a", False, "interrupted"),
         ("abc", True, "interrupted"),
         ("b", True, "failed"),
-        ("", True, "failed"),  # of a tuned ablation, where nothing could be chosen
+        ("", True, "failed"),  # a tuned ablation in which no settings could be selected
     ],
 )
 def test_a_cell_without_a_record_means_interrupted(keys: str, whole: bool, ending: str) -> None:

@@ -1,4 +1,4 @@
-"""The store's records: written whole, found again."""
+"""Records in the store are written atomically and found again."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_fresh_sweep_resumes_from_no_older_checkpoint(name: str, tmp_path: Pat
         state.parent.mkdir(parents=True)
         state.write_text("{}")
         day = datetime.fromisoformat(began).timestamp()
-        os.utime(state, (day + 1, day + 1))  # of this very sweep, which was interrupted
+        os.utime(state, (day + 1, day + 1))  # of the same sweep, which was interrupted
         forget("k", began)
         assert state.exists()
         os.utime(state, (day - 1, day - 1))

@@ -1,4 +1,4 @@
-"""Real sweeps: a real Ray, a real MLflow database, the phantom. One experiment file's way to its report."""
+"""Real sweeps with Ray, an MLflow database and the phantom, from an experiment file to the report."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_the_report_and_the_winners_checkpoint_are_in_the_store(ablation: Any) -
 
 @pytest.fixture(scope="module")
 def wider(ablation: Any, phantom: Path) -> tuple[SweepRecord, dict[str, CellRecord]]:
-    """The same ablation with two arms more, one of which needs two workers."""
+    """The same ablation with two more arms, one of which needs two workers."""
     arms = {
         "both": {"augment.text.sentences": "sample", "objective.local.weight": 1.0},
         "two workers": {"objective.local.weight": 1.0, "train.workers": 2},
@@ -182,7 +182,7 @@ def test_finished_cells_are_never_run_again(ablation: Any, wider: Any) -> None:
 
 
 def test_two_workers_in_a_slot_give_the_numbers_of_one(wider: Any) -> None:
-    """Arms of unequal needs in one sweep, beside it."""
+    """The arms of this sweep also reserve different resources."""
     record, cells = wider
     found = {(c.arm, c.pairs, c.subset_seed, c.init_seed): cells[c.key] for c in record.cells}
     compared = 0
@@ -239,7 +239,7 @@ def test_a_search_stops_weak_trials_and_reads_the_test_split_only_for_its_winner
     assert [cell.best["val/text_to_image/recall_at_10"] for cell in read] == [best]
     report = json.loads((store / "sweeps" / record.id / "report" / "report.json").read_text())
     assert report["report"]
-    assert record.ended_by == "search.trials: all 6 were asked for"
+    assert record.ended_by == "search.trials: all 6 were used"
     study = optuna.load_study(study_name=record.id, storage=f"sqlite:///{store / 'sweeps' / record.id / 'optuna.db'}")
     told = {"finished": optuna.trial.TrialState.COMPLETE, "stopped": optuna.trial.TrialState.PRUNED}
     assert [trial.state for trial in study.trials] == [told[cells[cell.key].status] for cell in record.cells]

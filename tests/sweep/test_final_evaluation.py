@@ -1,4 +1,4 @@
-"""Public models beside a sweep."""
+"""Public models that are measured with a sweep."""
 
 from __future__ import annotations
 

@@ -78,12 +78,12 @@ def test_without_folds_no_cell_names_one() -> None:
         ({"data": {"folds": None, "fold": 1}}, "`fold` 1 of `folds` None"),
         ({"data": {"source": "streamed"}}, "`folds` and source `streamed`"),
         ({"evaluate": {"select": "val/text_to_image/median_rank"}}, "select mean_rank"),
-        ({"data": {"fold": 1}}, "x.yaml: data.fold: all folds of data.folds are run; leave it out"),
+        ({"data": {"fold": 1}}, "x.yaml: data.fold: all folds of data.folds are run; leave data.fold out"),
         ({"ablation": {"arms": {"a": {"data.fold": 1}}}}, "x.yaml: data.fold: all folds"),
         ({"ablation": {"arms": {"a": {}, "b": {"data.folds": 4}}}}, "x.yaml: data.folds: must be the same for all"),
         (
             {"search": {"trials": 3, "space": {"objective.local.weight": {"uniform": [0, 1]}}}},
-            "x.yaml: data.folds: a search is not cross-validated yet",
+            "x.yaml: data.folds: a search cannot be cross-validated yet",
         ),
     ],
 )
@@ -102,7 +102,7 @@ def study(number: int, patient: int, split: Split, report: str) -> Study:
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 patients, one study each; four have a word that nobody else has, and whose use makes it common to them."""
+    """24 patients with one study each; four of them share a word that no other patient has."""
     folder = tmp_path_factory.mktemp("folds") / "data"
     splits: list[Split] = ["train"] * 16 + ["validation"] * 4 + ["test"] * 4
     found = [

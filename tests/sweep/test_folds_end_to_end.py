@@ -1,4 +1,4 @@
-"""A cross-validated sweep: real Ray, real MLflow, the phantom."""
+"""A cross-validated sweep with Ray, MLflow and the phantom."""
 
 from __future__ import annotations
 

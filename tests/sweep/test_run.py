@@ -1,4 +1,4 @@
-"""The end of a sweep, without running one: from the store's records to its report and the numbers for MLflow."""
+"""The end of a sweep, without running one: from the records in the store to the report and the numbers for MLflow."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_report_uses_the_results_of_each_query_and_the_stages_in_the_store(t
 
 
 def ablation(store: Store, scores: dict[str, list[float]], trial: dict[str, Any], **sweep: Any) -> SweepRecord:
-    """An ablation in the store, of {arm: [score of each replicate]}; a new trial has a checkpoint that names it."""
+    """Store an ablation of {arm: [score of each replicate]}; a new trial has a checkpoint that names it."""
     cells = []
     for arm, values in scores.items():
         for seed, score in enumerate(values):
@@ -108,7 +108,7 @@ def trial() -> dict[str, Any]:
 
 
 class Answers(NamedTuple):
-    """What each place calls best, and what it calls the candidate: as keys of trials, or as their names in MLflow."""
+    """The best trial and the candidate according to each output, as keys of trials or as their names in MLflow."""
 
     winner: str | None
     best: str | None
@@ -117,7 +117,7 @@ class Answers(NamedTuple):
 
 
 def answers(store: Store, sweep: SweepRecord, uri: str) -> Answers:
-    """End the sweep as `run_sweep` does, and ask every place."""
+    """End the sweep as `run_sweep` does, and read every output."""
     with Mirror(uri, store.root, sweep) as mirror:
         mirror.start_sweep()
         done = finish(store, sweep)
@@ -188,7 +188,7 @@ def test_a_recommended_trial_without_its_checkpoint_leaves_no_other_winner(
 ) -> None:
     assert answers(store, ablation(store, {"baseline": BASE, "local": [0.1] * 3}, trial), uri).winner == "baseline-0"
     sweep = ablation(store, {"baseline": BASE, "local": [0.4, 0.42, 0.41]}, trial)
-    assert not (store.cell_folder("local-0") / "checkpoint").exists(), "the first sweep let it go"
+    assert not (store.cell_folder("local-0") / "checkpoint").exists(), "the first sweep removed it"
     found = answers(store, sweep, uri)
     assert (found.winner, found.best) == (None, "local-0")
 

@@ -27,7 +27,7 @@ def test_an_empty_folder_is_told_what_is_missing_and_where_it_comes_from(name: s
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_an_existing_folder_is_refused_before_the_source_is_read(name: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="exists already and is never overwritten"):
+    with pytest.raises(InputError, match="already exists and is never overwritten"):
         pack_source(name, IMPORTERS[name].settings(), tmp_path, tmp_path)
 
 

@@ -176,7 +176,7 @@ def test_a_second_pack_of_one_folder_is_refused_while_the_first_goes_on_unharmed
 
     def progress(what: str, done: int, total: int) -> None:
         if (what, done) == ("reading pictures", 5):
-            with pytest.raises(InputError, match="being written by another process"):
+            with pytest.raises(InputError, match="another process is writing"):
                 pack(root)
             refused.append(done)
 

@@ -130,7 +130,7 @@ def test_a_study_that_comes_twice_and_no_study_at_all_are_refused(tmp_path: Path
 
 def test_an_existing_folder_is_never_overwritten(tmp_path: Path, studies: list[Study]) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="already exists"):
         write(tmp_path / "out", studies)
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -163,7 +163,7 @@ except InputError as error:
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "out")], capture_output=True, text=True, check=True
     )
-    assert "no room left" in done.stdout
+    assert "no space left" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 

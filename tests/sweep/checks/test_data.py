@@ -1,4 +1,4 @@
-"""Tasks that a data set cannot serve are refused before anything trains."""
+"""Tasks that a data set does not support are refused before anything trains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def data(folder: Path, name: str = "ours", labels: tuple[str, ...] = ("Edema", "Nodule"), reports: bool = True) -> Path:
-    """Four studies a split; each label is on in every second one."""
+    """Write four studies per split; each label is positive in every second one."""
     studies = [
         Study(
             f"{split}{number}",
@@ -49,7 +49,7 @@ def test_supported_tasks_pass(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "evaluate", "message"),
     [
-        ((), {"tasks": ["zero_shot"]}, "evaluate.tasks: zero_shot needs labels, and ours has none"),
+        ((), {"tasks": ["zero_shot"]}, "evaluate.tasks: zero_shot needs labels, but ours has none"),
         (("Pox",), {"tasks": ["zero_shot"]}, "none for a label of the data"),
         (("Edema",), {"tasks": ["class_retrieval"]}, "no labels of Atelectasis"),
         (
@@ -70,14 +70,14 @@ def test_an_unsupported_task_is_named_with_its_reason(
 
 def test_sets_need_a_task_that_reads_them_and_distinct_names(tmp_path: Path) -> None:
     ours, other = data(tmp_path), data(tmp_path, "other")
-    with pytest.raises(InputError, match="used by zero_shot and linear_probe"):
+    with pytest.raises(InputError, match="only zero_shot and linear_probe use further sets"):
         check(ours, sets=[str(other)])
-    with pytest.raises(InputError, match="two data sets have one name"):
+    with pytest.raises(InputError, match="have the same name"):
         check(ours, tasks=["zero_shot"], sets=[str(ours)])
 
 
 def test_a_linear_probe_is_not_measured_on_the_split_that_selects(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="chooses on validation and is measured on test alone"):
+    with pytest.raises(InputError, match="selects on the validation split and can only be measured on the test split"):
         check(data(tmp_path), split="validation", tasks=["linear_probe"])
     check(data(tmp_path, "other"), split="validation", tasks=["zero_shot"], zero_shot={"prompts": "chexpert"})
 

@@ -1,4 +1,4 @@
-"""Decoded images that do not fit the object store are refused, or streamed."""
+"""Decoded images that do not fit into the object store are refused or streamed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_images_that_the_object_store_cannot_hold_are_refused_with_both_numbers(
 
 @pytest.fixture
 def small_stores(monkeypatch: pytest.MonkeyPatch, phantom: Path) -> Callable[[float], None]:
-    """`small_stores(part)`: one node of two has an object store for this part of what the phantom's images take."""
+    """`small_stores(part)`: one of two nodes has an object store for this share of the phantom's images."""
     needed = decoded_bytes([trial(phantom)], read_index(phantom))
 
     def set_to(part: float) -> None:

@@ -1,4 +1,4 @@
-"""Everything that any trial reads is looked for on each node."""
+"""Every path that a trial reads is checked on each node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which trials a design runs."""
+"""Trials that a design runs."""
 
 from __future__ import annotations
 

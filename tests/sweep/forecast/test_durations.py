@@ -1,4 +1,4 @@
-"""How long a sweep will take, against sums done by hand."""
+"""Duration of a sweep, compared with sums done by hand."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_most_similar_trial_is_used_if_none_is_equal_and_the_difference_is_n
     found = paces.expected(BASE, 1000)
     assert found is not None
     assert found.seconds == pytest.approx(1.0 * 30)
-    assert found.source == "the most alike trials, which differ in objective.local.weight"
+    assert found.source == "the most similar trials, which differ in objective.local.weight"
 
 
 def test_trials_on_another_device_or_of_another_backbone_are_not_used() -> None:

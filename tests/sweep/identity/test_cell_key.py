@@ -1,4 +1,4 @@
-"""What makes two trials the same."""
+"""Keys of trials, which decide whether two trials are the same."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_weights_that_were_trained_again_in_the_same_place_are_other_weights(tmp
     (folder / ".cache").write_text("of a hub's client")
     assert keys() == old
     (folder / "model.safetensors").write_bytes(b"new")
-    os.utime(folder / "model.safetensors", ns=(1, 1))  # of the same size: its time alone tells
+    os.utime(folder / "model.safetensors", ns=(1, 1))  # of the same size: only its time differs
     if key == "model.text.backbone":
         assert keys()[1:] == old[1:], "stages of the image tower"
         old = old[:1]
@@ -81,5 +81,5 @@ def test_the_path_of_weights_does_not_count(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     moved = trial_with(BASE, {"model.image.backbone": str(file.rename(tmp_path / "there" / file.name))})
     assert cell_key.cell_key(moved, "data", "cpu") == before
-    other = trial_with(BASE, {"model.image.backbone": str(file)})  # not there: its name alone
+    other = trial_with(BASE, {"model.image.backbone": str(file)})  # it does not exist: only its name counts
     assert cell_key.cell_key(other, "data", "cpu") != before

@@ -1,4 +1,4 @@
-"""The code that a trial's key depends on: all that it runs, and as little else as can be told."""
+"""Code that a trial's key depends on: everything that it runs, and as little else as possible."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ STAGES = {"image": {"adapt.image.method": "simclr"}, "text": {"adapt.text.method
 
 
 def run_definitions(work: Callable[[], Any]) -> set[Location]:
-    """Top-level definitions of the package of which a function is run; imports and settings do not count."""
+    """Top-level definitions of the package that run in `work`; imports and settings do not count."""
     package, found = f"{code.PACKAGE}/", set()
 
     def see(frame: Any, event: str, _: Any) -> None:
@@ -58,7 +58,7 @@ def run_definitions(work: Callable[[], Any]) -> set[Location]:
         if event == "call" and at.co_filename.startswith(package) and at.co_flags & inspect.CO_NEWLOCALS:
             module = at.co_filename.removeprefix(package).removesuffix(".py").replace("/", ".")
             name = at.co_qualname.split(".")[0]
-            if name != "<lambda>":  # a default of a definition that is run itself
+            if name != "<lambda>":  # a default of a definition that runs itself
                 found.add(Location(f"radsweep.{module}", name))
 
     sys.setprofile(see)
@@ -101,7 +101,9 @@ def test_a_stage_runs_no_line_that_its_key_leaves_out(name: str, kept: list[Any]
 
 
 @pytest.mark.parametrize("tower", ["image", "text"])
-def test_features_of_a_frozen_tower_run_no_line_that_their_key_leaves_out(tower: str, kept: list[Any], tmp_path: Path) -> None:
+def test_features_of_a_frozen_tower_run_no_line_that_their_key_leaves_out(
+    tower: str, kept: list[Any], tmp_path: Path
+) -> None:
     trial = trial_with(BASE, LIT | {f"model.{tower}.freeze": True})
     code.stage_code(adaptation(trial, f"{tower} features"))
     ran = run_definitions(lambda: run_frozen(tower, trial, synthetic_data(), folder=tmp_path, adapted={}))
@@ -125,7 +127,7 @@ def test_the_preparation_of_data_runs_no_line_that_keys_leave_out(phantom: Path)
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What `fingerprint` is asked for."""
+    """Arguments of `fingerprint`."""
     asked: list[Any] = []
     monkeypatch.setattr(code, "fingerprint", lambda roots, without: asked.append((roots, without)) or "")
     return asked
@@ -137,7 +139,7 @@ def adaptation(trial: Trial, name: str) -> Any:
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the package's source that may be changed."""
+    """A copy of the package's source that tests may change."""
     package = tmp_path / "radsweep"
     shutil.copytree(code.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(code, "PACKAGE", package)
@@ -151,7 +153,7 @@ def read_again() -> None:
 
 
 def codes() -> dict[str, str]:
-    """Of a plain trial, one with the local term, one with words exchanged, one adapted, and of its stage."""
+    """Fingerprints of a plain trial, one with the local term, one with word operations, one adapted, and its stage."""
     read_again()
     adapted = trial_with(BASE, STAGES["image"])
     return {
@@ -183,7 +185,7 @@ def test_a_changed_line_changes_what_depends_on_it(
     copy: Path, definition: str, before: str, after: str, changed: set[str]
 ) -> None:
     old = codes()
-    above = [copy / name for name in ("cli", "api")]  # they name their functions after those that they call
+    above = [copy / name for name in ("cli", "api")]  # functions with the names of those that they call
     (file,) = [file for file in copy.rglob("*.py") if re.search(rf"^{re.escape(definition)}", file.read_text(), re.M)
                and not any(file.is_relative_to(folder) for folder in above)]  # fmt: skip
     start, found, rest = file.read_text().partition(definition)
@@ -250,7 +252,7 @@ def test_renaming_moving_splitting_and_merging_modules_runs_nothing_again(copy: 
 
 
 def test_a_name_with_another_definition_counts(copy: Path) -> None:
-    """Whatever else is reached: a definition's hash knows what its names stand for."""
+    """The hash of a definition depends on the definitions of its names."""
     other = "from radsweep.training.loop import mixed_precision as original\n\n\n"
     (copy / "training" / "other.py").write_text(f"{other}def mixed_precision(*_):\n    return original(*_)\n")
     old = codes()
@@ -261,7 +263,7 @@ def test_a_name_with_another_definition_counts(copy: Path) -> None:
 
 
 def rename(package: Path, old: str, new: str) -> None:
-    """Move a module and rewrite every import of it, as people do."""
+    """Move a module and rewrite every import of it."""
     target = package / (new.replace(".", "/") + ".py")
     target.parent.mkdir(exist_ok=True)
     (package / (old.replace(".", "/") + ".py")).rename(target)
@@ -280,7 +282,7 @@ def rename(package: Path, old: str, new: str) -> None:
 
 
 def split(package: Path, module: str, name: str, new: str) -> None:
-    """Move one definition to a module of its own; the old one imports it."""
+    """Move one definition to its own module; the old module imports it."""
     file = package / (module.replace(".", "/") + ".py")
     text = file.read_text()
     tree = ast.parse(text)

@@ -1,4 +1,4 @@
-"""How long what is left will take, against sums done by hand."""
+"""Time left, compared with sums done by hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def took(seconds: float, status: str = "finished") -> CellRecord:
 
 def test_larger_sizes_take_longer_in_proportion_to_their_work() -> None:
     found = time_left(cells=[cell for size in (100, 300, 1000, 3000) for cell in cells("local", size, 2)])
-    assert found.seconds() is None  # nothing tells yet
+    assert found.seconds() is None  # no trial has ended yet
     for size in (100, 300):
         for cell in cells("local", size, 2):
             found.ended(cell, took(0.1 * size))
@@ -39,13 +39,13 @@ def test_an_arm_takes_as_long_as_its_own_trials_and_failed_ones_are_not_used() -
     found.ended(cells("local", 100, 1)[0], took(30))
     found.ended(cells("local", 100, 2)[1], took(1, "failed"))
     found.ended(cells("baseline", 100, 1)[0], took(10))
-    assert found.seconds() == pytest.approx(30 + 10 + 2 * 20)  # of the new arm, everyone's pace
+    assert found.seconds() == pytest.approx(30 + 10 + 2 * 20)  # the new arm has the pace of all
 
 
 def test_slots_share_the_remaining_trials_and_the_longest_is_awaited() -> None:
     found = time_left(4, [*cells("local", 100, 9), *cells("large", 100, 2)])
     found.ended(cells("local", 100, 1)[0], took(10))
-    assert found.seconds() == pytest.approx(80 / 4 + 2 * 10)  # the large arm's room has one slot
+    assert found.seconds() == pytest.approx(80 / 4 + 2 * 10)  # the large arm has one slot
     for cell in cells("local", 100, 8)[1:] + cells("large", 100, 2):
         found.ended(cell, took(10))
     assert found.seconds() == pytest.approx(10)  # not a fourth of it

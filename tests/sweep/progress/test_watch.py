@@ -1,4 +1,4 @@
-"""What a person is told of the trials that ended, and how many there were."""
+"""Lines about trials that ended, and their counts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_trials_are_counted_and_not_the_positions_that_share_them(tmp_path: Path
     assert watched.counts["reused"] == watched.status_writer.progress.done == 2
     assert [line[:7] for line in said.getvalue().splitlines()] == ["   1 of", "   2 of"]
     (told,) = watched.mirror.reuse_trials.call_args.args  # type: ignore[attr-defined]
-    assert [cell.number for cell, _, _ in told] == [0, 1, 2]  # a run of MLflow each
+    assert [cell.number for cell, _, _ in told] == [0, 1, 2]  # each has its own MLflow run
 
 
 def test_a_winner_that_ran_again_is_one_trial(tmp_path: Path, said: io.StringIO) -> None:

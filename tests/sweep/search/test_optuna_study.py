@@ -1,4 +1,4 @@
-"""A study's database: opened by Optuna's own dashboard, and refused in words that keep its password."""
+"""Database of a study: Optuna's own dashboard opens it, and errors do not show its password."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def test_a_study_is_in_its_sweeps_folder_or_in_the_database_of_the_experiment(tm
 def test_a_database_that_cannot_be_opened_is_reported_without_its_password() -> None:
     with pytest.raises(InputError) as caught:
         open_storage("postgresql://someone:hunter2@127.0.0.1:1/name")
-    assert str(caught.value).startswith("run.optuna_storage: postgresql://127.0.0.1:1/name cannot be opened")
+    assert str(caught.value).startswith("run.optuna_storage: cannot open postgresql://127.0.0.1:1/name (")
     assert "hunter2" not in str(caught.value)
-    assert caught.value.__context__ is None  # no traceback of the database's own, which may name it
+    assert caught.value.__context__ is None  # no traceback of the database, which may contain it
 
 
 def test_points_whose_condition_fails_are_one() -> None:

@@ -1,4 +1,4 @@
-"""Our stopping rules decide as Ray Tune's do."""
+"""Our pruning rules decide as Ray Tune's do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPACE = {"train.warmup": {"uniform": [0, 0.5]}}
 
 @dataclass(frozen=True)
 class Running:
-    """What Tune's schedulers read of a trial."""
+    """The attributes of a trial that Tune's schedulers read."""
 
     trial_id: str
     experiment_tag: str = ""

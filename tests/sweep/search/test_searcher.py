@@ -1,4 +1,4 @@
-"""Optuna asked and told: conditions, seeds, states, answers from records, rungs, budgets."""
+"""Searches with Optuna: conditions, seeds, states, reused records, rungs, budgets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SELECT = "val/text_to_image/recall_at_10"
 
 
 class Store:
-    """Cells whose records are made by the test; a key is the values and the pairs."""
+    """Cells whose records the test makes; a key consists of the values and the pairs."""
 
     def __init__(self) -> None:
         self.records: dict[str, CellRecord] = {}
@@ -62,7 +62,7 @@ class Store:
 
 @functools.cache
 def storage(file: Path) -> optuna.storages.BaseStorage:
-    """A study's, in memory: a thousand commits to a disk take minutes where the machine is busy."""
+    """A study in memory: a thousand commits to a disk take minutes on a busy machine."""
     return optuna.storages.InMemoryStorage()
 
 
@@ -73,7 +73,7 @@ def searcher(file: Path, store: Store | None = None, sizes: tuple[int, ...] = ()
 
 
 def run(search: StudySearch, trial_id: str, *scores: float, seconds: float = 1.0) -> Any:
-    """Ask for a trial and let it have these scores; what it was asked, or Searcher.FINISHED."""
+    """Run a suggested trial with these scores; returns its configuration, or Searcher.FINISHED."""
     asked = search.suggest(trial_id)
     if not isinstance(asked, dict):
         return asked
@@ -155,7 +155,7 @@ def test_stopped_trials_are_pruned_and_failed_ones_fail(tmp_path: Path) -> None:
         search.suggest(number)
         search.on_trial_complete(number, end, error=end is None)
     assert states(search) == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.FAIL]
-    assert search.study.trials[0].value == 0.2  # of the selected checkpoint, not the last
+    assert search.study.trials[0].value == 0.2  # of the selected checkpoint, not of the last one
     assert search.study.trials[1].intermediate_values == {5: 0.1}
 
 
@@ -170,11 +170,11 @@ def test_no_trial_is_left_running_and_interrupted_ones_are_enqueued_again(tmp_pa
     resumed = searcher(tmp_path / "a.db", trials=3)
     assert resumed.count == 1
     assert resumed.suggest("0") == cut
-    assert resumed.study.trials[2].intermediate_values == {5: 0.4}  # its slot goes on from its checkpoint
+    assert resumed.study.trials[2].intermediate_values == {5: 0.4}  # its slot continues from its checkpoint
     assert not resumed.validated("0", {"score": 0.4, "at_step": 5})
     resumed.suggest("1")
     assert resumed.suggest("2") == Searcher.FINISHED
-    assert resumed.ended_by == "search.trials: all 3 were asked for"
+    assert resumed.ended_by == "search.trials: all 3 were used"
 
 
 def test_a_trial_that_a_full_disk_interrupts_is_enqueued_again(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_search_of_a_small_space_ends_when_all_points_were_tried(tmp_path: Pat
         assert isinstance(asked, dict)
         ran += 1
     assert ran == 4 == len(set(search.cells.asked))  # type: ignore[attr-defined]
-    assert search.ended_by.startswith("search.space: all its 4 configurations were asked for, in ")
+    assert search.ended_by.startswith("search.space: all its 4 configurations were tried, in ")
     assert search.count < 30
     assert set(states(search)) == {TrialState.COMPLETE}
 
@@ -299,7 +299,7 @@ def test_rungs_of_a_dead_driver_are_continued(kill_after: int, alike: bool, tmp_
     assert [trial.state for trial in counted].count(TrialState.COMPLETE) == 2
     assert {trial.state for trial in counted} == {TrialState.COMPLETE, TrialState.PRUNED}
     assert len(store.records) == 12 + 3 + 1 + 1 + 1  # none twice, none more
-    assert set(store.asked) == set(store.records)  # and none left without its end
+    assert set(store.asked) == set(store.records)  # and none is left unfinished
 
 
 def test_score_and_cost_are_two_objectives(tmp_path: Path) -> None:
@@ -322,8 +322,8 @@ def test_the_budget_spent_before_counts(tmp_path: Path) -> None:
     resumed.budget.clock, resumed.budget.began = lambda: now[0], now[0]
     assert isinstance(resumed.suggest("0"), dict)
     now[0] = 3700.0
-    assert resumed.suggest("1") == Searcher.FINISHED  # the running one ends by itself
-    assert resumed.ended_by == "search.slot_hours: 1 were spent, in 2 trials"
+    assert resumed.suggest("1") == Searcher.FINISHED  # the running one is completed
+    assert resumed.ended_by == "search.slot_hours: 1 were spent in 2 trials"
 
 
 def spend(search: StudySearch) -> None:
@@ -343,7 +343,7 @@ def test_a_trial_interrupted_after_the_budget_was_spent_continues_to_its_end(tmp
     assert resumed.suggest("1") == Searcher.FINISHED
     resumed.close()
     assert states(resumed) == [TrialState.FAIL, TrialState.COMPLETE]
-    assert resumed.ended_by == "search.slot_hours: 1 were spent, in 1 trial"
+    assert resumed.ended_by == "search.slot_hours: 1 were spent in 1 trial"
 
 
 def test_a_rung_that_had_begun_continues_after_the_budget_is_spent_and_no_other_begins(tmp_path: Path) -> None:
@@ -365,5 +365,5 @@ def test_a_rung_that_had_begun_continues_after_the_budget_is_spent_and_no_other_
     assert resumed.suggest("1") == Searcher.FINISHED
     resumed.close()
     assert resumed.ended_by.startswith("search.slot_hours")
-    assert set(store.asked) == set(store.records)  # no cell is left without its end
+    assert set(store.asked) == set(store.records)  # no cell is left unfinished
     assert not {TrialState.WAITING, TrialState.RUNNING} & set(states(resumed))

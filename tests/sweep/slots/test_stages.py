@@ -1,4 +1,4 @@
-"""Adaptation stages in sweeps: computed once whoever asks, resumed after a kill, linked in MLflow."""
+"""Adaptation stages in sweeps: computed once for all trials, resumed after a kill, linked in MLflow."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_one_of_two_processes_computes_a_stage_and_the_other_continues_it_after_
     first.kill()  # -9, in the middle
     first.wait()
     assert second.communicate(timeout=300)[0] == "finished 300\n"
-    assert int((tmp_path / "second.started").read_text()) > 5  # it went on from the first one's checkpoint
+    assert int((tmp_path / "second.started").read_text()) > 5  # it resumed from the first one's checkpoint
     third = ask(tmp_path, "third")
     assert third.communicate(timeout=300)[0] == "finished 300\n"
     assert not (tmp_path / "third.started").exists()  # found, not computed
@@ -105,7 +105,7 @@ LATER: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def later(adapted: Any, pool: Path) -> tuple[SweepRecord, dict[str, list[CellRecord]]]:
-    """A sweep of the same store, and its records by arm."""
+    """A later sweep in the same store, and its records by arm."""
     record, cells = sweep(pool, adapted[0], {"baseline": {}} | LATER)
     assert record.status == "finished"
     return record, {arm: [cells[cell.key] for cell in record.cells if cell.arm == arm] for arm in LATER}
@@ -139,7 +139,7 @@ def test_an_adapted_tower_that_is_frozen_and_sees_no_augmentation_runs_once(adap
 
 
 def test_two_workers_compute_a_stage_together_and_start_from_it(adapted: Any, later: Any) -> None:
-    """Beside trials of one worker, in the same sweep."""
+    """The same sweep has trials with one worker."""
     store, before, _ = adapted
     record, by_arm = later
     cells = by_arm["together"]
