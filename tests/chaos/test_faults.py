@@ -1,4 +1,4 @@
-"""Sweeps with an injected fault end with the table of an undisturbed one. `make chaos`; a line per fault with `pytest -s`.
+"""Sweeps with an injected fault end with the table of an undisturbed one. `make chaos`; `-s` prints them.
 
 Each fault comes at a random moment; `RADSWEEP_CHAOS_SEED` repeats the moments of a run, whose seed is printed.
 """
@@ -91,7 +91,7 @@ def undisturbed(short_folder: Path, shards: Path, template: Path) -> Iterator[Ca
             copy_template(template, driver.store.root)
             drivers.append(driver)
             driver.start()
-            assert driver.wait() == 0, driver.told()[-3000:]
+            assert driver.wait() == 0, driver.log_text()[-3000:]
             driver.check_mlflow()
             tables[kind] = driver.table()
         return tables[kind]
@@ -205,10 +205,10 @@ def terminated(d: Driver) -> str:
     assert d.process is not None
     d.process.send_signal(signal.SIGTERM)
     assert d.wait() == 1
-    assert "Interrupted (SIGTERM)" in d.told()
+    assert "Interrupted (SIGTERM)" in d.log_text()
     assert d.sweep().status == "interrupted"
     paused = [path.parents[1].name for path in d.store.root.glob("cells/*/resume/state.json")]
-    assert paused, d.told()[-3000:]
+    assert paused, d.log_text()[-3000:]
     again = time.time()
     d.resume()
     for key in paused:  # the first step was before: it resumed from its checkpoint
@@ -244,7 +244,7 @@ def two_sweeps(d: Driver) -> str:
     d.trial_begins()
     try:
         twin.start()
-        assert (twin.wait(), d.wait()) == (0, 0), twin.told()[-3000:]
+        assert (twin.wait(), d.wait()) == (0, 0), twin.log_text()[-3000:]
     finally:
         twin.kill()
     first, second = (next(s for s in d.store.sweeps() if s.name == name) for name in ("chaos", "twin"))
@@ -261,9 +261,9 @@ def disk_full(d: Driver) -> str:
             file.write(b"\0" * 4096)
             file.flush()
     code = d.wait()
-    assert code == 1, d.told()[-3000:]
-    assert "no space left" in d.told().lower() or "No space left" in d.told()
-    assert "Traceback" not in d.told()
+    assert code == 1, d.log_text()[-3000:]
+    assert "no space left" in d.log_text().lower() or "No space left" in d.log_text()
+    assert "Traceback" not in d.log_text()
     filler.unlink()
     d.resume()
     return "during a trial"
@@ -275,14 +275,14 @@ def truncated_shard(d: Driver) -> str:
     shard.write_bytes(whole[: d.random.randrange(len(whole))])
     d.start()
     assert d.wait() == 2
-    assert "shard pairs/train" in d.told()
+    assert "shard pairs/train" in d.log_text()
     assert not list(d.store.root.glob("sweeps/*"))
     damaged = bytearray(whole)
     damaged[d.random.randrange(len(whole))] ^= 255  # the same size
     shard.write_bytes(damaged)
     d.start()
     assert d.wait() == 2
-    assert d.told().count("shard pairs/train") == 2
+    assert d.log_text().count("shard pairs/train") == 2
     shard.write_bytes(whole)
     d.start()
     assert d.wait() == 0
@@ -318,7 +318,7 @@ def test_a_hurt_ablation_ends_in_the_same_table(
     fault: Callable[[Driver], str], hurt: Driver, undisturbed: Callable[[str], dict[str, Any]]
 ) -> None:
     expected = undisturbed("streamed" if fault is missing_shard else "cached")
-    with told(fault.__name__) as say:
+    with reported(fault.__name__) as say:
         if fault not in STARTED_BY_ITSELF:
             hurt.start()
         say(fault(hurt))
@@ -328,7 +328,7 @@ def test_a_hurt_ablation_ends_in_the_same_table(
 
 def test_a_full_disk(hurt: Driver, undisturbed: Callable[[str], dict[str, Any]], template: Path) -> None:
     expected = undisturbed("cached")
-    with mounted(hurt.store.root, "64m"), told("disk_full") as say:
+    with mounted(hurt.store.root, "64m"), reported("disk_full") as say:
         copy_template(template, hurt.store.root)
         hurt.start()
         say(disk_full(hurt))
@@ -344,7 +344,7 @@ def test_a_lost_mlflow_server(
     hurt.tree["experiment"] = f"chaos-{moment}"
     hurt.tree["run"] = hurt.tree["run"] | {"tracking_uri": server.uri}
     hurt.write()
-    with told(f"mlflow_{moment}") as say:
+    with reported(f"mlflow_{moment}") as say:
         if moment == "before":
             server.kill()
         hurt.start()
@@ -356,7 +356,7 @@ def test_a_lost_mlflow_server(
             hurt.until("the last record", lambda: len(hurt.records()) == 6)
             server.kill()
             assert hurt.wait() == 0
-            assert "radsweep sync" in hurt.told()
+            assert "radsweep sync" in hurt.log_text()
         server.start()
         assert hurt.wait() == 0
         if left := list(hurt.store.root.glob("spool/*/*.json")):
@@ -379,11 +379,11 @@ def test_a_lost_node(hurt: Driver, undisturbed: Callable[[str], dict[str, Any]])
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         nodes = [cluster.add_node(num_cpus=2, object_store_memory=200 * 2**20) for _ in range(2)]
-        with told("node") as say:
+        with reported("node") as say:
             hurt.start(RAY_ADDRESS=cluster.address)
             hurt.during_a_trial()
             cluster.remove_node(hurt.random.choice(nodes), allow_graceful=False)
-            assert hurt.wait() == 0, hurt.told()[-3000:]
+            assert hurt.wait() == 0, hurt.log_text()[-3000:]
             say("during a trial")
             same(hurt.table(), expected)
             hurt.check_mlflow()
@@ -395,7 +395,7 @@ def test_a_lost_node(hurt: Driver, undisturbed: Callable[[str], dict[str, Any]])
 def test_an_asha_search_keeps_its_counts(what: str, hurt: Driver, shards: Path) -> None:
     hurt.tree = search(shards)
     hurt.write()
-    with told(f"asha_{what}") as say:
+    with reported(f"asha_{what}") as say:
         hurt.start()
         hurt.during_a_trial()
         if what == "slot":
@@ -460,7 +460,7 @@ def mounted(folder: Path, size: str) -> Iterator[None]:
 
 
 @contextmanager
-def told(fault: str) -> Iterator[Callable[[str], None]]:
+def reported(fault: str) -> Iterator[Callable[[str], None]]:
     """Print one line: fault, moment, outcome, seconds."""
     began, moment = time.monotonic(), ["no moment"]
     outcome = "FAILED"

@@ -66,7 +66,7 @@ def test_one_and_a_half_gpus_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "run", "trial", "arm", "told"),
+    ("nodes", "run", "trial", "arm", "message"),
     [
         ([Node(1, 0)], {}, TWO, "", "needs 2 x 1 CPUs"),
         ([Node(1, 0)], {}, TWO, "big", "a trial of big needs 2 x 1 CPUs"),
@@ -87,16 +87,18 @@ def test_one_and_a_half_gpus_are_refused() -> None:
         ),
     ],
 )
-def test_trials_that_can_never_fit_are_refused(nodes: list[Node], run: dict, trial: Trial, arm: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_trials_that_can_never_fit_are_refused(
+    nodes: list[Node], run: dict, trial: Trial, arm: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
         capacity_in(nodes, Run.model_validate(run), trial, arm)
 
 
 def test_nodes_are_those_that_are_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
-    told = [{"Alive": alive, "Resources": {"CPU": 4.0, "GPU": 1.0}} for alive in (True, False)]
-    monkeypatch.setattr(ray, "nodes", lambda: [*told, {"Alive": True, "Resources": {}}])
+    message = [{"Alive": alive, "Resources": {"CPU": 4.0, "GPU": 1.0}} for alive in (True, False)]
+    monkeypatch.setattr(ray, "nodes", lambda: [*message, {"Alive": True, "Resources": {}}])
     assert nodes() == [Node(4, 1), Node(0, 0)]
 
 

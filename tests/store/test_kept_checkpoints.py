@@ -70,7 +70,7 @@ def test_a_winner_that_is_not_recommended_is_removed_even_without_a_replacement(
     assert not (tmp_path / "winner").exists()
 
 
-def test_if_nothing_is_recommended_there_is_no_winner(store: Store, tmp_path: Path) -> None:
+def test_nothing_recommended_means_no_winner(store: Store, tmp_path: Path) -> None:
     assert link_winner(store, tmp_path, recommending(A))
     assert link_winner(store, tmp_path, recommending(None, candidate=B))
     assert not (tmp_path / "winner").exists()

@@ -112,10 +112,10 @@ def test_a_base_trial_that_differs_is_part_of_the_changes_of_the_arm_and_is_repo
 
 
 def test_a_single_trial_is_an_arm_with_its_experiments_name() -> None:
-    alone = sweep("alone", None, train={"batch_size": 32})
+    alone = sweep("single", None, train={"batch_size": 32})
     merged = merge([sweep("a", {"baseline": {}}), alone])
-    assert set(places(merged)) == {"baseline", "alone"}
-    assert merge([alone, sweep("a", {"baseline": {}})]).baseline == "alone"
+    assert set(places(merged)) == {"baseline", "single"}
+    assert merge([alone, sweep("a", {"baseline": {}})]).baseline == "single"
 
 
 def test_folds_of_a_cross_validation_are_different_positions() -> None:

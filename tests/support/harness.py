@@ -71,9 +71,9 @@ class Driver:
     def resume(self) -> None:
         """Resume the sweep to its end; a failure shows the log."""
         self.start("--resume")
-        assert self.wait() == 0, self.told()[-3000:]
+        assert self.wait() == 0, self.log_text()[-3000:]
 
-    def told(self) -> str:
+    def log_text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def kill(self) -> None:
@@ -101,8 +101,8 @@ class Driver:
         began = time.monotonic()
         while not (found := there()):
             assert self.process is not None
-            assert self.process.poll() is None, f"the sweep ended before {what}:\n{self.told()[-3000:]}"
-            assert time.monotonic() - began < LONGEST, f"{what} did not come:\n{self.told()[-3000:]}"
+            assert self.process.poll() is None, f"the sweep ended before {what}:\n{self.log_text()[-3000:]}"
+            assert time.monotonic() - began < LONGEST, f"{what} did not come:\n{self.log_text()[-3000:]}"
             time.sleep(every)
         return found
 
@@ -159,8 +159,8 @@ class Driver:
         """Everything that must be the same despite the fault: each cell's numbers, and the report's statistics."""
         sweep = self.sweep()
         cells = self.store.read_cells({cell.key for cell in sweep.cells})
-        told = (self.store.report_folder(sweep) / "report.json").read_text(encoding="utf-8")
-        report = json.loads(told.replace(self.tree["data"]["shards"], "SHARDS"))  # some faults use their own copy
+        text = (self.store.report_folder(sweep) / "report.json").read_text(encoding="utf-8")
+        report = json.loads(text.replace(self.tree["data"]["shards"], "SHARDS"))  # some faults use their own copy
         return {
             "status": sweep.status,
             "cells": {cell.number: (cell.key, cell.arm) for cell in sweep.cells},

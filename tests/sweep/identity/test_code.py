@@ -43,7 +43,7 @@ TRIALS = CASES | {
     "averaging": {"train.ema": 0.9},
     "words": {"augment.text.synonyms": 0.5, "augment.text.swap": 0.2},
     "adapters": {"model.text.lora": 2},
-    "probe alone": FRACTIONS | {"evaluate.tasks": ["retrieval", "linear_probe"]},
+    "only probe": FRACTIONS | {"evaluate.tasks": ["retrieval", "linear_probe"]},
 }
 TRIAL_NAMES = {"plain", "local", "words", "adapted"}
 STAGES = {"image": {"adapt.image.method": "simclr"}, "text": {"adapt.text.method": "mlm"}, "mae": CASES["mae"]}

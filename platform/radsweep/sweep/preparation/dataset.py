@@ -66,7 +66,7 @@ def training_pairs(shards: str, folds: int | None = None) -> int:
     With folds: the mean over folds, which is not less than the size of the smallest training split.
 
     Raises:
-        InputError: there is no data set, or the phantom is not known.
+        InputError: the data set does not exist, or the phantom is not known.
     """
     if shards.startswith(PHANTOM):
         pairs = from_name(shards.removeprefix(PHANTOM)).pairs

@@ -88,8 +88,8 @@ class ProgressCallback(Callback):
         self.mirror.finish_trial(record, self.store.result_files(cell.key))
         metric = str(Metric(self.select).on("test"))
         score = record.final.get(metric)
-        told = record.error if score is None else f"{metric} {score:.3f}"
-        self.console.say(f"   model    {record.status:<8}  {cell.arm:<40}  {told}")
+        outcome = record.error if score is None else f"{metric} {score:.3f}"
+        self.console.say(f"   model    {record.status:<8}  {cell.arm:<40}  {outcome}")
 
     def update(self, record: CellRecord) -> None:
         """Replace a record by a more complete one."""
