@@ -1,6 +1,6 @@
-"""One Ray and one small phantom data set for the session, a real MLflow server that may be killed.
+"""Fixtures: one Ray and one small phantom data set for the session, and a real MLflow server that may be killed.
 
-The settings stand before anything imports Ray.
+The settings come before anything imports Ray.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 
-# Of an S3 server that `object_store` starts: a Ray's workers have them from when it began.
+# Of the S3 server that `object_store` starts: Ray's workers have the environment in which Ray was started.
 S3 = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "qzsecret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
@@ -40,7 +40,7 @@ OWN_RAY = ("test_submit.py", "test_auth.py")  # start one beside the session's
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs a Ray: `make test` runs that in one process and the rest in another."""
+    """Mark tests that need Ray: `make test` runs them in one process and the others in another."""
     for item in items:
         if "ray_session" in getattr(item, "fixturenames", ()) or item.path.name in OWN_RAY:
             item.add_marker(pytest.mark.ray)
@@ -56,7 +56,7 @@ def short_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def phantom(short_folder: Path) -> Path:
-    """A packed phantom: 80 training, 40 validation and 40 test pairs of 32 pixels, nothing unpaired. Read only."""
+    """A packed phantom: 80 training, 40 validation and 40 test pairs of 32 pixels, nothing unpaired. Read-only."""
     from radsweep.data.phantom import write_phantom
 
     folder = short_folder / "phantom"
@@ -76,7 +76,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def public_model(short_folder: Path) -> Path:
-    """A folder with a small CLIP of random weights and its tokenizer, as one would have a public model on disk."""
+    """A folder with a small CLIP of random weights and its tokenizer, like a public model on disk."""
     import tokenizers
     import torch
     import transformers
@@ -120,7 +120,7 @@ def ray_session(short_folder: Path) -> Iterator[None]:
 
 
 def quiet_port() -> int:
-    """A free port below those that systems hand out: while the server is away nobody, such as Ray, is given it."""
+    """A free port below those that systems assign, so that no other process, such as Ray, takes it meanwhile."""
     for port in random.SystemRandom().sample(range(10_000, 30_000), 100):
         with socket.socket() as free, contextlib.suppress(OSError):
             free.bind(("127.0.0.1", port))
@@ -143,7 +143,7 @@ def answers(url: str) -> bool:
 
 
 class Server:
-    """`mlflow server` as a process of our own, killed and started again on the same port and database."""
+    """`mlflow server` as a process that is killed and started again on the same port and database."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -164,7 +164,9 @@ class Server:
 
     def kill(self) -> None:
         if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)  # its session is its own: the workers it started, no others
+            os.killpg(
+                self.process.pid, signal.SIGKILL
+            )  # it has its own session: this ends only the workers that it started
             self.process.wait()
             self.process = None
 
@@ -183,7 +185,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator
 
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[str]:
-    """The address of a real S3 server, `moto_server`, that the environment names as any S3 client reads it."""
+    """The address of a real S3 server, `moto_server`, which is also in the environment for S3 clients."""
     pytest.importorskip("moto.server")
     address = os.environ["AWS_ENDPOINT_URL"]
     port = address.rpartition(":")[2]
@@ -199,7 +201,7 @@ def object_store() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def phantom_in(object_store: str, phantom: Path) -> Callable[[str], str]:
-    """phantom_in(bucket): the address of the phantom in a new bucket, without what a data set keeps private."""
+    """phantom_in(bucket): the address of the phantom in a new bucket, without the private files of a data set."""
 
     def upload(bucket: str) -> str:
         client = pytest.importorskip("boto3").client("s3", endpoint_url=object_store)
@@ -223,9 +225,9 @@ def wait() -> Callable[[Callable[[], bool]], None]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Poll; the suite's own limit ends what never comes true."""
+    """Poll; the time limit of the suite ends a condition that stays false."""
     for _ in range(6000):
         if condition():
             return
         time.sleep(0.1)
-    raise AssertionError("never came true")
+    raise AssertionError("did not become true")

@@ -1,4 +1,4 @@
-"""What a log is told of long work."""
+"""Progress of long tasks on the console."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console as Terminal
 from radsweep.console import Console
 
 
-def test_a_log_gets_a_line_now_and_then_with_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_gets_a_line_from_time_to_time_with_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter((0.0, 1.0, 20.0, 21.0, 40.0))  # the start, and each call
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     said = io.StringIO()
@@ -27,7 +27,7 @@ def test_a_log_gets_a_line_now_and_then_with_the_time_that_is_left(monkeypatch: 
 
 
 @pytest.mark.parametrize("ipywidgets", [True, False])
-def test_a_notebook_has_bars_where_it_can_draw_them(monkeypatch: pytest.MonkeyPatch, ipywidgets: bool) -> None:
+def test_a_notebook_has_bars_if_it_can_draw_them(monkeypatch: pytest.MonkeyPatch, ipywidgets: bool) -> None:
     found = ModuleSpec("ipywidgets", None) if ipywidgets else None
     monkeypatch.setattr("radsweep.console.find_spec", lambda name: found if name == "ipywidgets" else None)
     assert Console(Terminal(force_jupyter=True)).animated == ipywidgets
@@ -35,7 +35,7 @@ def test_a_notebook_has_bars_where_it_can_draw_them(monkeypatch: pytest.MonkeyPa
     assert not Console(Terminal(file=io.StringIO(), force_jupyter=False)).animated
 
 
-def test_work_of_several_steps_has_one_after_the_other() -> None:
+def test_a_task_of_several_steps_shows_one_bar_after_the_other() -> None:
     said = io.StringIO()
     with Console(Terminal(file=said, width=200)).steps() as progress:
         for what, done in (("reading pictures", 1), ("reading pictures", 2), ("writing studies", 1)):

@@ -32,13 +32,13 @@ def test_the_file_is_added_at_the_border_to_errors_that_name_a_key() -> None:
     assert str(raised(InputError("no Ray here"), "mine.yaml")) == "no Ray here", "it is not about the file"
 
 
-def test_what_an_error_says_of_itself_stays() -> None:
+def test_the_file_and_key_of_an_error_are_not_replaced() -> None:
     own = InputError("wrong", key="model.dim", file="inner.yaml")
     assert str(raised(own, "outer.yaml", key="evaluate")) == "inner.yaml: model.dim: wrong"
     assert str(raised(InputError("no labels"), "outer.yaml", key="evaluate")) == "outer.yaml: evaluate: no labels"
 
 
-def test_nested_borders_each_add_what_they_know() -> None:
+def test_nested_borders_each_add_what_is_missing() -> None:
     with pytest.raises(InputError) as caught, explaining("mine.yaml"), explaining(key="data.shards"):
         raise InputError("no such folder")
     assert (caught.value.file, caught.value.key) == ("mine.yaml", "data.shards")

@@ -1,4 +1,4 @@
-"""A killed or failed writer leaves nothing that looks whole, and nothing in the way."""
+"""A killed or failed writer leaves nothing that looks complete, and nothing that blocks the next one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def writer(tmp_path: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_a_killed_writer_is_cleared_away_by_the_next(tmp_path: Path, writer: subprocess.Popen[str]) -> None:
+def test_the_folder_of_a_killed_writer_is_removed_by_the_next(tmp_path: Path, writer: subprocess.Popen[str]) -> None:
     writer.kill()
     writer.wait()
     assert [path.name.startswith(".out.partial-") for path in tmp_path.iterdir()] == [True]
@@ -44,9 +44,9 @@ def test_a_killed_writer_is_cleared_away_by_the_next(tmp_path: Path, writer: sub
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["whole"]
 
 
-def test_a_living_writer_is_left_alone(tmp_path: Path, writer: subprocess.Popen[str]) -> None:
+def test_the_folder_of_a_running_writer_is_not_touched(tmp_path: Path, writer: subprocess.Popen[str]) -> None:
     try:
-        with pytest.raises(InputError, match="being written by another process"), new_folder(tmp_path / "out"):
+        with pytest.raises(InputError, match="another process is writing"), new_folder(tmp_path / "out"):
             pass
         assert len(list(tmp_path.glob(".out.partial-*/half"))) == 1
     finally:
@@ -54,12 +54,10 @@ def test_a_living_writer_is_left_alone(tmp_path: Path, writer: subprocess.Popen[
         writer.wait()
 
 
-def test_of_two_that_looked_before_either_had_begun_the_second_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_writers_that_start_at_once_do_not_both_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with new_folder(tmp_path / "out") as first:
         monkeypatch.setattr(filesystem, "_taken_over", lambda out, working: None)
-        with pytest.raises(InputError, match="being written by another process"), new_folder(tmp_path / "out"):
+        with pytest.raises(InputError, match="another process is writing"), new_folder(tmp_path / "out"):
             pass
         (first / "whole").write_text("whole")
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "whole"]
@@ -138,7 +136,7 @@ def test_a_durable_file_is_on_the_disk_before_its_name_and_then_its_name(
     assert done == []
 
 
-def test_a_file_system_that_syncs_no_folders_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_that_cannot_sync_folders_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def only_files(descriptor: int) -> None:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
@@ -148,7 +146,7 @@ def test_a_file_system_that_syncs_no_folders_is_no_fault(tmp_path: Path, monkeyp
     assert (tmp_path / "record.json").read_text() == "x"
 
 
-def test_of_two_writers_at_once_each_writes_a_file_of_its_own(tmp_path: Path) -> None:
+def test_two_writers_at_once_each_write_their_own_file(tmp_path: Path) -> None:
     file = tmp_path / "record.json"
     with replacing(file) as first:
         first.write_text("first")

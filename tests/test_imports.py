@@ -31,7 +31,7 @@ ORDER = (
     "api",
     "cli",
 )
-# The same within a folder that has rooms.
+# The same within folders that have rooms.
 ROOMS: dict[str, tuple[str, ...]] = {
     "data": (
         "storage",
@@ -71,12 +71,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "run",
     ),
 }
-PLAIN = ("config", "augment", "models", "objectives", "evaluation")  # to be read and tested without a cluster
+PLAIN = ("config", "augment", "models", "objectives", "evaluation")  # can be read and tested without a cluster
 HEAVY = {"torch", "torchvision", "ray", "mlflow", "transformers"}
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Dotted names of all that is imported, within functions too."""
+    """Dotted names of all imports, also those within functions."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -86,7 +86,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def at_import(tree: ast.Module) -> Iterator[str]:
-    """Dotted names of what is imported when the module is."""
+    """Dotted names of the imports that run when the module is imported."""
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield from imports(node)
@@ -100,13 +100,13 @@ def parsed(folder: str) -> dict[Path, ast.Module]:
 
 
 def room(folder: str, parts: tuple[str, ...]) -> str:
-    """The room that a path below a folder, or a dotted name within it, belongs to: the longest that it begins with."""
+    """The room of a path below a folder, or of a dotted name within it: the longest one that it begins with."""
     name = ".".join(parts)
     found = [each for each in ROOMS[folder] if f"{name}.".startswith(f"{each}.")]
     return max(found, key=len, default=name)
 
 
-def test_the_package_has_these_folders_and_no_other() -> None:
+def test_the_package_has_exactly_these_folders() -> None:
     found = {path.stem for path in PACKAGE.iterdir() if path.name != "__pycache__" and path.suffix in ("", ".py")}
     assert found - {"__init__", "__main__"} == set(ORDER)
 
@@ -124,7 +124,7 @@ def test_a_folder_imports_only_from_those_before_it(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", ROOMS)
-def test_a_folder_has_these_rooms_and_no_other(folder: str) -> None:
+def test_a_folder_has_exactly_these_rooms(folder: str) -> None:
     files = [file.relative_to(PACKAGE / folder).with_suffix("").parts for file in parsed(folder)]
     assert {room(folder, parts) for parts in files} - {"__init__"} == set(ROOMS[folder])
 
@@ -146,12 +146,12 @@ def test_a_room_imports_only_from_those_before_it(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", PLAIN)
-def test_what_can_be_read_alone_imports_neither_ray_nor_mlflow(folder: str) -> None:
+def test_folders_that_can_be_read_on_their_own_import_neither_ray_nor_mlflow(folder: str) -> None:
     found = {name.split(".")[0] for tree in parsed(folder).values() for name in imports(tree)}
     assert not found & {"ray", "mlflow"}
 
 
-def test_mlflow_stays_in_tracking() -> None:
+def test_only_tracking_imports_mlflow() -> None:
     users = {folder for folder in ORDER for tree in parsed(folder).values() for name in imports(tree)
              if name.split(".")[0] == "mlflow"}  # fmt: skip
     assert users == {"tracking"}
@@ -162,6 +162,6 @@ def test_the_experiment_is_checked_without_a_heavy_import() -> None:
 
 
 @pytest.mark.parametrize("module", ["__init__", "app", "arguments", "settings", "data", "experiments", "results"])
-def test_commands_import_what_is_heavy_when_they_run(module: str) -> None:
+def test_commands_import_heavy_modules_only_when_they_run(module: str) -> None:
     found = {name.split(".")[0] for name in at_import(parsed("cli")[PACKAGE / "cli" / f"{module}.py"])}
     assert not found & HEAVY

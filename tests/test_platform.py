@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_source_root_is_no_package() -> None:
+def test_the_source_root_is_not_a_package() -> None:
     assert (ROOT / "platform" / "radsweep" / "__init__.py").is_file()
     assert not (ROOT / "platform" / "__init__.py").exists()
 

@@ -1,6 +1,6 @@
-"""What is a patient's stays in the packed data set: a sweep on marked reports, ids and paths; all it wrote is searched.
+"""Patients' data stays in the packed data set: a sweep runs on marked reports, ids and paths; all output is searched.
 
-Every mark holds the same rare word, so that one search finds a patient's words, ids, files and a password alike.
+Every mark contains the same rare word, so that one search finds a patient's words, ids, files and a password.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from radsweep.tracking.sender import replay
 from support.searched import marked
 
 MARK = "qzmark"
-PHRASE = "faint opacity projects over the lower zone"  # of every report: its words may be known, never their order
+PHRASE = (
+    "faint opacity projects over the lower zone"  # in every report: its words may be visible, but never their order
+)
 PATIENTS = 70
 FINDINGS = ("edema", "clear lungs", "effusion")
 ARMS: dict[str, dict[str, Any]] = {
@@ -43,12 +45,12 @@ class Swept(NamedTuple):
     sweep: SweepRecord
     store: Store
     shards: Path
-    said: str  # to the person: standard output and error
+    said: str  # for the user: standard output and error
 
 
 @pytest.fixture(scope="module")
 def swept(short_folder: Path, ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Swept:
-    """Packed, swept while MLflow is away, sent to MLflow, and the report made again from there."""
+    """Pack, sweep while MLflow is away, send to MLflow, and write the report again from there."""
     capture = pytest.MonkeyPatch()
     said = io.StringIO()
     for stream in ("sys.stdout", "sys.stderr"):
@@ -136,7 +138,7 @@ def test_shards_hold_a_patients_words_and_no_id_or_path(swept: Swept) -> None:
     assert all(name.endswith(".parquet") for name in beside), beside
 
 
-def test_the_sweep_used_what_could_give_them_away(swept: Swept) -> None:
+def test_the_sweep_used_everything_that_could_reveal_patients(swept: Swept) -> None:
     records = swept.store.read_cells(cell.key for cell in swept.sweep.cells)
     by_arm = {cell.arm: records[cell.key] for cell in swept.sweep.cells}
     assert {arm: record.status for arm, record in by_arm.items()} == dict.fromkeys(ARMS, "finished") | {
@@ -149,11 +151,11 @@ def test_the_sweep_used_what_could_give_them_away(swept: Swept) -> None:
     assert len(list((swept.store.root / "mlartifacts").rglob("record.json"))) == 4 + 2
 
 
-def test_nothing_in_the_store_or_mlflow_is_a_patients(swept: Swept) -> None:
+def test_the_store_and_mlflow_contain_nothing_of_a_patient(swept: Swept) -> None:
     assert marked(swept.store.root, MARK, PHRASE) == []
 
 
-def test_nothing_said_or_logged_is_a_patients(swept: Swept, short_folder: Path) -> None:
+def test_output_and_logs_contain_nothing_of_a_patient(swept: Swept, short_folder: Path) -> None:
     assert "diverging" in swept.said
     assert MARK not in swept.said
     assert PHRASE not in swept.said

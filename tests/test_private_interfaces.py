@@ -16,7 +16,7 @@ OF_NAMED_TUPLES = {"_replace", "_asdict", "_fields", "_make"}
 
 
 def private_uses(tree: ast.AST) -> Iterator[str]:
-    """Modules that a library does not document, and attributes with an underscore of objects other than one's own."""
+    """Undocumented modules of libraries, and attributes with an underscore of objects other than `self`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
@@ -26,7 +26,7 @@ def private_uses(tree: ast.AST) -> Iterator[str]:
             yield from [] if own else [ast.unparse(node)]
 
 
-def test_private_interfaces_of_libraries_are_used_in_their_own_files_only() -> None:
+def test_private_interfaces_of_libraries_are_only_used_in_their_own_files() -> None:
     users: dict[str, list[str]] = {}
     for file in sorted(PACKAGE.rglob("*.py")):
         if found := list(private_uses(ast.parse(file.read_text(encoding="utf-8")))):
@@ -36,7 +36,7 @@ def test_private_interfaces_of_libraries_are_used_in_their_own_files_only() -> N
     assert users.keys() == KNOWN
 
 
-def test_what_counts_as_private() -> None:
+def test_private_uses_are_recognised() -> None:
     source = "import ray._private.utils\nfrom ray.tune.execution import class_cache\nfrom mlflow.store import db\n"
     source += "study._storage.get(self._own, record._replace(a=1), super().__init__)"
     assert list(private_uses(ast.parse(source))) == [

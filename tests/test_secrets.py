@@ -1,4 +1,4 @@
-"""A password in the tracking URI and tokens in the environment: a real driver whose MLflow refuses it says neither."""
+"""A real driver reveals neither the password in the tracking URI nor tokens in the environment if MLflow refuses it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ENVIRONMENT = {
 
 
 class Refusing(http.server.BaseHTTPRequestHandler):
-    """An MLflow that takes no password."""
+    """MLflow server that refuses every password."""
 
     asked = 0
 
@@ -89,5 +89,5 @@ def test_no_secret_is_in_store_logs_page_or_traceback(
     (folder / "secret.yaml").unlink()
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     assert {"record.json", "sweep.json", "report.html", "raylet.out"} <= {path.name for path in files}
-    assert any(path.parent.parent.name == "spool" for path in files)  # what waits for MLflow
+    assert any(path.parent.parent.name == "spool" for path in files)  # entries that wait for MLflow
     assert marked(folder, SECRET) == []

@@ -1,4 +1,4 @@
-"""The wheel carries what the package needs, and works without its checkout."""
+"""The wheel has everything that the package needs, and works without a checkout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ wheels = pytest.importorskip("hatchling.builders.wheel", reason="of the dev extr
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the wheel holds."""
+    """A folder with the contents of the wheel."""
     (file,) = wheels.WheelBuilder(str(ROOT)).build(
         directory=str(tmp_path_factory.mktemp("wheel")), versions=["standard"]
     )
@@ -55,8 +55,8 @@ main()
 """
 
 
-def test_the_client_alone_reaches_a_cluster_and_says_what_the_rest_needs(unpacked: Path) -> None:
-    """Of the libraries that the extra `full` names, none but Ray."""
+def test_a_client_installation_reaches_a_cluster_and_says_what_else_to_install(unpacked: Path) -> None:
+    """Only Ray is installed of the libraries that the extra `full` names."""
     (metadata,) = unpacked.glob("*.dist-info/METADATA")
     wants = [
         line.split(": ", 1)[1] for line in metadata.read_text(encoding="utf-8").splitlines() if "Requires-Dist" in line
@@ -80,14 +80,14 @@ def test_the_client_alone_reaches_a_cluster_and_says_what_the_rest_needs(unpacke
     assert "pip install 'radsweep[full]'" in run("sweep", experiment).stderr
 
 
-def test_nothing_else_is_put_beside_the_package(unpacked: Path) -> None:
+def test_the_wheel_installs_only_the_package(unpacked: Path) -> None:
     beside = {path.name for path in unpacked.iterdir()}
     (metadata,) = beside - {"radsweep"}
     assert metadata.endswith(".dist-info")
     assert (unpacked / metadata / "licenses" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
-def test_version_and_licence_are_the_same_wherever_they_stand(unpacked: Path) -> None:
+def test_version_and_licence_are_the_same_everywhere(unpacked: Path) -> None:
     (metadata,) = unpacked.glob("*.dist-info/METADATA")
     lines = metadata.read_text(encoding="utf-8").splitlines()
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))

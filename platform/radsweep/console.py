@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from rich.console import Console as Terminal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-LINE_EVERY = 15.0  # seconds between lines if there is no terminal
+LINE_EVERY = 15.0  # seconds between lines without a terminal
 
 
 def duration(seconds: float) -> str:

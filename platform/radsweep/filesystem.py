@@ -48,7 +48,7 @@ def write_atomically(path: Path, data: str | bytes, *, durable: bool = True) -> 
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
-    """Yield a path beside `path` to write to. The file replaces `path` at the end; an error removes it.
+    """Yield a path beside `path` to write to. The file replaces `path` at the end, or is removed after an error.
 
     A missing folder is created. A killed process leaves a `.NAME.*` file, which nothing reads.
 

@@ -175,5 +175,5 @@ def test_an_unknown_sweep_is_refused_as_on_the_command_line(prepared: Any, tmp_p
     with pytest.raises(rs.InputError) as refused:
         rs.open_sweep("other", prepared.store.root)
     assert str(refused.value) == (
-        f"{prepared.store.root}: no sweep 'other' in this store; the latest are: {prepared.sweep.id}"
+        f"no sweep 'other' in the store {prepared.store.root}; the latest are: {prepared.sweep.id}"
     )

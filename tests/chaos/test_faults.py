@@ -1,4 +1,4 @@
-"""Sweeps that are hurt and end in the table of one that was not. `make chaos`; one line a fault with `pytest -s`.
+"""Sweeps with an injected fault end with the table of an undisturbed one. `make chaos`; `-s` prints them.
 
 Each fault comes at a random moment; `RADSWEEP_CHAOS_SEED` repeats the moments of a run, whose seed is printed.
 """
@@ -79,7 +79,7 @@ def shards(short_folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(short_folder: Path, shards: Path, template: Path) -> Iterator[Callable[[str], dict[str, Any]]]:
-    """The table of the ablation, or of the streamed one, when nothing happens; run once."""
+    """The table of the undisturbed ablation, or of the streamed one; run once."""
     tables: dict[str, dict[str, Any]] = {}
     drivers: list[Driver] = []
 
@@ -91,7 +91,7 @@ def undisturbed(short_folder: Path, shards: Path, template: Path) -> Iterator[Ca
             copy_template(template, driver.store.root)
             drivers.append(driver)
             driver.start()
-            assert driver.wait() == 0, driver.told()[-3000:]
+            assert driver.wait() == 0, driver.log_text()[-3000:]
             driver.check_mlflow()
             tables[kind] = driver.table()
         return tables[kind]
@@ -113,7 +113,7 @@ def hurt(short_folder: Path, shards: Path, template: Path, request: pytest.Fixtu
         driver.kill()
 
 
-# faults: each hurts a sweep, brings it to its end, and says at which moment it came
+# faults: each disturbs a sweep, brings it to its end, and returns the moment at which it came
 
 
 def worker_before(d: Driver) -> str:
@@ -185,7 +185,7 @@ def nan_loss(d: Driver) -> str:
     assert d.wait() == 0
     (failed,) = [record for record in d.records().values() if record.status == "failed"]
     assert f"the loss is nan at step {step}" in str(failed.error)
-    assert len(d.records()) == 6  # the others went on
+    assert len(d.records()) == 6  # the others continued
     d.resume()
     return f"step {step} of one trial"
 
@@ -205,13 +205,13 @@ def terminated(d: Driver) -> str:
     assert d.process is not None
     d.process.send_signal(signal.SIGTERM)
     assert d.wait() == 1
-    assert "Interrupted (SIGTERM)" in d.told()
+    assert "Interrupted (SIGTERM)" in d.log_text()
     assert d.sweep().status == "interrupted"
     paused = [path.parents[1].name for path in d.store.root.glob("cells/*/resume/state.json")]
-    assert paused, d.told()[-3000:]
+    assert paused, d.log_text()[-3000:]
     again = time.time()
     d.resume()
-    for key in paused:  # the first step was before: it went on from its checkpoint
+    for key in paused:  # the first step was before: it resumed from its checkpoint
         assert d.records()[key].timestamps["first_step"] < again
     return f"during a trial, {len(paused)} checkpoints"
 
@@ -232,19 +232,19 @@ def two_drivers(d: Driver) -> str:
         env=d.environment, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert second.returncode == 2, second.stderr
-    assert "is being run by process" in second.stderr
+    assert "has been running this experiment since" in second.stderr
     assert d.wait() == 0
     return "during a trial, refused"
 
 
 def two_sweeps(d: Driver) -> str:
-    """Two experiments with the same cells, at once."""
+    """Run two experiments with the same cells at once."""
     twin = Driver(d.folder / "t", d.tree | {"experiment": "twin"}, 0)
     twin.store, twin.environment["RADSWEEP_STORE"] = d.store, d.environment["RADSWEEP_STORE"]
     d.trial_begins()
     try:
         twin.start()
-        assert (twin.wait(), d.wait()) == (0, 0), twin.told()[-3000:]
+        assert (twin.wait(), d.wait()) == (0, 0), twin.log_text()[-3000:]
     finally:
         twin.kill()
     first, second = (next(s for s in d.store.sweeps() if s.name == name) for name in ("chaos", "twin"))
@@ -261,9 +261,9 @@ def disk_full(d: Driver) -> str:
             file.write(b"\0" * 4096)
             file.flush()
     code = d.wait()
-    assert code == 1, d.told()[-3000:]
-    assert "no room left" in d.told().lower() or "No space left" in d.told()
-    assert "Traceback" not in d.told()
+    assert code == 1, d.log_text()[-3000:]
+    assert "no space left" in d.log_text().lower() or "No space left" in d.log_text()
+    assert "Traceback" not in d.log_text()
     filler.unlink()
     d.resume()
     return "during a trial"
@@ -275,14 +275,14 @@ def truncated_shard(d: Driver) -> str:
     shard.write_bytes(whole[: d.random.randrange(len(whole))])
     d.start()
     assert d.wait() == 2
-    assert "shard pairs/train" in d.told()
+    assert "shard pairs/train" in d.log_text()
     assert not list(d.store.root.glob("sweeps/*"))
     damaged = bytearray(whole)
     damaged[d.random.randrange(len(whole))] ^= 255  # the same size
     shard.write_bytes(damaged)
     d.start()
     assert d.wait() == 2
-    assert d.told().count("shard pairs/train") == 2
+    assert d.log_text().count("shard pairs/train") == 2
     shard.write_bytes(whole)
     d.start()
     assert d.wait() == 0
@@ -290,7 +290,7 @@ def truncated_shard(d: Driver) -> str:
 
 
 def missing_shard(d: Driver) -> str:
-    """A shard of a streamed sweep goes away while it runs."""
+    """Remove a shard of a streamed sweep while it runs."""
     d.tree = streamed(Path(d.tree["data"]["shards"]))
     shard = own_shard(d)
     d.start()
@@ -318,7 +318,7 @@ def test_a_hurt_ablation_ends_in_the_same_table(
     fault: Callable[[Driver], str], hurt: Driver, undisturbed: Callable[[str], dict[str, Any]]
 ) -> None:
     expected = undisturbed("streamed" if fault is missing_shard else "cached")
-    with told(fault.__name__) as say:
+    with reported(fault.__name__) as say:
         if fault not in STARTED_BY_ITSELF:
             hurt.start()
         say(fault(hurt))
@@ -328,7 +328,7 @@ def test_a_hurt_ablation_ends_in_the_same_table(
 
 def test_a_full_disk(hurt: Driver, undisturbed: Callable[[str], dict[str, Any]], template: Path) -> None:
     expected = undisturbed("cached")
-    with mounted(hurt.store.root, "64m"), told("disk_full") as say:
+    with mounted(hurt.store.root, "64m"), reported("disk_full") as say:
         copy_template(template, hurt.store.root)
         hurt.start()
         say(disk_full(hurt))
@@ -344,7 +344,7 @@ def test_a_lost_mlflow_server(
     hurt.tree["experiment"] = f"chaos-{moment}"
     hurt.tree["run"] = hurt.tree["run"] | {"tracking_uri": server.uri}
     hurt.write()
-    with told(f"mlflow_{moment}") as say:
+    with reported(f"mlflow_{moment}") as say:
         if moment == "before":
             server.kill()
         hurt.start()
@@ -356,7 +356,7 @@ def test_a_lost_mlflow_server(
             hurt.until("the last record", lambda: len(hurt.records()) == 6)
             server.kill()
             assert hurt.wait() == 0
-            assert "radsweep sync" in hurt.told()
+            assert "radsweep sync" in hurt.log_text()
         server.start()
         assert hurt.wait() == 0
         if left := list(hurt.store.root.glob("spool/*/*.json")):
@@ -379,11 +379,11 @@ def test_a_lost_node(hurt: Driver, undisturbed: Callable[[str], dict[str, Any]])
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
         nodes = [cluster.add_node(num_cpus=2, object_store_memory=200 * 2**20) for _ in range(2)]
-        with told("node") as say:
+        with reported("node") as say:
             hurt.start(RAY_ADDRESS=cluster.address)
             hurt.during_a_trial()
             cluster.remove_node(hurt.random.choice(nodes), allow_graceful=False)
-            assert hurt.wait() == 0, hurt.told()[-3000:]
+            assert hurt.wait() == 0, hurt.log_text()[-3000:]
             say("during a trial")
             same(hurt.table(), expected)
             hurt.check_mlflow()
@@ -395,7 +395,7 @@ def test_a_lost_node(hurt: Driver, undisturbed: Callable[[str], dict[str, Any]])
 def test_an_asha_search_keeps_its_counts(what: str, hurt: Driver, shards: Path) -> None:
     hurt.tree = search(shards)
     hurt.write()
-    with told(f"asha_{what}") as say:
+    with reported(f"asha_{what}") as say:
         hurt.start()
         hurt.during_a_trial()
         if what == "slot":
@@ -423,7 +423,7 @@ def injected(driver: Driver, what: str) -> dict[str, str]:
 
 
 def own_shard(driver: Driver) -> Path:
-    """A training shard of a copy of the data set, which the experiment is made to use."""
+    """Copy the data set for the experiment; returns a training shard of the copy."""
     copy = driver.folder / "shards"
     shutil.copytree(driver.tree["data"]["shards"], copy)
     driver.tree["data"] = driver.tree["data"] | {"shards": str(copy)}
@@ -432,7 +432,7 @@ def own_shard(driver: Driver) -> Path:
 
 
 def starve(pid: int) -> str:
-    """Leave a process no memory: by the kernel's own killer where a memory cgroup can be made."""
+    """Leave a process no memory: by the kernel's own killer if a memory cgroup can be created."""
     group = Path("/sys/fs/cgroup/memory") / f"radsweep-chaos-{pid}"
     try:
         group.mkdir()
@@ -447,7 +447,7 @@ def starve(pid: int) -> str:
 
 @contextmanager
 def mounted(folder: Path, size: str) -> Iterator[None]:
-    """A file system of its own of that size."""
+    """Mount a separate file system of this size."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
@@ -460,8 +460,8 @@ def mounted(folder: Path, size: str) -> Iterator[None]:
 
 
 @contextmanager
-def told(fault: str) -> Iterator[Callable[[str], None]]:
-    """One line: fault, moment, outcome, seconds."""
+def reported(fault: str) -> Iterator[Callable[[str], None]]:
+    """Print one line: fault, moment, outcome, seconds."""
     began, moment = time.monotonic(), ["no moment"]
     outcome = "FAILED"
     try:

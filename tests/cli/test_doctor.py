@@ -103,10 +103,10 @@ def test_tasks_that_the_data_cannot_serve_are_reported(
     zero_shot, nowhere = "evaluate.tasks=[zero_shot]", tmp_path / "nowhere.yaml"
     missing = examined(zero_shot, f"evaluate.sets=[{nowhere}]")
     assert list(missing) == ["further sets", "paths"]
-    assert f"evaluate.sets: there is no {nowhere}" in missing["paths"]["told"]
+    assert f"evaluate.sets: {nowhere} does not exist" in missing["paths"]["told"]
     missing = examined(zero_shot, f"evaluate.zero_shot.prompts={nowhere}")
     assert list(missing) == ["paths", "evaluation"]
-    assert f"evaluate.zero_shot.prompts: there is no {nowhere}" in missing["paths"]["told"]
+    assert f"evaluate.zero_shot.prompts: {nowhere} does not exist" in missing["paths"]["told"]
     assert "two data sets have one name" in examined(zero_shot, f"evaluate.sets=[{phantom}]")["evaluation"]["told"]
     unlabelled = tmp_path / "unlabelled"
     shutil.copytree(phantom, unlabelled)
@@ -127,7 +127,7 @@ def test_missing_weights_are_reported(examined: Callable[..., Any], tmp_path: Pa
 def test_streamed_images_are_reported_if_cached_ones_are_needed(examined: Callable[..., Any]) -> None:
     adapted = examined("data.source=streamed", "adapt.image.method=simclr")
     assert list(adapted) == ["object store"]
-    assert "adapt.image: its images have to fit" in adapted["object store"]["told"]
+    assert "adapt.image: its images must fit" in adapted["object store"]["told"]
     probed = examined("data.source=streamed", "evaluate.tasks=[linear_probe]")
     assert "they are streamed here" in probed["evaluation"]["told"]
 

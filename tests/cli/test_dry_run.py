@@ -160,7 +160,7 @@ def test_a_data_set_on_demand_is_not_made(run: Callable[..., Any], file: Path, t
     before = everything(tmp_path)
     found = dry_run(run, file, "--set", "data.shards=phantom:standard-300")
     assert found["trials"] == 12
-    assert "is not made yet" in found["notes"][0]
+    assert "does not exist yet" in found["notes"][0]
     assert everything(tmp_path) == before
 
 
@@ -170,7 +170,7 @@ def test_errors_that_would_stop_a_sweep_are_listed_with_the_plan(run: Callable[.
     assert json.loads(ended.out)["trials"] == 12
     pairs, slots = ended.err.splitlines()
     assert pairs.startswith(f"radsweep: {file}: data.pairs: 25 training studies were asked for")
-    assert slots.startswith(f"radsweep: {file}: run.slots: 500 slots asked for")
+    assert slots.startswith(f"radsweep: {file}: run.slots: the cluster has room for")
     refused = [line.removeprefix(f"{file}: ") for line in json.loads(ended.out)["refused"]]
     assert [line.split(":")[0] for line in refused] == ["data.pairs", "run.slots"]
 

@@ -73,7 +73,7 @@ def test_several_sweeps_are_one_report_against_the_baseline_of_the_first(run: Ru
     assert f"Report: {folder / 'report.html'}" in told.out
     assert [cell[:2] for cell in arm_cells(folder)] == [("baseline", 0.205), ("local", 0.305), ("crop", 0.305)]
     assert arm_cells(folder)[2][2] == arm_cells(folder)[1][2] == pytest.approx(0.1)
-    assert "This report joins 2 sweeps, local-1, crop-1:" in (folder / "report.md").read_text()
+    assert "This report combines 2 sweeps, local-1, crop-1;" in (folder / "report.md").read_text()
 
 
 def test_a_comparison_is_written_to_the_given_folder_and_refused_over_two_data_sets(

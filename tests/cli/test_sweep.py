@@ -147,14 +147,14 @@ def test_the_size_of_a_single_trial_is_set_beside_an_ablation_of_sizes_but_not_o
 def test_resuming_a_sweep_that_never_started_is_refused(run: Run, experiment: Path) -> None:
     refused = run("sweep", experiment, "--resume")
     assert refused.code == 2
-    assert f"radsweep: {experiment}: --resume: no sweep of this very experiment" in refused.err
+    assert f"radsweep: {experiment}: --resume: no earlier sweep of this experiment" in refused.err
 
 
 def test_an_unknown_sweep_and_a_folder_without_a_checkpoint_are_refused(
     run: Run, phantom: Path, tmp_path: Path
 ) -> None:
     assert run("report", "nothing") == (
-        2, "", f"radsweep: {tmp_path / 'store'}: no sweep 'nothing' in this store; the latest are: none\n",
+        2, "", f"radsweep: no sweep 'nothing' in the store {tmp_path / 'store'}; the latest are: none\n",
     )  # fmt: skip
     assert run("evaluate", tmp_path, "--data", tmp_path).err.startswith(f"radsweep: {tmp_path}: no packed data set")
     refused = run("evaluate", tmp_path, "--data", phantom)

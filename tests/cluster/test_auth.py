@@ -18,15 +18,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_local_ray_asks_for_a_token_that_its_owner_alone_can_read(home: Path) -> None:
+def test_a_local_ray_asks_for_a_token_that_only_its_owner_can_read(home: Path) -> None:
     require_token()
     file = home / ".ray" / "auth_token"
     assert file.stat().st_mode & 0o777 == 0o600
     assert len(file.read_text()) == 64
 
 
-def test_where_no_home_is_set_rays_own_processes_are_reported_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in containers and cron jobs: Python finds the folder by the user's id, Ray's C++ does not."""
+def test_if_no_home_is_set_it_is_passed_to_the_processes_of_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in containers and cron jobs: Python finds the folder by the user's id, Ray's C++ code does not."""
     monkeypatch.setattr(Path, "home", lambda: home)
     home = Path(os.environ["HOME"])
     monkeypatch.delenv("HOME")
@@ -57,7 +57,7 @@ print(ran.stdout, ran.stderr[-2000:], file=sys.stderr)
 """
 
 
-def test_a_ray_that_a_sweep_starts_lets_nobody_in_without_the_token(
+def test_a_ray_that_a_sweep_starts_refuses_connections_without_the_token(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_ADDRESS"):
@@ -67,7 +67,7 @@ def test_a_ray_that_a_sweep_starts_lets_nobody_in_without_the_token(
     assert ran.stdout.splitlines()[-3:] == told, ran.stderr[-4000:]
 
 
-def test_a_token_that_is_there_stays_and_is_closed_to_others(home: Path) -> None:
+def test_an_existing_token_is_kept_and_made_unreadable_for_others(home: Path) -> None:
     file = home / ".ray" / "auth_token"
     file.parent.mkdir()
     file.write_text("mine")
@@ -76,7 +76,7 @@ def test_a_token_that_is_there_stays_and_is_closed_to_others(home: Path) -> None
     assert (file.read_text(), file.stat().st_mode & 0o777) == ("mine", 0o600)
 
 
-def test_whoever_set_the_mode_is_obeyed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mode_that_is_set_already_is_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     require_token()
     assert os.environ["RAY_AUTH_MODE"] == "disabled"

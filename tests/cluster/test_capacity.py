@@ -1,4 +1,4 @@
-"""How many trials fit on a cluster, and how many bytes its object stores have."""
+"""Number of trials that fit on a cluster, and bytes of its object stores."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ STREAMED = trial_with(TRIAL, {"data.source": "streamed"})
         ([Node(16, 0)], {"slots": 3, "needs": {"big": {"cpus_per_worker": 4}}}, TRIAL, "big", Capacity(3, 1, 4, 0)),
     ],
 )
-def test_room(nodes: list[Node], run: dict, trial: Trial, arm: str, expected: Capacity) -> None:
+def test_capacity(nodes: list[Node], run: dict, trial: Trial, arm: str, expected: Capacity) -> None:
     assert capacity_in(nodes, Run.model_validate(run), trial, arm) == expected
 
 
@@ -66,7 +66,7 @@ def test_one_and_a_half_gpus_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "run", "trial", "arm", "told"),
+    ("nodes", "run", "trial", "arm", "message"),
     [
         ([Node(1, 0)], {}, TWO, "", "needs 2 x 1 CPUs"),
         ([Node(1, 0)], {}, TWO, "big", "a trial of big needs 2 x 1 CPUs"),
@@ -74,35 +74,37 @@ def test_one_and_a_half_gpus_are_refused() -> None:
         ([Node(4), Node(4)], {"cpus_per_worker": 6}, TRIAL, "", "room for 0 such workers, and its largest node 4 CPUs"),
         ([Node(9), Node(4, 1), Node(4, 1)], {"gpus_per_worker": 2}, TRIAL, "", "largest node 4 CPUs and 1 GPUs"),
         ([Node(3), Node(3)], {"cpus_per_worker": 2}, trial_with(TRIAL, {"train.workers": 4}), "", "for 2 such workers"),
-        ([Node(1)], {}, STREAMED, "", "a CPU besides for data.source streamed"),
+        ([Node(1)], {}, STREAMED, "", "plus one CPU for data.source streamed"),
         ([], {}, TRIAL, "", "largest node 0 CPUs"),
         ([Node(8, 2)], {"gpus_per_worker": 0.5}, TWO, "", "cannot share a GPU"),
-        ([Node(8, 2)], {"slots": 3}, TRIAL, "", "run.slots: 3 slots"),
+        ([Node(8, 2)], {"slots": 3}, TRIAL, "", "run.slots: the cluster has room for 2 slots, not 3"),
         (
             [Node(8, 0)],
             {"needs": {"big": {"gpus_per_worker": 1}}},
             TRIAL,
             "big",
-            "run.needs.big: trials of a sweep all run on",
+            "run.needs.big: either all trials of a sweep run on GPUs",
         ),
     ],
 )
-def test_what_can_never_be_had_is_refused(nodes: list[Node], run: dict, trial: Trial, arm: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_trials_that_can_never_fit_are_refused(
+    nodes: list[Node], run: dict, trial: Trial, arm: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
         capacity_in(nodes, Run.model_validate(run), trial, arm)
 
 
 def test_nodes_are_those_that_are_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
-    told = [{"Alive": alive, "Resources": {"CPU": 4.0, "GPU": 1.0}} for alive in (True, False)]
-    monkeypatch.setattr(ray, "nodes", lambda: [*told, {"Alive": True, "Resources": {}}])
+    message = [{"Alive": alive, "Resources": {"CPU": 4.0, "GPU": 1.0}} for alive in (True, False)]
+    monkeypatch.setattr(ray, "nodes", lambda: [*message, {"Alive": True, "Resources": {}}])
     assert nodes() == [Node(4, 1), Node(0, 0)]
 
 
 def test_the_object_store_is_the_smallest_of_nodes_that_run_trials() -> None:
     nodes = [Node(2, 0, 1), Node(8, 1, 5), Node(8, 1, 3), Node(0, 0, 2)]
-    assert capacity.object_store(nodes, Run()) == 3, "trials run on GPUs alone"
+    assert capacity.object_store(nodes, Run()) == 3, "trials only run on GPUs"
     assert capacity.object_store(nodes, Run(gpus_per_worker=0)) == 1
     assert capacity.object_store(nodes, Run(cpus_per_worker=3, gpus_per_worker=0)) == 3
     assert capacity.object_store([], Run()) == 0

@@ -1,4 +1,4 @@
-"""A cluster's jobs from a laptop. Ray's client is a stand-in that runs entry points here."""
+"""Jobs of a cluster, seen from a laptop. Ray's client is a stand-in that runs entry points here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from radsweep.store.store import Store
 
 
 class Client:
-    """Two sweeps and somebody else's job; what is submitted runs at once."""
+    """Client with two sweeps and a foreign job; submitted jobs run at once."""
 
     def __init__(self) -> None:
         self.jobs = [
@@ -66,7 +66,7 @@ class Client:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """With a finished sweep and its report."""
+    """A store with a finished sweep and its report."""
     monkeypatch.setenv("RADSWEEP_STORE", str(tmp_path / "store"))
     place = Store(tmp_path / "store")
     plain = {"id": "mine-1", "name": "mine", "kind": "ablation", "experiment": {}, "select": "val/x", "cells": ()}
@@ -93,10 +93,10 @@ def test_jobs_of_radsweep_are_listed_and_found_by_id_or_name() -> None:
         jobs.job_id(client, "other")
 
 
-def test_a_log_is_picked_up_and_a_job_stopped(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_is_followed_and_a_job_stopped(capsys: pytest.CaptureFixture[str]) -> None:
     client: Any = Client()
     assert jobs.show_log(client, "mine", "http://head", follow=False) == 0
-    assert jobs.show_log(client, "mine", "http://head", follow=True) == 1  # it runs: the log broke off
+    assert jobs.show_log(client, "mine", "http://head", follow=True) == 1  # it still runs: the log broke off
     told = capsys.readouterr()
     assert told.out == "trial 1 of 2\n" * 2
     assert "radsweep logs raysubmit_2 --address http://head" in told.err
@@ -106,22 +106,22 @@ def test_a_log_is_picked_up_and_a_job_stopped(capsys: pytest.CaptureFixture[str]
         jobs.stop(client, "raysubmit_1")
 
 
-def test_a_report_comes_as_it_lies_on_the_cluster_without_the_checkpoint(store: Store, tmp_path: Path) -> None:
+def test_a_report_is_fetched_as_it_is_on_the_cluster_without_the_checkpoint(store: Store, tmp_path: Path) -> None:
     client: Any = Client()
-    with pytest.raises(InputError, match="raysubmit_2 has begun no sweep yet"):
+    with pytest.raises(InputError, match="raysubmit_2 has not started its sweep yet"):
         jobs.fetch(client, "raysubmit_2", tmp_path / "mine")
-    client.output["raysubmit_2"] = "Sweep: mine-1; how far it is: radsweep status\n"
+    client.output["raysubmit_2"] = "Sweep: mine-1; progress: radsweep status\n"
     newer = store.read_sweep("mine-1").model_copy(update={"id": "mine-2", "created": "2027"})
-    store.write_sweep(newer)  # a job brings its own sweep's
+    store.write_sweep(newer)  # a job's report is that of its own sweep
     page = jobs.fetch(client, "raysubmit_2", tmp_path / "mine")
     there = store.root / "sweeps" / "mine-1" / "report"
     assert page == tmp_path / "mine" / "report.html"
     assert {file.name: file.read_bytes() for file in page.parent.iterdir()} == {
         name: (there / name).read_bytes() for name in ("report.html", "picture.png")
     }
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="already exists"):
         jobs.fetch(client, "mine", tmp_path / "mine")
-    with pytest.raises(InputError, match="no sweep 'other' in this store"):
+    with pytest.raises(InputError, match="no sweep 'other' in the store"):
         jobs.fetch(client, "other", tmp_path / "other")
     assert not (tmp_path / "other").exists()
     (there / "report.html").unlink()

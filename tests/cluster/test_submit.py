@@ -32,7 +32,7 @@ EXPERIMENT = "experiment: tiny\ndata: {shards: 'phantom:easy'}\n"
 
 
 class Dashboard(BaseHTTPRequestHandler):
-    """Answers the version as a token-protected head does, and notes nothing."""
+    """Dashboard of a head with a token, as far as its version is asked for."""
 
     def do_GET(self) -> None:
         given = self.headers.get("Authorization")
@@ -55,7 +55,7 @@ def head() -> Iterator[str]:
 
 
 class Client:
-    """Ray's client as far as we use it, with a job that prints two lines."""
+    """Stand-in for Ray's client, with a job that prints two lines."""
 
     status = "SUCCEEDED"
     interrupt = False
@@ -104,12 +104,12 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def sent_along(job: Path) -> list[str]:
-    """The files of a staged job, but for the package."""
+    """The files of a staged job, without the package."""
     files = [path.relative_to(job) for path in job.rglob("*") if path.is_file()]
     return sorted(str(path) for path in files if path.parts[:2] != ("platform", "radsweep"))
 
 
-def test_what_travels_is_code_and_the_experiment_file(experiment: Path, tmp_path: Path) -> None:
+def test_only_code_and_the_experiment_file_are_uploaded(experiment: Path, tmp_path: Path) -> None:
     (tmp_path / "scan.png").write_bytes(b"a patient's image")
     job = tmp_path / "job"
     assert shlex.split(stage(job, experiment, [])) == ["python", "jobs/sweep.py", "search_spaces/tiny.yaml"]
@@ -117,14 +117,14 @@ def test_what_travels_is_code_and_the_experiment_file(experiment: Path, tmp_path
     assert not list(job.rglob("__pycache__"))
 
 
-def test_changes_travel_in_the_file_since_ray_shows_a_jobs_command(experiment: Path, tmp_path: Path) -> None:
+def test_changes_are_written_into_the_file_since_ray_shows_a_jobs_command(experiment: Path, tmp_path: Path) -> None:
     changes = ["run.optuna_storage=postgresql://ann:s3cret@db/optuna", "train.learning_rate=5e-5", "data.pairs=20"]
     assert "s3cret" not in stage(tmp_path / "job", experiment, changes)
     staged = tmp_path / "job" / "search_spaces" / "tiny.yaml"
     assert load_experiment(staged) == load_experiment(experiment, changes)
 
 
-def test_files_that_the_experiment_names_travel_too(experiment: Path, tmp_path: Path) -> None:
+def test_files_that_the_experiment_names_are_uploaded_too(experiment: Path, tmp_path: Path) -> None:
     for name in ("words.yaml", "other/words.yaml", "prompts.yml"):
         path = Path(name)
         path.parent.mkdir(exist_ok=True)
@@ -145,13 +145,13 @@ def test_files_that_the_experiment_names_travel_too(experiment: Path, tmp_path: 
     assert len(sent_along(job)) == 5
 
 
-def test_a_named_file_that_is_not_there_never_leaves_the_laptop(experiment: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"tiny\.yaml: evaluate\.zero_shot\.prompts: there is no mine\.yaml here"):
+def test_an_experiment_that_names_a_missing_file_is_not_submitted(experiment: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"tiny\.yaml: evaluate\.zero_shot\.prompts: mine\.yaml does not exist"):
         stage(tmp_path / "job", experiment, ["evaluate.zero_shot.prompts=mine.yaml"])
 
 
 @pytest.mark.parametrize("way", ["absolute", "upwards"])
-def test_an_experiment_file_from_anywhere_lands_inside_the_job(way: str, experiment: Path, tmp_path: Path) -> None:
+def test_an_experiment_file_from_anywhere_is_copied_into_the_job(way: str, experiment: Path, tmp_path: Path) -> None:
     path = experiment.absolute() if way == "absolute" else Path("search_spaces/../search_spaces/tiny.yaml")
     assert stage(tmp_path / "job", path, []).endswith(" search_spaces/tiny.yaml")
     assert (tmp_path / "job" / "search_spaces" / "tiny.yaml").read_text() == EXPERIMENT
@@ -188,7 +188,7 @@ def test_a_head_that_has_just_started_is_asked_again(
     assert submit(experiment, [], head, TOKEN) == 0
     assert waited == [5, 10]
     client.refusals = ["No available agent to submit job"] * 9
-    with pytest.raises(InputError, match=r"does not take the job: Request failed.*No available agent"):
+    with pytest.raises(InputError, match=r"does not accept the job: Request failed.*No available agent"):
         submit(experiment, [], head, TOKEN)
     client.refusals = ["The cluster is full"]
     with pytest.raises(InputError, match="The cluster is full"):
@@ -196,7 +196,7 @@ def test_a_head_that_has_just_started_is_asked_again(
     assert waited == [5, 10, 5, 10, 20, 30]
 
 
-def test_interrupted_it_detaches_and_says_how_to_come_back(
+def test_an_interrupted_submit_detaches_and_says_how_to_follow_the_job_again(
     client: type[Client], head: str, experiment: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client.interrupt = True
@@ -206,7 +206,7 @@ def test_interrupted_it_detaches_and_says_how_to_come_back(
     finally:
         signal.signal(signal.SIGINT, before)
     told = capsys.readouterr().err
-    assert "the job goes on" in told
+    assert "the job continues" in told
     assert f"radsweep logs raysubmit_1 --address {head}" in told
     assert TOKEN not in told
 
@@ -218,15 +218,15 @@ def test_the_token_is_found_where_ray_looks(
     (tmp_path / ".ray" / "auth_token").write_text(f"{TOKEN}\n")
     assert submit(experiment, [], head, follow=False) == 0
     monkeypatch.setenv("RAY_AUTH_TOKEN", "another")
-    with pytest.raises(InputError, match="refuses the token"):
+    with pytest.raises(InputError, match="rejects the token"):
         submit(experiment, [], head)
 
 
 @pytest.mark.parametrize(
     ("address", "token", "says"),
     [
-        ("HEAD", "wrong", "refuses the token"),
-        ("HEAD", None, "wants a token: put it into RAY_AUTH_TOKEN"),
+        ("HEAD", "wrong", "rejects the token"),
+        ("HEAD", None, "requires a token: put it into RAY_AUTH_TOKEN"),
         ("HEAD/elsewhere", TOKEN, "answers HTTP 404"),
         ("http://127.0.0.1:FREE", TOKEN, r"cannot be reached \(Connection refused\)"),
         ("127.0.0.1:8265", TOKEN, "expected the head's dashboard"),
@@ -234,7 +234,7 @@ def test_the_token_is_found_where_ray_looks(
         ("http://127.0.0.1:abc", TOKEN, "cannot be reached"),
     ],
 )
-def test_a_head_that_cannot_be_used_is_one_line(
+def test_a_head_that_cannot_be_used_is_reported_in_one_line(
     address: str, token: str | None, says: str, head: str, experiment: Path, client: type[Client]
 ) -> None:
     with socket.socket() as free:
@@ -248,12 +248,12 @@ def test_a_head_that_cannot_be_used_is_one_line(
 
 
 def test_an_address_with_a_password_is_refused_and_not_repeated(experiment: Path) -> None:
-    with pytest.raises(InputError, match="holds a user or a password") as raised:
+    with pytest.raises(InputError, match="must not contain credentials") as raised:
         submit(experiment, [], f"https://ann:{TOKEN}@localhost")
     assert TOKEN not in str(raised.value)
 
 
-def test_a_wrong_experiment_file_never_leaves_the_laptop(experiment: Path, head: str) -> None:
+def test_a_wrong_experiment_file_is_not_submitted(experiment: Path, head: str) -> None:
     with pytest.raises(InputError, match=r"train\.epochs"):
         submit(experiment, ["train.epochs=0"], head, TOKEN)
 
@@ -269,7 +269,7 @@ def test_a_wrong_experiment_file_never_leaves_the_laptop(experiment: Path, head:
         ("model.text.backbone=org/bert", False),
     ],
 )
-def test_data_that_lies_on_the_laptop_is_warned_of(
+def test_a_relative_path_of_data_gives_a_warning(
     change: str, warns: bool, client: type[Client], head: str, experiment: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("packed").mkdir()
@@ -321,7 +321,7 @@ def head_with_token() -> Iterator[Head]:
     with tempfile.TemporaryDirectory(prefix="rs", dir="/tmp") as folder:  # short: Unix sockets allow 107 bytes
         command = ["-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2", f"--temp-dir={folder}"]
         command += [f"--port={ports[0]}", f"--dashboard-port={ports[1]}", "--object-store-memory=200000000"]
-        command.append(f"--dashboard-agent-listen-port={ports[2]}")  # else one for all Rays of a machine
+        command.append(f"--dashboard-agent-listen-port={ports[2]}")  # otherwise all Rays of a machine share one
         python = str(Path(sys.executable).parent)
         started = subprocess.Popen(
             [sys.executable, *command],
@@ -333,7 +333,7 @@ def head_with_token() -> Iterator[Head]:
             _wait_for_answer(f"{address}/api/authentication_mode")
             yield Head(address, f"127.0.0.1:{ports[0]}")
         finally:
-            started.terminate()  # with --block it ends what it started
+            started.terminate()  # with --block it ends the processes that it started
             started.wait()
 
 
@@ -347,7 +347,7 @@ def _wait_for_answer(url: str) -> None:
         with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
             return
         time.sleep(0.2)
-    raise AssertionError(f"{url} never answered")
+    raise AssertionError(f"{url} did not answer")
 
 
 @pytest.mark.slow
@@ -362,20 +362,18 @@ def test_a_token_protected_head_runs_the_submitted_code_on_driver_and_workers(
     monkeypatch.setattr(submission, "stage", staged)
     assert submit(experiment, [], real_head, TOKEN) == 0
     assert "driver and worker run what was submitted" in capsys.readouterr().out
-    with pytest.raises(InputError, match="refuses the token"):
+    with pytest.raises(InputError, match="rejects the token"):
         submit(experiment, [], real_head, "wrong")
 
 
 @pytest.mark.slow
-def test_doctor_says_where_the_token_is_missing_or_another(
-    head_with_token: Head, tmp_path: Path, phantom: Path
-) -> None:
+def test_doctor_reports_a_missing_and_a_wrong_token(head_with_token: Head, tmp_path: Path, phantom: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(
         f"experiment: mine\ndata: {{shards: {phantom}, pairs: 20}}\nmodel: {{image: {{size: 32}}}}\n"
         f"train: {{batch_size: 10}}\nrun: {{slots: 1, store: {tmp_path / 'store'}}}\n"
     )
-    for token, remedy in {"": "no token is set", "another": "is this its address"}.items():
+    for token, remedy in {"": "no token is set", "another": "that this is its address"}.items():
         own = {"RAY_ADDRESS": head_with_token.address, "RAY_AUTH_MODE": "token", "HOME": str(tmp_path)}
         own |= {"RAY_AUTH_TOKEN": token} if token else {}
         argv = [sys.executable, "-m", "radsweep", "doctor", str(file), "--json"]

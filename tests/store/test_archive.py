@@ -1,4 +1,4 @@
-"""Results in an archive as well: another store starts from them, whatever died on the way."""
+"""Results in an archive: another store reuses them, whatever failed during the transfer."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def files(folder: Path) -> list[str]:
     return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
 
 
-def test_what_ended_is_sent_and_another_store_has_it(tmp_path: Path) -> None:
+def test_results_are_uploaded_and_another_store_fetches_them(tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)
     store.check_writable()
@@ -65,7 +65,7 @@ def test_what_ended_is_sent_and_another_store_has_it(tmp_path: Path) -> None:
     kept += ["stages/s0/checkpoint/model.safetensors", "stages/s0/record.json"]
     assert files(archive) == sorted([*kept, "sweeps/kept-1/report/report.html", "sweeps/kept-1/sweep.json"])
     other = ArchivedStore(tmp_path / "two", str(archive))
-    assert other.read_cells(["c0", "c1", "c2"]) == {}, "nothing comes unasked"
+    assert other.read_cells(["c0", "c1", "c2"]) == {}, "nothing is fetched without a request"
     assert other.in_archive(["c0", "c1", "c2"]) == {"c0", "c1"}
     other.fetch(["c0", "c1", "c2"])
     other.fetch(["s0"], stages=True)
@@ -77,7 +77,7 @@ def test_what_ended_is_sent_and_another_store_has_it(tmp_path: Path) -> None:
     assert plain.read_cell("c1") == cell("c1")
 
 
-def test_a_record_that_has_more_than_before_is_sent_again(tmp_path: Path) -> None:
+def test_an_updated_record_is_uploaded_again(tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)
     assert store.flush(sweep(archive)) == ""
@@ -92,7 +92,7 @@ def test_a_record_that_has_more_than_before_is_sent_again(tmp_path: Path) -> Non
     assert (other.cell_folder("c1") / "queries.parquet").read_bytes() == b"more"
 
 
-def test_what_is_there_is_not_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_files_are_not_uploaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)
     assert store.flush(sweep(archive)) == ""
@@ -111,7 +111,7 @@ def test_a_report_that_recommends_another_trial_replaces_the_first_in_the_archiv
     report = store.report_folder(sweep(archive))
 
     def recommended(trial: str) -> None:
-        """Files of one size, whichever trial it is."""
+        """Write files whose size does not depend on the trial."""
         (report / "winner").mkdir(exist_ok=True)
         (report / "best.yaml").write_text(f"experiment: {trial}")
         (report / "winner" / "model.safetensors").write_text(f"weights of {trial}")
@@ -137,13 +137,13 @@ def test_a_report_that_recommends_another_trial_replaces_the_first_in_the_archiv
 
     monkeypatch.setattr(storage, "send", breaks)
     assert "the network is gone" in ArchivedStore(store.root, str(archive)).flush(sweep(archive))
-    assert not (sent / "winner" / "model.safetensors").exists(), "none is better than another trial's"
+    assert not (sent / "winner" / "model.safetensors").exists(), "no weights are better than those of another trial"
     monkeypatch.setattr(storage, "send", send)
     assert ArchivedStore(store.root, str(archive)).flush(sweep(archive)) == ""
     assert (sent / "winner" / "model.safetensors").read_text() == "weights of c"
 
 
-def test_a_record_comes_last_in_either_direction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_is_transferred_last_in_both_directions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)
     sent: list[str] = []
@@ -168,9 +168,7 @@ def test_a_record_comes_last_in_either_direction(tmp_path: Path, monkeypatch: py
     assert other.read_cell("c0") == cell("c0")
 
 
-def test_while_the_archive_is_away_it_is_not_asked_for_every_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreachable_archive_is_not_tried_for_every_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)
     archive.write_text("no folder")  # nothing can be written below it
@@ -181,7 +179,7 @@ def test_while_the_archive_is_away_it_is_not_asked_for_every_file(
         store.ended(cell("c0"))
     store._senders.shutdown(wait=True)
     assert 1 <= len(tries) <= AT_ONCE
-    assert store.flush(sweep(archive)).startswith(f"5 results are not in {archive} yet: ")
+    assert store.flush(sweep(archive)).startswith(f"5 results are not in {archive} yet (")
     with pytest.raises(InputError, match=r"^run\.archive: .* cannot be written"):
         store.check_writable()
     archive.unlink()
@@ -189,7 +187,7 @@ def test_while_the_archive_is_away_it_is_not_asked_for_every_file(
     assert "cells/c0/record.json" in files(archive)
 
 
-def test_a_listing_that_is_refused_ends_the_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_ends_if_the_archive_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = filled(tmp_path / "one", tmp_path / "archive")
 
     def refuse(place: str) -> dict[str, int]:
@@ -202,7 +200,7 @@ def test_a_listing_that_is_refused_ends_the_try(tmp_path: Path, monkeypatch: pyt
         store.check_writable()
 
 
-def test_what_another_group_is_making_is_not_fetched_over_it(tmp_path: Path) -> None:
+def test_a_result_that_another_group_computes_is_not_fetched(tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     filled(tmp_path / "one", archive).flush(sweep(archive))
     other = ArchivedStore(tmp_path / "two", str(archive))
@@ -217,7 +215,7 @@ def test_what_another_group_is_making_is_not_fetched_over_it(tmp_path: Path) -> 
     assert other.read_cell("c0") == cell("c0")
 
 
-def test_without_an_archive_a_store_is_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_without_an_archive_is_a_plain_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RADSWEEP_ARCHIVE", raising=False)
     assert type(open_store(Run(store=str(tmp_path)))) is Store
     assert Store(tmp_path).flush(sweep(None)) == ""

@@ -1,4 +1,4 @@
-"""What the records of a cross-validation's folds say together."""
+"""Pooled records of the folds of a cross-validation."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_pooled_record_sums_what_the_folds_cost_and_keeps_what_all_have() -> N
     assert not pool_folds(folds(), found)[1][cell.key].converged
 
 
-def test_subsets_of_pooled_records_are_equal_where_those_of_every_fold_are() -> None:
+def test_subsets_of_pooled_records_are_equal_if_those_of_every_fold_are() -> None:
     planned = folds() + folds("local", first=3)
     found, _ = records(planned)
     cells, pooled = pool_folds(planned, found)
@@ -111,21 +111,21 @@ def test_subsets_of_pooled_records_are_equal_where_those_of_every_fold_are() -> 
     assert pool_folds(planned, found)[1][cells[1].key].subset_sha256 != first
 
 
-def test_a_replicate_that_lacks_a_fold_is_missing_and_one_with_a_failed_fold_failed() -> None:
+def test_a_replicate_without_every_fold_is_missing_and_one_with_a_failed_fold_counts_as_failed() -> None:
     planned = folds()
     found, queries = records(planned)
     key = pool_folds(planned, found)[0][0].key
     without = {name: record for name, record in found.items() if name != planned[2].key}
     assert key not in pool_folds(planned, without)[1]
     assert pooled_queries({name: queries[name] for name in without}.get)(key) is None
-    failed = CellRecord(key=planned[1].key, trial={}, status="failed", error="the loss is no number")
+    failed = CellRecord(key=planned[1].key, trial={}, status="failed", error="the loss is not a number")
     record = pool_folds(planned, without | {failed.key: failed})[1][key]
-    assert (record.status, record.error) == ("failed", "fold 1: the loss is no number")
+    assert (record.status, record.error) == ("failed", "fold 1: the loss is not a number")
     stopped = found[planned[1].key].model_copy(update={"status": "stopped"})
     assert pool_folds(planned, found | {stopped.key: stopped})[1][key].status == "stopped"
 
 
-def test_cells_without_folds_stay_as_they_are() -> None:
+def test_cells_without_folds_are_unchanged() -> None:
     cells = [PlannedCell(key="a", arm="x"), PlannedCell(key="b", arm="x", number=1)]
     found = {"a": CellRecord(key="a", trial={}, status="finished")}
     assert pool_folds(cells, found) == (cells, found)
@@ -139,10 +139,10 @@ def sweep(cells: list[PlannedCell]) -> SweepRecord:
     )
 
 
-def test_report_statistics_and_winner_see_one_result_a_replicate() -> None:
+def test_report_statistics_and_winner_have_one_result_per_replicate() -> None:
     planned = folds() + folds(subset=1, first=3)
     found, _ = records(planned)
-    better = planned[4].key  # the best fold of the second replicate, whose other folds are like the first one's
+    better = planned[4].key  # the best fold of the second replicate, whose other folds equal those of the first one
     best = dict.fromkeys(found[better].best, 1.0)
     found[better] = found[better].model_copy(update={"best": best, "pairs": 1000})
     results = join(sweep(planned), found)

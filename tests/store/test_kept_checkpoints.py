@@ -1,4 +1,4 @@
-"""winner/ is the checkpoint of what the report recommends, and never of anything else."""
+"""winner/ is the checkpoint of the trial that the report recommends, and never of another one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ A, B, C = CELLS
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """With three finished trials and their checkpoints."""
+    """A store with three finished trials and their checkpoints."""
     found = Store(tmp_path / "store")
     for cell in CELLS:
         trial = {"train": {"seed": cell.number}}
@@ -48,17 +48,17 @@ def test_the_winner_follows_the_recommendation(store: Store, tmp_path: Path) -> 
         assert link_winner(store, tmp_path, recommending(cell))
         assert weights(tmp_path) == f"weights of {cell.key}"
     store.forget_checkpoint("b")
-    assert link_winner(store, tmp_path, recommending(B)), "it is kept though the store let its own go"
+    assert link_winner(store, tmp_path, recommending(B)), "it is kept although the store removed its own"
     assert weights(tmp_path) == "weights of b"
 
 
-def test_of_folds_the_winner_is_the_first(store: Store, tmp_path: Path) -> None:
+def test_the_winner_of_a_cross_validation_is_its_first_fold(store: Store, tmp_path: Path) -> None:
     assert link_winner(store, tmp_path, recommending(C.model_copy(update={"key": "c|a|b"})))
     assert weights(tmp_path) == "weights of c"
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_a_winner_that_is_not_recommended_goes_though_the_store_has_no_other(
+def test_a_winner_that_is_not_recommended_is_removed_even_without_a_replacement(
     store: Store, tmp_path: Path, damaged: bool
 ) -> None:
     assert link_winner(store, tmp_path, recommending(A))
@@ -70,7 +70,7 @@ def test_a_winner_that_is_not_recommended_goes_though_the_store_has_no_other(
     assert not (tmp_path / "winner").exists()
 
 
-def test_if_nothing_is_recommended_there_is_no_winner(store: Store, tmp_path: Path) -> None:
+def test_nothing_recommended_means_no_winner(store: Store, tmp_path: Path) -> None:
     assert link_winner(store, tmp_path, recommending(A))
     assert link_winner(store, tmp_path, recommending(None, candidate=B))
     assert not (tmp_path / "winner").exists()

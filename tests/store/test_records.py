@@ -1,4 +1,4 @@
-"""A sweep's record reads the experiment that it holds, also one that another version or machine wrote."""
+"""The record of a sweep reads its experiment, also one that another version or machine wrote."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def experiment(**parts: Any) -> Experiment:
 
 
 def record(tree: dict[str, Any]) -> SweepRecord:
-    """As it is read from a store."""
+    """A record as it is read from a store."""
     sweep = SweepRecord(id="kept-1", name="kept", kind="train", experiment=tree, select="", cells=())
     return SweepRecord.model_validate_json(sweep.model_dump_json())
 
@@ -37,9 +37,7 @@ def test_the_plan_is_the_experiment_that_was_recorded(parts: dict[str, Any], exc
     assert dict(sweep.space) == (asked.search.space if asked.search else {})
 
 
-def test_a_recorded_path_stays_as_it_is_and_the_disk_is_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recorded_path_is_kept_and_the_disk_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "models" / "mine").mkdir(parents=True)  # a hub id, where the sweep ran
     monkeypatch.chdir(tmp_path)
     named: dict[str, Any] = {
@@ -73,12 +71,12 @@ def test_an_experiment_of_another_version_has_no_plan_and_its_valid_sections_are
     tree = experiment(search=SEARCH, run={"slots": 2}).model_dump(mode="json") | {"unknown": 1}
     sweep = record(tree)
     assert sweep.plan is None
-    assert sweep.experiment == tree, "on disk it stays as it is"
+    assert sweep.experiment == tree, "it is unchanged on disk"
     assert sweep.run == Run(slots=2)
     assert list(sweep.space) == list(SEARCH["space"])
     older = record({"search": SEARCH | {"unknown": 1}, "run": {"unknown": 1}})
     assert (older.plan, older.search, older.space, older.ablation, older.run) == (None, None, {}, None, None)
-    assert record({}).run == Run(), "it says nothing of where it ran"
+    assert record({}).run == Run(), "it has no valid section `run`"
 
 
 def test_an_experiment_is_validated_once_for_a_record_and_its_copies() -> None:

@@ -1,4 +1,4 @@
-"""What the records of a sweep say."""
+"""Selection of the best trial, and other results from the records of a sweep."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cells(*keys: str, arm: str = "") -> list[PlannedCell]:
     return [PlannedCell(key=key, arm=arm, number=number) for number, key in enumerate(keys)]
 
 
-def test_a_record_without_the_test_split_is_incomplete_where_the_design_reads_it() -> None:
+def test_a_record_without_the_test_split_is_incomplete_if_the_design_reads_it() -> None:
     assert is_complete(record("a", 0.1), read_test=False)
     assert not is_complete(record("a", 0.1), read_test=True)
     assert is_complete(record("a", 0.1, test=0.2), read_test=True)
@@ -55,7 +55,7 @@ def search(keys: str, records: dict[str, CellRecord], select: str = SELECT) -> S
 def ablation(
     scores: dict[str, list[float]], better: Sequence[str] = (), ruled_out: Sequence[str] = (), status: str = "finished"
 ) -> Selection:
-    """Of {arm: [score of each replicate]}, all on 100 pairs; a replicate's key is `arm 0`."""
+    """Select from {arm: [score of each replicate]}, all on 100 pairs; a replicate's key is `arm 0`."""
     planned, records = [], {}
     for arm, values in scores.items():
         for seed, value in enumerate(values):
@@ -70,12 +70,12 @@ def keys(chosen: Selection) -> tuple[str | None, str | None]:
     return tuple(cell.key if cell else None for cell in (chosen.recommended, chosen.candidate))  # type: ignore[return-value]
 
 
-def test_a_searchs_best_trial_is_chosen_on_validation_whatever_the_test_split_says() -> None:
+def test_a_searchs_best_trial_is_selected_on_the_validation_split_only() -> None:
     records = {"a": record("a", 0.3, test=0.1), "b": record("b", 0.2, test=0.9), "c": record("c", 0.9, "stopped")}
     assert keys(search("abc", records)) == ("a", None)
 
 
-def test_of_equal_trials_the_first_is_the_best() -> None:
+def test_the_first_of_equal_trials_is_the_best() -> None:
     assert keys(search("ab", {"a": record("a", 0.3), "b": record("b", 0.3)})) == ("a", None)
 
 
@@ -86,7 +86,7 @@ def test_a_trial_on_a_lower_rung_is_never_the_best() -> None:
     assert keys(select_best(sweep("search", planned), planned, records)) == ("b", None)
 
 
-def test_where_a_lower_rank_is_better_the_lowest_wins() -> None:
+def test_the_lowest_rank_wins_if_lower_is_better() -> None:
     rank = "val/text_to_image/median_rank"
     records = {
         key: record(key, 0).model_copy(update={"best": {rank: value}}) for key, value in (("a", 9.0), ("b", 4.0))
@@ -95,7 +95,7 @@ def test_where_a_lower_rank_is_better_the_lowest_wins() -> None:
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf])
-def test_a_score_that_is_not_finite_counts_as_none(score: float) -> None:
+def test_a_score_that_is_not_finite_is_ignored(score: float) -> None:
     assert keys(search("ab", {"a": record("a", score), "b": record("b", 0.1)})) == ("b", None)
 
 
@@ -134,12 +134,12 @@ def test_evidence_does_not_recommend_an_arm_behind_the_baseline_on_validation() 
     assert (chosen.reason, keys(chosen)) == (Reason.BASELINE_IS_BEST, ("baseline 0", None))
 
 
-def test_an_arm_that_is_ruled_out_is_no_candidate() -> None:
+def test_an_arm_that_is_ruled_out_is_not_a_candidate() -> None:
     chosen = ablation({"baseline": [0.1], "worse": [0.4]}, ruled_out=["worse"])
     assert (chosen.reason, keys(chosen)) == (Reason.BASELINE_KEPT, ("baseline 0", None))
 
 
-def test_of_equal_arms_the_baseline_comes_first_and_then_the_order_of_the_plan() -> None:
+def test_equal_arms_are_ranked_baseline_first_and_then_by_the_plan() -> None:
     even = {"a": [0.1, 0.2], "b": [0.2, 0.1], "baseline": [0.15, 0.15]}  # the same means up to rounding of sums
     assert keys(ablation({**even, "baseline": [0.2, 0.1]}, better=["a", "b"])) == ("baseline 0", None)
     assert keys(ablation({**even, "baseline": [0.1, 0.1]}, better=["a", "b"])) == ("a 0", None)
@@ -160,7 +160,7 @@ def test_the_largest_size_with_numbers_decides() -> None:
     assert keys(select_best(of, planned, failed)) == ("large", None)
 
 
-def test_where_the_baseline_has_no_number_the_best_mean_stands_in() -> None:
+def test_the_best_mean_is_recommended_if_the_baseline_has_no_number() -> None:
     chosen = ablation({"a": [0.2], "b": [0.3]}, better=["a"])
     assert (chosen.reason, keys(chosen)) == (Reason.NOT_COMPARED, ("b 0", None))
 
@@ -171,7 +171,7 @@ def test_a_failed_replicate_leaves_the_arm_to_the_others() -> None:
     assert keys(select_best(sweep("ablation", planned), planned, records)) == ("b", None)
 
 
-def test_the_test_split_is_seen_of_the_best_trial_of_a_search_and_of_no_other() -> None:
+def test_only_the_best_trial_of_a_search_shows_its_test_results() -> None:
     records = {key: record(key, score, test=0.5) for key, score in zip("abc", (0.1, 0.3, 0.2), strict=True)}
     seen = allowed(sweep("search", cells(*"abc")), records)
     assert {key for key, found in seen.items() if found.final} == {"b"}
@@ -184,7 +184,7 @@ def test_the_test_split_is_seen_of_the_best_trial_of_a_search_and_of_no_other() 
         ("a", False, "interrupted"),
         ("abc", True, "interrupted"),
         ("b", True, "failed"),
-        ("", True, "failed"),  # of a tuned ablation, where nothing could be chosen
+        ("", True, "failed"),  # a tuned ablation in which no settings could be selected
     ],
 )
 def test_a_cell_without_a_record_means_interrupted(keys: str, whole: bool, ending: str) -> None:

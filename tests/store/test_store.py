@@ -1,4 +1,4 @@
-"""The store's records: written whole, found again."""
+"""Records in the store are written atomically and found again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_damaged_record_counts_as_missing(content: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["resume", "resume.old"])  # the second: of a kill between two renames
-def test_a_sweep_that_runs_all_anew_goes_on_from_no_older_checkpoint(name: str, tmp_path: Path) -> None:
+def test_a_fresh_sweep_resumes_from_no_older_checkpoint(name: str, tmp_path: Path) -> None:
     store, began = Store(tmp_path), "2026-01-02T00:00:00.000+00:00"
     for kind, folder in (("cell", store.cell_folder("k")), ("stage", store.stage_folder("k"))):
         forget = getattr(store, f"forget_{kind}")
@@ -40,7 +40,7 @@ def test_a_sweep_that_runs_all_anew_goes_on_from_no_older_checkpoint(name: str, 
         state.parent.mkdir(parents=True)
         state.write_text("{}")
         day = datetime.fromisoformat(began).timestamp()
-        os.utime(state, (day + 1, day + 1))  # of this very sweep, which was interrupted
+        os.utime(state, (day + 1, day + 1))  # of the same sweep, which was interrupted
         forget("k", began)
         assert state.exists()
         os.utime(state, (day - 1, day - 1))

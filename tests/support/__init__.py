@@ -1,1 +1,1 @@
-"""What tests share: data, models, processes and pages. pytest has `tests/` on its path."""
+"""Helpers that tests share: data, models, processes and pages. pytest has `tests/` on its path."""

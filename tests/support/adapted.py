@@ -22,7 +22,7 @@ SMALL = {
 
 
 def with_pool(seed: int = 1, size: int = 16) -> PreparedData:
-    """Synthetic pairs, and as many unpaired images and reports of other patients."""
+    """Synthetic pairs, and the same number of unpaired images and reports of other patients."""
     data, other = synthetic_data(size=size), synthetic_data(seed=seed, size=size).splits["train"]
 
     def renamed(prefix: str) -> PreparedSplit:

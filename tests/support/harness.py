@@ -1,4 +1,4 @@
-"""Real sweeps that are hurt: a driver in a process of its own, moments found by watching its store, what came out."""
+"""Disturb real sweeps: a driver in its own process, moments found by watching its store, and its results."""
 
 from __future__ import annotations
 
@@ -62,22 +62,22 @@ class Driver:
         return self.process
 
     def wait(self) -> int:
-        """The driver's exit code."""
+        """Return the driver's exit code."""
         assert self.process is not None
         code = self.process.wait(LONGEST)
         assert code is not None
         return int(code)
 
     def resume(self) -> None:
-        """To the end; in words of the log where it fails."""
+        """Resume the sweep to its end; a failure shows the log."""
         self.start("--resume")
-        assert self.wait() == 0, self.told()[-3000:]
+        assert self.wait() == 0, self.log_text()[-3000:]
 
-    def told(self) -> str:
+    def log_text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def kill(self) -> None:
-        """-9 of the driver; its Ray dies with it."""
+        """Kill the driver with -9; its Ray dies with it."""
         if self.process is None:
             return
         below = self.processes()
@@ -85,12 +85,12 @@ class Driver:
             self.process.kill()
         self.process.wait(60)
         _, left = psutil.wait_procs(below, timeout=60)
-        for process in left:  # ours alone: they came from our driver
+        for process in left:  # only ours: they were started by our driver
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 
     def processes(self, name: str = "") -> list[psutil.Process]:
-        """What the driver started, by the beginning of its title."""
+        """Processes that the driver started, by the beginning of their titles."""
         assert self.process is not None
         with suppress(psutil.NoSuchProcess):
             return [p for p in self.process.children(recursive=True) if _title(p).startswith(name)]
@@ -101,20 +101,20 @@ class Driver:
         began = time.monotonic()
         while not (found := there()):
             assert self.process is not None
-            assert self.process.poll() is None, f"the sweep ended before {what}:\n{self.told()[-3000:]}"
-            assert time.monotonic() - began < LONGEST, f"{what} never came:\n{self.told()[-3000:]}"
+            assert self.process.poll() is None, f"the sweep ended before {what}:\n{self.log_text()[-3000:]}"
+            assert time.monotonic() - began < LONGEST, f"{what} did not come:\n{self.log_text()[-3000:]}"
             time.sleep(every)
         return found
 
     # moments
 
     def trial_begins(self) -> Path:
-        """One of the first cells is begun; its folder."""
+        """Wait until one of the first cells has begun; returns its folder."""
         nth = self.random.randint(1, 3)
         return self.until(f"cell {nth} began", lambda: _nth(self.store.root.glob("cells/*/lock"), nth))
 
     def during_a_trial(self) -> Path:
-        """Some time within a trial, by the time that one before took; the folder of a cell under way."""
+        """Wait until some time within a trial, judged by an earlier one; returns the folder of the cell."""
         self.until("a first record", lambda: self.records())
         seconds = sorted(record.seconds["total"] for record in self.records().values())[0]
         self.until("another trial", self.under_way)
@@ -122,15 +122,15 @@ class Driver:
         return self.until("a trial under way", self.under_way)
 
     def at_a_record(self) -> Path:
-        """A cell has its last checkpoint and no record yet."""
+        """Wait until a cell has its last checkpoint and no record yet."""
         return self.until("a record", lambda: self._ending("cells"), every=0.001)
 
     def at_a_stage(self) -> Path:
-        """An adaptation stage runs."""
+        """Wait until an adaptation stage runs."""
         return self.until("a stage", lambda: _nth(self.store.root.glob("stages/*/lock"), 1))
 
     def under_way(self) -> Path | None:
-        """The folder of a cell that a worker is at."""
+        """The folder of a cell that a worker computes."""
         begun = [lock.parent for lock in self.store.root.glob("cells/*/lock")]
         return next((folder for folder in begun if not (folder / "record.json").exists()), None)
 
@@ -146,7 +146,7 @@ class Driver:
                     return process
         return None
 
-    # what came out
+    # results
 
     def records(self) -> dict[str, CellRecord]:
         keys = [path.parent.name for path in self.store.root.glob("cells/*/record.json")]
@@ -156,11 +156,11 @@ class Driver:
         return self.store.sweeps()[-1]
 
     def table(self) -> dict[str, Any]:
-        """All that must be the same whatever happened: each cell's numbers, and the report's statistics."""
+        """Everything that must be the same despite the fault: each cell's numbers, and the report's statistics."""
         sweep = self.sweep()
         cells = self.store.read_cells({cell.key for cell in sweep.cells})
-        told = (self.store.report_folder(sweep) / "report.json").read_text(encoding="utf-8")
-        report = json.loads(told.replace(self.tree["data"]["shards"], "SHARDS"))  # some faults have a copy of their own
+        text = (self.store.report_folder(sweep) / "report.json").read_text(encoding="utf-8")
+        report = json.loads(text.replace(self.tree["data"]["shards"], "SHARDS"))  # some faults use their own copy
         return {
             "status": sweep.status,
             "cells": {cell.number: (cell.key, cell.arm) for cell in sweep.cells},
@@ -169,7 +169,7 @@ class Driver:
         }
 
     def check_mlflow(self, uri: str | None = None) -> None:
-        """One run a place, with its record's metrics, and none that still runs."""
+        """Check for one run per position, with the metrics of its record, and none that still runs."""
         sweep = self.sweep()
         records = self.store.read_cells({cell.key for cell in sweep.cells})
         client = mlflow.MlflowClient(uri or f"sqlite:///{self.store.root / 'mlflow.db'}")
@@ -216,7 +216,7 @@ def _numbers(record: CellRecord) -> dict[str, Any]:
 
 
 def _statistics(report: Any) -> Any:
-    """What the report says, without when and where it ran and how long it took."""
+    """The statistics of a report, without when and where it ran and how long it took."""
     if isinstance(report, dict):
         return {key: _statistics(value) for key, value in report.items() if key not in TIMES}
     if isinstance(report, list):

@@ -1,5 +1,5 @@
-"""Malformed experiment files, made from the schema: each field with a wrong type, a value out of range or a misspelt
-name, drawn by a seed; and what no schema knows: repeated keys, designs that cannot be, YAML that is none."""
+"""Malformed experiment files. Made from the schema: each field with a wrong type, a value out of range or a misspelt
+name, drawn by a seed. Made by hand: repeated keys, impossible designs, invalid YAML."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Wrong(NamedTuple):
 
 
 def generated(seed: int = 0) -> list[Wrong]:
-    """At least one for each field of the experiment file, always the same."""
+    """Make at least one for each field of the experiment file, always the same ones."""
     rng = random.Random(seed)
     cases = []
     for path, schema in _leaves(SCHEMA, ()):
@@ -49,7 +49,7 @@ def _leaves(schema: dict[str, Any], path: tuple[str, ...]) -> Iterator[tuple[tup
 
 
 def _settings(field: dict[str, Any]) -> dict[str, Any] | None:
-    """The settings class behind a field, where it holds one."""
+    """The settings class of a field, if it has one."""
     for option in (field, *field.get("anyOf", ())):
         if "$ref" in option:
             found: dict[str, Any] = SCHEMA["$defs"][option["$ref"].rsplit("/", 1)[1]]

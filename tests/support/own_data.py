@@ -1,4 +1,4 @@
-"""A folder of images and a table, as a newcomer would have them."""
+"""A folder of images and a table, like that of a new user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def own_data(root: Path) -> None:
-    """A folder as one has it: images, and a table with the columns that the pages name."""
+    """Write a folder with images, and a table with the columns that the pages name."""
     root.mkdir()
     rows = ["image_file,clinical_notes,patientid"]
     for number in range(20):

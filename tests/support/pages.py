@@ -1,4 +1,4 @@
-"""README and docs taken apart: blocks, code within sentences, anchors, links."""
+"""Parts of README and docs: blocks, code within sentences, anchors, links."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DOCS = ROOT / "docs"
 WRITTEN = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "README.md", *sorted(DOCS.glob("*.md")))}
 BESIDE = {name: ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")}
 
-MINIMAL = {"experiment": "docs", "data": {"shards": "my-shards"}}  # what a piece of an experiment file is put into
+MINIMAL = {"experiment": "docs", "data": {"shards": "my-shards"}}  # context of a piece of an experiment file
 
 _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
@@ -22,7 +22,7 @@ _HEADING = re.compile(r"^#+ (.+?)(?: \{ #(\S+) \})?$", re.MULTILINE)
 
 
 class Code(NamedTuple):
-    """A block or a piece of a sentence, and where it stands."""
+    """A block or a piece of a sentence, and its place."""
 
     place: str
     language: str
@@ -55,7 +55,7 @@ def spans() -> Iterator[Code]:
 
 
 def anchors(text: str) -> set[str]:
-    """Where a link may point to within a page: headings as GitHub and MkDocs name them, and marks in HTML."""
+    """Targets of links within a page: headings as GitHub and MkDocs name them, and marks in HTML."""
     text = _FENCE.sub("", text)
     return {given or slug(title) for title, given in _HEADING.findall(text)} | set(
         re.findall(r'<a id="([^"]+)">', text)

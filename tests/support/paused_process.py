@@ -1,4 +1,4 @@
-"""One of two workers whose trial is paused within an epoch and goes on: `paused_process RANK OUT`."""
+"""One of two workers whose trial is paused within an epoch and continued: `paused_process RANK OUT`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ VALUES = {"train.batch_size": 8, "train.steps": 10, "evaluate.every_steps": 1000
 def main(rank: int, out: Path) -> None:
     dist.init_process_group("gloo", init_method=f"file://{out / 'init'}", rank=rank, world_size=2)
     loop.ASK_EVERY = 0.0
-    trial, questions = synthetic_trial(**VALUES), itertools.count(1)
+    trial, calls = synthetic_trial(**VALUES), itertools.count(1)
 
     def run(name: str, pause_at: int = 0) -> None:
         def should_continue() -> int:
             assert rank == 0
-            return PAUSE if next(questions) == pause_at else CONTINUE
+            return PAUSE if next(calls) == pause_at else CONTINUE
 
         context = RunContext(Workers(rank, 2), should_continue=should_continue)
         train(trial, synthetic_data(), context, folder=out / name)
@@ -35,7 +35,7 @@ def main(rank: int, out: Path) -> None:
         run("paused", pause_at=6)
         raise AssertionError("it was not paused")
     except loop.Paused:
-        dist.barrier()  # the checkpoint is there
+        dist.barrier()  # the checkpoint exists
     run("paused")
     run("undisturbed")
 

@@ -1,4 +1,4 @@
-"""What a word operation may do to a report, written word by word and apart from the package: tests compare with it."""
+"""Reference implementation, word by word, of what a word operation may do to a report."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Word(NamedTuple):
     tokens: tuple[int, ...]
     sentence: int
     text: str
-    spaced: bool  # it may stand after another word as it is
+    spaced: bool  # it can follow another word unchanged
 
     def __repr__(self) -> str:
-        return "Word(...)"  # a patient's: in no traceback
+        return "Word(...)"  # may be a patient's: keep it out of tracebacks
 
 
 Words = tuple[Word, ...]  # of a report
@@ -73,7 +73,7 @@ class PlainWords:
         )
 
     def is_protected(self, word: Word) -> bool:
-        """Whether nothing may touch the word wherever it stands."""
+        """True if no operation may change the word anywhere."""
         return (
             not word.spaced
             or (word.text,) in self.protected
@@ -82,7 +82,7 @@ class PlainWords:
         )
 
     def marks(self, words: Words) -> str:
-        """Of each word: P protected, h held, f free; from the words around it too."""
+        """Mark each word as P protected, h held or f free, also by the words around it."""
         if words not in self._marks:
             self._marks[words] = self._marked(words)
         return self._marks[words]
@@ -110,7 +110,7 @@ class PlainWords:
         return [[word for word, _ in run] for (_, free), run in runs if free]
 
     def units(self, words: Words) -> Iterator[str]:
-        """The marks of each word or phrase that a synonym could stand for, the longest first, left to right."""
+        """The marks of each word or phrase that a synonym could replace, the longest first, from left to right."""
         marks, place = self.marks(words), 0
         while place < len(words):
             for length in range(self.longest, 0, -1) if words[place].text in self.openers else ():
@@ -127,7 +127,7 @@ class PlainWords:
             place += 1
 
     def _is_known(self, text: str) -> bool:
-        """Whether the tokenizer writes the text without unknown tokens, and not letter by letter."""
+        """True if the tokenizer writes the text without unknown tokens, and not letter by letter."""
         if text not in self._known:
             encoding = self.tokenizer.backend.encode(f"a {text}", add_special_tokens=False)
             pieces = [len(list(group)) for _, group in groupby(encoding.word_ids[1:])]
@@ -144,7 +144,7 @@ class PlainWords:
         return any(operation == "synonyms" or set(marks) == {"f"} for marks in self.units(words))
 
     def faults(self, before: Words, after: Words, operation: str) -> list[str]:
-        """What an operation did that it must not; no text is repeated, since it may be a patient's."""
+        """List what an operation did and must not do, without any text, which may be a patient's."""
         faults = []
         if self._fixed(before) != self._fixed(after):
             faults.append("the protected words are not the same, in the same order and sentences")
@@ -155,10 +155,10 @@ class PlainWords:
             if mark == "P" or (moving and mark == "h")
         ]
         if not _is_subsequence(kept, [(word.sentence, word.tokens) for word in after]):
-            faults.append("a word that stays is gone or stands elsewhere")
+            faults.append("a word that must stay is gone or was moved")
         gaps = list(zip(self._gaps(before), self._gaps(after), strict=False))
         if any(bool(old) != bool(new) for old, new in gaps):
-            faults.append("nothing is left between protected words, or something came where nothing was")
+            faults.append("nothing is left between protected words, or words were added where there were none")
         if operation == "swap" and any(Counter(old) != Counter(new) for old, new in gaps):
             faults.append("a word left the scope it was in")
         if operation == "delete" and any(not _is_subsequence(new, old) for old, new in gaps):

@@ -12,7 +12,7 @@ TESTS = Path(__file__).resolve().parents[1]
 
 
 def start(module: str, *arguments: object, **options: Any) -> subprocess.Popen[str]:
-    """`python -m support.MODULE ARGUMENTS`, with text for its output."""
+    """Start `python -m support.MODULE ARGUMENTS` with text as output."""
     path = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
     command = [sys.executable, "-m", f"support.{module}", *map(str, arguments)]
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, text=True, **options)

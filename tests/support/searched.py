@@ -1,4 +1,4 @@
-"""Whatever a sweep wrote, searched for what must not be there."""
+"""Search everything that a sweep wrote for text that must not be there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 
 def contents(path: Path) -> Iterator[bytes]:
-    """A file's name and bytes, and what lies compressed within."""
+    """A file's name and bytes, and its decompressed contents."""
     yield str(path).encode()
     data = path.read_bytes()
     yield data
@@ -31,7 +31,7 @@ def contents(path: Path) -> Iterator[bytes]:
 
 
 def marked(folder: Path, *marks: str) -> list[str]:
-    """Files below a folder that hold any of the marks, in whatever case."""
+    """Files below a folder that contain any of the marks, in upper or lower case."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
     assert files
     wanted = [mark.lower().encode() for mark in marks]

@@ -1,4 +1,4 @@
-"""A process that asks for an adaptation stage: `stage_process STORE NAME SAVE_EVERY`; it prints what it got."""
+"""A process that needs an adaptation stage: `stage_process STORE NAME SAVE_EVERY`; it prints the result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def main(store: Path, name: str) -> None:
     started = store / f"{name}.started"
 
     def report(validation: Validation) -> bool:
-        started.write_text(f"{validation.step}")  # of the first validation here: more than 5 where it went on
+        started.write_text(f"{validation.step}")  # of the first validation here: more than 5 if it was resumed
         return True
 
     def first(validation: Validation) -> bool:

@@ -121,9 +121,9 @@ def synthetic_trial(**values: object) -> Trial:
 
 
 def one_step(case: str, workers: Workers, parts: int = 1, device: str = "cpu") -> tuple[float, dict[str, np.ndarray]]:
-    """The loss of the first epoch's last batch, and the gradient of every parameter; no step of the optimiser.
+    """Return the loss of the first epoch's last batch and the gradient of every parameter, without an optimiser step.
 
-    Of a trial, or of its adaptation stage where it has one.
+    They are those of the adaptation stage if the trial has one.
     """
     trial = synthetic_trial(**CASES[case])
     data = synthetic_data(size=trial.model.image.size)
@@ -131,7 +131,7 @@ def one_step(case: str, workers: Workers, parts: int = 1, device: str = "cpu") -
     context = RunContext(workers, torch.device(device))
     recipe = recipe_of(stage, data, context) if stage else TrialRecipe(trial, data, context)
     start(recipe)
-    learner = recipe.learner.double()  # float32 alone differs by more in a deep network, whatever the order
+    learner = recipe.learner.double()  # float32 differs by more in a deep network, in any order
     for batch in recipe.batches(0):
         batch = dataclasses.replace(
             batch,
@@ -150,7 +150,7 @@ def one_step(case: str, workers: Workers, parts: int = 1, device: str = "cpu") -
 
 
 def measured_metrics(workers: Workers) -> dict[str, float]:
-    """Of an untrained model on the test split: retrieval, zero-shot classification, linear probe."""
+    """Metrics of an untrained model on the test split: retrieval, zero-shot classification, linear probe."""
     trial = synthetic_trial(**MEASURED)
     data = synthetic_data()
     model = untrained_model(trial, data.tokenizer)

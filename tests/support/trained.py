@@ -1,4 +1,4 @@
-"""A trial run in this process, and what of its outcome must be reproducible."""
+"""Run a trial in this process, and compare the reproducible part of its outcome."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def run(trial: Trial, **options: object) -> Outcome:
 
 
 def numbers(outcome: Outcome) -> tuple[object, ...]:
-    """All that must not depend on when and where a trial ran."""
+    """Everything that must not depend on when and where a trial ran."""
     history = [
         (v.epoch, v.step, {k: x for k, x in v.metrics.items() if k != "train/samples_per_second"})
         for v in outcome.history

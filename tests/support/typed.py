@@ -9,7 +9,7 @@ from support.pages import blocks, spans
 
 
 class Told(NamedTuple):
-    """What a page tells to type after `radsweep`; a `mention` stands within a sentence and may be a bare name."""
+    """Text that a page says to type after `radsweep`; a `mention` is within a sentence and may be a bare name."""
 
     place: str
     words: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Real sweeps: a real Ray, a real MLflow database, the phantom. One experiment file's way to its report."""
+"""Real sweeps with Ray, an MLflow database and the phantom, from an experiment file to the report."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_every_image_is_decoded_once_for_all_trials(ablation: Any, phantom: Path
     assert held_out < record.cost["images_decoded"] <= held_out + index.splits["train"].images
 
 
-def test_a_trial_alone_gives_the_numbers_of_that_trial_in_a_sweep(ablation: Any, phantom: Path) -> None:
+def test_a_single_trial_gives_the_numbers_of_that_trial_in_a_sweep(ablation: Any, phantom: Path) -> None:
     _, _, cells = ablation
     tokenizer = next(iter((ablation[0] / "tokenizers").iterdir())).read_text()
     data = prepare_in_process(read_index(phantom), tokenizer, 32, 1)
@@ -166,7 +166,7 @@ def test_the_report_and_the_winners_checkpoint_are_in_the_store(ablation: Any) -
 
 @pytest.fixture(scope="module")
 def wider(ablation: Any, phantom: Path) -> tuple[SweepRecord, dict[str, CellRecord]]:
-    """The same ablation with two arms more, one of which needs two workers."""
+    """The same ablation with two more arms, one of which needs two workers."""
     arms = {
         "both": {"augment.text.sentences": "sample", "objective.local.weight": 1.0},
         "two workers": {"objective.local.weight": 1.0, "train.workers": 2},
@@ -182,7 +182,7 @@ def test_finished_cells_are_never_run_again(ablation: Any, wider: Any) -> None:
 
 
 def test_two_workers_in_a_slot_give_the_numbers_of_one(wider: Any) -> None:
-    """Arms of unequal needs in one sweep, beside it."""
+    """The arms of this sweep also reserve different resources."""
     record, cells = wider
     found = {(c.arm, c.pairs, c.subset_seed, c.init_seed): cells[c.key] for c in record.cells}
     compared = 0
@@ -195,7 +195,7 @@ def test_two_workers_in_a_slot_give_the_numbers_of_one(wider: Any) -> None:
     assert compared == 8
 
 
-def test_a_resumed_sweep_runs_nothing_anew_on_a_machine_with_less_memory_to_spare(
+def test_a_resumed_sweep_runs_nothing_again_on_a_machine_with_less_free_memory(
     ablation: Any, phantom: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, record, _ = ablation
@@ -226,7 +226,7 @@ SEARCH = {
 }
 
 
-def test_a_search_stops_the_weak_and_reads_the_test_split_for_its_winner_alone(
+def test_a_search_stops_weak_trials_and_reads_the_test_split_only_for_its_winner(
     phantom: Path, short_folder: Path
 ) -> None:
     store = short_folder / "search"
@@ -239,7 +239,7 @@ def test_a_search_stops_the_weak_and_reads_the_test_split_for_its_winner_alone(
     assert [cell.best["val/text_to_image/recall_at_10"] for cell in read] == [best]
     report = json.loads((store / "sweeps" / record.id / "report" / "report.json").read_text())
     assert report["report"]
-    assert record.ended_by == "search.trials: all 6 were asked for"
+    assert record.ended_by == "search.trials: all 6 were used"
     study = optuna.load_study(study_name=record.id, storage=f"sqlite:///{store / 'sweeps' / record.id / 'optuna.db'}")
     told = {"finished": optuna.trial.TrialState.COMPLETE, "stopped": optuna.trial.TrialState.PRUNED}
     assert [trial.state for trial in study.trials] == [told[cells[cell.key].status] for cell in record.cells]
@@ -345,7 +345,7 @@ def test_an_arm_whose_tuning_all_failed_is_left_out_and_the_sweep_ends(phantom: 
 
 
 @pytest.mark.slow
-def test_a_search_given_again_is_answered_from_its_records(phantom: Path, short_folder: Path) -> None:
+def test_a_repeated_search_is_answered_from_its_records(phantom: Path, short_folder: Path) -> None:
     store = short_folder / "search-again"
     first, cells = sweep(phantom, store, search=SEARCH, train={"steps": 12})
     again, _ = sweep(phantom, store, search=SEARCH, train={"steps": 12})
@@ -356,7 +356,7 @@ def test_a_search_given_again_is_answered_from_its_records(phantom: Path, short_
 
 
 @pytest.mark.slow
-def test_fresh_runs_what_is_there_again(phantom: Path, short_folder: Path) -> None:
+def test_fresh_runs_finished_trials_again(phantom: Path, short_folder: Path) -> None:
     store = short_folder / "fresh"
     first, before = sweep(phantom, store)
     tree = first.experiment | {"run": {"store": str(store), "slots": 1}}

@@ -1,4 +1,4 @@
-"""Public models beside a sweep."""
+"""Public models that are measured with a sweep."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from radsweep.config.trial import Trial
 from radsweep.sweep.identity import cell_key
 
 
-def test_names_tell_models_apart_and_no_more_of_a_path_than_that() -> None:
+def test_names_distinguish_models_with_no_more_of_a_path_than_needed() -> None:
     names = ("openai/clip", "/home/me/clip", "/data/a/best/model", "/data/b/best/model")
     assert shown_names(names) == {
         "openai/clip": "openai/clip",

@@ -43,7 +43,7 @@ def key_of(trial: Trial) -> str:
 # The plan
 
 
-def test_every_replicate_of_every_arm_runs_once_a_fold() -> None:
+def test_every_replicate_of_every_arm_runs_once_per_fold() -> None:
     whole = experiment(ablation={"arms": ARMS, "pairs": [10, 20], "seeds": 2})
     cells = plan_cells(whole, key_of)
     assert len(cells) == len({cell.key for cell in cells}) == 2 * 2 * 2 * 3
@@ -57,7 +57,7 @@ def test_every_replicate_of_every_arm_runs_once_a_fold() -> None:
     assert {key_of(trial) for trial in possible_trials(whole)} == {cell.key for cell in cells}
 
 
-def test_one_trial_runs_once_a_fold() -> None:
+def test_one_trial_runs_once_per_fold() -> None:
     whole = experiment()
     cells = plan_cells(whole, key_of)
     assert [(cell.number, cell.fold, cell.changes) for cell in cells] == [(0, 0, {}), (1, 1, {}), (2, 2, {})]
@@ -78,16 +78,16 @@ def test_without_folds_no_cell_names_one() -> None:
         ({"data": {"folds": None, "fold": 1}}, "`fold` 1 of `folds` None"),
         ({"data": {"source": "streamed"}}, "`folds` and source `streamed`"),
         ({"evaluate": {"select": "val/text_to_image/median_rank"}}, "select mean_rank"),
-        ({"data": {"fold": 1}}, "x.yaml: data.fold: all folds of data.folds are run; leave it out"),
+        ({"data": {"fold": 1}}, "x.yaml: data.fold: all folds of data.folds are run; leave data.fold out"),
         ({"ablation": {"arms": {"a": {"data.fold": 1}}}}, "x.yaml: data.fold: all folds"),
         ({"ablation": {"arms": {"a": {}, "b": {"data.folds": 4}}}}, "x.yaml: data.folds: must be the same for all"),
         (
             {"search": {"trials": 3, "space": {"objective.local.weight": {"uniform": [0, 1]}}}},
-            "x.yaml: data.folds: a search is not cross-validated yet",
+            "x.yaml: data.folds: a search cannot be cross-validated yet",
         ),
     ],
 )
-def test_what_folds_exclude_is_refused_before_anything_starts(parts: dict[str, Any], message: str) -> None:
+def test_settings_that_folds_exclude_are_refused_before_anything_starts(parts: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message.replace(".", r"\.").replace("[", r"\[")), explaining("x.yaml"):
         check_experiment(experiment(**parts))
 
@@ -102,7 +102,7 @@ def study(number: int, patient: int, split: Split, report: str) -> Study:
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 patients, one study each; four have a word that nobody else has, and whose use makes it common to them."""
+    """24 patients with one study each; four of them share a word that no other patient has."""
     folder = tmp_path_factory.mktemp("folds") / "data"
     splits: list[Split] = ["train"] * 16 + ["validation"] * 4 + ["test"] * 4
     found = [
@@ -112,7 +112,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_word_of_held_out_patients_alone_is_not_in_the_folds_vocabulary(
+def test_a_word_that_only_held_out_patients_have_is_not_in_the_folds_vocabulary(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("radsweep.data.text.tokenizer.PATIENTS_PER_WORD", 1)
@@ -135,7 +135,7 @@ def test_a_word_of_held_out_patients_alone_is_not_in_the_folds_vocabulary(
     assert [again.tokenizer(trial) for trial in trials] == [preparations.tokenizer(trial) for trial in trials]
 
 
-def test_each_fold_has_prepared_data_of_its_own(packed: Path, tmp_path: Path) -> None:
+def test_each_fold_has_its_own_prepared_data(packed: Path, tmp_path: Path) -> None:
     preparations = Preparations(read_index(packed), Store(tmp_path), Console())
     trials = list(possible_trials(experiment(str(packed))))
     assert len({preparations.key(trial) for trial in trials}) == 3

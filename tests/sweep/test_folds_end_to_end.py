@@ -1,4 +1,4 @@
-"""A cross-validated sweep: real Ray, real MLflow, the phantom."""
+"""A cross-validated sweep with Ray, MLflow and the phantom."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_every_pair_is_a_query_once_and_every_image_decoded_once(validated: Any,
     assert record.cost["images_decoded"] == sum(split.images for split in splits)
 
 
-def test_each_fold_has_a_stage_of_its_own(validated: Any, phantom: Path) -> None:
+def test_each_fold_has_its_own_stage(validated: Any, phantom: Path) -> None:
     store, record, cells = validated
     assert sorted(stage.stage for stage in record.stages) == ["image features"] * 3 + ["text"] * 3
     index = read_index(phantom)

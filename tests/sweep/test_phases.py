@@ -1,4 +1,4 @@
-"""Which phases a sweep runs, and how it ends."""
+"""Phases of a sweep, and its end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SEARCH = {"search": {"trials": 3, "space": SPACE}}
 
 
 class Recorded(Phases):
-    """Phases that do nothing but note their names; one of them may be interrupted."""
+    """Phases that only note their names; one of them may be interrupted."""
 
     def __init__(self, interrupted: str, whole: bool, **parts: Any) -> None:
         experiment = parse_experiment({"experiment": "x", "data": {"shards": "somewhere"}, **parts}, "x.yaml")
@@ -63,7 +63,7 @@ class Recorded(Phases):
         ({"ablation": ARMS} | MODELS, False, ["design, test read", "references"]),
         ({"ablation": ARMS | {"tune": {"trials": 3, "space": SPACE}}}, False, ["tuned"]),
         (SEARCH | MODELS, True, ["search", "test of winner", "references"]),
-        (SEARCH, False, ["design", "test of winner"]),  # a grid is planned beforehand
+        (SEARCH, False, ["design", "test of winner"]),  # a grid is planned in advance
     ],
 )
 def test_each_kind_of_sweep_runs_its_phases_in_order(parts: Any, storage: bool, phases: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The end of a sweep, without running one: from the store's records to its report and the numbers for MLflow."""
+"""The end of a sweep, without running one: from the records in the store to the report and the numbers for MLflow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from radsweep.tracking.mirror import Mirror
 METRIC = "text_to_image/recall_at_10"
 
 
-def test_the_report_rests_on_what_each_query_got_and_on_the_stages_in_the_store(tmp_path: Path) -> None:
+def test_the_report_uses_the_results_of_each_query_and_the_stages_in_the_store(tmp_path: Path) -> None:
     store, cells = Store(tmp_path), []
     rng = np.random.default_rng(0)
     studies = tuple(f"s{n:02}" for n in range(60))
@@ -60,7 +60,7 @@ def test_the_report_rests_on_what_each_query_got_and_on_the_stages_in_the_store(
 
 
 def ablation(store: Store, scores: dict[str, list[float]], trial: dict[str, Any], **sweep: Any) -> SweepRecord:
-    """An ablation in the store, of {arm: [score of each replicate]}; a new trial has a checkpoint that names it."""
+    """Store an ablation of {arm: [score of each replicate]}; a new trial has a checkpoint that names it."""
     cells = []
     for arm, values in scores.items():
         for seed, score in enumerate(values):
@@ -108,7 +108,7 @@ def trial() -> dict[str, Any]:
 
 
 class Answers(NamedTuple):
-    """What each place calls best, and what it calls the candidate: as keys of trials, or as their names in MLflow."""
+    """The best trial and the candidate according to each output, as keys of trials or as their names in MLflow."""
 
     winner: str | None
     best: str | None
@@ -117,7 +117,7 @@ class Answers(NamedTuple):
 
 
 def answers(store: Store, sweep: SweepRecord, uri: str) -> Answers:
-    """End the sweep as `run_sweep` does, and ask every place."""
+    """End the sweep as `run_sweep` does, and read every output."""
     with Mirror(uri, store.root, sweep) as mirror:
         mirror.start_sweep()
         done = finish(store, sweep)
@@ -162,7 +162,7 @@ def test_a_lucky_replicate_is_best_nowhere(store: Store, uri: str, trial: dict[s
     assert found == Answers("steady-0", "steady-0", None, ("steady / 100 pairs / seed 0", "none"))
 
 
-def test_while_the_baseline_is_kept_it_is_best_everywhere_until_more_replicates_decide(
+def test_a_baseline_that_is_kept_is_best_everywhere_until_more_replicates_decide(
     store: Store, uri: str, trial: dict[str, Any]
 ) -> None:
     sweep = ablation(store, {"baseline": BASE[:2], "local": [0.4, 0.42]}, trial, status="interrupted")
@@ -188,12 +188,12 @@ def test_a_recommended_trial_without_its_checkpoint_leaves_no_other_winner(
 ) -> None:
     assert answers(store, ablation(store, {"baseline": BASE, "local": [0.1] * 3}, trial), uri).winner == "baseline-0"
     sweep = ablation(store, {"baseline": BASE, "local": [0.4, 0.42, 0.41]}, trial)
-    assert not (store.cell_folder("local-0") / "checkpoint").exists(), "the first sweep let it go"
+    assert not (store.cell_folder("local-0") / "checkpoint").exists(), "the first sweep removed it"
     found = answers(store, sweep, uri)
     assert (found.winner, found.best) == (None, "local-0")
 
 
-def test_a_sweep_in_which_nothing_finished_calls_nothing_best(store: Store, uri: str, trial: dict[str, Any]) -> None:
+def test_a_sweep_in_which_nothing_finished_has_no_best_trial(store: Store, uri: str, trial: dict[str, Any]) -> None:
     sweep = ablation(store, {"baseline": BASE, "local": BASE}, trial, status="failed")
     assert answers(store, sweep, uri).best == "baseline-0"
     for cell in sweep.cells:

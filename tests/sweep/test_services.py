@@ -1,5 +1,5 @@
 """A sweep on a department's services: shards, artifacts and an archive in S3, MLflow with passwords and Optuna's study
-on PostgreSQL. It ends with the numbers of one on a disk and SQLite, and no password in what it leaves."""
+on PostgreSQL. It ends with the numbers of a sweep on a disk and SQLite, and leaves no password anywhere."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from radsweep.sweep.run import run_sweep
 
 mlflow = pytest.importorskip("mlflow")
 boto3 = pytest.importorskip("boto3")
-pytest.importorskip("flask_wtf")  # what MLflow's passwords need
+pytest.importorskip("flask_wtf")  # needed for MLflow's passwords
 psycopg = pytest.importorskip("psycopg")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.usefixtures("ray_session"),
-    pytest.mark.skipif(shutil.which("initdb") is None, reason="no PostgreSQL here: initdb is not on the PATH"),
+    pytest.mark.skipif(shutil.which("initdb") is None, reason="no PostgreSQL: initdb is not on the PATH"),
 ]
 PASSWORD, BUCKET = "qzpassword12345", "department"
 
 
 @pytest.fixture(scope="module")
 def database(short_folder: Path, free_port: Callable[[], int], wait: Callable[..., None]) -> Iterator[str]:
-    """The address of a PostgreSQL of our own that asks for a password."""
+    """The address of a PostgreSQL server that asks for a password."""
     folder, port = short_folder / "postgres", free_port()
     folder.mkdir()
     secret = short_folder / "postgres-password"
@@ -57,7 +57,7 @@ def database(short_folder: Path, free_port: Callable[[], int], wait: Callable[..
         wait(lambda: "ready to accept connections" in (short_folder / "postgres.log").read_text())
         address = f"postgresql://department:{PASSWORD}@127.0.0.1:{port}"
         with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
-            for name in ("mlflow", "optuna"):  # both keep a table of the same name about their own migrations
+            for name in ("mlflow", "optuna"):  # both have a table with the same name for their migrations
                 connection.execute(f"CREATE DATABASE {name}")
         yield address
     finally:
@@ -112,7 +112,7 @@ def tracking(
         server.wait(timeout=60)
 
 
-def sweep(store: Path, shards: str, question: dict[str, Any], **run: str) -> SweepRecord:
+def sweep(store: Path, shards: str, design: dict[str, Any], **run: str) -> SweepRecord:
     tree = {
         "experiment": "services",
         "data": {"shards": shards, "pairs": 40},
@@ -122,20 +122,20 @@ def sweep(store: Path, shards: str, question: dict[str, Any], **run: str) -> Swe
         "evaluate": {"every_steps": 3},
         "run": {"store": str(store), "slots": 2} | run,
     }
-    return run_sweep(parse_experiment(tree | question, "services.yaml"))
+    return run_sweep(parse_experiment(tree | design, "services.yaml"))
 
 
 ABLATION = {"ablation": {"arms": {"baseline": {}, "adapted": {"adapt.text.method": "mlm"}}, "seeds": 2}}
 
 
 def table(store: Path, record: SweepRecord) -> dict[str, Any]:
-    """What the report measured and compared; its sentences say times too."""
+    """The numbers and comparisons of the report, without its sentences, which contain times."""
     found = json.loads((Store(store).report_folder(record) / "report.json").read_text())
     assert found["measures"]
     return {key: found[key] for key in ("measures", "effects", "curves")}
 
 
-def test_the_table_is_that_of_a_disk_and_sqlite(
+def test_the_table_equals_that_of_a_disk_and_sqlite(
     short_folder: Path, phantom: Path, shards: str, tracking: str, object_store: str
 ) -> None:
     here, there, later = (short_folder / name for name in ("here", "there", "later"))
@@ -175,8 +175,8 @@ def test_the_table_is_that_of_a_disk_and_sqlite(
 def test_a_searchs_study_is_in_the_database(short_folder: Path, shards: str, tracking: str, database: str) -> None:
     store = short_folder / "search"
     space = {"train.learning_rate": {"loguniform": [1e-4, 1e-2]}, "objective.local.weight": {"choice": [0.0, 1.0]}}
-    question = {"search": {"space": space, "trials": 4, "scheduler": "none"}}
-    record = sweep(store, shards, question, tracking_uri=tracking, optuna_storage=f"{database}/optuna")
+    design = {"search": {"space": space, "trials": 4, "scheduler": "none"}}
+    record = sweep(store, shards, design, tracking_uri=tracking, optuna_storage=f"{database}/optuna")
     assert record.status == "finished"
     study = optuna.load_study(study_name=record.id, storage=f"{database}/optuna")
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4

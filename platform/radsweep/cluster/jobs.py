@@ -47,7 +47,7 @@ def job_id(client: JobSubmissionClient, name: str) -> str:
     """Return a job's id, whoever submitted it, or that of the latest job of an experiment of that name.
 
     Raises:
-        InputError: there is no such job.
+        InputError: no such job exists.
     """
     if _is_job(client, name):
         return name
@@ -92,7 +92,7 @@ def fetch(client: JobSubmissionClient, name: str, out: Path, store: str | None =
         store: path on the cluster; if None, RADSWEEP_STORE or ~/radsweep there.
 
     Raises:
-        InputError: `out` exists, or there is no such sweep or no report of it.
+        InputError: `out` exists, or the sweep or its report does not.
     """
     if out.exists():
         raise InputError(f"{out} already exists; give another folder, or remove it")
@@ -108,8 +108,8 @@ def fetch(client: JobSubmissionClient, name: str, out: Path, store: str | None =
         with suppress(Exception):  # it still runs, or the head is unreachable
             client.delete_job(job)
     if BEGIN not in lines or END not in lines:
-        told = [line.removeprefix("radsweep: ") for line in lines if line.startswith("radsweep: ")] or lines[-3:]
-        raise InputError(f"the job sent no report of {sweep}: {' '.join(told)}")
+        errors = [line.removeprefix("radsweep: ") for line in lines if line.startswith("radsweep: ")] or lines[-3:]
+        raise InputError(f"the job sent no report of {sweep}: {' '.join(errors)}")
     packed = base64.b64decode("".join(lines[lines.index(BEGIN) + 1 : lines.index(END)]))
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         archive.extractall(out)

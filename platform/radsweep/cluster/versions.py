@@ -57,10 +57,12 @@ def check_versions() -> str:
         except ray.exceptions.RayError as error:
             differ[asked[answer]].append(f"does not answer ({type(error).__name__})")
             continue
-        told = [f"{name} {found[name]}, here {version}" for name, version in own.items() if found[name] != version]
-        differ[asked[answer]] += told
+        differences = [
+            f"{name} {found[name]}, here {version}" for name, version in own.items() if found[name] != version
+        ]
+        differ[asked[answer]] += differences
     for answer in silent:
         differ[asked[answer]].append(f"does not answer within {ANSWER_WITHIN:.0f} s")
-    if problems := [f"node {name} has {', '.join(told)}" for name, told in differ.items() if told]:
+    if problems := [f"node {name} has {', '.join(differences)}" for name, differences in differ.items() if differences]:
         raise InputError("; ".join(problems))
     return f"the same on {len(nodes)} nodes: " + ", ".join(f"{name} {own[name]}" for name in ("python", "torch", "ray"))

@@ -114,9 +114,9 @@ def _check(sweeps: Sequence[SweepRecord]) -> None:
             )
         folds = [keys.get(of.experiment, "data.folds") for of in (first, sweep)]
         if folds[0] != folds[1]:
-            told = [f"{n} folds" if n else "no folds" for n in folds]
+            shown = [f"{n} folds" if n else "no folds" for n in folds]
             raise InputError(
-                f"{first.id} and {sweep.id} were tested on different studies ({told[0]} and {told[1]}), so their "
+                f"{first.id} and {sweep.id} were tested on different studies ({shown[0]} and {shown[1]}), so their "
                 "numbers cannot be compared; run one of them with the data.folds of the other"
             )
 

@@ -176,7 +176,7 @@ def choices(
 ) -> dict[ArmSize, dict[str, Any]]:
     """Choose the values of each (arm, size): those of its trial with the best validation metric, the first of equals.
 
-    Failed trials are not considered. If all trials of an arm failed at a size, there is no entry.
+    Failed trials are not considered. An arm whose trials all failed at a size has no entry.
     """
     sign = Metric(select).sign
     by_place: dict[ArmSize, list[tuple[float, int, dict[str, Any]]]] = defaultdict(list)

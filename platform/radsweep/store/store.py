@@ -163,7 +163,7 @@ class Store:
         """Read the sweep with this id or name; else the latest whose id starts with `sweep`.
 
         Raises:
-            InputError: there is no such sweep.
+            InputError: no such sweep exists.
         """
         found = [record for record in self.sweeps() if record.id == sweep or record.name == sweep]
         found = found or [record for record in self.sweeps() if record.id.startswith(sweep)]

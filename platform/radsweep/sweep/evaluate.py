@@ -39,7 +39,7 @@ def evaluate_model(
         queries: file for the results of each query.
 
     Raises:
-        InputError: there is no such checkpoint, model or data set, the split has fewer than 2 pairs, or it does not
+        InputError: the checkpoint, model or data set does not exist, or the split has fewer than 2 pairs or does not
             support a task.
     """
     if other := [key for key in settings if not key.startswith("evaluate.")]:

@@ -1,4 +1,4 @@
-"""What a sweep runs, one phase after another: tuning, a design, a search, its winner's test, public models."""
+"""Run the phases of a sweep: tuning, a design, a search, the test of its winner, public models."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from radsweep.sweep.final_evaluation import measure_references, read_test_split
 from radsweep.sweep.progress.watch import ProgressCallback
 from radsweep.sweep.setup import Setup
 
-AT_A_TIME = 100  # cells of the store that are looked at
-# a search over these may ask for any study of the training split
+AT_A_TIME = 100  # cells that are looked up in the store
+# a search over these may need any study of the training split
 SUBSETS_OR_FEATURES = ("data.", "model.image.freeze", "augment.image.")
 
 
 class Phases:
-    """`sweep` says what was added so far, also where a phase is interrupted."""
+    """Phases of a sweep. `sweep` has what was added so far, also if a phase is interrupted."""
 
     def __init__(self, setup: Setup, store: Store, sweep: SweepRecord, watch: ProgressCallback) -> None:
         self.setup, self.store, self.sweep, self.watch = setup, store, sweep, watch
@@ -34,7 +34,7 @@ class Phases:
         """Run every phase that the experiment asks for.
 
         Args:
-            cells: those of the plan; none if a search asks for them as it goes.
+            cells: cells of the plan; none if a search suggests them one by one.
             storage: the Optuna study of such a search.
         """
         ablation, search = self.setup.experiment.ablation, self.setup.experiment.search
@@ -45,7 +45,7 @@ class Phases:
             elif search is not None and storage is not None:
                 whole = self.search(search, storage)
             else:
-                self.design(cells, read_test=search is None)  # a search reads it for its winner alone
+                self.design(cells, read_test=search is None)  # a search reads it only for its winner
             self.watch.collect(self.sweep.cells)
             status = how_it_ended(self.sweep.cells, self.watch.ended, whole)
             if status != "interrupted" and search is not None:
@@ -57,7 +57,7 @@ class Phases:
         return status
 
     def design(self, cells: Sequence[PlannedCell], read_test: bool) -> None:
-        """Every cell: taken from the store where it is complete, else run; a cell in several places runs once."""
+        """Reuse every cell that is complete in the store and run the others; a repeated cell runs once."""
         not_before = self.sweep.not_before
         self.store.fetch(dict.fromkeys(cell.key for cell in cells), not_before)
         known: set[str] = set()
@@ -80,10 +80,10 @@ class Phases:
             self.engine.run_cells(todo, read_test, [stage for stage in stages if stage.key not in self.watch.stages])
 
     def tuned(self, ablation: Ablation) -> bool:
-        """Each arm's settings chosen on validation, then the cells that read the test split, on fresh seeds.
+        """Tune each arm's settings on the validation split, then run the cells that read the test split on new seeds.
 
         Returns:
-            Whether all settings were chosen: cells may be missing of a tuning that was cut short.
+            True if all settings were selected; False if tuning was cut short, so that cells are missing.
         """
         self.console.say(f"Tuning: {len(self.sweep.tuning):,} trials, none of which reads the test split")
         self.design(self.sweep.tuning, read_test=False)
@@ -98,12 +98,12 @@ class Phases:
         self.watch.expect((*self.sweep.tuning, *cells))
         self.sweep = self.sweep.model_copy(update={"cells": tuple(cells), "notes": notes})
         self.store.write_sweep(self.sweep)
-        self.console.say(f"Running what was chosen on fresh seeds: {len(cells):,} trials")
+        self.console.say(f"Running the selected configurations on new seeds: {len(cells):,} trials")
         self.design(cells, read_test=True)
         return True
 
     def search(self, search: Search, storage: BaseStorage) -> bool:
-        """As many trials as are asked for; whether it came to its end."""
+        """Run the search; True if it came to its end."""
         whole = any(key.startswith(SUBSETS_OR_FEATURES) for key in search.space)
         self.setup.preparations.make(possible_trials(self.setup.experiment), whole)
         with self.watch.bar():
@@ -113,7 +113,7 @@ class Phases:
         return bool(ended_by)
 
     def test_of_winner(self) -> None:
-        """The test split, read for the winner of a search alone."""
+        """Evaluate only the winner of a search on the test split."""
         best = select_best(self.sweep, self.sweep.cells, self.watch.ended).recommended
         if best is None:
             return
@@ -128,7 +128,7 @@ class Phases:
             self.watch.update(record)
 
     def references(self) -> None:
-        """Public models, on the test split that the cells read."""
+        """Evaluate public models on the test split that the cells read."""
 
         measured = measure_references(self.setup, self.store, self.console)
         self.sweep = self.sweep.model_copy(update={"references": tuple(cell for cell, _ in measured)})

@@ -1,4 +1,4 @@
-"""A sweep from its experiment to its report: check, prepare once, run what is not there yet, settle, tell."""
+"""Run a sweep from the experiment to the report: check, prepare, run missing trials, conclude."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from radsweep.sweep.setup import Setup, open_data
 from radsweep.tracking.address import prepare, sanitise_uri, tracking_uri
 from radsweep.tracking.mirror import LONGEST_END, Mirror
 
-MANY_WAITING = 100  # entries that MLflow takes some seconds for
+MANY_WAITING = 100  # entries that MLflow needs some seconds for
 
 
 def run_sweep(
@@ -43,14 +43,14 @@ def run_sweep(
     console: Console | None = None,
     fresh: bool = False,
 ) -> SweepRecord:
-    """Run what the experiment asks for; when this returns its records, MLflow runs and report are there.
+    """Run an experiment. When this returns, the records, MLflow runs and report exist.
 
     Args:
-        resume: go on with the latest sweep of the same experiment.
-        fresh: run every trial and stage again, whatever earlier sweeps have of them; a resumed sweep is as it began.
+        resume: continue the latest sweep of the same experiment.
+        fresh: run every trial and stage again, and ignore earlier results; a resumed sweep keeps its own setting.
 
     Raises:
-        InputError: what a user can put right; no trial has started then.
+        InputError: a mistake that a user can correct; no trial has started.
     """
     console = console or Console()
     store = open_store(experiment.run)
@@ -64,7 +64,7 @@ def run_sweep(
         connect()
         setup = open_data(experiment, store, console, previous)
         planned = _plan(setup, store, previous or _new_sweep(setup.experiment, fresh))
-        console.say(f"Sweep: {planned.sweep.id}; how far it is: radsweep status --store {store.root}")
+        console.say(f"Sweep: {planned.sweep.id}; progress: radsweep status --store {store.root}")
         with Mirror(prepare(uri, store.root), store.root, planned.sweep) as mirror:
             mirror.start_sweep([store.sweep_file(planned.sweep.id)])
             time_left = TimeLeft(setup.capacity_of, setup.work_of)
@@ -74,30 +74,30 @@ def run_sweep(
             status = phases.run(planned.cells, planned.storage)
             if status == "interrupted":
                 why = f" ({watch.interruption.reason})" if watch.interruption.reason else ""
-                console.say(f"Interrupted{why}. What is finished is kept; the same command with --resume goes on.")
+                console.say(f"Interrupted{why}. Finished trials are kept; continue with the same command and --resume.")
             sweep = _conclude(phases, status, began)
         if unsent := store.flush(sweep):
-            console.say(f"{unsent}. `radsweep sync` sends what is left")
+            console.say(f"{unsent}. `radsweep sync` sends the rest")
         return sweep
 
 
 class _Planned(NamedTuple):
     sweep: SweepRecord  # as it is written to the store
-    cells: list[PlannedCell]  # none if a search asks for them as it goes
-    final: list[PlannedCell]  # of an ablation that tunes: they stand for the cells of its choice
-    asked: int  # trials that a search will ask for; 0 if that is not known
+    cells: list[PlannedCell]  # none if a search suggests them one by one
+    final: list[PlannedCell]  # of an ablation that tunes: placeholders for the cells with tuned settings
+    asked: int  # trials that a search will suggest; 0 if that is not known
     storage: BaseStorage | None  # of the Optuna study of a search
 
 
 def _plan(setup: Setup, store: Store, sweep: SweepRecord) -> _Planned:
-    """What is known before anything runs, written to the store."""
+    """Plan the sweep and write it to the store, before anything runs."""
     ablation, search = setup.experiment.ablation, setup.experiment.search
     tunes = ablation is not None and ablation.tune is not None
     cells = plan_cells(setup.experiment, setup.key_of)
     storage, asked = None, 0
     if search is not None and not cells:
         storage = open_storage(storage_url(setup.experiment.run.optuna_storage, store.sweep_folder(sweep.id)))
-        if search.fidelity == "epochs":  # of pairs, a trial is as many cells as rungs
+        if search.fidelity == "epochs":  # with pairs, a trial has a cell for each rung
             asked = search.most_trials or 0
     known = {"tuning": tuple(cells)} if tunes else {"cells": tuple(cells) or sweep.cells}
     code = {"code": code_fingerprint(), "git_commit": git_commit(), "versions": versions()}
@@ -109,7 +109,7 @@ def _plan(setup: Setup, store: Store, sweep: SweepRecord) -> _Planned:
 
 
 def _conclude(phases: Phases, status: Ending, began: float) -> SweepRecord:
-    """Write what became of the sweep: its record, the report, the statistics in MLflow."""
+    """Write the results of the sweep: its record, the report, the statistics in MLflow."""
     store, watch, mirror, console = phases.store, phases.watch, phases.watch.mirror, phases.watch.console
     watch.collect((*phases.sweep.tuning, *phases.sweep.cells))
     cost = _cost(watch, phases.setup, time.monotonic() - began)
@@ -138,13 +138,13 @@ def _conclude(phases: Phases, status: Ending, began: float) -> SweepRecord:
 
 class Finished(NamedTuple):
     folder: Path  # the report's
-    statistics: Mapping[str, float]  # that the report computed, for MLflow
+    statistics: Mapping[str, float]  # computed by the report, for MLflow
     selection: Selection
-    winner_kept: bool  # False: the recommended trial's checkpoint is gone
+    winner_kept: bool  # False: the recommended trial's checkpoint no longer exists
 
 
 def finish(store: Store, sweep: SweepRecord) -> Finished:
-    """Write the report, put the checkpoint of what it recommends beside it, and let the others go."""
+    """Write the report, put the recommended checkpoint beside it, and remove the others."""
     folder = store.report_folder(sweep)
     records = store.read_records(sweep)
     _, evidence, selection = write_report(folder, sweep, records, store.read_queries, store.read_stages_of(records))
@@ -157,9 +157,9 @@ def _new_sweep(experiment: Experiment, fresh: bool) -> SweepRecord:
     arms = experiment.ablation.designed_arms(experiment.trial()) if experiment.ablation else {}
     unchanged = [arm for arm, changes in arms.items() if not changes]
     asked = experiment.model_dump(mode="json", exclude_none=True)
-    for key in {"tracking_uri", "optuna_storage"} & asked["run"].keys():  # MLflow shows the record: no password
+    for key in {"tracking_uri", "optuna_storage"} & asked["run"].keys():  # MLflow shows the record: hide passwords
         asked["run"][key] = sanitise_uri(asked["run"][key])
-    if (archive := archive_place(experiment.run)) is not None:  # the environment may be another when it is sent to
+    if (archive := archive_place(experiment.run)) is not None:  # `radsweep sync` may run in another environment
         asked["run"]["archive"] = archive
     return SweepRecord(
         id=f"{experiment.experiment}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",

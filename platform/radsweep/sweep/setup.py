@@ -1,4 +1,4 @@
-"""Open a sweep: read and check its data, and see how many trials the cluster has room for."""
+"""Set up a sweep: read and check its data, and find how many trials fit on the cluster."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from radsweep.sweep.preparation.prepare import Preparations
 
 @dataclass(frozen=True)
 class Setup:
-    experiment: Experiment  # `data.source` says which, from here on
+    experiment: Experiment  # with `data.source` decided
     base: Trial
     shards: ShardIndex
     preparations: Preparations
@@ -46,13 +46,13 @@ class Setup:
 
 
 def open_data(experiment: Experiment, store: Store, console: Console, previous: SweepRecord | None = None) -> Setup:
-    """Read the data set (a phantom is made where it is not there yet) and check what only data and cluster can tell.
+    """Read the data set (a missing phantom is created) and check the experiment against data and cluster.
 
     Args:
         previous: the sweep that is resumed.
 
     Raises:
-        InputError: what a user can put right.
+        InputError: a mistake that a user can correct.
     """
     base = experiment.trial()
     shards = read_index(dataset_folder(base.data.shards, store, console), () if base.data.folds else SPLITS)

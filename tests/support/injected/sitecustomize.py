@@ -1,8 +1,9 @@
-"""On the path of hurt sweeps alone: what no one outside a process can do at the exact moment. RADSWEEP_CHAOS says what.
+"""Faults that need an exact moment within a process; only on the path of disturbed sweeps. RADSWEEP_CHAOS is one of:
 
-nan:STEP     the loss of one trial is no number at that step, once
+nan:STEP     the loss of one trial is not a number at this step, once
 rename:N     the driver dies before it renames its N-th finished file into place, once
-Once: RADSWEEP_CHAOS_DONE is a file that whoever does it makes.
+
+The process that does it creates the file RADSWEEP_CHAOS_DONE, so that it happens once.
 """
 
 import importlib.abc
@@ -34,7 +35,7 @@ def hurt_trainer(module):
 
 
 class After(importlib.abc.MetaPathFinder):
-    """Calls `hurt_trainer` once the trainer is imported."""
+    """Import hook that calls `hurt_trainer` once the trainer is imported."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "radsweep.training.trainer":

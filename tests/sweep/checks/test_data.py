@@ -1,4 +1,4 @@
-"""Tasks that a data set cannot serve are refused before anything trains."""
+"""Tasks that a data set does not support are refused before anything trains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def data(folder: Path, name: str = "ours", labels: tuple[str, ...] = ("Edema", "Nodule"), reports: bool = True) -> Path:
-    """Four studies a split; each label is on in every second one."""
+    """Write four studies per split; each label is positive in every second one."""
     studies = [
         Study(
             f"{split}{number}",
@@ -39,7 +39,7 @@ def check(shards: Path, streamed: bool = False, split: Split = "test", **evaluat
     check_tasks(Evaluate.model_validate(evaluate), read_index(shards), split, streamed)
 
 
-def test_what_can_be_served_passes(tmp_path: Path) -> None:
+def test_supported_tasks_pass(tmp_path: Path) -> None:
     other = data(tmp_path, "other", reports=False)
     tasks = ["retrieval", "zero_shot", "linear_probe", "class_retrieval"]
     classes = {"classes": ["Edema", "Nodule"], "per_class": 2}
@@ -49,7 +49,7 @@ def test_what_can_be_served_passes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "evaluate", "message"),
     [
-        ((), {"tasks": ["zero_shot"]}, "evaluate.tasks: zero_shot needs labels, and ours has none"),
+        ((), {"tasks": ["zero_shot"]}, "evaluate.tasks: zero_shot needs labels, but ours has none"),
         (("Pox",), {"tasks": ["zero_shot"]}, "none for a label of the data"),
         (("Edema",), {"tasks": ["class_retrieval"]}, "no labels of Atelectasis"),
         (
@@ -61,27 +61,27 @@ def test_what_can_be_served_passes(tmp_path: Path) -> None:
         (("Edema",), {"tasks": ["zero_shot"], "zero_shot": {"prompts": "chexprt"}}, "chexprt"),
     ],
 )
-def test_what_cannot_is_named_with_its_reason(
+def test_an_unsupported_task_is_named_with_its_reason(
     tmp_path: Path, labels: tuple[str, ...], evaluate: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
         check(data(tmp_path, labels=labels), **evaluate)
 
 
-def test_sets_need_a_task_that_reads_them_and_names_of_their_own(tmp_path: Path) -> None:
+def test_sets_need_a_task_that_reads_them_and_distinct_names(tmp_path: Path) -> None:
     ours, other = data(tmp_path), data(tmp_path, "other")
-    with pytest.raises(InputError, match="used by zero_shot and linear_probe"):
+    with pytest.raises(InputError, match="only zero_shot and linear_probe use further sets"):
         check(ours, sets=[str(other)])
-    with pytest.raises(InputError, match="two data sets have one name"):
+    with pytest.raises(InputError, match="have the same name"):
         check(ours, tasks=["zero_shot"], sets=[str(ours)])
 
 
-def test_a_linear_probe_is_measured_on_the_split_that_did_not_choose(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="chooses on validation and is measured on test alone"):
+def test_a_linear_probe_is_not_measured_on_the_split_that_selects(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="selects on the validation split and can only be measured on the test split"):
         check(data(tmp_path), split="validation", tasks=["linear_probe"])
     check(data(tmp_path, "other"), split="validation", tasks=["zero_shot"], zero_shot={"prompts": "chexpert"})
 
 
-def test_streamed_images_cannot_be_probed(tmp_path: Path) -> None:
+def test_a_linear_probe_is_refused_for_streamed_images(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"set data\.source to cached"):
         check(data(tmp_path), streamed=True, tasks=["linear_probe"])

@@ -1,4 +1,4 @@
-"""Decoded images that do not fit the object store are refused, or streamed."""
+"""Decoded images that do not fit into the object store are refused or streamed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_images_that_the_object_store_cannot_hold_are_refused_with_both_numbers(
 
 @pytest.fixture
 def small_stores(monkeypatch: pytest.MonkeyPatch, phantom: Path) -> Callable[[float], None]:
-    """`small_stores(part)`: one node of two has an object store for this part of what the phantom's images take."""
+    """`small_stores(part)`: one of two nodes has an object store for this share of the phantom's images."""
     needed = decoded_bytes([trial(phantom)], read_index(phantom))
 
     def set_to(part: float) -> None:
@@ -48,7 +48,7 @@ def experiment(phantom: Path, **parts: Any) -> Experiment:
     return Experiment.model_validate({"experiment": "mine", "data": {"shards": str(phantom)}} | parts)
 
 
-def test_images_are_cached_where_each_node_has_room_for_all_of_them(
+def test_images_are_cached_if_each_node_has_memory_for_all_of_them(
     small_stores: Callable[[float], None], phantom: Path
 ) -> None:
     shards, asked = read_index(phantom), experiment(phantom)
@@ -59,7 +59,7 @@ def test_images_are_cached_where_each_node_has_room_for_all_of_them(
 
 
 @pytest.mark.parametrize(("began", "part"), [("streamed", 9), ("cached", 1)])
-def test_a_resumed_sweep_gets_its_images_as_it_began(
+def test_a_resumed_sweep_keeps_the_source_of_its_images(
     small_stores: Callable[[float], None], phantom: Path, began: str, part: float
 ) -> None:
     small_stores(part)
@@ -68,7 +68,7 @@ def test_a_resumed_sweep_gets_its_images_as_it_began(
     assert decide_source(stated, read_index(phantom), began).data.source == "cached"
 
 
-def test_a_resumed_sweep_whose_images_fit_no_longer_is_reported_what_to_do(
+def test_a_resumed_sweep_whose_images_no_longer_fit_is_refused_with_a_remedy(
     small_stores: Callable[[float], None], phantom: Path
 ) -> None:
     small_stores(0.9)
@@ -76,14 +76,14 @@ def test_a_resumed_sweep_whose_images_fit_no_longer_is_reported_what_to_do(
         decide_source(experiment(phantom), read_index(phantom), "cached")
 
 
-def test_streamed_images_are_none_to_adapt_a_tower_on(small_stores: Callable[[float], None], phantom: Path) -> None:
+def test_a_tower_cannot_be_adapted_on_streamed_images(small_stores: Callable[[float], None], phantom: Path) -> None:
     small_stores(0.9)
     adapted = experiment(phantom, adapt={"image": {"method": "simclr"}})
     with pytest.raises(InputError, match=r"^adapt.image: .* set data.source to cached"):
         decide_source(adapted, read_index(phantom))
 
 
-def test_further_sets_and_every_tokenizer_take_their_room(phantom: Path) -> None:
+def test_further_sets_and_every_tokenizer_take_memory(phantom: Path) -> None:
     shards, base = read_index(phantom), trial(phantom)
     alone, of_test = decoded_bytes([base], shards), shards.splits["test"].images
     shape = base.model.image.size**2 * base.model.image.channels

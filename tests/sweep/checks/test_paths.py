@@ -1,4 +1,4 @@
-"""Everything that any trial reads is looked for on each node."""
+"""Every path that a trial reads is checked on each node."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from radsweep.config.experiment import Experiment
 from radsweep.sweep.checks.paths import places_of
 
 
-def test_all_that_any_trial_reads_is_looked_for_on_each_node(tmp_path: Path) -> None:
+def test_everything_that_a_trial_reads_is_checked_on_each_node(tmp_path: Path) -> None:
     models = [tmp_path / name for name in ("image", "text", "whole", "public")]
     for folder in models:
         folder.mkdir()

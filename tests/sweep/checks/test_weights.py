@@ -1,4 +1,4 @@
-"""Pretrained weights that a trial would miss are missed beforehand."""
+"""Missing pretrained weights are reported before a trial starts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def model(**towers: Any) -> Model:
 def test_a_folder_without_weights_is_reported(tmp_path: Path, file: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(
-        InputError, match=rf"model\.text\.backbone: {tmp_path} has no weights; put model.safetensors or"
+        InputError, match=rf"model\.text\.backbone: {tmp_path} has no weights; add model.safetensors or"
     ):
         check_weights([model(text=tmp_path)], [])
     (tmp_path / file).touch()
@@ -40,7 +40,7 @@ def test_a_folder_without_weights_is_reported(tmp_path: Path, file: str) -> None
         ("evaluate.public_models", Model(), ["some/model"]),
     ],
 )
-def test_a_hub_id_whose_configuration_alone_was_fetched_is_reported(
+def test_a_hub_id_with_only_its_configuration_in_the_cache_is_reported(
     key: str, model: Model, against: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = ["config.json"]
@@ -52,14 +52,12 @@ def test_a_hub_id_whose_configuration_alone_was_fetched_is_reported(
 
     monkeypatch.setattr(weights, "model_config", lambda name, kinds: {"model_type": "clip"})
     monkeypatch.setattr(hub, "_ask", away)
-    with pytest.raises(
-        InputError, match=rf"{key}: the weights of some/model cannot be had from here \(name or service"
-    ):
+    with pytest.raises(InputError, match=rf"{key}: cannot download the weights of some/model \(name or service"):
         check_weights([model], against)
     kept.append("pytorch_model.bin")
     assert check_weights([model], against) == ["some/model"]
 
 
-def test_names_without_files_are_asked_for_none() -> None:
+def test_names_without_files_need_no_weights() -> None:
     towers = {"image": {"backbone": "resnet50", "weights": "imagenet"}, "text": {"backbone": "some/bert"}}
     assert check_weights([Model.model_validate(towers)], []) == []

@@ -1,4 +1,4 @@
-"""Which trials a design runs."""
+"""Trials that a design runs."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def test_a_replicate_has_the_same_subset_and_start_in_every_arm() -> None:
     assert len({start for _, start in starts}) == 6  # no two replicates share a start
 
 
-def test_seeds_count_on_from_those_of_the_file() -> None:
+def test_seeds_count_up_from_those_of_the_file() -> None:
     first = plan_cells(experiment(ablation={"arms": ARMS}), key_of)[0]
     assert (first.pairs, first.subset_seed, first.init_seed) == (50, 4, 7)
 
 
-def test_a_cell_says_which_trial_it_is() -> None:
+def test_a_cell_identifies_its_trial() -> None:
     whole = experiment(ablation={"arms": ARMS, "pairs": [10, 20], "seeds": 2})
     for cell in plan_cells(whole, key_of):
         assert key_of(cell_trial(whole.trial(), cell)) == cell.key

@@ -22,7 +22,7 @@ def key_of(trial: Any) -> str:
 ARMS = {"baseline": {}, "local": {"objective.local.weight": 1}}
 
 
-def test_what_is_checked_beforehand_are_the_trials_of_the_plan() -> None:
+def test_the_trials_of_the_plan_are_checked() -> None:
     whole = experiment(ablation={"arms": ARMS, "pairs": [10, 20], "seeds": {"subset": 2, "init": 2}})
     cells = plan_cells(whole, key_of)
     assert [key_of(trial) for trial in possible_trials(whole)] == [cell.key for cell in cells]
@@ -34,7 +34,7 @@ def test_what_is_checked_beforehand_are_the_trials_of_the_plan() -> None:
     assert checked[4:] == [cell.key for cell in plan_cells(tuned, key_of)]
 
 
-def test_what_a_condition_keeps_from_being_asked_for_is_not_checked() -> None:
+def test_trials_that_a_condition_excludes_are_not_checked() -> None:
     space = {
         "model.image.backbone": {"choice": ["tiny-cnn", "tiny-vit"]},
         "adapt.image.method": {"choice": ["none", "mae"], "only_if": "model.image.backbone == tiny-vit"},

@@ -1,4 +1,4 @@
-"""How long a sweep will take, against sums done by hand."""
+"""Duration of a sweep, compared with sums done by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def finished(seconds: float, steps: int, device: str = "cpu", **changes: Any) ->
     )  # fmt: skip
 
 
-def test_a_trial_of_other_seeds_takes_what_such_trials_took() -> None:
+def test_a_trial_with_other_seeds_takes_as_long_as_its_like() -> None:
     paces = Paces(
         [finished(10, 20, data__seed=1), finished(14, 28, train__seed=5), finished(99, 20, data__pairs=50)], "cpu"
     )
@@ -30,7 +30,7 @@ def test_a_trial_of_other_seeds_takes_what_such_trials_took() -> None:
     assert found == Expected(12, False, "trials of the same settings and size with other seeds")
 
 
-def test_another_size_takes_the_pace_times_the_most_steps_and_says_that_it_may_end_earlier() -> None:
+def test_another_size_takes_the_pace_times_the_maximum_of_steps_and_may_end_earlier() -> None:
     paces = Paces([finished(10, 20), finished(20, 20)], "cpu")
     found = paces.expected(trial_with(BASE, {"data.pairs": 200}), 1000)
     assert found is not None
@@ -41,16 +41,16 @@ def test_another_size_takes_the_pace_times_the_most_steps_and_says_that_it_may_e
     assert (fixed.seconds, fixed.ceiling) == (pytest.approx(6), False)
 
 
-def test_the_most_alike_trial_counts_where_no_other_does_and_the_difference_is_named() -> None:
+def test_the_most_similar_trial_is_used_if_none_is_equal_and_the_difference_is_named() -> None:
     near, far = {"objective__local__weight": 1}, {"objective__local__weight": 1, "objective__neighbours__weight": 1}
     paces = Paces([finished(10, 10, **near), finished(50, 10, **far)], "cpu")
     found = paces.expected(BASE, 1000)
     assert found is not None
     assert found.seconds == pytest.approx(1.0 * 30)
-    assert found.source == "the most alike trials, which differ in objective.local.weight"
+    assert found.source == "the most similar trials, which differ in objective.local.weight"
 
 
-def test_trials_on_another_device_or_of_another_backbone_tell_nothing() -> None:
+def test_trials_on_another_device_or_of_another_backbone_are_not_used() -> None:
     other = {"model__image__backbone": "resnet50"}
     assert Paces([finished(10, 20, device="cuda"), finished(10, 20, **other)], "cpu").expected(BASE, 1000) is None
     assert Paces([], "cpu").expected(BASE, 1000) is None

@@ -1,4 +1,4 @@
-"""What makes two trials the same."""
+"""Keys of trials, which decide whether two trials are the same."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def test_every_setting_data_and_device_change_the_key() -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_where_the_data_lie_does_not() -> None:
+def test_the_path_of_the_data_does_not_change_the_key() -> None:
     moved = trial_with(BASE, {"data.shards": "there"})
     assert cell_key.cell_key(moved, "data", "cpu") == cell_key.cell_key(BASE, "data", "cpu")
 
 
-def test_settings_of_a_task_count_if_it_is_asked_for(tmp_path: Path) -> None:
+def test_settings_of_a_task_count_if_it_is_measured(tmp_path: Path) -> None:
     file = tmp_path / "prompts.yaml"
     file.write_text("Edema: {positive: [edema], negative: [no edema]}")
     settings = {"evaluate.zero_shot.prompts": str(file)}
@@ -50,7 +50,7 @@ def test_public_models_beside_a_trial_do_not_change_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["model.image.backbone", "model.text.backbone", "model.pretrained"])
-def test_weights_that_were_trained_anew_in_their_place_are_other_weights(tmp_path: Path, key: str) -> None:
+def test_weights_that_were_trained_again_in_the_same_place_are_other_weights(tmp_path: Path, key: str) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"old")
@@ -66,14 +66,14 @@ def test_weights_that_were_trained_anew_in_their_place_are_other_weights(tmp_pat
     (folder / ".cache").write_text("of a hub's client")
     assert keys() == old
     (folder / "model.safetensors").write_bytes(b"new")
-    os.utime(folder / "model.safetensors", ns=(1, 1))  # of the same size: its time alone tells
+    os.utime(folder / "model.safetensors", ns=(1, 1))  # of the same size: only its time differs
     if key == "model.text.backbone":
         assert keys()[1:] == old[1:], "stages of the image tower"
         old = old[:1]
     assert not set(keys()) & set(old)
 
 
-def test_where_weights_lie_does_not_count(tmp_path: Path) -> None:
+def test_the_path_of_weights_does_not_count(tmp_path: Path) -> None:
     file = tmp_path / "resnet18-mine.pth"
     file.write_bytes(b"weights")
     trial = trial_with(BASE, {"model.image.backbone": str(file)})
@@ -81,5 +81,5 @@ def test_where_weights_lie_does_not_count(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     moved = trial_with(BASE, {"model.image.backbone": str(file.rename(tmp_path / "there" / file.name))})
     assert cell_key.cell_key(moved, "data", "cpu") == before
-    other = trial_with(BASE, {"model.image.backbone": str(file)})  # not there: its name alone
+    other = trial_with(BASE, {"model.image.backbone": str(file)})  # it does not exist: only its name counts
     assert cell_key.cell_key(other, "data", "cpu") != before

@@ -1,4 +1,4 @@
-"""The code that a trial's key depends on: all that it runs, and as little else as can be told."""
+"""Code that a trial's key depends on: everything that it runs, and as little else as possible."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ TRIALS = CASES | {
     "averaging": {"train.ema": 0.9},
     "words": {"augment.text.synonyms": 0.5, "augment.text.swap": 0.2},
     "adapters": {"model.text.lora": 2},
-    "probe alone": FRACTIONS | {"evaluate.tasks": ["retrieval", "linear_probe"]},
+    "only probe": FRACTIONS | {"evaluate.tasks": ["retrieval", "linear_probe"]},
 }
 TRIAL_NAMES = {"plain", "local", "words", "adapted"}
 STAGES = {"image": {"adapt.image.method": "simclr"}, "text": {"adapt.text.method": "mlm"}, "mae": CASES["mae"]}
 
 
 def run_definitions(work: Callable[[], Any]) -> set[Location]:
-    """Top-level definitions of the package of which a function is run; imports and settings do not count."""
+    """Top-level definitions of the package that run in `work`; imports and settings do not count."""
     package, found = f"{code.PACKAGE}/", set()
 
     def see(frame: Any, event: str, _: Any) -> None:
@@ -59,7 +59,7 @@ def run_definitions(work: Callable[[], Any]) -> set[Location]:
         if event == "call" and at.co_filename.startswith(package) and at.co_flags & inspect.CO_NEWLOCALS:
             module = at.co_filename.removeprefix(package).removesuffix(".py").replace("/", ".")
             name = at.co_qualname.split(".")[0]
-            if name != "<lambda>":  # a default of a definition that is run itself
+            if name != "<lambda>":  # a default of a definition that runs itself
                 found.add(Location(f"radsweep.{module}", name))
 
     sys.setprofile(see)
@@ -106,7 +106,9 @@ def test_a_stage_runs_no_line_that_its_key_leaves_out(name: str, kept: list[Any]
 
 
 @pytest.mark.parametrize("tower", ["image", "text"])
-def test_features_of_a_frozen_tower_likewise(tower: str, kept: list[Any], tmp_path: Path) -> None:
+def test_features_of_a_frozen_tower_run_no_line_that_their_key_leaves_out(
+    tower: str, kept: list[Any], tmp_path: Path
+) -> None:
     trial = trial_with(BASE, LIT | {f"model.{tower}.freeze": True})
     code.stage_code(adaptation(trial, f"{tower} features"))
     ran = run_definitions(lambda: run_frozen(tower, trial, synthetic_data(), folder=tmp_path, adapted={}))
@@ -114,7 +116,7 @@ def test_features_of_a_frozen_tower_likewise(tower: str, kept: list[Any], tmp_pa
     assert ran - code.graph().reached(*kept[0]).keys() == set()
 
 
-def test_the_preparation_of_data_likewise(phantom: Path) -> None:
+def test_the_preparation_of_data_runs_no_line_that_keys_leave_out(phantom: Path) -> None:
     def prepare() -> None:
         shards = read_index(phantom)
         rows = zip(shards.splits["train"].patient_ids, shards.reports["train"], strict=True)
@@ -130,7 +132,7 @@ def test_the_preparation_of_data_likewise(phantom: Path) -> None:
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What `fingerprint` is asked for."""
+    """Arguments of `fingerprint`."""
     asked: list[Any] = []
     monkeypatch.setattr(code, "fingerprint", lambda roots, without: asked.append((roots, without)) or "")
     return asked
@@ -142,7 +144,7 @@ def adaptation(trial: Trial, name: str) -> Any:
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the package's source that may be changed."""
+    """A copy of the package's source that tests may change."""
     package = tmp_path / "radsweep"
     shutil.copytree(code.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(code, "PACKAGE", package)
@@ -156,7 +158,7 @@ def read_again() -> None:
 
 
 def codes() -> dict[str, str]:
-    """Of a plain trial, one with the local term, one with words exchanged, one adapted, and of its stage."""
+    """Fingerprints of a plain trial, one with the local term, one with word operations, one adapted, and its stage."""
     read_again()
     adapted = trial_with(BASE, STAGES["image"])
     return {
@@ -190,7 +192,7 @@ def test_a_changed_line_changes_what_depends_on_it(
     copy: Path, definition: str, before: str, after: str, changed: set[str]
 ) -> None:
     old = codes()
-    above = [copy / name for name in ("cli", "api")]  # they name their functions after those that they call
+    above = [copy / name for name in ("cli", "api")]  # functions with the names of those that they call
     (file,) = [file for file in copy.rglob("*.py") if re.search(rf"^{re.escape(definition)}", file.read_text(), re.M)
                and not any(file.is_relative_to(folder) for folder in above)]  # fmt: skip
     start, found, rest = file.read_text().partition(definition)
@@ -200,7 +202,7 @@ def test_a_changed_line_changes_what_depends_on_it(
     assert {name for name in new if new[name] != old[name]} == changed
 
 
-def test_how_patients_are_dealt_counts_where_there_are_folds(copy: Path) -> None:
+def test_the_code_that_assigns_folds_counts_if_there_are_folds(copy: Path) -> None:
     folds = {"data.folds": 3, "model.image.freeze": True, "adapt.text.method": "mlm"} | LIT
 
     def found() -> tuple[list[str], list[str]]:
@@ -221,7 +223,7 @@ def test_how_patients_are_dealt_counts_where_there_are_folds(copy: Path) -> None
     ("library", "users"),
     [("pillow", {"plain", "lora", "neighbours"}), ("peft", {"lora"}), ("faiss-cpu", {"neighbours"})],
 )
-def test_another_version_of_a_library_counts_where_it_is_used(
+def test_another_version_of_a_library_counts_if_it_is_used(
     library: str, users: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials = {"plain": {}, "lora": {"model.text.lora": 2}, "neighbours": {"objective.neighbours.weight": 1}}
@@ -237,7 +239,7 @@ def test_another_version_of_a_library_counts_where_it_is_used(
     assert {name for name in trials if new[name] != old[name]} == users
 
 
-def test_every_named_definition_is_one_that_trials_or_stages_reach() -> None:
+def test_trials_or_stages_reach_every_named_definition() -> None:
     roots = {*code.TRIAL, *code.ADAPTATION, *code.FEATURES, *code.FOLDS}
     assert names(map(code.graph().find, roots)) == roots, "each is defined once"
     without = {*code.switched(BASE), *code.ERRORS, *code.ONLY_TRIALS, code.TWO_VIEWS, code.PATCHES, code.TOKENS}
@@ -265,8 +267,8 @@ def test_modules_may_be_renamed_moved_split_and_folded_and_nothing_runs_again(co
     assert codes() == old
 
 
-def test_a_name_that_comes_to_mean_something_else_counts(copy: Path) -> None:
-    """Whatever else is reached: a definition's hash knows what its names stand for."""
+def test_a_name_with_another_definition_counts(copy: Path) -> None:
+    """The hash of a definition depends on the definitions of its names."""
     other = "from radsweep.training.loop import mixed_precision as original\n\n\n"
     (copy / "training" / "other.py").write_text(f"{other}def mixed_precision(*_):\n    return original(*_)\n")
     old = codes()
@@ -277,7 +279,7 @@ def test_a_name_that_comes_to_mean_something_else_counts(copy: Path) -> None:
 
 
 def rename(package: Path, old: str, new: str) -> None:
-    """Move a module and rewrite every import of it, as people do."""
+    """Move a module and rewrite every import of it."""
     target = package / (new.replace(".", "/") + ".py")
     target.parent.mkdir(exist_ok=True)
     (package / (old.replace(".", "/") + ".py")).rename(target)
@@ -296,7 +298,7 @@ def rename(package: Path, old: str, new: str) -> None:
 
 
 def split(package: Path, module: str, name: str, new: str) -> None:
-    """Move one definition to a module of its own; the old one imports it."""
+    """Move one definition to its own module; the old module imports it."""
     file = package / (module.replace(".", "/") + ".py")
     text = file.read_text()
     tree = ast.parse(text)

@@ -1,4 +1,4 @@
-"""A second call of an experiment: what is gone on with, and what is said."""
+"""Run an experiment again: the sweep that is resumed, and the message."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ def test_a_plain_call_of_an_unfinished_sweep_says_so_and_offers_to_resume(tmp_pa
     stored(Store(tmp_path), status)
     found, said = call(Store(tmp_path), resume=False)
     assert found is None
-    assert f"twice-{status} asked the same and is unfinished: add --resume to go on with it" in said
+    assert f"twice-{status}, an earlier sweep of the same experiment, did not finish; --resume continues it" in said
 
 
-def test_a_finished_one_is_not_spoken_of_and_resume_finds_it(tmp_path: Path) -> None:
+def test_a_finished_sweep_gives_no_message_and_resume_finds_it(tmp_path: Path) -> None:
     stored(Store(tmp_path), "finished")
     assert call(Store(tmp_path), resume=False) == (None, "")
     found, _ = call(Store(tmp_path), resume=True)
@@ -73,16 +73,16 @@ def test_a_sweep_from_before_a_setting_existed_is_resumed_with_its_default(tmp_p
 def test_a_sweep_whose_experiment_is_not_valid_is_passed_over(tmp_path: Path) -> None:
     stored(Store(tmp_path), "interrupted", experiment().model_dump(mode="json") | {"unknown": 1})
     assert call(Store(tmp_path), resume=False) == (None, "")
-    with pytest.raises(InputError, match="no sweep of this very experiment"):
+    with pytest.raises(InputError, match="no earlier sweep of this experiment"):
         call(Store(tmp_path), resume=True)
 
 
 def test_resume_without_such_a_sweep_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^--resume: no sweep of this very experiment"):
+    with pytest.raises(InputError, match=r"^--resume: no earlier sweep of this experiment"):
         call(Store(tmp_path), resume=True)
 
 
-def test_where_a_sweep_runs_is_no_part_of_its_question() -> None:
+def test_the_key_of_an_experiment_does_not_depend_on_where_it_runs() -> None:
     key = experiment_key(experiment())
     assert key == experiment_key(experiment(run={"slots": 2, "store": "/elsewhere"}))
     assert key != experiment_key(experiment(train={"seed": 1}))

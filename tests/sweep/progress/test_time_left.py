@@ -1,4 +1,4 @@
-"""How long what is left will take, against sums done by hand."""
+"""Time left, compared with sums done by hand."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ def took(seconds: float, status: str = "finished") -> CellRecord:
     return CellRecord.model_validate({"key": "", "trial": {}, "status": status, "seconds": {"total": seconds}})
 
 
-def test_larger_sizes_take_longer_by_what_they_have_to_do() -> None:
+def test_larger_sizes_take_longer_in_proportion_to_their_work() -> None:
     found = time_left(cells=[cell for size in (100, 300, 1000, 3000) for cell in cells("local", size, 2)])
-    assert found.seconds() is None  # nothing tells yet
+    assert found.seconds() is None  # no trial has ended yet
     for size in (100, 300):
         for cell in cells("local", size, 2):
             found.ended(cell, took(0.1 * size))
     assert found.seconds() == pytest.approx(2 * 100 + 2 * 300)
 
 
-def test_an_arm_takes_what_its_own_trials_took_and_one_that_failed_tells_nothing() -> None:
+def test_an_arm_takes_as_long_as_its_own_trials_and_failed_ones_are_not_used() -> None:
     found = time_left(cells=[*cells("local", 100, 3), *cells("baseline", 100, 2), *cells("new", 200, 1)])
     found.ended(cells("local", 100, 1)[0], took(30))
     found.ended(cells("local", 100, 2)[1], took(1, "failed"))
     found.ended(cells("baseline", 100, 1)[0], took(10))
-    assert found.seconds() == pytest.approx(30 + 10 + 2 * 20)  # of the new arm, everyone's pace
+    assert found.seconds() == pytest.approx(30 + 10 + 2 * 20)  # the new arm has the pace of all
 
 
-def test_slots_share_what_is_left_and_the_longest_is_waited_for() -> None:
+def test_slots_share_the_remaining_trials_and_the_longest_is_awaited() -> None:
     found = time_left(4, [*cells("local", 100, 9), *cells("large", 100, 2)])
     found.ended(cells("local", 100, 1)[0], took(10))
-    assert found.seconds() == pytest.approx(80 / 4 + 2 * 10)  # the large arm's room has one slot
+    assert found.seconds() == pytest.approx(80 / 4 + 2 * 10)  # the large arm has one slot
     for cell in cells("local", 100, 8)[1:] + cells("large", 100, 2):
         found.ended(cell, took(10))
     assert found.seconds() == pytest.approx(10)  # not a fourth of it
 
 
-def test_what_runs_has_done_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_trials_have_done_part_of_their_work(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     found = time_left(1, cells("local", 100, 3))
@@ -64,7 +64,7 @@ def test_what_runs_has_done_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.seconds() == pytest.approx(20)
 
 
-def test_a_search_takes_what_its_trials_took_on_average() -> None:
+def test_trials_of_a_search_take_their_average() -> None:
     found = time_left(2, more=10)
     for pairs, seconds in ((50, 10), (70, 30)):
         found.ended(cells("", pairs, 1)[0], took(seconds, "stopped"))

@@ -1,4 +1,4 @@
-"""What a person is told of the trials that ended, and how many there were."""
+"""Lines about trials that ended, and their counts."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def record(key: str, seconds: float = 10.0, **more: Any) -> CellRecord:
     return CellRecord.model_validate(plain | more)
 
 
-def test_trials_are_counted_and_not_the_places_that_share_them(tmp_path: Path, said: io.StringIO) -> None:
+def test_trials_are_counted_and_not_the_positions_that_share_them(tmp_path: Path, said: io.StringIO) -> None:
     watched = watch(tmp_path, said, 2)
     places = [place("a", 0, "baseline"), place("a", 1, "same"), place("b", 2)]
     watched.reuse([(cell, record(cell.key)) for cell in places])
     assert watched.counts["reused"] == watched.status_writer.progress.done == 2
     assert [line[:7] for line in said.getvalue().splitlines()] == ["   1 of", "   2 of"]
     (told,) = watched.mirror.reuse_trials.call_args.args  # type: ignore[attr-defined]
-    assert [cell.number for cell, _, _ in told] == [0, 1, 2]  # a run of MLflow each
+    assert [cell.number for cell, _, _ in told] == [0, 1, 2]  # each has its own MLflow run
 
 
 def test_a_winner_that_ran_again_is_one_trial(tmp_path: Path, said: io.StringIO) -> None:
@@ -65,7 +65,7 @@ def test_a_winner_that_ran_again_is_one_trial(tmp_path: Path, said: io.StringIO)
     assert "   1 of 1" in said.getvalue().splitlines()[-1]
 
 
-def test_what_is_expected_is_what_has_not_ended_each_once(tmp_path: Path, said: io.StringIO) -> None:
+def test_every_trial_that_has_not_ended_is_expected_once(tmp_path: Path, said: io.StringIO) -> None:
     watched = watch(tmp_path, said, 0)
     places = [place(key, number) for number, key in enumerate("aabc")]
     watched.expect(places)

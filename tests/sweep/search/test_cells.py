@@ -1,4 +1,4 @@
-"""What a search asked for, as cells of the store."""
+"""Suggestions of a search as cells of the store."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from radsweep.sweep.search.searcher import CELL
 
 
 @pytest.mark.parametrize("select", ["val/text_to_image/recall_at_10", "val/text_to_image/median_rank"])
-def test_a_record_lost_after_its_trial_was_reported_is_written_from_the_study(select: str, tmp_path: Path) -> None:
-    """Its worker and the driver died between the two: nobody would run it again, and the sweep would never end."""
+def test_a_record_lost_after_its_trial_ended_in_the_study_is_restored(select: str, tmp_path: Path) -> None:
+    """Worker and driver died between the two: nothing would run it again, and the sweep would never end."""
     base = trial_with(Trial(data=Data(shards="x")), {"evaluate.select": select})
     sign = 1 if select.endswith("recall_at_10") else -1
     store, cells = Store(tmp_path), []
@@ -53,5 +53,5 @@ def test_a_record_lost_after_its_trial_was_reported_is_written_from_the_study(se
     assert record.best == {select: 0.3 if sign > 0 else 0.2}
     assert store.read_cell("key-0.2") == own
     assert getattr(store.read_cell("key-0.3"), "status", None) == "failed"
-    assert store.read_cell("key-0.4") is None  # is asked for again
+    assert store.read_cell("key-0.4") is None  # is enqueued again
     assert [cell.key for cell in cells if isinstance(cell, PlannedCell)] == [f"key-0.{n}" for n in (1, 2, 3, 4)]

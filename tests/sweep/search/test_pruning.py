@@ -1,4 +1,4 @@
-"""Our stopping rules decide as Ray Tune's do."""
+"""Our pruning rules decide as Ray Tune's do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPACE = {"train.warmup": {"uniform": [0, 0.5]}}
 
 @dataclass(frozen=True)
 class Running:
-    """What Tune's schedulers read of a trial."""
+    """The attributes of a trial that Tune's schedulers read."""
 
     trial_id: str
     experiment_tag: str = ""
@@ -72,7 +72,7 @@ def test_median(grace: int) -> None:
     assert sum(ours for ours, _ in found) > 10
 
 
-def test_a_trial_that_failed_measures_nobody() -> None:
+def test_other_trials_are_not_compared_with_a_failed_one() -> None:
     stopping = Stopping(
         Search.model_validate({"space": SPACE, "scheduler": "asha", "grace_period": 1, "reduction_factor": 2})
     )

@@ -1,4 +1,4 @@
-"""Optuna asked and told: conditions, seeds, states, answers from records, rungs, budgets."""
+"""Searches with Optuna: conditions, seeds, states, reused records, rungs, budgets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SELECT = "val/text_to_image/recall_at_10"
 
 
 class Store:
-    """Cells whose records are made by the test; a key is the values and the pairs."""
+    """Cells whose records the test makes; a key consists of the values and the pairs."""
 
     def __init__(self) -> None:
         self.records: dict[str, CellRecord] = {}
@@ -62,7 +62,7 @@ class Store:
 
 @functools.cache
 def storage(file: Path) -> optuna.storages.BaseStorage:
-    """A study's, in memory: a thousand commits to a disk take minutes where the machine is busy."""
+    """A study in memory: a thousand commits to a disk take minutes on a busy machine."""
     return optuna.storages.InMemoryStorage()
 
 
@@ -73,7 +73,7 @@ def searcher(file: Path, store: Store | None = None, sizes: tuple[int, ...] = ()
 
 
 def run(search: StudySearch, trial_id: str, *scores: float, seconds: float = 1.0) -> Any:
-    """Ask for a trial and let it have these scores; what it was asked, or Searcher.FINISHED."""
+    """Run a suggested trial with these scores; returns its configuration, or Searcher.FINISHED."""
     asked = search.suggest(trial_id)
     if not isinstance(asked, dict):
         return asked
@@ -91,7 +91,7 @@ def states(search: StudySearch) -> list[TrialState]:
 
 
 @pytest.mark.parametrize("algorithm", ["tpe", "random"])
-def test_the_same_seed_asks_for_the_same_trials(algorithm: str, tmp_path: Path) -> None:
+def test_the_same_seed_suggests_the_same_trials(algorithm: str, tmp_path: Path) -> None:
     first, again, other = (
         [run(searcher_, str(n), n / 10) for n in range(12)]
         for searcher_ in (
@@ -104,7 +104,7 @@ def test_the_same_seed_asks_for_the_same_trials(algorithm: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("algorithm", ["tpe", "random"])
-def test_a_search_cut_after_any_trial_goes_on_as_if_it_had_not_been(algorithm: str, tmp_path: Path) -> None:
+def test_a_search_interrupted_after_any_trial_continues_as_if_it_had_not_been(algorithm: str, tmp_path: Path) -> None:
     whole = searcher(tmp_path / "whole.db", algorithm=algorithm)
     undisturbed = [run(whole, str(n), n / 10) for n in range(12)]
     store, asked = Store(), []
@@ -118,7 +118,7 @@ def test_a_search_cut_after_any_trial_goes_on_as_if_it_had_not_been(algorithm: s
     assert searcher(tmp_path / "cut.db", store, algorithm=algorithm).suggest("more") == Searcher.FINISHED
 
 
-def test_values_lie_in_their_space_and_conditions_hold(tmp_path: Path) -> None:
+def test_values_are_within_their_space_and_conditions_hold(tmp_path: Path) -> None:
     search = searcher(tmp_path / "a.db", algorithm="random")
     for n in range(12):
         values = run(search, str(n), 0.1)["values"]
@@ -155,11 +155,11 @@ def test_stopped_trials_are_pruned_and_failed_ones_fail(tmp_path: Path) -> None:
         search.suggest(number)
         search.on_trial_complete(number, end, error=end is None)
     assert states(search) == [TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.FAIL]
-    assert search.study.trials[0].value == 0.2  # of the selected checkpoint, not the last
+    assert search.study.trials[0].value == 0.2  # of the selected checkpoint, not of the last one
     assert search.study.trials[1].intermediate_values == {5: 0.1}
 
 
-def test_no_trial_is_left_running_and_those_cut_short_are_asked_again(tmp_path: Path) -> None:
+def test_no_trial_is_left_running_and_interrupted_ones_are_enqueued_again(tmp_path: Path) -> None:
     search = searcher(tmp_path / "a.db", trials=3)
     run(search, "0", 0.1)
     cut = search.suggest("1")
@@ -170,14 +170,14 @@ def test_no_trial_is_left_running_and_those_cut_short_are_asked_again(tmp_path: 
     resumed = searcher(tmp_path / "a.db", trials=3)
     assert resumed.count == 1
     assert resumed.suggest("0") == cut
-    assert resumed.study.trials[2].intermediate_values == {5: 0.4}  # its slot goes on from its checkpoint
+    assert resumed.study.trials[2].intermediate_values == {5: 0.4}  # its slot continues from its checkpoint
     assert not resumed.validated("0", {"score": 0.4, "at_step": 5})
     resumed.suggest("1")
     assert resumed.suggest("2") == Searcher.FINISHED
-    assert resumed.ended_by == "search.trials: all 3 were asked for"
+    assert resumed.ended_by == "search.trials: all 3 were used"
 
 
-def test_a_trial_that_a_full_disk_interrupts_waits_to_be_asked_again(tmp_path: Path) -> None:
+def test_a_trial_that_a_full_disk_interrupts_is_enqueued_again(tmp_path: Path) -> None:
     search = searcher(tmp_path / "study.db", trials=3)
     search.suggest("a")
     search.validated("a", {"score": 0.3, "at_step": 5})
@@ -188,7 +188,7 @@ def test_a_trial_that_a_full_disk_interrupts_waits_to_be_asked_again(tmp_path: P
     assert not counts(trial)
 
 
-def test_a_slot_that_died_validates_again_what_was_known(tmp_path: Path) -> None:
+def test_repeated_validations_after_the_death_of_a_slot_are_ignored(tmp_path: Path) -> None:
     search = searcher(tmp_path / "a.db", scheduler="asha", grace_period=2, reduction_factor=2)
     run(search, "0", 0.5, 0.6)
     search.suggest("1")
@@ -209,19 +209,19 @@ def test_a_finished_cell_answers_without_a_slot_and_counts_as_a_trial(tmp_path: 
     assert told[3].intermediate_values == {5: 0.3, 10: 0.05}
 
 
-def test_a_small_space_ends_when_it_is_used_up(tmp_path: Path) -> None:
+def test_a_search_of_a_small_space_ends_when_all_points_were_tried(tmp_path: Path) -> None:
     search = searcher(tmp_path / "a.db", space=SMALL, trials=500)
     ran = 0
     while (asked := run(search, str(ran), 0.5)) != Searcher.FINISHED:
         assert isinstance(asked, dict)
         ran += 1
     assert ran == 4 == len(set(search.cells.asked))  # type: ignore[attr-defined]
-    assert search.ended_by.startswith("search.space: all its 4 configurations were asked for, in ")
+    assert search.ended_by.startswith("search.space: all its 4 configurations were tried, in ")
     assert search.count < 30
     assert set(states(search)) == {TrialState.COMPLETE}
 
 
-def test_a_suggestion_that_runs_already_waits_for_it(tmp_path: Path) -> None:
+def test_a_repeated_suggestion_waits_for_the_trial_that_runs(tmp_path: Path) -> None:
     search = searcher(tmp_path / "a.db", space={"train.patience": {"int": [2, 3]}}, algorithm="random", trials=6)
     keys = [asked["key"] for n in range(2) if isinstance(asked := search.suggest(str(n)), dict)]
     assert len(set(keys)) == 2
@@ -234,7 +234,7 @@ def test_a_suggestion_that_runs_already_waits_for_it(tmp_path: Path) -> None:
         assert trial.value == 0.1 + keys.index(trial.user_attrs["cell"])
 
 
-def test_values_that_exclude_one_another_fail_alone(tmp_path: Path) -> None:
+def test_values_that_exclude_one_another_fail_only_their_trial(tmp_path: Path) -> None:
     from radsweep.errors import InputError
 
     class Picky(Store):
@@ -283,7 +283,7 @@ def test_the_best_are_promoted_to_more_pairs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("alike", [False, True])
 @pytest.mark.parametrize("kill_after", range(1, 17))
-def test_rungs_of_a_dead_driver_are_gone_on_with(kill_after: int, alike: bool, tmp_path: Path) -> None:
+def test_rungs_of_a_dead_driver_are_continued(kill_after: int, alike: bool, tmp_path: Path) -> None:
     store, ran = Store(), 0
     search = halving(tmp_path / "a.db", store, 12)  # a whole bracket, and one of three
     while isinstance(asked := search.suggest(str(ran)), dict):
@@ -299,10 +299,10 @@ def test_rungs_of_a_dead_driver_are_gone_on_with(kill_after: int, alike: bool, t
     assert [trial.state for trial in counted].count(TrialState.COMPLETE) == 2
     assert {trial.state for trial in counted} == {TrialState.COMPLETE, TrialState.PRUNED}
     assert len(store.records) == 12 + 3 + 1 + 1 + 1  # none twice, none more
-    assert set(store.asked) == set(store.records)  # and none left without its end
+    assert set(store.asked) == set(store.records)  # and none is left unfinished
 
 
-def test_score_and_cost_are_two_aims(tmp_path: Path) -> None:
+def test_score_and_cost_are_two_objectives(tmp_path: Path) -> None:
     search = searcher(tmp_path / "a.db", algorithm="nsga2", cost="seconds", trials=8)
     for n in range(8):
         run(search, str(n), 0.1 * n, seconds=float(abs(n - 3)))
@@ -311,7 +311,7 @@ def test_score_and_cost_are_two_aims(tmp_path: Path) -> None:
     assert search.study.trials[5].values == [0.5, 2.0]
 
 
-def test_what_was_spent_before_counts(tmp_path: Path) -> None:
+def test_the_budget_spent_before_counts(tmp_path: Path) -> None:
     search = searcher(tmp_path / "a.db", slot_hours=1.0, trials=None)
     now = [0.0]
     search.budget.clock, search.budget.began = lambda: now[0], 0.0
@@ -322,8 +322,8 @@ def test_what_was_spent_before_counts(tmp_path: Path) -> None:
     resumed.budget.clock, resumed.budget.began = lambda: now[0], now[0]
     assert isinstance(resumed.suggest("0"), dict)
     now[0] = 3700.0
-    assert resumed.suggest("1") == Searcher.FINISHED  # the running one ends by itself
-    assert resumed.ended_by == "search.slot_hours: 1 were spent, in 2 trials"
+    assert resumed.suggest("1") == Searcher.FINISHED  # the running one is completed
+    assert resumed.ended_by == "search.slot_hours: 1 were spent in 2 trials"
 
 
 def spend(search: StudySearch) -> None:
@@ -331,7 +331,7 @@ def spend(search: StudySearch) -> None:
     search._keep_spent()
 
 
-def test_what_an_interruption_cut_after_the_budget_was_spent_goes_on_to_its_end(tmp_path: Path) -> None:
+def test_a_trial_interrupted_after_the_budget_was_spent_continues_to_its_end(tmp_path: Path) -> None:
     search = searcher(tmp_path / "a.db", slot_hours=1.0, trials=None)
     cut = search.suggest("0")
     spend(search)
@@ -343,10 +343,10 @@ def test_what_an_interruption_cut_after_the_budget_was_spent_goes_on_to_its_end(
     assert resumed.suggest("1") == Searcher.FINISHED
     resumed.close()
     assert states(resumed) == [TrialState.FAIL, TrialState.COMPLETE]
-    assert resumed.ended_by == "search.slot_hours: 1 were spent, in 1 trial"
+    assert resumed.ended_by == "search.slot_hours: 1 were spent in 1 trial"
 
 
-def test_a_rung_that_had_begun_goes_on_where_the_budget_is_spent_and_no_other_begins(tmp_path: Path) -> None:
+def test_a_rung_that_had_begun_continues_after_the_budget_is_spent_and_no_other_begins(tmp_path: Path) -> None:
     store = Store()
     search = halving(tmp_path / "a.db", store, None, slot_hours=1.0)
     for n in range(9):
@@ -365,5 +365,5 @@ def test_a_rung_that_had_begun_goes_on_where_the_budget_is_spent_and_no_other_be
     assert resumed.suggest("1") == Searcher.FINISHED
     resumed.close()
     assert resumed.ended_by.startswith("search.slot_hours")
-    assert set(store.asked) == set(store.records)  # no cell is left without its end
+    assert set(store.asked) == set(store.records)  # no cell is left unfinished
     assert not {TrialState.WAITING, TrialState.RUNNING} & set(states(resumed))

@@ -22,13 +22,13 @@ from radsweep.sweep.slots.interruption import SAVE_WITHIN
 from radsweep.training.trainer import train
 
 
-def test_a_job_that_is_stopped_has_time_for_its_report_too() -> None:
+def test_a_stopped_job_has_time_for_its_report_too() -> None:
     assert float(STOP_WITHIN) - SAVE_WITHIN >= 60
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_session")
-def test_a_trial_terminated_within_an_epoch_continues_to_the_numbers_of_an_undisturbed_one(
+def test_a_trial_terminated_within_an_epoch_ends_with_the_numbers_of_an_undisturbed_one(
     phantom: Path, short_folder: Path, wait: Callable[[Callable[[], bool]], None]
 ) -> None:
     store = Store(short_folder / "terminated")

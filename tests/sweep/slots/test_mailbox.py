@@ -1,4 +1,4 @@
-"""What workers are told after a validation: to stop, to go on, or to save and go on another time."""
+"""Orders to workers after a validation: stop, continue, or save and pause."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from radsweep.training.task import CONTINUE, PAUSE, STOP
 
 def test_the_orders_are_those_of_the_loop() -> None:
     assert (STOP, CONTINUE, PAUSE) == (loop.STOP, loop.CONTINUE, loop.PAUSE)
-    assert (STOP, CONTINUE) == (False, True)  # what simpler callers give
+    assert (STOP, CONTINUE) == (False, True)  # as simpler callers pass it
 
 
 def test_a_task_stops_when_the_next_is_posted_and_pauses_when_the_sweep_is_interrupted() -> None:
@@ -34,7 +34,7 @@ def test_a_task_stops_when_the_next_is_posted_and_pauses_when_the_sweep_is_inter
     assert asyncio.run(orders()) == [CONTINUE, STOP, PAUSE, PAUSE]
 
 
-def test_a_scheduler_that_waits_for_a_reply_is_let_go_by_a_pause() -> None:
+def test_a_pause_ends_the_wait_for_the_reply_of_a_scheduler() -> None:
     async def order() -> int:
         box = Mailbox(wait_for_reply=True)
         await box.post(0, "task")
@@ -47,10 +47,10 @@ def test_a_scheduler_that_waits_for_a_reply_is_let_go_by_a_pause() -> None:
 
 
 def test_a_full_disk_ends_the_group_and_a_task_whose_workers_die_is_lost() -> None:
-    async def letters() -> list[Any]:
+    async def messages() -> list[Any]:
         full, lost = Mailbox(False), Mailbox(False)
         await full.post(0, "task")
-        await full.full(0, "no room left for /store")
+        await full.full(0, "no space left for /store")
         assert await full.next(0, "group") == (-1, None)
         await lost.post(0, "task")
         for attempt in range(MOST_ATTEMPTS):
@@ -60,12 +60,12 @@ def test_a_full_disk_ends_the_group_and_a_task_whose_workers_die_is_lost() -> No
         fourth.cancel()
         return found
 
-    full, lost = asyncio.run(letters())
-    assert full == {"full": "no room left for /store"}
+    full, lost = asyncio.run(messages())
+    assert full == {"full": "no space left for /store"}
     assert lost == {"lost": f"its workers died {MOST_ATTEMPTS} times"}
 
 
-def test_a_lost_task_names_what_its_last_group_met_first() -> None:
+def test_a_lost_task_names_the_first_error_of_its_last_group() -> None:
     async def message() -> Any:
         box = Mailbox(False)
         await box.post(0, "task")

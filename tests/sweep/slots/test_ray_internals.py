@@ -1,4 +1,4 @@
-"""What Ray does not promise and radsweep relies on is still there, and still does what it is used for."""
+"""Undocumented interfaces of Ray that radsweep relies on still exist, and still do what they are used for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLASS_CACHE = "ray.tune.execution.class_cache"
 
 
 def interface(path: str, purpose: str) -> Any:
-    """The object at a path, or a failure that says what to change."""
+    """Return the object at a path, or fail with a message that says what to change."""
     try:
         return pkgutil.resolve_name(path)
     except (ImportError, AttributeError):
@@ -30,7 +30,7 @@ def interface(path: str, purpose: str) -> Any:
         )
 
 
-def test_an_interface_that_is_gone_fails_with_what_it_was_for() -> None:
+def test_a_removed_interface_fails_with_its_purpose() -> None:
     with pytest.raises(pytest.fail.Exception, match=r"has no ray\.tune:Gone, which radsweep needs to wait\. Change"):
         interface("ray.tune:Gone", "wait")
     with pytest.raises(pytest.fail.Exception, match=r"has no ray\.gone:Tune, which"):
@@ -38,7 +38,7 @@ def test_an_interface_that_is_gone_fails_with_what_it_was_for() -> None:
 
 
 class Saving:
-    """Tune's actors, of which one takes 30 turns to end."""
+    """Tune's actors, one of which needs 30 turns to end."""
 
     def __init__(self) -> None:
         self.turns, self.killed = 0, False
@@ -61,7 +61,7 @@ def test_tune_waits_at_its_end_for_a_slot_that_saves(tmp_path: Path) -> None:
     )
     with Interruption(tmp_path):
         controller = object.__new__(interface(CONTROLLER, purpose))
-        controller._actor_force_cleanup_timeout = 10  # as Tune does
+        controller._actor_force_cleanup_timeout = 10  # as in Tune
         controller._actor_manager = Saving()
         controller._stopping_actors = {"slot": time.monotonic() - 60}
         controller._cleanup_stopping_actors(force_all=True)
@@ -69,7 +69,7 @@ def test_tune_waits_at_its_end_for_a_slot_that_saves(tmp_path: Path) -> None:
     assert controller._stopping_actors == {}
 
 
-def test_tune_hands_no_cloud_key_to_an_actor_in_words_that_ray_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tune_passes_no_cloud_key_to_an_actor_in_text_that_ray_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     purpose = "keep cloud keys out of Ray's logs"
     class_cache = interface(CLASS_CACHE, purpose)
     interface(f"{CLASS_CACHE}:ENV_VARS_TO_PROPAGATE", purpose)
@@ -81,13 +81,13 @@ def test_tune_hands_no_cloud_key_to_an_actor_in_words_that_ray_logs(monkeypatch:
     spec = importlib.util.find_spec(class_cache.__name__)
     assert spec is not None
     assert spec.loader is not None
-    untouched = importlib.util.module_from_spec(spec)  # a sweep of this process may have been there before
+    untouched = importlib.util.module_from_spec(spec)  # a sweep in this process may have changed it before
     spec.loader.exec_module(untouched)
     monkeypatch.setattr(class_cache, "ENV_VARS_TO_PROPAGATE", set(untouched.ENV_VARS_TO_PROPAGATE))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.setenv(name, "qzsecret")
     handed = class_cache._ActorClassCache().get(Trainable)._default_options["runtime_env"]["env_vars"]
-    assert "qzsecret" in handed.values()  # as long as this holds, what follows is needed
+    assert "qzsecret" in handed.values()  # as long as this holds, the function below is needed
     keep_keys_out_of_logs()
     handed = class_cache._ActorClassCache().get(Trainable)._default_options["runtime_env"]["env_vars"]
     assert "qzsecret" not in handed.values()

@@ -1,4 +1,4 @@
-"""Adaptation stages in sweeps: computed once whoever asks, resumed after a kill, linked in MLflow."""
+"""Adaptation stages in sweeps: computed once for all trials, resumed after a kill, linked in MLflow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
-def test_of_two_that_ask_at_once_one_computes_and_after_a_kill_the_other_goes_on(tmp_path: Path) -> None:
+def test_one_of_two_processes_computes_a_stage_and_the_other_continues_it_after_a_kill(tmp_path: Path) -> None:
     first = ask(tmp_path, "first")
     wait_for(tmp_path / "first.started", first)
     second = ask(tmp_path, "second")
@@ -36,7 +36,7 @@ def test_of_two_that_ask_at_once_one_computes_and_after_a_kill_the_other_goes_on
     first.kill()  # -9, in the middle
     first.wait()
     assert second.communicate(timeout=300)[0] == "finished 300\n"
-    assert int((tmp_path / "second.started").read_text()) > 5  # it went on from the first one's checkpoint
+    assert int((tmp_path / "second.started").read_text()) > 5  # it resumed from the first one's checkpoint
     third = ask(tmp_path, "third")
     assert third.communicate(timeout=300)[0] == "finished 300\n"
     assert not (tmp_path / "third.started").exists()  # found, not computed
@@ -105,7 +105,7 @@ LATER: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def later(adapted: Any, pool: Path) -> tuple[SweepRecord, dict[str, list[CellRecord]]]:
-    """A sweep of the same store, and its records by arm."""
+    """A later sweep in the same store, and its records by arm."""
     record, cells = sweep(pool, adapted[0], {"baseline": {}} | LATER)
     assert record.status == "finished"
     return record, {arm: [cells[cell.key] for cell in record.cells if cell.arm == arm] for arm in LATER}
@@ -138,8 +138,8 @@ def test_an_adapted_tower_that_is_frozen_and_sees_no_augmentation_runs_once(adap
     assert features.pairs >= 3 * 40  # images of the pairs of all splits
 
 
-def test_two_workers_make_a_stage_together_and_start_from_it(adapted: Any, later: Any) -> None:
-    """Beside trials of one worker, in the same sweep."""
+def test_two_workers_compute_a_stage_together_and_start_from_it(adapted: Any, later: Any) -> None:
+    """The same sweep has trials with one worker."""
     store, before, _ = adapted
     record, by_arm = later
     cells = by_arm["together"]
@@ -168,7 +168,7 @@ def test_mlflow_links_the_stage_from_the_trials_that_use_it(adapted: Any) -> Non
         assert f"runs/{stages['adapt image'].info.run_id}" in run.data.tags["mlflow.note.content"]
 
 
-def test_the_report_says_what_the_towers_learnt_from(adapted: Any) -> None:
+def test_the_report_names_the_data_that_towers_learnt_from(adapted: Any) -> None:
     store, record, _ = adapted
     text = (Store(store).sweep_folder(record.id) / "report" / "report.md").read_text(encoding="utf-8")
     assert "image tower adapted by simclr (image and both) learnt from all images of the training split" in text

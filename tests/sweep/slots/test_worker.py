@@ -1,4 +1,4 @@
-"""What the workers of a slot tell it, and what they do where it is no longer there."""
+"""Messages from workers to their slot, and their behaviour if the slot no longer exists."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TASK = Task("key", {}, "", "data", False, "", {}, {})
 
 
 class Box:
-    """A slot's mailbox in this process."""
+    """Mailbox of a slot in this process."""
 
     def __init__(self) -> None:
         self.box = Mailbox(wait_for_reply=False)
@@ -36,7 +36,7 @@ class Box:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """served(box, ready_cell): one group's life with that mailbox."""
+    """served(box, ready_cell): run one worker group with this mailbox."""
     import ray.train.torch
 
     context = SimpleNamespace(get_world_rank=lambda: 0, get_world_size=lambda: 1)
@@ -52,14 +52,14 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return run
 
 
-def test_a_trial_whose_gpu_fails_is_tried_by_new_workers_and_then_lost_with_the_reason(served: Any) -> None:
+def test_a_trial_whose_gpu_fails_is_retried_by_new_workers_and_then_lost_with_the_reason(served: Any) -> None:
     box = Box()
 
     def broken(*_: Any) -> None:
         raise torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered")
 
     for attempt in range(1, MOST_ATTEMPTS + 1):
-        with pytest.raises(torch.AcceleratorError):  # so that Ray starts the group again
+        with pytest.raises(torch.AcceleratorError):  # so that Ray restarts the group
             served(box, broken)
         assert (box.box.attempts, box.box.letters) == (attempt, [])  # no record: the next group gets the same task
 
@@ -73,7 +73,7 @@ def test_a_trial_whose_gpu_fails_is_tried_by_new_workers_and_then_lost_with_the_
     assert asyncio.run(fourth())["lost"].startswith(said)
 
 
-def test_workers_whose_slot_died_are_reported_to_pause_and_leave_no_record(served: Any) -> None:
+def test_workers_whose_slot_died_pause_and_leave_no_record(served: Any) -> None:
     box, told = Box(), []
 
     def dead(*_: Any) -> None:

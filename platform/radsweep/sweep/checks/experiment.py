@@ -43,7 +43,7 @@ def check_experiment(experiment: Experiment) -> None:
     arms = experiment.ablation.designed_arms(experiment.trial()) if experiment.ablation else {}
     for arm in experiment.run.needs:
         if arm not in arms:
-            raise InputError(f"there is no arm {arm!r}{nearest(arm, arms)}", key="run.needs")
+            raise InputError(f"unknown arm {arm!r}{nearest(arm, arms)}", key="run.needs")
     if "data.fold" in _varied_keys(experiment) or experiment.data.fold:
         raise InputError("all folds of data.folds are run; leave data.fold out", key="data.fold")
     if experiment.ablation is not None and experiment.ablation.tune is not None and experiment.data.folds is not None:

@@ -129,9 +129,7 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
     final: list[PlannedCell] = []
     if ablation is not None and tunes:  # as if tuning kept the settings of each arm
         final = ablation_cells(base, ablation, key_of, {(cell.arm, cell.pairs): {} for cell in cells})
-        notes.append(
-            "The settings that tuning selects are not known yet; final trials count as not run, as fast as their arm."
-        )
+        notes.append("The settings that tuning selects are not known yet; all final trials count as still to be run.")
     first: dict[str, PlannedCell] = {}  # the first position of each cell
     for cell in cells:
         first.setdefault(cell.key, cell)
@@ -146,9 +144,7 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
     stages, made_first = _stages(store, [*arms.values(), *last.values()], fingerprint, device)
     asked = (search.most_trials or 0) if search and not cells else 0
     if search and not cells:
-        notes.append(
-            "A search suggests its trials one by one, so it is not known which of them are in the store already."
-        )
+        notes.append("A search suggests trials one by one, so it is not known which of them are in the store already.")
     estimated, why_not = None, "no room for a trial"
     if capacity is not None:
         todo = [arms[key] for key in arms if key not in done] + [("", base)] * asked
@@ -163,10 +159,10 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
             and (not estimated or most[0].wall_seconds < estimated.wall_seconds)
         ):
             estimated, why_not = most[0], ""
-            notes.append(f"The time is the budget of {most[1]}; trials that are running when it is spent are finished.")
+            notes.append(f"The time is the budget of {most[1]}; trials that are running when it ends are completed.")
         if waiting := sum(not stage.done and stage.seconds is None for stage in stages):
             notes.append(
-                f"The time of {waiting:,} adaptation stages and features is not included: no earlier run is known."
+                f"The time does not include {waiting:,} adaptation stages and features without an earlier run."
             )
     return DryRun(
         experiment=experiment.experiment,
@@ -214,9 +210,8 @@ def _shards(experiment: Experiment, store: Store, refused: list[InputError], not
     with _noted(refused):
         folder = place_of(base.data.shards, store)
         if base.data.shards.startswith("phantom:") and not Path(folder).exists():
-            notes.append(
-                f"The data set {base.data.shards} does not exist yet, so no trial of this sweep can have been run."
-            )
+            name = base.data.shards
+            notes.append(f"The data set {name} does not exist yet, so no trial of this sweep can have been run.")
             return None
         shards = read_index(folder, () if base.data.folds else SPLITS)
         if not base.data.folds:  # folds are checked when the sweep starts

@@ -157,7 +157,7 @@ class StageTimes:
                 self._seconds[_kind(record.trial)].append(record.seconds.get("total", 0.0) / _length(record.trial))
 
     def expected(self, stage: Stage) -> Expected | None:
-        """Estimate a stage; None if there is no similar earlier run."""
+        """Estimate a stage; None without a similar earlier run."""
         spec = stage.model_dump(mode="json")
         if not (found := self._seconds.get(_kind(spec))):
             return None

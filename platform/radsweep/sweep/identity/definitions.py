@@ -146,7 +146,7 @@ class Graph:
         stripped = Stripped().visit(ast.parse(ast.unparse(node)).body[0])
         uses: dict[str, set[Location]] = {}
         foreign: dict[str, str] = {}
-        aliases: dict[str, str | None] = {}  # the name in this module: the name where it is defined; None for a module
+        aliases: dict[str, str | None] = {}  # the name in this module: the name in its own module; None for a module
         for name in global_names(stripped):
             if name in module.nodes and name not in imported:
                 uses.setdefault(name, set()).add(Location(place.module, name))
@@ -189,7 +189,7 @@ class Graph:
         return self._resolved(Location(*origin.rsplit(".", 1))) if origin.startswith(f"{TOP}.") else set()
 
     def _module(self, name: str) -> Module | None:
-        """Return a module by its name, such as `radsweep.training.loop`; None if there is no such module."""
+        """Return a module by its name, such as `radsweep.training.loop`; None if it does not exist."""
         if name not in self._modules:
             inner = Path(*name.split(".")[1:])
             files = (self.package / inner.with_suffix(".py"), self.package / inner / "__init__.py")

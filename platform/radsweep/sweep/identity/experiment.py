@@ -21,7 +21,7 @@ def latest_unfinished(store: Store, experiment: Experiment, resume: bool, consol
     """Return the latest sweep of the same experiment for `--resume`; without it, say if that sweep is unfinished.
 
     Raises:
-        InputError: there is no sweep to resume.
+        InputError: no such sweep can be resumed.
     """
     wanted = _serialised(experiment)
     named = [sweep for sweep in store.sweeps() if sweep.name == experiment.experiment]

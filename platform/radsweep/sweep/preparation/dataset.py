@@ -1,4 +1,4 @@
-"""The data set of a sweep: found or made, and checked against its hashes and the sizes asked for."""
+"""Find or create the data set of a sweep, and check its hashes and sizes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ HASHED = 2**30  # bytes of a data set that are checked against its hashes before
 
 
 def dataset_folder(shards: str, store: Store, console: Console) -> str:
-    """Where the shards lie; `phantom:NAME` is made in the store where it is not there yet.
+    """Return the folder of the shards; `phantom:NAME` is created in the store if it does not exist.
 
     Raises:
-        InputError: an unknown phantom.
+        InputError: the phantom is not known.
     """
     folder = place_of(shards, store)
     if shards.startswith(PHANTOM) and not Path(folder).exists():
@@ -39,20 +39,20 @@ def dataset_folder(shards: str, store: Store, console: Console) -> str:
 
 
 def check_shards(shards: ShardIndex) -> None:
-    """Hash a data set's shards where that takes seconds; of larger ones the manifest's sizes were checked.
+    """Hash a data set's shards if that takes only seconds; of larger ones only the sizes were checked.
 
     Raises:
-        InputError: names the damaged shard.
+        InputError: the error names the damaged shard.
     """
     if sum(shard.bytes for shard in shards.manifest.shards) <= HASHED:
         verify_shards(shards.folder, shards.manifest)
 
 
 def place_of(shards: str, store: Store) -> str:
-    """Where the shards lie, or would lie once they are made.
+    """Return the folder of the shards, which may not exist yet.
 
     Raises:
-        InputError: an unknown phantom, or credentials in an address.
+        InputError: the phantom is not known, or an address contains credentials.
     """
     if not shards.startswith(PHANTOM):
         return storage.absolute_place(shards)
@@ -61,12 +61,12 @@ def place_of(shards: str, store: Store) -> str:
 
 
 def training_pairs(shards: str, folds: int | None = None) -> int:
-    """Number of training studies, from the manifest or a phantom's name: cheap, and nothing is made.
+    """Number of training studies, from the manifest or a phantom's name, without creating anything.
 
-    With folds: the mean over folds, which is not less than what the smallest training split has.
+    With folds: the mean over folds, which is not less than the size of the smallest training split.
 
     Raises:
-        InputError: no data set there, or an unknown phantom.
+        InputError: the data set does not exist, or the phantom is not known.
     """
     if shards.startswith(PHANTOM):
         pairs = from_name(shards.removeprefix(PHANTOM)).pairs
@@ -81,10 +81,10 @@ def check_sizes(trials: Iterable[Trial], count: Callable[[Trial], int] | None = 
     """Refuse more pairs than there are, before anything starts.
 
     Args:
-        count: gives the number of training studies; else it is that of `training_pairs`.
+        count: returns the number of training studies; by default `training_pairs`.
 
     Raises:
-        InputError: names the key.
+        InputError: the error names the key.
     """
     count = count or (lambda trial: training_pairs(trial.data.shards, trial.data.folds))
     available: dict[tuple[str, Fold | None], int] = {}
@@ -101,5 +101,5 @@ def check_sizes(trials: Iterable[Trial], count: Callable[[Trial], int] | None = 
 
 
 def manifest_summary(manifest: Manifest) -> dict[str, Any]:
-    """The manifest without its list of shards."""
+    """Return the manifest without its list of shards."""
     return manifest.model_dump(mode="json", exclude={"shards"})

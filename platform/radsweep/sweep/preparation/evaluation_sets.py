@@ -9,7 +9,7 @@ from radsweep.data.shards.schema import SPLITS, Split
 
 
 def read_sets(evaluate: Evaluate) -> list[ShardIndex]:
-    """Index of each of `evaluate.sets`, of the splits that its tasks read.
+    """Read the index of each of `evaluate.sets`, with the splits that the tasks need.
 
     Raises:
         InputError: as `read_labelled`.
@@ -18,10 +18,10 @@ def read_sets(evaluate: Evaluate) -> list[ShardIndex]:
 
 
 def images_of_sets(evaluate: Evaluate) -> int:
-    """Of all that `read_sets` reads, from the manifests alone.
+    """Number of images in everything that `read_sets` reads, from the manifests only.
 
     Raises:
-        InputError: no such data set.
+        InputError: a data set does not exist.
     """
     images = [read_manifest(folder).images for folder in evaluate.sets]
     return sum(each[kind][split] for each in images for kind in LABELLED for split in _splits_read(evaluate))

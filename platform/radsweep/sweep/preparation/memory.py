@@ -10,11 +10,11 @@ from radsweep.data.loading.decode import ShardIndex
 from radsweep.sweep.preparation.evaluation_sets import images_of_sets
 from radsweep.sweep.preparation.prepare import has_tokenizer, unpaired_of
 
-SHARE_OF_STORE = 0.5  # that decoded images may take
+SHARE_OF_STORE = 0.5  # share of the object store that decoded images may take
 
 
 def source_for(trials: Iterable[Trial], shards: ShardIndex, capacity: float) -> Literal["cached", "streamed"]:
-    """Where trials of `data.source: auto` get their training images.
+    """Decide where trials with `data.source: auto` get their training images.
 
     Args:
         capacity: bytes of the object store of each node.
@@ -26,9 +26,9 @@ def source_for(trials: Iterable[Trial], shards: ShardIndex, capacity: float) -> 
 
 
 def decoded_bytes(trials: Sequence[Trial], shards: ShardIndex) -> int:
-    """What all images of the splits take once decoded, those that adaptation learns from and those of further sets.
+    """Bytes of all decoded images: those of the splits, of adaptation stages and of further sets.
 
-    Once for every size asked, and every tokenizer: what is prepared for one is not shared with another.
+    They count once for each image size and tokenizer, which do not share prepared data.
     """
     images = sum(index.images for index in shards.splits.values()) + images_of_sets(trials[0].evaluate)
     if "images" in unpaired_of(trials):
@@ -38,7 +38,7 @@ def decoded_bytes(trials: Sequence[Trial], shards: ShardIndex) -> int:
 
 
 def _tokens_apart(trial: Trial) -> str:
-    """What tells the trial's tokenizer from others; nothing with folds, which share decoded images."""
+    """Identify the trial's tokenizer; empty with folds, which share decoded images."""
     text = trial.model.text
     if trial.data.folds:
         return ""

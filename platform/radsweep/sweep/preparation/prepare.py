@@ -31,22 +31,22 @@ UNPAIRED_OF: dict[Literal["image", "text"], Unpaired] = {"image": "images", "tex
 
 @dataclass(frozen=True)
 class Prepared:
-    """A reference to prepared data in the object store. Trials name it by `key`."""
+    """Reference to prepared data in the object store. Trials name it by `key`."""
 
     key: str
     reference: Any
 
 
 def has_tokenizer(text: TextTower) -> bool:
-    """Whether the backbone comes with a tokenizer of its own; else one is trained on the reports."""
+    """True if the backbone has its own tokenizer; else one is trained on the reports."""
     return not (text.backbone.startswith("tiny-") or text.weights == "scratch")
 
 
 def tokenizer_of(trial: Trial, shards: ShardIndex, store: Store) -> str:
-    """What `load_tokenizer` takes: the backbone's own, or one trained once on all reports of the training split.
+    """Return the argument of `load_tokenizer`: the backbone's own, or one trained on all reports of the training split.
 
     Args:
-        shards: those of the trial's fold, where it has one.
+        shards: index of the trial's fold, if it has one.
     """
     text = trial.model.text
     if has_tokenizer(text):
@@ -60,7 +60,7 @@ def tokenizer_of(trial: Trial, shards: ShardIndex, store: Store) -> str:
 
 
 def preparation_key(trial: Trial, tokenizer: str) -> str:
-    """Trials with equal keys share decoded images, splits and tokens."""
+    """Return a key; trials with equal keys share decoded images, splits and tokens."""
     image = trial.model.image
     tokens = hashlib.sha256(tokenizer.encode()).hexdigest()[:12]
     return f"{image.size}-{image.channels}-{tokens}{_fold_name(trial)}"
@@ -72,7 +72,7 @@ def _fold_name(trial: Trial) -> str:
 
 
 def unpaired_of(trials: Iterable[Trial]) -> tuple[Unpaired, ...]:
-    """Unpaired studies that the trials' adaptation stages learn from."""
+    """Return the kinds of unpaired studies that the trials' adaptation stages learn from."""
     stages = [stage for trial in trials for stage in adaptations_of(trial).values()]
     kinds = {stage.kind for stage in stages if stage.subset is None}
     return tuple(unpaired for kind, unpaired in UNPAIRED_OF.items() if kind in kinds)
@@ -90,18 +90,18 @@ class Preparations:
 
     @property
     def references(self) -> dict[str, list[Any]]:
-        """{key: [reference]}: in a list, so that Ray hands on the reference and not the data."""
+        """{key: [reference]}, in a list so that Ray passes on the reference and not the data."""
         return {key: [prepared.reference] for key, prepared in self.made.items()}
 
     def make(self, trials: Iterable[Trial], every_study: bool = False) -> None:
-        """Everything that these trials need. `every_study`: their subsets are not known beforehand."""
+        """Prepare everything that these trials need. `every_study`: their subsets are not known in advance."""
         import ray
 
         alike: dict[str, list[Trial]] = {}
         for trial in trials:
             alike.setdefault(self.key(trial), []).append(trial)
         unpaired = unpaired_of(trial for some in alike.values() for trial in some)
-        whole: dict[tuple[int, int], PreparedData] = {}  # what folds are dealt from, by size and channels
+        whole: dict[tuple[int, int], PreparedData] = {}  # data that is split into folds, by size and channels
         for key, some in alike.items():
             example = some[0]
             if any(map(_masks_tokens, some)):
@@ -119,7 +119,7 @@ class Preparations:
         return preparation_key(trial, self.tokenizer(trial))
 
     def shards_of(self, trial: Trial) -> ShardIndex:
-        """The studies of the trial's splits."""
+        """Return the index of the trial's splits."""
         fold = fold_of_trial(trial)
         if fold is None:
             return self.shards
@@ -128,7 +128,7 @@ class Preparations:
         return self.folds[fold]
 
     def tokenizer(self, trial: Trial) -> str:
-        """What `load_tokenizer` takes; read or made once for each text tower and fold."""
+        """Return the argument of `load_tokenizer`, read or trained once for each text tower and fold."""
         text = trial.model.text
         tower = (text.backbone, text.weights, text.vocabulary, fold_of_trial(trial))
         if tower not in self.tokenizers:
@@ -150,7 +150,7 @@ class Preparations:
         return dataclasses.replace(data, sets=sets)
 
     def _wanted(self, some: list[Trial], every_study: bool) -> dict[str, np.ndarray]:
-        """Rows of the training split that trials use; none named where they may use any."""
+        """Return the rows of the training split that trials use; empty if they may use any."""
         if every_study or "images" in unpaired_of(some) or any(map(_reads_all_images, some)):
             return {}
         return {"train": np.array(sorted({row for trial in some for row in self._rows(trial)}))}
@@ -166,7 +166,7 @@ def _reads_all_images(trial: Trial) -> bool:
 
 
 def prepared_sets(trial: Trial, tokenizer: str) -> tuple[PreparedData, ...]:
-    """The data sets of `evaluate.sets`, as far as its tasks read them."""
+    """Prepare the data sets of `evaluate.sets`, with the splits that the tasks read."""
 
     image = trial.model.image
     sets = read_sets(trial.evaluate)
@@ -174,7 +174,7 @@ def prepared_sets(trial: Trial, tokenizer: str) -> tuple[PreparedData, ...]:
 
 
 def unread(trial: Trial) -> dict[str, np.ndarray]:
-    """`wanted` of `prepare_data` for evaluation alone: no studies of the splits that it does not read."""
+    """Return `wanted` of `prepare_data` for an evaluation: no studies of splits that it does not read."""
     splits = () if "linear_probe" in trial.evaluate.tasks else ("train", "validation")
     return {split: np.empty(0, dtype=np.int64) for split in splits}
 

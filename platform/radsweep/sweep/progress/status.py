@@ -1,4 +1,4 @@
-"""How far a sweep is: written beside its record while it runs, for whoever asks from elsewhere or comes back."""
+"""Progress of a running sweep, written next to its record so that other processes can read it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SweepState = Literal["running", "cut short", "finished", "failed", "interrupted"
 
 
 class Running(BaseModel):
-    """A trial, or an adaptation stage, that a slot has."""
+    """Trial or adaptation stage that runs in a slot."""
 
     place: str  # arm, pairs and seed, in words
     since: float  # seconds of the epoch
@@ -34,17 +34,17 @@ class Running(BaseModel):
 
 
 class Progress(BaseModel):
-    """Of all trials of a sweep."""
+    """Progress of all trials of a sweep."""
 
-    total: int | None = None  # None: hours end the search, not a number
+    total: int | None = None  # None: hours limit the search, not a number
     counts: dict[str, int] = {}  # finished, reused, stopped, failed
     running: dict[str, Running] = {}  # by key
     best: float | None = None  # validation score so far
     best_place: str = ""
     seconds_left: float | None = None
-    told: float = 0.0  # when that was, in seconds of the epoch
-    holder: str = ""  # file with the signs of life of whoever runs the sweep's question
-    driver: tuple[str, int] = ("", 0)  # host and process of this sweep's
+    told: float = 0.0  # time of the estimate, in seconds of the epoch
+    holder: str = ""  # file with the heartbeat of the process that runs the experiment
+    driver: tuple[str, int] = ("", 0)  # host and process of this sweep's driver
 
     @property
     def done(self) -> int:
@@ -52,15 +52,15 @@ class Progress(BaseModel):
 
     @property
     def seconds_left_now(self) -> float | None:
-        """A trial may take hours, and what is left is told when one ends."""
+        """Time left now; the estimate is updated only when a trial ends, which may take hours."""
         return None if self.seconds_left is None else max(0.0, self.seconds_left - (time.time() - self.told))
 
 
 class StatusWriter:
-    """The driver's side: told of each trial, it writes `Progress` now and then."""
+    """Write `Progress` from time to time; the driver calls it for each event of a trial."""
 
     def __init__(self, folder: Path, select: str, holder: Path | None) -> None:
-        """`folder`: the sweep's; `select`: the metric that says which trial is best."""
+        """`folder`: folder of the sweep; `select`: metric that ranks trials."""
         self.file, self.metric = folder / PROGRESS, Metric(select)
         driver = (socket.gethostname(), os.getpid())
         self.progress = Progress(holder=str(holder or ""), driver=driver)
@@ -68,7 +68,7 @@ class StatusWriter:
         self.write(at_once=True)
 
     def expect(self, total: int) -> None:
-        """So many trials in all; 0 where their number is not known."""
+        """Set the number of all trials; 0 if it is not known."""
         self.progress.total = total or None
         self.write(at_once=True)
 
@@ -82,7 +82,7 @@ class StatusWriter:
         self.write()
 
     def left(self, key: str) -> None:
-        """A slot does not have it any more."""
+        """Note that a trial does not run in a slot any more."""
         self.progress.running.pop(key, None)
         self.write()
 
@@ -96,12 +96,12 @@ class StatusWriter:
     def write(self, at_once: bool = False) -> None:
         if at_once or time.monotonic() - self._written >= EVERY:
             self._written = time.monotonic()
-            with suppress(OSError):  # a full disk: the records have first claim to what is left
+            with suppress(OSError):  # a full disk: the space is for records
                 write_atomically(self.file, self.progress.model_dump_json())
 
 
 def in_words(cell: PlannedCell) -> str:
-    """Where a trial stands in its sweep's design."""
+    """Describe a trial's position in its sweep's design."""
     if cell.stage:
         return f"the adaptation stage, {cell.stage}"
     fold = "" if cell.fold is None else f"fold {cell.fold}"
@@ -110,7 +110,7 @@ def in_words(cell: PlannedCell) -> str:
 
 
 def read_progress(store: Store, sweep: SweepRecord) -> Progress:
-    """As the driver wrote it last; of a sweep without it, what its records tell."""
+    """Read the progress that the driver wrote last; without one, derive it from the records."""
     with suppress(OSError, ValidationError):
         return Progress.model_validate_json((store.sweep_folder(sweep.id) / PROGRESS).read_bytes())
     records = store.read_records(sweep)
@@ -126,9 +126,9 @@ def read_progress(store: Store, sweep: SweepRecord) -> Progress:
 
 
 def sweep_state(sweep: SweepRecord, progress: Progress) -> SweepState:
-    """A record says running until its driver ends: one that gives no sign of life was cut short.
+    """Return the state of a sweep. A record says "running" until its driver ends; without a heartbeat it was cut short.
 
-    Another driver may be alive and run the same question, for a sweep of its own.
+    Another driver may be alive and run the same experiment in a sweep of its own.
     """
     if sweep.status != "running":
         return sweep.status

@@ -1,4 +1,4 @@
-"""How long the trials that are left will take, from what those that ended took, on the slots that they share."""
+"""Estimate the time that the remaining trials will take on their slots, from those that ended."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from collections.abc import Callable, Iterable
 from radsweep.cluster.capacity import Capacity
 from radsweep.store.records import ArmSize, CellRecord, PlannedCell
 
-ANY = ("", None)  # the place of trials that a search has yet to ask for
+ANY = ("", None)  # trials that a search has not suggested yet
 
 
 class TimeLeft:
-    """Trials of one arm and size are taken to be alike; of other sizes, to take longer by their work."""
+    """Time left. Trials of an arm and size take equally long, other sizes in proportion to their work."""
 
     def __init__(self, capacity_of: Callable[[PlannedCell], Capacity], work_of: Callable[[PlannedCell], float]) -> None:
-        """`work_of`: what a trial's time grows with, in a unit of its own."""
+        """`work_of`: quantity that a trial's duration is proportional to, in any unit."""
         self.capacity_of, self.work_of = capacity_of, work_of
         self.left: Counter[ArmSize] = Counter()  # trials
         self.example: dict[ArmSize, PlannedCell] = {ANY: PlannedCell(key="")}
         self.work: dict[ArmSize, float] = {ANY: 1.0}
-        self.ran: Counter[ArmSize] = Counter()  # trials, of those that tell a time
+        self.ran: Counter[ArmSize] = Counter()  # trials with a known duration
         self.took: defaultdict[ArmSize, float] = defaultdict(float)  # seconds, all of them together
         self.running: dict[str, tuple[ArmSize, float]] = {}  # by key: since when
 
     def expect(self, cells: Iterable[PlannedCell], more: int = 0) -> None:
-        """These are what is left, each once, and `more` that a search has yet to ask for."""
+        """Set the remaining cells, each once, and `more`, the number that a search has not suggested yet."""
         self.left = Counter({ANY: more})
         for cell in cells:
             place = cell.arm, cell.pairs
@@ -39,11 +39,11 @@ class TimeLeft:
             self.running[cell.key] = self._place(cell), time.monotonic()
 
     def gone(self, key: str) -> None:
-        """A slot does not have it any more."""
+        """Note that a trial does not run in a slot any more."""
         self.running.pop(key, None)
 
     def ended(self, cell: PlannedCell, record: CellRecord) -> None:
-        """In this sweep or an earlier one."""
+        """Note that a trial ended, in this sweep or an earlier one."""
         place = self._place(cell)
         self.left[place] -= self.left[place] > 0
         if record.status != "failed" and record.seconds.get("total"):  # a failure ends early
@@ -51,7 +51,7 @@ class TimeLeft:
             self.took[place] += record.seconds["total"]
 
     def seconds(self) -> float | None:
-        """None while nothing tells, or where nothing is left."""
+        """Return the seconds left; None if no trial has ended yet, or none is left."""
         if not self.ran or not any(self.left.values()):
             return None
         now, by_capacity = (
@@ -74,7 +74,7 @@ class TimeLeft:
         return place if place in self.work else ANY
 
     def _seconds_of(self, place: ArmSize) -> float:
-        """Of one trial: as those of its arm and size took, else its arm's pace, else everyone's."""
+        """Return the seconds of one trial: the mean of its arm and size, else the pace of its arm, else of all arms."""
         of_arm = [other for other in self.ran if other[0] == place[0]]
         known = [place] if place in self.ran else of_arm or list(self.ran)
         done = sum(self.work[other] * self.ran[other] for other in known)
@@ -82,6 +82,6 @@ class TimeLeft:
 
 
 def _wall(trials: list[tuple[float, int]], slots: int) -> float:
-    """Of trials that share slots: none is done before the longest of them."""
+    """Return the wall time of trials that share slots; it is at least that of the longest trial."""
     whole = sum(seconds * number for seconds, number in trials)
     return max(whole / slots, max(seconds for seconds, _ in trials))

@@ -1,4 +1,4 @@
-"""A sweep watched from the driver: each result goes to MLflow and to the person who waits."""
+"""Watch a sweep from the driver: send each result to MLflow, and report it on the console."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from radsweep.sweep.slots.protocol import INTERRUPTED, lost_record
 from radsweep.tracking.mirror import Mirror
 from radsweep.training.task import Task
 
-TOLD_EACH = 20  # trials of the store at once that have a line each
+TOLD_EACH = 20  # reused trials up to which each has its own line
 
 
 class ProgressCallback(Callback):
-    """Told by Tune of every result; told by the sweep of cells that were there already."""
+    """Callback of Ray Tune for every result. The sweep calls it for reused cells."""
 
     def __init__(
         self,
@@ -38,25 +38,25 @@ class ProgressCallback(Callback):
         time_left: TimeLeft,
         holder: Path | None = None,
     ) -> None:
-        """`holder`: the file with this process's signs of life."""
+        """`holder`: file with this process's heartbeat."""
         self.sweep, self.time_left = sweep, time_left
         self.status_writer = StatusWriter(store.sweep_folder(sweep.id), sweep.select, holder)
         self.interruption = Interruption(store.scratch_folder(sweep.id))
         self.store, self.mirror, self.console = store, mirror, console
-        self.select, self.total = sweep.select, 0  # of trials; 0 where their number is not known
+        self.select, self.total = sweep.select, 0  # of trials; 0 if their number is not known
         self.ended: dict[str, CellRecord] = {}  # by key; without trial and history, which grow with the sweep
         self.counts = {"finished": 0, "reused": 0, "stopped": 0, "failed": 0}
-        self.how: dict[str, str] = {}  # each trial ended, by key: several places of a design may share it
+        self.how: dict[str, str] = {}  # how each trial ended, by key: several positions of a design may share a trial
         self.stages: dict[str, PlannedCell] = {}  # that ended, by key
         self.adapted: defaultdict[str, float] = defaultdict(float)  # how a stage ended -> seconds
         self.advance: Callable[[int], None] = lambda done: None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles what it is given for a restore that we never ask for."""
+        """Pickle nothing: Tune pickles this for restoring, which we do not use."""
         return {}
 
     def reuse(self, found: Iterable[tuple[PlannedCell, CellRecord]]) -> None:
-        """Cells, or stages, that earlier sweeps ran; of many at once, one line is told."""
+        """Note cells or stages that earlier sweeps ran; many at once are reported in one line."""
         seen = [(cell, *self._seen(cell, record)) for cell, record in found]
         self.mirror.reuse_trials(seen)
         new: dict[str, tuple[PlannedCell, CellRecord]] = {}
@@ -69,30 +69,30 @@ class ProgressCallback(Callback):
             self.console.say(f"{len(self.how):>4}{self._of()}  reused    {len(new)} trials, run before")
 
     def expect(self, cells: Iterable[PlannedCell], more: int = 0) -> None:
-        """All trials of the sweep, now that they are known; `more`: that a search has yet to ask for."""
+        """Set all trials of the sweep; `more`: number that a search has not suggested yet."""
         distinct = {cell.key: cell for cell in cells}
         self.total = len(distinct) + more
         self.status_writer.expect(self.total)
         self.time_left.expect((cell for key, cell in distinct.items() if key not in self.how), more)
 
     def _seen(self, cell: PlannedCell, record: CellRecord) -> tuple[CellRecord, tuple[Path, ...]]:
-        """The record as the sweep may see it, where another one's trial read the test split, and files that say it."""
+        """Return the record as the sweep may see it, without masked test results, and its files."""
         if record.final and (cell.tuning is not None or self.sweep.kind == "search"):
             record = without_test(record)
             return record, self.store.write_blind(self.sweep.id, record)
         return record, self.store.result_files(cell.key, stage=bool(cell.stage))
 
     def reference(self, cell: PlannedCell, record: CellRecord) -> None:
-        """A public model that was measured."""
+        """Report a public model that was evaluated."""
         self.mirror.start_trial(cell, record.trial)
         self.mirror.finish_trial(record, self.store.result_files(cell.key))
         metric = str(Metric(self.select).on("test"))
         score = record.final.get(metric)
-        told = record.error if score is None else f"{metric} {score:.3f}"
-        self.console.say(f"   model    {record.status:<8}  {cell.arm:<40}  {told}")
+        outcome = record.error if score is None else f"{metric} {score:.3f}"
+        self.console.say(f"   model    {record.status:<8}  {cell.arm:<40}  {outcome}")
 
     def update(self, record: CellRecord) -> None:
-        """A record that has more than before."""
+        """Replace a record by a more complete one."""
         self.ended[record.key] = record
         self.store.ended(record)
         self.mirror.finish_trial(record, self.store.result_files(record.key))
@@ -120,14 +120,14 @@ class ProgressCallback(Callback):
         self._left(cell)
         interrupted = trial.last_result.get("status") == INTERRUPTED
         record = None if interrupted else self._read(cell)
-        if record is not None:  # one that a scheduler stopped writes its record a moment later: see `collect`
+        if record is not None:  # a stopped trial writes its record a moment later: see `collect`
             self._end(cell, record, record.status)
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.console.say(f"A slot died; {in_words(_cell(trial.config))} goes on in another, from its last checkpoint")
+        self.console.say(f"A slot died; {in_words(_cell(trial.config))} continues in another, from its last checkpoint")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial whose slot died too often: it is told as failed, and the others go on."""
+        """Report a trial as failed if its slot died too often; the others continue."""
         cell = _cell(trial.config)
         self._left(cell)
         if self._read(cell) is None:
@@ -136,13 +136,13 @@ class ProgressCallback(Callback):
             self._end(cell, record, record.status)
 
     def collect(self, cells: Iterable[PlannedCell]) -> None:
-        """When all is over: take in the records of cells that ended without being told of."""
+        """Collect the records of cells that ended without a call of Tune, after all have ended."""
         for cell in cells:
             if cell.key not in self.ended and (record := self._read(cell)) is not None:
                 self._end(cell, record, record.status)
 
     def collect_stages(self) -> tuple[PlannedCell, ...]:
-        """All stages that trials of this sweep started from; those that a trial ran by itself get a run too."""
+        """Return all stages that trials of this sweep started from; those computed within a trial get a run too."""
         for record in list(self.ended.values()):
             for name, key in record.stages.items():
                 if key not in self.stages and (stage := self.store.read_stage(key)) is not None:
@@ -153,7 +153,7 @@ class ProgressCallback(Callback):
 
     @contextmanager
     def bar(self) -> Iterator[None]:
-        """Within, a terminal shows a bar over all trials of the sweep; a log has the lines of `_end`."""
+        """Show a bar over all trials of the sweep on a terminal; a log only has the lines of `_end`."""
         if not self.console.animated:
             left = self.total - len(self.how)
             self.console.say(f"Running {left} of {self.total} trials" if self.total else "Running trials")
@@ -164,7 +164,7 @@ class ProgressCallback(Callback):
             yield
 
     def _left(self, cell: PlannedCell) -> None:
-        """A slot does not have it any more."""
+        """Note that a trial does not run in a slot any more."""
         self.status_writer.left(cell.key)
         self.time_left.gone(cell.key)
 
@@ -206,7 +206,7 @@ class ProgressCallback(Callback):
         self.advance(done)
 
     def _of(self) -> str:
-        return f" of {self.total}" if self.total else ""  # hours may end a search, not a number of trials
+        return f" of {self.total}" if self.total else ""  # hours may limit a search, not a number of trials
 
 
 def _in_time(left: float | None) -> str:

@@ -1,4 +1,4 @@
-"""What a search may spend: trials, hours, hours of slots or of GPUs; and what it has spent, over all its drivers."""
+"""Budget of a search: trials, hours, slot hours or GPU hours; and what was spent, over all its drivers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ HOUR = 3600.0
 
 
 class Budget:
-    """The clock of a search. Slots count while trials hold them; a GPU counts as the part of it that is reserved."""
+    """Clock of a search. Slots count while trials hold them; a GPU counts as the share of it that is reserved."""
 
     def __init__(
         self, search: Search, gpus: float, before: Mapping[str, Any], clock: Callable[[], float] = time.monotonic
     ) -> None:
         """
         Args:
-            gpus: of a slot.
-            before: what `state` gave in the driver that is resumed; empty in the first.
+            gpus: GPUs of a slot.
+            before: `state` of the driver that is resumed; empty in the first.
         """
         self.search, self.gpus, self.clock = search, gpus, clock
         self.began = clock()
@@ -36,16 +36,16 @@ class Budget:
 
     @property
     def state(self) -> dict[str, float]:
-        """Seconds spent so far: to keep."""
+        """Seconds spent so far, to be saved."""
         now = self.clock()
         held = self.held + sum(now - began for began in self.running.values())
         return {"wall_s": self.wall + now - self.began, "slot_s": held}
 
     def hours_spent(self, trials: int) -> str:
-        """The budget of time that is spent, in words; empty while a trial may start.
+        """Name the budget of time that is spent, in words; empty while a trial may start.
 
         Args:
-            trials: asked for so far.
+            trials: number of trials so far.
         """
         seconds = self.state
         used = {
@@ -56,9 +56,9 @@ class Budget:
         for name, hours in used.items():
             limit = getattr(self.search, name)
             if limit is not None and hours >= limit:
-                return f"search.{name}: {limit:g} were spent, in {trials:,} trial{'s' * (trials != 1)}"
+                return f"search.{name}: {limit:g} were spent in {trials:,} trial{'s' * (trials != 1)}"
         return ""
 
     def trials_spent(self, trials: int) -> str:
         most = self.search.most_trials
-        return f"search.trials: all {most:,} were asked for" if most is not None and trials >= most else ""
+        return f"search.trials: all {most:,} were used" if most is not None and trials >= most else ""

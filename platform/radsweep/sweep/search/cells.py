@@ -1,4 +1,4 @@
-"""Suggestions of a search turned into cells of its sweep, and those that ended already found in the store."""
+"""Turn suggestions of a search into cells of its sweep, and find those that ended already in the store."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from radsweep.sweep.search.searcher import CELL
 
 
 class SearchedCells:
-    """The `Cells` of a searcher. A cell that is suggested twice is one cell of the sweep."""
+    """`Cells` of a searcher. A cell that is suggested twice is one cell of the sweep."""
 
     def __init__(
         self,
@@ -38,10 +38,10 @@ class SearchedCells:
     ) -> None:
         """
         Args:
-            since: records that ended before do not count.
-            cells: of the sweep so far; new ones are added.
-            config_of: what a slot is handed for a cell.
-            write: keeps the sweep's record, after a cell was added.
+            cells: cells of the sweep so far; new ones are added.
+            config_of: returns the configuration of a slot for a cell.
+            write: writes the sweep's record, after a cell was added.
+            not_before: records that ended before this do not count.
         """
         self.base, self.cells, self.key_of, self.store, self.watch = base, cells, key_of, store, watch
         self.config_of, self.write, self.arm, self.not_before = config_of, write, arm, not_before
@@ -71,11 +71,11 @@ class SearchedCells:
         return record
 
     def write_lost(self, study: optuna.Study) -> None:
-        """Records of trials that the study was told the end of, where their own died with the worker and the driver.
+        """Write records of trials that ended in the study, but whose own record was lost with worker and driver.
 
-        The study knows how they did; without a record the sweep would count as interrupted for ever.
+        The study has their scores; without a record the sweep would count as interrupted forever.
         """
-        told = {
+        ended = {
             trial.user_attrs[CELL]: trial
             for trial in study.get_trials(deepcopy=False, states=(TrialState.PRUNED, TrialState.FAIL))
             if CELL in trial.user_attrs and counts(trial)
@@ -83,15 +83,15 @@ class SearchedCells:
         select = self.base.evaluate.select
         sign = Metric(select).sign
         for cell in self.cells:
-            if cell.key not in told or self.store.read_cell(cell.key) is not None:
+            if cell.key not in ended or self.store.read_cell(cell.key) is not None:
                 continue
-            trial = told[cell.key]
+            trial = ended[cell.key]
             curve = sorted(trial.intermediate_values.items())
             record = CellRecord(
                 key=cell.key,
                 trial=cell_trial(self.base, cell).model_dump(mode="json"),
                 status="stopped" if trial.state == TrialState.PRUNED else "failed",
-                error="its own record was lost with its worker: this one is of the study",
+                error="the record was lost with its worker; this one was restored from the Optuna study",
                 history=tuple(
                     Validation(epoch=0, step=step, seconds=0.0, metrics={select: sign * score}) for step, score in curve
                 ),

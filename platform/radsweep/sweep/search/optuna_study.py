@@ -1,7 +1,6 @@
-"""The Optuna study of a search: its database, its sampler, and values of a space asked for.
+"""Optuna study of a search: its database, its sampler, and suggestions of values.
 
-A trial that an interruption cut short is told FAIL, marked, and waits to be asked for again: no study is left with a
-trial RUNNING.
+A trial that was interrupted ends as FAIL, is marked, and is enqueued again: no study is left with a trial RUNNING.
 """
 
 from __future__ import annotations
@@ -20,54 +19,54 @@ from radsweep.config.search import Dimension, Search, ordered
 from radsweep.errors import InputError
 from radsweep.tracking.address import sanitise_uri
 
-INTERRUPTED = "interrupted"  # user attribute of a trial that waits to be asked for again
-CONTINUES = "continues"  # user attribute: number of the interrupted trial that this one goes on with
-BRACKET = "bracket"  # user attribute: with which others it competes for more pairs
-ENTRANT = "entrant"  # user attribute: its number there, that of the trial which was asked for first
-LARGEST_COUNTED = 10_000  # points of a space
+INTERRUPTED = "interrupted"  # user attribute of a trial that is enqueued again
+CONTINUES = "continues"  # user attribute: number of the interrupted trial that this one continues
+BRACKET = "bracket"  # user attribute: bracket in which it competes for more pairs
+ENTRANT = "entrant"  # user attribute: its number in the bracket, that of the first trial with its values
+LARGEST_COUNTED = 10_000  # points of a space that are enumerated at most
 
 
 def storage_url(setting: str | None, folder: Path) -> str:
-    """`run.optuna_storage`, else a SQLite file in the sweep's folder."""
+    """Return the address of the database: `run.optuna_storage`, else a SQLite file in the sweep's folder."""
     return setting or f"sqlite:///{folder / 'optuna.db'}"
 
 
 def open_storage(url: str) -> optuna.storages.BaseStorage:
-    """Optuna's database, its tables made where they are missing.
+    """Open Optuna's database and create missing tables.
 
     Raises:
-        InputError: it cannot be opened; the address is told without its password.
+        InputError: the database cannot be opened; the error has the address without its password.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     try:
         return optuna.storages.RDBStorage(url)
-    except Exception as error:  # of SQLAlchemy, of the database's driver, or a driver that is not installed
+    except Exception as error:  # from SQLAlchemy or the database's driver, or since the driver is not installed
         kind = type(error.__cause__ or error).__name__
     raise InputError(
-        f"{sanitise_uri(url)} cannot be opened ({kind}); give the URL of a database that is there, such as "
+        f"cannot open {sanitise_uri(url)} ({kind}); give the URL of an existing database, such as "
         "postgresql://HOST/NAME, and install its driver (pip install 'psycopg[binary]')",
         key="run.optuna_storage",
     )
 
 
 def open_study(search: Search, name: str, storage: optuna.storages.BaseStorage) -> optuna.Study:
-    """The study of that name, made or gone on with; what a driver that died left RUNNING waits to be asked again."""
+    """Create or load the study with this name; trials that a dead driver left RUNNING are enqueued again."""
     directions = ["maximize"] if search.cost is None else ["maximize", "minimize"]
     study = optuna.create_study(study_name=name, storage=storage, directions=directions, load_if_exists=True)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         put_back(study, storage, trial)
     trials = study.get_trials(deepcopy=False)
-    gone_on_with = {trial.user_attrs.get(CONTINUES) for trial in trials}
+    continued = {trial.user_attrs.get(CONTINUES) for trial in trials}
     for trial in trials:
-        if INTERRUPTED in trial.user_attrs and trial.number not in gone_on_with:  # its driver died just before
+        if INTERRUPTED in trial.user_attrs and trial.number not in continued:  # its driver died just before
             _ask_again(study, trial)
     return study
 
 
 def put_back(study: optuna.Study, storage: optuna.storages.BaseStorage, trial: FrozenTrial | optuna.Trial) -> None:
-    """Tell FAIL of a trial that was cut short, and ask for its values again before any others."""
+    """End an interrupted trial as FAIL, and enqueue its values before any others."""
     study_id = storage.get_study_id_from_name(study.study_name)
     trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
     storage.set_trial_user_attr(trial_id, INTERRUPTED, True)
@@ -81,12 +80,12 @@ def _ask_again(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> None:
 
 
 def counts(trial: FrozenTrial) -> bool:
-    """Whether a trial of the study is one of the search's: not one that waits, nor one that was asked again since."""
+    """True if a trial of the study counts for the search: it does not wait, and was not enqueued again."""
     return trial.state != TrialState.WAITING and INTERRUPTED not in trial.user_attrs
 
 
 def sampler(search: Search, number: int) -> optuna.samplers.BaseSampler:
-    """The sampler for the number-th trial: its seed is of that trial, so that a search goes on as if never cut."""
+    """Return the sampler for the number-th trial, with a seed of its own, so that a resumed search is the same."""
     seed = search.seed * 1_000_003 + number
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -104,7 +103,7 @@ def sampler(search: Search, number: int) -> optuna.samplers.BaseSampler:
 
 
 def suggest_values(search: Search, base: Mapping[str, Any], trial: optuna.Trial) -> dict[str, Any]:
-    """Dotted values of one trial; a key whose condition does not hold keeps the base's value."""
+    """Suggest the dotted values of one trial; a key whose condition does not hold keeps the base's value."""
     values: dict[str, Any] = {}
     for key in ordered(search.space):
         if search.space[key].applies(values, base):
@@ -113,7 +112,7 @@ def suggest_values(search: Search, base: Mapping[str, Any], trial: optuna.Trial)
 
 
 def suggest(trial: optuna.Trial, key: str, dimension: Dimension) -> Any:
-    """Ask for one key. A choice is asked for by the number of its option, since options may be lists."""
+    """Suggest the value of one key. A choice is suggested by the index of its option, since options may be lists."""
     if dimension.choice is not None:
         return dimension.choice[trial.suggest_categorical(key, range(len(dimension.choice)))]
     if dimension.int_ is not None:
@@ -123,7 +122,7 @@ def suggest(trial: optuna.Trial, key: str, dimension: Dimension) -> Any:
 
 
 def points_of_space(search: Search, base: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """What Optuna would be asked for at each point of a space of choices and whole numbers; None of a larger one."""
+    """List the parameters of each point of a space of choices and integers; None if the space is larger."""
     if any(dimension.choice is None and dimension.int_ is None for dimension in search.space.values()):
         return None
     if math.prod(len(_options(dimension)) for dimension in search.space.values()) > LARGEST_COUNTED:

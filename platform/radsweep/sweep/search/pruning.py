@@ -1,7 +1,7 @@
-"""Which trials of a search are stopped early, by their validation scores beside those of the others.
+"""Pruning: stop trials of a search early if their validation scores are worse than those of others.
 
-Our own rules, since Ray Tune's forget everything when a driver dies, and see no trial that was answered from the store:
-these are told again of all curves of the study.
+These are our own rules, since Ray Tune's lose their state when a driver dies and see no trial that was reused from the
+store. After a restart they are rebuilt from all curves of the study.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ import numpy as np
 
 from radsweep.config.search import Search
 
-FEWEST_OTHERS = 3  # whose median says something
+FEWEST_OTHERS = 3  # fewest other trials for a median
 
 
 class RungScore(NamedTuple):
-    """What a trial had when it was validated for the t-th time."""
+    """Scores of a trial at its t-th validation."""
 
-    best: float  # so far: what its selected checkpoint would have
+    best: float  # so far: the score of its selected checkpoint
     mean: float  # so far, from the grace period on
 
 
 class Stopping:
-    """Told of every validation of every trial; time is counted in validations."""
+    """Pruning rules, called for every validation of every trial; time is counted in validations."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
-        self.reached: defaultdict[int, dict[Hashable, RungScore]] = defaultdict(dict)  # validations -> trial -> what
+        self.reached: defaultdict[int, dict[Hashable, RungScore]] = defaultdict(dict)  # validations -> trial -> scores
 
     def validated(self, trial: Hashable, scores: Sequence[float]) -> bool:
-        """Whether a trial stops after its latest validation.
+        """Return True if a trial stops after its latest validation.
 
         Args:
-            scores: all of the trial so far, in order; higher is better.
+            scores: all scores of the trial so far, in order; higher is better.
         """
         time, grace = len(scores), self.search.grace_period
         own = RungScore(max(scores), float(np.mean(scores[grace - 1 :])) if time >= grace else scores[-1])
@@ -51,13 +51,13 @@ class Stopping:
         return False
 
     def is_rung(self, time: int) -> bool:
-        """asha decides after grace, grace x reduction, grace x reduction^2, ... validations."""
+        """True if ASHA decides now: after grace, grace x reduction, grace x reduction^2, ... validations."""
         rung = self.search.grace_period
         while rung < time:
             rung *= self.search.reduction_factor
         return rung == time
 
     def forget(self, trial: Hashable) -> None:
-        """A trial that failed, or starts again: nobody is measured by it."""
+        """Forget a trial that failed or starts again, so that others are not compared with it."""
         for reached in self.reached.values():
             reached.pop(trial, None)

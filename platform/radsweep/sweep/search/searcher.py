@@ -1,7 +1,7 @@
-"""Optuna asked for trials and told how they ended, as a Ray Tune searcher.
+"""Ray Tune searcher that suggests trials of an Optuna study and reports to it how they ended.
 
-Ray's own OptunaSearch leaves a trial without an objective RUNNING for ever, and records stopped and failed ones as
-COMPLETE; here stopped ones are PRUNED and failed ones FAIL, so TPE compares like with like. A suggestion whose cell
+Ray's own OptunaSearch leaves a trial without an objective RUNNING forever, and records stopped and failed ones as
+COMPLETE. Here stopped ones are PRUNED and failed ones FAIL, so TPE compares like with like. A suggestion whose cell
 has ended already is answered from its record: it counts as a trial and takes no slot.
 """
 
@@ -39,41 +39,41 @@ from radsweep.sweep.search.pruning import Stopping
 from radsweep.sweep.search.successive_halving import Brackets
 from radsweep.sweep.slots.protocol import AT_STEP, INTERRUPTED, SCORE
 
-CELL, SPENT = "cell", "spent"  # user attributes: of a trial its cell's key, of the study what was spent
-FIRST = "first"  # stands for Tune's id of a trial that was asked for before Tune started
-REPEATS = 5  # suggestions in a row that had been run, after which a point not tried yet is drawn
+CELL, SPENT = "cell", "spent"  # user attributes: a trial's cell key, and the budget that the study spent
+FIRST = "first"  # replaces Tune's id for a trial that was suggested before Tune started
+REPEATS = 5  # repeated suggestions in a row, after which a point that was not tried yet is drawn
 
 
 class Cells(Protocol):
-    """Where suggestions become cells: see `cells.py`."""
+    """Interface that turns suggestions into cells: see `cells.py`."""
 
     def find(self, values: dict[str, Any], pairs: int | None) -> str:
-        """The key of a suggestion's cell. Raises InputError where its values exclude one another."""
+        """Return the key of a suggestion's cell. Raises InputError if its values exclude one another."""
 
     def ended(self, key: str) -> CellRecord | None:
-        """The finished record that answers for a cell."""
+        """Return the finished record of a cell, if there is one."""
 
     def known(self, key: str) -> CellRecord | None:
-        """The same, of the last suggestion, before it takes a slot: whoever watches is told."""
+        """Return the same for the last suggestion, before it takes a slot, and report it as reused."""
 
     def begun(self, values: dict[str, Any], pairs: int | None) -> bool:
-        """Whether a suggestion's cell was asked for before."""
+        """True if the sweep has a suggestion's cell already."""
 
     def config(self, key: str) -> dict[str, Any]:
-        """What a slot is handed to run the last suggestion."""
+        """Return the configuration of a slot for the last suggestion."""
 
 
 class TrialOutcome(NamedTuple):
-    """How a cell ended, for whoever asks for it again."""
+    """Result of a cell, kept in case it is suggested again."""
 
     state: TrialState
-    values: tuple[float, ...]  # score, and cost where there is one
+    values: tuple[float, ...]  # score, and cost if there is one
     curve: tuple[tuple[int, float], ...]  # optimiser step, score
 
 
 @dataclass
 class PendingTrial:
-    """A trial of the study on its way."""
+    """Trial of the study that has not ended."""
 
     trial: optuna.Trial
     values: dict[str, Any]
@@ -84,7 +84,7 @@ class PendingTrial:
 
 
 class StudySearch(Searcher):
-    """Suggests configurations of a space, one study's. A sweep may have several, each with its own base trial."""
+    """Searcher of one study. A sweep may have several, each with its own base trial."""
 
     def __init__(
         self,
@@ -97,10 +97,10 @@ class StudySearch(Searcher):
     ) -> None:
         """
         Args:
-            base: what a key keeps whose condition does not hold; its `evaluate.select` is the score.
-            study: of `open_study`.
+            base: values of keys whose condition does not hold; its `evaluate.select` is the score.
+            study: study from `open_study`.
             sizes: rungs of `fidelity: pairs`, rising; the last one is the base trial's own.
-            gpus: that a slot holds.
+            gpus: GPUs that a slot reserves.
         """
         super().__init__(metric=SCORE, mode="max")
         self.search, self.cells, self.study, self.select = search, cells, study, base.evaluate.select
@@ -115,29 +115,29 @@ class StudySearch(Searcher):
         self.outcomes: dict[str, TrialOutcome] = {}  # by key of the cell
         self.live: dict[str, PendingTrial] = {}  # by Tune's id
         self.pruned: set[str] = set()
-        self.duplicates: defaultdict[str, list[PendingTrial]] = defaultdict(list)  # asked again while it runs, by key
-        self.paused: dict[int, PendingTrial] = {}  # between rungs, by entrant
+        self.duplicates: defaultdict[str, list[PendingTrial]] = defaultdict(list)  # repeated while it runs, by key
+        self.paused: dict[int, PendingTrial] = {}  # between rungs, by member
         self.ready: list[PendingTrial] = []  # promoted
         self.first_config: Any = None
         self.count = self.repeats = 0
         self.ended_by = ""
-        self.waiting = 0  # trials of an earlier driver that wait to be gone on with
+        self.waiting = 0  # trials of an earlier driver that wait to be continued
         for trial in study.get_trials(deepcopy=False):
             self.waiting += trial.state == TrialState.WAITING and CONTINUES in trial.user_attrs
             if counts(trial):
                 self._remember(trial)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles what it is given for a restore that we never ask for."""
+        """Pickle nothing: Tune pickles this for restoring, which we do not use."""
         return {}
 
     def has_more(self) -> bool:
-        """Whether a trial needs a slot; that trial is what `suggest` gives first."""
+        """True if a trial needs a slot; `suggest` returns that trial first."""
         self.first_config = self.suggest(FIRST)
         return self.first_config != Searcher.FINISHED
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial that needs a slot; None where one may come of those that run."""
+        """Return the next trial that needs a slot; None if one may follow from those that run."""
         if FIRST in self.live:
             self.live[trial_id] = self.live.pop(FIRST)
             self.budget.start(trial_id)
@@ -145,7 +145,7 @@ class StudySearch(Searcher):
         while (pending := self._next()) is not None:
             try:
                 pending.key = self.cells.find(pending.values, self.sizes[pending.rung])
-            except InputError as error:  # no corner of the space, or preflight had refused it
+            except InputError as error:  # not at a corner of the space, so the checks could not catch it
                 pending.trial.set_user_attr("error", str(error))
                 self._tell(pending, TrialOutcome(TrialState.FAIL, (), ()))
                 continue
@@ -166,7 +166,7 @@ class StudySearch(Searcher):
         return None if self.brackets and self.live else Searcher.FINISHED
 
     def validated(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """A validation of a trial that runs; whether it stops."""
+        """Note a validation of a running trial; returns True if the trial stops."""
         pending = self.live[trial_id]
         if SCORE not in result or not self._report(pending, result[AT_STEP], result[SCORE]):
             return False
@@ -177,7 +177,7 @@ class StudySearch(Searcher):
         return True
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Nothing: see `validated`, which `StudyScheduler` asks first."""
+        """Do nothing: see `validated`, which `StudyScheduler` calls first."""
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         pending = self.live.pop(trial_id)
@@ -201,7 +201,7 @@ class StudySearch(Searcher):
             self._tell(each, outcome)
 
     def close(self) -> None:
-        """No trial runs any more: leave none RUNNING. What was cut short waits to be asked again."""
+        """End the search after all trials have ended: none stays RUNNING, and interrupted ones are enqueued again."""
         cut = [*self.live.values(), *(duplicate for some in self.duplicates.values() for duplicate in some)]
         if cut:
             self.ended_by = ""
@@ -216,7 +216,7 @@ class StudySearch(Searcher):
         self.live, self.duplicates, self.paused, self.ready = {}, defaultdict(list), {}, []
 
     def _next(self) -> PendingTrial | None:
-        """Of what is left to ask for; where hours are spent, only of what had begun before an interruption."""
+        """Return the next trial; if hours are spent, only one that had begun before an interruption."""
         spent = self.budget.hours_spent(self.count)
         self.ended_by = spent or self.ended_by
         if self.waiting:
@@ -243,7 +243,7 @@ class StudySearch(Searcher):
         self.count += 1
         self.tried.add(_frozen(trial.params))
         if self.brackets:
-            pending.member = trial.user_attrs.get(ENTRANT, trial.number)  # of equal scores the first is the best
+            pending.member = trial.user_attrs.get(ENTRANT, trial.number)  # of equal scores the first wins
             trial.set_user_attr(ENTRANT, pending.member)
             trial.set_user_attr(BRACKET, self.brackets.enter(pending.member, trial.user_attrs.get(BRACKET)))
         elif (before := trial.user_attrs.get(CONTINUES)) is not None:
@@ -254,10 +254,10 @@ class StudySearch(Searcher):
     def _exhausted(self) -> str:
         if self.points is None or len(self.tried) < len(self.points):
             return ""
-        return f"search.space: all its {len(self.points):,} configurations were asked for, in {self.count:,} trials"
+        return f"search.space: all its {len(self.points):,} configurations were tried, in {self.count:,} trials"
 
     def _known(self, key: str) -> TrialOutcome | None:
-        """How a cell of this study ended, or one of an earlier sweep finished."""
+        """Return the result of a cell of this study, or of one that an earlier sweep finished."""
         if key not in self.outcomes and (record := self.cells.known(key)) is not None:
             return self._outcome(record)
         return self.outcomes.get(key)
@@ -273,7 +273,7 @@ class StudySearch(Searcher):
         return TrialOutcome(TrialState.COMPLETE, tuple(values), tuple(looks))
 
     def _tell(self, pending: PendingTrial, outcome: TrialOutcome) -> None:
-        """The study, how one of its trials ended; on a rung that is not the top one, it waits to be promoted."""
+        """Report to the study how a trial ended; below the top rung, the trial waits to be promoted."""
         if pending.key:
             self.outcomes[pending.key] = outcome
         if self.brackets and outcome.state == TrialState.COMPLETE:
@@ -307,11 +307,11 @@ class StudySearch(Searcher):
                 self.study.tell(pending.trial, state=TrialState.PRUNED)
 
     def _report(self, pending: PendingTrial, step: int, score: float) -> bool:
-        """Note a validation; False of one that was noted before its slot died and it went on from its checkpoint."""
+        """Note a validation; False if it was noted before its slot died and it continued from its checkpoint."""
         if pending.curve and step <= pending.curve[-1][0]:
             return False
         pending.curve.append((step, score))
-        if self.search.cost is None and not self.brackets:  # Optuna has no intermediate values of two aims
+        if self.search.cost is None and not self.brackets:  # Optuna has no intermediate values for two objectives
             pending.trial.report(score, step)
         return True
 
@@ -321,7 +321,7 @@ class StudySearch(Searcher):
                 self.stopping.validated(pending.trial.number, [score for _, score in pending.curve])
 
     def _remember(self, trial: optuna.trial.FrozenTrial) -> None:
-        """A trial of an earlier driver."""
+        """Restore the state of a trial of an earlier driver."""
         self.count += 1
         self.tried.add(_frozen(trial.params))
         curve = sorted(trial.intermediate_values.items())
@@ -333,7 +333,7 @@ class StudySearch(Searcher):
                 self.brackets.ended(member, self.steps.index(size), score)
             if trial.state == TrialState.FAIL:
                 self.brackets.failed(member)
-            self.brackets.decide()  # nobody waits for it: all of them were told
+            self.brackets.decide()  # no trial waits for it: all of them have ended
             return
         if key is not None:
             self.outcomes[key] = TrialOutcome(trial.state, tuple(trial.values or ()), tuple(curve))
@@ -345,21 +345,21 @@ class StudySearch(Searcher):
         self.study.set_user_attr(SPENT, self.budget.state)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the study is on disk."""
+        """Do nothing: the study is on disk."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: see `save`."""
+        """Do nothing: see `save`."""
 
 
 class StudyScheduler(FIFOScheduler):
-    """Tune's scheduler of a search: it stops what the searcher says."""
+    """Tune's scheduler of a search, which stops the trials that the searcher names."""
 
     def __init__(self, searcher: StudySearch) -> None:
         super().__init__()
         self.searcher = searcher
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing, as of the searcher."""
+        """Pickle nothing, like the searcher."""
         return {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """Successive halving over data size: many configurations on few pairs, the best of them on more.
 
 A bracket holds reduction ** (rungs - 1) configurations. When all of them have ended on a rung, the best one in
-`reduction` go on to the next, so that one ends on the top rung. Brackets overlap: slots that would wait for a rung to
-end begin the next bracket. What is promoted does not depend on which trial ended first.
+`reduction` are promoted to the next, so that one ends on the top rung. Brackets overlap: slots that would wait for a
+rung to end begin the next bracket. Promotions do not depend on the order in which trials end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 class Bracket:
     """Configurations that compete with one another, by number."""
 
-    room: int  # configurations that enter
+    room: int  # configurations that it takes
     members: list[int] = field(default_factory=list)
     scores: list[dict[int, float]] = field(default_factory=list)  # by rung
     failed: set[int] = field(default_factory=set)
@@ -34,7 +34,7 @@ class Brackets:
         return self.rungs - 1
 
     def enter(self, number: int, bracket: int | None = None) -> int:
-        """A configuration begins on the lowest rung, of the bracket that it was in before or of one with room."""
+        """Enter a configuration on the lowest rung: of its earlier bracket, or of one that is not full."""
         if bracket is None:
             bracket = next((i for i, some in enumerate(self.all) if len(some.members) < some.room), len(self.all))
         while len(self.all) <= bracket:
@@ -51,12 +51,12 @@ class Brackets:
         self.all[self.place[number]].failed.add(number)
 
     def close(self) -> None:
-        """No configuration will enter any more: brackets compete with the members that they have."""
+        """Accept no more configurations: brackets compete with the members that they have."""
         for bracket in self.all:
             bracket.room = len(bracket.members)
 
     def decide(self) -> tuple[list[tuple[int, int]], list[int]]:
-        """Since the last call: (configuration, rung to run it on) of those promoted, and those that are out."""
+        """Return what was decided since the last call: promoted (configuration, next rung), and those that are out."""
         promoted: list[tuple[int, int]] = []
         out: list[int] = []
         for bracket in self.all:
@@ -76,7 +76,7 @@ class Brackets:
         return bool(before) and all(n in bracket.failed or n in bracket.scores[bracket.decided] for n in before)
 
     def _best(self, scores: dict[int, float]) -> tuple[list[int], list[int]]:
-        """Those of a rung that go on, best first, and the others."""
+        """Return the configurations of a rung that are promoted, best first, and the others."""
         competing = sorted(scores, key=lambda n: (-scores[n], n))
         kept = max(1, len(competing) // self.reduction)
         return competing[:kept], competing[kept:]

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM (a preemption) and a full disk: what runs saves a checkpoint, and `--resume` goes on from there."""
+"""Ctrl-C, SIGTERM (a preemption) and a full disk: running trials save a checkpoint, from which `--resume` continues."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ray.tune import Stopper
 from radsweep.sweep.slots.ray_internals import let_actors_end
 
 FLAG = "interrupted"
-SAVE_WITHIN = 240.0  # seconds that slots have for it: a measurement may be under way, or a large model be written
+SAVE_WITHIN = 240.0  # seconds that slots get for it: an evaluation may be running, or a large model be written
 
 
 class Interruption(Stopper):
-    """Asked for by a signal or by `ask`; Ray Tune then ends every trial, and slots find the flag in their folder."""
+    """Interruption by a signal or by `ask`. Ray Tune then ends every trial, and slots find the flag in their folder."""
 
     def __init__(self, scratch: Path) -> None:
-        """`scratch`: the folder that the sweep's slots share."""
+        """`scratch`: folder that the sweep's slots share."""
         self.flag = scratch / FLAG
         self.reason = ""
         self._before: dict[int, Any] = {}
@@ -40,13 +40,13 @@ class Interruption(Stopper):
             signal.signal(number, handler)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles what it is given for a restore that we never ask for."""
+        """Pickle nothing: Tune pickles this for restoring, which we do not use."""
         return {}
 
     def ask(self, reason: str) -> None:
-        """Every trial saves its checkpoint and ends."""
+        """Ask every trial to save its checkpoint and end."""
         self.reason = self.reason or reason
-        with suppress(OSError):  # on a full disk they run to their next letter instead
+        with suppress(OSError):  # on a full disk they run until their next message instead
             self.flag.parent.mkdir(parents=True, exist_ok=True)
             self.flag.touch()
 
@@ -58,5 +58,5 @@ class Interruption(Stopper):
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         if self.reason:
-            raise KeyboardInterrupt  # asked twice: at once, from the last checkpoints
+            raise KeyboardInterrupt  # second signal: stop now, with the last checkpoints
         self.ask(signal.Signals(number).name)

@@ -1,4 +1,4 @@
-"""Whose turn it is: of groups of workers that need the same record, one makes it and the others wait for it."""
+"""Single flight: when several worker groups need the same record, one computes it and the others wait."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from radsweep.training.context import RunContext
 from radsweep.training.loop import Paused
 from radsweep.training.task import CONTINUE, PAUSE
 
-ASK_AGAIN = 1.0  # seconds, while another group is at it
+ASK_AGAIN = 1.0  # seconds between checks while another group computes it
 
 
 class Turn(IntEnum):
-    THERE = 0  # the record
-    OURS = 1  # to make, while this is held
-    STOP = 2  # told to, before either
+    THERE = 0  # the record exists
+    OURS = 1  # this group computes it and has the lock
+    STOP = 2  # the order to stop came first
     WAIT = 3
     PAUSE = 4
 
 
 @contextmanager
 def turn(folder: Path, context: RunContext, there: Callable[[], bool]) -> Iterator[Turn]:
-    """THERE, OURS or STOP, the same for all workers of the group. No two groups have OURS of one folder at once.
+    """Yield THERE, OURS or STOP, the same for all workers of the group. Only one group at a time has OURS of a folder.
 
     Args:
-        there: whether the record is there. Worker 0 asks it, and `context.should_continue`, every second while another
-            group is at it.
+        there: returns whether the record exists. Worker 0 calls it and `context.should_continue` every second while
+            another group computes the record.
 
     Raises:
-        Paused: told to.
+        Paused: the order to pause came first.
     """
     workers = context.workers
     with Lock(folder) as lock:
@@ -47,7 +47,7 @@ def turn(folder: Path, context: RunContext, there: Callable[[], bool]) -> Iterat
 def _look(lock: Lock, context: RunContext, there: Callable[[], bool]) -> Turn:
     if (order := context.should_continue()) != CONTINUE:
         return Turn.PAUSE if order == PAUSE else Turn.STOP
-    held = lock.take()  # before the record is looked for: whoever held it may have written it just now
+    held = lock.take()  # before looking for the record, which the previous holder may just have written
     if there():
         return Turn.THERE
     return Turn.OURS if held else Turn.WAIT

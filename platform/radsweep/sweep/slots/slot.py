@@ -1,7 +1,7 @@
-"""A warm trial slot: one Tune actor that keeps one Ray Train worker group alive and feeds it trial after trial.
+"""Warm trial slot: one Tune actor that keeps one Ray Train worker group alive and feeds it trial after trial.
 
-Starting a trial of its own for each configuration costs 20 s and more; handing the next one to a running group costs
-some hundredths of a second, and imports, process group, pretrained weights and data stay.
+Starting a worker group for each configuration costs 20 s or more. Handing the next one to a running group costs some
+hundredths of a second, and imports, process group, pretrained weights and data stay loaded.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ from radsweep.sweep.slots.mailbox import Mailbox
 from radsweep.sweep.slots.protocol import AT_STEP, INTERRUPTED, SCORE, lost_record
 from radsweep.training.task import Task
 
-MOST_RESTARTS = 20  # of a slot's worker group
+MOST_RESTARTS = 20  # restarts of a slot's worker group
 
 
 class Slot(tune.Trainable):
-    """A Tune trainable whose configuration is {"work": {"task": Task fields, ...}}; each result is one validation."""
+    """Tune trainable whose configuration is {"work": {"task": Task fields, ...}}; each result is one validation."""
 
     def setup(self, config: dict[str, Any], settings: dict[str, Any] | None = None) -> None:
-        """settings: store, data {name: reference}, select, workers, resources, use_gpu, wait_for_reply, scratch."""
+        """Start the worker group.
+
+        Args:
+            settings: store, data {name: reference}, select, workers, resources, use_gpu, wait_for_reply, scratch.
+        """
         assert settings is not None
         self.settings = settings
         self.mailbox = ray.remote(Mailbox).options(num_cpus=0, max_concurrency=64).remote(settings["wait_for_reply"])
@@ -45,7 +49,7 @@ class Slot(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Wait for the trial's next validation, or its end."""
+        """Wait for the next validation of the trial, or its end."""
         waiting = self.mailbox.message.remote(self.number)
         while not ray.wait([waiting], timeout=1.0)[0]:
             if self._interrupted():
@@ -55,7 +59,7 @@ class Slot(tune.Trainable):
         message = ray.get(waiting)
         if "validation" in message:
             return self._result(message["validation"], done=False)
-        if "paused" in message or "full" in message:  # no record: it goes on when the sweep does
+        if "paused" in message or "full" in message:  # no record: it continues when the sweep is resumed
             return self._result({"metrics": {}}, done=True) | {"status": INTERRUPTED, "full": message.get("full")}
         if "lost" in message:
             record, store = lost_record(self.task, message["lost"]), Store(Path(self.settings["store"]))
@@ -66,10 +70,10 @@ class Slot(tune.Trainable):
         return self._result(last, done=True) | {"status": record.status, "error": record.error}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: a trial's own folder in the store is what it resumes from."""
+        """Do nothing: a trial resumes from its own folder in the store."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing: see `save_checkpoint`."""
+        """Do nothing: see `save_checkpoint`."""
 
     def cleanup(self) -> None:
         """Let the group end by itself, so that its last record or checkpoint is written."""
@@ -96,7 +100,7 @@ class Slot(tune.Trainable):
         return result
 
     def _run_group(self) -> None:
-        # PyTorch: slow to import, and whoever imports this module would wait for it
+        # lazy import: PyTorch takes seconds to load
         import ray.train.torch
 
         from radsweep.sweep.slots.worker import serve_tasks

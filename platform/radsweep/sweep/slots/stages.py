@@ -1,4 +1,4 @@
-"""What trials share, adapted towers and features of frozen ones: computed once, whoever asks first, and kept."""
+"""Adapted towers and features of frozen towers, which trials share. The first trial that needs them computes them."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Found = TypeVar("Found")
 def ready_stages(
     task: Task, store: Store, data: PreparedData, context: RunContext
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, dict[Split, Tensor]]]:
-    """The weights that a trial's towers start from, and the features of those that need not run.
+    """Return the weights that a trial's towers start from, and the features of towers that need not run.
 
     Raises:
-        TrialFailed: a stage went wrong.
-        Stopped, Paused: it was told to.
+        TrialFailed: a stage failed.
+        Stopped, Paused: the trial was stopped or paused meanwhile.
     """
     adapted: dict[str, dict[str, Tensor]] = {}
     frozen: dict[str, dict[Split, Tensor]] = {}
@@ -49,9 +49,9 @@ def ready_stages(
 
 
 def ready_stage(name: StageName, task: Task, store: Store, data: PreparedData, context: RunContext) -> CellRecord:
-    """The record of one of the stages of a task: found, waited for, or made here by all workers of the group.
+    """Return the record of a stage of a task: find it, wait for it, or compute it with all workers of the group.
 
-    Worker 0 asks `context.should_continue` while it waits, and between steps.
+    Worker 0 calls `context.should_continue` while it waits, and between steps.
     """
     key = task.stages[name]
     folder = store.stage_folder(key)
@@ -77,5 +77,5 @@ def ready_stage(name: StageName, task: Task, store: Store, data: PreparedData, c
 
 def _there(found: Found | None, folder: Path) -> Found:
     if found is None:
-        raise TrialFailed(f"{folder} has lost its files; remove it, and the stage runs again")
+        raise TrialFailed(f"files are missing in {folder}; remove the folder to run the stage again")
     return found

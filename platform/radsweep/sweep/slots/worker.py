@@ -1,4 +1,4 @@
-"""The loop of every worker of a slot: take a task, find, wait for or run it, and leave its record."""
+"""Loop of every worker of a slot: take a task, find, await or compute its record, and report it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from radsweep.training.task import PAUSE, Task
 
 
 def serve_tasks(config: dict[str, Any]) -> None:
-    """The loop of every worker of a group: take a task, run it, leave its record, until there are no more."""
+    """Take tasks, run them and report their records, until there are no more; runs in every worker of a group."""
     import ray.train.torch
 
     mailbox, store = config["mailbox"], Store(Path(config["store"]))
@@ -65,8 +65,8 @@ def serve_tasks(config: dict[str, Any]) -> None:
             if not (isinstance(error, OSError) and disk_full(error)):
                 ray.get(mailbox.broke.remote(number, in_one_line(error)))
                 raise
-            said = mailbox.full.remote(number, f"no room left for {error.filename} ({error.strerror})")
-            if workers.world > 1:  # the others wait for this one's share of a sum: the group has to end
+            said = mailbox.full.remote(number, f"no space left for {error.filename} ({error.strerror})")
+            if workers.world > 1:  # the others wait for this one in a collective: the group has to end
                 ray.get(said)
                 raise
         if said is not None:
@@ -74,7 +74,7 @@ def serve_tasks(config: dict[str, Any]) -> None:
 
 
 def _order(method: Any, *values: Any) -> int:
-    """What the slot says. Where it died, its trial saves what it has: another slot goes on from there."""
+    """Return the slot's order. If the slot died, the trial pauses, and another slot continues it."""
     try:
         return int(ray.get(method.remote(*values)))
     except RayActorError:
@@ -82,13 +82,13 @@ def _order(method: Any, *values: Any) -> int:
 
 
 def ready_cell(task: Task, store: Store, data: PreparedData, context: RunContext) -> CellRecord:
-    """The record of a task's cell, written. No two groups are at one cell, of this sweep or of another.
+    """Find or compute the record of a task's cell and write it. Only one group at a time computes a cell.
 
-    Worker 0 asks `context.should_continue` while another group is at the cell, and between its steps.
+    Worker 0 calls `context.should_continue` while another group computes the cell, and between its steps.
 
     Raises:
-        Paused: told to.
-        OSError: no room on the disk.
+        Paused: the trial was paused.
+        OSError: the disk is full.
     """
 
     def there() -> bool:
@@ -98,7 +98,7 @@ def ready_cell(task: Task, store: Store, data: PreparedData, context: RunContext
     with turn(store.cell_folder(task.key), context, there) as state:
         if state == Turn.STOP:
             return CellRecord(key=task.key, trial=task.trial, status="stopped")
-        if state == Turn.THERE:  # worker 0 has read it; what the others make of it nobody asks
+        if state == Turn.THERE:  # only worker 0's record is used
             return store.read_cell(task.key) or CellRecord(key=task.key, trial=task.trial, status="finished")
         record = run_cell(task, data, context, partial(ready_stages, task, store, data, context))
         if context.workers.rank == 0:
