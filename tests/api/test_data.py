@@ -49,7 +49,7 @@ def test_options_reach_the_data_set(here: Path) -> None:
         ({"report": "note"}, "metadata.csv: --report: no column note"),
         ({"root": "nowhere"}, "nowhere: no such folder"),
         ({"root": "s3://bucket/own"}, "ROOT: expected a folder of this machine, not an address"),
-        ({"out": "my-shards"}, "my-shards exists already and is never overwritten"),
+        ({"out": "my-shards"}, "my-shards already exists and is never overwritten"),
         ({"out": "s3://bucket/own"}, "OUT: expected a folder of this machine, not an address"),
     ],
 )

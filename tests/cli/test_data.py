@@ -130,7 +130,7 @@ def test_existing_output_is_never_overwritten(run: Run, source: Path) -> None:
     for command in (("pack", "csv", source, "shards", *CSV), ("phantom", "shards", "--pairs", "2")):
         ended = run(*command)
         assert ended.code == 2
-        assert "exists already and is never overwritten" in ended.err
+        assert "already exists and is never overwritten" in ended.err
     assert list(Path("shards").iterdir()) == []
 
 
