@@ -121,7 +121,7 @@ def test_starts_on_one_subset_are_averaged_before_seeds_are_counted(
     assert seeds([0, 0, 1, 2])[0] == 3
     assert "leave out 1 run" in seeds([0, 0, 1, 2])[1][0]
     assert seeds([0, 0, 0, 0])[0] == 4
-    assert "nothing of other subsets" in seeds([0, 0, 0, 0])[1][0]
+    assert "do not cover other subsets" in seeds([0, 0, 0, 0])[1][0]
 
 
 @pytest.mark.parametrize(
