@@ -60,7 +60,7 @@ def test_a_full_or_nearly_full_disk_is_reported(examined: Callable[..., Any], mo
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
-    assert "not even 1 MiB can be written" in found["told"]
+    assert "cannot write even 1 MiB" in found["told"]
     assert "free space" in found["remedy"]
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=300 * 2**20))
@@ -107,7 +107,7 @@ def test_tasks_that_the_data_cannot_serve_are_reported(
     missing = examined(zero_shot, f"evaluate.zero_shot.prompts={nowhere}")
     assert list(missing) == ["paths", "evaluation"]
     assert f"evaluate.zero_shot.prompts: {nowhere} does not exist" in missing["paths"]["told"]
-    assert "two data sets have one name" in examined(zero_shot, f"evaluate.sets=[{phantom}]")["evaluation"]["told"]
+    assert "have the same name" in examined(zero_shot, f"evaluate.sets=[{phantom}]")["evaluation"]["told"]
     unlabelled = tmp_path / "unlabelled"
     shutil.copytree(phantom, unlabelled)
     manifest = json.loads((unlabelled / "manifest.json").read_text())

@@ -55,7 +55,7 @@ UNFIT = {  # for the data and models that are here; a cluster may have others
         BASE + "adapt: {image: {method: mae}}\n", "adapt.image.method", "set model.image.backbone to a ViT",
     ),
     "a search over data": (
-        BASE + "search: {space: {data.shards: {choice: [a, b]}}}\n", "data.shards", "make one sweep of each value",
+        BASE + "search: {space: {data.shards: {choice: [a, b]}}}\n", "data.shards", "run one sweep for each value",
     ),
 }  # fmt: skip
 
@@ -91,7 +91,7 @@ def test_a_malformed_experiment_is_refused(run: Callable[..., Any], tmp_path: Pa
 
 GENERATED = generated()
 HINT = re.compile(
-    r"expected|did you mean|known:|`radsweep schema` has|give|leave|use |make |set |write|indent|needs|repeated|nothing"
+    r"expected|did you mean|known:|`radsweep schema` has|give|leave|use |make |set |write|indent|needs|repeated|run one|nothing"
 )
 
 

@@ -112,5 +112,5 @@ def test_set_is_refused_as_the_file_is_and_a_single_trial_takes_its_own_size() -
 
 
 def test_a_single_trial_takes_no_change_of_a_design() -> None:
-    with pytest.raises(InputError, match=r"^--set ablation\.pairs: there is no search or ablation in a single trial"):
+    with pytest.raises(InputError, match=r"^--set ablation\.pairs: a single trial has neither search nor ablation"):
         load_base(QUICKSTART, ["train.epochs=3", "ablation.pairs=[5]"])

@@ -18,19 +18,19 @@ from radsweep.data.text.tokenizer import TokenisedReports
 
 _HEADER_WORDS = 6  # most words of a header that a colon ends
 
-Numbers = NDArray[np.int64]
+Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 
 class ReportWords(NamedTuple):
     """W words of B reports, in order."""
 
-    number_W: Numbers  # in the lexicon
-    report_W: Numbers
-    sentence_W: Numbers  # number of the word's sentence, as its report has it
-    stretch_W: Numbers  # number of a free word's stretch, from 0, over the batch; of the others: HELD, PROTECTED
+    number_W: Integers  # in the lexicon
+    report_W: Integers
+    sentence_W: Integers  # number of the word's sentence, as its report has it
+    stretch_W: Integers  # number of a free word's stretch, from 0, over the batch; of the others: HELD, PROTECTED
 
-    def column_W(self) -> Numbers:
+    def column_W(self) -> Integers:
         """The place of each word in its report."""
         return np.arange(len(self.report_W)) - np.searchsorted(self.report_W, self.report_W)
 
@@ -68,7 +68,7 @@ def read_words(reports: TokenisedReports, lexicon: Lexicon) -> ReportWords:
     return ReportWords(number_W, report_W, sentence_W, stretch_W)
 
 
-def words_said(words: ReportWords, lexicon: Lexicon, reports: int) -> Numbers:
+def words_said(words: ReportWords, lexicon: Lexicon, reports: int) -> Integers:
     """int64 [B]: the words of each report, punctuation not counted."""
     return np.bincount(words.report_W[lexicon.traits(words.number_W).says_W == 1], minlength=reports)
 
@@ -112,7 +112,7 @@ def find_units(words: ReportWords, lexicon: Lexicon) -> list[WordUnit]:
     return units
 
 
-def _kinds(number_W: Numbers, report_W: Numbers, begins_W: Flags, lexicon: Lexicon) -> Numbers:
+def _kinds(number_W: Integers, report_W: Integers, begins_W: Flags, lexicon: Lexicon) -> Integers:
     """FREE, HELD or PROTECTED, from each word itself and the words around it."""
     traits = lexicon.traits(number_W)
     kind_W = traits.kind_W.copy()
@@ -135,7 +135,7 @@ def _kinds(number_W: Numbers, report_W: Numbers, begins_W: Flags, lexicon: Lexic
     return kind_W
 
 
-def _sentence_ends(begins_W: Flags) -> Numbers:
+def _sentence_ends(begins_W: Flags) -> Integers:
     """For each word, the first word after its sentence."""
     starts = np.flatnonzero(begins_W)
     lengths = np.diff(np.append(starts, len(begins_W)))

@@ -17,7 +17,7 @@ from radsweep.augment.lexicon import Lexicon
 from radsweep.augment.random import subkeys, uniform
 from radsweep.augment.report_words import (
     Flags,
-    Numbers,
+    Integers,
     ReportWords,
     WordUnit,
     changes,
@@ -47,7 +47,7 @@ def augment_words(
     units = find_units(words, lexicon) if settings.synonyms > 0 or settings.insert > 0 else []
     said_B = words_said(words, lexicon, len(keys_B))
 
-    def at_least_one(part: float) -> Numbers:
+    def at_least_one(part: float) -> Integers:
         return np.maximum(1, np.floor(part * said_B + 1e-9)).astype(np.int64)
 
     if settings.synonyms > 0:
@@ -62,7 +62,7 @@ def augment_words(
     return write_words(words, lexicon, len(keys_B))
 
 
-def replaced(words: ReportWords, units: list[WordUnit], count_B: Numbers, keys_B: Tensor) -> ReportWords:
+def replaced(words: ReportWords, units: list[WordUnit], count_B: Integers, keys_B: Tensor) -> ReportWords:
     """`count_B` units of each report, each by one of its alternatives."""
     chosen = _drawn(units, count_B, keys_B, "synonyms")
     kept_W = np.ones(len(words.number_W), dtype=bool)
@@ -74,7 +74,7 @@ def replaced(words: ReportWords, units: list[WordUnit], count_B: Numbers, keys_B
     return _spliced(words, kept_W, new, [unit.first for unit, _, _ in chosen], like)
 
 
-def swapped(words: ReportWords, pairs_B: Numbers, keys_B: Tensor) -> ReportWords:
+def swapped(words: ReportWords, pairs_B: Integers, keys_B: Tensor) -> ReportWords:
     """`pairs_B` pairs of different words change places, each within a stretch, no word twice."""
     free_F = np.flatnonzero(words.stretch_W >= 0)
     stretch_F, number_F, report_F = words.stretch_W[free_F], words.number_W[free_F], words.report_W[free_F]
@@ -110,7 +110,7 @@ def thinned(words: ReportWords, part: float, keys_B: Tensor) -> ReportWords:
     return ReportWords(*(column[kept_W] for column in words))
 
 
-def enriched(words: ReportWords, units: list[WordUnit], count_B: Numbers, keys_B: Tensor) -> ReportWords:
+def enriched(words: ReportWords, units: list[WordUnit], count_B: Integers, keys_B: Tensor) -> ReportWords:
     """Alternatives of `count_B` units of each report, each somewhere within its unit's stretch."""
     stretches, first_S, length_S = np.unique(words.stretch_W, return_index=True, return_counts=True)
     first_of, length_of = (
@@ -123,7 +123,7 @@ def enriched(words: ReportWords, units: list[WordUnit], count_B: Numbers, keys_B
     return _spliced(words, kept_W, [alternative for _, alternative, _ in chosen], places, like)
 
 
-def _drawn(units: list[WordUnit], count_B: Numbers, keys_B: Tensor, purpose: str) -> list[Drawn]:
+def _drawn(units: list[WordUnit], count_B: Integers, keys_B: Tensor, purpose: str) -> list[Drawn]:
     """At most `count_B` units of each report, with one of the alternatives of each, and a further draw."""
     report_U, column_U = np.array([(unit.report, unit.column) for unit in units], dtype=np.int64).reshape(-1, 2).T
     turn_U, which_U, more_U = _draws(keys_B, purpose, report_U, column_U, 3)
@@ -146,7 +146,7 @@ def _spliced(
     return ReportWords(number_W, *(np.insert(column, places_K, column[like_K])[kept_W] for column in words[1:]))
 
 
-def _draws(keys_B: Tensor, purpose: str, report_K: Numbers, column_K: Numbers, each: int) -> Reals:
+def _draws(keys_B: Tensor, purpose: str, report_K: Integers, column_K: Integers, each: int) -> Reals:
     """float64 [each, K] in [0, 1), of the word in this column of the report: none depends on how many there are."""
     width = int(column_K.max(initial=-1)) + 1
     draws_BN = uniform(subkeys(keys_B, purpose), width * each, torch.float64).numpy()
@@ -154,7 +154,7 @@ def _draws(keys_B: Tensor, purpose: str, report_K: Numbers, column_K: Numbers, e
     return result
 
 
-def _ranks(value_K: Reals, *groups: Numbers) -> Numbers:
+def _ranks(value_K: Reals, *groups: Integers) -> Integers:
     """int64 [K]: how many of its group stand before each, in ascending order of value."""
     order_K = np.lexsort((value_K, *groups))
     begins_K = changes(*(group[order_K] for group in groups))

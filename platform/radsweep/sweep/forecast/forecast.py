@@ -64,7 +64,7 @@ class Forecast:
         if unknown:
             which = ", ".join(list(dict.fromkeys(unknown))[:5])
             how = self._how([trial for phase in phases for _, trial in phase])
-            return None, f"the store has no trial that is comparable to those of {which}. {how}"
+            return None, f"the store has no comparable trial of {which}. {how}"
         return in_turn(parts or [total([], self.capacity.slots, per_slot(self.capacity), unit(self.capacity))]), ""
 
     def _capacity_of(self, arm: str) -> Capacity:
@@ -85,7 +85,7 @@ class Forecast:
             return "Create the data set (`radsweep phantom`, or one `radsweep train`), then add --calibrate"
         if any(trial.data.folds for trial in trials):
             return "Folds cannot be calibrated; run one trial with `radsweep train`"
-        return "See the notes" if self.calibrate else "Add --calibrate to time some steps of one trial of each arm here"
+        return "See the notes" if self.calibrate else "Add --calibrate to time some steps of each arm here"
 
     def _calibration(self, trial: Trial, available: int, arm: str, shards: ShardIndex) -> Expected | None:
         from radsweep.data.loading.subsets import subset_size
