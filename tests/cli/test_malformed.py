@@ -91,7 +91,8 @@ def test_a_malformed_experiment_is_refused(run: Callable[..., Any], tmp_path: Pa
 
 GENERATED = generated()
 HINT = re.compile(
-    r"expected|did you mean|known:|`radsweep schema` has|give|leave|use |make |set |write|indent|needs|repeated|run one|nothing"
+    r"expected|did you mean|known:|`radsweep schema` has|give|leave|use |make |set |write|indent|needs|repeated|"
+    r"run one|nothing"
 )
 
 

@@ -95,5 +95,5 @@ def test_an_unknown_name_lists_what_ships(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"chexprt: is neither a set of prompts that ships \(chexpert.*No such file"):
         load_prompts("chexprt")
     (tmp_path / "latin.yaml").write_bytes(b"Edema: \xe9")
-    with pytest.raises(InputError, match="no UTF-8 text"):
+    with pytest.raises(InputError, match="is not valid UTF-8"):
         load_prompts(tmp_path / "latin.yaml")

@@ -140,7 +140,7 @@ def test_its_image_tower_and_its_text_model_can_be_taken_by_themselves(folder: P
     check_model(Model(image=image))
     alone = build_model(Trial(data=Data(shards="phantom:any"), model=Model(image=image)), 60).eval()
     torch.testing.assert_close(alone.image(IMAGES), built_from(folder).image(IMAGES))
-    with pytest.raises(InputError, match=r"model\.image\.weights: .* set it to pretrained"):
+    with pytest.raises(InputError, match=r"model\.image\.weights: .* set weights: pretrained"):
         check_model(Model(image=ImageTower(backbone=str(folder))))
     with pytest.raises(InputError, match=r"model\.image\.lora: .* no linear layers"):
         check_model(Model(image=image.model_copy(update={"lora": 4})))

@@ -201,7 +201,7 @@ def test_its_towers_can_be_taken_by_themselves_and_get_adapters(tmp_path: Path) 
     torch.testing.assert_close(built.image(IMAGES), whole.image(IMAGES))
     torch.testing.assert_close(built.text(IDS, MASK).last_BLC, whole.text(IDS, MASK).last_BLC)
     assert sum("lora_A" in name for name, _ in built.image.named_parameters()) == 6 * DEPTH
-    with pytest.raises(InputError, match=r"model\.text\.weights: .* set it to pretrained"):
+    with pytest.raises(InputError, match=r"model\.text\.weights: .* set weights: pretrained"):
         check_model(Model(text=TextTower(backbone=folder, max_tokens=48)))
 
 

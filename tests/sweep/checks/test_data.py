@@ -55,7 +55,7 @@ def test_supported_tasks_pass(tmp_path: Path) -> None:
         (
             ("Edema", "Nodule"),
             {"tasks": ["class_retrieval"], "class_retrieval": {"classes": ["Edema", "Nodule"]}},
-            "200 studies that show one class alone are needed of each; found of Edema 2, Nodule 2",
+            "200 studies that only show this class are needed of each; found of Edema 2, Nodule 2",
         ),
         (("Edema",), {"sets": ["/nowhere"]}, "no packed data set"),
         (("Edema",), {"tasks": ["zero_shot"], "zero_shot": {"prompts": "chexprt"}}, "chexprt"),
