@@ -29,7 +29,7 @@ def test_images_that_the_object_store_cannot_hold_are_refused_with_both_numbers(
     images = sum(index.images for index in shards.splits.values())
     needed = images * 3 * 1024**2
     check_memory([large], shards, needed)
-    with pytest.raises(InputError, match=rf"^data.source: .* {needed / 2**30:.1f} GiB .* set data.source to str"):
+    with pytest.raises(InputError, match=rf"^data.source: .* {needed / 2**30:.1f} GiB, .* set data.source to str"):
         check_memory([large], shards, needed - 1)
 
 

@@ -61,7 +61,7 @@ def test_a_trial_whose_gpu_fails_is_retried_by_new_workers_and_then_lost_with_th
     for attempt in range(1, MOST_ATTEMPTS + 1):
         with pytest.raises(torch.AcceleratorError):  # so that Ray restarts the group
             served(box, broken)
-        assert (box.box.attempts, box.box.letters) == (attempt, [])  # no record: the next group gets the same task
+        assert (box.box.attempts, box.box.messages) == (attempt, [])  # no record: the next group gets the same task
 
     async def fourth() -> Any:
         asked = asyncio.create_task(box.box.next(-1, "group"))
