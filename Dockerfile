@@ -1,5 +1,5 @@
-# radsweep with all it needs, for Kubernetes and for Ray clusters of containers: docker build --tag REGISTRY/IMAGE .
-# Ray and Python are those of constraints.txt.
+# radsweep with its dependencies, for Kubernetes and for Ray clusters of containers: docker build --tag REGISTRY/IMAGE .
+# Ray and Python have the versions of constraints.txt.
 FROM rayproject/ray:2.60.0-py311-gpu
 
 COPY --chown=ray:users pyproject.toml README.md LICENSE constraints.txt /home/ray/radsweep/

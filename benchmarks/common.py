@@ -1,4 +1,4 @@
-"""What the benchmarks share: the options and the output, a phantom data set, and the trial that is repeated."""
+"""Shared parts of the benchmarks: options and output, a phantom data set, and the trial that is repeated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import radsweep.sweep  # noqa: F401 - its settings have to stand before Ray is imported
+import radsweep.sweep  # noqa: F401 - its settings must be made before Ray is imported
 from radsweep.config.experiment import Experiment
 from radsweep.config.load import trial_with
 from radsweep.config.trial import Trial
@@ -25,9 +25,9 @@ Figures = dict[str, Any]
 
 
 def run(measure: Callable[[Path, bool], Figures]) -> None:
-    """Measure in a folder of its own and print what came out: one JSON object with --json, a short table without.
+    """Measure in a temporary folder and print the figures: one JSON object with --json, else a short table.
 
-    measure: is given the folder, and whether tiny settings are wanted, which show that it works and nothing else.
+    measure: takes the folder, and a flag for tiny settings, which only show that the benchmark works.
     """
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -40,7 +40,7 @@ def run(measure: Callable[[Path, bool], Figures]) -> None:
 
 @contextmanager
 def quiet_output() -> Iterator[Any]:
-    """Within, whatever is printed goes to standard error, but for what is written to the file given."""
+    """Send everything that is printed to standard error, and yield a file that writes to standard output."""
     with os.fdopen(os.dup(1), "w") as out:
         os.dup2(2, 1)
         yield out
@@ -51,7 +51,7 @@ def tell(message: str) -> None:
 
 
 def phantom(folder: Path, pairs: int, quick: bool) -> Path:
-    """A data set of pairs alone, 64 pixels, with the usual 400 studies to validate on."""
+    """Write a data set that only has pairs, of 64 pixels, with the usual 400 studies to validate on."""
     shards = folder / "shards"
     others = 40 if quick else 400
     write_phantom(shards, pairs=pairs, validation=others, test=others, unpaired_images=0, unpaired_reports=0)
@@ -59,7 +59,7 @@ def phantom(folder: Path, pairs: int, quick: bool) -> Path:
 
 
 def short_trial(shards: Path, changes: Mapping[str, Any]) -> Trial:
-    """The tiny towers on all pairs, validated after each epoch, `changes` (dotted keys) made."""
+    """Trial with the tiny towers on all pairs, validated after each epoch, with `changes` (dotted keys)."""
     base = {
         "data": {"shards": str(shards)},
         "train": {"until": "epochs", "epochs": 2, "batch_size": 64},
@@ -69,7 +69,7 @@ def short_trial(shards: Path, changes: Mapping[str, Any]) -> Trial:
 
 
 def random_search(trial: Trial, trials: int, slots: int, folder: Path) -> Experiment:
-    """A search that draws learning rates."""
+    """Search that draws random learning rates."""
     return Experiment.model_validate(
         trial.model_dump(mode="json")
         | {
@@ -81,7 +81,7 @@ def random_search(trial: Trial, trials: int, slots: int, folder: Path) -> Experi
 
 
 def machine() -> dict[str, str | int]:
-    """What the figures depend on."""
+    """Processor, cores and versions, on which the figures depend."""
     name = platform.processor()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

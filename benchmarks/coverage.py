@@ -1,12 +1,12 @@
-"""How often the intervals hold the truth, and how often a change that does nothing is called significant.
+"""Coverage of the intervals, and the rate at which a change that does nothing is called significant.
 
-Simulated: one test set of 400 queries on average, some two of one patient, against a pool of 400 candidates; arms
-`baseline`, `null` (the same by another name), `weak`, `strong`; 3 replicates. In each repeat queries, patients and
-seeds are drawn anew; the truth is the mean over their populations, by integration, with the candidate pool fixed. A
-query's rank counts the candidates that beat its own, each with a chance that depends on arm, replicate, patient and
-query.
+The simulation has one test set of 400 queries on average, against a pool of 400 candidates. Some patients have two
+queries. The arms are `baseline`, `null` (the baseline under another name), `weak` and `strong`, with 3 replicates. Each
+repeat draws new queries, patients and seeds. The truth is the mean over their populations, by integration, with a fixed
+candidate pool. The rank of a query counts the candidates that beat its own. The chance of each depends on arm,
+replicate, patient and query.
 
-`patients_alone` is what an interval that knows nothing of seeds would cover, `mean_width` how wide ours are.
+`patients_alone` is the coverage of an interval that ignores seeds. `mean_width` is the mean width of our intervals.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from radsweep.evaluation.statistics.curves import crossing
 
 SEEDS, PATIENTS, CANDIDATES = 3, 320, 400
 SIZES, AT = (100, 300, 1000, 3000), 300
-ARMS = {"baseline": 0.0, "null": 0.0, "weak": 0.1, "strong": 0.35}  # in standard deviations, as all that follows
-LEVEL_AT, SLOPE = 0.9, 0.3  # of the baseline at 300 pairs, and for each factor e of pairs
-SEED_COMMON, SEED_OWN = 0.05, 0.07  # replicates are paired: what they share, and what each arm has to itself
-PATIENT, QUERY, RESPONSE, NOISE = 0.5, 0.7, 0.3, 0.7  # RESPONSE: how differently patients take to a change
-SEPARATION, SEED_SEPARATION, PREVALENCE = 1.1, 0.08, 0.3  # of the class that AUROC is about
+ARMS = {"baseline": 0.0, "null": 0.0, "weak": 0.1, "strong": 0.35}  # in standard deviations, like all constants below
+LEVEL_AT, SLOPE = 0.9, 0.3  # level of the baseline at 300 pairs, and its rise for each factor e of pairs
+SEED_COMMON, SEED_OWN = 0.05, 0.07  # replicates are paired: the shared part, and the part of each arm
+PATIENT, QUERY, RESPONSE, NOISE = 0.5, 0.7, 0.3, 0.7  # RESPONSE: how much the effect of a change varies by patient
+SEPARATION, SEED_SEPARATION, PREVALENCE = 1.1, 0.08, 0.3  # of the class that AUROC is computed for
 
 
 def measure(folder: Path, quick: bool) -> Figures:
@@ -44,7 +44,7 @@ def measure(folder: Path, quick: bool) -> Figures:
 
 
 def simulate(repeats: int, first: int = 0) -> Figures:
-    """Coverage over repeats whose random numbers start from `first`."""
+    """Coverage over repeats with random seeds from `first`."""
     held: dict[str, list[bool]] = defaultdict(list)
     widths: dict[str, list[float]] = defaultdict(list)
     for repeat in range(first, first + repeats):
@@ -70,7 +70,7 @@ def simulate(repeats: int, first: int = 0) -> Figures:
         },
         "null_significant": share["null"],
         "null_significant_sign_flip": share["null sign flip"],
-        "patients_alone": {name: share[f"{name} alone"] for name in three},
+        "patients_alone": {name: share[f"{name} patients"] for name in three},
         "mean_width": {name: float(np.mean(widths[name])) for name in three},
     }
 
@@ -135,7 +135,7 @@ def _note(
     name: str, found: Interval, truth: float, held: dict[str, list[bool]], widths: dict[str, list[float]]
 ) -> None:
     held[name].append(bool(found.low <= truth <= found.high))
-    held[f"{name} alone"].append(bool(abs(found.estimate - truth) <= 1.96 * found.patient_variance**0.5))
+    held[f"{name} patients"].append(bool(abs(found.estimate - truth) <= 1.96 * found.patient_variance**0.5))
     widths[name].append(found.high - found.low)
 
 
@@ -144,7 +144,7 @@ def _middle(arm: str, size: int) -> float:
 
 
 def _true_recall(arm: str, size: int) -> float:
-    """The mean of P(rank <= 10) over patients, queries and seeds."""
+    """Mean of P(rank <= 10) over patients, queries and seeds."""
     parts = (SEED_COMMON, SEED_OWN, PATIENT, QUERY, RESPONSE, NOISE)
     quality = np.linspace(-8, 8, 8001) * sum(part**2 for part in parts) ** 0.5
     density = np.exp(-((np.linspace(-8, 8, 8001)) ** 2) / 2)
@@ -153,7 +153,7 @@ def _true_recall(arm: str, size: int) -> float:
 
 
 def _true_log_multiplier() -> float:
-    """By the multiplier's own definition: the baseline's curve is straight in log n between the measured sizes."""
+    """Apply the definition of the multiplier: the baseline's curve is straight in log n between the measured sizes."""
     curve_1K = np.array([[_true_recall("baseline", size) for size in SIZES]])
     return float(crossing(curve_1K, np.log(np.array(SIZES) / AT), np.array([_true_recall("strong", AT)]))[0])
 

@@ -1,8 +1,8 @@
-"""Input cost of 8 trials over that of one.
+"""Input cost of 8 trials divided by the input cost of one.
 
-The input cost of k trials: decoding and tokenising the shards with Ray Data, once; and for each trial, in a process
-that has not seen the data, opening it in the object store and reading one epoch of batches. A sweep of as many trials
-tells how many images it decoded.
+The input cost of k trials has two parts. The shards are decoded and tokenised with Ray Data, once. Then each trial, in
+a process that has not seen the data, opens it in the object store and reads one epoch of batches. The record of a sweep
+with as many trials has the number of decoded images.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def measure(folder: Path, quick: bool) -> Figures:
     preparations.make([one_step])
     prepare_s = time.perf_counter() - began
     (reference,) = preparations.references.values()
-    read = ray.remote(max_calls=1)(read_epoch)  # a process each
+    read = ray.remote(max_calls=1)(read_epoch)  # one process for each trial
     trial_s = [ray.get(read.remote(one_step.model_dump(mode="json"), reference)) for _ in range(trials)]
     index = preparations.shards.splits
     return {
@@ -50,7 +50,7 @@ def measure(folder: Path, quick: bool) -> Figures:
 
 
 def read_epoch(spec: dict[str, Any], data: Any) -> float:
-    """Seconds to open the prepared data and read the pixels and tokens of one epoch."""
+    """Return the seconds to open the prepared data and to read the pixels and tokens of one epoch."""
     import numpy as np
     import ray
 
@@ -61,7 +61,7 @@ def read_epoch(spec: dict[str, Any], data: Any) -> float:
 
     trial = Trial.model_validate(spec)
     began = time.perf_counter()
-    opened = ray.get(data[0]).opened(ray.get)
+    opened = ray.get(data[0]).materialise(ray.get)
     tokenizer = load_tokenizer(opened.tokenizer)
     split = opened.splits["train"]
     for rows in epoch_batches(np.arange(len(split.index)), trial.train.batch_size, 0, 0):

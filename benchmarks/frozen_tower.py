@@ -1,7 +1,7 @@
-"""Seconds of a trial whose image tower is frozen and sees no augmentation, with and without its features at hand.
+"""Seconds of a trial with a frozen image tower and no augmentation, with and without precomputed features.
 
-In a sweep such a tower runs once: its features are a stage, kept and shared like an adaptation. `stage_s` is what that
-costs, once. Both sides train the same trial, a small ResNet beside the tiny text tower; one thread.
+In a sweep, such a tower runs once: its features are a stage, stored and shared like an adaptation. `stage_s` is the
+cost of that stage. Both sides train the same trial, a small ResNet with the tiny text tower, on one thread.
 """
 
 from __future__ import annotations

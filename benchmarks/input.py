@@ -1,8 +1,10 @@
-"""Images a second into a training process, three ways from the same shards: decoded and resized, not augmented.
+"""Images per second into a training process, in three ways from the same shards: decoded and resized, not augmented.
 
-streaming: Ray Data reads and decodes the shards anew in each epoch, as trials do where the images would not fit.
-cached: decoded once, then read from the object store, as trials do else. torch_dataloader: a torch DataLoader whose
-workers decode images that they hold as bytes. Steady epochs are timed; what came before is in the first one.
+- streaming: Ray Data reads and decodes the shards again in each epoch, as trials do if images do not fit into memory.
+- cached: images are decoded once and then read from the object store, as trials do otherwise.
+- torch_dataloader: the workers of a torch DataLoader keep encoded images in memory and decode them.
+
+Only steady epochs are timed; preparation is part of the first one.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from radsweep.data.loading.prepared import first_images
 
 
 class ShardImages(torch.utils.data.Dataset[np.ndarray]):
-    """Images of the training split by number, decoded when asked for."""
+    """Images of the training split by number, decoded on access."""
 
     def __init__(self, paths: list[str], size: int, channels: int) -> None:
         self.size, self.channels = size, channels
@@ -89,7 +91,7 @@ def cached(shards: ShardIndex, trial: Trial) -> Callable[[], Iterable[np.ndarray
     reports = zip(shards.splits["train"].patient_ids, shards.reports["train"], strict=True)
     tokenizer = train_tokenizer(reports, trial.model.text.vocabulary)
     image = trial.model.image
-    split = prepare_data(shards, tokenizer, image.size, image.channels, {}).opened(ray.get).splits["train"]
+    split = prepare_data(shards, tokenizer, image.size, image.channels, {}).materialise(ray.get).splits["train"]
 
     def epoch() -> Iterable[np.ndarray]:
         for rows in epoch_batches(np.arange(split.index.images), trial.train.batch_size, 0, 0):

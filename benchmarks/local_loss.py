@@ -1,7 +1,7 @@
-"""Seconds and peak memory of the local loss, forward and backward, beside the direct formula of GLoRIA.
+"""Seconds and peak memory of the local loss, forward and backward, compared with the direct formula of GLoRIA.
 
-Each side runs in a fresh process with a thread for each core. The direct side goes text by text, as GLoRIA's code does,
-and keeps all that the backward pass needs. Both get the same random regions and words, all words real.
+Each side runs in a new process with one thread for each core. The direct side goes text by text, like GLoRIA's code,
+and keeps everything that the backward pass needs. Both sides get the same random regions and words, without padding.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ Score = Callable[[Tensor, Tensor], Tensor]
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Both sides in turn, and how far their scores and gradients lie apart."""
+    """Run both sides in turn, and compare their scores and gradients."""
     figures: dict[str, Any] = {key: getattr(options, key) for key in ("batch", "words", "regions", "width", "device")}
     for side in SIDES:
-        print(f"{side}: a fresh process", file=sys.stderr, flush=True)
+        print(f"{side}: in a new process", file=sys.stderr, flush=True)
         shape = [f"--{key}={value}" for key, value in figures.items() if not isinstance(value, dict)]
         command = [sys.executable, __file__, *shape, f"--side={side}", f"--out={folder / side}"]
         printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -48,12 +48,12 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def run_side(options: argparse.Namespace) -> dict[str, Any]:
-    """Loss and gradients once, timed, after a small batch that wakes threads and libraries."""
+    """Time loss and gradients once, after a small batch that starts threads and libraries."""
     torch.set_num_threads(os.cpu_count() or 1)
     device = torch.device(options.device)
     score = SIDES[options.side]
     step(score, *inputs(options, 2, device))
-    if device.type == "cuda":  # whose libraries load a kernel when a size first wants it
+    if device.type == "cuda":  # its libraries load a kernel when a size first needs it
         step(score, *inputs(options, options.batch // 2, device))
         torch.cuda.reset_peak_memory_stats()
     regions_BRD, words_BWD = inputs(options, options.batch, device)
@@ -63,7 +63,7 @@ def run_side(options: argparse.Namespace) -> dict[str, Any]:
         scores_BB = step(score, regions_BRD, words_BWD)
         synchronise(device)
     except torch.cuda.OutOfMemoryError:
-        return {"failed": f"out of the GPU's memory, {torch.cuda.get_device_properties(0).total_memory >> 20} MiB"}
+        return {"failed": f"out of GPU memory, {torch.cuda.get_device_properties(0).total_memory >> 20} MiB"}
     seconds = time.perf_counter() - began
     peak_mb = peak(device)
     values = {"score": scores_BB, "region_gradient": regions_BRD.grad, "word_gradient": words_BWD.grad}
@@ -72,7 +72,7 @@ def run_side(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def inputs(options: argparse.Namespace, batch: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Regions [B, R, D] and words [B, W, D] whose products have variance 1."""
+    """Draw regions [B, R, D] and words [B, W, D] with products of variance 1."""
     generator = torch.Generator().manual_seed(0)
     shapes = ((batch, options.regions, options.width), (batch, options.words, options.width))
     drawn = [torch.randn(shape, generator=generator).div_(options.width**0.25).to(device) for shape in shapes]
@@ -80,7 +80,7 @@ def inputs(options: argparse.Namespace, batch: int, device: torch.device) -> tup
 
 
 def step(score: Score, regions_BRD: Tensor, words_BWD: Tensor) -> Tensor:
-    """Forward and backward; the scores."""
+    """Run forward and backward; return the scores."""
     scores_BB = score(regions_BRD, words_BWD)
     logits_BB = SETTINGS.logits * scores_BB
     target_B = torch.arange(len(logits_BB), device=logits_BB.device)
@@ -96,7 +96,7 @@ def ours(regions_BRD: Tensor, words_BWD: Tensor) -> Tensor:
 
 
 def direct(regions_BRD: Tensor, words_BWD: Tensor) -> Tensor:
-    """Eq. 3 to 9 of GLoRIA (Huang et al. 2021), one text after another."""
+    """Equations 3 to 9 of GLoRIA (Huang et al. 2021), one text after another."""
     columns = []
     for text_WD in words_BWD:
         over_words_BRW = (regions_BRD @ text_WD.T).softmax(dim=2)
@@ -115,7 +115,7 @@ def synchronise(device: torch.device) -> None:
 
 
 def peak(device: torch.device) -> float:
-    """MiB: of this process's resident memory, or of what was allocated on the GPU."""
+    """Peak MiB of resident memory of this process, or of memory that was allocated on the GPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
@@ -124,9 +124,9 @@ def peak(device: torch.device) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--batch", type=int, default=96, help="images and texts")
-    parser.add_argument("--words", type=int, default=30, help="a text")
-    parser.add_argument("--regions", type=int, default=361, help="an image")
+    parser.add_argument("--batch", type=int, default=96, help="number of images and of texts")
+    parser.add_argument("--words", type=int, default=30, help="words per text")
+    parser.add_argument("--regions", type=int, default=361, help="regions per image")
     parser.add_argument("--width", type=int, default=256, help="dimensions")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     for hidden in ("--quick", "--side", "--out"):
@@ -140,7 +140,7 @@ def main() -> None:
         options.batch, options.words, options.regions, options.width = 6, 5, 20, 8
     with tempfile.TemporaryDirectory(prefix="radsweep-") as folder:
         figures = measure(options, Path(folder))
-    import common  # not before: it takes memory, and a process begins with its parent's peak
+    import common  # not earlier: it takes memory, and the peak of a process starts at its parent's
 
     sys.argv[1:] = ["--json"] if options.json else []
     common.run(lambda *_: figures)

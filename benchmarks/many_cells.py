@@ -1,9 +1,10 @@
 """10,000 finished cells in a store: seconds to plan them, to resume their sweep, and to write their report.
 
-An ablation of 20 arms at 5 sizes with 100 replicates. Records and what each of 200 queries got are made up and written
-beforehand; the sweep is the real one, on a local Ray and an MLflow on SQLite, and finds every cell in the store. MLflow
-gets what is reused in the background: `mlflow_s` is how long that took after the report, a minute at most, and
-`mlflow_left` what was still to be sent. `..._cpu_s` are seconds of processor time, of all threads.
+The ablation has 20 arms at 5 sizes with 100 replicates. Records, and the results of 200 queries in each, are invented
+and written beforehand. The sweep is a real one, on a local Ray and an MLflow on SQLite, and finds every cell in the
+store. Reused trials are sent to MLflow in the background: `mlflow_s` is the time that this took after the report, at
+most a minute, and `mlflow_left` is the number of entries that were not sent. `..._cpu_s` are seconds of processor time
+of all threads.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def measure(folder: Path, quick: bool) -> Figures:
     file = folder / "experiment.json"
     file.write_text(experiment(shards, folder, arms, replicates).model_dump_json())
     cells = _alone("write", file)["cells"]
-    tell(f"{cells:,} cells are there")
+    tell(f"{cells:,} cells are in the store")
     planned = _alone("plan", file)
     resumed = _alone("resume", file)
     return {
@@ -73,7 +74,7 @@ def planned_cells(asked: Experiment) -> list[PlannedCell]:
 
 
 def write(asked: Experiment) -> Figures:
-    """Records as trials would leave them, apart from the fsync of each."""
+    """Write records as trials do, but without fsync."""
     store, cells = Store(Path(str(asked.run.store))), planned_cells(asked)
     base, fingerprint = asked.trial(), read_manifest(asked.data.shards).fingerprint
     rng = np.random.default_rng(0)
@@ -124,14 +125,14 @@ def time_plan(asked: Experiment) -> Figures:
 
 
 def time_resume(asked: Experiment) -> Figures:
-    """The sweep without its report, the report, and what MLflow still waits for."""
+    """Time the sweep without its report, the report, and sending to MLflow."""
     from radsweep.cluster.connect import connect
     from radsweep.report.render.write import Written, write_report
     from radsweep.sweep import run as sweep_run
     from radsweep.tracking.mirror import spool_folder
     from radsweep.tracking.spool import Spool
 
-    connect()  # a Ray is there already: its start is the same for 1 cell and for 10,000
+    connect()  # Ray runs before timing: its start takes as long for 1 cell as for 10,000
     before = _peak()
     pages: list[Path] = []
     timestamps = [_clock()]
@@ -146,7 +147,7 @@ def time_resume(asked: Experiment) -> Figures:
     record = sweep_run.run_sweep(asked, timed)
     timestamps.append(_clock())
     assert record.status == "finished", record.status
-    assert record.cost["trials_run"] == 0, "every cell is there"
+    assert record.cost["trials_run"] == 0, "every cell is in the store"
     return {
         **_spent("resume", timestamps[0], timestamps[1]),
         **_spent("report", timestamps[1], timestamps[2]),
@@ -171,7 +172,7 @@ def _peak() -> float:
 
 
 def _alone(part: str, file: Path) -> Figures:
-    """In a process of its own, for its memory."""
+    """Run a part in a process of its own, to measure its memory."""
     command = [sys.executable, __file__, part, str(file)]
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     figures: Figures = json.loads(out.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""The best retrieval there can be on the phantom: an oracle that reads what images show and what reports tell."""
+"""The best possible retrieval on the phantom: an oracle that knows what images show and what reports say."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEED = 0
 
 
 def measure(folder: Path, quick: bool) -> Figures:
-    """Recall at 10, report to image, over the test split of each difficulty; ties count by their middle."""
+    """Recall at 10, report to image, over the test split of each difficulty; ties count at their middle rank."""
     pool = 40 if quick else 400
     recall = {}
     for name, difficulty in DIFFICULTIES.items():

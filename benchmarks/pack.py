@@ -1,7 +1,8 @@
-"""Images a second of `radsweep pack --size`, beside a plain process pool with Pillow on the same files.
+"""Images per second of `radsweep pack --size`, compared with a plain process pool with Pillow on the same files.
 
-The pool opens, converts to grey, shrinks to the same size, encodes as JPEG (quality 92) and writes a file for each.
-radsweep also hashes pixels, looks for blanks and repeats, and writes checked shards, flushed to the disk.
+The pool opens each image, converts it to grey, shrinks it to the same size, encodes it as JPEG (quality 92) and writes
+a file. radsweep also hashes pixels, looks for blank images and duplicates, and writes checked shards, flushed to the
+disk.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from PIL import Image
 from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
 
-SIZE = 512  # pixels, longest side of what is stored
+SIZE = 512  # pixels of the longest side of stored images
 REPEATS = 5
 
 
 def measure(folder: Path, quick: bool) -> Figures:
-    """JPEG radiographs of 2,500 x 2,048 pixels; apart from them PNGs of 1,024 x 1,024, which ours keeps lossless."""
+    """Pack JPEG radiographs of 2,500 x 2,048 pixels, and PNGs of 1,024 x 1,024, which radsweep keeps lossless."""
     images, repeats = (6, 1) if quick else (120, REPEATS)
     jpeg = compare(folder / "jpeg", "jpg", (2500, 2048), images, repeats)
     png = compare(folder / "png", "png", (1024, 1024), images, repeats)
@@ -35,7 +36,7 @@ def measure(folder: Path, quick: bool) -> Figures:
 
 
 def compare(folder: Path, kind: str, shape: tuple[int, int], images: int, repeats: int) -> Figures:
-    """Both sides in turn; medians, the ratio's of neighbouring runs."""
+    """Run both sides in turn. Return medians; the ratio is the median over neighbouring runs."""
     tell(f"making {images} {kind} files of {shape[0]} x {shape[1]}")
     make_source(folder / "source", kind, shape, images)
     took: dict[str, list[tuple[float, float]]] = {"ours": [], "pool": []}
@@ -57,7 +58,7 @@ def compare(folder: Path, kind: str, shape: tuple[int, int], images: int, repeat
 
 
 def make_source(root: Path, kind: str, shape: tuple[int, int], images: int) -> None:
-    """Smooth shadows and the grain of a detector: about 0.9 MB a JPEG, as radiographs have."""
+    """Draw smooth shadows with the grain of a detector; a JPEG has about 0.9 MB, like a radiograph."""
     (root / "images").mkdir(parents=True)
     random = np.random.default_rng(0)
     shadows = random.integers(30, 226, (shape[0] // 64, shape[1] // 64), np.uint8)
@@ -92,7 +93,7 @@ def shrink_one(out: Path, path: Path) -> None:
 
 
 def timed(work: Callable[[], None]) -> tuple[float, float]:
-    """Seconds on the clock, and of all cores together: these tell something on a busy machine too."""
+    """Seconds on the clock, and CPU seconds of all cores, which are meaningful on a busy machine too."""
     start, before = time.perf_counter(), sum(os.times()[:4])
     work()
     return time.perf_counter() - start, sum(os.times()[:4]) - before

@@ -1,6 +1,6 @@
-"""100,000 small images packed by `radsweep pack`, killed twice on the way and continued: seconds and peak memory.
+"""Seconds and peak memory of packing 100,000 small images with `radsweep pack`, killed twice and continued.
 
-Fails unless every pair is in the shards once.
+The benchmark fails unless every pair is in the shards exactly once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIDE = 16  # pixels
 
 
 def measure(folder: Path, quick: bool) -> Figures:
-    """A tenth of the images first, left alone, for its memory."""
+    """Pack a tenth of the images without a kill, to compare memory, and then all of them."""
     images = 2_000 if quick else IMAGES
     tell(f"making {images} PNG files")
     make_source(folder / "source", images)
@@ -72,7 +72,7 @@ def write_table(path: Path, images: int) -> None:
 
 
 def pack(folder: Path, table: str, kill_at: int | None = None) -> tuple[float, int]:
-    """Peak MiB, and how many pictures were listed as read when the process was killed."""
+    """Peak MiB, and the number of images that were listed as read when the process was killed."""
     command = [sys.executable, "-m", "radsweep", "pack", "csv", str(folder / "source"), str(folder / table)]
     command += ["--table", str(folder / f"{table}.csv"), "--image", "{image}", "--report", "notes"]
     process = subprocess.Popen([*command, "--patient", "patient"])
@@ -90,7 +90,7 @@ def pack(folder: Path, table: str, kill_at: int | None = None) -> tuple[float, i
 
 
 def pairs(shards: Path, images: int) -> int:
-    """How many are there. Raises AssertionError where one is missing or comes twice."""
+    """Count the pairs. Raise AssertionError if one is missing or duplicated."""
     manifest = read_manifest(shards)
     found: Counter[str] = Counter()
     for shard in manifest.shards:

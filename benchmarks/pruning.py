@@ -1,9 +1,9 @@
-"""TPE with asha beside random search without stopping: compute to the same validation score.
+"""Compute of TPE with asha, compared with random search without stopping, to the same validation score.
 
-Recorded learning curves are replayed through radsweep's own searcher and stopping rule: a suggestion has the curve of
-the nearest recorded trial (each key scaled to its range, learning rates in the logarithm). The first run makes the
-recording, pruning_curves.csv beside this file: trials at the points of a Sobol sequence, really trained on the phantom,
-on a GPU where there is one. It goes on where it was cut.
+Recorded learning curves are replayed through radsweep's searcher and stopping rule. A suggestion gets the curve of the
+nearest recorded trial, with each key scaled to its range and learning rates in the logarithm. The first run makes the
+recording, pruning_curves.csv next to this file. Its trials are at the points of a Sobol sequence and are trained on the
+phantom, on a GPU if the machine has one. An interrupted recording is continued.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ SPACE: dict[str, dict[str, Any]] = {
     "augment.image.affine": {"uniform": [0.0, 1.0]},
     "train.warmup": {"uniform": [0.0, 0.5]},
 }
-STEPS, EVERY = 200, 20  # of a recorded trial, and between its validations
+STEPS, EVERY = 200, 20  # steps of a recorded trial, and between its validations
 PAIRS, RECORDED = 300, 64  # training pairs, recorded trials
-SEEDS, TRIALS, SLOTS = 5, 40, 2  # TRIALS: of random search, each to its end; ours gets the same compute
+SEEDS, TRIALS, SLOTS = 5, 40, 2  # TRIALS: trials of random search, each run to its end; ours gets the same compute
 OURS = {"algorithm": "tpe", "scheduler": "asha", "grace_period": 2, "reduction_factor": 3}
 SELECT = "val/text_to_image/recall_at_10"
 BASE = {
@@ -48,7 +48,7 @@ BASE = {
 
 
 def record(file: Path, quick: bool) -> None:
-    """Train the recorded trials, and write one row a validation. Goes on where it was cut."""
+    """Train the recorded trials, and write one row for each validation. Continue an interrupted recording."""
     import torch
     from scipy.stats import qmc
 
@@ -102,13 +102,13 @@ def _rows(file: Path) -> list[dict[str, str]]:
 
 
 class Curves:
-    """The recording; also the `Cells` of a searcher, none of which is known beforehand."""
+    """Recorded curves. They are also the `Cells` of a searcher, none of which is known beforehand."""
 
     def __init__(self, file: Path) -> None:
         found: dict[int, list[dict[str, str]]] = {}
         for row in _rows(file):
             found.setdefault(int(row["trial"]), []).append(row)
-        looks = [rows for rows in found.values() if len(rows) == STEPS // EVERY]  # those that were not cut
+        looks = [rows for rows in found.values() if len(rows) == STEPS // EVERY]  # complete ones only
         self.scores = [[float(row["score"]) for row in rows] for rows in looks]
         self.points = np.array([[_part(key, float(rows[0][key])) for key in SPACE] for rows in looks])
         self.records: dict[str, CellRecord] = {}
@@ -132,16 +132,16 @@ class Curves:
 
 
 class Progress(NamedTuple):
-    compute: list[int]  # validations paid for so far, over all trials: what a trial costs between two
-    best: list[float]  # score so far
+    compute: list[int]  # validations so far, over all trials; the cost of a trial between two of them is one unit
+    best: list[float]  # best score so far
 
     def until(self, score: float) -> int:
-        """Compute until a score is reached."""
+        """Compute at which a score is reached."""
         return next(paid for paid, best in zip(self.compute, self.best, strict=True) if best >= score)
 
 
 def replay(file: Path, settings: Mapping[str, Any], seed: int, compute: int) -> Progress:
-    """A search over recorded curves in SLOTS slots, until its compute is spent."""
+    """Run a search over recorded curves in SLOTS slots, until its compute is spent."""
     curves, search = (
         Curves(file),
         Search.model_validate({"space": SPACE, "seed": seed, "trials": 10_000} | dict(settings)),
@@ -182,8 +182,8 @@ def measure(folder: Path, quick: bool) -> Figures:
         for settings in (OURS, {"algorithm": "random"})
     )
     ratios: list[float] = []
-    for one, other in itertools.product(ours, random):  # every pair: which of them is lucky says little
-        target = min(one.best[-1], other.best[-1])  # what both reach
+    for one, other in itertools.product(ours, random):  # every pair of seeds, since a single pair depends on luck
+        target = min(one.best[-1], other.best[-1])  # the score that both reach
         ratios.append(other.until(target) / one.until(target))
     return {
         "seeds": len(ours),

@@ -1,7 +1,8 @@
-"""Seconds and peak memory of retrieval over a large pool: both directions, both readings of a positive.
+"""Seconds and peak memory of retrieval over a large pool, in both directions and with both definitions of a positive.
 
-Random embeddings with a signal, one image a study, every tenth report one of a few that many studies share. In a fresh
-process with a thread for each core; memory is that of the whole process, torch and the embeddings included.
+Embeddings are random with a signal. Each study has one image, and every tenth report is one of a few that many studies
+share. The benchmark runs in a new process with one thread for each core. Memory is that of the whole process, including
+torch and the embeddings.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SHARED_REPORTS = 20
 
 
 def run_alone(options: argparse.Namespace) -> dict[str, Any]:
-    """Every metric once, after a small pool that wakes threads and libraries."""
+    """Compute every metric once, after a small pool that starts threads and libraries."""
     torch.set_num_threads(os.cpu_count() or 1)
     retrieval(600, options.width)
     began = time.perf_counter()
@@ -49,19 +50,24 @@ def retrieval(pool: int, width: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--pool", type=int, default=50_000, help="studies: queries and candidates both ways")
+    parser.add_argument(
+        "--pool",
+        type=int,
+        default=50_000,
+        help="studies, as queries and as candidates",
+    )
     parser.add_argument("--width", type=int, default=256, help="dimensions")
-    for hidden in ("--quick", "--alone"):
+    for hidden in ("--quick", "--measure"):
         parser.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.quick:
         options.pool, options.width = 1500, 32
-    if options.alone:
+    if options.measure:
         print(json.dumps(run_alone(options)))
         return
-    command = [sys.executable, __file__, "--alone", f"--pool={options.pool}", f"--width={options.width}"]
+    command = [sys.executable, __file__, "--measure", f"--pool={options.pool}", f"--width={options.width}"]
     figures = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    import common  # not before: it takes memory, and a process begins with its parent's peak
+    import common  # not earlier: it takes memory, and the peak of a process starts at its parent's
 
     sys.argv[1:] = ["--json"] if options.json else []
     common.run(lambda *_: figures)

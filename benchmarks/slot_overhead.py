@@ -1,7 +1,7 @@
-"""Seconds from a trial's last report to the next trial's first optimiser step: a warm slot beside the stock recipe.
+"""Seconds from a trial's last report to the next trial's first optimiser step, in a warm slot and in the stock recipe.
 
-That is to the end of the step. The last evaluation ends with the report; writing the checkpoint, which falls between,
-is taken out on both sides. Both are told apart.
+The time is measured to the end of the step. The last evaluation ends with the report. Writing the checkpoint is between
+the two and is subtracted on both sides. Evaluation and checkpoint are reported separately.
 """
 
 from __future__ import annotations
@@ -14,11 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from common import Figures, phantom, random_search, run, short_trial, tell
-
-
-def _evaluation(trial: dict[str, Any]) -> float:
-    """Seconds from the last step to the last report."""
-    return trial["timestamps"]["last_report"] - trial["timestamps"]["last_step"]
 
 
 def measure(folder: Path, quick: bool) -> Figures:
@@ -59,7 +54,7 @@ def measure(folder: Path, quick: bool) -> Figures:
 
 
 def warm(trial: Any, trials: int, folder: Path) -> tuple[list[Figures], Any]:
-    """The records of a sweep's trials in one slot, in order, and [reference to data prepared as for them]."""
+    """Run a sweep in one slot. Return its records in order, and [reference to data prepared as for its trials]."""
     from radsweep.console import Console
     from radsweep.data.loading.decode import read_index
     from radsweep.store.store import Store
@@ -79,7 +74,7 @@ def warm(trial: Any, trials: int, folder: Path) -> tuple[list[Figures], Any]:
 
 
 def seconds(trials: Sequence[Figures]) -> list[float]:
-    """Of each hand-over, without the checkpoint of the trial that ends."""
+    """Seconds of each hand-over, without the checkpoint of the trial that ends."""
     return [
         later["timestamps"]["first_step"] - earlier["timestamps"]["last_report"] - earlier["seconds"]["checkpoint"]
         for earlier, later in pairwise(trials)
@@ -87,7 +82,7 @@ def seconds(trials: Sequence[Figures]) -> list[float]:
 
 
 def idle(trials: Sequence[Figures]) -> list[float]:
-    """Of each hand-over, the part in which the workers wait for their next trial."""
+    """Seconds of each hand-over in which the workers wait for their next trial."""
     return [
         (datetime.fromisoformat(later["started"]) - datetime.fromisoformat(earlier["ended"])).total_seconds()
         for earlier, later in pairwise(trials)

@@ -1,8 +1,9 @@
-"""Samples a second of a training step beside open_clip's loss and step: the same towers, batch, precision, optimiser.
+"""Samples per second of a training step, compared with open_clip's loss and step.
 
-On a CPU the tiny towers on one thread; on a GPU a ResNet-50 at 224 pixels beside a BERT, in bf16. The sides take turns,
-and the ratio is the median over the turns. open_clip's side is the body of its train_one_epoch and keeps PyTorch's own
-dropout; ours draws dropout by sample, and logs each step.
+Both sides have the same towers, batch, precision and optimiser: on a CPU the tiny towers on one thread, on a GPU a
+ResNet-50 at 224 pixels and a BERT, in bf16. The sides take turns, and the ratio is the median over the turns.
+open_clip's side is the body of its train_one_epoch and keeps PyTorch's dropout. Ours draws dropout by sample, and logs
+each step.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ ON_GPU = {
 
 
 class SameBatch(TrialRecipe):
-    """A trial that sees one batch again and again."""
+    """Trial that repeats one batch."""
 
     batch: Batch
     steps: int
@@ -94,7 +95,7 @@ def measure(folder: Path, quick: bool) -> Figures:
             side()
             if on_gpu:
                 torch.cuda.synchronize()
-            if turn > 0:  # the first warms up
+            if turn > 0:  # the first turn warms up
                 taken[name].append((time.perf_counter() - began) / steps)
     pairs = list(zip(taken["ours"], taken["theirs"], strict=True))
     return {
@@ -109,7 +110,7 @@ def measure(folder: Path, quick: bool) -> Figures:
 
 
 def _gpu_towers(folder: Path) -> dict[str, Any]:
-    """With the architecture of BERT base, weights drawn, since there may be no hub to ask."""
+    """Settings with the architecture of BERT base and random weights, because the hub may not be reachable."""
     from transformers import BertConfig
 
     BertConfig().save_pretrained(folder / "bert")
@@ -117,7 +118,7 @@ def _gpu_towers(folder: Path) -> dict[str, Any]:
 
 
 def model_output(model: VisionLanguageModel, batch: Batch) -> dict[str, torch.Tensor]:
-    """As open_clip's models return it."""
+    """Return features in the form of open_clip's models."""
     return {
         "image_features": model.embed_images(batch.pixels_bCSS[0]).image_BD,
         "text_features": model.embed_texts(batch.texts[0].ids_BL, batch.texts[0].mask_BL).text_BD,
@@ -127,7 +128,7 @@ def model_output(model: VisionLanguageModel, batch: Batch) -> dict[str, torch.Te
 
 @torch.no_grad()
 def loss_difference(model: VisionLanguageModel, batch: Batch, loss: nn.Module) -> float:
-    """Between the two losses on the same features, without dropout: they are one definition."""
+    """Difference of the two losses on the same features, without dropout; both have the same definition."""
     model.eval()
     output = model_output(model, batch)
     views = Views((output["image_features"],), (output["text_features"],), output["logit_scale"])

@@ -1,6 +1,6 @@
 """The stock recipe that Ray documents: a Tune function that builds a TorchTrainer for each trial and calls fit.
 
-Its training loop is radsweep's own, and it gets radsweep's prepared data from the object store for nothing.
+Its training loop is radsweep's, and it gets radsweep's prepared data from the object store at no cost.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from radsweep.training.trainer import TrialRecipe, conclude
 
 
 def run_stock(trial: Trial, tuning: tune.TuneConfig, space: dict[str, Any], data: Any, folder: Path) -> list[Figures]:
-    """Run the trials that `tuning` and `space` (dotted keys) ask for; what each noted, in the order they began.
+    """Run the trials of `tuning` and `space` (dotted keys). Return the figures of each, in the order of their starts.
 
     Args:
         data: [reference to the prepared data].
@@ -35,7 +35,7 @@ def run_stock(trial: Trial, tuning: tune.TuneConfig, space: dict[str, Any], data
     outcomes.mkdir()
     settings = {"trial": trial.model_dump(mode="json"), "folder": str(folder)}
     driver = tune.with_parameters(fit_trial, settings=settings, data=data)
-    # A byte of memory, so that the CPUs are for the workers, as in radsweep's slots.
+    # The driver only reserves a byte of memory, so that the CPUs are for the workers, as in radsweep's slots.
     tune.Tuner(
         tune.with_resources(driver, {"memory": 1}),
         param_space=space,
@@ -47,7 +47,7 @@ def run_stock(trial: Trial, tuning: tune.TuneConfig, space: dict[str, Any], data
 
 
 def fit_trial(config: dict[str, Any], settings: dict[str, Any], data: Any) -> None:
-    """A trial of Tune: a worker group of its own."""
+    """Run one trial of Tune, in a worker group of its own."""
     trial = trial_with(Trial.model_validate(settings["trial"]), config)
     name = tune.get_context().get_trial_id()
     ray.train.torch.TorchTrainer(
@@ -61,7 +61,7 @@ def fit_trial(config: dict[str, Any], settings: dict[str, Any], data: Any) -> No
 
 
 def train_loop(config: dict[str, Any]) -> None:
-    """What `radsweep.training.trainer.train` does; but every worker reports, as Ray Train wants it."""
+    """Train like `radsweep.training.trainer.train`, but report from every worker, as Ray Train requires."""
     import time
 
     import torch
@@ -70,7 +70,7 @@ def train_loop(config: dict[str, Any]) -> None:
     workers = Workers(ray_context.get_world_rank(), ray_context.get_world_size())
     trial = Trial.model_validate(config["trial"])
     torch.set_num_threads(trial.train.threads)
-    data = ray.get(config["data"][0]).opened(ray.get)
+    data = ray.get(config["data"][0]).materialise(ray.get)
     recipe = TrialRecipe(trial, data, RunContext(workers, ray.train.torch.get_device()))
     training = start(recipe)
     outcome = training.outcome

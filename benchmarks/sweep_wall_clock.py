@@ -1,9 +1,11 @@
-"""Wall-clock time of a search of 24 short trials, from starting the process to its end.
+"""Wall-clock time of a search of 24 short trials, from the start of the process to its end.
 
-radsweep: a whole sweep, with MLflow, checkpoints and report, in two slots of one thread. The stock recipe: two trials
-at once, of one thread; it gets radsweep's prepared data. Plain PyTorch: the same trials one after another in one
-process of two threads, data decoded once. All draw the same learning rates with Optuna and run the same training
-loop. Start-up is what passes until the first trial's first optimiser step.
+- radsweep: a whole sweep, with MLflow, checkpoints and report, in two slots with one thread each.
+- The stock recipe: two trials at once, with one thread each; it gets radsweep's prepared data.
+- Plain PyTorch: the same trials one after another, in one process with two threads; data is decoded once.
+
+All sides draw the same learning rates with Optuna and run the same training loop. Start-up is the time until the first
+optimiser step of the first trial.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from common import LEARNING_RATES, Figures, phantom, quiet_output, random_search
 
 from radsweep.config.experiment import Experiment
 
-EPOCHS, PAIRS = 2, 512  # 16 steps and two validations: 3 to 6 s a trial
+EPOCHS, PAIRS = 2, 512  # 16 steps and two validations: 3 to 6 s for each trial
 
 
 def measure(folder: Path, quick: bool) -> Figures:
@@ -147,7 +149,7 @@ SIDES: dict[str, Callable[[Experiment, Path], list[Figures]]] = {
 
 
 def run_side(side: str, shards: Path, folder: Path, trials: int) -> None:
-    """In a process of its own: run one side and print what its trials noted."""
+    """Run one side, in a process of its own, and print the figures of its trials."""
     trial = short_trial(shards, {"train.epochs": EPOCHS})
     with quiet_output() as out:
         noted = SIDES[side](random_search(trial, trials, 2, folder), folder)

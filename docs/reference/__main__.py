@@ -1,4 +1,4 @@
-"""`python docs/reference` writes the generated pages beside itself, where any generator of sites finds them."""
+"""Write the generated pages next to this file, for the site generator: `python docs/reference`."""
 
 from __future__ import annotations
 

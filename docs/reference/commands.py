@@ -1,4 +1,4 @@
-"""The page of every command with its arguments and options, made from the command line itself."""
+"""Page of every command with its arguments and options, generated from the command line itself."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from radsweep.cli.app import app
 INTRODUCTION = """\
 # Every command
 
-`radsweep COMMAND --help` says the same in the terminal. Results go to standard output, progress to standard error. The
-exit code is 0, 1 where the work failed, 2 where the input was wrong: then nothing was started and nothing written.
+`radsweep COMMAND --help` prints the same in the terminal. Results are printed to standard output, progress to standard
+error. The exit code is 0 for success, 1 if the work failed, and 2 if the input was wrong. With exit code 2, nothing was
+started and nothing written.
 """
 
 
@@ -22,7 +23,7 @@ def page() -> str:
 
 
 def commands(group: Any = None, names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """(`pack`, `csv`) and its command, for each."""
+    """Yield the names of each command, such as (`pack`, `csv`), and the command."""
     for name, command in (group or typer.main.get_command(app)).commands.items():
         if command.hidden:
             continue

@@ -1,4 +1,4 @@
-"""The page of every field of the experiment file, made from the classes that define them."""
+"""Page of every field of the experiment file, generated from the classes that define them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from radsweep.config.keys import field_model
 INTRODUCTION = """\
 # Every field of the experiment file
 
-An experiment file may set any of these; what it leaves out has its default. `--set KEY=VALUE` sets one from the command
-line, and arms, levels and search spaces take the keys of a trial, `data` to `evaluate`. A wrong key or value is told
-with the nearest right one before anything starts. `radsweep schema` prints the same as a JSON schema for editors.
+An experiment file may set any of these fields; the others have their defaults. `--set KEY=VALUE` sets a field from the
+command line. Arms, levels and search spaces take the keys of a trial, from `data` to `evaluate`. A wrong key or value
+is reported with the closest valid one before anything starts. `radsweep schema` prints the fields as a JSON schema for
+editors.
 """
 HEAD = "| key | type | default | bounds | what it is |\n|---|---|---|---|---|"
 WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "value"}
-# JSON schema: pydantic's error where the bound is broken, and the name of its limit there
+# JSON schema keyword: pydantic's error for the bound, and the name of the limit in that error
 BOUNDS = {
     "exclusiveMinimum": ("greater_than", "gt"),
     "minimum": ("greater_than_equal", "ge"),
@@ -40,7 +41,7 @@ def page() -> str:
 
 
 class Section:
-    """The fields of one class at one place; `default` is what the place holds unless a file says otherwise."""
+    """Fields of one class at one place of the file; `default` is its value if a file does not set it."""
 
     def __init__(self, place: str, model: type[BaseModel], default: Any, about: str = "") -> None:
         self.place, self.model, self.default, self.about = place, model, default, about
@@ -49,14 +50,14 @@ class Section:
         return f"{self.place}.{name}" if self.place else name
 
     def fields(self) -> Iterator[tuple[str, FieldInfo, Any]]:
-        """Dotted key, field, default."""
+        """Yield dotted key, field and default."""
         for name, field in self.model.model_fields.items():
             default = getattr(self.default, name) if isinstance(self.default, BaseModel) else field.get_default()
             yield self.key(field.alias or name), field, default
 
 
 def sections(model: type[BaseModel], place: str = "", default: Any = PydanticUndefined) -> Iterator[Section]:
-    """A section for every class below `model`, from top to bottom."""
+    """Yield a section for every class below `model`, from top to bottom."""
     for key, field, held in Section(place, model, default).fields():
         inner, names = _inner(field.annotation)
         if inner is None:
@@ -69,7 +70,7 @@ def sections(model: type[BaseModel], place: str = "", default: Any = PydanticUnd
 
 
 def text(section: Section) -> str:
-    """Heading and table; of the settings that are groups themselves the table has those that say something."""
+    """Heading and table. Settings that are groups only have a row if they have a description."""
     bounds = section.model.model_json_schema()["properties"]
     rows = []
     for key, field, default in section.fields():
@@ -88,7 +89,7 @@ def text(section: Section) -> str:
 
 
 def kind(annotation: Any) -> str:
-    """The type of a value, in words."""
+    """Type of a value, in words."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return kind(inner[0])
@@ -135,13 +136,13 @@ def _limit(name: str, value: Any) -> str:
 
 
 def _expected(error: str, **context: Any) -> str:
-    """As a message about a broken bound would say it."""
+    """Word a bound like the error message about it."""
     detail: Any = {"type": error, "ctx": context}
     return expectation(detail).removeprefix("expected ")
 
 
 def _inner(annotation: Any) -> tuple[type[BaseModel] | None, list[str]]:
-    """The settings class that a field holds, and a placeholder for each name on the way through mappings."""
+    """Settings class of a field, and a placeholder for each name on the way through mappings."""
     names = []
     while get_origin(annotation) is dict:
         annotation = get_args(annotation)[1]

@@ -1,4 +1,4 @@
-"""Which pages are made, and by what."""
+"""Names of the generated pages, and the functions that make them."""
 
 from __future__ import annotations
 

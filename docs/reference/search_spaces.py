@@ -1,4 +1,4 @@
-"""The page of the experiment files that are ready to run, each by the question that it begins with."""
+"""Page of the ready-made experiment files, each with the question that it begins with."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ FOLDER = Path(__file__).resolve().parents[2] / "search_spaces"
 INTRODUCTION = """\
 # Ready-made experiments
 
-In `search_spaces/` of a checkout, and in `radsweep/search_spaces/` of an installed package. What is on the phantom
-(`phantom:...`) runs as it is; the others name the data that they want. All may be a start for a file of your own, and
-[every field](experiment-file.md) may be changed with `--set`.
+These files are in `search_spaces/` of a checkout, and in `radsweep/search_spaces/` of an installed package. Files on
+the phantom (`phantom:...`) run as they are; the others name the data that they need. Any file may be the start of your
+own, and [every field](experiment-file.md) can be changed with `--set`.
 """
 
 

@@ -1,4 +1,4 @@
-"""Which low-data technique helps a vision-language model of images and reports, on your data, by how much.
+"""radsweep: find the low-data technique that helps a vision-language model of images and reports, on your data.
 
 The names below are the Python interface; each is imported when it is first used, so that `radsweep --help` is quick.
 """

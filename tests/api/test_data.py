@@ -76,6 +76,6 @@ def test_an_inspection_is_that_of_the_command_with_frames(here: Path, phantom: P
     assert labels.loc[("effusion", "train")].to_dict() == found.labels["effusion"]["train"].model_dump()
 
 
-def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(rs.InputError, match="no packed data set there"):
         rs.inspect(tmp_path)

@@ -38,7 +38,7 @@ def test_a_sweep_is_measured_as_it_measured_itself(here: Path) -> None:
     )
 
 
-def test_it_prints_as_a_table_and_shows_in_a_notebook(here: Path) -> None:
+def test_an_evaluation_prints_as_a_table_and_shows_in_a_notebook(here: Path) -> None:
     found = rs.evaluate("checkpoint", "my-shards", split="validation")
     assert "phantom-standard, validation split, 40 candidates" in str(found)
     row = next(line for line in str(found).splitlines() if "validation recall@10, report to image " in line)
@@ -63,7 +63,9 @@ def test_queries_are_written_and_threads_are_as_before(here: Path) -> None:
         ("class_retrieval", {}, "class retrieval: no labels of Atelectasis"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(here: Path, tasks: list[str], overrides: dict[str, int], said: str) -> None:
+def test_tasks_that_cannot_be_measured_are_refused(
+    here: Path, tasks: list[str], overrides: dict[str, int], said: str
+) -> None:
     with pytest.raises(rs.InputError) as refused:
         rs.evaluate("checkpoint", "my-shards", tasks, overrides=overrides)
     assert said in str(refused.value)

@@ -1,4 +1,4 @@
-"""Every public name has a docstring with an example, and the examples run and print what they say."""
+"""Every public name has a docstring with an example, and the examples run and print what they show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.REPORT_NDIFF
 
 
 def examples(name: str) -> list[doctest.DocTest]:
-    """Those of a public name, and of the methods of a class."""
+    """Examples of a public name and of the methods of a class."""
     found = doctest.DocTestFinder().find(getattr(rs, name), f"rs.{name}", module=False, globs={})
     return [test for test in found if test.examples]
 
@@ -48,7 +48,7 @@ def test_the_examples_of_a_docstring_run(name: str, here: Path) -> None:
 
 
 @pytest.mark.parametrize("name", rs.__all__)
-def test_each_public_name_is_documented_and_what_is_called_has_an_example(name: str) -> None:
+def test_each_public_name_is_documented_and_each_callable_has_an_example(name: str) -> None:
     with_example = {test.name for test in examples(name)}
     assert name == "InputError" or f"rs.{name}" in with_example
     for where, value in public(name):

@@ -51,7 +51,7 @@ def tokenizer_of(model: rs.LoadedModel) -> str:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("longest", [None, 64])
-def test_an_original_becomes_the_very_pixels_that_training_sees(
+def test_an_original_becomes_exactly_the_pixels_of_training(
     packed: Packed, originals: list[Path], prepared: Any, model: rs.LoadedModel, longest: int | None, channels: int
 ) -> None:
     data, rows = decoded(packed(longest), tokenizer_of(model), 48, channels)
@@ -96,7 +96,7 @@ def test_the_batch_changes_nothing_and_the_order_is_kept(
     np.testing.assert_allclose(model.embed_images(originals[::-1]), images[::-1], atol=2e-6)
     np.testing.assert_allclose(model.embed_reports(reports[3]), texts[3:4], atol=2e-6)
     assert model.embed_images([]).shape == (0, model.dim)
-    assert len(np.unique(images.round(4), axis=0)) == 8, "the images differ, so that an order can be told"
+    assert len(np.unique(images.round(4), axis=0)) == 8, "the images differ, so that a wrong order would show"
 
 
 @pytest.mark.parametrize("name", ["grey.png", "deep.png", "palette.png", "clear.png", "turned.jpg"])
@@ -160,14 +160,14 @@ def test_an_image_that_cannot_be_read_is_named(
         ({"findings": "Clear."}, "report 1: the data set of this model has no sections; give the text of the report"),
     ],
 )
-def test_a_report_that_is_none_is_named(model: rs.LoadedModel, report: Any, said: str) -> None:
+def test_an_invalid_report_is_named(model: rs.LoadedModel, report: Any, said: str) -> None:
     with pytest.raises(rs.InputError) as refused:
         model.embed_reports(["Clear.", report])
     assert str(refused.value) == said
 
 
 def moved(prepared: Any, shards: Path, folder: Path) -> Path:
-    """A checkpoint that says it was trained on these shards."""
+    """Checkpoint whose record names these shards as its training data."""
     shutil.copytree(prepared.folder / "checkpoint", folder)
     state = json.loads((folder / "state.json").read_text())
     state["trial"]["data"]["shards"] = str(shards)
@@ -176,7 +176,7 @@ def moved(prepared: Any, shards: Path, folder: Path) -> Path:
     return folder
 
 
-def test_images_are_shrunk_first_where_packing_did(
+def test_images_are_shrunk_first_if_packing_did_so(
     prepared: Any, packed: Packed, originals: list[Path], tmp_path: Path, model: rs.LoadedModel
 ) -> None:
     found = rs.load_model(moved(prepared, packed(64), tmp_path / "checkpoint"), device="cpu")
@@ -189,7 +189,7 @@ def test_images_are_shrunk_first_where_packing_did(
     assert np.array_equal(rs.load_model(best, device="cpu").embed_images(colour), given.embed_images(colour))
 
 
-def test_the_section_is_taken_that_packing_took(
+def test_the_same_section_as_in_packing_is_used(
     prepared: Any, packed: Packed, tmp_path: Path, model: rs.LoadedModel
 ) -> None:
     shards = tmp_path / "shards"
@@ -216,7 +216,7 @@ def test_a_sweep_its_best_and_the_folder_are_one_model(prepared: Any, here: Path
     assert models[0].temperature == pytest.approx(0.07, rel=0.05)
 
 
-def test_what_is_no_model_is_refused(here: Path) -> None:
+def test_a_folder_without_a_model_is_refused(here: Path) -> None:
     with pytest.raises(rs.InputError, match="neither the folder of a finished trial's checkpoint nor a whole model"):
         rs.load_model(here)
 

@@ -12,7 +12,7 @@ import pytest
 import radsweep as rs
 
 
-def test_each_name_is_there_and_no_other() -> None:
+def test_each_name_exists_and_no_other() -> None:
     assert set(dir(rs)) == {*rs.__all__, "__version__"}
     assert sorted(rs.__all__) == rs.__all__
     assert [name for name in rs.__all__ if getattr(rs, name).__name__ != name] == []
@@ -20,7 +20,7 @@ def test_each_name_is_there_and_no_other() -> None:
         rs.load_experment  # noqa: B018
 
 
-def test_a_type_checker_sees_each_name_where_it_is_defined() -> None:
+def test_a_type_checker_finds_the_definition_of_each_name() -> None:
     tree = ast.parse(Path(rs.__file__).read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
     seen = {(str(node.module), alias.name) for node in ast.walk(block) if isinstance(node, ast.ImportFrom)

@@ -82,13 +82,13 @@ def test_effects_are_those_of_the_report(sweep: rs.Sweep) -> None:
             assert row["multiplier_trusted"] == (not cell["multiplier"]["doubt"])
 
 
-def test_an_effect_without_an_interval_says_why(sweep: rs.Sweep, prepared: Any, tmp_path: Path) -> None:
+def test_an_effect_without_an_interval_has_a_reason(sweep: rs.Sweep, prepared: Any, tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write_sweep(prepared.sweep)
-    for cell in prepared.sweep.cells:  # without what each query got
+    for cell in prepared.sweep.cells:  # without results of queries
         store.write_cell(prepared.store.read_cell(cell.key))
     effects = rs.open_sweep("small", store=tmp_path).effects()
-    assert effects["gap"].tolist() == ["no record of what each query got was found"] * 2
+    assert effects["gap"].tolist() == ["no results of queries were found"] * 2
     assert effects["low"].isna().all()
     assert effects["p_holm"].isna().all()
     assert effects["difference"].tolist() == pytest.approx(sweep.effects()["difference"].tolist())
@@ -126,7 +126,7 @@ def test_the_report_is_a_path_and_a_page_of_its_own_in_a_notebook(sweep: rs.Swee
     assert '<link rel="stylesheet' not in page
 
 
-def test_a_report_is_written_where_it_is_asked_for_or_is_not_there_yet(
+def test_a_report_is_written_to_a_given_folder_or_if_it_is_missing(
     sweep: rs.Sweep, prepared: Any, tmp_path: Path
 ) -> None:
     elsewhere = sweep.report(tmp_path / "out")
@@ -139,7 +139,7 @@ def test_a_report_is_written_where_it_is_asked_for_or_is_not_there_yet(
     assert rs.open_sweep("small", store.root).report().path.exists()
 
 
-def test_a_running_sweep_says_so_and_writes_its_report_again(prepared: Any, tmp_path: Path) -> None:
+def test_a_running_sweep_shows_its_state_and_writes_its_report_again(prepared: Any, tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.write_sweep(prepared.sweep.model_copy(update={"status": "running"}))
     sweep = rs.open_sweep("small", tmp_path)

@@ -35,7 +35,7 @@ def lexicon_of(tokenizer_of: TokenizerOf) -> Callable[[str], Lexicon]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_words_are_told_apart_by_what_they_mean(
+def test_words_are_distinguished_by_what_they_mean(
     kind: str, tokenizer_of: TokenizerOf, lexicon_of: Callable[[str], Lexicon]
 ) -> None:
     protected = ("no", "No", "left", "bilateral", "mildly", "two", "cm", "possible", "XXXX", "7", ".", ":", "a", "but")
@@ -82,5 +82,5 @@ def test_accents_and_case_do_not_count(tokenizer_of: TokenizerOf) -> None:
 def test_a_tokenizer_without_words_is_refused(tokenizer_of: TokenizerOf) -> None:
     backend = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
     whole = replace(tokenizer_of("trained"), backend=backend)
-    with pytest.raises(InputError, match=r"augment\.text: this tokenizer does not tell words apart"):
+    with pytest.raises(InputError, match=r"augment\.text: this tokenizer does not separate words"):
         Lexicon(whole, load_words("english"))

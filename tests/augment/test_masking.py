@@ -94,7 +94,7 @@ def test_eight_of_ten_are_masked_one_is_another_token_and_one_stays() -> None:
     assert not set(drawn) & set(RESERVED)
 
 
-def test_a_report_is_masked_alike_in_any_batch_and_padding_and_anew_each_epoch() -> None:
+def test_a_report_is_masked_alike_in_any_batch_and_padding_and_newly_in_each_epoch() -> None:
     lengths = [5, 40, 1, 0, 23, 12]
     text = texts(lengths)
     whole, padded = masked(text), masked(texts(lengths, padding=9))

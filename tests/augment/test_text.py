@@ -91,7 +91,7 @@ def test_shuffling_keeps_every_sentence_in_another_order() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sample", "one", "shuffle"])
-def test_a_report_is_augmented_alike_in_any_batch_and_anew_each_epoch(kind: Kind) -> None:
+def test_a_report_is_augmented_alike_in_any_batch_and_newly_in_each_epoch(kind: Kind) -> None:
     batch = reports([3, 1, 4], [2], [1, 1, 1, 1, 1, 1, 1], [5, 5], [0])
     keys = sample_keys(0, torch.arange(5), 0)
     settings = TextAugmentation(sentences=kind)
@@ -151,7 +151,7 @@ def test_each_text_augmentation_changes_its_input_seen_from_the_batch(
     assert changed.float().mean() > (0.3 if "sentences" in settings else 0.99)
 
 
-def test_without_word_operations_the_sentences_alone_change_and_no_word_list_is_read(
+def test_without_word_operations_only_the_sentences_change_and_no_word_list_is_read(
     tokenizer_of: TokenizerOf, texts: tuple[str, ...]
 ) -> None:
     tokenizer = tokenizer_of("trained")
@@ -163,7 +163,7 @@ def test_without_word_operations_the_sentences_alone_change_and_no_word_list_is_
 
 
 @pytest.mark.parametrize("sentences", ["all", "sample", "one", "shuffle"])
-def test_words_are_augmented_alike_in_any_batch_and_anew_each_epoch(
+def test_words_are_augmented_alike_in_any_batch_and_newly_in_each_epoch(
     sentences: Kind, tokenizer_of: TokenizerOf, texts: tuple[str, ...]
 ) -> None:
     tokenizer = tokenizer_of("trained")

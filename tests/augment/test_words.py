@@ -57,7 +57,7 @@ def test_the_hash_follows_what_a_list_says_and_not_how(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("protected: [no", "is no valid YAML"),
+        ("protected: [no", "is not valid YAML"),
         ("protected: {a: [no]}\nprotected: {b: [non]}", "key 'protected' is repeated"),
         ("- no", "expected the keys protected, held, synonyms"),
         ("", "expected the keys protected, held, synonyms"),
@@ -95,7 +95,7 @@ def test_what_is_neither_a_language_nor_a_file_is_refused(words: str) -> None:
         check_words(words)
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "list.yaml").write_bytes(b"protected: \xff\xfe")
-    with pytest.raises(InputError, match="is no UTF-8 text"):
+    with pytest.raises(InputError, match="is not valid UTF-8"):
         check_words(str(tmp_path / "list.yaml"))

@@ -1,4 +1,4 @@
-"""Each benchmark prints one JSON object with the keys it promises. Tiny settings: their figures mean nothing."""
+"""Each benchmark prints one JSON object with the expected keys. The settings are tiny, so the figures mean nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-NEEDS_MINUTES = pytest.mark.slow  # a Ray, or several, and sweeps of their own
+NEEDS_MINUTES = pytest.mark.slow  # starts Ray once or more, and runs sweeps of its own
 
 
 def figures_of(name: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def test_input_is_measured_three_ways() -> None:
 
 
 @NEEDS_MINUTES
-def test_a_warm_slot_is_handed_its_next_trial_faster_than_one_is_started() -> None:
+def test_a_warm_slot_gets_its_next_trial_faster_than_a_trial_starts() -> None:
     figures = figures_of("slot_overhead")["workers"]
     assert set(figures) == {"1", "2"}
     for measured in figures.values():
@@ -79,13 +79,13 @@ def test_a_store_of_finished_cells_is_planned_resumed_and_reported() -> None:
     assert all(figures[part] > 0 for part in ("plan_s", "resume_s", "report_s", "mlflow_s", "plan_peak_mb"))
 
 
-def test_a_frozen_tower_at_hand_gives_the_same_metric() -> None:
+def test_precomputed_features_of_a_frozen_tower_give_the_same_metric() -> None:
     figures = figures_of("frozen_tower")
     assert figures["metric_difference"] < 0.03  # rounding may move a rank or two
     assert figures["ratio"] == pytest.approx(figures["trial_s"] / figures["frozen_trial_s"])
 
 
-def test_retrieval_at_scale_says_what_it_took() -> None:
+def test_retrieval_at_scale_reports_time_and_memory() -> None:
     figures = figures_of("retrieval_scale")
     assert figures["queries"] == figures["candidates"] > 0
     assert figures["width"] > 0
@@ -98,12 +98,12 @@ def test_packing_is_compared_with_a_plain_pool() -> None:
     figures = figures_of("pack")
     for kind in (figures, figures["png"]):
         assert kind["images"] > 0
-        # one run of each side, so that the ratio is that of the rates
+        # one run of each side, so that the ratio equals the ratio of the rates
         assert kind["ratio"] == pytest.approx(kind["ours_images_per_s"] / kind["pool_images_per_s"])
 
 
 @NEEDS_MINUTES
-def test_a_pack_killed_twice_holds_every_pair_once() -> None:
+def test_packing_that_was_killed_twice_has_every_pair_once() -> None:
     figures = figures_of("pack_many")
     assert figures["pairs"] == figures["images"]
     first, second = figures["read_at_kills"]

@@ -1,4 +1,4 @@
-"""The simulation of coverage prints what DESIGN.md section 8 promises. Ten repeats: the figures mean little."""
+"""The simulation of coverage prints a figure for every kind of interval. Ten repeats: the figures mean little."""
 
 from __future__ import annotations
 

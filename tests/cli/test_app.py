@@ -57,7 +57,7 @@ def test_version(run: Run) -> None:
      ("inspect", "x", "--nonsense"), ("evaluate", "x"), ("evaluate", "x", "--data", "y", "--split", "train"),
      ("ui", "--port", "0"), ("submit", "x.yaml")],
 )  # fmt: skip
-def test_wrong_usage_ends_with_2_and_says_what_is_wrong_on_standard_error(
+def test_wrong_usage_exits_with_2_and_is_explained_on_standard_error(
     run: Run, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     ended = run(*arguments)
@@ -80,7 +80,7 @@ def test_pack_has_an_option_with_help_for_every_setting(run: Run, importer: str)
     ("arguments", "code"),
     [(["--help"], 0), (["sweep", "--help"], 0), (["schema"], 0), (["sweep", "wrong.yaml"], 2), (["train", "none"], 2)],
 )
-def test_help_the_schema_and_a_wrong_experiment_are_answered_without_a_heavy_import(
+def test_help_the_schema_and_a_wrong_experiment_need_no_heavy_import(
     tmp_path: Path, arguments: list[str], code: int
 ) -> None:
     (tmp_path / "wrong.yaml").write_text("experiment: t\ndata: {shards: x}\ntrain: {epochs: many}\n")

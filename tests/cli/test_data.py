@@ -38,7 +38,7 @@ def source(tmp_path: Path) -> Path:
     return root
 
 
-def test_pack_csv_prints_the_new_folder_and_tells_what_was_dropped_and_why(run: Run, source: Path) -> None:
+def test_pack_csv_prints_the_new_folder_and_the_dropped_rows_by_reason(run: Run, source: Path) -> None:
     ended = run("pack", "csv", source, "shards", *CSV, "--keep", "modality=X-ray")
     assert (ended.code, ended.out) == (0, "shards\n")
     assert "packed 11 of 13 rows" in ended.err
@@ -51,7 +51,7 @@ def test_pack_csv_prints_the_new_folder_and_tells_what_was_dropped_and_why(run: 
     assert sum(manifest.patients["pairs"].values()) == 10
 
 
-def test_a_pack_that_was_stopped_says_that_it_can_go_on_and_then_that_it_does(
+def test_a_stopped_pack_announces_that_it_can_continue_and_then_that_it_does(
     run: Run, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: object) -> None:
@@ -61,10 +61,10 @@ def test_a_pack_that_was_stopped_says_that_it_can_go_on_and_then_that_it_does(
         stopping.setattr("radsweep.data.packing.pack.draft_studies", interrupted)
         ended = run("pack", "csv", source, "shards", *CSV)
     assert ended.code not in (0, 2)
-    assert "stopped: the same command goes on from here" in ended.err
+    assert "Stopped. Run the same command again to continue" in ended.err
     again = run("pack", "csv", source, "shards", *CSV)
     assert (again.code, again.out) == (0, "shards\n")
-    assert "going on: 13 of 13 pictures are read already" in again.err
+    assert "continuing: 13 of 13 pictures have been read already" in again.err
 
 
 def test_pack_csv_as_json_prints_the_manifest_without_its_shards(run: Run, source: Path) -> None:
@@ -89,7 +89,7 @@ def test_pack_csv_as_json_prints_the_manifest_without_its_shards(run: Run, sourc
         (("--table", "other.csv"), "other.csv"),
     ],
 )
-def test_a_wrong_option_of_pack_is_told_and_nothing_is_written(
+def test_a_wrong_option_of_pack_is_reported_and_nothing_is_written(
     run: Run, source: Path, options: tuple[str, ...], said: str
 ) -> None:
     ended = run("pack", "csv", source, "shards", *CSV, *options)
@@ -98,13 +98,13 @@ def test_a_wrong_option_of_pack_is_told_and_nothing_is_written(
     assert [path.name for path in Path().iterdir()] == ["xrays"]
 
 
-def test_two_wrong_options_are_told_at_once(run: Run, source: Path) -> None:
+def test_two_wrong_options_are_reported_together(run: Run, source: Path) -> None:
     lines = run("pack", "csv", source, "shards", "--size", "3", "--keep", "x").err.splitlines()
     assert [line.split(":")[-2].strip() for line in lines] == ["--size", "--keep"]
 
 
-def test_pack_of_a_published_set_says_what_it_read_and_what_is_missing(run: Run, source: Path) -> None:
-    """ROCOv2, the least of them."""
+def test_pack_of_a_published_set_reports_read_and_missing_files(run: Run, source: Path) -> None:
+    """Pack a minimal ROCOv2."""
     root, pictures = Path("rocov2"), sorted((source / "images").iterdir())
     for split, count in (("train", 2), ("valid", 1), ("test", 1)):
         (root / split).mkdir(parents=True)
@@ -117,12 +117,12 @@ def test_pack_of_a_published_set_says_what_it_read_and_what_is_missing(run: Run,
     ended = run("pack", "roco", root, "shards", "--size", "16")
     assert (ended.code, ended.out) == (0, "shards\n")
     assert "Reading the source (4)" in ended.err
-    assert "each figure counts as a patient of its own" in ended.err
+    assert "each figure counts as its own patient" in ended.err
     assert read_manifest("shards").studies["pairs"] == {"train": 2, "validation": 1, "test": 1}
     above = run("pack", "roco", ".", "other")
     assert above.code == 2
     assert "train_captions.csv is missing; it comes with ROCOv2, https://doi.org" in above.err
-    assert "It is in rocov2: give that folder as ROOT" in above.err
+    assert "It is in rocov2; give that folder as ROOT" in above.err
 
 
 def test_existing_output_is_never_overwritten(run: Run, source: Path) -> None:
@@ -157,13 +157,13 @@ def test_an_address_where_a_folder_is_expected_is_refused_before_any_work(
     assert [path.name for path in Path().iterdir()] == ["xrays"]
 
 
-def test_inspect_shows_counts_and_says_them_as_json(run: Run, phantom: Path) -> None:
+def test_inspect_shows_counts_as_a_table_and_as_json(run: Run, phantom: Path) -> None:
     shown = run("inspect", phantom)
     assert shown.code == 0
     assert "phantom-standard: studies / patients / images" in shown.out
     told = json.loads(run("inspect", phantom, "--json").out)
     assert told["studies"]["pairs"] == {"train": 80, "validation": 40, "test": 40}
-    assert told["fingerprint"] in shown.out, "nothing is cut where there is no terminal"
+    assert told["fingerprint"] in shown.out, "nothing is cut without a terminal"
 
 
 def test_inspect_of_something_else_is_refused(run: Run, tmp_path: Path) -> None:

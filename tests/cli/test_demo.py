@@ -15,7 +15,7 @@ from radsweep.config.load import load_experiment
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_it_is_the_file_of_the_checkout_and_plans_its_trials(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_demo_uses_the_file_of_the_checkout_and_plans_its_trials(run: Callable[..., Any], tmp_path: Path) -> None:
     assert demo.quickstart() == ROOT / "search_spaces" / "quickstart.yaml"
     planned = run("demo", "--dry-run", "--json")
     assert planned.code == 0, planned.err

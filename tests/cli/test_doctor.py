@@ -1,4 +1,4 @@
-"""What a sweep will need, looked at on a real Ray and a real MLflow: what is missing is named, with what to do."""
+"""Check what a sweep needs on a real Ray and a real MLflow: missing things are named with their remedy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def file(tmp_path: Path, phantom: Path) -> Path:
 
 @pytest.fixture
 def examined(run: Callable[..., Any], file: Path) -> Callable[..., dict[str, dict[str, Any]]]:
-    """What is missing, by what it is; all of it fine gives exit code 0."""
+    """Return missing things by name; the exit code is 0 if nothing is missing."""
 
     def doctor(*changes: str) -> dict[str, dict[str, Any]]:
         ended = run("doctor", file, "--json", *(part for change in changes for part in ("--set", change)))
@@ -42,7 +42,9 @@ def examined(run: Callable[..., Any], file: Path) -> Callable[..., dict[str, dic
     return doctor
 
 
-def test_nothing_is_missing(examined: Callable[..., Any], run: Callable[..., Any], file: Path) -> None:
+def test_a_complete_setup_has_nothing_missing(
+    examined: Callable[..., Any], run: Callable[..., Any], file: Path
+) -> None:
     assert examined() == {}
     told = run("doctor", file).out
     assert told.count("fine") == len(told.splitlines()) >= 9
@@ -50,7 +52,7 @@ def test_nothing_is_missing(examined: Callable[..., Any], run: Callable[..., Any
     assert "slots for 1 at once" in told
 
 
-def test_a_disk_that_is_full_or_nearly(examined: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_or_nearly_full_disk_is_reported(examined: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
@@ -65,20 +67,20 @@ def test_a_disk_that_is_full_or_nearly(examined: Callable[..., Any], monkeypatch
     assert "300 MiB free" in examined()["store"]["told"]
 
 
-def test_a_tracking_server_that_is_down(examined: Callable[..., Any]) -> None:
+def test_a_tracking_server_that_is_down_is_reported(examined: Callable[..., Any]) -> None:
     missing = examined("run.tracking_uri=http://me:qzsecret@127.0.0.1:9")
     assert list(missing) == ["tracking server"]
     assert "http://127.0.0.1:9 does not answer" in missing["tracking server"]["told"]
     assert "qzsecret" not in str(missing)
 
 
-def test_more_cpus_than_there_are(examined: Callable[..., Any]) -> None:
+def test_a_request_for_too_many_cpus_is_reported(examined: Callable[..., Any]) -> None:
     assert "1 x 1000 CPUs" in examined("run.cpus_per_worker=1000")["resources"]["told"]
     arms = '{"baseline": {}, "many": {"train.workers": 10}}'
     assert "a trial of many needs 10 x 1 CPUs" in examined(f"ablation.arms={arms}")["resources"]["told"]
 
 
-def test_shards_that_are_damaged_or_nowhere(examined: Callable[..., Any], phantom: Path, tmp_path: Path) -> None:
+def test_damaged_or_missing_shards_are_reported(examined: Callable[..., Any], phantom: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(phantom, copy)
     shard = next(copy.rglob("*.parquet"))
@@ -87,7 +89,7 @@ def test_shards_that_are_damaged_or_nowhere(examined: Callable[..., Any], phanto
     assert str(tmp_path / "nowhere") in examined(f"data.shards={tmp_path / 'nowhere'}")["data"]["told"]
 
 
-def test_a_node_with_another_version(examined: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_with_another_version_is_reported(examined: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     own = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "9.9.9" if name == "pyarrow" else own(name))
     missing = examined()
@@ -95,7 +97,9 @@ def test_a_node_with_another_version(examined: Callable[..., Any], monkeypatch: 
     assert f"has pyarrow {own('pyarrow')}, here 9.9.9" in missing["versions"]["told"]
 
 
-def test_what_the_data_cannot_serve(examined: Callable[..., Any], tmp_path: Path, phantom: Path) -> None:
+def test_tasks_that_the_data_cannot_serve_are_reported(
+    examined: Callable[..., Any], tmp_path: Path, phantom: Path
+) -> None:
     zero_shot, nowhere = "evaluate.tasks=[zero_shot]", tmp_path / "nowhere.yaml"
     missing = examined(zero_shot, f"evaluate.sets=[{nowhere}]")
     assert list(missing) == ["further sets", "paths"]
@@ -113,14 +117,14 @@ def test_what_the_data_cannot_serve(examined: Callable[..., Any], tmp_path: Path
     assert "zero_shot needs labels" in missing["evaluation"]["told"]
 
 
-def test_weights_that_are_not_there(examined: Callable[..., Any], tmp_path: Path, file: Path) -> None:
+def test_missing_weights_are_reported(examined: Callable[..., Any], tmp_path: Path, file: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     missing = examined(f"model.text={{backbone: {tmp_path}, weights: pretrained}}")
     assert list(missing) == ["weights"]
     assert missing["weights"]["told"].startswith(f"{file}: model.text.backbone: {tmp_path} has no weights")
 
 
-def test_streamed_images_where_cached_ones_are_needed(examined: Callable[..., Any]) -> None:
+def test_streamed_images_are_reported_if_cached_ones_are_needed(examined: Callable[..., Any]) -> None:
     adapted = examined("data.source=streamed", "adapt.image.method=simclr")
     assert list(adapted) == ["object store"]
     assert "adapt.image: its images must fit" in adapted["object store"]["told"]
@@ -128,5 +132,5 @@ def test_streamed_images_where_cached_ones_are_needed(examined: Callable[..., An
     assert "they are streamed here" in probed["evaluation"]["told"]
 
 
-def test_more_pairs_than_a_fold_has(examined: Callable[..., Any]) -> None:
+def test_more_pairs_than_a_fold_has_are_reported(examined: Callable[..., Any]) -> None:
     assert "3 folds" in examined("data.folds=3", "data.pairs=159")["data"]["told"]

@@ -1,4 +1,4 @@
-"""The plan of a sweep is told, and nothing is started or written."""
+"""The plan of a sweep is printed, and nothing is started or written."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def everything(folder: Path) -> list[str]:
     return sorted(str(path) for path in folder.rglob("*"))
 
 
-def told(run: Callable[..., Any], file: Path, *more: str) -> dict[str, Any]:
+def dry_run(run: Callable[..., Any], file: Path, *more: str) -> dict[str, Any]:
     ended = run("sweep", file, "--dry-run", "--json", *more)
     assert ended.code == 0, ended.err
     found: dict[str, Any] = json.loads(ended.out)
@@ -58,7 +58,7 @@ def test_trials_are_counted_by_arm_and_size_and_nothing_is_written(
     run: Callable[..., Any], file: Path, tmp_path: Path
 ) -> None:
     before = everything(tmp_path)
-    found = told(run, file)
+    found = dry_run(run, file)
     assert (found["trials"], found["distinct"], found["done"]) == (12, 8, 0)
     assert {(row["arm"], row["pairs"]): (row["replicates"], row["trials"]) for row in found["rows"]} == {
         (arm, size): (2, 2) for arm in ARMS for size in (16, 24)
@@ -70,7 +70,9 @@ def test_trials_are_counted_by_arm_and_size_and_nothing_is_written(
     assert everything(tmp_path) == before
 
 
-def test_what_the_store_has_is_done_and_gives_the_estimate(run: Callable[..., Any], file: Path, tmp_path: Path) -> None:
+def test_trials_in_the_store_are_done_and_give_the_estimate(
+    run: Callable[..., Any], file: Path, tmp_path: Path
+) -> None:
     experiment = load_experiment(file)
     source = experiment.data.model_copy(update={"source": "cached"})
     experiment = experiment.model_copy(update={"data": source})
@@ -86,7 +88,7 @@ def test_what_the_store_has_is_done_and_gives_the_estimate(run: Callable[..., An
                 final={"test/x": 1.0},
             )  # fmt: skip
             store.write_cell(done)
-    found = told(run, file)
+    found = dry_run(run, file)
     assert (found["distinct"], found["done"]) == (8, 4)
     assert {row["done"] for row in found["rows"]} == {1}
     assert found["estimate"]["wall_seconds"] == pytest.approx(2 * 18 + 2 * 36)
@@ -95,21 +97,21 @@ def test_what_the_store_has_is_done_and_gives_the_estimate(run: Callable[..., An
     assert not found["estimate"]["at_most"]
 
 
-def test_a_calibration_times_steps_of_each_arm_and_says_at_most(
+def test_a_calibration_times_steps_of_each_arm_and_gives_an_upper_bound(
     run: Callable[..., Any], file: Path, tmp_path: Path
 ) -> None:
     before = everything(tmp_path)
-    found = told(run, file, "--calibrate", "--set", "ablation.pairs=[16]")
+    found = dry_run(run, file, "--calibrate", "--set", "ablation.pairs=[16]")
     assert found["estimate"]["wall_seconds"] > 0
     assert found["estimate"]["at_most"], "a run until its plateau may end earlier"
     assert all("calibration" in source for source in found["estimate"]["sources"])
     assert everything(tmp_path) == before
 
 
-def test_stages_are_told_with_the_trials_that_share_them(run: Callable[..., Any], file: Path) -> None:
+def test_stages_are_listed_with_the_trials_that_share_them(run: Callable[..., Any], file: Path) -> None:
     arms = "{adapt.image.method: simclr}, both: {adapt.image.method: simclr, objective.local.weight: 1}}"
     arms = f"ablation.arms={{baseline: {{}}, adapted: {arms}"
-    found = told(run, file, "--set", arms)
+    found = dry_run(run, file, "--set", arms)
     assert [(stage["name"], stage["trials"], stage["done"]) for stage in found["stages"]] == [("image", 8, False)]
 
 
@@ -117,7 +119,7 @@ def test_a_stage_takes_what_an_earlier_one_of_another_seed_and_length_took(
     run: Callable[..., Any], file: Path, tmp_path: Path
 ) -> None:
     changes = ("--set", "ablation.arms={baseline: {}, adapted: {adapt.image.method: simclr}}", "--set", "run.slots=1")
-    (stage,) = told(run, file, *changes)["stages"]
+    (stage,) = dry_run(run, file, *changes)["stages"]
     assert stage["seconds"] is None
     experiment = load_experiment(file)
     adapted = {"adapt.image.method": "simclr", "adapt.image.epochs": 5, "adapt.image.seed": 3}
@@ -127,12 +129,12 @@ def test_a_stage_takes_what_an_earlier_one_of_another_seed_and_length_took(
     store.write_stage(CellRecord(key="before", data=fingerprint, **finished))
     store.write_stage(CellRecord(key="other", data="another data set", **finished | {"seconds": {"total": 900.0}}))
     changes = (*changes, "--set", "adapt.image.epochs=15")
-    (stage,) = told(run, file, *changes)["stages"]
+    (stage,) = dry_run(run, file, *changes)["stages"]
     assert stage["seconds"] == pytest.approx(60)
     for cell in plan_cells(experiment, lambda trial: trial.model_dump_json())[:1]:
         trial = cell_trial(experiment.trial(), cell).model_dump(mode="json")
         store.write_cell(CellRecord(key="cell", trial=trial, status="finished", steps=4, seconds={"total": 0.0}))
-    found = told(run, file, *changes)
+    found = dry_run(run, file, *changes)
     assert found["estimate"]["wall_seconds"] == pytest.approx(60)
     assert found["estimate"]["sources"]["earlier runs of such stages"] == 1
     assert not any("no earlier run" in note for note in found["notes"])
@@ -146,7 +148,7 @@ def test_the_final_trials_of_a_tuned_ablation_are_counted_and_timed(
     trial = trial_with(load_experiment(file).trial(), {"data.pairs": 16}).model_dump(mode="json")
     done = CellRecord(key="x", trial=trial, status="finished", pairs=16, steps=4, seconds={"total": 6.0})
     Store(tmp_path / "store").write_cell(done)
-    found = told(run, file, *changes)
+    found = dry_run(run, file, *changes)
     assert found["trials"] == 3 * 3 + 3 * 10
     assert {row["arm"]: (row["tuning"], row["trials"]) for row in found["rows"]} == dict.fromkeys(ARMS, (3, 10))
     assert found["distinct"] == 2 * 3 + 2 * 10  # two arms are one configuration
@@ -156,23 +158,24 @@ def test_the_final_trials_of_a_tuned_ablation_are_counted_and_timed(
 
 def test_a_data_set_on_demand_is_not_made(run: Callable[..., Any], file: Path, tmp_path: Path) -> None:
     before = everything(tmp_path)
-    found = told(run, file, "--set", "data.shards=phantom:standard-300")
+    found = dry_run(run, file, "--set", "data.shards=phantom:standard-300")
     assert found["trials"] == 12
     assert "does not exist yet" in found["notes"][0]
     assert everything(tmp_path) == before
 
 
-def test_what_a_sweep_would_refuse_is_listed_with_the_plan(run: Callable[..., Any], file: Path) -> None:
+def test_errors_that_would_stop_a_sweep_are_listed_with_the_plan(run: Callable[..., Any], file: Path) -> None:
     ended = run("sweep", file, "--dry-run", "--json", "--set", "ablation.pairs=[16, 25]", "--set", "run.slots=500")
     assert ended.code == 2
     assert json.loads(ended.out)["trials"] == 12
     pairs, slots = ended.err.splitlines()
-    assert pairs.startswith(f"radsweep: {file}: data.pairs: 25 training studies asked for")
+    assert pairs.startswith(f"radsweep: {file}: data.pairs: 25 training studies were asked for")
     assert slots.startswith(f"radsweep: {file}: run.slots: the cluster has room for")
-    assert [line.split(":")[0] for line in json.loads(ended.out)["refused"]] == ["data.pairs", "run.slots"]
+    refused = [line.removeprefix(f"{file}: ") for line in json.loads(ended.out)["refused"]]
+    assert [line.split(":")[0] for line in refused] == ["data.pairs", "run.slots"]
 
 
-def test_calibrate_alone_is_refused(run: Callable[..., Any], file: Path) -> None:
+def test_calibrate_without_dry_run_is_refused(run: Callable[..., Any], file: Path) -> None:
     ended = run("sweep", file, "--calibrate")
     assert ended.code == 2
     assert "--dry-run" in ended.err
@@ -182,7 +185,7 @@ def test_a_search_has_no_cells_yet(run: Callable[..., Any], tmp_path: Path, file
     search = {"trials": 7, "space": {"train.learning_rate": {"loguniform": [1e-5, 1e-3]}}}
     whole = {key: value for key, value in yaml.safe_load(file.read_text()).items() if key != "ablation"}
     (tmp_path / "search.yaml").write_text(yaml.safe_dump(whole | {"search": search}))
-    found = told(run, tmp_path / "search.yaml")
+    found = dry_run(run, tmp_path / "search.yaml")
     assert (found["kind"], found["trials"], found["distinct"]) == ("search", 7, None)
 
 
@@ -190,14 +193,14 @@ def test_a_search_has_no_cells_yet(run: Callable[..., Any], tmp_path: Path, file
     ("budget", "slots", "wall"),
     [({"hours": 3}, 2, 3), ({"slot_hours": 3}, 2, 1.5), ({"hours": 1, "slot_hours": 3}, 2, 1)],
 )
-def test_a_search_without_a_number_of_trials_takes_its_budget(
+def test_a_search_without_a_number_of_trials_uses_its_budget(
     run: Callable[..., Any], tmp_path: Path, file: Path, budget: dict[str, Any], slots: int, wall: float
 ) -> None:
     search = budget | {"space": {"train.learning_rate": {"loguniform": [1e-5, 1e-3]}}}
     whole = {key: value for key, value in yaml.safe_load(file.read_text()).items() if key != "ablation"}
     whole["run"] = {"slots": slots}
     (tmp_path / "search.yaml").write_text(yaml.safe_dump(whole | {"search": search}))
-    found = told(run, tmp_path / "search.yaml")
+    found = dry_run(run, tmp_path / "search.yaml")
     assert found["trials"] is None
     assert found["estimate"]["wall_seconds"] == pytest.approx(wall * 3600)
     assert found["estimate"]["compute_hours"] == pytest.approx(wall * slots)

@@ -1,4 +1,4 @@
-"""A malformed experiment ends with 2; file, key and hint are told; nothing is written, nothing started."""
+"""A malformed experiment exits with 2; file, key and hint are reported; nothing is written or started."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ UNFIT = {  # for the data and models that are here; a cluster may have others
         "experiment: wrong\ndata: {shards: no/such/folder}\n", "data.shards", "no packed data set there (manifest.json",
     ),
     "more pairs than there are": (
-        BASE + "ablation: {arms: {a: {}}, pairs: [100, 301]}\n", "data.pairs", "301 training studies asked for, the",
+        BASE + "ablation: {arms: {a: {}}, pairs: [100, 301]}\n", "data.pairs", "301 training studies were asked for",
     ),
     "an unknown phantom": ("experiment: wrong\ndata: {shards: 'phantom:standrd'}\n", "data.shards", "Did you mean"),
     "an unknown tower": (
         BASE + "model: {image: {backbone: resnet5}}\n", "model.image.backbone", "resnet50",
     ),
-    "patches to hide where there are none": (
+    "patches to hide without any": (
         BASE + "adapt: {image: {method: mae}}\n", "adapt.image.method", "set model.image.backbone to a ViT",
     ),
     "a search over data": (
@@ -62,7 +62,7 @@ UNFIT = {  # for the data and models that are here; a cluster may have others
 
 @pytest.fixture
 def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing may be started."""
+    """Fail if anything is started."""
 
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("Ray was started")
@@ -95,7 +95,7 @@ HINT = re.compile(
 )
 
 
-def test_there_are_a_hundred_of_them_and_every_field_is_among_them() -> None:
+def test_the_generated_files_number_a_hundred_and_cover_every_field() -> None:
     assert len(GENERATED) >= 100
     named = {wrong.key for wrong in GENERATED}
     assert {key for key in leaf_keys(Trial) if key not in named} == set()

@@ -37,7 +37,7 @@ def test_index_pictures_and_hashes_are_those_of_the_folder(remote: str, phantom:
         np.testing.assert_array_equal(split.pixels(images), theirs.splits[name].pixels(images))
 
 
-def test_it_is_inspected(remote: str, phantom: Path, run: Callable[..., Any]) -> None:
+def test_a_data_set_in_an_object_store_is_inspected(remote: str, phantom: Path, run: Callable[..., Any]) -> None:
     assert inspect_dataset(remote) == inspect_dataset(phantom)
     assert run("inspect", remote).code == 0
 
@@ -57,14 +57,14 @@ def test_a_shard_that_is_missing_or_cut_is_named(remote: str, object_store: str)
     assert damage(f"s3://hospital/cxr/{shard.path}") == ""
 
 
-def test_what_is_not_there_and_who_may_not_read_it_are_told(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_data_set_and_refused_access_are_reported(remote: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="no packed data set there"):
         read_index("s3://hospital/nowhere")
     with pytest.raises(InputError, match="give a folder, s3:// or gs://"):
         read_index("ftp://hospital/cxr")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     storage._root.cache_clear()
-    with pytest.raises(InputError, match="credentials and endpoint come from the environment"):
+    with pytest.raises(InputError, match="check the credentials and endpoint in the environment"):
         read_index(remote)
     monkeypatch.undo()
     storage._root.cache_clear()
@@ -84,12 +84,12 @@ def test_a_file_is_removed_and_those_beside_it_stay(remote: str) -> None:
 @pytest.mark.parametrize("address", ["s3://", "s3://hospital//cxr", "s3:///cxr"])
 def test_an_address_without_a_bucket_or_with_an_empty_part_is_refused(address: str) -> None:
     with pytest.raises(InputError, match="BUCKET/PATH"):
-        storage.absolute(address)
+        storage.absolute_place(address)
 
 
 @pytest.mark.parametrize("address", ["s3://me:qzsecret@hospital/cxr", "s3://hospital/cxr?secret_key=qzsecret"])
 def test_credentials_in_an_address_are_refused_and_not_repeated(address: str) -> None:
-    for refuses in (storage.absolute, storage.size_of, storage.check_address):
+    for refuses in (storage.absolute_place, storage.size_of, storage.check_address):
         with pytest.raises(InputError, match="without credentials or options") as refused:
             refuses(address)
         assert "qzsecret" not in str(refused.value)

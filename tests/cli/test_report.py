@@ -1,4 +1,4 @@
-"""`radsweep report` on made-up records: one sweep, several, and MLflow alone."""
+"""`radsweep report` on made-up records: one sweep, several, and only MLflow."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_several_sweeps_are_one_report_against_the_baseline_of_the_first(run: Ru
     assert "This report combines 2 sweeps, local-1, crop-1;" in (folder / "report.md").read_text()
 
 
-def test_a_comparison_goes_where_it_is_asked_and_is_refused_over_two_data_sets(
+def test_a_comparison_is_written_to_the_given_folder_and_refused_over_two_data_sets(
     run: Run, store: Store, tmp_path: Path
 ) -> None:
     sweep(store, "local", LOCAL)
@@ -90,9 +90,7 @@ def test_a_comparison_goes_where_it_is_asked_and_is_refused_over_two_data_sets(
     assert not (store.root / "sweeps" / "crop-1" / "report").exists()
 
 
-def test_a_report_written_again_names_what_is_best_and_brings_the_winner_in_line(
-    run: Run, store: Store, tmp_path: Path
-) -> None:
+def test_a_report_written_again_names_the_best_and_updates_the_winner(run: Run, store: Store, tmp_path: Path) -> None:
     record = sweep(store, "local", LOCAL)
     for cell in record.cells:
         (store.cell_folder(cell.key) / "checkpoint").mkdir()
@@ -113,7 +111,7 @@ def test_a_report_written_again_names_what_is_best_and_brings_the_winner_in_line
     assert weights.read_text() == "the sweep's own", "while a sweep runs, its end makes winner/"
 
 
-def test_from_mlflow_alone_the_report_is_that_of_the_store(run: Run, store: Store, tmp_path: Path) -> None:
+def test_the_report_from_only_mlflow_is_that_of_the_store(run: Run, store: Store, tmp_path: Path) -> None:
     elsewhere = Store(tmp_path / "elsewhere")
     uri = prepare(f"sqlite:///{tmp_path / 'elsewhere' / 'mlflow.db'}", elsewhere.root)
     record = sweep(elsewhere, "local", LOCAL)
@@ -134,7 +132,7 @@ def test_from_mlflow_alone_the_report_is_that_of_the_store(run: Run, store: Stor
     assert len(arm_cells(folder)) == 2
 
 
-def test_an_mlflow_that_cannot_be_read_is_told_without_secrets(run: Run, tmp_path: Path) -> None:
+def test_an_mlflow_that_cannot_be_read_is_reported_without_secrets(run: Run, tmp_path: Path) -> None:
     away = run("report", "local", "--tracking-uri", "http://ann:s3cret@127.0.0.1:9", "--json")
     assert (away.code, away.out) == (2, "")
     assert away.err == "radsweep: MLflow at http://127.0.0.1:9 cannot be reached\n"

@@ -1,4 +1,4 @@
-"""How far a sweep is, as told from its store alone."""
+"""Progress of a sweep, read from only its store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return Store(tmp_path)
 
 
-def test_what_the_driver_wrote_last_is_read_back_while_it_lives(store: Store) -> None:
+def test_the_last_progress_of_a_live_driver_is_read_back(store: Store) -> None:
     record = sweep_in(store)
     lease = Lease(store.root / "leases", "question")
     board = StatusWriter(store.sweep_folder(record.id), SELECT, lease.life)
@@ -56,7 +56,7 @@ def test_what_the_driver_wrote_last_is_read_back_while_it_lives(store: Store) ->
     assert sweep_state(record.model_copy(update={"status": "finished"}), found) == "finished"
 
 
-def test_the_time_that_is_left_runs_down_until_the_next_trial_ends(
+def test_the_time_left_decreases_until_the_next_trial_ends(
     store: Store, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
@@ -83,7 +83,7 @@ def test_a_driver_on_another_machine_is_alive_until_its_last_sign_is_old(store: 
         assert sweep_state(record, progress) == expected  # 8: another sweep of the same question
 
 
-def test_a_sweep_runs_from_its_start_before_any_trial(store: Store) -> None:
+def test_a_sweep_without_trials_yet_is_running(store: Store) -> None:
     record, lease = sweep_in(store), Lease(store.root / "leases", "question")
     with lease.taken():
         StatusWriter(store.sweep_folder(record.id), SELECT, lease.life)
@@ -97,7 +97,7 @@ def test_the_lowest_is_best_of_a_rank(store: Store) -> None:
     assert (board.progress.best, board.progress.best_place) == (4.0, "1")
 
 
-def test_writes_are_seldom_and_a_full_disk_stops_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writes_are_rare_and_a_full_disk_stops_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status, "EVERY", 60.0)
     written: list[str] = []
 
@@ -112,7 +112,7 @@ def test_writes_are_seldom_and_a_full_disk_stops_nothing(store: Store, monkeypat
     assert len(written) == 1
 
 
-def test_a_sweep_without_it_is_told_from_its_records(store: Store, run: Callable[..., Any]) -> None:
+def test_a_sweep_without_a_progress_file_is_shown_from_its_records(store: Store, run: Callable[..., Any]) -> None:
     sweep_in(store, status="interrupted")
     for key, how, score, of in (
         ("0", "finished", 0.2, "mine-1"),

@@ -1,4 +1,4 @@
-"""A real sweep of two tiny trials through the command line, and what can be done with it afterwards."""
+"""A real sweep of two tiny trials through the command line, and commands on its results."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from radsweep.config.experiment import Experiment
 from radsweep.evaluation.queries import read_queries
+from radsweep.report.render.write import write_report
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store, store_folder
 
@@ -61,13 +62,13 @@ def test_a_sweep_is_run_reported_resumed_and_its_winner_evaluated(
     found = json.loads(measured.out)
     records = [json.loads(file.read_text()) for file in (tmp_path / "store" / "cells").glob("*/record.json")]
     winners = [record["final"] for record in records if _same(record["final"], found["metrics"])]
-    assert winners, "the checkpoint alone gives the numbers of the sweep"
+    assert winners, "the checkpoint by itself gives the numbers of the sweep"
     assert found["candidates"] == 40
     assert found["metrics"]["test/text_to_image/recall_at_10"]["chance"] == pytest.approx(10 / 40)
 
     shown = run("evaluate", sweep / "report" / "winner", "--data", phantom, "--split", "validation").out
     row = next(line for line in shown.splitlines() if "validation recall@10, report to image " in line)
-    assert row.split()[-2:] == ["25.0", "%"], "chance stands beside the value"
+    assert row.split()[-2:] == ["25.0", "%"], "chance is beside the value"
     assert "40 candidates" in shown
 
 
@@ -77,14 +78,12 @@ def _same(final: dict[str, float], metrics: dict[str, dict[str, float]]) -> bool
 
 @pytest.fixture
 def pretended(monkeypatch: pytest.MonkeyPatch) -> Callable[[Status], list[Experiment]]:
-    """`pretended(status)`: sweeps run nothing and end so; returns the experiments they were asked for."""
+    """`pretended(status)`: sweeps run nothing and end with it; returns the requested experiments."""
 
     def ending(status: Status) -> list[Experiment]:
         asked: list[Experiment] = []
 
-        def run_sweep(
-            experiment: Experiment, write_report: Callable[..., Path], resume: bool, fresh: bool = False
-        ) -> SweepRecord:
+        def run_sweep(experiment: Experiment, resume: bool, fresh: bool = False) -> SweepRecord:
             asked.append(experiment)
             record = SweepRecord(
                 id="pretended",
@@ -106,7 +105,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Callable[[Status], list[Experi
 
 @pytest.mark.parametrize(("status", "code"), [("finished", 0), ("failed", 1), ("interrupted", 1)])
 @pytest.mark.parametrize("command", ["sweep", "train"])
-def test_the_exit_code_says_how_a_sweep_ended_and_its_results_are_printed_anyway(
+def test_the_exit_code_shows_how_a_sweep_ended_and_its_results_are_printed_anyway(
     run: Run, pretended: Callable[..., Any], experiment: Path, command: str, status: Status, code: int
 ) -> None:
     pretended(status)
@@ -145,13 +144,13 @@ def test_the_size_of_a_single_trial_is_set_beside_an_ablation_of_sizes_but_not_o
     assert len(asked) == 1
 
 
-def test_resuming_what_was_never_begun_is_refused(run: Run, experiment: Path) -> None:
+def test_resuming_a_sweep_that_never_started_is_refused(run: Run, experiment: Path) -> None:
     refused = run("sweep", experiment, "--resume")
     assert refused.code == 2
     assert f"radsweep: {experiment}: --resume: no earlier sweep of this experiment" in refused.err
 
 
-def test_a_report_of_an_unknown_sweep_and_a_checkpoint_that_is_none_are_refused(
+def test_an_unknown_sweep_and_a_folder_without_a_checkpoint_are_refused(
     run: Run, phantom: Path, tmp_path: Path
 ) -> None:
     assert run("report", "nothing") == (

@@ -36,8 +36,8 @@ def test_if_no_home_is_set_it_is_passed_to_the_processes_of_ray(monkeypatch: pyt
 
 LOCAL = """
 import radsweep.sweep.engine
-from radsweep.cluster import capacity as cluster
-cluster.connect()
+from radsweep.cluster.connect import connect
+connect()
 import ray, subprocess, sys
 address = ray.get_runtime_context().gcs_address
 join = "import ray, sys; ray.init(sys.argv[1], log_to_driver=False); print('joined')"

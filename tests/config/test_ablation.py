@@ -83,11 +83,11 @@ def test_a_fraction_is_balanced_and_holds_the_baseline(arms: int, settings: dict
         ({"arms": SIX, "design": "fractional", "resolution": 6}, "ablation.resolution: expected 3, 4 or 5, found 6"),
         ({"arms": SIX, "design": "fractional", "runs": 24}, "is best with 24 runs; give 8 or 16 or 32"),
         ({"arms": SIX, "design": "fractional", "runs": 16, "resolution": 4}, "`resolution` and `runs` both set"),
-        ({"arms": SIX, "resolution": 4}, "resolution: of design fractional alone, and design is add-one"),
-        ({"arms": SIX, "design": "factorial", "runs": 8}, "runs: of design fractional alone, and design is factorial"),
+        ({"arms": SIX, "resolution": 4}, "resolution: only for design fractional, but design is add-one"),
+        ({"arms": SIX, "design": "factorial", "runs": 8}, "runs: only for design fractional, but design is factorial"),
         (
             {"arms": ARMS, "levels": {"train.clip": [1, 2]}},
-            "levels: of design one-at-a-time alone, and design is add-one",
+            "levels: only for design one-at-a-time, but design is add-one",
         ),
         ({"design": "one-at-a-time"}, "levels: is missing"),
         ({"arms": ARMS, "design": "one-at-a-time"}, "arms: design one-at-a-time takes `levels`"),
@@ -102,7 +102,7 @@ def test_a_fraction_is_balanced_and_holds_the_baseline(arms: int, settings: dict
         ({}, "arms: is missing"),
     ],
 )
-def test_a_design_that_cannot_be_had_is_told(ablation: dict[str, Any], said: str) -> None:
+def test_a_design_that_cannot_be_had_is_reported(ablation: dict[str, Any], said: str) -> None:
     assert said in refusal(ablation)
 
 

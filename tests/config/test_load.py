@@ -87,14 +87,14 @@ def test_text_that_looks_a_little_like_a_number_stays_text(write: Write, text: s
         ("augment: {image: {crop: [0.5]}}", "augment.image.crop: entry 2 is missing"),
         ("augment: {image: {crop: [0.5, 1, 1]}}", "augment.image.crop: expected 2 entries at most"),
         ("augment: {image: {crop: [1, 0.5]}}", "augment.image.crop: expected two numbers with 0 < smallest"),
-        ("train: {batch_size: 33, workers: 2}", "train: batch_size 33 is no multiple of workers 2"),
+        ("train: {batch_size: 33, workers: 2}", "train: batch_size 33 is not a multiple of workers 2"),
         ("train: {batch_size: 8, accumulate: 9}", "train: accumulate 9 is more than a worker's share of the batch"),
         ("evaluate: {select: val/text_to_image/recall_at_7}", "; did you mean val/text_to_image/recall_at_"),
         ("evaluate: {select: test/text_to_image/recall_at_10}", "; did you mean val/text_to_image/recall_at_10?"),
         ("run: {slots: 0}", "run.slots: expected 1 or more, found 0"),
     ],
 )
-def test_a_wrong_line_is_told_with_its_key_what_was_expected_and_a_hint(
+def test_a_wrong_line_is_reported_with_its_key_what_was_expected_and_a_hint(
     refusal: Callable[..., str], line: str, said: str
 ) -> None:
     assert said in refusal(BASE + line + "\n")
@@ -110,30 +110,32 @@ def test_a_wrong_line_is_told_with_its_key_what_was_expected_and_a_hint(
         ("experiment: t\ndata: {shards: x, pairs: 9, fraction: 0.5}\n", "data: `pairs` and `fraction` both set"),
         ("", "expected keys such as `experiment:` and `data:`, found nothing"),
         ("- a\n", "expected keys such as `experiment:` and `data:`, found a list"),
-        (BASE + "train: {epochs: 3\n", "line 4, column 1: is no valid YAML: while parsing a flow mapping"),
-        (BASE + "train:\n\tepochs: 3\n", "line 4, column 1: is no valid YAML"),
-        (BASE + "train: !!python/object/apply:os.getcwd []\n", "line 3, column 8: is no valid YAML: could not"),
+        (BASE + "train: {epochs: 3\n", "line 4, column 1: is not valid YAML: while parsing a flow mapping"),
+        (BASE + "train:\n\tepochs: 3\n", "line 4, column 1: is not valid YAML"),
+        (BASE + "train: !!python/object/apply:os.getcwd []\n", "line 3, column 8: is not valid YAML: could not"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_no_experiment_is_told_so(refusal: Callable[..., str], text: str, said: str) -> None:
+def test_a_file_that_is_not_an_experiment_is_reported_as_such(
+    refusal: Callable[..., str], text: str, said: str
+) -> None:
     assert refusal(text).startswith(said)
 
 
 def test_a_repeated_key_is_refused_at_any_depth(refusal: Callable[..., str]) -> None:
-    assert refusal(BASE + "data: {shards: other}\n") == "line 3, column 1: is no valid YAML: key 'data' is repeated"
+    assert refusal(BASE + "data: {shards: other}\n") == "line 3, column 1: is not valid YAML: key 'data' is repeated"
     assert "key 'epochs' is repeated" in refusal(BASE + "train: {epochs: 3, epochs: 4}\n")
 
 
-def test_every_problem_of_a_file_is_told_at_once(refusal: Callable[..., str]) -> None:
+def test_every_problem_of_a_file_is_reported_at_once(refusal: Callable[..., str]) -> None:
     said = refusal(BASE + "colour: red\ntrain: {epochs: many, clip: -1}\n")
     assert [line.split(":")[0] for line in said.splitlines()] == ["train.epochs", "train.clip", "colour"]
 
 
-def test_a_file_that_is_not_there_or_not_text_is_told_so(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_or_not_text_is_reported_as_such(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.yaml: cannot be read \(No such file"):
         load_experiment(tmp_path / "none.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match=r"binary\.yaml: is no UTF-8 text"):
+    with pytest.raises(InputError, match=r"binary\.yaml: is not valid UTF-8"):
         load_experiment(tmp_path / "binary.yaml")
 
 
@@ -163,7 +165,7 @@ def test_a_value_given_by_set_may_hold_an_equals_sign(write: Write) -> None:
 
 
 @pytest.mark.parametrize("change", ["train.epochs", "=3", "train.epochs={"])
-def test_a_malformed_set_is_told_as_it_was_given(write: Write, change: str) -> None:
+def test_a_malformed_set_is_reported_as_it_was_given(write: Write, change: str) -> None:
     with pytest.raises(InputError) as caught:
         load_experiment(write(BASE), [change])
     assert str(caught.value).startswith(f"--set {change}: ")

@@ -90,7 +90,7 @@ def test_what_every_arm_is_tuned_in_cannot_be_what_one_is_made_of() -> None:
     assert parsed(ablation={"arms": ARMS, "tune": {"trials": 2, "space": RATE | conditional}}).ablation
 
 
-def test_a_searched_key_may_stand_in_the_base_and_a_fraction_not_beside_rungs_of_pairs() -> None:
+def test_a_searched_key_may_be_in_the_base_and_a_fraction_not_beside_rungs_of_pairs() -> None:
     search: dict[str, Any] = {"space": RATE, "scheduler": "asha", "fidelity": "pairs"}
     assert parsed(train={"learning_rate": 1e-3}, data={"shards": "x", "pairs": 300}, search=search).search is not None
     fraction = {"shards": "x", "fraction": 0.5}

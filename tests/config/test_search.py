@@ -57,7 +57,7 @@ def test_the_extremes_of_a_dimension_bound_it(dimension: dict[str, Any], extreme
         (3, "expected keys with values ({} for none), found 3"),
     ],
 )
-def test_a_wrong_dimension_is_told_with_its_key(dimension: Any, said: str) -> None:
+def test_a_wrong_dimension_is_reported_with_its_key(dimension: Any, said: str) -> None:
     message = refusal({WEIGHT: dimension})
     assert message.startswith(f"FILE: search.space.{WEIGHT}")
     assert said in message
@@ -131,9 +131,9 @@ def test_conditions_in_a_circle_are_refused() -> None:
         ({"algorithm": "cmaes", "cost": "seconds",
           "space": {WEIGHT: {"uniform": [0, 1]}, "train.warmup": {"uniform": [0, 0.5]}}},
          "algorithm cmaes has one aim"),
-        ({"cost": "seconds", "scheduler": "asha"}, "scheduler asha stops by the score alone"),
+        ({"cost": "seconds", "scheduler": "asha"}, "scheduler asha only looks at the score"),
         ({"algorithm": "cmaes", "space": {WEIGHT: {"choice": [0, 1]}, "train.warmup": {"uniform": [0, 0.5]}}},
-         "moves through numbers alone, and objective.local.weight has `choice`"),
+         "only searches numbers, and objective.local.weight has `choice`"),
         ({"algorithm": "cmaes", "space": {"train.warmup": {"uniform": [0, 0.5], "only_if": f"{WEIGHT} > 0"}}},
          "train.warmup has `only_if`"),
         ({"fidelity": "pairs"}, "fidelity pairs needs scheduler asha"),
@@ -143,7 +143,7 @@ def test_conditions_in_a_circle_are_refused() -> None:
         ({"algorithm": "grid", "space": {WEIGHT: {"choice": [0, 1]}}, "scheduler": "asha"}, "set scheduler to none"),
     ],
 )  # fmt: skip
-def test_settings_that_exclude_one_another_are_told(settings: dict[str, Any], said: str) -> None:
+def test_settings_that_exclude_one_another_are_reported(settings: dict[str, Any], said: str) -> None:
     space = settings.pop("space", {WEIGHT: {"uniform": [0, 1]}})
     assert said in refusal(space, **settings)
 

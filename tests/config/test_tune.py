@@ -70,7 +70,7 @@ def test_values_over_a_dimension(dimension: dict[str, object], values: dict[floa
         ({"trials": 1}, "ablation.tune.trials"),
     ],
 )
-def test_a_wrong_one_is_told(fields: dict[str, object], told: str) -> None:
+def test_a_wrong_one_is_reported(fields: dict[str, object], told: str) -> None:
     arms = {"baseline": {}, "local": {"objective.local.weight": 1.0}}
     settings = {"trials": 4, "space": SPACE, "per_arm": OWN} | fields
     tree = {"experiment": "e", "data": {"shards": "x"}, "ablation": {"arms": arms, "tune": settings}}

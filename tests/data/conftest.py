@@ -1,4 +1,4 @@
-"""A folder of images with a table, as users have them, and the real ones where they are to be had."""
+"""A folder of images with a table, as users have them, and the real ones if they are available."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def png(seed: int, side: int = 24) -> bytes:
 
 @pytest.fixture
 def make_png() -> Callable[..., bytes]:
-    """`make_png(seed, side=24)`: a picture of noise, the same for the same seed."""
+    """Return `make_png(seed, side=24)`, which makes a picture of noise, the same for the same seed."""
     return png
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Callable[..., Path]:
-    """`tree(rows, images)` writes metadata.csv and images/NAME (bytes, or a seed for noise); returns the root."""
+    """Return `tree(rows, images)`, which writes metadata.csv and images/NAME (bytes or a seed) and returns a root."""
 
     def write(rows: Sequence[Mapping[str, object]], images: Mapping[str, bytes | int]) -> Path:
         root = tmp_path / "source"
@@ -48,7 +48,7 @@ def tree(tmp_path: Path) -> Callable[..., Path]:
 def real() -> Callable[[str], Path]:
     def folder(name: str) -> Path:
         if not (REAL / name).is_dir():
-            pytest.skip(f"the real data {name} is not beside this repository")
+            pytest.skip(f"the real data {name} is not next to this repository")
         return REAL / name
 
     return folder

@@ -1,4 +1,4 @@
-"""Every command that README and docs tell to type is one, with options and settings that there are."""
+"""Commands in README and docs exist, with options and settings that exist."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from radsweep.errors import InputError
 from support.pages import MINIMAL, ROOT, spans
 from support.typed import TOLD, Told
 
-REFUSED = (InputError, typer.BadParameter.__mro__[1])  # what all errors of usage are
+REFUSED = (InputError, typer.BadParameter.__mro__[1])  # the base class of all errors of usage
 
 
 def parsed(*words: str) -> dict[str, Any]:
-    """What the command would get. Raises for an unknown command or option, a wrong value, an argument amiss."""
+    """Return the parsed arguments. Raise for an unknown command or option, a wrong value or a wrong argument."""
     command, context, rest = typer.main.get_command(app), None, list(words)
     while rest != ["--help"] and hasattr(command, "resolve_command"):
         context = command.make_context("radsweep", [], parent=context, resilient_parsing=True)
@@ -42,7 +42,7 @@ def check(each: Told) -> None:
         return
     words = [word for word in each.words if word != "COMMAND"]
     if each.mention and "--help" not in words and all(re.fullmatch("[a-z-]+", word) for word in words):
-        words.append("--help")  # the name alone: no argument is missing
+        words.append("--help")  # only the name is given: no argument is missing
     given = parsed(*words)
     changes, file = given.get("changes") or [], given.get("experiment")
     if file is None:
@@ -59,11 +59,11 @@ def _head(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("each", TOLD, ids=str)
-def test_a_command_is_one_and_takes_what_it_is_given(each: Told) -> None:
+def test_a_command_of_the_pages_exists_and_accepts_its_arguments(each: Told) -> None:
     check(each)
 
 
-def test_an_option_in_a_sentence_is_one_of_some_command() -> None:
+def test_an_option_in_a_sentence_belongs_to_a_command() -> None:
     known = {
         option for command in all_commands(typer.main.get_command(app)) for p in command.params for option in p.opts
     }
@@ -92,7 +92,7 @@ def test_the_commands_of_every_page_are_found() -> None:
      "ui --port 0"],
 )  # fmt: skip
 @pytest.mark.parametrize("mention", [True, False])
-def test_a_command_that_is_none_is_found(words: str, mention: bool) -> None:
+def test_a_wrong_command_is_refused(words: str, mention: bool) -> None:
     if mention and words == "inspect":
         check(Told("new.md", ("inspect",), mention))  # its name
         return

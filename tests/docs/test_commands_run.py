@@ -1,4 +1,4 @@
-"""The commands of README and docs that end soon are run as they are written, each in a folder of its own."""
+"""Quick commands of README and docs run as they are written, each in a folder of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUICK = [
 
 @pytest.fixture
 def folder(phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the commands name, in the folder where they are typed."""
+    """Make a current folder with the files that the commands name."""
 
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("Ray was started")
@@ -50,5 +50,5 @@ def test_a_quick_command_runs(each: Told, folder: Path, phantom: Path) -> None:
         assert sum(found["studies"]["pairs"].values()) == 20
 
 
-def test_what_is_run_packs_inspects_plans_and_says_how_far_it_is() -> None:
+def test_quick_commands_include_packing_inspection_plans_and_progress() -> None:
     assert {each.words[0] for each in QUICK} >= {"demo", "sweep", "schema", "inspect", "pack", "status"}

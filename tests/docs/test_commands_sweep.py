@@ -1,4 +1,4 @@
-"""The commands of README and docs that train are run as they are written, made short, by a real Ray in one folder."""
+"""Commands of README and docs that train run as they are written, but short, on a real Ray in one folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 SHORT = ["train.until=steps", "train.steps=2", "train.batch_size=32", "model.dim=16"]
 IN_TURN = ("phantom", "sweep", "train", "status", "report", "evaluate")  # a report is of what was swept
-# Beside these: `demo` and `ui` run until they are done or stopped, and have tests of their own; no hub is reached here
+# `demo` and `ui` run until they are done or stopped and have tests of their own. No hub can be reached here.
 HUB = "openai/clip-vit-base-patch32"
 
 
@@ -27,7 +27,7 @@ def written_on_the_pages() -> list[tuple[str, ...]]:
     return sorted(mine, key=lambda words: IN_TURN.index(words[0]))
 
 
-def test_they_end_well_one_after_the_other(short_folder: Path, server: Any) -> None:
+def test_commands_that_train_succeed_one_after_the_other(short_folder: Path, server: Any) -> None:
     folder = short_folder / "typed"
     folder.mkdir()
     (folder / "search_spaces").symlink_to(ROOT / "search_spaces")

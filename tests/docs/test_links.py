@@ -1,4 +1,4 @@
-"""Links of README and docs lead somewhere, on GitHub's pages and in the site; `make docs` checks the site itself."""
+"""Links of README and docs have targets, on GitHub and in the site. `make docs` checks the site itself."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from support.pages import BESIDE, ROOT, WRITTEN, anchors, generated, links
 
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
-    """{place: text} of every page that may be linked to."""
+    """{path: text} of every page that may be the target of a link."""
     read = {name: path.read_text(encoding="utf-8") for name, path in (WRITTEN | BESIDE).items()}
     return read | {name: page() for name, page in generated().items()}
 
 
 def broken(pages: dict[str, str]) -> list[str]:
-    """`page: link` for each internal link whose file or anchor is not there."""
+    """List `page: link` for each internal link without a file or anchor."""
     found = []
     for name, text in pages.items():
         for link in links(text):
@@ -33,7 +33,7 @@ def broken(pages: dict[str, str]) -> list[str]:
     return found
 
 
-def test_every_link_and_anchor_is_there(pages: dict[str, str]) -> None:
+def test_every_link_and_anchor_has_a_target(pages: dict[str, str]) -> None:
     assert sum(len(links(text)) for text in pages.values()) > 60
     assert broken(pages) == []
 
@@ -43,7 +43,7 @@ def test_a_broken_link_is_found(pages: dict[str, str], link: str) -> None:
     assert broken(pages | {"docs/new.md": f"# New\n\nSee [there]({link}).\n"}) == [f"docs/new.md: {link}"]
 
 
-def test_a_page_of_the_docs_links_to_no_file_outside_which_the_site_would_not_have(pages: dict[str, str]) -> None:
+def test_pages_of_the_docs_only_link_to_files_that_the_site_has(pages: dict[str, str]) -> None:
     inside = {name: text for name, text in pages.items() if name.startswith("docs/")}
     targets = [posixpath.join(posixpath.dirname(name), link) for name, text in inside.items() for link in links(text)]
     assert [

@@ -1,4 +1,4 @@
-"""The code of docs/python.md runs as it is written, block after block in one namespace, on small data, with Ray."""
+"""Code of docs/python.md runs as it is written, block after block in one namespace, on small data, with Ray."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHORT = ["train.until=steps", "train.steps=2", "train.batch_size=16", "evaluate.
 
 @pytest.fixture
 def folder(phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the page names, in the current folder; the experiment file is made short."""
+    """Make a current folder with the files that the page names; the experiment file is made short."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RADSWEEP_STORE", str(tmp_path / "store"))
     (tmp_path / "my-shards").symlink_to(phantom)

@@ -1,4 +1,4 @@
-"""The reference pages hold every field and every command; what they must hold is found by another way than theirs."""
+"""Reference pages contain every field and every command. The tests find these in another way than the pages do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fields() -> dict[str, list[str]]:
 
 
 def schema_fields(node: dict[str, Any], key: str = "", held: Any = None) -> Iterator[tuple[str, dict[str, Any], Any]]:
-    """Dotted key, JSON schema and default of every value that a file may give; mappings have NAME for their names."""
+    """Yield the dotted key, JSON schema and default of every value that a file may set; names in mappings are NAME."""
     node = SCHEMA["$defs"][node["$ref"].rsplit("/", 1)[1]] | node if "$ref" in node else node
     options = [option for option in node.get("anyOf", [node]) if option.get("type") != "null"]
     inner = [option for option in options if "$ref" in option or "properties" in option]
@@ -53,7 +53,7 @@ def test_every_field_of_the_schema_has_a_row_with_its_default_and_description(fi
             assert (shown if isinstance(default, str) else json.loads(shown)) == default, key
 
 
-def test_no_row_is_of_a_field_that_is_not_there(fields: dict[str, list[str]]) -> None:
+def test_every_row_belongs_to_a_field(fields: dict[str, list[str]]) -> None:
     known = {key for key, _, _ in schema_fields(SCHEMA)}
     groups = {".".join(key.split(".")[:depth]) for key in known for depth in range(1, key.count(".") + 1)}
     assert fields.keys() <= known | groups
@@ -94,6 +94,6 @@ def test_every_command_has_its_help_and_its_options() -> None:
 
 
 def _listed(group: list[str]) -> list[str]:
-    """`radsweep pack csv` and the like, as help lists them."""
+    """List the commands that help shows, such as `radsweep pack csv`."""
     told = CliRunner().invoke(app, [*group, "--help"]).stdout.split("Commands:\n")[1]
     return [" ".join(["radsweep", *group, name]) for name in re.findall(r"^  ([a-z][a-z-]*) ", told, re.MULTILINE)]

@@ -1,4 +1,4 @@
-"""Settings, paths and targets that README and docs name are there, and pieces of experiment files are valid."""
+"""Settings, paths and targets that README and docs name exist, and pieces of experiment files are valid."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_block(text: str) -> None:
 
 
 def check_named(text: str) -> None:
-    """`train.epochs`, `train.until: plateau`, or with the values that may be chosen: `train.until: epochs, steps`."""
+    """Check a key, a key with a value, or a key with its choices, such as `train.until: epochs, steps`."""
     key, _, value = text.partition(": ")
     if key not in KEYS:
         raise InputError(f"{key}: unknown key")
@@ -41,11 +41,11 @@ def test_a_piece_of_an_experiment_file_is_valid(code: Code) -> None:
 
 
 @pytest.mark.parametrize("code", NAMED, ids=lambda code: f"{code.place} {code.text}")
-def test_a_key_in_a_sentence_is_one_and_may_have_its_value(code: Code) -> None:
+def test_a_key_in_a_sentence_exists_and_accepts_its_value(code: Code) -> None:
     check_named(code.text)
 
 
-def test_they_are_found() -> None:
+def test_blocks_and_keys_of_the_pages_are_found() -> None:
     assert len(BLOCKS) > 8
     assert len(NAMED) > 40
 
@@ -53,7 +53,7 @@ def test_they_are_found() -> None:
 @pytest.mark.parametrize(
     "text", ["train.epoch", "train.until: forever", "objective.contrast.kind: infonce, clip", "run: {slot: 1}"]
 )
-def test_a_wrong_key_or_value_is_found(text: str) -> None:
+def test_a_wrong_key_or_value_in_a_sentence_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         check_named(text)
 
@@ -61,18 +61,18 @@ def test_a_wrong_key_or_value_is_found(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["train: {epoch: 3}", "ablation: {arms: {}}", "ablation: {arms: {a: {train.epoch: 3}}}"]
 )
-def test_a_wrong_piece_is_found(text: str) -> None:
+def test_a_wrong_piece_of_an_experiment_file_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         check_block(text)
 
 
-def test_every_block_says_its_language() -> None:
+def test_every_block_is_marked_with_its_language() -> None:
     assert {code.language for code in blocks()} == {"bash", "yaml", "text", "python"}
 
 
-def test_files_of_the_repository_and_targets_of_make_are_there() -> None:
+def test_files_and_make_targets_that_the_pages_name_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    words = [word for code in [*spans(), *blocks()] for word in code.text.split()]
+    words = [word.removesuffix(":") for code in [*spans(), *blocks()] for word in code.text.split()]
     own = {word for word in words if re.match(r"(platform|tests|benchmarks|jobs|search_spaces|docs)/\w", word)}
     assert len(own) > 10
     assert [path for path in sorted(own) if not (ROOT / path).exists()] == []

@@ -69,8 +69,8 @@ def test_the_draw_depends_on_seed_and_ids_and_not_on_the_order_of_rows_or_the_si
     assert set(edema.study_ids) < set(draw().study_ids)
 
 
-def test_too_few_studies_and_unknown_classes_are_told() -> None:
-    with pytest.raises(InputError, match="200 studies that show one class alone are needed of each; found of Atelect"):
+def test_too_few_studies_and_unknown_classes_are_reported() -> None:
+    with pytest.raises(InputError, match="200 studies that only show this class are needed of each; found of Atelect"):
         draw(per_class=200)
     studies, patients, labels = data()
     with pytest.raises(InputError, match="no labels of Edema, Pleural Effusion; the data has Atelectasis, Cardiomegal"):

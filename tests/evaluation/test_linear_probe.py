@@ -98,7 +98,7 @@ def test_the_smaller_subset_is_what_the_larger_begins_with(monkeypatch: pytest.M
     assert len(of_them - middle) < 3  # whole patients, but for the last
 
 
-def test_a_class_that_a_subset_shows_in_one_value_only_lies_at_chance_and_is_named() -> None:
+def test_a_class_that_a_subset_shows_in_one_value_only_is_at_chance_and_is_named() -> None:
     found = linear_probe(TRAIN, VALIDATION, TEST, NAMES, "pooled", fractions=(0.01, 1.0), draws=5, C_grid=GRID)
     starved = [fit for fit in found.fits if "rare" in fit.untrained]
     assert starved, "2 % of 3 studies"

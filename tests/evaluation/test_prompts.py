@@ -57,7 +57,7 @@ def test_the_hash_follows_what_a_file_says_and_not_how(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Edema: [a", "is no valid YAML"),
+        ("Edema: [a", "is not valid YAML"),
         ("A: {positive: [a]}\nA: {positive: [a]}", "key 'A' is repeated"),
         ("- a", "expected classes, each with"),
         ("", "expected classes, each with"),
@@ -85,7 +85,7 @@ def test_a_wrong_file_says_what_is_wrong_where(text: str, message: str, tmp_path
     assert str(error.value).startswith(f"{path}: ")
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as error:
         load_prompts(written(tmp_path, "A: {positive: [a]}\nB: {positive: [], negative: [b]}"))
     assert len(str(error.value).splitlines()) == 2

@@ -48,7 +48,7 @@ def test_the_mean_of_each_querys_share_is_the_metric(name: str) -> None:
 
 
 @pytest.mark.parametrize("metric", ["text_to_image/median_rank", "image_to_text/recall_at_10", "zero_shot/auroc"])
-def test_a_metric_that_is_no_mean_over_these_queries_has_no_shares(metric: str) -> None:
+def test_a_metric_that_is_not_a_mean_over_these_queries_has_no_shares(metric: str) -> None:
     assert RESULTS.values(metric) is None
 
 

@@ -94,7 +94,7 @@ def test_perfect_embeddings_are_perfect_in_every_metric() -> None:
     assert set(metrics.values()) == {1.0}
 
 
-def test_the_percentile_of_single_images_counts_the_non_positives_alone() -> None:
+def test_the_percentile_of_single_images_only_counts_the_non_positives() -> None:
     """Constant embeddings lie in the middle, however many positives a query has."""
     study, group = np.array([0, 0, 0, 1, 2, 2]), np.array([4, 4, 9])
     metrics = measured(np.ones((6, 3)), np.ones((3, 3)), study, group, unit="image")
@@ -156,7 +156,7 @@ def test_constant_embeddings_get_the_middle_rank_whatever_the_order() -> None:
 
 
 @pytest.mark.parametrize("unit", ["study", "image"])
-def test_random_embeddings_lie_at_chance_also_where_reports_repeat(unit: Unit) -> None:
+def test_random_embeddings_are_at_chance_also_if_reports_repeat(unit: Unit) -> None:
     studies, draws = 200, 30
     group = np.repeat(np.arange(100), [51] + [1] * 50 + [2] * 48 + [3])
     assert len(group) == studies

@@ -48,5 +48,5 @@ def test_equal_arms_are_rarely_called_clearly_different() -> None:
     assert clear / 2000 < 0.06
 
 
-def test_nothing_shared_is_no_comparison() -> None:
+def test_nothing_shared_is_not_a_comparison() -> None:
     assert compare({(0, 0): 1.0}, {(1, 0): 1.0}) is None

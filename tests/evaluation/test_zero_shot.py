@@ -99,7 +99,7 @@ def test_the_order_of_images_and_studies_does_not_count() -> None:
     assert second.result.metrics == first.result.metrics
 
 
-def test_images_that_are_alike_tie_so_that_a_constant_model_lies_at_chance() -> None:
+def test_images_that_are_alike_tie_so_that_a_constant_model_is_at_chance() -> None:
     labels = np.arange(60).reshape(20, 3) % 2
     found = zero_shot(np.tile(np.random.default_rng(0).normal(size=WIDTH), (20, 1)), labels, NAMES, PROMPTS, embed)
     assert found.result.metrics["auroc"] == 0.5

@@ -1,4 +1,4 @@
-"""The entry points of `ray job submit` run the code that was uploaded, wherever they are started from."""
+"""Entry points of `ray job submit` run the uploaded code, from any folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def upload(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the code that says of itself that it is one."""
+    """Copy the code, and make the copy print that it is one."""
     folder = tmp_path_factory.mktemp("upload")
     for name in ("jobs", "platform"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -29,7 +29,7 @@ def ended(upload: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProce
 
 
 @pytest.mark.parametrize("name", ["sweep", "train", "report"])
-def test_an_entry_point_is_its_command_of_the_uploaded_code(upload: Path, tmp_path: Path, name: str) -> None:
+def test_an_entry_point_runs_its_command_of_the_uploaded_code(upload: Path, tmp_path: Path, name: str) -> None:
     done = ended(upload, tmp_path, f"{name}.py", "--help")
     assert done.returncode == 0
     assert done.stdout.startswith("the uploaded code\n")

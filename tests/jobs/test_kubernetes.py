@@ -1,4 +1,4 @@
-"""jobs/rayjob.yaml is what KubeRay and Kubernetes take, and agrees with the Dockerfile and the pinned versions."""
+"""KubeRay and Kubernetes accept jobs/rayjob.yaml, and it agrees with the Dockerfile and the pinned versions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Manifest = dict[str, Any]
 
 
 def object_of(required: list[str], **properties: Any) -> dict[str, Any]:
-    """As the API server does for resources of one's own, it refuses what it does not know."""
+    """Schema of an object that refuses unknown keys, as the API server does for custom resources."""
     return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
 
 
@@ -66,7 +66,7 @@ def pods(manifest: Manifest) -> list[Manifest]:
     return [group["template"] for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]
 
 
-def test_kuberay_takes_the_job_and_refuses_it_with_a_key_misspelt(manifest: Manifest) -> None:
+def test_kuberay_accepts_the_job_and_refuses_it_with_a_misspelt_key(manifest: Manifest) -> None:
     jsonschema.validate(manifest, RAY_JOB)
     for path in (["spec"], ["spec", "rayClusterSpec"], ["spec", "rayClusterSpec", "headGroupSpec"]):
         misspelt = copy.deepcopy(manifest)
@@ -78,7 +78,7 @@ def test_kuberay_takes_the_job_and_refuses_it_with_a_key_misspelt(manifest: Mani
             jsonschema.validate(misspelt, RAY_JOB)
 
 
-def test_kubernetes_takes_its_pods(manifest: Manifest) -> None:
+def test_kubernetes_accepts_its_pods(manifest: Manifest) -> None:
     found = [
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": pod["spec"]} for pod in pods(manifest)
     ]
@@ -89,7 +89,7 @@ def test_kubernetes_takes_its_pods(manifest: Manifest) -> None:
         kubernetes_validate.validate(found[0], kubernetes_validate.latest_version(), strict=True)
 
 
-def test_every_pod_asks_for_a_token_and_mounts_the_store(manifest: Manifest) -> None:
+def test_every_pod_requires_a_token_and_mounts_the_store(manifest: Manifest) -> None:
     assert manifest["spec"]["rayClusterSpec"]["authOptions"] == {"mode": "token"}
     for pod in pods(manifest):
         (container,) = pod["spec"]["containers"]
@@ -100,7 +100,7 @@ def test_every_pod_asks_for_a_token_and_mounts_the_store(manifest: Manifest) -> 
         assert set(mounted.values()) == volumes
 
 
-def test_versions_and_files_are_those_of_the_image_and_of_the_constraints(manifest: Manifest) -> None:
+def test_versions_and_files_agree_with_the_image_and_the_constraints(manifest: Manifest) -> None:
     pinned = re.search(r"^ray==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
     assert pinned is not None
     assert manifest["spec"]["rayClusterSpec"]["rayVersion"] == pinned[1]
@@ -111,7 +111,7 @@ def test_versions_and_files_are_those_of_the_image_and_of_the_constraints(manife
     kept = (ROOT / ".dockerignore").read_text().split()
     assert [source for source in sources if not (ROOT / source).exists() or f"!{source}" not in kept] == []
     (workdir,) = [line.split()[1] for line in dockerfile.splitlines() if line.startswith("WORKDIR")]
-    assert manifest["spec"]["metadata"] == {"experiment": "quickstart"}, "what `radsweep list` looks for"
+    assert manifest["spec"]["metadata"] == {"experiment": "quickstart"}, "the name that `radsweep list` looks for"
     command, verb, experiment = shlex.split(manifest["spec"]["entrypoint"])
     assert (command, verb) == ("radsweep", "sweep")
     assert (ROOT / Path(experiment).relative_to(workdir)).is_file()

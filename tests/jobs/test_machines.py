@@ -1,4 +1,4 @@
-"""`ray up` with jobs/machines.yaml, over a real sshd: two addresses of this machine are the head and a worker."""
+"""`ray up` with jobs/machines.yaml over a real sshd. Two addresses of this machine are the head and a worker."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ SSHD = "/usr/sbin/sshd"
 HEAD, WORKER = "127.0.0.1", "127.0.0.2"
 TOKEN = "7" * 64
 
-# Ray's head reaches its workers on port 22 as the user it runs as, and writes into that home
+# Ray's head connects to its workers on port 22 as its own user, and writes into that user's home
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         not os.environ.get("RADSWEEP_DISPOSABLE"),
-        reason="takes port 22 and writes into ~: RADSWEEP_DISPOSABLE=1 in a container of its own, as root",
+        reason="uses port 22 and writes into ~; set RADSWEEP_DISPOSABLE=1 in a container of its own, as root",
     ),
 ]
 
 
 def free_port() -> int:
-    """Not below 20,000, as conftest's may be: those are for a Ray's workers."""
+    """Return a free port of 20,000 or more; conftest may give a lower one, and those are for workers of Ray."""
     with socket.socket() as free:
         free.bind((HEAD, 0))
         return int(free.getsockname()[1])
@@ -42,7 +42,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def home(short_folder: Path) -> Path:
-    """The laptop's home, with a token; and on the machines the environment that the file's pip line would make."""
+    """Home of the laptop, with a token. The machines get the environment that the pip line of the file would make."""
     home = short_folder / "machines"
     (home / ".ray").mkdir(parents=True)
     (home / ".ray" / "auth_token").write_text(TOKEN)
@@ -55,7 +55,7 @@ def home(short_folder: Path) -> Path:
 
 @pytest.fixture
 def key(home: Path) -> Iterator[Path]:
-    """The private key that opens a real sshd on both addresses."""
+    """Private key for a real sshd on both addresses."""
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(home / name)], check=True)
     (home / "sshd_config").write_text(
@@ -72,7 +72,7 @@ def key(home: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def file(home: Path, key: Path, tmp_path: Path) -> Path:
-    """jobs/machines.yaml filled in, for two nodes on one machine, where nothing may be installed or stopped."""
+    """Fill in jobs/machines.yaml for two nodes on one machine, on which nothing may be installed or stopped."""
     text = (ROOT / "jobs" / "machines.yaml").read_text(encoding="utf-8")
     port = str(free_port())
     cluster = yaml.safe_load(text.replace("6379", port).replace("/mnt/radsweep", str(home / "store")))
@@ -87,7 +87,7 @@ def file(home: Path, key: Path, tmp_path: Path) -> Path:
         stop, start = cluster[f"{kind}_start_ray_commands"]
         assert stop.endswith("ray stop")
         own = f"--node-ip-address={address} --temp-dir={home}/{kind[0]} --num-cpus=2 --object-store-memory=200000000"
-        own += f" --dashboard-agent-listen-port={free_port()}"  # else one for all Rays of a machine
+        own += f" --dashboard-agent-listen-port={free_port()}"  # by default, all Ray nodes of a machine use one port
         start = start.replace("--object-manager-port=8076", own)
         if kind == "head":
             start += f" --dashboard-port={free_port()}"
@@ -98,7 +98,7 @@ def file(home: Path, key: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def laptop(home: Path, file: Path, tmp_path: Path) -> Iterator[Any]:
-    """Starts a command as on a laptop; ends whatever came of it."""
+    """Return a function that starts a command as on a laptop; end all its processes afterwards."""
     own = {"HOME": str(home), "RAY_AUTH_MODE": "token", "RAY_TMPDIR": str(home), "RAY_USAGE_STATS_ENABLED": "0"}
     started: list[subprocess.Popen[str]] = []
 
@@ -114,14 +114,14 @@ def laptop(home: Path, file: Path, tmp_path: Path) -> Iterator[Any]:
     yield start
     for each in started:
         each.kill()
-    for process in Path("/proc").glob("[0-9]*"):  # the nodes: no `ray stop`, which would end others' too
+    for process in Path("/proc").glob("[0-9]*"):  # the nodes; `ray stop` would also end those of others
         with suppress(OSError):
             if str(home).encode() in (process / "cmdline").read_bytes() and int(process.name) != os.getpid():
                 os.kill(int(process.name), signal.SIGKILL)
 
 
 def told(process: Any, seconds: float = 900) -> str:
-    """What a command said; it must end well."""
+    """Return the output of a command, which must succeed."""
     assert process.wait(seconds) == 0, process.log.read_text()[-4000:]
     return str(process.log.read_text())
 
@@ -136,7 +136,7 @@ def until(says: str, process: Any) -> str:
 
 
 def nodes(port: int) -> int:
-    """How many have joined, by the dashboard at the near end of the tunnel."""
+    """Number of nodes that have joined, as the dashboard reports through the tunnel."""
     asked = urllib.request.Request(
         f"http://localhost:{port}/nodes?view=summary", headers={"Authorization": f"Bearer {TOKEN}"}
     )
@@ -158,7 +158,7 @@ def test_a_trial_spans_both_machines_and_its_laptop_may_die(
     experiment.write_text(
         f"experiment: mine\ndata: {{shards: {phantom}, pairs: 20}}\nmodel: {{image: {{size: 32}}}}\n"
         "train: {until: steps, steps: 40, batch_size: 10, workers: 2}\nevaluate: {every_steps: 5}\n"
-        "ablation: {arms: {baseline: {}}}\nrun: {cpus_per_worker: 2}\n"  # more than one of the two has
+        "ablation: {arms: {baseline: {}}}\nrun: {cpus_per_worker: 2}\n"  # more CPUs than one of the two nodes has
     )
     address = {"RAY_API_SERVER_ADDRESS": f"http://localhost:{local}"}
     submitted = laptop("radsweep", "submit", str(experiment), **address)

@@ -94,7 +94,7 @@ def vit() -> TowerModule:
 
 
 @pytest.mark.parametrize("build", [bert, convnext, vit])
-def test_adapters_start_at_zero_and_learn_alone(build: Any) -> None:
+def test_adapters_start_at_zero_and_learn_by_themselves(build: Any) -> None:
     tower = build().eval().double()  # attention with an adapter takes another kernel, which rounds otherwise
     inputs = (IDS, MASK) if build is bert else (IMAGES.double(),)
     before, names = tower(*inputs).pooled_BP, {name for name, _ in tower.named_parameters()}

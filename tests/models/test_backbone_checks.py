@@ -46,11 +46,11 @@ def test_known_towers_pass(image: dict[str, Any]) -> None:
         ({"backbone": "resnet5O"}, r"model\.image\.backbone: unknown name 'resnet5O'; did you mean resnet50\?"),
         ({"backbone": "tiny_cnn"}, r"model\.image\.backbone: .*did you mean tiny-cnn\?"),
         ({"weights": "imagenet"}, r"model\.image\.weights: tiny-cnn has no imagenet weights"),
-        ({"backbone": "tiny-vit", "size": 60}, r"model\.image\.size: 60 is no multiple .* 8 pixels; try 56"),
+        ({"backbone": "tiny-vit", "size": 60}, r"model\.image\.size: 60 is not a multiple .* 8 pixels; try 56"),
         ({"backbone": "resnet50", "weights": "pretrained"}, r"model\.image\.weights: .*set it to imagenet"),
-        ({"backbone": "./nothing/here"}, r"model\.image\.backbone: there is no folder \./nothing/here"),
-        ({"backbone": "./resnet50.pth", "weights": "pretrained"}, r"model\.image\.backbone: there is no file"),
-        ({"backbone": "vit_b_16", "size": 100}, r"model\.image\.size: 100 is no multiple .* 16 pixels; try 96"),
+        ({"backbone": "./nothing/here"}, r"model\.image\.backbone: the folder \./nothing/here does not exist"),
+        ({"backbone": "./resnet50.pth", "weights": "pretrained"}, r"the file \./resnet50\.pth does not exist"),
+        ({"backbone": "vit_b_16", "size": 100}, r"model\.image\.size: 100 is not a multiple .* 16 pixels; try 96"),
     ],
     ids=str,
 )
@@ -64,7 +64,7 @@ def test_a_wrong_image_tower_names_its_key(image: dict[str, Any], message: str) 
     [
         ({"backbone": "tiny_bert"}, r"model\.text\.backbone: .*did you mean tiny-bert\?"),
         ({"weights": "pretrained"}, r"model\.text\.weights: tiny-bert has no pretrained weights"),
-        ({"backbone": "./nothing"}, r"model\.text\.backbone: there is no folder \./nothing"),
+        ({"backbone": "./nothing"}, r"model\.text\.backbone: the folder \./nothing does not exist"),
     ],
     ids=str,
 )
@@ -119,7 +119,7 @@ def test_a_model_of_the_wrong_kind_is_named_with_the_kinds_known(tmp_path: Path)
         check_model(model({"backbone": generator}))
 
 
-def test_imagenet_weights_are_torchvisions_alone(tmp_path: Path) -> None:
+def test_imagenet_weights_are_only_torchvisions(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"model\.image\.weights: imagenet is for torchvision"):
         check_model(model({"backbone": folder(tmp_path, model_type="vit"), "weights": "imagenet"}))
 

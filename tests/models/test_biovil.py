@@ -134,7 +134,7 @@ def test_no_scale_was_published(folder: Path) -> None:
     assert built_from(folder).logit_scale.exp().item() == pytest.approx(1 / 0.07, rel=1e-6)
 
 
-def test_its_image_tower_and_its_text_model_can_be_taken_alone(folder: Path) -> None:
+def test_its_image_tower_and_its_text_model_can_be_taken_by_themselves(folder: Path) -> None:
     torch.save(image_model(BasicBlock, None).state_dict(), folder / BIOVIL)
     image = ImageTower(backbone=str(folder), weights="pretrained", size=48)
     check_model(Model(image=image))
@@ -146,8 +146,8 @@ def test_its_image_tower_and_its_text_model_can_be_taken_alone(folder: Path) -> 
         check_model(Model(image=image.model_copy(update={"lora": 4})))
 
 
-def test_a_text_model_alone_is_no_whole_model(folder: Path) -> None:
-    with pytest.raises(InputError, match=rf"has a text model alone; put {BIOVIL_T} or {BIOVIL} beside"):
+def test_only_a_text_model_is_not_a_whole_model(folder: Path) -> None:
+    with pytest.raises(InputError, match=rf"only has a text model; put {BIOVIL_T} or {BIOVIL} beside"):
         check_model(settings_of(folder))
     torch.save({"other": torch.zeros(1)}, folder / BIOVIL)
     with pytest.raises(InputError, match=r"model\.image\.backbone: .* lack 'projector\.model\.0\.weight'"):

@@ -52,7 +52,7 @@ def test_files_of_a_local_folder(tmp_path: Path) -> None:
     assert read_json(str(tmp_path), "config.json") == {"a": 1}
     assert read_json(str(tmp_path), "other.json") is None
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(Unreadable, match=r"its config\.json is no JSON"):
+    with pytest.raises(Unreadable, match=r"its config\.json is not JSON"):
         read_json(str(tmp_path), "config.json")
 
 
@@ -85,7 +85,7 @@ def test_what_was_fetched_before_needs_no_hub(tmp_path: Path, monkeypatch: pytes
         check_model(Model(text=TextTower(backbone="some/bert", max_tokens=65)))
 
 
-def test_a_file_that_a_repository_lacks_is_told_from_a_hub_that_does_not_answer(
+def test_a_file_that_a_repository_lacks_is_distinguished_from_a_hub_that_does_not_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answer(monkeypatch, EntryNotFoundError("no such file"))

@@ -190,7 +190,7 @@ def test_regions_are_its_patches_at_another_size_too(tmp_path: Path) -> None:
     assert built.embed_images(images).regions_BRD.shape == (2, 36, JOINT)
 
 
-def test_its_towers_can_be_taken_alone_and_get_adapters(tmp_path: Path) -> None:
+def test_its_towers_can_be_taken_by_themselves_and_get_adapters(tmp_path: Path) -> None:
     folder = str(write(tmp_path))
     image = ImageTower(backbone=folder, weights="pretrained", size=32, lora=2)
     text = TextTower(backbone=folder, weights="pretrained", max_tokens=48, freeze=True)
@@ -227,7 +227,7 @@ def test_settings_that_it_does_not_fit_are_named(tmp_path: Path) -> None:
         check_model(settings_of(tmp_path, text={"max_tokens": 49}))
     with pytest.raises(InputError, match=r"model\.dim: .* set it to 12"):
         check_model(settings_of(tmp_path, dim=128))
-    with pytest.raises(InputError, match=r"model\.image\.size: 33 is no multiple of the patches of 8"):
+    with pytest.raises(InputError, match=r"model\.image\.size: 33 is not a multiple of the patches of 8"):
         check_model(settings_of(tmp_path, image={"size": 33}))
 
 

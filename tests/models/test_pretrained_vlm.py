@@ -167,7 +167,7 @@ def test_settings_that_a_whole_model_does_not_fit_are_named_together(save: Save)
     assert str(caught.value).splitlines() == [
         f"model.dim: {name} embeds in 24 dimensions, not 128; set it to 24",
         f"model.text.pooling: {name} was trained with cls, not mean; set it to cls",
-        "model.image.size: 30 is no multiple of the patches of 8 pixels; try 24",
+        "model.image.size: 30 is not a multiple of the patches of 8 pixels; try 24",
         f"model.text.max_tokens: {name} has positions for 32 tokens, not 64; set it to 32 or less",
     ]
 
@@ -177,7 +177,7 @@ def test_a_model_that_is_not_whole_is_named(save: Save, tmp_path: Path) -> None:
         InputError, match=r"model\.pretrained: .* is of type 'bert'; known: clip, cxr-bert, open_clip, siglip"
     ):
         check_model(settings_of(save("bert"), 32))
-    with pytest.raises(InputError, match=r"model\.pretrained: there is no folder \./nothing"):
+    with pytest.raises(InputError, match=r"model\.pretrained: the folder \./nothing does not exist"):
         check_model(Model.model_validate({"pretrained": "./nothing"}))
     with pytest.raises(InputError, match=r"model\.pretrained: .* holds no config\.json"):
         check_model(settings_of(tmp_path, 32))
@@ -193,7 +193,7 @@ def test_weights_without_projections_are_named(save: Save, tmp_path: Path) -> No
         built_from(tmp_path, 24)
 
 
-def test_weights_may_lie_in_parts(save: Save, tmp_path: Path) -> None:
+def test_weights_may_be_in_parts(save: Save, tmp_path: Path) -> None:
     reference_of(save("clip")).save_pretrained(tmp_path, max_shard_size="40KB")
     assert (tmp_path / "model.safetensors.index.json").exists()
     (tmp_path / "preprocessor_config.json").write_bytes((save("clip") / "preprocessor_config.json").read_bytes())

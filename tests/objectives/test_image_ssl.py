@@ -83,7 +83,7 @@ def test_the_gradient_of_the_loss_agrees_with_finite_differences(kind: Kind) -> 
 
 def test_the_term_reads_the_two_views_and_its_temperature() -> None:
     first, second = random(B, K, seed=1), random(B, K, seed=2)
-    views = Views((), (), torch.tensor(1.0), image_ssl=((first,), (second,)))
+    views = Views((), (), torch.tensor(1.0), outputs={"image_ssl": (first, second)})
     output = image_ssl(views, ImageSsl(weight=1, temperature=0.3))
     assert float(output.loss) == pytest.approx(plain_nt_xent(first.numpy(), second.numpy(), 0.3), abs=1e-9)
 
@@ -129,10 +129,10 @@ def test_no_gradient_passes_through_the_target_of_simsiam() -> None:
 
 
 def test_the_spread_of_views_shows_collapse() -> None:
-    def spread(z: torch.Tensor) -> float:
-        return image_ssl(Views((), (), torch.tensor(1.0), image_ssl=((z,), (z,))), ImageSsl()).logged[
+    def directional_spread(z: torch.Tensor) -> float:
+        return image_ssl(Views((), (), torch.tensor(1.0), outputs={"image_ssl": (z, z)}), ImageSsl()).logged[
             "image_ssl_spread"
         ]
 
-    assert spread(random(1, 16, seed=0).expand(400, 16)) == pytest.approx(0, abs=1e-6)
-    assert spread(random(400, 16, seed=0)) == pytest.approx(1, abs=0.02)
+    assert directional_spread(random(1, 16, seed=0).expand(400, 16)) == pytest.approx(0, abs=1e-6)
+    assert directional_spread(random(400, 16, seed=0)) == pytest.approx(1, abs=0.02)

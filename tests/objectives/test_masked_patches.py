@@ -112,7 +112,7 @@ def test_targets_are_the_pixels_of_each_patch_normalised_by_themselves() -> None
 
 
 @pytest.mark.parametrize("others", [0, 1, 5])
-def test_shown_patches_are_no_part_of_the_loss_and_tokens_of_no_patch_have_no_place(others: int) -> None:
+def test_shown_patches_are_not_part_of_the_loss_and_tokens_of_no_patch_have_no_place(others: int) -> None:
     tokens_BNP = torch.rand(B, others + kept().shape[1], WIDTH, dtype=torch.float64)
     module, plain = head(), images()
     changed = plain.clone().requires_grad_()
@@ -136,7 +136,7 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
         assert torch.autograd.gradcheck(of, value.detach().clone().requires_grad_(), fast_mode=True), name
 
 
-def test_each_choice_of_patches_is_as_likely_and_depends_on_the_image_alone() -> None:
+def test_each_choice_of_patches_is_as_likely_and_only_depends_on_the_image() -> None:
     keys_B = sample_keys(3, torch.arange(4000), 1)
     kept_BV = kept_patches(keys_B, PATCHES, 0.75)
     assert kept_BV.shape == (4000, 4)

@@ -30,7 +30,9 @@ def bank_of(size: int, studies: int = 100) -> NeighbourBank:
 def views_of(text: torch.Tensor, studies: list[int], patients: list[int], bank: NeighbourBank, seed: int = 0) -> Views:
     images = tuple(unit(len(text), 1000 + 2 * seed + view).requires_grad_() for view in range(2))
     rows = Rows(torch.tensor(studies), torch.tensor(patients))
-    return Views(images, (text, unit(len(text), 3)), torch.tensor(SCALE).double(), rows=rows, bank=bank)
+    return Views(
+        images, (text, unit(len(text), 3)), torch.tensor(SCALE).double(), rows=rows, heads={"neighbours": bank}
+    )
 
 
 def step(text: torch.Tensor, studies: list[int], patients: list[int], bank: NeighbourBank, seed: int = 0) -> TermOutput:

@@ -95,7 +95,7 @@ def test_order_and_repetition_do_not_count() -> None:
     assert found.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
 
 
-def test_an_empty_report_is_like_itself_alone() -> None:
+def test_an_empty_report_is_only_like_itself() -> None:
     found = same_reports(reports([], [5], [], [5]), 0.01)
     assert torch.equal(found, torch.tensor([[1, 0, 0, 0], [0, 1, 0, 1], [0, 0, 1, 0], [0, 1, 0, 1]]).bool())
     assert torch.equal(same_reports(reports([], []), 0.5), torch.eye(2, dtype=torch.bool))

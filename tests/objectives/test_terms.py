@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from radsweep.config.objective import Contrast, ImageSsl, Local, Neighbours, Objective, TextSsl
+from radsweep.config.terms import Need, TermSettings
 from radsweep.objectives.contrast import contrast
 from radsweep.objectives.local import CHUNK_ELEMENTS, local, local_scores, sum_pieces
 from radsweep.objectives.neighbours import NeighbourBank
@@ -163,7 +164,8 @@ def test_gradient_agrees_with_finite_differences(name: str) -> None:
         words = Words(tokens, views.words[0].word_BL)
         built = Views(
             (image,), (text,), scale, bias, (regions,), (words,),
-            image_ssl=((z1,), (z2,)), text_ssl=(loss_B, count), rows=rows, bank=bank,
+            rows=rows, heads={"neighbours": bank},
+            outputs={"image_ssl": (z1, z2), "text_ssl": (loss_B, count)},
         )  # fmt: skip
         return TERMS[name].loss(built, getattr(ALL, name)).loss
 
@@ -171,6 +173,16 @@ def test_gradient_agrees_with_finite_differences(name: str) -> None:
     others = (torch.tensor(-2.0).double(), unit(B, 4, seed=40), unit(B, 4, seed=41), unit(1, B, seed=42)[0])
     leaves = tuple(tensor.clone().requires_grad_() for tensor in (*inputs, *others))
     assert torch.autograd.gradcheck(loss, leaves, atol=1e-6)
+
+
+def test_every_term_has_settings_and_a_loss() -> None:
+    assert set(TERMS) == {name for name, term in Objective() if isinstance(term, TermSettings)}
+
+
+def test_a_term_whose_input_a_module_maps_has_one() -> None:
+    mapped = {Need.STRONG_VIEWS, Need.MASKED_TOKENS, Need.DROPOUT_VIEWS}
+    for name, term in ALL.terms.items():
+        assert TERMS[name].head is not None or not term.needs & mapped
 
 
 def test_a_term_of_weight_zero_is_neither_built_nor_computed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,7 +197,7 @@ def test_a_term_of_weight_zero_is_neither_built_nor_computed(monkeypatch: pytest
     assert not build_heads(Objective(), WIDTHS, seed=0)
 
 
-def test_a_head_starts_by_its_seed_and_its_own_settings_alone() -> None:
+def test_a_head_starts_by_its_seed_and_only_its_own_settings() -> None:
     heads = build_heads(ALL, WIDTHS, seed=0)
     assert set(heads) == {"image_ssl", "text_ssl", "neighbours"}
     alone = build_heads(Objective(image_ssl=ALL.image_ssl), WIDTHS, seed=0)

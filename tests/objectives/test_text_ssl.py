@@ -30,8 +30,8 @@ def head() -> nn.Module:
     return module
 
 
-def views(*text_ssl: torch.Tensor) -> Views:
-    return Views((), (), torch.tensor(1.0), text_ssl=text_ssl)
+def views(*outputs: torch.Tensor) -> Views:
+    return Views((), (), torch.tensor(1.0), outputs={"text_ssl": outputs})
 
 
 def plain_cross_entropy(hidden: np.ndarray, module: nn.Module, embedding: np.ndarray, target: int) -> float:
@@ -66,7 +66,7 @@ def test_the_loss_is_the_mean_over_tokens_not_over_texts_or_workers() -> None:
     assert expected != pytest.approx(np.mean(shares), abs=1e-3)
 
 
-def test_the_number_of_tokens_is_no_variable() -> None:
+def test_the_number_of_tokens_is_not_variable() -> None:
     """A batch in parts gives every feature a gradient that has one."""
     loss, count = torch.ones(N).requires_grad_(), torch.ones(N).requires_grad_()
     text_ssl(views(loss, count), TextSsl()).loss.backward()
@@ -83,7 +83,7 @@ def test_a_batch_with_nothing_to_predict_has_a_loss_of_zero() -> None:
     assert all(parameter.grad is None or not parameter.grad.any() for parameter in module.parameters())
 
 
-def test_embeddings_beyond_the_vocabulary_are_no_candidates() -> None:
+def test_embeddings_beyond_the_vocabulary_are_not_candidates() -> None:
     tokens, embedding = random(N, L, C, seed=20), random(V + 3, E, seed=21)
     expected, _ = head()(tokens, TARGETS, embedding[:V])
     found, _ = head()(tokens, TARGETS, embedding)

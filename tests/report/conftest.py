@@ -1,4 +1,4 @@
-"""Sweeps made up for the report: the numbers are the test's own, so that every claim can be checked against them."""
+"""Synthetic sweeps for the report: the numbers are the test's own, so that every claim can be checked."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def with_queries() -> Callable[..., tuple[SweepRecord, dict[str, CellRecord], Qu
 
 @pytest.fixture
 def search() -> Callable[..., Sweep]:
-    """make([value of each trial]): a search over a number and a choice; the best trial alone has test numbers."""
+    """make([value of each trial]): a search over a number and a choice; only the best trial has test numbers."""
 
     def make(values: Sequence[float], **sweep: Any) -> Sweep:
         space: dict[str, Any] = {
@@ -172,7 +172,7 @@ def one_trial() -> Sweep:
     whole = experiment()
     trial = whole.trial().model_dump(mode="json")
     sweep = SweepRecord(
-        id="0003", name="alone", kind="train", experiment=whole.model_dump(mode="json"), select=SELECT,
+        id="0003", name="one-trial", kind="train", experiment=whole.model_dump(mode="json"), select=SELECT,
         cells=(PlannedCell(key="only"),), status="finished", data=DATA,
     )  # fmt: skip
     return sweep, {"only": record("only", trial, 0.2, 0.18, converged=False)}

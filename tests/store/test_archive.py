@@ -147,7 +147,7 @@ def test_a_record_is_transferred_last_in_both_directions(tmp_path: Path, monkeyp
     archive = tmp_path / "archive"
     store = filled(tmp_path / "one", archive)
     sent: list[str] = []
-    send, fetch = storage.send, storage.fetch
+    send, fetch = storage.send, storage.download
     monkeypatch.setattr(storage, "send", lambda file, path: (sent.append(path), send(file, path)))
     store._send("cells", "c0", {})
     assert sent[-1].endswith(RECORD)
@@ -158,12 +158,12 @@ def test_a_record_is_transferred_last_in_both_directions(tmp_path: Path, monkeyp
             raise OSError("the network is gone")
         fetch(path, to)
 
-    monkeypatch.setattr(storage, "fetch", dies)
+    monkeypatch.setattr(storage, "download", dies)
     other = ArchivedStore(tmp_path / "two", str(archive))
     other.fetch(["c0"])
     assert other.read_cell("c0") is None
     assert "the network is gone" in other.trouble
-    monkeypatch.setattr(storage, "fetch", fetch)
+    monkeypatch.setattr(storage, "download", fetch)
     other.fetch(["c0"])
     assert other.read_cell("c0") == cell("c0")
 

@@ -273,7 +273,7 @@ def test_streamed_from_the_shards_a_trial_sees_the_same_samples_and_repeats_itse
     assert swept.subset_sha256 == cached.subset_sha256
     assert key != cached.key
     tokenizer = next((store.root / "tokenizers").iterdir()).read_text()
-    data = prepare_data(read_index(phantom), tokenizer, 32, 1, {}, streamed=True).opened(ray.get)
+    data = prepare_data(read_index(phantom), tokenizer, 32, 1, {}, streamed=True).materialise(ray.get)
     alone = train(Trial.model_validate(swept.trial), data, read_test=True)
     assert (alone.best, alone.final) == (swept.best, swept.final)
     assert [v.metrics["train/loss"] for v in alone.history] == [v.metrics["train/loss"] for v in swept.history]

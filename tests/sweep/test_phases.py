@@ -28,7 +28,7 @@ class Recorded(Phases):
         setup: Any = SimpleNamespace(experiment=experiment, base=experiment.trial())
         store: Any = SimpleNamespace(scratch_folder=Path)
         record = CellRecord(key="one", trial={}, status="finished")
-        watch: Any = SimpleNamespace(console=None, ended={"one": record}, settle=lambda cells: None)
+        watch: Any = SimpleNamespace(console=None, ended={"one": record}, collect=lambda cells: None)
         sweep = SweepRecord(id="x", name="x", kind="train", experiment={}, select=SELECT, cells=(CELL,))
         super().__init__(setup, store, sweep, watch)
         self.interrupted, self.whole = interrupted, whole

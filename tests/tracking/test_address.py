@@ -30,7 +30,7 @@ def test_four_processes_may_open_a_new_store_at_once(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*")), "no unfinished file"
 
 
-def test_a_creation_that_was_killed_is_begun_anew(tmp_path: Path, template: Path) -> None:
+def test_a_creation_that_was_killed_is_started_again(tmp_path: Path, template: Path) -> None:
     half = tmp_path / ".mlflow.db.0123abcd"
     half.write_bytes(template.read_bytes()[:4096])
     prepare(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path)
@@ -39,7 +39,7 @@ def test_a_creation_that_was_killed_is_begun_anew(tmp_path: Path, template: Path
     assert not half.exists()
 
 
-def test_the_store_holds_database_and_artifacts_wherever_one_stands(
+def test_the_store_holds_database_and_artifacts_whatever_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -49,7 +49,7 @@ def test_the_store_holds_database_and_artifacts_wherever_one_stands(
     assert artifact_root("http://tracker:5000", tmp_path) is None
 
 
-def test_a_given_address_comes_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_given_address_overrides_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracker:5000")
     assert tracking_uri(None, tmp_path) == "http://tracker:5000"
     assert tracking_uri("https://other", tmp_path) == "https://other"
@@ -76,5 +76,5 @@ def test_a_folder_is_refused_with_what_to_give_instead(uri: str, tmp_path: Path)
         *((f"postgresql://ann:s3{sign}cret@host/mlflow", "postgresql://...") for sign in "/?#"),
     ],
 )
-def test_people_see_addresses_without_secrets(uri: str, shown: str) -> None:
+def test_addresses_are_printed_without_secrets(uri: str, shown: str) -> None:
     assert sanitise_uri(uri) == shown

@@ -1,4 +1,4 @@
-"""A report from MLflow alone says what the report from the store says; no server, a real database."""
+"""A report from only MLflow equals the report from the store; on a real database without a server."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def record(of: SweepRecord, cell: PlannedCell) -> CellRecord:
 
 
 def run(store: Store, of: SweepRecord, finished: int, uri: str = "") -> None:
-    """What `run_sweep` does around its trials: the first `finished` of them end."""
+    """Do what `run_sweep` does around its trials; the first `finished` of them end."""
     store.write_sweep(of)
     with Mirror(uri or address(store), store.root, of) as mirror:
         mirror.start_sweep([store.sweep_file(of.id)])
@@ -99,7 +99,7 @@ def reported(store: Store, of: SweepRecord, folder: Path) -> dict[str, str]:
     return {file.name: file.read_text() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_the_report_from_mlflow_alone_is_the_report_from_the_store(store: Store, tmp_path: Path) -> None:
+def test_the_report_from_only_mlflow_is_the_report_from_the_store(store: Store, tmp_path: Path) -> None:
     done = sweep(ablation=ABLATION)
     run(store, done, finished=4)
     expected = reported(store, store.read_sweep("low-1"), tmp_path / "expected")
@@ -120,7 +120,7 @@ def test_the_report_from_mlflow_alone_is_the_report_from_the_store(store: Store,
     assert fetched.read_stages_of(fetched.read_records(found))["5tage"].trial == {"adapt": {"method": "simsiam"}}
 
 
-def test_of_a_sweep_that_runs_what_has_not_ended_is_missing(store: Store, tmp_path: Path) -> None:
+def test_unfinished_trials_of_a_running_sweep_are_missing(store: Store, tmp_path: Path) -> None:
     run(store, sweep(status="running", ablation=ABLATION), finished=1)
     fetched = Store(tmp_path / "fetched")
     found = fetch_sweep(address(store), "low", fetched)
@@ -131,7 +131,7 @@ def test_of_a_sweep_that_runs_what_has_not_ended_is_missing(store: Store, tmp_pa
     )
 
 
-def test_of_a_search_that_runs_the_trials_so_far_are_found_in_their_runs(store: Store, tmp_path: Path) -> None:
+def test_the_trials_of_a_running_search_are_found_in_their_runs(store: Store, tmp_path: Path) -> None:
     asked = sweep(status="running", search=SEARCH)
     rates = (1e-4, 1e-3)
     cells = tuple(
@@ -156,7 +156,7 @@ def test_a_sweep_is_found_by_name_id_or_its_beginning_the_latest_first(store: St
         fetch_sweep(address(store), "else", Store(tmp_path / "else"))
 
 
-def test_cells_of_a_plan_that_was_given_up_are_left_in_mlflow(store: Store, tmp_path: Path) -> None:
+def test_cells_of_an_abandoned_plan_are_not_fetched(store: Store, tmp_path: Path) -> None:
     old = sweep(ablation=ABLATION)
     run(store, old, finished=4)
     run(store, old.model_copy(update={"cells": old.cells[:2]}), finished=2)
@@ -166,7 +166,7 @@ def test_cells_of_a_plan_that_was_given_up_are_left_in_mlflow(store: Store, tmp_
     assert sorted(path.name for path in (fetched.root / "cells").iterdir()) == sorted(kept)
 
 
-def test_runs_without_their_files_are_told(store: Store, tmp_path: Path) -> None:
+def test_runs_without_their_files_are_reported(store: Store, tmp_path: Path) -> None:
     run(store, sweep(ablation=ABLATION), finished=4)
     records = sorted((store.root / "mlartifacts").rglob(RECORD))
     (kept,) = [file for file in records if '"key":"00"' in file.read_text()]
@@ -182,7 +182,9 @@ def test_runs_without_their_files_are_told(store: Store, tmp_path: Path) -> None
         fetch_sweep(address(store), "low", Store(tmp_path / "nothing"))
 
 
-def test_a_database_that_is_not_there_is_not_made_and_a_server_away_is_told_without_secrets(tmp_path: Path) -> None:
+def test_a_missing_database_is_not_created_and_an_unreachable_server_is_reported_without_secrets(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(InputError, match="no such file"):
         fetch_sweep(f"sqlite:///{tmp_path / 'mlflow.db'}", "low", Store(tmp_path / "fetched"))
     assert not list(tmp_path.iterdir())

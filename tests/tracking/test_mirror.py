@@ -73,7 +73,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, template: Path, made: Simple
     return database(store)
 
 
-def test_a_sweep_is_one_parent_and_a_finished_child_a_trial(whole: str) -> None:
+def test_a_sweep_is_a_parent_run_and_each_trial_a_finished_child_run(whole: str) -> None:
     parents = [run for run in runs_of(whole) if run.data.tags["radsweep.role"] == "sweep"]
     trials = children(whole)
     assert len(parents) == 1
@@ -83,7 +83,7 @@ def test_a_sweep_is_one_parent_and_a_finished_child_a_trial(whole: str) -> None:
     assert parents[0].data.params["train.batch_size"] == "64"
 
 
-def test_a_trials_params_are_what_trials_differ_in(whole: str) -> None:
+def test_a_trials_params_are_those_that_differ_between_trials(whole: str) -> None:
     trials = children(whole)
     assert trials["local + crop / 300 pairs / seed 2"].data.params == {
         "arm": "local + crop",
@@ -94,10 +94,10 @@ def test_a_trials_params_are_what_trials_differ_in(whole: str) -> None:
         "augment.image.crop": "[0.8, 1.0]",
     }
     baseline = trials["baseline / 100 pairs / seed 1"].data.params
-    assert baseline["objective.local.weight"] == "0.0"  # the arm leaves it alone; the column is filled all the same
+    assert baseline["objective.local.weight"] == "0.0"  # the arm does not set it; the column is filled anyway
 
 
-def test_a_trials_metrics_lie_at_its_optimiser_steps(whole: str, made: SimpleNamespace) -> None:
+def test_a_trials_metrics_are_at_its_optimiser_steps(whole: str, made: SimpleNamespace) -> None:
     run = children(whole)["baseline / 300 pairs / seed 1"]
     record = made.record(made.sweep().cells[3])
     logged = MlflowClient(whole).get_metric_history(run.info.run_id, f"val/{RECALL}")
@@ -109,7 +109,7 @@ def test_a_trials_metrics_lie_at_its_optimiser_steps(whole: str, made: SimpleNam
     assert run.data.metrics["seconds/total"] == 5.0
 
 
-def test_a_failed_trial_says_why_and_enters_no_mean(store: Path, made: SimpleNamespace) -> None:
+def test_a_failed_trial_has_its_error_and_is_in_no_mean(store: Path, made: SimpleNamespace) -> None:
     sweep = made.sweep()
     with Mirror(database(store), store, sweep) as mirror:
         mirror.start_sweep()
@@ -123,7 +123,7 @@ def test_a_failed_trial_says_why_and_enters_no_mean(store: Path, made: SimpleNam
     assert (stopped.info.status, stopped.data.tags["radsweep.status"]) == ("FINISHED", "stopped")
 
 
-def test_report_and_experiment_file_lie_in_the_store_whatever_the_folder(
+def test_report_and_experiment_file_are_in_the_store_whatever_the_folder(
     store: Path, made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -183,7 +183,7 @@ def test_reused_trials_wait_in_one_file_and_are_the_runs_that_they_would_be_one_
         assert curves[0] == curves[1] != []
 
 
-def test_a_batch_that_mlflow_refuses_one_of_is_sent_but_for_that_one(store: Path, made: SimpleNamespace) -> None:
+def test_a_batch_is_sent_without_the_entry_that_mlflow_refuses(store: Path, made: SimpleNamespace) -> None:
     sweep = made.sweep()
     spool = spool_folder(store, sweep.id)
     with Mirror(f"http://127.0.0.1:{closed_port()}", store, sweep) as mirror:
@@ -211,7 +211,7 @@ def test_an_entry_of_an_older_spool_is_sent_too(store: Path, made: SimpleNamespa
     assert [run.info.status for run in children(database(store)).values()] == ["FINISHED"]
 
 
-def test_nothing_is_sent_while_it_is_held_back(store: Path, made: SimpleNamespace) -> None:
+def test_nothing_is_sent_while_paused(store: Path, made: SimpleNamespace) -> None:
     sweep = made.sweep()
     with Mirror(database(store), store, sweep) as mirror:
         with mirror.paused():
@@ -319,7 +319,7 @@ def test_files_come_back_through_a_server_that_keeps_them(
     assert {path.name: path.read_text() for path in (tmp_path / "cell").iterdir()} == {name: name for name in found}
 
 
-def test_what_a_resumed_sweep_no_longer_recommends_leaves_the_server(
+def test_files_that_a_resumed_sweep_no_longer_recommends_are_deleted_from_the_server(
     server: Any, store: Path, made: SimpleNamespace, tmp_path: Path
 ) -> None:
     sweep = made.sweep().model_copy(update={"id": "20261126-e5f6", "name": "resumed"})
@@ -346,7 +346,7 @@ def test_what_a_resumed_sweep_no_longer_recommends_leaves_the_server(
             assert run.data.tags[tag] == named
 
 
-def test_mlflow_away_is_one_line_without_secrets(
+def test_an_unreachable_mlflow_is_one_line_without_secrets(
     store: Path, made: SimpleNamespace, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     uri = f"http://ann:s3cret@127.0.0.1:{closed_port()}"
@@ -365,7 +365,7 @@ def test_mlflow_away_is_one_line_without_secrets(
     assert "s3cret" not in str(raised.value)
 
 
-def test_a_full_database_is_one_line_and_gets_all_once_there_is_room(
+def test_a_full_database_is_one_line_and_gets_everything_once_there_is_space(
     store: Path, made: SimpleNamespace, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     pages = 1  # at most; SQLite takes what it has already for the least
@@ -382,7 +382,7 @@ def test_a_full_database_is_one_line_and_gets_all_once_there_is_room(
         replay(spool_folder(store, made.sweep().id), uri, store)
     finally:
         event.remove(Engine, "checkout", limit)
-    assert said.count("has no room left on its disk (free space there); results wait in") == 1
+    assert said.count("has a full disk (free space there); results wait in") == 1
     assert "Traceback" not in said
     assert {run.info.status for run in children(uri).values()} == {"FINISHED"}
     assert len(children(uri)) == len(made.sweep().cells)
@@ -404,7 +404,7 @@ def test_an_entry_that_mlflow_refuses_does_not_hold_up_the_others(
     assert run.info.status == "FINISHED"
 
 
-def test_a_spool_names_files_of_the_store_and_sends_what_they_hold_wherever_the_store_has_gone(
+def test_a_spool_names_files_of_the_store_and_sends_them_after_the_store_has_moved(
     store: Path, made: SimpleNamespace, tmp_path: Path
 ) -> None:
     old = tmp_path / "old"
@@ -460,7 +460,7 @@ def test_arm_pairs_seed_and_best_and_final_results_are_the_first_columns_and_run
         assert set(columns) <= has
 
 
-def test_seeds_of_starts_are_a_column_where_a_subset_has_several_and_searches_show_what_they_vary(
+def test_init_seeds_are_a_column_if_a_subset_has_several_and_searches_show_the_varied_keys(
     made: SimpleNamespace,
 ) -> None:
     sweep = made.sweep()

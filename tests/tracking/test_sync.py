@@ -1,4 +1,4 @@
-"""`radsweep sync`: what waited for an MLflow that was away is sent once, and nothing is lost where it still is."""
+"""`radsweep sync`: waiting results are sent to MLflow once, and nothing is lost while it is still away."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def waiting(store: Path, made: SimpleNamespace, away: str) -> Path:
     return store
 
 
-def test_what_waits_is_sent_and_is_not_sent_again(waiting: Path, made: SimpleNamespace) -> None:
-    sent = sync("--store", str(waiting))  # the sweep's record names no server: the store's own database
+def test_waiting_results_are_sent_once(waiting: Path, made: SimpleNamespace) -> None:
+    sent = sync("--store", str(waiting))  # the sweep's record does not name a server: the store's own database
     assert sent.exit_code == 0, sent.output
     assert "6 entries sent" in sent.output
     client = MlflowClient(f"sqlite:///{waiting / 'mlflow.db'}")
@@ -54,7 +54,7 @@ def test_what_waits_is_sent_and_is_not_sent_again(waiting: Path, made: SimpleNam
     assert "Nothing waits" in again.output
 
 
-def test_a_server_that_is_still_away_keeps_nothing_and_no_password_is_told(
+def test_an_unreachable_server_loses_nothing_and_no_password_is_printed(
     waiting: Path, made: SimpleNamespace, away: str
 ) -> None:
     ended = sync("low-data", "--store", str(waiting), "--tracking-uri", away)
@@ -64,20 +64,20 @@ def test_a_server_that_is_still_away_keeps_nothing_and_no_password_is_told(
     assert len(list(spool_folder(waiting, made.sweep().id).glob("*.json"))) == 6
 
 
-def test_a_sweep_of_another_version_is_sent_only_where_a_person_says(waiting: Path, made: SimpleNamespace) -> None:
+def test_a_sweep_of_another_version_is_only_sent_to_a_given_address(waiting: Path, made: SimpleNamespace) -> None:
     sweep = made.sweep("finished")
     old = sweep.experiment | {"run": {"tracking_uri": "http://nowhere", "unknown": 1}}
     Store(waiting).write_sweep(sweep.model_copy(update={"experiment": old}))
     ended = sync("--store", str(waiting))
     assert ended.exit_code == 1
-    assert "another version of radsweep ran it; say with --tracking-uri" in ended.output
+    assert "another version of radsweep ran it; give the MLflow to send to with --tracking-uri" in ended.output
     assert "only that version can send it to its archive" in ended.output
     assert len(list(spool_folder(waiting, sweep.id).glob("*.json"))) == 6, "nothing is sent elsewhere"
     sent = sync("--store", str(waiting), "--tracking-uri", f"sqlite:///{waiting / 'mlflow.db'}")
     assert "6 entries sent" in sent.output
 
 
-def test_a_password_comes_from_the_environments_address_where_it_is_the_same(
+def test_a_password_is_taken_from_the_environment_if_its_address_is_the_same(
     waiting: Path, made: SimpleNamespace, away: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from radsweep.cli.sync import _address

@@ -16,7 +16,7 @@ def test_a_databases_password_is_not_in_the_process_list(tmp_path: Path) -> None
     assert command.environment["MLFLOW_BACKEND_STORE_URI"] == "postgresql://ann:s3cret@db/mlflow"
 
 
-def test_the_ui_listens_to_this_machine_alone(tmp_path: Path) -> None:
+def test_the_ui_only_listens_to_this_machine(tmp_path: Path) -> None:
     argv = ui_command("postgresql://db/mlflow", tmp_path, 5001).argv
     assert argv[argv.index("--host") + 1] == "127.0.0.1"
     assert argv[argv.index("--port") + 1] == "5001"

@@ -47,7 +47,7 @@ def test_a_stage_learns_from_the_training_split_and_its_pool_and_from_no_other_p
     assert len(ReportPool(pool_parts("text", None, data))) == 2 * len(data.splits["train"].index)
 
 
-def test_a_stage_on_the_subset_sees_the_trials_own_pairs_alone() -> None:
+def test_a_stage_on_the_subset_only_sees_the_trials_own_pairs() -> None:
     trial = synthetic_trial(**(SMALL | {"adapt.image.data": "subset", "data.pairs": 10}))
     data = with_pool()
     ((split, rows),) = pool_parts("image", stages_of(trial)["image"].subset, data)
@@ -112,7 +112,7 @@ class Killed(Exception):
 @pytest.mark.parametrize(
     ("name", "values"), [("image", {}), ("text", {}), ("image", MAE)], ids=["simclr", "mlm", "mae"]
 )
-def test_a_killed_stage_goes_on_and_ends_with_the_weights_of_an_undisturbed_one(
+def test_a_killed_stage_continues_and_ends_with_the_weights_of_an_undisturbed_one(
     name: str, values: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("radsweep.training.adaptation.StageRecipe.every_steps", 4)
@@ -138,7 +138,7 @@ def test_a_killed_stage_goes_on_and_ends_with_the_weights_of_an_undisturbed_one(
     assert not (tmp_path / "killed" / "resume").exists()
 
 
-def test_a_stage_that_was_told_to_stop_goes_on_when_it_is_asked_for_again(
+def test_a_stage_that_was_stopped_continues_when_it_is_requested_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("radsweep.training.adaptation.StageRecipe.every_steps", 4)
@@ -197,7 +197,7 @@ def test_features_of_a_frozen_tower_train_as_the_tower_itself(
         {"data.source": "streamed"},
     ],
 )
-def test_a_tower_that_has_to_run_in_every_step_is_no_stage(values: dict[str, object]) -> None:
+def test_a_tower_that_has_to_run_in_every_step_is_not_a_stage(values: dict[str, object]) -> None:
     assert "image features" in stages_of(synthetic_trial(**LIT))
     assert "image features" not in stages_of(synthetic_trial(**(LIT | values)))
 

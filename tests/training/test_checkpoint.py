@@ -25,7 +25,9 @@ def cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-4])
 
 
-def test_a_damaged_checkpoint_is_told_and_counts_as_not_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_checkpoint_is_reported_and_counts_as_not_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = tmp_path / "resume"
     write(folder, 1)
     folder.rename(tmp_path / "resume.old")
@@ -40,7 +42,7 @@ def test_a_damaged_checkpoint_is_told_and_counts_as_not_there(tmp_path: Path, ca
     assert checkpoint.read_folder(folder) is None
 
 
-def test_a_trial_whose_checkpoint_is_damaged_starts_anew(tmp_path: Path) -> None:
+def test_a_trial_whose_checkpoint_is_damaged_starts_again(tmp_path: Path) -> None:
     trial = synthetic_trial()
     with pytest.raises(loop.Paused):
         run(trial, folder=tmp_path, context=RunContext(report=lambda _: PAUSE))

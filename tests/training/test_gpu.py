@@ -87,7 +87,7 @@ def test_weights_and_selected_weights_stay_float32() -> None:
     assert {parameter.device.type for parameter in recipe.learner.parameters()} == {"cuda"}
 
 
-def test_a_paused_trial_goes_on_to_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
+def test_a_paused_trial_continues_to_the_numbers_of_an_undisturbed_one(tmp_path: Path) -> None:
     """To rounding: on a GPU sums have no fixed order."""
     trial = synthetic_trial(**(EVERYTHING | {"train.precision": "fp32"}))
     undisturbed = train(trial, synthetic_data(), RunContext(device=GPU))

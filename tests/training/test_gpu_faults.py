@@ -39,7 +39,7 @@ def raising(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("error", LOST, ids=lambda error: str(error)[:20])
-def test_an_error_that_leaves_the_gpu_unusable_ends_the_process_and_is_no_record(
+def test_an_error_that_leaves_the_gpu_unusable_ends_the_process_and_is_not_a_record(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raising(error, monkeypatch)
@@ -65,7 +65,7 @@ def test_a_gpu_that_no_longer_answers_is_lost_whatever_the_error_was_called(
         cell(tmp_path, GPU)
 
 
-def test_a_full_gpu_is_told_with_what_to_do() -> None:
+def test_a_full_gpu_is_reported_with_what_to_do() -> None:
     assert "lower train.batch_size" in in_one_line(FULL)
 
 

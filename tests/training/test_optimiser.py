@@ -35,7 +35,7 @@ def grouped(module: nn.Module, **train: Any) -> dict[str, dict[str, Any]]:
     return dict(found)
 
 
-def test_matrices_alone_are_decayed() -> None:
+def test_only_matrices_are_decayed() -> None:
     module = learner()
     for name, group in grouped(module, weight_decay=0.3).items():
         assert group["weight_decay"] == (0.3 if module.get_parameter(name).dim() >= 2 else 0.0), name

@@ -86,7 +86,7 @@ def test_each_text_augmentation_changes_its_input_seen_from_the_batch(change: di
     assert np.mean(differs) > 0.3  # of three sentences, or of a handful of words
 
 
-def test_views_of_a_study_come_from_different_images_where_there_are_several() -> None:
+def test_views_of_a_study_come_from_different_images_if_there_are_several() -> None:
     """CXR-CLIP shows one image as both views."""
     batch, index = first_batch(**{"objective.views.image": 2}), synthetic_data().splits["train"].index
     assert batch.rows is not None
@@ -122,7 +122,7 @@ def test_one_function_called_by_both_training_and_evaluation() -> None:
     assert found["text_to_image_local/recall_at_1"] == pytest.approx((ranks == 1).mean())
 
 
-def test_the_local_score_ranks_the_test_split_where_it_is_asked_for() -> None:
+def test_the_local_score_ranks_the_test_split_if_it_is_asked_for() -> None:
     asked = {"evaluate.tasks": ["retrieval", "local_retrieval"], "train.steps": 2}
     trial = synthetic_trial(**asked, **{"objective.local.weight": 1.0})
     outcome = train(trial, synthetic_data(), read_test=True)

@@ -169,7 +169,7 @@ def test_an_interrupted_write_leaves_the_old_checkpoint_or_the_new(
     assert found[1] == {"step": 1}
 
 
-def test_a_full_disk_is_told_with_the_folder_and_is_no_trials_fault(
+def test_a_full_disk_is_reported_with_the_folder_and_is_not_the_trials_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full_disk(*_: object) -> None:
@@ -190,7 +190,7 @@ def test_a_subset_larger_than_the_data_fails() -> None:
         run(synthetic_trial(**{"data.pairs": 33}))
 
 
-def test_a_loss_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_not_a_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "backward", lambda *_: (math.nan, {}))
     with pytest.raises(TrialFailed, match="the loss is nan at step 0"):
         run(synthetic_trial())

@@ -1,4 +1,4 @@
-"""Checkpoints that a caller means, and how the data set behind one was packed."""
+"""Checkpoints of a model, and the packing of the data sets that they were trained on."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from radsweep.training.checkpoint import STATE
 
 
 def checkpoint_of(source: Sweep | Best | str | os.PathLike[str]) -> str:
-    """The folder of the checkpoint that is meant; a name that is no folder here, such as a hub id, as it is.
+    """Return the folder of a checkpoint; a name that is not a folder here, such as a hub id, is returned as it is.
 
     Raises:
-        InputError: a sweep without one.
+        InputError: the sweep has no checkpoint.
     """
     chosen = source.best if isinstance(source, Sweep) else source
     if isinstance(chosen, Best) and not chosen.folder.is_dir():
@@ -35,21 +35,21 @@ def checkpoint_of(source: Sweep | Best | str | os.PathLike[str]) -> str:
 
 @dataclass(frozen=True)
 class Packing:
-    """What images and reports went through before training."""
+    """Preparation of images and reports before training."""
 
     longest_side: int | None = None  # pixels that larger images were shrunk to
     sections: tuple[str, ...] = ()  # of reports, in order of preference
 
 
 def packing_from(source: Mapping[str, Any]) -> Packing:
-    """From `source` of a data set's manifest."""
+    """Read it from `source` of a data set's manifest."""
     sections = str(source.get("sections", "")).split(", ")
     made = source.get("importer") == "phantom"  # its images were made at their size, not shrunk to it
     return Packing(None if made else source.get("size"), tuple(filter(None, sections)))
 
 
 def packing_of(checkpoint: Path, trial: Trial) -> Packing:
-    """Of the data set that a checkpoint was trained on, if that is still where it was on this machine."""
+    """Preparation of the data set that a checkpoint was trained on, if it is still in its place on this machine."""
     if storage.is_remote(trial.data.shards):  # a model is loaded without a network
         return Packing()
     try:

@@ -1,4 +1,4 @@
-"""Data sets from Python: pack a table of your own, look into a packed one."""
+"""Data sets from Python: pack a table of your own, inspect a packed one."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from radsweep.api.paths import local
+from radsweep.api.paths import folder_here
 from radsweep.config.explain import validated
 from radsweep.data.importers.registry import IMPORTERS, pack_source
 from radsweep.data.packing.rows import PLACEHOLDERS
 from radsweep.data.packing.settings import PackSettings
 from radsweep.filesystem import refuse_existing
 
-if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
+if TYPE_CHECKING:  # otherwise `radsweep --help` would wait for pyarrow
     from radsweep.data.inspection.inspection import Inspection
     from radsweep.data.packing.pack import Packed
     from radsweep.data.packing.reading import Reader
 
-OUT = local("OUT", "pack to a folder, then copy it, without private/, to the bucket")
-ROOT = local("ROOT", "copy the source to a folder, or mount it")
+OUT = folder_here("OUT", "pack to a folder, then copy it, without private/, to the bucket")
+ROOT = folder_here("ROOT", "copy the source to a folder, or mount it")
 AnyPath = str | os.PathLike[str]
 
 
@@ -94,14 +94,14 @@ def pack_csv(
         split: column of the split (train, validation, test); without it splits are made by `seed`.
         labels: columns of flags (1, 0, -1, empty) or of class names.
         view: column of the view (PA, AP, lateral, ...).
-        keep: `COLUMN=VALUE` conditions: only rows that fulfil them are packed; several values of one column add up.
+        keep: `COLUMN=VALUE` conditions: only rows that fulfil them are packed; repeated values of one column are OR-ed.
         encoding: text encoding of the table; detected by default.
-        uncertain: what an uncertain label (-1) becomes; one that is not mentioned is always unknown.
-        name: of the data set; by default that of the folder.
+        uncertain: value that an uncertain label (-1) becomes; a label that is not mentioned is always unknown.
+        name: name of the data set; by default that of the folder.
         size: longest side, in pixels, that larger images are shrunk to.
-        seed: of the splits, if the source gives none.
+        seed: seed of the splits, if the source gives none.
         split_fractions: shares of patients in train, validation and test.
-        missing: texts that stand for a missing report.
+        missing: texts that mean a missing report.
         without_reports: keep images that have no report too.
         without_images: keep reports that have no image too.
         key_file: file with the key of the hashed ids (hexadecimal); by default a random one.
@@ -128,7 +128,7 @@ def pack_csv(
 
 
 def pack_with(importer: str, settings: PackSettings, root: Path, out: Path, ray: bool | None) -> Packed:
-    """Pack what an importer finds, with progress and a summary on the console; arguments as those of `pack_source`.
+    """Pack the source of an importer, with progress and a summary on the console; arguments as those of `pack_source`.
 
     Args:
         ray: as for `pack_csv`.
@@ -143,7 +143,7 @@ def pack_with(importer: str, settings: PackSettings, root: Path, out: Path, ray:
         with console.steps() as progress:
             packed = pack_source(importer, settings, root, out, progress, console.say, reader)
     except (KeyboardInterrupt, OSError):
-        console.say("stopped: the same command goes on from here")
+        console.say("Stopped. Run the same command again to continue")
         raise
     for line in describe(packed):
         console.say(line)
@@ -151,7 +151,7 @@ def pack_with(importer: str, settings: PackSettings, root: Path, out: Path, ray:
 
 
 def _ray_reader() -> Reader:
-    """Joins or starts the Ray that reads."""
+    """Join or start Ray and return a reader that uses it."""
     from radsweep.cluster.connect import connect
     from radsweep.data.packing.reading_ray import read_on_ray
 

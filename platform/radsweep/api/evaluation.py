@@ -1,4 +1,4 @@
-"""A model measured on a packed data set, from Python."""
+"""Evaluation of a model on a packed data set, from Python."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def evaluate(
     overrides: Mapping[str, Any] | None = None,
     queries: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
-    """Measure a checkpoint, or a public model as it is, on a split of a packed data set.
+    """Evaluate a checkpoint, or a public model as it is, on a split of a packed data set.
 
     Retrieval is measured in both directions on the full pool of the split. A checkpoint is read from its folder, so
     that the numbers are those of `radsweep evaluate`.
@@ -41,13 +41,13 @@ def evaluate(
     Args:
         model: from `load_model`, or what `load_model` takes.
         shards: folder of a packed data set, or s3://...
-        tasks: measured beside retrieval: `local_retrieval`, `zero_shot`, `linear_probe`, `class_retrieval`.
-        split: whose studies are searched.
+        tasks: additional tasks to evaluate: `local_retrieval`, `zero_shot`, `linear_probe`, `class_retrieval`.
+        split: split to evaluate on.
         overrides: settings of the tasks, such as `{"evaluate.zero_shot.prompts": "mine.yaml"}`.
-        queries: new Parquet file for what each study got: ids, ranks and scores.
+        queries: new Parquet file for the result of each study: ids, ranks and scores.
 
     Returns:
-        An `Evaluation`: each number beside what chance would give. It prints as a table.
+        An `Evaluation`: each number with its chance level. It prints as a table.
 
     Raises:
         InputError: no checkpoint, model or data set there, fewer than 2 pairs in the split, an unknown task, or one
@@ -74,7 +74,7 @@ def evaluate(
     if further or not any(key.startswith("evaluate.tasks") for key in settings):
         settings["evaluate.tasks"] = ["retrieval", *(name for name in further if name != "retrieval")]
     threads = torch.get_num_threads()
-    try:  # measured with the threads of the trial, which a notebook does not want for the rest of its day
+    try:  # a trial sets the threads of its process; a notebook gets its own back
         found = evaluate_model(target, os.fspath(shards), split, settings, None if queries is None else Path(queries))
     finally:
         torch.set_num_threads(threads)
@@ -83,17 +83,17 @@ def evaluate(
 
 @dataclass(frozen=True, repr=False)
 class Evaluation(Shown):
-    """What `evaluate` measured. `print` and a notebook show it as a table.
+    """Results of `evaluate`. `print` and a notebook show them as a table.
 
     Attributes:
         model: folder of the checkpoint, or name of the public model.
         data: name of the data set.
-        fingerprint: of the data set.
+        fingerprint: fingerprint of the data set.
         split: `test` or `validation`.
-        tasks: that were measured.
+        tasks: tasks that were evaluated.
         candidates: studies that each query was compared with.
-        notes: what to know beside the numbers.
-        metrics: {name: {"value": value, "chance": what chance would give, or None}}.
+        notes: remarks on the numbers.
+        metrics: {name: {"value": value, "chance": chance level or None}}.
 
     Example:
         >>> import radsweep as rs
@@ -118,10 +118,10 @@ class Evaluation(Shown):
         return value
 
     def chance(self, metric: str) -> float | None:
-        """What chance would give.
+        """Chance level of a metric.
 
         Args:
-            metric: one that was measured.
+            metric: a metric that was measured.
 
         Returns:
             The value of the metric for random embeddings or scores; None if it is not known.
@@ -156,7 +156,7 @@ class Evaluation(Shown):
         """The numbers as a table for a terminal.
 
         Returns:
-            A rich table: each number beside its chance level.
+            A rich table: each number with its chance level.
 
         Example:
             >>> import radsweep as rs

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import PrivateAttr
+from pydantic import Field
 
 from radsweep.config import keys
 from radsweep.config.experiment import Experiment
@@ -34,12 +34,8 @@ class LoadedExperiment(Experiment):
         ['baseline', 'sentences']
     """
 
-    _origin: str = PrivateAttr(default="experiment")
-
-    @property
-    def origin(self) -> str:
-        """The file that it was loaded from; `experiment` for one made in Python."""
-        return self._origin
+    origin: str = Field(default="experiment", exclude=True)
+    """The file that it was loaded from; `experiment` for one made in Python."""
 
 
 def load_experiment(
@@ -61,9 +57,9 @@ def load_experiment(
 
     Example:
         >>> import radsweep as rs
-        >>> experiment = rs.load_experiment("experiment.yaml", {"data.pairs": 30, "train.steps": 2})
-        >>> experiment.data.pairs, experiment.train.steps
-        (30, 2)
+        >>> experiment = rs.load_experiment("experiment.yaml", {"train.batch_size": 8, "train.steps": 2})
+        >>> experiment.train.batch_size, experiment.train.steps
+        (8, 2)
         >>> same = rs.load_experiment({"experiment": "one-trial", "data": {"shards": "my-shards"}})
         >>> same.experiment
         'one-trial'
@@ -170,6 +166,4 @@ def _loaded(experiment: ExperimentSource) -> LoadedExperiment:
 
 
 def _from(experiment: Experiment, origin: str) -> LoadedExperiment:
-    loaded = LoadedExperiment.model_construct(experiment.model_fields_set, **dict(experiment))
-    loaded._origin = origin
-    return loaded
+    return LoadedExperiment.model_construct(experiment.model_fields_set, **dict(experiment), origin=origin)

@@ -48,7 +48,7 @@ def _trial(trial: Result) -> dict[str, Any]:
 
 
 def effects_frame(results: Results) -> pd.DataFrame:
-    """One row for each arm and size that has a baseline beside it; `Sweep.effects` describes the columns."""
+    """One row for each arm and size that the baseline has too; `Sweep.effects` describes the columns."""
     compared = results.groups if results.sweep.kind == "ablation" else ()
     rows = [row for group in compared if (row := _effect(results, group)) is not None]
     return _typed(pd.DataFrame(rows, columns=list(EFFECTS)), NUMBERS)
@@ -89,7 +89,7 @@ def _ordered(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _typed(frame: pd.DataFrame, numbers: Iterable[str]) -> pd.DataFrame:
-    """With types that hold a missing value as missing."""
+    """Convert to types that keep a missing value as missing."""
     whole, flags = (frame.columns.intersection(list(names)) for names in (WHOLE, YES_OR_NO))
     types = dict.fromkeys(whole, "Int64") | dict.fromkeys(flags, "boolean") | dict.fromkeys(numbers, "float64")
     return frame.astype(types)

@@ -1,4 +1,4 @@
-"""What `embed_images` and `embed_reports` take, turned into what training sees: the same grey levels, the same text."""
+"""Inputs of `embed_images` and `embed_reports`, prepared as for training: the same grey levels, the same text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHAPES = "expected an image of shape [H, W] or [H, W, 3] (tensors: [3, H, W]), 
 
 
 def images_of(images: ImageInput | Iterable[ImageInput]) -> Iterator[tuple[str, ImageInput]]:
-    """Each image with its name for messages: its path, or `image 3`."""
+    """Yield each image with its name for messages: its path, or `image 3`."""
     if isinstance(images, np.ndarray | torch.Tensor):
         images = list(images) if images.ndim == 4 else [images]
     elif isinstance(images, str | os.PathLike | PIL.Image.Image):
@@ -35,26 +35,26 @@ def images_of(images: ImageInput | Iterable[ImageInput]) -> Iterator[tuple[str, 
 
 
 def reports_of(reports: ReportInput | Iterable[ReportInput]) -> Iterator[tuple[str, ReportInput]]:
-    """Each report with its name for messages: `report 3`."""
+    """Yield each report with its name for messages: `report 3`."""
     given = [reports] if isinstance(reports, str | Mapping) else reports
     yield from ((f"report {number}", report) for number, report in enumerate(given))
 
 
 def square(name: str, image: ImageInput, longest: int | None, size: int, channels: int) -> np.ndarray:
-    """uint8 [channels, size, size], by way of what packing would store of the image.
+    """Return uint8 [channels, size, size] of the image as packing would store it.
 
     Args:
         longest: longest side that the data set was packed with.
 
     Raises:
-        InputError: names the image, and says why it cannot be read.
+        InputError: the image cannot be read. The message names it and gives the reason.
     """
     try:
         if isinstance(image, str | os.PathLike):
             stored = read_picture(Path(image).expanduser(), longest)
         else:
             stored = picture_of(codec.encode(_plain(name, image), lossless=True), longest)
-        return codec.prepare(stored.data, size, channels)
+        return codec.decode_square(stored.data, size, channels)
     except BlankError:
         raise InputError(f"{name}: blank, one value throughout; packing leaves such images out") from None
     except PictureError as error:
@@ -65,10 +65,10 @@ def text_of(name: str, report: ReportInput, sections: Sequence[str]) -> str:
     """The text that packing would store of a report.
 
     Args:
-        sections: in order of preference, as the data set was packed with; none if its reports have no sections.
+        sections: those that the data set was packed with, in order of preference; empty if its reports have none.
 
     Raises:
-        InputError: names the report: no text, an empty one, or none of the sections.
+        InputError: the report is not text, is empty, or has none of the sections. The message names it.
     """
     if isinstance(report, Mapping):
         if not sections:
@@ -86,11 +86,11 @@ def text_of(name: str, report: ReportInput, sections: Sequence[str]) -> str:
 
 
 def _plain(name: str, image: object) -> PIL.Image.Image:
-    """A picture that a PNG file can hold without loss."""
+    """Convert to an image that a PNG file can hold without loss."""
     if isinstance(image, PIL.Image.Image):
         try:
             picture = ImageOps.exif_transpose(image)
-        except Exception as error:  # decoders raise whatever broken bytes lead them to
+        except Exception as error:  # decoders raise any exception on broken bytes
             raise InputError(f"{name}: cannot be decoded ({error})") from None
         if picture.mode == "F":
             raise InputError(f"{name}: a PIL image of mode F has no fixed range; give an array between 0 and 1")
@@ -106,7 +106,7 @@ def _plain(name: str, image: object) -> PIL.Image.Image:
 
 
 def _values(name: str, values: np.ndarray) -> np.ndarray:
-    """[H, W], uint8 or uint16, or uint8 [H, W, 3]."""
+    """Return uint8 or uint16 [H, W], or uint8 [H, W, 3]."""
     if values.ndim == 3 and values.shape[-1] == 1:
         values = values[..., 0]
     if values.size == 0 or not (values.ndim == 2 or (values.ndim == 3 and values.shape[-1] == 3)):

@@ -27,7 +27,7 @@ from radsweep.training.saved_model import load_target
 
 ModelSource = Sweep | Best | str | os.PathLike[str]
 Item = TypeVar("Item")
-BATCH = 128  # images or reports that are embedded at a time
+BATCH = 128  # images or reports embedded at a time
 
 
 def load_model(
@@ -42,7 +42,7 @@ def load_model(
             a public vision-language model, as `radsweep evaluate` takes it.
         device: such as `cpu` or `cuda:0`; by default the GPU if there is one.
         longest_side: longest side, in pixels, that the data set was packed with (`--size` of `radsweep pack`). By
-            default the sweep's record says it, or the data set itself if it is still where it was on this machine.
+            default it is read from the sweep's record, or from the data set if that is still in its place here.
 
     Raises:
         InputError: no checkpoint or model there, or the sweep has none yet.
@@ -136,7 +136,7 @@ class LoadedModel:
             float32 [N, dim], rows of length 1, in the order of the images.
 
         Raises:
-            InputError: an image that cannot be read, is blank or has another shape. The message names it.
+            InputError: an image cannot be read, is blank or has another shape. The message names it.
 
         Example:
             >>> import numpy as np
@@ -169,7 +169,7 @@ class LoadedModel:
             float32 [N, dim], rows of length 1, in the order of the reports.
 
         Raises:
-            InputError: a report that is no text, is empty, or has none of the sections. The message names it.
+            InputError: a report is not text, is empty, or has none of the sections. The message names it.
 
         Example:
             >>> import radsweep as rs

@@ -1,4 +1,4 @@
-"""Folders of this machine that a command or a function is given."""
+"""Folders of this machine that are passed to a command or a function."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from radsweep.errors import InputError
 
 
-def local(argument: str, instead: str) -> Callable[[str | Path], Path]:
-    """A parser of a folder of this machine, which looks before Path makes `s3:/BUCKET` of `s3://BUCKET`.
+def folder_here(argument: str, instead: str) -> Callable[[str | Path], Path]:
+    """Parser of a folder of this machine, which checks before Path turns `s3://BUCKET` into `s3:/BUCKET`.
 
     Raises:
-        InputError: an address, which is not repeated, as it may hold credentials.
+        InputError: it is an address. The message does not repeat it, since it may hold credentials.
     """
 
     def folder(given: str | Path) -> Path:

@@ -13,7 +13,7 @@ class SweepReport(os.PathLike[str]):
     """The path of a `report.html`. A notebook shows the page itself; it loads nothing from any network.
 
     Attributes:
-        path: of the page.
+        path: path of the page.
 
     Example:
         >>> import radsweep as rs
@@ -35,6 +35,6 @@ class SweepReport(os.PathLike[str]):
         return f"SweepReport({str(self.path)!r})"
 
     def _repr_html_(self) -> str:
-        """The page in a frame of its own, so that its style and the notebook's do not mix."""
+        """Return the page in its own frame, so that its style and the notebook's do not mix."""
         page = html.escape(self.path.read_text(encoding="utf-8"))
         return f'<iframe srcdoc="{page}" style="width: 100%; height: {HEIGHT}px; border: none"></iframe>'

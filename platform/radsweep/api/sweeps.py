@@ -47,8 +47,8 @@ class Sweep(Shown):
     Everything is read from the store when it is asked for, so that a running sweep shows what it has so far.
 
     Attributes:
-        id: of the sweep; its folder in the store has this name.
-        store: the store that it lies in.
+        id: id of the sweep; its folder in the store has this name.
+        store: the store that it is in.
 
     Example:
         >>> import radsweep as rs
@@ -63,7 +63,7 @@ class Sweep(Shown):
 
     @property
     def record(self) -> SweepRecord:
-        """What the store says of the sweep: its experiment, its plan, its data, its cost."""
+        """The record of the sweep in the store: its experiment, its plan, its data, its cost."""
         return SweepRecord.model_validate_json(self.store.sweep_file(self.id).read_bytes())
 
     @property
@@ -84,7 +84,7 @@ class Sweep(Shown):
 
     @property
     def folder(self) -> Path:
-        """Its folder in the store."""
+        """Folder of the sweep in the store."""
         return self.store.sweep_folder(self.id)
 
     def trials(self) -> pd.DataFrame:
@@ -119,18 +119,18 @@ class Sweep(Shown):
             A frame with the columns
 
             - `arm`, `pairs` (training pairs; empty for all), `metric`;
-            - `difference`: of the arm from the baseline, over the replicates that both have. Recall and other shares
+            - `difference`: arm minus baseline, over the replicates that both have. Recall and other shares
               are between 0 and 1: 0.05 is 5 points;
             - `low`, `high`: 95 % interval of the difference, over patients and seeds;
             - `p_value`, and `p_holm`: after Holm's correction over all comparisons;
             - `verdict`: `helped`, `hurt`, `no evidence`, `not converged`, or `same run` if the arm changed nothing;
             - `mean`, `baseline`: the metric of the arm and of the baseline over these replicates;
-            - `replicates` that the comparison rests on, and `converged`: whether all its trials had;
+            - `replicates` that the comparison rests on, and `converged`: true if all its trials had converged;
             - `multiplier`, `multiplier_low`, `multiplier_high`: how many times the pairs the baseline would need to
               do as well, with its 95 % interval, if it was measured at several sizes. `multiplier_beyond`: one of
               these is only a bound, at the end of the measured range; `multiplier_trusted`: the report has no doubt
               about it;
-            - `gap`: why a comparison has no interval.
+            - `gap`: reason why a comparison has no interval.
 
             It has no rows for a search or a single trial.
 
@@ -152,7 +152,7 @@ class Sweep(Shown):
         """The report, written first if it is not there yet, if the sweep still runs, or if a folder is given.
 
         Args:
-            folder: where to write it; by default into the store.
+            folder: folder to write to; by default in the store.
 
         Returns:
             The path of `report.html`, which a notebook shows as a page. `report.md`, `report.json`, `best.yaml` and

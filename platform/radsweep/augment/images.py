@@ -25,7 +25,7 @@ def augment_images(images_BCHW: Tensor, settings: ImageAugmentation, keys_B: Ten
 
     Args:
         images_BCHW: uint8.
-        keys_B: int64, see `radsweep.augment.random.sample_keys`; an image's key alone decides its augmentation.
+        keys_B: int64, see `radsweep.augment.random.sample_keys`; only an image's key decides its augmentation.
     """
     images = plain_images(images_BCHW)
     draws = uniform(keys_B, 13)  # a column each, so that switching one change on leaves the draws of the others
@@ -53,7 +53,7 @@ def _symmetric(draws: Tensor) -> Tensor:
 
 
 def _geometry_B23(settings: ImageAugmentation, draws: Tensor) -> Tensor:
-    """Where in the source (sides at -1 and 1) a pixel of the result lies: flip, shear and rotation, crop and shift."""
+    """Position in the source (sides at -1 and 1) of each pixel: flip, shear and rotation, crop and shift."""
     area = settings.crop[0] + (settings.crop[1] - settings.crop[0]) * draws[:, 0]
     widest = (-area.log()).clamp(max=_ASPECT)  # a crop that fits into the picture
     stretch = (0.5 * widest * _symmetric(draws[:, 1])).exp()
@@ -73,7 +73,7 @@ def _geometry_B23(settings: ImageAugmentation, draws: Tensor) -> Tensor:
 
 
 def _grid_BHW2(theta_B23: Tensor, height: int, width: int) -> Tensor:
-    """What functional.affine_grid gives, to rounding; x and y as planes, which takes a third of its time on a CPU."""
+    """Sampling grid of functional.affine_grid, to rounding; x and y as planes, in a third of its time on a CPU."""
     x_W, y_H = (((2 * torch.arange(side, device=theta_B23.device) + 1) / side - 1) for side in (width, height))
     by_x, by_y, shift = (column[:, :, None, None] for column in theta_B23.unbind(dim=2))
     return (by_x * x_W + (by_y * y_H[:, None] + shift)).permute(0, 2, 3, 1)

@@ -1,4 +1,4 @@
-"""What text augmentation knows of the words of one tokenizer's reports."""
+"""Words of one tokenizer's reports, as text augmentation sees them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LETTERS_A_PIECE = 1.5  # a word in shorter pieces on average is one that the to
 
 
 class Traits(NamedTuple):
-    """Of W words: what each is by itself, apart from the words around it."""
+    """Traits of W words, each by itself, without the words around it."""
 
     kind_W: NDArray[np.int64]  # FREE, HELD or PROTECTED
     length_W: NDArray[np.int64]  # tokens
@@ -35,7 +35,7 @@ class Lexicon:
     """Numbers for the words met so far, each looked at once; and their synonyms as numbers of words.
 
     Raises:
-        InputError: the tokenizer does not tell words apart.
+        InputError: the tokenizer does not separate words.
     """
 
     def __init__(self, tokenizer: ReportTokenizer, words: WordList) -> None:
@@ -56,7 +56,7 @@ class Lexicon:
         probe = self._within_a_sentence("heart")
         if len(probe) != 1:
             raise InputError(
-                "this tokenizer does not tell words apart, which synonyms, swap, delete and insert need; set them to "
+                "this tokenizer does not separate words, which synonyms, swap, delete and insert need; set them to "
                 "0 or choose another model.text.backbone",
                 key="augment.text",
             )
@@ -86,7 +86,7 @@ class Lexicon:
         return self._alternatives[numbers]
 
     def has_synonyms(self) -> bool:
-        """Whether any group has two members that the tokenizer knows."""
+        """True if any group has two members that the tokenizer knows."""
         return any(sum(self._known(text) is not None for text in group) > 1 for group in self.words.synonyms)
 
     def _number(self, tokens: tuple[int, ...]) -> int:
@@ -137,7 +137,7 @@ class Lexicon:
 
 
 def _lengths(phrases: Iterable[Phrase]) -> dict[str, list[int]]:
-    """How many words the phrases have that begin with a word, by that word, the longest first."""
+    """Lengths, in words, of the phrases that begin with a word, by that word, the longest first."""
     result: defaultdict[str, set[int]] = defaultdict(set)
     for phrase in phrases:
         result[phrase[0]].add(len(phrase))

@@ -20,7 +20,7 @@ class MaskedTexts(NamedTuple):
 
     ids_BL: Tensor  # int64
     mask_BL: Tensor  # bool, False on padding
-    target_BL: Tensor  # int64: the token that stood there; -1 where nothing is predicted
+    target_BL: Tensor  # int64: the original token; -1 for tokens that are not predicted
 
 
 def mask_id(special: SpecialIds) -> int:
@@ -37,12 +37,12 @@ def mask_tokens(text: TextBatch, special: SpecialIds, vocabulary: int, part: flo
     """Masking of BERT (Devlin et al. 2019, appendix A.1): of the tokens to predict 80 % become the mask token, 10 % a
     random token, 10 % stay.
 
-    As in BERT's code, round(part * tokens) of a report's tokens are predicted, and at least one where it has any.
+    As in BERT's code, round(part * tokens) of a report's tokens are predicted, and at least one if it has any.
     Special tokens are neither predicted nor drawn.
 
     Args:
         vocabulary: number of ids of the tokenizer.
-        keys_B: int64, see `radsweep.augment.random.sample_keys`; a report and its key alone decide its masks.
+        keys_B: int64, see `radsweep.augment.random.sample_keys`; only a report and its key decide its masks.
 
     Raises:
         InputError: the tokenizer has no mask token.
@@ -66,7 +66,7 @@ def kept_patches(keys_B: Tensor, patches: int, part: float) -> Tensor:
     Each choice of V is equally likely, and at least one patch is shown and one is hidden.
 
     Args:
-        keys_B: int64, see `radsweep.augment.random.sample_keys`; an image's key alone decides.
+        keys_B: int64, see `radsweep.augment.random.sample_keys`; only an image's key decides.
         patches: of the image, two at least.
     """
     shown = min(max(int(patches * (1 - part)), 1), patches - 1)

@@ -1,4 +1,4 @@
-"""Random numbers without state: a draw depends on (seed, sample, epoch, view, purpose) alone.
+"""Random numbers without state: a draw only depends on (seed, sample, epoch, view, purpose).
 
 So a sample gets the same augmentation and dropout whatever the batch, its order, its size and the number of workers.
 Integers decide everything, which makes the bits equal on CPU and GPU. Counter k of a sample gives

@@ -1,7 +1,7 @@
 """Reports as words: which of them may be moved where, and which have synonyms.
 
 A stretch is a run of free words of one sentence, with nothing between them that stays: no negation, no side, degree or
-number, no conjunction, no punctuation. Words move within their stretch alone, so none leaves or enters the scope of a
+number, no conjunction, no punctuation. Words only move within their stretch, so none leaves or enters the scope of a
 negation, and no finding gets the side or degree of another.
 """
 
@@ -35,7 +35,7 @@ class ReportWords(NamedTuple):
         return np.arange(len(self.report_W)) - np.searchsorted(self.report_W, self.report_W)
 
 
-class Unit(NamedTuple):
+class WordUnit(NamedTuple):
     """A word or phrase that has synonyms."""
 
     first: int  # its first word, in the batch
@@ -74,7 +74,7 @@ def words_said(words: ReportWords, lexicon: Lexicon, reports: int) -> Numbers:
 
 
 def write_words(words: ReportWords, lexicon: Lexicon, reports: int) -> TokenisedReports:
-    """The tokens of `reports` reports, with the words of each numbered anew."""
+    """The tokens of `reports` reports, with the words of each numbered again."""
     lengths_W = lexicon.traits(words.number_W).length_W
     tokens = chain.from_iterable([lexicon.tokens[number] for number in words.number_W.tolist()])
     lengths_B = np.zeros(reports, dtype=np.int64)
@@ -87,14 +87,14 @@ def write_words(words: ReportWords, lexicon: Lexicon, reports: int) -> Tokenised
     )
 
 
-def find_units(words: ReportWords, lexicon: Lexicon) -> list[Unit]:
+def find_units(words: ReportWords, lexicon: Lexicon) -> list[WordUnit]:
     """The words and phrases that have synonyms, from left to right, the longest first, none within another."""
     may_begin_W = (lexicon.traits(words.number_W).synonym_W == 1) & (words.stretch_W != PROTECTED)
     numbers = words.number_W.tolist()
     texts = [lexicon.texts[number] for number in numbers]
     ends = _sentence_ends(changes(words.report_W, words.sentence_W)).tolist()
     stretches, reports, columns = (column.tolist() for column in (words.stretch_W, words.report_W, words.column_W()))
-    units: list[Unit] = []
+    units: list[WordUnit] = []
     after = 0  # the end of the last phrase found
     for first in np.flatnonzero(may_begin_W).tolist():
         if first < after:
@@ -105,9 +105,9 @@ def find_units(words: ReportWords, lexicon: Lexicon) -> list[Unit]:
                 continue
             stretch = min(stretches[first:end])
             if stretch != PROTECTED:
-                after = end  # also where it has no alternatives: its parts do not mean what they mean alone
+                after = end  # also if it has no alternatives: its parts mean something else by themselves
                 if alternatives := lexicon.alternatives(phrase, tuple(numbers[first:end])):
-                    units.append(Unit(first, length, reports[first], columns[first], stretch, alternatives))
+                    units.append(WordUnit(first, length, reports[first], columns[first], stretch, alternatives))
                 break
     return units
 

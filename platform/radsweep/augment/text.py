@@ -47,7 +47,7 @@ class TextAugmenter:
                 )
 
     def __call__(self, reports: TokenisedReports, keys_B: Tensor) -> TokenisedReports:
-        """B reports and keys (int64); a report's key alone decides its augmentation."""
+        """B reports and keys (int64); only a report's key decides its augmentation."""
         reports = augment_texts(reports, self._settings, keys_B)
         return augment_words(reports, self._settings, self._lexicon, keys_B.cpu()) if self._lexicon else reports
 
@@ -57,7 +57,7 @@ def augment_texts(reports: TokenisedReports, settings: TextAugmentation, keys_B:
 
     Args:
         reports: B of them.
-        keys_B: int64, see `radsweep.augment.random.sample_keys`; a report's key alone decides its augmentation.
+        keys_B: int64, see `radsweep.augment.random.sample_keys`; only a report's key decides its augmentation.
     """
     if settings.sentences == "all" or len(reports.tokens_T) == 0:
         return reports
@@ -81,7 +81,7 @@ def augment_texts(reports: TokenisedReports, settings: TextAugmentation, keys_B:
 
 
 def text_batch(reports: TokenisedReports, special: SpecialIds, max_tokens: int) -> TextBatch:
-    """The reports between start token (where there is one) and end token, cut to `max_tokens` in all and padded to the
+    """The reports between start token (if any) and end token, cut to `max_tokens` in all and padded to the
     longest of the batch."""
     offsets = reports.offsets
     rows = len(offsets) - 1
@@ -102,7 +102,7 @@ def text_batch(reports: TokenisedReports, special: SpecialIds, max_tokens: int) 
 
 
 def _word_numbers(reports: TokenisedReports) -> np.ndarray:
-    """int64 [T]: the words of each report counted anew, in the order in which they now stand."""
+    """int64 [T]: the words of each report counted again, in their present order."""
     begins_T = np.ones(len(reports.words_T), dtype=np.int64)
     begins_T[1:] = reports.words_T[1:] != reports.words_T[:-1]
     begins_T[reports.offsets[:-1][np.diff(reports.offsets) > 0]] = 1

@@ -1,6 +1,6 @@
 """EDA on tokenised reports: synonyms, swap, delete, insert (Wei and Zou 2019), none of which touches protected words.
 
-Each operation that is on changes a word at least where it can, as published. Of a report's words, numbers count and
+Each operation that is on changes a word at least if it can, as published. Of a report's words, numbers count and
 punctuation does not.
 """
 
@@ -19,7 +19,7 @@ from radsweep.augment.report_words import (
     Flags,
     Numbers,
     ReportWords,
-    Unit,
+    WordUnit,
     changes,
     find_units,
     read_words,
@@ -30,7 +30,7 @@ from radsweep.config.augmentation import TextAugmentation
 from radsweep.data.text.tokenizer import TokenisedReports
 
 Reals = NDArray[np.float64]
-Drawn = tuple[Unit, tuple[int, ...], float]
+Drawn = tuple[WordUnit, tuple[int, ...], float]
 
 
 def augment_words(
@@ -39,7 +39,7 @@ def augment_words(
     """The reports with words replaced, swapped, left out and inserted, in this order.
 
     Args:
-        keys_B: int64, on the CPU; a report's key alone decides its augmentation.
+        keys_B: int64, on the CPU; only a report's key decides its augmentation.
     """
     if len(reports.tokens_T) == 0:
         return reports
@@ -62,7 +62,7 @@ def augment_words(
     return write_words(words, lexicon, len(keys_B))
 
 
-def replaced(words: ReportWords, units: list[Unit], count_B: Numbers, keys_B: Tensor) -> ReportWords:
+def replaced(words: ReportWords, units: list[WordUnit], count_B: Numbers, keys_B: Tensor) -> ReportWords:
     """`count_B` units of each report, each by one of its alternatives."""
     chosen = _drawn(units, count_B, keys_B, "synonyms")
     kept_W = np.ones(len(words.number_W), dtype=bool)
@@ -110,7 +110,7 @@ def thinned(words: ReportWords, part: float, keys_B: Tensor) -> ReportWords:
     return ReportWords(*(column[kept_W] for column in words))
 
 
-def enriched(words: ReportWords, units: list[Unit], count_B: Numbers, keys_B: Tensor) -> ReportWords:
+def enriched(words: ReportWords, units: list[WordUnit], count_B: Numbers, keys_B: Tensor) -> ReportWords:
     """Alternatives of `count_B` units of each report, each somewhere within its unit's stretch."""
     stretches, first_S, length_S = np.unique(words.stretch_W, return_index=True, return_counts=True)
     first_of, length_of = (
@@ -123,7 +123,7 @@ def enriched(words: ReportWords, units: list[Unit], count_B: Numbers, keys_B: Te
     return _spliced(words, kept_W, [alternative for _, alternative, _ in chosen], places, like)
 
 
-def _drawn(units: list[Unit], count_B: Numbers, keys_B: Tensor, purpose: str) -> list[Drawn]:
+def _drawn(units: list[WordUnit], count_B: Numbers, keys_B: Tensor, purpose: str) -> list[Drawn]:
     """At most `count_B` units of each report, with one of the alternatives of each, and a further draw."""
     report_U, column_U = np.array([(unit.report, unit.column) for unit in units], dtype=np.int64).reshape(-1, 2).T
     turn_U, which_U, more_U = _draws(keys_B, purpose, report_U, column_U, 3)

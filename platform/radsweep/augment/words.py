@@ -1,6 +1,6 @@
-"""Word lists: the words that text augmentation leaves alone, and those that may stand for each other.
+"""Word lists: the words that text augmentation does not change, and those that may stand for each other.
 
-A list is one YAML file a language; `languages/english.yaml` tells the form. Case and accents do not count.
+A list is one YAML file a language; `languages/english.yaml` shows the form. Case and accents do not count.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def load_words(words: str) -> WordList:
         try:
             tree = yaml.load(read_shipped(words, _LANGUAGES, "a language"), TextLoader)
         except yaml.YAMLError as error:
-            raise InputError(f"{words}: is no valid YAML: {' '.join(str(error).split())}") from None
+            raise InputError(f"{words}: is not valid YAML: {' '.join(str(error).split())}") from None
         if problems := list(_wrong_form(tree)) or list(_wrong_synonyms(tree)):
             raise joined(InputError(f"{words}: {problem}") for problem in problems)
     return WordList(

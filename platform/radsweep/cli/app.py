@@ -1,4 +1,4 @@
-"""All commands, and what their endings mean. Heavy imports wait until a command needs them, so help is quick."""
+"""All commands and their exit codes. Heavy imports wait until a command needs them, so help is quick."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _add(group: typer.Typer, name: str, command: Command, example: str) -> None:
     group.command(name, epilog=f"\b\nExample:\n  {example}")(command)
 
 
-app = _group("Which low-data technique helps a vision-language model, on your data, by how much.")
+app = _group("Find out which low-data techniques help a vision-language model on your data, and by how much.")
 pack = _group("Pack images and reports into shards.")
 app.add_typer(pack, name="pack")
 
@@ -67,14 +67,14 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and end.")
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass
 
 
 def main() -> None:
-    """Exit code 0, 1 where the work failed, 2 where the input was wrong."""
+    """Run a command. The exit code is 0, 1 if the work failed, or 2 if the input was wrong."""
     try:
         app()
     except InputError as error:
@@ -93,6 +93,6 @@ def main() -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        more = "; free space there, then go on with --resume" if disk_full(error) else ""
+        more = "; free space there, then continue with --resume" if disk_full(error) else ""
         print(f"radsweep: {error.filename}: {error.strerror}{more}", file=sys.stderr)
         sys.exit(1)

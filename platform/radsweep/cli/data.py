@@ -1,4 +1,4 @@
-"""Commands that make and look at packed data sets."""
+"""Commands that make and inspect packed data sets."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from radsweep.data.packing.settings import PackSettings
 
 Out = Annotated[Path, typer.Argument(metavar="OUT", parser=api_data.OUT, help="New folder for the data set.")]
 Root = Annotated[
-    Path, typer.Argument(metavar="ROOT", parser=api_data.ROOT, help="Folder of the source: its images, and its tables.")
+    Path, typer.Argument(metavar="ROOT", parser=api_data.ROOT, help="Folder of the source, with its images and tables.")
 ]
 Ray = Annotated[
     bool | None,
-    typer.Option(help="Read pictures with Ray, on a cluster where RAY_ADDRESS names one; then it is the default."),
+    typer.Option(help="Read images with Ray, on a cluster if RAY_ADDRESS names one; then it is the default."),
 ]
 Shards = Annotated[str, typer.Argument(metavar="SHARDS", help="Folder of a packed data set, or s3://...")]
 
@@ -29,11 +29,11 @@ Shards = Annotated[str, typer.Argument(metavar="SHARDS", help="Folder of a packe
 def phantom(
     out: Out,
     difficulty: Annotated[str, typer.Option(help="standard or plain.")] = "standard",
-    pairs: Annotated[int, typer.Option(help="Training studies.", min=2)] = 3000,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.", min=0)] = 0,
-    size: Annotated[int, typer.Option(help="Side of the images, pixels.", min=32)] = 64,
+    pairs: Annotated[int, typer.Option(help="Number of training studies.", min=2)] = 3000,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)] = 0,
+    size: Annotated[int, typer.Option(help="Side of the images in pixels.", min=32)] = 64,
 ) -> None:
-    """Make the built-in data set: phantoms with reports, packed."""
+    """Make and pack the built-in data set: phantoms with reports."""
     from radsweep.console import Console
     from radsweep.data.phantom import write_phantom
 
@@ -58,9 +58,9 @@ def pack_command(name: str) -> Callable[..., None]:
 
 
 def inspect(shards: Shards, as_json: Json = False) -> None:
-    """Say what is in a packed data set.
+    """Show the contents of a packed data set.
 
-    Counts by split, sizes, report lengths, repeats, labels; which rows were dropped, and why.
+    Counts by split, sizes, report lengths, repeats, labels, and dropped rows by reason.
     """
     from radsweep.cli.output import show
 

@@ -1,4 +1,4 @@
-"""The command that shows it all on a fresh machine."""
+"""The command that runs the quickstart on a fresh machine."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from radsweep.errors import InputError
 
 
 def demo(
-    store: Annotated[Path, typer.Option(metavar="FOLDER", help="Where data, records and the report go.")] = Path(
-        "demo"
-    ),
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; start nothing.")] = False,
+    store: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder for the data, the records and the report.")
+    ] = Path("demo"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and start nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run the quickstart: a real ablation of 12 short trials on the built-in data set.
 
-    Minutes on 2 cores. Ends with the table, the report and the command that opens MLflow.
+    Takes a few minutes on 2 cores and prints the results table, the path of the report and the command that opens
+    MLflow.
     """
     sweep(quickstart(), [f"run.store={json.dumps(str(store))}"], dry_run=dry_run, as_json=as_json)
 
 
 def quickstart() -> Path:
-    """The experiment file that ships: inside an installed package, at the top of a checkout.
+    """The quickstart's experiment file, in an installed package or at the top of a checkout.
 
     Raises:
-        InputError: a package that was taken out of its checkout by other means than installing it.
+        InputError: the file is missing, since the package was copied out of its checkout and not installed.
     """
     package = Path(radsweep.__file__).parent
     for folder in (package, package.parent.parent):
         if (file := folder / "search_spaces" / "quickstart.yaml").is_file():
             return file
-    raise InputError(f"{package}: search_spaces/quickstart.yaml is not there; install radsweep with pip")
+    raise InputError(f"{package}: search_spaces/quickstart.yaml is missing; install radsweep with pip")

@@ -1,4 +1,4 @@
-"""The command that looks at what a sweep will need."""
+"""The command that checks what a sweep will need."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def doctor(
     changes: Changes = None,
     as_json: Json = False,
 ) -> None:
-    """Check what a sweep will need, from where it will run, and say what to do about what is missing.
+    """Check what a sweep will need, from where it will run, and explain how to provide what is missing.
 
     Weights, store, tracking server, data, Ray and its token, object store, resources, versions on all nodes, paths,
-    evaluation. Nothing is trained. Exit code 1 where something is missing.
+    evaluation. Nothing is trained. The exit code is 1 if something is missing.
     """
     from rich.console import Console as Terminal
 

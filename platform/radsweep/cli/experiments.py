@@ -15,11 +15,11 @@ from radsweep.errors import InputError, explaining
 def sweep(
     experiment: Experiment,
     changes: Changes = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the latest sweep of this experiment.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the latest sweep of this experiment.")] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run every trial again, also those that earlier sweeps have finished.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its time; start nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with its time and start nothing.")] = False,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="With --dry-run: train some steps of each arm to estimate the time.")
     ] = False,
@@ -27,9 +27,11 @@ def sweep(
 ) -> None:
     """Run a search or an ablation, and write its report."""
     if resume and fresh:
-        raise InputError("--resume and --fresh: the one goes on with what is there, the other does not; give one")
+        raise InputError(
+            "--resume and --fresh cannot be combined: --resume continues a sweep, --fresh ignores earlier results"
+        )
     if calibrate and not dry_run:
-        raise InputError("--calibrate: of --dry-run alone; add it, or leave both out")
+        raise InputError("--calibrate only works with --dry-run")
     if dry_run:
         from radsweep.api.experiments import load_experiment
         from radsweep.cli.plan import show_plan
@@ -63,7 +65,7 @@ def _run(
     from radsweep.sweep.checks.experiment import check_experiment
 
     with explaining(experiment):
-        check_experiment(loaded)  # before the heavy imports: a wrong experiment is told in a second
+        check_experiment(loaded)  # before the heavy imports: a wrong experiment is reported in a second
 
     from radsweep.cli.results import tell
     from radsweep.store.store import Store, store_folder

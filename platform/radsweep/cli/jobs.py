@@ -1,4 +1,4 @@
-"""Commands that a laptop needs to run sweeps on a cluster. None of them imports more than Ray's client of jobs."""
+"""Commands that run sweeps on a cluster from a laptop. They import nothing heavier than Ray's job client."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Address = Annotated[
     str,
     typer.Option(
         envvar="RAY_API_SERVER_ADDRESS",
-        help="The head's dashboard, http://HEAD:8265; else RAY_API_SERVER_ADDRESS. A token is read from RAY_AUTH_TOKEN "
-        "or ~/.ray/auth_token.",
+        help="The head's dashboard, http://HEAD:8265; default: RAY_API_SERVER_ADDRESS. A token is read from "
+        "RAY_AUTH_TOKEN or ~/.ray/auth_token.",
     ),
 ]
 Job = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, or name of an experiment: its latest job.")]
@@ -26,12 +26,15 @@ def submit(
     experiment: Experiment,
     address: Address,
     changes: Changes = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the latest sweep of this experiment.")] = False,
-    no_follow: Annotated[bool, typer.Option("--no-follow", help="Do not wait for the end.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the latest sweep of this experiment.")] = False,
+    no_follow: Annotated[
+        bool, typer.Option("--no-follow", help="Return at once instead of following the output.")
+    ] = False,
 ) -> None:
     """Run a sweep on a Ray cluster, from a laptop.
 
-    Code and experiment file travel, data does not. The job's output follows; Ctrl-C detaches and the job goes on.
+    The code and the experiment file are uploaded, the data is not. The job's output is printed as it comes; Ctrl-C
+    detaches and the job continues.
     """
     from radsweep.cluster.submit import submit as send
 
@@ -39,7 +42,7 @@ def submit(
 
 
 def list_jobs(address: Address, as_json: Json = False) -> None:
-    """List the sweeps that run, or ran, as jobs on a cluster."""
+    """List the running and finished sweep jobs of a cluster."""
     from radsweep.cli.output import show
     from radsweep.cluster.job_client import connected
     from radsweep.cluster.jobs import list_jobs
@@ -62,9 +65,9 @@ def list_jobs(address: Address, as_json: Json = False) -> None:
 def logs(
     job: Job,
     address: Address,
-    no_follow: Annotated[bool, typer.Option("--no-follow", help="Print what is there, and end.")] = False,
+    no_follow: Annotated[bool, typer.Option("--no-follow", help="Print the output so far and return.")] = False,
 ) -> None:
-    """Print a job's output from its start, and follow it; Ctrl-C detaches and the job goes on."""
+    """Print a job's output from its start, and follow it; Ctrl-C detaches and the job continues."""
     from radsweep.cluster.job_client import connected
     from radsweep.cluster.jobs import show_log
 
@@ -72,24 +75,24 @@ def logs(
 
 
 def stop(job: Job, address: Address) -> None:
-    """End a job: running trials save checkpoints, and `radsweep submit --resume` goes on from them."""
+    """Stop a job: running trials save checkpoints, and `radsweep submit --resume` continues from them."""
     from radsweep.cluster.job_client import connected
     from radsweep.cluster.jobs import stop as end
 
-    print(f"{end(connected(address), job)} is told to end; `radsweep logs` shows when it has")
+    print(f"Stop requested for {end(connected(address), job)}; follow it with `radsweep logs {job}`")
 
 
 def fetch(
-    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="A job's id; or name or id of a sweep.")],
+    sweep: Annotated[str, typer.Argument(metavar="SWEEP", help="Id of a job, or name or id of a sweep.")],
     address: Address,
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", parser=REPORT_FOLDER, help="New folder for the report.")
     ] = Path("report"),
     store: Annotated[
-        str | None, typer.Option(help="The store's folder on the cluster, if it is not the usual.")
+        str | None, typer.Option(help="The store's folder on the cluster, if it is not the default one.")
     ] = None,
 ) -> None:
-    """Bring the report of a sweep from a cluster to this machine."""
+    """Copy the report of a sweep from a cluster to this machine."""
     from radsweep.cluster.job_client import connected
     from radsweep.cluster.jobs import fetch as bring
 
@@ -106,5 +109,5 @@ def bundle(sweep: Annotated[str, typer.Argument(metavar="SWEEP")], store: StoreO
     record = place.read_sweep(sweep)
     folder = place.report_folder(record)
     if not (folder / "report.html").is_file():
-        raise InputError(f"{record.id} has no report yet; `radsweep logs` shows how far it is")
+        raise InputError(f"{record.id} has no report yet; check its progress with `radsweep logs`")
     print_bundle(folder)

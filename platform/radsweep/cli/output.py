@@ -11,6 +11,6 @@ from radsweep.display import WIDTH
 
 
 def show(result: RenderableType) -> None:
-    """Print a table; what is no terminal gets wide lines rather than cut ones."""
+    """Print a table; outside a terminal, lines are wide and never cut."""
     width = None if sys.stdout.isatty() else WIDTH
     Terminal(width=width, highlight=False).print(result)

@@ -12,7 +12,7 @@ from radsweep.sweep.forecast.dry_run_table import plan_lines, plan_table
 
 
 def show_plan(experiment: LoadedExperiment, calibrate: bool, as_json: bool) -> None:
-    """Print what the sweep would do; raise the errors with which it would be refused."""
+    """Print the plan of the sweep; raise the errors that would stop it."""
     found = plan(experiment, calibrate=calibrate)
     if as_json:
         refused = [str(error) for error in found.refused]

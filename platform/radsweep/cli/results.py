@@ -1,4 +1,4 @@
-"""Commands that show what came out."""
+"""Commands that show results."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ def report(
     sweeps: Annotated[
         list[str],
         typer.Argument(
-            metavar="SWEEP...", help="Name or id; of a name the latest. Several are compared in one report."
+            metavar="SWEEP...",
+            help="Name or id; a name means its latest sweep. Several sweeps are compared in one report.",
         ),
     ],
     store: StoreOption = None,
     tracking_uri: Annotated[
-        str | None, typer.Option("--tracking-uri", metavar="URI", help="Read this MLflow alone, and no store.")
+        str | None, typer.Option("--tracking-uri", metavar="URI", help="Read only this MLflow, not a store.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", parser=REPORT_FOLDER, help="Where the report goes; else into the store."),
+        typer.Option(metavar="FOLDER", parser=REPORT_FOLDER, help="New folder for the report; default: in the store."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a sweep's report again; also while it runs.
+    """Write a sweep's report again, also while the sweep runs.
 
-    Of several sweeps on one data set: one report of all their arms, against the baseline of the first.
+    Several sweeps on one data set give one report of all their arms, compared with the baseline of the first.
     """
     from tempfile import TemporaryDirectory
 
@@ -66,9 +67,9 @@ def report(
 def ui(
     store: StoreOption = None,
     port: Annotated[int, typer.Option(help="Port on this machine.", min=1, max=65535)] = 5000,
-    experiment: Annotated[str | None, typer.Option(help="Print links to this experiment's views.")] = None,
+    experiment: Annotated[str | None, typer.Option(help="Print links to the saved views of this experiment.")] = None,
 ) -> None:
-    """Open the MLflow UI on the store."""
+    """Serve the MLflow UI of the store."""
     from radsweep.store.store import Store, store_folder
     from radsweep.tracking.address import tracking_uri
     from radsweep.tracking.ui import serve_ui
@@ -83,28 +84,28 @@ def evaluate(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="Folder of a finished trial's checkpoint; or hub id or folder of a whole public model.",
+            help="Folder of a finished trial's checkpoint; or hub id or folder of a public vision-language model.",
         ),
     ],
     data: Annotated[str, typer.Option(metavar="SHARDS", help="Folder of a packed data set, or s3://...")],
-    split: Annotated[Literal["test", "validation"], typer.Option(help="Whose studies are searched.")] = "test",
+    split: Annotated[Literal["test", "validation"], typer.Option(help="Split to evaluate on.")] = "test",
     task: Annotated[
         list[str] | None,
         typer.Option(
             metavar="TASK",
-            help="Measured beside retrieval: local_retrieval, zero_shot, linear_probe, class_retrieval; repeatable.",
+            help="Additional task to evaluate: local_retrieval, zero_shot, linear_probe, class_retrieval; repeatable.",
         ),
     ] = None,
     changes: Changes = None,
     queries: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what each study got, as Parquet: ids, ranks, scores.")
+        Path | None, typer.Option(metavar="FILE", help="Write the result of each study as Parquet: ids, ranks, scores.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a checkpoint, or a public model as it is, on a packed data set.
+    """Evaluate a checkpoint, or a public model as it is, on a packed data set.
 
-    Retrieval, both ways, on the full pool of a split, and the tasks asked for; beside each number what chance would
-    give. Settings of tasks are those of an experiment file: --set evaluate.zero_shot.prompts=mine.yaml
+    Measures retrieval in both directions on the full pool of a split, and the additional tasks, each number next to its
+    chance level. Settings of tasks are those of an experiment file: --set evaluate.zero_shot.prompts=mine.yaml
     """
     from radsweep.api.evaluation import evaluate as measured
     from radsweep.config.load import parse_changes
@@ -119,7 +120,7 @@ def evaluate(
 def tell(
     store: Store, record: SweepRecord, as_json: bool, folder: Path | None = None, tracking_uri: str | None = None
 ) -> None:
-    """A sweep's results: its table, and where the rest is."""
+    """Print a sweep's table of results and the places of the rest."""
     from radsweep.report.render.terminal import terminal_table
     from radsweep.tracking.address import sanitise_uri
 

@@ -1,4 +1,4 @@
-"""Options of a command made from a settings class, so that a field's help, type and default stand in one place."""
+"""Options of a command made from a settings class, so that a field's help, type and default are in one place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from radsweep.config.explain import validated
 
 
 def takes_settings(settings: type[BaseModel]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The command gets its first argument from options, one for each field of `settings`."""
+    """Give the command its first argument from options, one for each field of `settings`."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]

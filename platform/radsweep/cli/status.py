@@ -1,4 +1,4 @@
-"""The command that says how far sweeps are."""
+"""The command that shows the progress of sweeps."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ if TYPE_CHECKING:
     from radsweep.store.store import Store
     from radsweep.sweep.progress.status import Progress, SweepState
 
-LATEST = 10  # sweeps that are listed
-EVERY = 5.0  # seconds between two looks
+LATEST = 10  # sweeps listed
+EVERY = 5.0  # seconds between updates
 
 
 def status(
-    sweep: Annotated[str | None, typer.Argument(metavar="SWEEP", help="Name or id; else all of the store.")] = None,
+    sweep: Annotated[
+        str | None, typer.Argument(metavar="SWEEP", help="Name or id; default: all sweeps of the store.")
+    ] = None,
     store: StoreOption = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again every 5 seconds, until no sweep runs.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Update every 5 seconds until no sweep runs.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Say how far sweeps are: trials done, running, stopped, failed, the best single trial so far, time left.
+    """Show the progress of sweeps: trials done, running, stopped, failed, the best single trial so far, time left.
 
-    From the store alone: also from another terminal or machine that has it, and after the connection was lost.
+    Reads only the store, so it also works from another terminal or machine, and after the connection was lost.
     """
     from rich.console import Console as Terminal
     from rich.console import Group
@@ -69,16 +71,18 @@ def _found(store: Store, sweep: str | None) -> list[tuple[SweepRecord, Progress,
 
 
 def _shown(store: Store, found: list[tuple[SweepRecord, Progress, SweepState]], whole: bool) -> Iterator[Any]:
-    """A row for each sweep; what the slots of those that run have now; where to look."""
+    """Yield a row for each sweep, the trials that run now, and commands to continue with."""
     yield _table(found)
     for record, progress, state in found:
         if state == "running" and progress.running:
             yield _slots(record, progress)
         if state in ("cut short", "interrupted") and (whole or record is found[-1][0]):
-            yield f"{record.id}: `radsweep sweep FILE --resume`, with the experiment file it began with, goes on"
+            yield f"{record.id}: continue with `radsweep sweep FILE --resume` and its experiment file"
         if whole:
             report = store.report_folder(record) / "report.html"
-            yield f"Report: {report}" if report.exists() else f"Report of what is done: radsweep report {record.id}"
+            yield (
+                f"Report: {report}" if report.exists() else f"Report of the trials so far: radsweep report {record.id}"
+            )
     yield f"MLflow: radsweep ui --store {store.root}"
 
 

@@ -1,4 +1,4 @@
-"""The command that sends to MLflow, and to an archive, what waits on disk."""
+"""The command that sends waiting results to MLflow and to an archive."""
 
 from __future__ import annotations
 
@@ -18,16 +18,22 @@ if TYPE_CHECKING:
 
 
 def sync(
-    sweep: Annotated[str | None, typer.Argument(metavar="SWEEP", help="Name or id; else all that wait.")] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Argument(metavar="SWEEP", help="Name or id of a sweep; default: all that have waiting results."),
+    ] = None,
     store: StoreOption = None,
     tracking_uri: Annotated[
-        str | None, typer.Option("--tracking-uri", metavar="URI", help="Send there; else where each sweep wrote.")
+        str | None,
+        typer.Option(
+            "--tracking-uri", metavar="URI", help="MLflow to send to; default: the one that each sweep wrote to."
+        ),
     ] = None,
 ) -> None:
-    """Send results to MLflow, and to the archive, that wait in the store, since those were away when they came.
+    """Send waiting results to MLflow and to the archive, which were unreachable when the results were made.
 
-    A sweep's record has no password: where the server wants one, set MLFLOW_TRACKING_USERNAME and
-    MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_URI, or give --tracking-uri.
+    A sweep's record has no password. If the server needs one, set MLFLOW_TRACKING_USERNAME and
+    MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_URI, or use --tracking-uri.
     """
     from radsweep.store.store import Store, store_folder
 
@@ -43,7 +49,7 @@ def sync(
 
 
 def _to_mlflow(place: Store, sweeps: Iterable[SweepRecord], address: str | None) -> Iterator[tuple[str, bool]]:
-    """What became of each sweep of which something waits, and whether it failed."""
+    """Send each sweep's waiting results; yield a line about it, and whether it failed."""
     from radsweep.tracking.address import sanitise_uri, tracking_uri
     from radsweep.tracking.mirror import spool_folder
     from radsweep.tracking.sender import replay
@@ -54,7 +60,7 @@ def _to_mlflow(place: Store, sweeps: Iterable[SweepRecord], address: str | None)
             continue
         try:
             if address is None and record.run is None:
-                raise InputError("another version of radsweep ran it; say with --tracking-uri where to send it")
+                raise InputError("another version of radsweep ran it; give the MLflow to send to with --tracking-uri")
             recorded = record.run.tracking_uri if record.run else None
             uri = tracking_uri(address or _address(recorded), place.root)
             yield f"{record.id}: {replay(spool, uri, place.root):,} entries sent to {sanitise_uri(uri)}", False
@@ -63,7 +69,7 @@ def _to_mlflow(place: Store, sweeps: Iterable[SweepRecord], address: str | None)
 
 
 def _to_archives(place: Store, sweeps: Iterable[SweepRecord]) -> Iterator[tuple[str, bool]]:
-    """As `_to_mlflow`, of each sweep that has an archive."""
+    """Like `_to_mlflow`, for each sweep that has an archive."""
     from radsweep.store.archive import ArchivedStore
 
     for record in sweeps:
@@ -78,7 +84,7 @@ def _to_archives(place: Store, sweeps: Iterable[SweepRecord]) -> Iterator[tuple[
 
 
 def _address(recorded: str | None) -> str | None:
-    """Where a sweep wrote; with the password that its record lacks, where the environment has the same address."""
+    """Address that a sweep wrote to, with the password of the environment if that has the same address."""
     from radsweep.tracking.address import sanitise_uri
 
     given = os.environ.get("MLFLOW_TRACKING_URI")

@@ -9,19 +9,22 @@ from functools import cache
 
 import radsweep
 from radsweep.cluster.node_files import ANSWER_WITHIN
+from radsweep.config.objective import Objective
+from radsweep.config.terms import TermSettings
 from radsweep.errors import InputError
 
 LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "numpy", "scikit-learn", "pillow")
-ADAPTERS, BANK = "peft", "faiss-cpu"  # for trials that train low-rank adapters, or search neighbours
+ADAPTERS = "peft"  # of trials that train low-rank adapters
+OF_TERMS = tuple(library for _, term in Objective() if isinstance(term, TermSettings) for library in term.libraries)
 
-COMPARED = (*LIBRARIES, ADAPTERS, BANK, "ray", "pydantic", "pyarrow")  # must be the same on driver and workers
+COMPARED = (*LIBRARIES, ADAPTERS, *OF_TERMS, "ray", "pydantic", "pyarrow")  # driver and workers must have the same
 
 
 @cache
 def versions() -> dict[str, str]:
     """Return the versions of radsweep and of the libraries that affect results."""
     return {"radsweep": radsweep.__version__} | {
-        name: importlib.metadata.version(name) for name in (*LIBRARIES, ADAPTERS, BANK, "ray", "optuna", "mlflow")
+        name: importlib.metadata.version(name) for name in (*LIBRARIES, ADAPTERS, *OF_TERMS, "ray", "optuna", "mlflow")
     }
 
 

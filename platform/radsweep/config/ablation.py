@@ -54,7 +54,7 @@ class Ablation(Settings):
         default=(), description="Numbers of training studies; empty means the base trial's own"
     )
     seeds: Annotated[Seeds, BeforeValidator(_number_of_seeds, json_schema_input_type=Seeds | int)] = Field(
-        default=Seeds(), description="Replicates; a number alone means `subset`"
+        default=Seeds(), description="Replicates; a plain number means `subset`"
     )
     tune: Tune | None = Field(
         default=None,
@@ -68,14 +68,14 @@ class Ablation(Settings):
             raise ValueError("pairs: expected different numbers of at least 2")
         if self.design != "fractional" and (self.resolution is not None or self.runs is not None):
             which = "resolution" if self.resolution is not None else "runs"
-            raise ValueError(f"{which}: of design fractional alone, and design is {self.design}; leave it out")
+            raise ValueError(f"{which}: only for design fractional, but design is {self.design}; leave it out")
         if self.resolution is not None and self.runs is not None:
             raise ValueError("`resolution` and `runs` both set: one follows from the other, leave one out")
         if self.design == "one-at-a-time":
             self._check_levels()
             return self
         if self.levels:
-            raise ValueError(f"levels: of design one-at-a-time alone, and design is {self.design}; set that, or arms")
+            raise ValueError(f"levels: only for design one-at-a-time, but design is {self.design}; set it, or arms")
         if not self.arms:
             what = (
                 "is empty; expected at least one entry"
@@ -89,7 +89,7 @@ class Ablation(Settings):
                     raise ValueError(f"arms {a} and {b} both set {key}: {self.design} cannot merge them")
             if not self._active:
                 raise ValueError(f"{self.design} needs an arm that changes something")
-            self._kept()  # raises where there is no such fraction
+            self._kept()  # raises if no such fraction exists
         return self
 
     def _check_levels(self) -> None:

@@ -10,7 +10,7 @@ from radsweep.config.objective import Projector
 from radsweep.config.settings import Settings
 
 
-class Adaptation(Settings):
+class AdaptationSettings(Settings):
     """Self-supervision of a tower before training."""
 
     data: Literal["all", "subset"] = Field(
@@ -19,15 +19,15 @@ class Adaptation(Settings):
     )
     steps: int | None = Field(default=None, ge=1, description="Length in optimiser steps, instead of epochs")
     learning_rate: float = Field(default=5e-4, gt=0, description="Peak learning rate of AdamW")
-    weight_decay: float = Field(default=0.05, ge=0, description="AdamW, on matrices alone")
+    weight_decay: float = Field(default=0.05, ge=0, description="AdamW, on matrices only")
     seed: int = Field(default=0, ge=0, description="Seed of the stage: one for all replicates, so it runs once")
 
 
-class AdaptImage(Adaptation, Projector):
+class AdaptImage(AdaptationSettings, Projector):
     method: Literal["none", "simclr", "simsiam", "mae"] = Field(
         default="none",
         description="Self-supervision of the image tower before training: simclr and simsiam on two views of "
-        "`augment.ssl`; mae (a ViT's alone) hides patches, and of `augment.ssl` takes crop, affine and flip",
+        "`augment.ssl`; mae (only for a ViT) hides patches, and of `augment.ssl` takes crop, affine and flip",
     )
     epochs: int = Field(default=20, ge=1, description="Length, passes over the images")
     batch_size: int = Field(default=128, ge=2, description="Images a step, over all workers")
@@ -39,7 +39,7 @@ class AdaptImage(Adaptation, Projector):
     decoder_layers: int = Field(default=8, ge=1, le=64, description="Layers of mae's decoder")
 
 
-class AdaptText(Adaptation):
+class AdaptText(AdaptationSettings):
     method: Literal["none", "mlm"] = Field(
         default="none", description="Masked language modelling of the text tower before training"
     )

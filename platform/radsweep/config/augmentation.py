@@ -65,7 +65,7 @@ class TextAugmentation(Settings):
 
     @property
     def changes_words(self) -> bool:
-        """Whether a word operation is on, so that the list is read."""
+        """True if a word operation is on, so that the list is read."""
         return max(self.synonyms, self.swap, self.delete, self.insert) > 0
 
     _absolute = field_validator("words")(absolute_yaml)

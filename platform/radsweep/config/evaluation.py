@@ -1,4 +1,4 @@
-"""What is measured of a trained model, and on what."""
+"""Settings of the evaluation: tasks, and the data that they run on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from radsweep.config import metrics
 from radsweep.config.paths import absolute, absolute_weights, absolute_yaml
 from radsweep.config.settings import Settings
 
-Task = Literal["retrieval", "local_retrieval", "zero_shot", "linear_probe", "class_retrieval"]
+TaskName = Literal["retrieval", "local_retrieval", "zero_shot", "linear_probe", "class_retrieval"]
 Ensembling = Literal["norm_mean_norm", "mean_norm", "max", "mean_similarity"]
 CHEXPERT_FIVE = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion")
 Name = Annotated[str, StringConstraints(min_length=1)]
@@ -40,7 +40,7 @@ class LinearProbeSettings(Settings):
 
 class ClassRetrievalSettings(Settings):
     classes: tuple[Name, ...] = Field(default=CHEXPERT_FIVE, min_length=2, description="Classes of the pool")
-    per_class: int = Field(default=200, ge=1, description="Studies of each class, of those that show it alone")
+    per_class: int = Field(default=200, ge=1, description="Studies of each class, of those that only show this class")
     seed: int = Field(default=0, ge=0, description="Seed of the draw")
 
 
@@ -49,11 +49,11 @@ class Evaluate(Settings):
         default="val/text_to_image/recall_at_10",
         description="Validation metric that picks the best checkpoint, the plateau and a search's winner",
     )
-    tasks: tuple[Task, ...] = Field(
+    tasks: tuple[TaskName, ...] = Field(
         default=("retrieval",),
         description="What is measured of the test split. retrieval is always; local_retrieval ranks by the local "
-        "term's score too, where it has a weight (minutes to hours for thousands of studies without a GPU); zero_shot, "
-        "linear_probe and class_retrieval need labels",
+        "term's score too, if a term trains image regions and words (minutes to hours for thousands of studies without "
+        "a GPU); zero_shot, linear_probe and class_retrieval need labels",
     )
     zero_shot: ZeroShotSettings = ZeroShotSettings()
     linear_probe: LinearProbeSettings = LinearProbeSettings()
@@ -91,7 +91,7 @@ class Evaluate(Settings):
 
 
 def shown_names(against: Sequence[str]) -> dict[str, str]:
-    """{model: its name in the report}: a hub id, or as much of a folder's path as tells it from the others."""
+    """{model: its name in the report}: a hub id, or as much of a folder's path as sets it apart from the others."""
     shown = {}
     for name in against:
         parts = Path(name).parts if Path(name).is_absolute() else (name,)

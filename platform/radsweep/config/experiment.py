@@ -27,5 +27,5 @@ class Experiment(Trial):
         return self
 
     def trial(self) -> Trial:
-        """The base trial alone."""
+        """The base trial, without search or ablation."""
         return Trial.model_validate(self.model_dump(include=set(Trial.model_fields)))

@@ -1,4 +1,4 @@
-"""What is wrong with settings, for people: the key, what was expected, what was found, the nearest right key."""
+"""Messages about wrong settings: the key, what was expected, what was found, the nearest right key."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def validated(settings: type[Validated], given: Mapping[str, Any], name_of: Call
 
 
 def expectation(detail: ErrorDetails) -> str:
-    """What was expected: `expected 0 or more`."""
+    """The expectation in words: `expected 0 or more`."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind in _BOUNDS:
         return f"expected {_BOUNDS[kind].format(**context)}"
@@ -100,7 +100,7 @@ def expectation(detail: ErrorDetails) -> str:
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
-    """`; did you mean ...?` with the nearest of the known names, or all of them where none is near."""
+    """`; did you mean ...?` with the nearest of the known names, or all of them if none is near."""
     if close := difflib.get_close_matches(word, known, 1, 0.5):
         return f"; did you mean {close[0]}?"
     return f"; known: {', '.join(known)}" if len(known) <= _MOST_NAMED else "; `radsweep schema` has all keys"
@@ -118,7 +118,7 @@ def dotted_hint(key: str, known: Sequence[str]) -> str:
 
 
 def _nearest(location: list[str], model: type[BaseModel]) -> str:
-    """A hint: a close key beside the wrong one, else the same word elsewhere, else what stands beside it."""
+    """A hint: a close key beside the wrong one, else the same word elsewhere, else the keys beside it."""
     *parents, word = location
     known = list(keys.leaf_keys(model))
     if ".".join(location) in known:
@@ -130,7 +130,7 @@ def _nearest(location: list[str], model: type[BaseModel]) -> str:
 
 
 def _wanted(location: Sequence[str], model: type[BaseModel]) -> str:
-    """What a key that is missing would say."""
+    """The kind of value that a missing key needs."""
     *parents, word = location
     parent = _model_at(parents, model)
     field = parent.model_fields.get(word) if parent else None

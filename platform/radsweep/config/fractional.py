@@ -15,13 +15,13 @@ def fraction(factors: int, resolution: int) -> Runs:
     Source: Box, Hunter and Hunter 2005, Statistics for Experimenters, chapter 6; generators from pyDOE.
 
     Raises:
-        ValueError: for people; there is no such design.
+        ValueError: no such design exists; the message is for users.
     """
     if factors < 3:
         raise ValueError(
             f"arms: fractional needs 3 of them or more that change something, found {factors}; use design factorial"
         )
-    from pydoe.factorial.factorial import fracfact_by_res  # SciPy: seconds that other designs do not owe
+    from pydoe.factorial.factorial import fracfact_by_res  # lazy import: SciPy takes seconds to load
 
     design_RF = fracfact_by_res(factors, resolution)
     if len(design_RF) == 2**factors:

@@ -1,4 +1,4 @@
-"""Experiment files read, changed with `--set`, checked, and explained where they are wrong."""
+"""Experiment files read, changed with `--set`, checked, and explained if they are wrong."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def load_base(path: str | Path, changes: Iterable[str] = ()) -> Experiment:
     changes = list(changes)
     for key in parse_changes(changes):
         if key.partition(".")[0] in _DESIGNS:
-            raise InputError(f"--set {key}: there is no search or ablation in a single trial; leave it out")
+            raise InputError(f"--set {key}: a single trial has neither search nor ablation; leave it out")
     tree = {key: value for key, value in read_tree(path, changes).items() if key not in _DESIGNS}
     return parse_experiment(tree, str(path))
 
 
 def read_tree(path: str | Path, changes: Iterable[str] = ()) -> dict[str, Any]:
-    """The values of an experiment file after `--set` changes, unchecked. Raises InputError where it is no YAML."""
+    """The values of an experiment file after `--set` changes, unchecked. Raises InputError if it is not YAML."""
     path = Path(path)
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), _Loader)
@@ -72,9 +72,9 @@ def read_tree(path: str | Path, changes: Iterable[str] = ()) -> dict[str, Any]:
         message = f"cannot be read ({error.strerror}); give the path of an experiment file"
         raise InputError(message, file=str(path)) from None
     except UnicodeDecodeError:
-        raise InputError("is no UTF-8 text; an experiment file is YAML in UTF-8", file=str(path)) from None
+        raise InputError("is not valid UTF-8; save it as UTF-8", file=str(path)) from None
     except yaml.YAMLError as error:
-        raise InputError(f"{_place(error)}is no valid YAML: {_problem(error)}", file=str(path)) from None
+        raise InputError(f"{_place(error)}is not valid YAML: {_problem(error)}", file=str(path)) from None
     if not isinstance(tree, dict):
         message = f"expected keys such as `experiment:` and `data:`, found {found(tree)}"
         raise InputError(message, file=str(path))
@@ -119,7 +119,7 @@ def parse_changes(changes: Iterable[str]) -> dict[str, Any]:
         try:
             values[key.strip()] = yaml.load(text, _Loader)
         except yaml.YAMLError:
-            raise InputError(f"--set {change}: the value is no valid YAML; quote it") from None
+            raise InputError(f"--set {change}: the value is not valid YAML; quote it") from None
     return values
 
 

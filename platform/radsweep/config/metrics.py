@@ -21,7 +21,7 @@ PRECISION_AT = (5, 10, 100)  # of class retrieval: precision_at_5, Edema/precisi
 
 
 def selectable() -> list[str]:
-    """Metrics a search may select on: those of the validation split alone."""
+    """Metrics a search may select on: only those of the validation split."""
     return [f"val/{direction}/{metric}" for direction in DIRECTIONS for metric in HIGHER_IS_BETTER]
 
 

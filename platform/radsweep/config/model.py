@@ -11,7 +11,7 @@ from radsweep.config.settings import Settings
 
 
 class Tower(Settings):
-    """How much of a tower is trained."""
+    """Settings of the part of a tower that is trained."""
 
     freeze: bool = Field(default=False, description="Keep the tower as it starts; only what follows it is trained")
     lora: int = Field(

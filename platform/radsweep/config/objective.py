@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from radsweep.config.settings import Settings
+from radsweep.config.terms import Need, TermSettings
 
 
-class Contrast(Settings):
+class Contrast(TermSettings):
     kind: Literal["infonce", "sigmoid"] = Field(default="infonce", description="infonce (CLIP) or sigmoid (SigLIP)")
     weight: float = Field(default=1.0, ge=0, description="Weight in the loss; 0 leaves the term out")
     same_report: float | None = Field(
@@ -21,15 +22,18 @@ class Contrast(Settings):
     )
 
 
-class Local(Settings):
-    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+class Local(TermSettings):
     attention: float = Field(default=4.0, gt=0, description="Factor on attention over regions (temp1)")
     context: float = Field(default=5.0, gt=0, description="Factor on word-context cosines (temp2)")
     logits: float = Field(default=10.0, gt=0, description="Factor on the logits over the batch (temp3)")
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({Need.REGIONS, Need.WORDS})
+
 
 class Projector(Settings):
-    """What simclr and simsiam put on pooled image features."""
+    """The projector of simclr and simsiam on pooled image features."""
 
     hidden: int | None = Field(
         default=None,
@@ -41,31 +45,42 @@ class Projector(Settings):
     )
 
 
-class ImageSsl(Projector):
+class ImageSsl(TermSettings, Projector):
+    aligns: ClassVar[bool] = False
+
     kind: Literal["simclr", "simsiam"] = Field(
         default="simclr", description="simclr (SLIP's branch) or simsiam (DeCLIP's), on two views of `augment.ssl`"
     )
-    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
     temperature: float = Field(default=0.1, gt=0, description="Of simclr's similarities")
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({Need.STRONG_VIEWS})
 
-class TextSsl(Settings):
+
+class TextSsl(TermSettings):
+    aligns: ClassVar[bool] = False
+
     kind: Literal["mlm", "simcse"] = Field(
         default="mlm", description="mlm (masked tokens, as DeCLIP) or simcse (one report under two dropout masks)"
     )
-    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
     mask: float = Field(default=0.15, gt=0, lt=1, description="Part of the tokens that mlm predicts")
     temperature: float = Field(default=0.05, gt=0, description="Of simcse's similarities")
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset({Need.MASKED_TOKENS if self.kind == "mlm" else Need.DROPOUT_VIEWS})
 
-class Neighbours(Settings):
-    weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")
+
+class Neighbours(TermSettings):
+    libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu",)
+
     bank: int = Field(
         default=65_536, ge=2, description="Reports that neighbours are sought among; at most the training studies"
     )
 
 
-class Views(Settings):
+class ViewCounts(Settings):
     image: int = Field(default=1, ge=1, le=4, description="Augmented image views a study and step")
     text: int = Field(default=1, ge=1, le=4, description="Augmented text views a study and step")
 
@@ -76,10 +91,31 @@ class Objective(Settings):
     image_ssl: ImageSsl = ImageSsl()
     text_ssl: TextSsl = TextSsl()
     neighbours: Neighbours = Neighbours()
-    views: Views = Views()
+    views: ViewCounts = ViewCounts()
+
+    @property
+    def terms(self) -> dict[str, TermSettings]:
+        """The terms that have a weight, by name, in the order of the fields."""
+        return {name: term for name, term in self if isinstance(term, TermSettings) and term.weight > 0}
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The inputs of all terms that have a weight."""
+        return frozenset(need for term in self.terms.values() for need in term.needs)
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """Libraries that only terms use, of those that have a weight."""
+        return tuple(library for term in self.terms.values() for library in term.libraries)
+
+    @property
+    def scores_locally(self) -> bool:
+        """True if image regions and words are trained, so that the local score can rank by them."""
+        return {Need.REGIONS, Need.WORDS} <= self.needs
 
     @model_validator(mode="after")
     def _some_term(self) -> Self:
-        if not any(getattr(self, name).weight > 0 for name in ("contrast", "local", "neighbours")):
-            raise ValueError("contrast, local and neighbours all have weight 0: nothing would join images and reports")
+        if not any(term.aligns for term in self.terms.values()):
+            *others, last = [name for name, term in self if isinstance(term, TermSettings) and term.aligns]
+            raise ValueError(f"{', '.join(others)} and {last} all have weight 0: nothing would join images and reports")
         return self

@@ -54,7 +54,7 @@ def _beside_seeds(ablation: Ablation) -> Iterator[InputError]:
 
 
 def _beside_tuning(ablation: Ablation, base: Trial) -> Iterator[InputError]:
-    """What every arm is tuned in cannot be what one of them is made of; an arm's own space may hold it."""
+    """Errors for keys that every arm is tuned in although an arm sets them; an arm's own space may hold them."""
     if (tune := ablation.tune) is None:
         return
     for key, dimension in tune.space.items():

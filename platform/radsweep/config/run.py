@@ -20,14 +20,14 @@ Gpus = Annotated[float | None, AfterValidator(_part_or_whole)]
 
 
 class Needs(Settings):
-    """What each worker of one arm's trials reserves, where it is not what `run` says."""
+    """Resources of each worker of one arm's trials, if they differ from those of `run`."""
 
     cpus_per_worker: float | None = Field(default=None, gt=0, description="CPUs, instead of run.cpus_per_worker")
     gpus_per_worker: Gpus = Field(default=None, gt=0, description="GPUs, instead of run.gpus_per_worker")
 
 
 class Run(Settings):
-    """Where a sweep runs; never part of what its numbers depend on."""
+    """The place that a sweep runs in. Its numbers do not depend on it."""
 
     store: str | None = Field(
         default=None, description="Folder of records, checkpoints and reports; else RADSWEEP_STORE, else ~/radsweep"
@@ -35,7 +35,7 @@ class Run(Settings):
     archive: str | None = Field(
         default=None,
         description="s3://BUCKET/PATH, gs://BUCKET/PATH or a folder, to which finished trials, stages and reports go "
-        "as well, and where they are looked for; else RADSWEEP_ARCHIVE, else none",
+        "as well, and the place to look for them; else RADSWEEP_ARCHIVE, else none",
     )
     tracking_uri: str | None = Field(
         default=None, description="MLflow tracking server or database; else MLFLOW_TRACKING_URI, else the store's"

@@ -83,7 +83,7 @@ class Dimension(Settings):
         return Condition(key, sign, _scalar(text))
 
     def applies(self, values: Mapping[str, Any], base: Mapping[str, Any]) -> bool:
-        """Whether its condition holds.
+        """True if its condition holds.
 
         Args:
             values: by dotted key, those chosen so far.
@@ -154,7 +154,7 @@ class Search(Settings):
 
     @property
     def most_trials(self) -> int | None:
-        """`trials`, with its default; None where hours alone end the search."""
+        """`trials`, with its default; None if only hours end the search."""
         budgets = (self.trials, self.hours, self.gpu_hours, self.slot_hours)
         return TRIALS if all(budget is None for budget in budgets) else self.trials
 
@@ -178,7 +178,7 @@ class Search(Settings):
                 if dimension.choice is not None or dimension.condition is not None:
                     what = "`choice`" if dimension.choice is not None else "`only_if`"
                     raise ValueError(
-                        f"algorithm cmaes moves through numbers alone, and {key} has {what}; use uniform, loguniform "
+                        f"algorithm cmaes only searches numbers, and {key} has {what}; use uniform, loguniform "
                         "or int without a condition, or algorithm tpe"
                     )
             if len(self.space) < 2:
@@ -195,7 +195,7 @@ class Search(Settings):
             raise ValueError("algorithm cmaes has one aim, and cost is a second; use tpe, nsga2 or random")
         if self.scheduler != "none":
             raise ValueError(
-                f"scheduler {self.scheduler} stops by the score alone, and would stop cheap trials that cost asks for; "
+                f"scheduler {self.scheduler} only looks at the score, and would stop cheap trials that cost asks for; "
                 "set scheduler to none, or leave cost out"
             )
         return self
@@ -216,7 +216,7 @@ class Search(Settings):
         return self
 
     def sizes(self, pairs: int) -> list[int]:
-        """Training studies at each rung of `fidelity: pairs`, rising to `pairs`; alone where there is no lower one.
+        """Training studies at each rung of `fidelity: pairs`, rising to `pairs`; a single one if there is no lower one.
 
         There are no more rungs than `trials` can fill: the top one takes one in `reduction_factor` ** (rungs - 1).
         """

@@ -1,4 +1,4 @@
-"""What every part of an experiment file is."""
+"""Base class of every part of an experiment file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is computed before trials and shared by them: the part of a trial that decides its numbers, and nothing else."""
+"""Stages: computed before trials and shared by them. A stage holds only the settings that decide its numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from radsweep.config.trial import Trial
 
 
 class Subset(Settings):
-    """Which training studies, where a stage sees those of the trial alone; as in `Data`."""
+    """The training studies of a stage that only sees those of its trial; as in `Data`."""
 
     pairs: int | None
     fraction: float | None
@@ -22,7 +22,7 @@ class Subset(Settings):
 
 
 class Fold(Settings):
-    """Of a cross-validation, as in `Data`: a stage does not see its test and validation patients."""
+    """A fold of a cross-validation, as in `Data`. A stage does not see its test and validation patients."""
 
     folds: int
     fold: int
@@ -76,13 +76,13 @@ class FrozenText(_Frozen):
     adapted: TextStage | None
 
 
-Adaptation = ImageStage | TextStage
-Stage = Adaptation | FrozenImage | FrozenText
+AdaptationStage = ImageStage | TextStage
+Stage = AdaptationStage | FrozenImage | FrozenText
 StageName = Literal["image", "text", "image features", "text features"]
 
 
 def stages_of(trial: Trial) -> dict[StageName, Stage]:
-    """What is computed before a trial and shared by all that need the same, in the order that they need one another."""
+    """Return the stages before a trial, in the order in which they need one another. Trials share equal ones."""
     adaptations = adaptations_of(trial)
     stages: dict[StageName, Stage] = {name: stage for name, stage in adaptations.items()}  # noqa: C416
     image, text, train = trial.model.image, trial.model.text, trial.train
@@ -114,9 +114,9 @@ def stage_spec(trial: Mapping[str, Any], name: str) -> dict[str, Any]:
     return stages[name].model_dump(mode="json")
 
 
-def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
+def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], AdaptationStage]:
     """The adaptation stages that a trial starts from. Trials that differ in nothing a stage sees share it."""
-    stages: dict[Literal["image", "text"], Adaptation] = {}
+    stages: dict[Literal["image", "text"], AdaptationStage] = {}
     as_it_starts = {"freeze": False, "lora": 0}
     if trial.adapt.image.method != "none":
         stages["image"] = ImageStage(
@@ -125,7 +125,7 @@ def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
             train=_train(trial, trial.adapt.image),
             tower=trial.model.image.model_copy(update=as_it_starts),
             adapt=trial.adapt.image,
-            # pixels' values are what mae predicts: it learns from crops alone (He et al. 2022, table 1e)
+            # pixels' values are what mae predicts: it only learns from crops (He et al. 2022, table 1e)
             augment=trial.augment.ssl.moved_alone() if trial.adapt.image.method == "mae" else trial.augment.ssl,
         )
     if trial.adapt.text.method != "none":
@@ -140,17 +140,21 @@ def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], Adaptation]:
 
 
 def _image_features_suffice(trial: Trial) -> bool:
-    """Whether a frozen image tower would see the same images, and be asked the same, in every step of every trial."""
-    objective = trial.objective
+    """True if a frozen image tower would see the same images in every step of every trial, for pooled features only."""
     at_hand = trial.data.source != "streamed"
-    asked = objective.local.weight == 0 and objective.image_ssl.weight == 0
-    return trial.model.image.freeze and not trial.augment.image.changes_images and at_hand and asked
+    still = not trial.augment.image.changes_images
+    return trial.model.image.freeze and still and at_hand and not _has_to_run("image", trial)
 
 
 def _text_features_suffice(trial: Trial) -> bool:
-    objective, text = trial.objective, trial.augment.text
+    text = trial.augment.text
     plain = text.sentences == "all" and not text.changes_words
-    return trial.model.text.freeze and plain and objective.local.weight == 0 and objective.text_ssl.weight == 0
+    return trial.model.text.freeze and plain and not _has_to_run("text", trial)
+
+
+def _has_to_run(tower: Literal["image", "text"], trial: Trial) -> bool:
+    """True if a term reads more of the tower than its pooled features."""
+    return any(need.tower == tower for need in trial.objective.needs)
 
 
 def _subset(trial: Trial, data: Literal["all", "subset"]) -> Subset | None:

@@ -31,7 +31,7 @@ class Train(Settings):
         default=1, ge=1, description="Parts a batch is computed in; all its negatives are kept (GradCache)"
     )
     learning_rate: float = Field(default=5e-5, gt=0, description="Peak learning rate of AdamW")
-    weight_decay: float = Field(default=1e-4, ge=0, description="AdamW, on matrices alone")
+    weight_decay: float = Field(default=1e-4, ge=0, description="AdamW, on matrices only")
     warmup: float = Field(default=0.1, ge=0, lt=1, description="Part of the longest possible run warmed up in")
     layer_decay: float = Field(
         default=1.0, gt=0, le=1, description="Learning rate of each layer of a tower, as part of the next one's"
@@ -53,7 +53,7 @@ class Train(Settings):
     @model_validator(mode="after")
     def _whole_parts(self) -> Self:
         if self.batch_size % self.workers:
-            raise ValueError(f"batch_size {self.batch_size} is no multiple of workers {self.workers}")
+            raise ValueError(f"batch_size {self.batch_size} is not a multiple of workers {self.workers}")
         if self.accumulate > self.batch_size // self.workers:
             raise ValueError(f"accumulate {self.accumulate} is more than a worker's share of the batch")
         return self

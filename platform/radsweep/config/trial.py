@@ -29,11 +29,12 @@ class Trial(Settings):
 
     @model_validator(mode="after")
     def _whole_batches(self) -> Self:
+        workers = self.train.workers
         for name in ("image", "text"):
             adapt = getattr(self.adapt, name)
-            if adapt.method != "none" and adapt.batch_size % self.train.workers:
+            if adapt.method != "none" and adapt.batch_size % workers:
                 raise ValueError(
-                    f"adapt.{name}.batch_size {adapt.batch_size} is no multiple of train.workers {self.train.workers}"
+                    f"adapt.{name}.batch_size {adapt.batch_size} is not a multiple of train.workers {workers}"
                 )
         return self
 

@@ -1,4 +1,4 @@
-"""Fair tuning of an ablation: the same number of trials for every arm, over its own space, judged by validation alone.
+"""Fair tuning of an ablation: the same number of trials for every arm, over its own space, judged on validation only.
 
 The points are a Latin hypercube (McKay, Beckman, Conover 1979) drawn key by key: arms that share a key are tried at the
 same values of it, so that none is luckier in them than another, and all points are known before the first trial runs.
@@ -24,7 +24,7 @@ class Tune(Settings):
     trials: int = Field(default=16, ge=2, le=10_000, description="Trials of each arm at each size: the same for all")
     space: dict[str, Dimension] = Field(default={}, description="Dotted key: how it varies, in every arm")
     per_arm: dict[str, dict[str, Dimension]] = Field(
-        default={}, description="Arm: {dotted key: how it varies}, what that arm alone has besides `space`"
+        default={}, description="Arm: {dotted key: how it varies}, for that arm only, besides `space`"
     )
     seed: int = Field(default=0, ge=0, description="Seed of the points")
 

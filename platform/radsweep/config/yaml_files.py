@@ -12,7 +12,7 @@ from radsweep.errors import InputError
 
 
 class UniqueKeys(yaml.constructor.BaseConstructor):
-    """Of a loader: refuses repeated keys, of which YAML libraries keep the last in silence."""
+    """Mixin of a loader that refuses repeated keys. YAML libraries keep the last one silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -45,7 +45,7 @@ def read_shipped(name: str, folder: Traversable, what: str) -> str:
     try:
         return Path(name).expanduser().read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise InputError(f"{name}: is no UTF-8 text; give a YAML file in UTF-8") from None
+        raise InputError(f"{name}: is not valid UTF-8; save it as UTF-8") from None
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(

@@ -1,4 +1,4 @@
-"""Where a packed data set or an archive lies: a folder of this machine, or one in an object store (s3://, gs://).
+"""Files of a packed data set or an archive, in a folder of this machine or in an object store (s3://, gs://).
 
 Object stores are reached through pyarrow's file systems. Credentials and the endpoint come from the environment
 (AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS, ...), never from an experiment file.
@@ -20,17 +20,18 @@ from pyarrow import fs
 from radsweep.errors import InputError
 from radsweep.filesystem import replacing
 
-CHUNK = 8 * 2**20  # bytes of a file that are copied at once
+CHUNK = 8 * 2**20  # bytes of a file copied at a time
 _SCHEME = re.compile(r"[a-z][a-z0-9+]*://", re.IGNORECASE)
 _ADDRESS = re.compile(r"[a-z][a-z0-9+]*://[^/@?]+(/[^/@?]+)*/?", re.IGNORECASE)
 
 
 def is_remote(place: str | Path) -> bool:
+    """Return True for an address in an object store, False for a path of this machine."""
     return bool(_SCHEME.match(str(place)))
 
 
-def absolute(place: str) -> str:
-    """The place as any process would name it.
+def absolute_place(place: str) -> str:
+    """Return the place as an absolute path, or as an address in an object store without a trailing slash.
 
     Raises:
         InputError: as `check_address`.
@@ -42,27 +43,28 @@ def absolute(place: str) -> str:
 
 
 def check_address(place: str) -> None:
-    """Refuse an address that holds credentials or options: it would be kept in records and shown in messages.
+    """Refuse an address with credentials or options, since it would be kept in records and shown in messages.
 
     Raises:
-        InputError: does not repeat the address.
+        InputError: the address is not valid. The message does not repeat it.
     """
     if is_remote(place) and not _ADDRESS.fullmatch(place):
         raise InputError(
-            f"an address in an object store is {place.split('://')[0]}://BUCKET/PATH, without credentials or options: "
-            "those come from the environment, such as AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL"
+            f"an address in an object store is {place.split('://')[0]}://BUCKET/PATH, without credentials or options. "
+            "Set those in the environment, for example AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL"
         )
 
 
 def inside(place: str | Path, name: str) -> str:
+    """Return the path of `name` in a place."""
     return f"{place}/{name}" if is_remote(place) else str(Path(place, name))
 
 
 def size_of(path: str) -> int | None:
-    """Bytes of a file; None where there is none.
+    """Return the size of a file in bytes, or None if it does not exist.
 
     Raises:
-        InputError: an object store that does not answer, or refuses.
+        InputError: an object store does not answer or denies access.
     """
     if not is_remote(path):
         return Path(path).stat().st_size if Path(path).is_file() else None
@@ -75,7 +77,7 @@ def size_of(path: str) -> int | None:
 
 
 def opened(path: str) -> BinaryIO | pa.NativeFile:
-    """For reading at any place in it.
+    """Open a file for reading at any position.
 
     Raises:
         OSError: as `open`.
@@ -93,12 +95,12 @@ def opened(path: str) -> BinaryIO | pa.NativeFile:
 
 
 def parquet(path: str) -> pq.ParquetFile:
-    """Raises as `opened`, and as pyarrow where it is no Parquet."""
+    """Open a Parquet file. Raises as `opened`, and as pyarrow if it is not Parquet."""
     return pq.ParquetFile(opened(path) if is_remote(path) else path)
 
 
 def listing(place: str) -> dict[str, int]:
-    """{name relative to a folder: bytes} of all files below it; none where it is not there.
+    """Return {name relative to a folder: bytes} of all files below it; empty if the folder does not exist.
 
     Raises:
         InputError: as `size_of`.
@@ -111,12 +113,12 @@ def listing(place: str) -> dict[str, int]:
     return {one.path.removeprefix(f"{folder}/"): one.size for one in found if one.type == fs.FileType.File}
 
 
-def fetch(path: str, to: Path) -> None:
-    """Copy a file here, whole or not at all.
+def download(path: str, to: Path) -> None:
+    """Copy a file to this machine, in full or not at all.
 
     Raises:
         InputError: as `size_of`.
-        OSError: it is not there, or cannot be written here.
+        OSError: the file does not exist, or cannot be written on this machine.
     """
     system, name = _system(path)
     try:
@@ -129,13 +131,18 @@ def fetch(path: str, to: Path) -> None:
 
 
 def send(file: Path, path: str) -> None:
-    """Copy a file there, whole or not at all. Raises as `write`, and OSError where it cannot be read here."""
+    """Copy a file of this machine to `path`, in full or not at all.
+
+    Raises:
+        InputError: as `write`.
+        OSError: the file cannot be read on this machine.
+    """
     with open(file, "rb") as source:
         _write(path, source)
 
 
 def remove(path: str) -> None:
-    """Delete a file. Raises: InputError: it cannot be deleted, or is not there."""
+    """Delete a file. Raises InputError if it cannot be deleted or does not exist."""
     system, name = _system(path)
     try:
         system.delete_file(name)
@@ -144,7 +151,7 @@ def remove(path: str) -> None:
 
 
 def write(path: str, content: bytes) -> None:
-    """Raises: InputError: it cannot be written there."""
+    """Write a file. Raises InputError if that fails."""
     _write(path, io.BytesIO(content))
 
 
@@ -152,7 +159,7 @@ def _write(path: str, source: BinaryIO) -> None:
     system, name = _system(path)
     try:
         if is_remote(path):
-            with system.open_output_stream(name) as target:  # an object is there once it is closed
+            with system.open_output_stream(name) as target:  # an object exists once it is closed
                 shutil.copyfileobj(source, target, CHUNK)
         else:
             _copy(source, Path(name))
@@ -161,7 +168,7 @@ def _write(path: str, source: BinaryIO) -> None:
 
 
 def _copy(source: BinaryIO | pa.NativeFile, to: Path) -> None:
-    """To a file of this machine, whole or not at all."""
+    """Copy to a file of this machine, in full or not at all."""
     with replacing(to) as unfinished, unfinished.open("wb") as file:
         shutil.copyfileobj(source, file, CHUNK)
 
@@ -187,8 +194,8 @@ def _system(path: str) -> tuple[fs.FileSystem, str]:
 
 def _trouble(path: str, error: OSError, done: str = "read") -> InputError:
     return InputError(
-        f"{path}: cannot be {done} ({_line(error)}); credentials and endpoint come from the environment, such as "
-        "AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL"
+        f"{path}: cannot be {done} ({_line(error)}); check the credentials and endpoint in the environment, for "
+        "example AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_ENDPOINT_URL"
     )
 
 

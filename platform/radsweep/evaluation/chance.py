@@ -1,4 +1,4 @@
-"""What random embeddings would give: the level that every retrieval number is read against; and pool sizes."""
+"""Chance levels and pool sizes: the values that random embeddings give, to compare retrieval metrics with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Unit = Literal["study", "image"]
 
 
 class Pool(NamedTuple):
-    """What retrieval in one direction and reading runs over."""
+    """Queries and candidates of retrieval in one direction and reading."""
 
     queries: int
     candidates: int
@@ -45,13 +45,13 @@ def pools(
 
 
 def positives_per_query(text_group_S: np.ndarray) -> np.ndarray:
-    """How many studies of the pool have each study's report, itself included; shape S."""
+    """Number of studies of the pool with each study's report, itself included; shape S."""
     _, index, counts = np.unique(text_group_S, return_inverse=True, return_counts=True)
     return counts[index]
 
 
 def chance(metric: str, candidates: int, positives_Q: Sequence[int] | np.ndarray = (1,)) -> float:
-    """What random embeddings give on average, ties apart.
+    """Expected value of a metric for random embeddings without ties.
 
     Args:
         metric: `recall_at_10`, `val/text_to_image/recall_at_10`, ...

@@ -86,7 +86,7 @@ def draw_class_pool(
         class_N[order[shows_N[order]][:per_class]] = number
     if short := [f"{name} {count}" for name, count in available.items() if count < per_class]:
         raise InputError(
-            f"class retrieval: {per_class} studies that show one class alone are needed of each; found of "
+            f"class retrieval: {per_class} studies that only show this class are needed of each; found of "
             f"{', '.join(short)}; ask for fewer, or for other classes"
         )
     rows_S = np.flatnonzero(class_N >= 0)

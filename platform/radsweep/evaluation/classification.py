@@ -1,4 +1,4 @@
-"""How well scores tell a class's positives from its negatives: for zero-shot classification and the linear probe alike.
+"""Classification metrics of scores by class, for zero-shot classification and the linear probe.
 
 Shapes: N items (studies or images), C classes, M images, S studies, X anything.
 """
@@ -25,7 +25,7 @@ class ClassMetrics:
 def classification_metrics(scores_NC: np.ndarray, labels_NC: np.ndarray, class_names: Sequence[str]) -> ClassMetrics:
     """Area under the ROC curve and average precision of each class over the items whose label is known.
 
-    A class without a positive or without a negative is skipped and named. No metrics where that is every class.
+    A class without a positive or without a negative is skipped and named. No metrics if that is every class.
 
     Args:
         labels_NC: 1, 0, or NaN (None) where uncertain or missing.
@@ -33,7 +33,7 @@ def classification_metrics(scores_NC: np.ndarray, labels_NC: np.ndarray, class_n
     Raises:
         ValueError: scores that are not finite, labels that are none, sizes that do not fit.
     """
-    from sklearn.metrics import average_precision_score, roc_auc_score  # seconds that trials without labels do not owe
+    from sklearn.metrics import average_precision_score, roc_auc_score  # lazy import: it takes seconds to load
 
     labels_NC = known_labels(labels_NC, class_names)
     scores_NC = np.asarray(scores_NC, dtype=np.float64)

@@ -71,7 +71,7 @@ class LinearProbe:
 
     @property
     def at_edge(self) -> bool:
-        """Whether a fit chose the smallest or largest C: a wider grid might do better."""
+        """True if a fit chose the smallest or largest C: a wider grid might do better."""
         return any(fit.C in (self.C_grid[0], self.C_grid[-1]) for fit in self.fits)
 
 
@@ -124,7 +124,7 @@ def _fit(
     fraction: float,
     seed: int,
 ) -> ProbeFit:
-    from sklearn.exceptions import ConvergenceWarning  # seconds that trials without a probe do not owe
+    from sklearn.exceptions import ConvergenceWarning  # lazy import: it takes seconds to load
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 

@@ -1,4 +1,4 @@
-"""What measuring a model gives."""
+"""Results of measuring a model."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Prompts of zero-shot classification: for each class what says that it is there, and what says that it is not.
 
-A file is YAML in UTF-8; `prompt_files/chexpert.yaml` tells the form.
+A file is YAML in UTF-8; `prompt_files/chexpert.yaml` shows the form.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class PromptSet:
 
     @cached_property
     def sha256(self) -> str:
-        """Of what the file says, for the record: equal prompts, equal hash, whatever its comments."""
+        """Hash of the prompts, for the record. Comments in the file do not change it."""
         content = {name: [prompts.positive, prompts.negative] for name, prompts in self.classes.items()}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -70,7 +70,7 @@ def load_prompts(prompts: str | Path) -> PromptSet:
     try:
         tree = yaml.load(read_shipped(str(prompts), _SHIPPED, "a set of prompts"), TextLoader)
     except yaml.YAMLError as error:
-        raise InputError(f"{prompts}: is no valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{prompts}: is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict) or not tree:
         raise InputError(f"{prompts}: {_FORM}")
     try:

@@ -1,4 +1,4 @@
-"""What each study of a held-out split got: the rows that intervals, tests and comparisons rest on. Ids, never texts.
+"""Results of each study of a held-out split, on which intervals, tests and comparisons are based. Ids, never texts.
 
 Shapes: S studies of the pool, each of them a query.
 """
@@ -22,7 +22,7 @@ _TASK = re.compile(r"(zero_shot|linear_probe/[^/]+)/(.+)")  # a class name may h
 
 
 def file_name(data_set: str) -> str:
-    """Of the results on a further data set, beside those of the trial's own in QUERIES."""
+    """Name of the file with results on a further data set; those on the trial's own are in QUERIES."""
     return f"queries-{re.sub(r'[^A-Za-z0-9._-]', '-', data_set)}.parquet"
 
 
@@ -73,11 +73,11 @@ def concatenated(parts: Sequence[QueryResults]) -> QueryResults:
     )
 
 
-Queries = Callable[[str], QueryResults | None]  # by key of the cell; None where it is not known
+Queries = Callable[[str], QueryResults | None]  # by key of the cell; None if it is not known
 
 
 def no_queries(key: str) -> None:
-    """Of sweeps whose trials kept no record of what each query got."""
+    """Stand-in for sweeps without per-query results."""
 
 
 def write_queries(path: Path, results: QueryResults) -> None:
@@ -94,7 +94,7 @@ def write_queries(path: Path, results: QueryResults) -> None:
 
 
 def read_queries(path: Path) -> QueryResults | None:
-    """What `write_queries` wrote; None where there is none."""
+    """Read the file of `write_queries`; None if it does not exist."""
     if not path.is_file():
         return None
     with pq.ParquetFile(path) as file:  # a quarter of the time of `read_table`, which looks for a data set first

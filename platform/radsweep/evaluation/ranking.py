@@ -15,20 +15,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-TIE = 1e-6  # cosines closer than this count as equal: float32 rounding depends on where a row stands in a matrix
+TIE = 1e-6  # cosines closer than this count as equal: float32 rounding depends on the position of a row in a matrix
 Array = Tensor | np.ndarray
 Score = Callable[[slice, slice], Tensor]  # some of the images, some of the reports -> their scores
 
 
 class Reading(NamedTuple):
-    """What counts as a positive: a row and a column with the same number. Both ascend, and have the same numbers."""
+    """Positives: a row and a column with the same number. Both ascend, and have the same numbers."""
 
     row_R: np.ndarray
     column_C: np.ndarray
 
 
 class Ranks(NamedTuple):
-    """Of the best positive: 1 + number of non-positives above it + half of those that tie with it."""
+    """Rank of the best positive: 1 + number of non-positives above it + half of those that tie with it."""
 
     row_R: np.ndarray  # among the columns
     column_C: np.ndarray  # among the rows

@@ -69,7 +69,7 @@ def ranked(
         text_SD: embedding of each study's report, in the order that `image_study_M` counts in.
         image_study_M: the study (0 to S - 1) of each image; every study has at least one.
         text_group_S: any whole numbers, equal where the normalised reports are equal.
-        chunk: queries and candidates compared at a time; memory beyond the embeddings grows with its square alone.
+        chunk: queries and candidates compared at a time; memory beyond the embeddings only grows with its square.
 
     Raises:
         ValueError: an embedding that is not finite, a study without an image, or sizes that do not fit.

@@ -40,7 +40,7 @@ class Comparison:
 
     @property
     def beyond_spread(self) -> bool:
-        """Whether the mean difference is at least CLEAR_RATIO times the standard deviation of the differences."""
+        """True if the mean difference is at least CLEAR_RATIO times the standard deviation of the differences."""
         return abs(self.difference.mean) >= CLEAR_RATIO * (self.difference.deviation or 0.0)
 
 

@@ -31,7 +31,7 @@ class ZeroShot:
     scores_SC: np.ndarray
     class_names: tuple[str, ...]
     ensembling: Ensembling
-    prompts: str  # where they are from
+    prompts: str  # their source
     prompts_sha256: str
 
 

@@ -1,4 +1,4 @@
-"""What a backbone's name means, checked on the driver before anything runs; it loads no weights."""
+"""Checks of backbones by name, on the driver before anything runs; they load no weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WITHOUT_LINEAR = ("tiny-cnn", "resnet", "resnext", "wide_resnet")  # names that
 
 
 def check_model(model: Model) -> None:
-    """Refuse towers that cannot be built, from names, local files and configurations alone.
+    """Refuse towers that cannot be built, from names, local files and configurations only.
 
     Raises:
         InputError: names the key, and the nearest known name.
@@ -59,7 +59,7 @@ def check_vit(settings: ImageTower) -> None:
 
 @explaining(key="model.image.backbone")
 def image_source(settings: ImageTower) -> Literal["tiny", "torchvision", "transformers"]:
-    """Which library a backbone comes from; a file of weights is torchvision's, other converters' count as transformers.
+    """The library of a backbone; a file of weights is torchvision's, other converters' count as transformers.
 
     Raises:
         InputError: `weights` that this backbone cannot have, or a file that is missing or names no architecture.
@@ -79,7 +79,7 @@ def image_source(settings: ImageTower) -> Literal["tiny", "torchvision", "transf
         return "torchvision"
     if backbone.endswith(WEIGHT_FILES):
         if not Path(backbone).is_file():
-            raise InputError(f"there is no file {backbone}", key="model.image.backbone")
+            raise InputError(f"the file {backbone} does not exist", key="model.image.backbone")
         name = torchvision_name(backbone)
         if name not in TORCHVISION:
             raise InputError(
@@ -98,7 +98,7 @@ def image_source(settings: ImageTower) -> Literal["tiny", "torchvision", "transf
 
 @explaining(key="model.text.backbone")
 def text_source(settings: TextTower) -> Literal["tiny", "transformers"]:
-    """Which library a backbone comes from.
+    """The library of a backbone.
 
     Raises:
         InputError: pretrained weights asked of tiny-bert, or a folder that is missing.
@@ -137,7 +137,7 @@ def _check_text(settings: TextTower) -> None:
 
 
 def _image_config(settings: ImageTower) -> dict[str, Any] | None:
-    """Of a hub id or folder; None of a tower by name."""
+    """Configuration of a hub id or folder; None for a tower by name."""
     if image_source(settings) != "transformers":
         return None
     return model_config(settings.backbone, IMAGE_KINDS)
@@ -156,6 +156,8 @@ def _patches(settings: ImageTower, config: dict[str, Any] | None) -> tuple[Any, 
 def _check_pretrained_alone(
     config: dict[str, Any], settings: ImageTower | TextTower, key: str, kinds: tuple[str, ...]
 ) -> None:
-    """The sizes of some models stand in their weights alone."""
+    """The sizes of some models are only stored in their weights."""
     if config["model_type"] in kinds and settings.weights != "pretrained":
-        raise InputError(f"{settings.backbone} is known with its weights alone; set it to pretrained", key=key)
+        raise InputError(
+            f"{settings.backbone} can only be used with its pretrained weights; set weights: pretrained", key=key
+        )

@@ -1,4 +1,4 @@
-"""Names of backbones: those known here, and what can be told from a name alone."""
+"""Names of backbones: those known here, and what a name by itself says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_name(name: str, known: Iterable[str]) -> None:
     if Path(name).is_dir():
         return
     if name.startswith(("/", ".", "~")) or name.count("/") > 1:
-        raise InputError(f"there is no folder {name}")
+        raise InputError(f"the folder {name} does not exist")
     if difflib.get_close_matches(name, list(known), 1, 0.8):
         raise InputError(f"unknown name {name!r}{nearest(name, known)}")
 

@@ -1,4 +1,4 @@
-"""BioViL (Boecking et al. 2022) and BioViL-T (Bannur et al. 2023): the image file that lies beside CXR-BERT."""
+"""BioViL (Boecking et al. 2022) and BioViL-T (Bannur et al. 2023): the image file beside CXR-BERT."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def biovil_state(name: str) -> dict[str, Tensor]:
 
 
 def _resnet(state: Mapping[str, Tensor]) -> ResNet:
-    """Of the blocks that the weights are for."""
+    """A ResNet of the blocks that the weights are for."""
     block = Bottleneck if f"{_RESNET}layer1.0.conv3.weight" in state else BasicBlock
     blocks = {match[1] for name in state if (match := re.match(rf"{re.escape(_RESNET)}layer(\d\.\d+)\.", name))}
     return ResNet(block, [sum(name.startswith(f"{stage}.") for name in blocks) for stage in (1, 2, 3, 4)])

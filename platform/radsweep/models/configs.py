@@ -1,6 +1,6 @@
 """Configurations of models that others saved: what they are, and which settings fit them. No weights are read.
 
-Kinds are the `model_type` of config.json: `cxr-bert` is BioViL's (its image file lies beside its text model);
+Kinds are the `model_type` of config.json: `cxr-bert` is BioViL's (its image file is beside its text model);
 `open_clip` stands for open_clip's own layout, which has no such name.
 """
 
@@ -78,13 +78,13 @@ def check_patches(settings: ImageTower, patch: Any, native: Any) -> None:
     if isinstance(patch, int) and settings.size != native and settings.size % patch:
         lower = max(settings.size // patch, 1) * patch
         raise InputError(
-            f"{settings.size} is no multiple of the patches of {patch} pixels; try {lower}",
+            f"{settings.size} is not a multiple of the patches of {patch} pixels; try {lower}",
             key="model.image.size",
         )
 
 
 def patches(config: Mapping[str, Any], name: str) -> tuple[Any, Any]:
-    """(Side of a patch, side of the image a model was made for), pixels; None where it has no patches."""
+    """(Side of a patch, side of the image a model was made for), pixels; None if it has no patches."""
     if config["model_type"] == OPEN_CLIP:
         settings = open_clip_settings(config, name)
         return settings.patch, settings.size

@@ -1,4 +1,4 @@
-"""What towers are and return. B samples, P pooled width, R regions, L tokens, C channels of regions or tokens."""
+"""Towers and their outputs. B samples, P pooled width, R regions, L tokens, C channels of regions or tokens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TextFeatures(NamedTuple):
 
     pooled_BP: Tensor
     tokens_BLC: Tensor | None = None  # for the local term: the sum of the tower's last `summed_layers` layers
-    last_BLC: Tensor | None = None  # of the last layer alone
+    last_BLC: Tensor | None = None  # of the last layer only
 
 
 class TowerModule(nn.Module, ABC):
@@ -81,6 +81,6 @@ def rows_of(tokens_BRC: Tensor, kept_BV: Tensor) -> Tensor:
 
 
 def mean_of_tokens(tokens_BLC: Tensor, mask_BL: Tensor) -> Tensor:
-    """[B, C]: the mean over the tokens that are no padding."""
+    """[B, C]: the mean over the tokens that are not padding."""
     weight_BL1 = mask_BL.unsqueeze(-1).to(tokens_BLC.dtype)
     return (tokens_BLC * weight_BL1).sum(dim=1) / weight_BL1.sum(dim=1)

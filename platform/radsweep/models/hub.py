@@ -46,9 +46,9 @@ def read_json(name: str, file: str) -> dict[str, Any] | None:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        raise Unreadable(f"its {file} is no JSON") from None
+        raise Unreadable(f"its {file} is not JSON") from None
     if not isinstance(value, dict):
-        raise Unreadable(f"its {file} is no JSON object")
+        raise Unreadable(f"its {file} is not a JSON object")
     return value
 
 
@@ -67,7 +67,7 @@ def _fetch(name: str, file: str) -> Path | None:
 
 @cache
 def _ask(name: str, file: str) -> bool:
-    """Whether the hub has it, by one quick question: `hf_hub_download` alone asks six times over half a minute."""
+    """True if the hub has the file, by one quick request: `hf_hub_download` asks six times over half a minute."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import EntryNotFoundError
 

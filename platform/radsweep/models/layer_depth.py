@@ -1,4 +1,4 @@
-"""How deep in its tower a parameter lies, for layer-wise learning rates."""
+"""Depth of each parameter in its tower, for layer-wise learning rates."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class Pixels(nn.Module):
     """Repeats grey where a backbone wants `wanted` channels, and normalises with its mean and deviation.
 
     Raises:
-        InputError: colour images for a backbone that takes grey alone.
+        InputError: colour images for a backbone that only takes grey.
     """
 
     def __init__(self, channels: int, wanted: int, mean: Sequence[float], std: Sequence[float]) -> None:

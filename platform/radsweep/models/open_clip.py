@@ -66,7 +66,7 @@ def open_clip_text(settings: TextTower) -> Any:
     state = _part(name, "text.transformer.")
     with expected(name):
         if len(state["embeddings.token_type_embeddings.weight"]) != 2:  # RoBERTa has the same names, other positions
-            raise InputError(f"the text model of {name} is no BERT, as that of BiomedCLIP is")
+            raise InputError(f"the text model of {name} is not a BERT, as that of BiomedCLIP is")
         words, width = state["embeddings.word_embeddings.weight"].shape
         bert = BertConfig(
             vocab_size=words,

@@ -1,4 +1,4 @@
-"""What open_clip_config.json says of a model: which of open_clip's layouts it is, and its sizes."""
+"""Layout and sizes of a model, from its open_clip_config.json."""
 
 from __future__ import annotations
 

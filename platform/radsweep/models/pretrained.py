@@ -33,7 +33,7 @@ def load_pretrained(model_class: Any, name: str, config: Any, **extra: Any) -> n
 
 
 def load_tensors(model_class: Any, state: Mapping[str, Tensor], config: Any, name: str, **extra: Any) -> nn.Module:
-    """The same from tensors, under the names that the library's checkpoints have; `name` is where they are from."""
+    """The same from tensors, under the names that the library's checkpoints have; `name` is their source."""
     return _load(model_class, name, pretrained_model_name_or_path=None, state_dict=dict(state), config=config, **extra)
 
 
@@ -56,7 +56,7 @@ def _load(model_class: Any, name: str, **arguments: Any) -> nn.Module:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """No progress bar and no table of the heads that are left out, for every trial anew."""
+    """No progress bar and no table of the heads that are left out, again for every trial."""
     verbosity, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

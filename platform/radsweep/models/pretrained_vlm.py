@@ -1,4 +1,4 @@
-"""Whether a trial's settings fit the whole vision-language model that it starts from."""
+"""Checks that a trial's settings fit the whole vision-language model that it starts from."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def fitting_settings(name: str, channels: Literal[1, 3] = 1) -> Model:
         channels: of the images as they are cached; grey is repeated for towers that want 3.
 
     Raises:
-        InputError: it cannot be read, or is no whole model.
+        InputError: it cannot be read, or is not a whole model.
     """
     check_name(name, [])
     config = model_config(name, WHOLE_KINDS)
@@ -65,7 +65,7 @@ def fitting_settings(name: str, channels: Literal[1, 3] = 1) -> Model:
 
 
 def _pooling(config: Mapping[str, Any], name: str) -> str:
-    """How the text tower becomes one vector."""
+    """Pooling of the text tower."""
     return open_clip_settings(config, name).pooling if config["model_type"] == OPEN_CLIP else "cls"
 
 
@@ -96,7 +96,7 @@ def _problems(model: Model, name: str, config: Mapping[str, Any]) -> Iterator[In
 
 
 def _width(config: Mapping[str, Any], name: str) -> int:
-    """Of the shared embedding space."""
+    """Width of the shared embedding space."""
     kind = config["model_type"]
     if kind == OPEN_CLIP:
         return open_clip_settings(config, name).dim
@@ -106,7 +106,7 @@ def _width(config: Mapping[str, Any], name: str) -> int:
 
 
 def biovil_file(name: str) -> str:
-    """The file of a BioViL or BioViL-T image model that lies beside its text model.
+    """The file of a BioViL or BioViL-T image model beside its text model.
 
     Raises:
         InputError: there is none.
@@ -116,7 +116,7 @@ def biovil_file(name: str) -> str:
     except Unreadable as error:
         raise InputError(f"the files of {name} cannot be listed ({error})") from None
     if not found:
-        raise InputError(f"{name} has a text model alone; put {' or '.join(BIOVIL_FILES)} beside it")
+        raise InputError(f"{name} only has a text model; put {' or '.join(BIOVIL_FILES)} beside it")
     return found[0]
 
 

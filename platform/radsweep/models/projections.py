@@ -1,4 +1,4 @@
-"""What joins the towers of a whole vision-language model: projections, and the scale of similarities."""
+"""Projections of a whole vision-language model, and its scale of similarities."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Joint(NamedTuple):
 
     image: nn.Module
     text: nn.Module
-    scale: float | None = None  # natural logarithm; None where it was not published
+    scale: float | None = None  # natural logarithm; None if it was not published
     bias: float | None = None  # of the sigmoid loss
 
 
 @explaining(key=KEY)
 def load_joint(name: str) -> Joint:
-    """Of a hub id or local folder, in float32 on the CPU.
+    """Load them from a hub id or local folder, in float32 on the CPU.
 
     Raises:
         InputError: it cannot be read.

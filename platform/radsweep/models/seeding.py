@@ -1,4 +1,4 @@
-"""Random starts that depend on a name alone."""
+"""Random starts that only depend on a name."""
 
 from __future__ import annotations
 

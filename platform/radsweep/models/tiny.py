@@ -14,7 +14,7 @@ _WIDTHS = ((32, 2), (64, 2), (96, 2), (128, 1))  # channels and stride of the la
 class TinyCnn(ImageTowerModule):
     """Five convolutions. Regions: 8 x 8 at 64 pixels; pooled: the four quarters of the picture side by side.
 
-    GroupNorm, so that an image's features depend on that image alone.
+    GroupNorm, so that an image's features only depend on that image.
     """
 
     def __init__(self, channels: int) -> None:

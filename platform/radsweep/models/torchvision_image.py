@@ -58,7 +58,7 @@ class ResNetTower(ImageTowerModule):
         return ImageFeatures(self.body.avgpool(fourth_BCHW).flatten(1), regions_of_map(third_BCHW))
 
     def maps(self, pixels_BCHW: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the third and the fourth stage."""
+        """Outputs of the third and the fourth stage."""
         body = self.body
         stem = body.maxpool(body.relu(body.bn1(body.conv1(self.pixels(pixels_BCHW)))))
         third_BCHW = body.layer3(body.layer2(body.layer1(stem)))
@@ -133,7 +133,7 @@ def _imagenet(name: str) -> dict[str, Tensor]:
     except (OSError, RuntimeError) as error:
         file = Path(weights.url).name
         raise InputError(
-            f"{file} cannot be fetched ({error}); fetch it where there is a network, put it into hub/checkpoints of "
+            f"{file} cannot be fetched ({error}); fetch it on a machine with a network, put it into hub/checkpoints of "
             "TORCH_HOME, or set model.image.backbone to its path and weights to pretrained",
             key="model.image.weights",
         ) from None

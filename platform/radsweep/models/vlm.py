@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radsweep.config.model import ImageTower, TextTower
+from radsweep.config.terms import Need
 from radsweep.config.trial import Trial
 from radsweep.models.adapters import add_adapters, freeze
 from radsweep.models.features import ImageFeatures, ImageTowerModule, TextFeatures, TextTowerModule, TowerModule
@@ -20,24 +21,24 @@ from radsweep.models.seeding import seeded_start
 from radsweep.models.text import build_text_tower
 
 LARGEST_LOGIT_SCALE = math.log(100)
-LAYERS_OF_WORDS = 4  # of the text tower, summed for the local term (GLoRIA, Huang et al. 2021)
+LAYERS_OF_WORDS = 4  # of the text tower, summed for features of words (GLoRIA, Huang et al. 2021)
 
 
 class ImageEmbedding(NamedTuple):
     image_BD: Tensor  # of unit length
-    regions_BRD: Tensor | None  # not normalised; None without a local term
+    regions_BRD: Tensor | None  # not normalised; None if no term needs regions
 
 
 class TextEmbedding(NamedTuple):
     text_BD: Tensor  # of unit length
-    tokens_BLD: Tensor | None  # not normalised, special tokens and padding included; None without a local term
+    tokens_BLD: Tensor | None  # not normalised, special tokens and padding included; None if no term needs words
 
 
 class VisionLanguageModel(nn.Module):
     """Image and text towers (see `radsweep.models.image` and `.text`) and what joins them in `dim` dimensions.
 
     Args:
-        local: whether regions and tokens are projected too, by linear layers that are always new.
+        regions, words: whether regions and tokens are projected too, by linear layers that are always new.
         sigmoid: start of scale (and a bias) for the sigmoid loss; else the scale of CLIP and no bias.
         seed: of the projections.
         joint: projections, scale and bias of a whole model to start from, as far as it has them. Its scale and bias
@@ -49,7 +50,8 @@ class VisionLanguageModel(nn.Module):
         image: ImageTowerModule,
         text: TextTowerModule,
         dim: int,
-        local: bool = False,
+        regions: bool = False,
+        words: bool = False,
         sigmoid: bool = False,
         seed: int = 0,
         joint: Joint | None = None,
@@ -61,8 +63,8 @@ class VisionLanguageModel(nn.Module):
             self.text_projection: nn.Module = _projection(text.width, dim, f"{seed}/text projection")
         else:
             self.image_projection, self.text_projection = joint.image, joint.text
-        self.region_projection = _projection(image.region_width, dim, f"{seed}/region projection") if local else None
-        self.token_projection = _projection(text.token_width, dim, f"{seed}/token projection") if local else None
+        self.region_projection = _projection(image.region_width, dim, f"{seed}/region projection") if regions else None
+        self.token_projection = _projection(text.token_width, dim, f"{seed}/token projection") if words else None
         scale, bias = _scale_and_bias(sigmoid, joint)
         self.logit_scale = nn.Parameter(torch.tensor(scale))
         self.logit_bias = None if bias is None else nn.Parameter(torch.tensor(bias))
@@ -95,7 +97,7 @@ class VisionLanguageModel(nn.Module):
 def build_model(
     trial: Trial, vocabulary: int, adapted: Mapping[str, Mapping[str, Tensor]] | None = None
 ) -> VisionLanguageModel:
-    """The model of a trial, its start decided by `train.seed` alone; each part's by that part's settings too.
+    """The model of a trial, its start only decided by `train.seed`; each part's by that part's settings too.
 
     A tower is built, then takes the weights of its adaptation stage, then is frozen or gets its adapters.
 
@@ -117,16 +119,16 @@ def build_model(
         text.load_state_dict(adapted["text"])
     _limit(image, settings.image, "image", seed)
     _limit(text, settings.text, "text", seed)
-    local = trial.objective.local.weight > 0
-    if local:
+    regions, words = (need in trial.objective.needs for need in (Need.REGIONS, Need.WORDS))
+    if words:
         text.summed_layers = LAYERS_OF_WORDS
     sigmoid = trial.objective.contrast.kind == "sigmoid"
     joint = None if settings.pretrained is None else load_joint(settings.pretrained)
-    return VisionLanguageModel(image, text, settings.dim, local, sigmoid, seed, joint)
+    return VisionLanguageModel(image, text, settings.dim, regions, words, sigmoid, seed, joint)
 
 
 def _limit(tower: TowerModule, settings: ImageTower | TextTower, name: str, seed: int) -> None:
-    """What of a tower is trained."""
+    """Freeze a tower, or add its adapters, as its settings say."""
     if settings.freeze:
         freeze(tower)
     if settings.lora:

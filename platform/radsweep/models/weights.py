@@ -59,10 +59,10 @@ def read_state(path: Path, prefixes: tuple[str, ...] = ("",)) -> dict[str, Tenso
             with safe_open(path, "pt") as file:
                 return {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefixes)}  # noqa: SIM118
         state = torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # each format has its own; all mean that this file is no good
+    except Exception as error:  # each format has its own; all mean that this file cannot be used
         raise InputError(f"{path} cannot be read ({type(error).__name__}); expected a state dict of tensors") from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{path} holds no plain state dict; save model.state_dict() alone")
+        raise InputError(f"{path} does not hold a plain state dict; save model.state_dict() by itself")
     return {name: tensor for name, tensor in state.items() if name.startswith(prefixes)}
 
 
@@ -79,7 +79,7 @@ def load_all(module: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
 
 
 def linear_layer(state: Mapping[str, Tensor], prefix: str) -> nn.Linear:
-    """`prefix.weight` [out, in, ...] and, where there is one, `prefix.bias`, in float32."""
+    """`prefix.weight` [out, in, ...] and, if any, `prefix.bias`, in float32."""
     weight = state[f"{prefix}.weight"].float().flatten(1)
     bias = state.get(f"{prefix}.bias")
     layer = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0], bias=bias is not None)

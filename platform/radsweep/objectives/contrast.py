@@ -9,12 +9,12 @@ from radsweep.objectives.infonce import infonce
 from radsweep.objectives.sigmoid import sigmoid
 from radsweep.objectives.views import TermOutput, Views
 
-KINDS = {"infonce": infonce, "sigmoid": sigmoid}
+LOSSES = {"infonce": infonce, "sigmoid": sigmoid}
 
 
 def contrast(views: Views, settings: Contrast) -> TermOutput:
     """The loss, with the logit scale and the spread of similarities: 0 where all embeddings are one point."""
-    loss = KINDS[settings.kind](views)
+    loss = LOSSES[settings.kind](views)
     with torch.no_grad():
         similarity_BB = views.image_BD[0] @ views.text_BD[0].T
         logged = {"logit_scale": float(views.scale), "similarity_spread": float(similarity_BB.std())}

@@ -20,9 +20,10 @@ PUBLISHED: dict[Kind, tuple[int, int]] = {"simclr": (4096, 256), "simsiam": (204
 
 def image_ssl(views: Views, settings: ImageSsl) -> TermOutput:
     """The loss on the two strong views of the whole batch, with the spread of their outputs."""
-    first, second = views.image_ssl
+    outputs = views.outputs["image_ssl"]  # of the first view, then of the second
+    first, second = outputs[: len(outputs) // 2], outputs[len(outputs) // 2 :]
     loss = ssl_loss(settings.kind, first, second, settings.temperature)
-    return TermOutput(loss, {"image_ssl_spread": spread(first[-1])})
+    return TermOutput(loss, {"image_ssl_spread": directional_spread(first[-1])})
 
 
 def image_ssl_head(settings: ImageSsl, widths: Widths) -> nn.Module:
@@ -41,7 +42,7 @@ def ssl_head(kind: Kind, width: int, hidden: int | None = None, dim: int | None 
 
 
 def ssl_loss(kind: Kind, first: tuple[Tensor, ...], second: tuple[Tensor, ...], temperature: float) -> Tensor:
-    """Of what the head gave for the two views of B images; `temperature` is SimCLR's."""
+    """Loss of the head's outputs for the two views of B images; `temperature` is SimCLR's."""
     if kind == "simclr":
         return nt_xent(first[0], second[0], temperature)
     (p1_BK, z1_BK), (p2_BK, z2_BK) = first, second
@@ -59,8 +60,8 @@ def nt_xent(first_BK: Tensor, second_BK: Tensor, temperature: float) -> Tensor:
 
 
 @torch.no_grad()
-def spread(z_BK: Tensor) -> float:
-    """How widely directions are spread: 1 if evenly over the sphere, 0 if all are one (Chen and He 2021, figure 2)."""
+def directional_spread(z_BK: Tensor) -> float:
+    """Spread of directions: 1 if even over the sphere, 0 if all are the same (Chen and He 2021, figure 2)."""
     unit_BK = functional.normalize(z_BK, dim=-1)
     return float(unit_BK.std(dim=0, correction=0).mean() * unit_BK.shape[1] ** 0.5)
 

@@ -18,7 +18,7 @@ from radsweep.objectives.views import Rows, TermOutput, Views, Widths
 
 
 class Nearest(NamedTuple):
-    """Of each query. Where none is `found`, the other fields mean nothing."""
+    """Nearest neighbour of each query. If none is `found`, the other fields mean nothing."""
 
     features_BD: Tensor  # without gradient
     similarity_B: Tensor  # cosine
@@ -86,13 +86,13 @@ class NeighbourBank(nn.Module):
 
 
 def neighbours(views: Views, settings: Neighbours) -> TermOutput:
-    """InfoNCE of the image views and their report's nearest neighbour, both ways (DeCLIP's code: image to text alone).
+    """InfoNCE of the image views and their report's nearest neighbour, both ways (DeCLIP's code: only image to text).
 
     Searched with the first text view before the batch is put into the bank, so call it once a step, on the whole
     batch; a bank in evaluation mode takes nothing in. Until the bank is full nothing is drawn and the loss is 0. A
     study whose every candidate is its own patient's is left out.
     """
-    bank, rows = views.bank, views.rows
+    bank, rows = views.heads.get("neighbours"), views.rows
     if not isinstance(bank, NeighbourBank) or rows is None:
         raise ValueError("neighbours need their bank, and the studies and patients of the batch")
     text_BD = views.text_BD[0].detach()

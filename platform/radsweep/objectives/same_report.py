@@ -1,4 +1,4 @@
-"""Which reports of a batch read alike, so that contrast does not push them apart."""
+"""Reports of a batch that read alike, so that contrast does not push them apart."""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ from radsweep.objectives.views import TermOutput, Views, Widths
 
 
 def text_ssl(views: Views, settings: TextSsl) -> TermOutput:
-    """mlm: the mean over all masked tokens of the global batch; views.text_ssl = (loss_B, count_B) of `MaskedHead`.
+    """mlm: the mean over all masked tokens of the global batch; the outputs are (loss_B, count_B) of `MaskedHead`.
 
-    simcse: see there; views.text_ssl = the two views' outputs.
+    simcse: see there; the outputs are those for the two views.
     """
-    first, second = views.text_ssl
+    first, second = views.outputs["text_ssl"]
     if settings.kind == "simcse":
         return TermOutput(simcse(first, second, settings.temperature), {})
     return TermOutput(masked_loss(first, second), {})
@@ -62,11 +62,11 @@ class MaskedHead(nn.Module):
         """Each text's sum of cross-entropies over its predicted tokens, and their number, both float [N].
 
         Args:
-            target_NL: int64, -1 where nothing is predicted (`radsweep.augment.masking`).
+            target_NL: int64, -1 for tokens that are not predicted (`radsweep.augment.masking`).
             embedding_VE: the tower's, with gradient; rows beyond the tokenizer's vocabulary are left out.
         """
         predicted_NL = target_NL >= 0
-        hidden_ME = self.norm(functional.gelu(self.dense(tokens_NLC[predicted_NL])))  # logits at these alone
+        hidden_ME = self.norm(functional.gelu(self.dense(tokens_NLC[predicted_NL])))  # logits only at these
         logits_MV = functional.linear(hidden_ME, embedding_VE[: len(self.bias)], self.bias)
         logits_MV = logits_MV.to(torch.promote_types(logits_MV.dtype, torch.float32))
         loss_M = functional.cross_entropy(logits_MV, target_NL[predicted_NL], reduction="none")

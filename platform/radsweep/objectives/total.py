@@ -18,7 +18,7 @@ from radsweep.objectives.views import TermOutput, Views, Widths
 
 
 class Term(NamedTuple):
-    """A term's loss, and its own module where it has one."""
+    """A term's loss, and its own module if it has one."""
 
     loss: Callable[[Views, Any], TermOutput]
     head: Callable[[Any, Widths], nn.Module] | None = None
@@ -34,13 +34,13 @@ TERMS: dict[str, Term] = {
 
 
 def build_heads(objective: Objective, widths: Widths, seed: int) -> nn.ModuleDict:
-    """The modules of terms that have a weight; the start of each depends on `seed` and its own settings alone."""
+    """The modules of terms that have a weight; the start of each depends on `seed` and its own settings only."""
     heads = nn.ModuleDict()
-    for name, term in TERMS.items():
-        settings = getattr(objective, name)
-        if term.head is not None and settings.weight > 0:
+    for name, settings in objective.terms.items():
+        head = TERMS[name].head
+        if head is not None:
             with seeded_start(f"{seed}/{name}"):
-                heads[name] = term.head(settings, widths)
+                heads[name] = head(settings, widths)
     return heads
 
 
@@ -48,11 +48,8 @@ def total_loss(views: Views, objective: Objective) -> tuple[Tensor, dict[str, fl
     """The loss, and what to log: `loss/<term>` unweighted, with what the terms add."""
     total: Tensor | None = None
     logged: dict[str, float] = {}
-    for name, term in TERMS.items():
-        settings = getattr(objective, name)
-        if settings.weight == 0:
-            continue
-        output = term.loss(views, settings)
+    for name, settings in objective.terms.items():
+        output = TERMS[name].loss(views, settings)
         weighted = settings.weight * output.loss
         total = weighted if total is None else total + weighted
         logged[f"loss/{name}"] = float(output.loss.detach())

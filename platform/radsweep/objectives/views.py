@@ -1,12 +1,12 @@
-"""What every term of the objective sees: the features of the whole batch, gathered from all workers.
+"""Inputs of every term of the objective: the features of the whole batch, gathered from all workers.
 
 Shapes: B studies of the global batch, b of this worker, D embedding width, R regions, L tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -21,7 +21,7 @@ class Words(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Which studies a batch holds: their rows in the training split, and numbers of their patients; int64 [B]."""
+    """Studies of a batch: their rows in the training split, and numbers of their patients; int64 [B]."""
 
     study_B: Tensor
     patient_B: Tensor
@@ -35,14 +35,13 @@ class Views:
     text_BD: tuple[Tensor, ...]
     scale: Tensor  # exp of the learned logit scale
     bias: Tensor | None = None  # of the sigmoid loss
-    own_regions_bRD: tuple[Tensor, ...] = ()  # this worker's studies alone
+    own_regions_bRD: tuple[Tensor, ...] = ()  # only this worker's studies
     words: tuple[Words, ...] = ()
     gather: Callable[[Tensor], Tensor] = lambda rows: rows  # this worker's rows -> all rows, with gradient
-    positive_BB: Tensor | None = None  # bool: report j reads like report i, i itself included; None: i alone
-    image_ssl: tuple[tuple[Tensor, ...], ...] = ()  # of each strong view: what the head of image_ssl gives
-    text_ssl: tuple[Tensor, ...] = ()  # what the head of text_ssl gives
+    positive_BB: Tensor | None = None  # bool: report j reads like report i, i itself included; None: only i
     rows: Rows | None = None
-    bank: nn.Module | None = None  # of neighbours
+    heads: Mapping[str, nn.Module] = field(default_factory=dict)  # by term, of those that have a module
+    outputs: Mapping[str, tuple[Tensor, ...]] = field(default_factory=dict)  # by term: what its module gave, all rows
 
 
 class TermOutput(NamedTuple):
@@ -53,7 +52,7 @@ class TermOutput(NamedTuple):
 
 
 class Widths(NamedTuple):
-    """What a term's own module is sized by."""
+    """Sizes that a term's own module depends on."""
 
     image: int  # pooled features of the image tower
     text: int  # pooled features of the text tower

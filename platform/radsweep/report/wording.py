@@ -1,4 +1,4 @@
-"""How metrics and numbers read: percent for shares, one place for units and names."""
+"""Wording of metrics and numbers: percent for shares, one place for units and names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def metric_name(metric: str) -> str:
 
 
 def numbers_listed(numbers: Sequence[int]) -> str:
-    """In their order, more than 10 in equal steps written as `1, 21, …, 1981`."""
+    """List numbers in their order, more than 10 in equal steps written as `1, 21, …, 1981`."""
     parts: list[str] = []
     start = 0
     while start < len(numbers):
@@ -45,7 +45,7 @@ def numbers_listed(numbers: Sequence[int]) -> str:
 
 
 def without(classes: Sequence[str]) -> str:
-    """` without Hernia`, of a macro mean; nothing where no class is left out."""
+    """` without Hernia`, of a macro mean; nothing if no class is left out."""
     return f" without {listed(classes)}" if classes else ""
 
 
@@ -56,7 +56,7 @@ def short_name(name: str) -> str:
 
 
 def explained(metric: str, pool: int | None) -> str:
-    """What the metric says, for a reader who does not know it."""
+    """Explanation of the metric for a reader who does not know it."""
     name = metric.rsplit("/", 1)[-1]
     candidates = f"the {pool} candidates" if pool else "all candidates"
     query, target = ("image", "report") if "image_to_text" in metric else ("report", "image")
@@ -77,19 +77,19 @@ def is_share(metric: str) -> bool:
 
 
 def is_rank(metric: str) -> bool:
-    """Of the metrics, those that are not within [0, 1]."""
+    """Metrics that are not within [0, 1]."""
     return metric.rsplit("/", 1)[-1] in ("median_rank", "mean_rank")
 
 
 def number(metric: str, value: float | None) -> str:
-    """`18.1 %`, `0.214` or `35.5`; a dash where there is none."""
+    """`18.1 %`, `0.214` or `35.5`; a dash if there is none."""
     if value is None:
         return "–"
     return f"{100 * value:.1f} %" if is_share(metric) else _plain(metric, value)
 
 
-def difference(metric: str, value: float) -> str:
-    """With its sign: `+3.9 points`, `−0.021`, `−12.5`."""
+def difference_with_unit(metric: str, value: float) -> str:
+    """Format with its sign: `+3.9 points`, `−0.021`, `−12.5`."""
     return signed(metric, value) + points(metric)
 
 
@@ -99,13 +99,13 @@ def points(metric: str) -> str:
 
 
 def signed(metric: str, value: float) -> str:
-    """As `difference`, without the unit; what rounds to 0 has no sign."""
+    """As `difference_with_unit`, without the unit; what rounds to 0 has no sign."""
     size = _bare(metric, abs(value))
     return size if not size.strip("0.") else ("+" if value > 0 else "−") + size
 
 
 def deviation(metric: str, found: Spread) -> str:
-    """`± 1.3`; nothing where there is one replicate."""
+    """`± 1.3`; nothing if there is one replicate."""
     if found.deviation is None:
         return ""
     return f"± {100 * found.deviation:.1f}" if is_share(metric) else f"± {_plain(metric, found.deviation)}"
@@ -125,7 +125,7 @@ def difference_bracketed(metric: str, found: Difference) -> str:
 def difference_interval(metric: str, found: Difference) -> str:
     """`+6.0 points (95 % interval +4.1 to +7.9)`."""
     ends = f"{signed(metric, found.low)} to {signed(metric, found.high)}"
-    return f"{difference(metric, found.estimate)} ({100 * found.level:.4g} % interval {ends})"
+    return f"{difference_with_unit(metric, found.estimate)} ({100 * found.level:.4g} % interval {ends})"
 
 
 def p_value(p: float) -> str:
@@ -139,7 +139,7 @@ def times(value: float) -> str:
 
 
 def with_deviation(metric: str, found: Spread | None) -> str:
-    """`18.1 % ± 1.3`; the mean alone where there is one replicate."""
+    """`18.1 % ± 1.3`; only the mean if there is one replicate."""
     return f"{number(metric, found.mean)} {deviation(metric, found)}".strip() if found else "–"
 
 

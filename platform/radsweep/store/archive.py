@@ -41,12 +41,12 @@ def open_store(run: Run) -> Store:
     if place is None:
         return Store(root)
     with explaining(key="run.archive"):
-        return ArchivedStore(root, storage.absolute(place))
+        return ArchivedStore(root, storage.absolute_place(place))
 
 
 def archive_place(run: Run) -> str | None:
     place = run.archive or os.environ.get("RADSWEEP_ARCHIVE")
-    return storage.absolute(place) if place and not storage.is_remote(place) else place or None
+    return storage.absolute_place(place) if place and not storage.is_remote(place) else place or None
 
 
 class ArchivedStore(Store):
@@ -163,7 +163,7 @@ class ArchivedStore(Store):
                 return
             try:
                 for name in sorted(self._known(kind)[key], key=lambda name: (name == RECORD, name)):
-                    storage.fetch(storage.inside(self.place, f"{kind}/{key}/{name}"), folder / name)
+                    storage.download(storage.inside(self.place, f"{kind}/{key}/{name}"), folder / name)
             except (InputError, OSError) as error:
                 self.trouble = str(error)
 

@@ -99,7 +99,7 @@ def _measured(trial: Trial, shards: ShardIndex, capacity: Capacity) -> Measured:
 
 @ray.remote
 def _measure(trial: dict[str, object], data: list[ray.ObjectRef], device: str) -> Measured:
-    prepared: PreparedData = ray.get(data[0]).opened(ray.get)
+    prepared: PreparedData = ray.get(data[0]).materialise(ray.get)
     settings = Trial.model_validate(trial)
     return measured_of(untrained_model(settings, prepared.tokenizer), settings, prepared, "test", torch.device(device))
 
@@ -130,6 +130,6 @@ def read_test_split(setup: Setup, store: Store, cell: PlannedCell, rerun: Callab
 
 @ray.remote
 def _evaluate(folder: str, data: list[ray.ObjectRef], device: str) -> Measured:
-    prepared: PreparedData = ray.get(data[0]).opened(ray.get)
+    prepared: PreparedData = ray.get(data[0]).materialise(ray.get)
     model, trial, _ = load_checkpoint(Path(folder))
     return measured_of(model, trial, prepared, "test", torch.device(device))

@@ -1,4 +1,4 @@
-"""Where MLflow is: the address a person gave, or a SQLite database in the store, made once and whole."""
+"""Address of MLflow: the one that was given, or a SQLite database in the store, created atomically."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from radsweep.tracking.mlflow_internals import make_database
 
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SERVERS = ("http", "https", "databricks", "databricks-uc")
-# What a database refuses comes to us as an exception, told in a line: here it would be a traceback with every value.
+# What a database refuses is an exception for us, reported in a line: here it would be a traceback with every value.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
@@ -44,17 +44,17 @@ def database_path(uri: str) -> Path | None:
 
 
 def is_database(uri: str) -> bool:
-    """Whether the URI names a database that we open ourselves, so that artifacts need a folder of ours."""
+    """Return True if the URI names a database that we open ourselves, so that artifacts need our own folder."""
     return uri.partition(":")[0].partition("+")[0] in _DATABASES
 
 
 def artifact_root(uri: str, store: Path) -> str | None:
-    """Where new experiments put their artifacts: the store's mlartifacts; None where a server decides."""
+    """Folder for artifacts of new experiments: the store's mlartifacts; None if a server decides."""
     return (store.absolute() / "mlartifacts").as_uri() if is_database(uri) else None
 
 
 def prepare(uri: str, store: Path) -> str:
-    """Make a missing SQLite database, all tables in place, before anything else opens it; returns `uri`.
+    """Create a missing SQLite database with all tables before anything else opens it; return `uri`.
 
     Concurrent first opens are safe: one process builds the file under a lock and renames it into place.
     """
@@ -73,7 +73,7 @@ def prepare(uri: str, store: Path) -> str:
 
 
 def sanitise_uri(uri: str) -> str:
-    """`uri` fit for people's eyes and logs: without user, password, query and fragment."""
+    """Return `uri` as it may be printed and logged: without user, password, query and fragment."""
     scheme, found, rest = uri.partition("://")
     if not found or rest.startswith("/"):  # a file
         return re.sub(r"[?#].*", "", uri)

@@ -1,4 +1,4 @@
-"""What waits to be written to MLflow: one entry is one run's next piece, whole in itself, safe to send twice."""
+"""Entries that wait to be written to MLflow: each is one run's next piece, self-contained and safe to send twice."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Entry(BaseModel):
     cell: str = ""  # key of the trial; empty for the sweep's own run
     place: int = 0  # number in the plan: two places may hold one cell
     time: int  # milliseconds since 1970, UTC: when it happened
-    started: int | None = None  # when the run began, where that is not when it happened
+    started: int | None = None  # when the run began, if that is not when it happened
     name: str
     params: dict[str, str] = {}
     tags: dict[str, str] = {}
@@ -42,6 +42,6 @@ class Entry(BaseModel):
     experiment_tags: dict[str, str] = {}
 
 
-def metric_name(name: str) -> str:
-    """`name` with only what MLflow allows: letters, digits, _ - . : / and spaces."""
+def allowed_name(name: str) -> str:
+    """Return `name` with only the characters that MLflow allows: letters, digits, _ - . : / and spaces."""
     return re.sub(r"[^\w./: -]", "_", name.replace("@", "_at_").replace("+", "and"), flags=re.ASCII).strip("/")

@@ -1,4 +1,4 @@
-"""A sweep's records taken from MLflow alone, where the store is out of reach."""
+"""A sweep's records read from only MLflow, for use where the store is out of reach."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from radsweep.store.store import QUERY_FILES, RECORD, Store
 
 
 def fetch_sweep(uri: str, sweep: str, store: Store) -> SweepRecord:
-    """The sweep of an id, or the latest whose name or id starts so, its files laid out in `store`.
+    """Fetch the sweep of an id, or the latest whose name or id starts so; write its files to `store`.
 
-    Of a sweep that still runs, what has ended is there.
+    A sweep that still runs has the trials that have ended.
 
     Args:
         uri: from `tracking_uri`.
@@ -61,7 +61,7 @@ def fetch_sweep(uri: str, sweep: str, store: Store) -> SweepRecord:
 
 def _without(what: str) -> str:
     return (
-        f"{what}; either an older radsweep mirrored it, or its artifacts lie where they cannot be read from here. "
+        f"{what}; either an older radsweep mirrored it, or its artifacts cannot be read from here. "
         "Make the report from its store"
     )
 

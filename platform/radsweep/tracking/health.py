@@ -1,4 +1,4 @@
-"""Whether MLflow answers, asked once: its own client would try for minutes."""
+"""Single check that MLflow answers: its own client would try for minutes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ ONCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "
 
 
 def experiments_at(uri: str, store: Path) -> bool:
-    """Whether there is any experiment yet; a missing SQLite database is made.
+    """Return True if there is any experiment yet; a missing SQLite database is created.
 
     Raises:
-        InputError: no answer; the address is told without its password.
+        InputError: no answer. The message gives the address without its password.
     """
     before = {name: os.environ.get(name) for name in ONCE}
     os.environ.update(ONCE)

@@ -1,7 +1,7 @@
-"""The store's records mirrored to MLflow while a sweep runs, without ever holding the sweep up.
+"""Mirror of the store's records in MLflow, written while a sweep runs without delaying it.
 
-An entry goes to a spool on disk; a background thread writes it to MLflow. While MLflow is away entries wait, and what
-is left when the process ends is sent by the next one that mirrors the sweep, or by `radsweep sync`.
+An entry goes to a spool on disk; a background thread writes it to MLflow. Entries wait while MLflow is away. What is
+left when the process ends is sent by the next one that mirrors the sweep, or by `radsweep sync`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import yaml
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 from radsweep.tracking import run_fields, views
 from radsweep.tracking.address import sanitise_uri
-from radsweep.tracking.entry import Entry, RunStatus, Step, metric_name
+from radsweep.tracking.entry import Entry, RunStatus, Step, allowed_name
 from radsweep.tracking.spool import Spool
 
 logger = logging.getLogger(__name__)
@@ -34,10 +34,10 @@ def spool_folder(store: Path, sweep: str) -> Path:
 
 
 class Mirror:
-    """One sweep's way into MLflow. Its methods return at once and never raise.
+    """Mirror of one sweep in MLflow. Its methods return at once and never raise.
 
-    Metrics are logged at the number of optimiser steps completed. `files` lie in the store: an entry names them, and
-    what they hold when it is sent is logged, so that the report can be made from MLflow alone.
+    Metrics are logged at the number of optimiser steps completed. `files` are in the store: an entry names them, and
+    their content when it is sent is logged, so that the report can be made from only MLflow.
     """
 
     def __init__(self, uri: str, store: Path, sweep: SweepRecord) -> None:
@@ -49,7 +49,7 @@ class Mirror:
         for cell in sweep.cells:
             self._hold(cell)
         self._spool = Spool(spool_folder(store, sweep.id))
-        self._missed = False  # an entry for want of room
+        self._missed = False  # an entry, since the disk was full
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._free = threading.Event()
@@ -70,7 +70,7 @@ class Mirror:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Within, entries wait: writing to MLflow would take half the time of whoever computes in this process."""
+        """Keep entries waiting in this context: writing to MLflow would slow computation in this process to half."""
         self._free.clear()
         try:
             yield
@@ -78,7 +78,7 @@ class Mirror:
             self._free.set()
 
     def start_sweep(self, files: Iterable[Path] = ()) -> None:
-        """The sweep's own run, with the experiment file; also where a sweep is resumed."""
+        """Start the sweep's own run, with the experiment file; also when a sweep is resumed."""
         now = _now()
         self._add(
             Entry(
@@ -93,7 +93,7 @@ class Mirror:
         )
 
     def start_trial(self, cell: PlannedCell, trial: Mapping[str, Any]) -> None:
-        """A trial's run, or a stage's; `trial` is its whole spec, as in its record."""
+        """Start the run of a trial or stage; `trial` is its full spec, as in its record."""
         self._hold(cell)
         self._add(self._trial_run(cell, trial, status="RUNNING"))
 
@@ -104,13 +104,13 @@ class Mirror:
             self._add(Entry(**self._place(cell, now), history=(step,)))
 
     def finish_trial(self, record: CellRecord, files: Iterable[Path] = ()) -> None:
-        """All of a trial that ended, in every place it fills; what MLflow has already is not sent again."""
+        """Log a trial that ended, in every place it fills; what MLflow has already is not sent again."""
         files = list(files)
         for cell in self._holding(record.key):
             self._add(self._ended(cell, record, files))
 
     def reuse_trials(self, found: Iterable[tuple[PlannedCell, CellRecord, Iterable[Path]]]) -> None:
-        """Trials, or stages, that an earlier sweep ran: each with its record and files, kept together until sent."""
+        """Log trials or stages that an earlier sweep ran, each with its record and files, in one spool file."""
         entries = []
         for cell, record, files in found:
             self._hold(cell)
@@ -136,7 +136,7 @@ class Mirror:
         self._sweep = sweep
         ended = run_fields.milliseconds(sweep.ended, _now())
         cost = {f"cost/{part}": value for part, value in sweep.cost.items()}
-        metrics = {metric_name(name): value for name, value in {**statistics, **cost}.items()}
+        metrics = {allowed_name(name): value for name, value in {**statistics, **cost}.items()}
         self._add(
             Entry(
                 **self._sweep_run(ended),
@@ -150,7 +150,7 @@ class Mirror:
         )
 
     def close(self, timeout: float = LONGEST_END) -> int:
-        """Send what waits, for at most `timeout` seconds and one try where MLflow is away; what is left, in entries."""
+        """Send what waits, for at most `timeout` seconds and one try if MLflow is away; return the entries left."""
         self._closing.set()
         self._wake.set()
         self._thread.join(timeout)
@@ -173,7 +173,7 @@ class Mirror:
         return list(self._places_of.get(key, {}).values())
 
     def _within(self, files: Iterable[Path]) -> tuple[str, ...]:
-        """Paths below the store, which may lie elsewhere when a spool is sent at last."""
+        """Return paths below the store, which may have moved when a spool is sent."""
         return tuple(file.relative_to(self._store).as_posix() for file in files)
 
     def _sweep_run(self, time: int) -> dict[str, Any]:
@@ -210,7 +210,7 @@ class Mirror:
         try:
             self._spool.add(entries)
         except OSError as error:
-            if not self._missed:  # told once: a full disk would be told with every validation
+            if not self._missed:  # logged once: a full disk would be logged with every validation
                 why = "%s cannot be written (%s); MLflow gets what it misses when the sweep is resumed"
                 logger.warning(why, self._spool.folder, error.strerror)
             self._missed = True

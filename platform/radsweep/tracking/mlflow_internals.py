@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -17,3 +19,19 @@ def make_database(path: Path, artifacts: str) -> None:
 
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it reports every migration since 2018
     SqlAlchemyStore(f"sqlite:///{path}", artifacts).engine.dispose()
+
+
+def delete_artifacts(uri: str, tracking_uri: str, names: Iterable[str]) -> None:
+    """Delete files and folders of a run's artifacts, as far as its server allows that.
+
+    MLflow's client only deletes the artifacts of whole runs.
+
+    Args:
+        uri: `artifact_uri` of the run.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    artifacts = get_artifact_repository(uri, tracking_uri)
+    for name in names:
+        with suppress(Exception):  # not every server deletes files
+            artifacts.delete_artifacts(name)

@@ -1,4 +1,4 @@
-"""A sweep's runs found again in MLflow, and the files that they carry."""
+"""Reader of a sweep's runs in MLflow and of their files."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class MirroredRun(NamedTuple):
 
 
 class Reader:
-    """One MLflow, read. Whatever goes wrong is an InputError without secrets."""
+    """Reader of one MLflow. Every error is an InputError without secrets."""
 
     def __init__(self, uri: str) -> None:
-        """`uri` is from `tracking_uri`.
+        """Connect; `uri` is from `tracking_uri`.
 
         Raises:
             InputError: it names a SQLite file that is not there.
@@ -48,7 +48,7 @@ class Reader:
             self._client = MlflowClient(tracking_uri=uri)
 
     def find(self, sweep: str) -> list[MirroredRun]:
-        """All runs of the sweep of an id, or of the latest whose name or id starts with `sweep`; its own run first.
+        """Return all runs of the latest sweep whose name or id starts with `sweep`, or of a full id; its own run first.
 
         Raises:
             InputError: no such sweep, or MLflow cannot be read.
@@ -65,11 +65,11 @@ class Reader:
             latest = chosen[-1]
             experiment = next(key for key, name in names.items() if name == latest.experiment)
             found = self._runs([experiment], f"tags.`radsweep.sweep` = '{latest.sweep}'", names)
-        places = {(run.cell, run.place): run for run in reversed(found)}  # of two for one place, the elder
+        places = {(run.cell, run.place): run for run in reversed(found)}  # of two for one place, the older
         return sorted(places.values(), key=lambda run: (bool(run.cell), run.place))
 
     def download(self, run: MirroredRun, patterns: Sequence[str], folder: Path) -> list[str]:
-        """Those of the run's artifacts that match any pattern, copied into `folder`; their names.
+        """Copy the run's artifacts that match any pattern into `folder`; return their names.
 
         Raises:
             InputError: they cannot be read.
@@ -87,7 +87,7 @@ class Reader:
         return self._client.search_experiments(max_results=1000, page_token=token)
 
     def _runs(self, experiments: list[str], condition: str, names: dict[str, str]) -> list[MirroredRun]:
-        """The eldest first; `names` is {id: name} of the experiments."""
+        """Find runs, the oldest first; `names` is {id: name} of the experiments."""
         runs = []
         for found in search_runs(self._client, experiments, condition) if experiments else ():
             tags = found.data.tags

@@ -1,4 +1,4 @@
-"""What a sweep's and a trial's runs say: names, params, tags and metrics, chosen so that the runs table compares."""
+"""Fields of the MLflow runs of sweeps and trials: names, params, tags and metrics, for comparison in the runs table."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 from radsweep.config import keys
 from radsweep.config.trial import Trial
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
-from radsweep.tracking.entry import RunStatus, Step, metric_name
+from radsweep.tracking.entry import RunStatus, Step, allowed_name
 
-# Okabe and Ito (2008), told apart with colour-blind eyes; the first is the baseline's grey
+# Okabe and Ito (2008), distinguishable to colour-blind readers; the first is the baseline's grey
 _COLOURS = ("#7f7f7f", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 _PLACES = {"data.pairs": "pairs", "data.seed": "subset_seed", "train.seed": "init_seed"}  # keys as params of their own
 _TRIAL_STATUS: dict[str, RunStatus] = {"finished": "FINISHED", "stopped": "FINISHED", "failed": "FAILED"}
@@ -26,7 +26,7 @@ _SWEEP_STATUS: dict[str, RunStatus] = {
 
 
 def milliseconds(moment: str, otherwise: int) -> int:
-    """ISO 8601 as milliseconds since 1970; `otherwise` where nothing is given."""
+    """Convert ISO 8601 to milliseconds since 1970; `otherwise` without a time."""
     return round(datetime.fromisoformat(moment).timestamp() * 1000) if moment else otherwise
 
 
@@ -38,7 +38,7 @@ def varying(sweep: SweepRecord) -> list[str]:
 
 
 def places(sweep: SweepRecord) -> list[str]:
-    """Params that say where in the design a trial stands: those that tell trials of this sweep apart."""
+    """Params that give a trial's place in the design: those that distinguish trials of this sweep."""
     fold = ["fold"] if any(cell.fold is not None for cell in sweep.cells) else []
     if not arms(sweep):
         return [name for key, name in _PLACES.items() if key in sweep.space] + fold
@@ -46,7 +46,7 @@ def places(sweep: SweepRecord) -> list[str]:
 
 
 def _several_starts(sweep: SweepRecord) -> bool:
-    """Whether a subset is trained on from more than one start."""
+    """Return True if a subset is trained on from more than one start."""
     starts = {(cell.subset_seed, cell.init_seed) for cell in sweep.cells}
     return len(starts) > len({subset for subset, _ in starts})
 
@@ -59,7 +59,7 @@ def arms(sweep: SweepRecord) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """A sweep with what all its cells have to be looked at for: worked out once, not for each of 10,000."""
+    """A sweep with facts that depend on all its cells: computed once, not for each of 10,000 cells."""
 
     sweep: SweepRecord
     arms: list[str]
@@ -86,7 +86,7 @@ def trial_name(design: Design, cell: PlannedCell) -> str:
 
 
 def trial_params(design: Design, cell: PlannedCell, trial: Mapping[str, Any]) -> dict[str, str]:
-    """What differs between trials, and nothing else; all of an adaptation stage. `trial` is nested."""
+    """Params that differ between trials; all params of an adaptation stage. `trial` is nested."""
     if cell.stage:
         return {"stage": cell.stage} | {key: _text(value) for key, value in keys.flat(trial).items()}
     place = {"arm": cell.arm} if cell.arm else {}
@@ -106,7 +106,7 @@ def sweep_params(sweep: SweepRecord) -> dict[str, str]:
 
 
 def role(cell: PlannedCell) -> str:
-    """What kind of run it is; `tuning` ones are no results."""
+    """Role of the run; `tuning` runs are not results."""
     if cell.stage or cell.reference:
         return "stage" if cell.stage else "reference"
     return "trial" if cell.tuning is None else "tuning"
@@ -128,7 +128,7 @@ def trial_tags(design: Design, cell: PlannedCell) -> dict[str, str]:
 def ended_tags(sweep: SweepRecord, record: CellRecord) -> dict[str, str]:
     reused = record.sweep if record.sweep != sweep.id else ""
     tags = {
-        "radsweep.reused_from": reused,  # the sweep that ran it; empty where it is this one
+        "radsweep.reused_from": reused,  # the sweep that ran it; empty if it is this one
         "radsweep.status": record.status,
         "radsweep.converged": "yes" if record.converged else "no",
         "radsweep.device": record.device,
@@ -143,7 +143,7 @@ def ended_tags(sweep: SweepRecord, record: CellRecord) -> dict[str, str]:
 
 
 def ended_status(record: CellRecord) -> RunStatus:
-    """A trial that early stopping ended did what it should: FINISHED, told apart by the tag radsweep.status."""
+    """MLflow status; a trial stopped early is FINISHED too, and the tag radsweep.status distinguishes it."""
     return _TRIAL_STATUS[record.status]
 
 
@@ -170,7 +170,7 @@ def sweep_status(sweep: SweepRecord) -> RunStatus:
 
 
 def validation_step(validation: Validation, time: int) -> Step:
-    metrics = {metric_name(name): value for name, value in validation.metrics.items()}
+    metrics = {allowed_name(name): value for name, value in validation.metrics.items()}
     return Step(step=validation.step, time=time, metrics={"epoch": validation.epoch, **metrics})
 
 
@@ -188,7 +188,7 @@ def summary(record: CellRecord, otherwise: int) -> tuple[Step, ...]:
     last |= {"converged": float(record.converged)}
     steps = ((record.best_step, chosen), (record.steps, last))
     return tuple(
-        Step(step=step, time=time, metrics={metric_name(name): value for name, value in metrics.items()})
+        Step(step=step, time=time, metrics={allowed_name(name): value for name, value in metrics.items()})
         for step, metrics in steps
         if metrics
     )
@@ -217,7 +217,7 @@ def note(sweep: SweepRecord) -> str:
         f"**{sweep.name}** ({sweep.kind}). {question}\n\n"
         f"Compare trials by `{selected(sweep)}` (best validation value); `final/...` is the test split, read once. "
         f"Saved views (top right): {views}. "
-        "`converged` is 0 where a trial was cut before its metric stopped rising. "
+        "`converged` is 0 if a trial ended before its metric stopped rising. "
         "Means and intervals are in the report among the artifacts of the sweep's run."
     )
 

@@ -1,10 +1,9 @@
-"""Entries written to MLflow: runs found again by their tags or made, and given what they lack."""
+"""Writer of entries to MLflow: it finds runs by their tags or makes them, and adds what they lack."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,11 +18,11 @@ for _name, _value in {  # short: a server that is away costs seconds, and the sp
 
 from mlflow.entities import Experiment, Metric, Param, RunTag  # noqa: E402 - reads the settings above
 from mlflow.exceptions import MlflowException  # noqa: E402
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
 from radsweep.tracking.address import artifact_root  # noqa: E402
 from radsweep.tracking.entry import Entry, Step  # noqa: E402
+from radsweep.tracking.mlflow_internals import delete_artifacts  # noqa: E402
 
 METRICS_A_REQUEST = 800  # 1,000 of all kinds
 PARAMS_A_REQUEST = TAGS_A_REQUEST = 100
@@ -35,12 +34,12 @@ Item = TypeVar("Item")
 
 
 def find_experiment(uri: str, name: str) -> Experiment | None:
-    """The MLflow experiment of that name, None where there is none."""
+    """The MLflow experiment of that name, or None."""
     return MlflowClient(tracking_uri=uri).get_experiment_by_name(name)
 
 
 def all_pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
-    """All that a search finds; `ask` takes the token of a page."""
+    """Yield everything that a search finds; `ask` takes the token of a page."""
     token: str | None = None
     while True:
         page = ask(token)
@@ -51,15 +50,15 @@ def all_pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
 
 
 def search_runs(client: MlflowClient, experiments: list[str], condition: str) -> Iterator[Any]:
-    """Runs of experiments (their ids) for which a condition holds, the eldest first."""
+    """Runs of experiments (their ids) for which a condition holds, the oldest first."""
     order = ["attributes.start_time ASC"]
     return all_pages(
         lambda token: client.search_runs(experiments, condition, max_results=1000, order_by=order, page_token=token)
     )
 
 
-class Run:
-    """What we know of a run that exists: enough to send nothing twice."""
+class MlflowRun:
+    """State of a run that exists: enough to send nothing twice."""
 
     def __init__(
         self, identity: str, tags: Mapping[str, str], params: Iterable[str] = (), steps: Iterable[int] = ()
@@ -71,20 +70,20 @@ class Run:
 
 
 class Sender:
-    """Writes entries; remembers what it found. After an error make a new one: an answer may have been lost."""
+    """Writer of entries that remembers what it found. After an error make a new one: an answer may have been lost."""
 
     def __init__(self, uri: str, store: Path) -> None:
         self._client = MlflowClient(tracking_uri=uri)
         self._store = store
         self._artifacts = artifact_root(uri, store)
         self._experiments: dict[str, str] = {}
-        self._sweeps: dict[str, dict[tuple[str, int], Run]] = {}
+        self._sweeps: dict[str, dict[tuple[str, int], MlflowRun]] = {}
 
     def send(self, entry: Entry) -> None:
         """Write one entry; sent twice, it changes nothing the second time.
 
         Raises:
-            MlflowException: MLflow is away, or does not take it.
+            MlflowException: MLflow is away or refuses the entry.
         """
         experiment = self._experiment(entry.experiment)
         if entry.sweep not in self._sweeps:
@@ -108,14 +107,12 @@ class Sender:
             self._client.set_experiment_tag(experiment, key, value)
 
     def _remove_stale(self, run: str, folder: Path) -> None:
-        """Delete what an earlier part of a resumed sweep called best, if the report no longer has such a file."""
+        """Delete files that an earlier part of a resumed sweep logged as best, if the report no longer has them."""
         there = {file.path for file in self._client.list_artifacts(run)}
         stale = [name for name in MAY_GO if name in there and not (folder / name).exists()]
         if stale:
-            artifacts = get_artifact_repository(self._client.get_run(run).info.artifact_uri, self._client.tracking_uri)
-            for name in stale:
-                with suppress(Exception):  # not every server deletes files; the run's tags name the right trial
-                    artifacts.delete_artifacts(name)
+            uri = self._client.get_run(run).info.artifact_uri
+            delete_artifacts(uri, self._client.tracking_uri, stale)  # if they stay, the run's tags name the right trial
 
     def _experiment(self, name: str) -> str:
         if name not in self._experiments:
@@ -133,7 +130,7 @@ class Sender:
             return str(found.experiment_id)
         return created
 
-    def _run(self, experiment: str, entry: Entry) -> Run:
+    def _run(self, experiment: str, entry: Entry) -> MlflowRun:
         runs = self._sweeps[entry.sweep]
         place = (entry.cell, entry.place)
         if place not in runs:
@@ -144,11 +141,11 @@ class Sender:
             started = entry.time if entry.started is None else entry.started
             tags = identity | _tags(entry)
             made = self._client.create_run(experiment, started, tags, entry.name)
-            runs[place] = Run(made.info.run_id, tags)
+            runs[place] = MlflowRun(made.info.run_id, tags)
         return runs[place]
 
     def _linked(self, experiment: str, entry: Entry) -> Entry:
-        """With the runs of the stages it starts from: as tags, and as links in its description."""
+        """Add the runs of the stages it starts from, as tags and as links in its description."""
         tags, links = {}, []
         for name, key in entry.starts_from.items():
             tags[f"radsweep.stage.{name}"] = key
@@ -160,9 +157,9 @@ class Sender:
             tags["mlflow.note.content"] = f"Starts from {', '.join(links)}."
         return entry.model_copy(update={"tags": entry.tags | tags})
 
-    def _find(self, experiment: str, sweep: str) -> dict[tuple[str, int], Run]:
-        """The sweep's runs; of two for one place, made by an answer that got lost, the younger is deleted."""
-        runs: dict[tuple[str, int], Run] = {}
+    def _find(self, experiment: str, sweep: str) -> dict[tuple[str, int], MlflowRun]:
+        """Find the sweep's runs; of two runs for one place (an answer got lost), the newer is deleted."""
+        runs: dict[tuple[str, int], MlflowRun] = {}
         for found in search_runs(self._client, [experiment], f"tags.`radsweep.sweep` = '{sweep}'"):
             tags = found.data.tags
             place = (tags["radsweep.cell"], int(tags["radsweep.place"]))
@@ -170,10 +167,10 @@ class Sender:
                 self._client.delete_run(found.info.run_id)
                 continue
             looks = self._client.get_metric_history(found.info.run_id, "epoch") if "epoch" in found.data.metrics else ()
-            runs[place] = Run(found.info.run_id, tags, found.data.params, (look.step for look in looks))
+            runs[place] = MlflowRun(found.info.run_id, tags, found.data.params, (look.step for look in looks))
         return runs
 
-    def _log(self, run: Run, entry: Entry) -> None:
+    def _log(self, run: MlflowRun, entry: Entry) -> None:
         history = [step for step in entry.history if step.step not in run.steps]
         params = [Param(k, v[:LONGEST_PARAM]) for k, v in entry.params.items() if k not in run.params]
         tags = {k: v for k, v in _tags(entry).items() if run.tags.get(k) != v}
@@ -207,7 +204,7 @@ def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 
 
 def trouble(error: Exception) -> tuple[str, bool]:
-    """In words for people, without the error's own text (it may hold secrets): what is wrong; is the entry at fault?"""
+    """Describe an error without its own text, which may hold secrets; return it and True if the entry is at fault."""
     if isinstance(error, ModuleNotFoundError):
         return f"needs the Python package {error.name}", False
     code = getattr(error, "error_code", "")
@@ -216,7 +213,7 @@ def trouble(error: Exception) -> tuple[str, bool]:
     if "out-of-date database schema" in str(error):
         return "has the tables of another MLflow version (back it up, then run `mlflow db upgrade URI`)", False
     if "disk is full" in str(error):
-        return "has no room left on its disk (free space there)", False
+        return "has a full disk (free space there)", False
     if code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST"):
         return f"does not take an entry ({code})", True
     return "cannot be reached" if isinstance(error, MlflowException) else f"fails ({type(error).__name__})", False

@@ -1,4 +1,4 @@
-"""A spool emptied into MLflow, in order, as far as MLflow lets it."""
+"""Sender that empties a spool into MLflow in order, as far as MLflow accepts it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 class Delivery:
-    """Sends what waits in a spool; keeps what it learnt about the sweep's runs from one call to the next."""
+    """Sender of a spool; it remembers the sweep's runs between calls."""
 
     def __init__(self, spool: Spool, uri: str, store: Path, turn: Callable[[], object] = lambda: None) -> None:
         """`turn` returns when an entry may be sent."""
@@ -24,7 +24,7 @@ class Delivery:
         self.sent = 0
 
     def send_waiting(self) -> str | None:
-        """Send until the spool is empty (None) or MLflow fails: then why, in words for people, without secrets."""
+        """Send until the spool is empty or MLflow fails; return None or the reason, without secrets."""
         try:
             with self._spool.sending() as ours:
                 if not ours:
@@ -32,13 +32,13 @@ class Delivery:
                 while waiting := self._spool.waiting():
                     for path in waiting:
                         self._send(path)
-        except Exception as error:  # whatever it is, the sweep goes on and the entries stay
+        except Exception as error:  # whatever it is, the sweep continues and the entries stay
             self._sender = None
             return trouble(error)[0]
         return None
 
     def _send(self, path: Path) -> None:
-        """All of a file; where MLflow fails on the way it stays, and is sent again from its start."""
+        """Send all of a file; if MLflow fails on the way, the file stays and is sent again from its start."""
         for entry in self._spool.read(path):
             self._turn()
             try:
@@ -56,7 +56,7 @@ class Delivery:
 
 
 def replay(folder: Path, uri: str, store: Path) -> int:
-    """Send what a sweep left in its spool folder; the number of entries sent.
+    """Send what a sweep left in its spool folder; return the number of entries sent.
 
     Raises:
         InputError: MLflow is away; what was not sent stays.

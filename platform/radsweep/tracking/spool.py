@@ -53,7 +53,7 @@ class Spool:
 
     @contextmanager
     def sending(self) -> Iterator[bool]:
-        """True for the one process that may send now; False while another one does."""
+        """Yield True for the one process that may send now, and False while another one does."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / ".lock", "w") as lock:
             try:
@@ -65,5 +65,5 @@ class Spool:
 
 
 def number_of_entries(path: Path) -> int:
-    """As a file's name has it; one, in a spool of before files held several."""
+    """Number of entries that a file's name gives; 1 in an older spool, which kept one entry a file."""
     return int(path.stem.split("-")[2]) if path.stem.count("-") == 2 else 1

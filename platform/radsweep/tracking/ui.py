@@ -15,13 +15,13 @@ from radsweep.tracking.views import pages
 HOST = "127.0.0.1"
 
 
-class Command(NamedTuple):
+class ServerCommand(NamedTuple):
     argv: list[str]
     environment: dict[str, str]  # holds the database's address, which may hold a password: not for the argument list
 
 
-def ui_command(uri: str, store: Path, port: int) -> Command:
-    """What starts an MLflow server on a database.
+def ui_command(uri: str, store: Path, port: int) -> ServerCommand:
+    """Build the command that starts an MLflow server on a database.
 
     Raises:
         InputError: the URI is a server's own, which shows its UI itself.
@@ -36,11 +36,11 @@ def ui_command(uri: str, store: Path, port: int) -> Command:
         "PYTHONWARNINGS": "ignore",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # agents' evaluation: not used, and a process more
     }
-    return Command(argv, environment)
+    return ServerCommand(argv, environment)
 
 
 def serve_ui(uri: str, store: Path, port: int = 5000, experiment: str | None = None) -> NoReturn:
-    """Become the UI's server, its address and pages printed first; it ends with Ctrl-C or SIGTERM.
+    """Print the UI's address and pages, then become its server, which ends with Ctrl-C or SIGTERM.
 
     `experiment` names the MLflow experiment whose saved views are linked to.
 
@@ -53,14 +53,14 @@ def serve_ui(uri: str, store: Path, port: int = 5000, experiment: str | None = N
         try:
             probe.bind((HOST, port))
         except OSError:
-            raise InputError(f"port {port} is taken: is the UI running already? else give another --port") from None
+            raise InputError(f"port {port} is taken. If the UI is not running already, give another --port") from None
     for line in addresses(uri, store, port, experiment):
         print(line, flush=True)
     os.execve(command.argv[0], command.argv, os.environ | command.environment)
 
 
 def addresses(uri: str, store: Path, port: int, experiment: str | None) -> list[str]:
-    """Lines for people: the UI's address, and the pages that an experiment's saved views open."""
+    """Return lines to print: the UI's address, and the pages that an experiment's saved views open."""
     base = f"http://{HOST}:{port}"
     lines = [f"MLflow UI: {base}   (Ctrl-C ends it)"]
     if experiment:

@@ -1,4 +1,4 @@
-"""Saved views of the MLflow UI: which columns, filter, order and grouping a sweep's experiment opens with.
+"""Saved views of the MLflow UI: columns, filter, order and grouping that a sweep's experiment opens with.
 
 The UI keeps a view as an experiment tag `mlflow.sharedViewState.ID` and opens it at `?viewStateShareKey=ID`.
 """
@@ -104,7 +104,7 @@ def _table(sweep: SweepRecord, before: list[str], after: list[str], name_width: 
 
 
 def _named(kind: str, names: Iterable[str]) -> list[str]:
-    """As the UI calls columns."""
+    """Names of columns in the UI."""
     return [f"{kind}.`{name}`" for name in names]
 
 

@@ -14,7 +14,7 @@ from radsweep.augment.images import augment_images
 from radsweep.augment.masking import kept_patches, mask_tokens
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import text_batch
-from radsweep.config.stages import Adaptation, ImageStage, TextStage
+from radsweep.config.stages import AdaptationStage, ImageStage, TextStage
 from radsweep.data.loading.epochs import batch_bounds, epoch_batches
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.text.tokenizer import load_tokenizer
@@ -29,7 +29,7 @@ from radsweep.training import checkpoint, loop
 from radsweep.training.adaptation_data import ImagePool, ReportPool, pool_parts
 from radsweep.training.batches import Batch
 from radsweep.training.context import RunContext
-from radsweep.training.encode import encode_image_ssl, encode_masked, encode_masked_patches
+from radsweep.training.encode import encode_masked, encode_masked_patches, encode_strong_views
 from radsweep.training.outcome import Outcome
 
 HELD_OUT = 512  # images or reports of the validation split that a stage's loss is measured on
@@ -37,11 +37,13 @@ LOSS = "val/loss"
 
 
 class StageRecipe(loop.Recipe):
-    """What both kinds of stages have in common: a tower, a head that is thrown away, a pool."""
+    """Base of both kinds of stages: a tower, a head that is thrown away, a pool."""
 
     every_steps = 100
 
-    def __init__(self, stage: Adaptation, tower: nn.Module, head: nn.Module, studies: int, context: RunContext) -> None:
+    def __init__(
+        self, stage: AdaptationStage, tower: nn.Module, head: nn.Module, studies: int, context: RunContext
+    ) -> None:
         self.rate_key = f"adapt.{stage.kind}.learning_rate"
         self.stage, self.settings, self.context = stage, stage.train, context
         self.learner = nn.ModuleDict({"tower": tower, "head": head}).to(context.device)
@@ -56,7 +58,7 @@ class StageRecipe(loop.Recipe):
         raise NotImplementedError
 
     def loss(self, batch: Batch) -> Tensor:
-        """Of the global batch."""
+        """Loss of the global batch."""
         raise NotImplementedError
 
     def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
@@ -85,7 +87,7 @@ class StageRecipe(loop.Recipe):
 
 
 class ImageRecipe(StageRecipe):
-    """What both ways of learning from images have in common."""
+    """Base of both ways of learning from images."""
 
     views: int  # of each image
 
@@ -123,7 +125,7 @@ class ImageRecipe(StageRecipe):
 
 class TwoViewRecipe(ImageRecipe):
     """SimCLR or SimSiam on two strong views of each image. The weights of the last step are kept: SimSiam's loss does
-    not tell good features from collapse."""
+    not separate good features from collapse."""
 
     views = 2
 
@@ -134,10 +136,10 @@ class TwoViewRecipe(ImageRecipe):
         return ssl_head(self.method, self.tower.width, stage.adapt.hidden, stage.adapt.dim)
 
     def loss(self, batch: Batch) -> Tensor:
-        found = encode_image_ssl(self.tower, self.head, batch.ssl_pixels_bCSS, batch.keys_b)
-        gathered = [self.workers.gather(feature.float()) for feature in found.values()]
+        found = encode_strong_views(self.tower, self.head, batch.ssl_pixels_bCSS, batch.keys_b)
+        gathered = tuple(self.workers.gather(feature.float()) for feature in found)
         half = len(gathered) // 2
-        return ssl_loss(self.method, tuple(gathered[:half]), tuple(gathered[half:]), self.adapt.temperature)
+        return ssl_loss(self.method, gathered[:half], gathered[half:], self.adapt.temperature)
 
     def score(self, measured: dict[str, float]) -> float:
         return float(self.outcome.steps)
@@ -207,7 +209,7 @@ class TextRecipe(StageRecipe):
         return -measured[LOSS]
 
 
-def recipe_of(stage: Adaptation, data: PreparedData, context: RunContext) -> StageRecipe:
+def recipe_of(stage: AdaptationStage, data: PreparedData, context: RunContext) -> StageRecipe:
     """The course of a stage's method. Raises: TrialFailed: a pool of fewer than two."""
     if not isinstance(stage, ImageStage):
         return TextRecipe(stage, data, context)
@@ -215,17 +217,17 @@ def recipe_of(stage: Adaptation, data: PreparedData, context: RunContext) -> Sta
     return image_course(stage, data, context)
 
 
-def adapt(stage: Adaptation, data: PreparedData, context: RunContext = RunContext(), *, folder: Path) -> Outcome:
+def adapt(stage: AdaptationStage, data: PreparedData, context: RunContext = RunContext(), *, folder: Path) -> Outcome:
     """Run a stage; the tower's weights are then in `folder/checkpoint`. It resumes from `folder/resume`.
 
     Args: as `train`.
 
     Raises:
-        TrialFailed: a loss that is no number, a pool of fewer than two.
+        TrialFailed: a loss that is not a number, a pool of fewer than two.
         Paused: the context's `report` or `should_continue` returned PAUSE.
     """
     recipe = recipe_of(stage, data, context)
-    loop.run(loop.start(recipe), folder)
+    loop.run_loop(loop.start(recipe), folder)
     if context.workers.rank == 0 and not recipe.outcome.stopped:
         with recipe.outcome.timed("checkpoint"):
             weights = {checkpoint.WEIGHTS: checkpoint.model_tensors(recipe.result)}
@@ -235,6 +237,6 @@ def adapt(stage: Adaptation, data: PreparedData, context: RunContext = RunContex
 
 
 def load_adapted(folder: Path) -> dict[str, Tensor] | None:
-    """The tower's weights that `adapt` left in its folder; None where there are none."""
+    """The tower's weights that `adapt` left in its folder; None if there are none."""
     found = checkpoint.read_folder(folder / "checkpoint")
     return None if found is None else found[0][checkpoint.WEIGHTS]

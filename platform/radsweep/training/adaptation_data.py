@@ -1,4 +1,4 @@
-"""What adaptation stages learn from: images or reports of the training split, paired or not, one after another."""
+"""Data of adaptation stages: images or reports of the training split, paired or not, one after another."""
 
 from __future__ import annotations
 

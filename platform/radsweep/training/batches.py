@@ -18,6 +18,7 @@ from radsweep.augment.masking import MaskedTexts, mask_tokens
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import TextAugmenter, TextBatch, text_batch
 from radsweep.config.augmentation import ImageAugmentation
+from radsweep.config.terms import Need
 from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import Decoder
 from radsweep.data.loading.epochs import batch_bounds, epoch_batches, image_of_view
@@ -40,8 +41,8 @@ class Batch:
     keys_b: Tensor  # of the samples in this epoch, for dropout
     image_bP: tuple[Tensor, ...] = ()  # one a view, in place of pixels: features of a frozen tower
     text_bP: tuple[Tensor, ...] = ()  # one a view, in place of texts
-    ssl_pixels_bCSS: tuple[Tensor, ...] = ()  # two strong views of one image, for image_ssl
-    masked: MaskedTexts | None = None  # the first text view with tokens hidden, for text_ssl
+    ssl_pixels_bCSS: tuple[Tensor, ...] = ()  # two strong views of one image
+    masked: MaskedTexts | None = None  # the first text view with tokens hidden
     rows: Rows | None = None  # of the global batch
     positive_BB: Tensor | None = None  # of the global batch: reports that read alike, bool
 
@@ -75,7 +76,7 @@ class TrainingData:
         frozen: Frozen | None = None,
     ) -> None:
         self.split, self.shards = data.splits["train"], data.train_shards
-        self.rows, self.tokenizer, self.trial = rows, tokenizer, trial
+        self.rows, self.tokenizer, self.trial, self.needs = rows, tokenizer, trial, trial.objective.needs
         self.workers, self.device = context.workers, context.device
         self.frozen = {tower: features["train"] for tower, features in (frozen or {}).items()}
         self.batch_size = min(trial.train.batch_size, len(rows))
@@ -127,7 +128,7 @@ class TrainingData:
             views = range(objective.views.image)
             pixels = tuple(augmented(trial.augment.image, view, view, "image") for view in views)
         ssl: tuple[Tensor, ...] = ()
-        if objective.image_ssl.weight > 0:
+        if Need.STRONG_VIEWS in self.needs:
             ssl = tuple(augmented(trial.augment.ssl, 0, view, "image ssl") for view in range(2))
         texts: list[TextBatch] = []
         text_bP: tuple[Tensor, ...] = ()
@@ -138,7 +139,7 @@ class TrainingData:
             reports = self.augment_texts(self.split.reports.take(rows), keys_b)
             texts.append(text_batch(reports, self.tokenizer.special, trial.model.text.max_tokens))
         masked = None
-        if objective.text_ssl.weight > 0 and objective.text_ssl.kind == "mlm":
+        if Need.MASKED_TOKENS in self.needs:
             keys_b = sample_keys(seed, samples_b, epoch, 0, "mask")
             special, vocabulary = self.tokenizer.special, self.tokenizer.vocabulary
             hidden = mask_tokens(texts[0], special, vocabulary, objective.text_ssl.mask, keys_b)

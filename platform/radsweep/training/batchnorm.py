@@ -59,6 +59,6 @@ def synchronise(model: nn.Module, workers: Workers) -> None:
 
 
 def has_batch_statistics(model: nn.Module) -> bool:
-    """Whether a forward pass in training mode mixes the rows of a batch."""
+    """True if a forward pass in training mode mixes the rows of a batch."""
     kinds = nn.modules.batchnorm._BatchNorm | GlobalBatchNorm
     return any(isinstance(module, kinds) and module.training for module in model.modules())  # a frozen one is not

@@ -56,7 +56,7 @@ def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dic
 
 
 def read_folder(folder: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
-    """What `write_folder` wrote; None where nothing whole is there; what is damaged is told and passed over."""
+    """Read the folder of `write_folder`; None if it is missing or incomplete. A damaged one is logged and ignored."""
     for place in (folder, _beside(folder, "new"), _beside(folder, "old")):
         if (place / STATE).exists():
             try:
@@ -94,7 +94,7 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor])
 
 
 def _named(error: OSError | SafetensorError, folder: Path) -> OSError:
-    """What the system said, with the folder's name; safetensors tells the error's number in words alone."""
+    """The system's error, with the folder's name; safetensors only gives the error's number in its text."""
     found = re.search(r"os error (\d+)", str(error))
     number = int(found[1]) if found else getattr(error, "errno", None)
     return OSError(str(error)) if number is None else OSError(number, os.strerror(number), str(folder))

@@ -63,7 +63,7 @@ class Embedder:
         length = np.diff(split.reports.offsets)[first]
         by_length = first[np.argsort(length, kind="stable")]  # little padding
         with self._evaluating():
-            parts = [self._texts(name, split, rows) for rows in parts_of(by_length, self.workers)]
+            parts = [self._texts(name, split, rows) for rows in shares_of(by_length, self.workers)]
         text_UD = self.workers.gather(torch.cat(parts))
         place = np.empty(len(unique), dtype=np.int64)
         place[row_of_study[by_length]] = np.arange(len(unique))
@@ -74,21 +74,21 @@ class Embedder:
         reports = self.tokenizer.tokenise(texts)
         found = []
         with self._evaluating():
-            for rows in parts_of(np.arange(len(texts)), Workers()):
+            for rows in shares_of(np.arange(len(texts)), Workers()):
                 text = self._batch(reports, rows)
                 pooled_BP = self.model.text(text.ids_BL.to(self.device), text.mask_BL.to(self.device)).pooled_BP
                 found.append(self.model.text_projection(pooled_BP).float())
         return torch.cat(found)
 
     def regions_and_words(self, split: PreparedSplit) -> tuple[Tensor, Words]:
-        """What the local term scores, of all images and reports; every worker embeds all of them."""
+        """The inputs of the local score, of all images and reports; every worker embeds all of them."""
         regions, tokens, numbers = [], [], []
         with self._evaluating():
-            for rows in parts_of(np.arange(split.index.images), Workers()):
+            for rows in shares_of(np.arange(split.index.images), Workers()):
                 found = self.model.embed_images(self._pixels(split, rows))
                 assert found.regions_BRD is not None
                 regions.append(found.regions_BRD.float())
-            for rows in parts_of(np.arange(len(split.index)), Workers()):
+            for rows in shares_of(np.arange(len(split.index)), Workers()):
                 text = self._batch(split.reports, rows)
                 of_text = self.model.embed_texts(text.ids_BL.to(self.device), text.mask_BL.to(self.device)).tokens_BLD
                 assert of_text is not None
@@ -101,7 +101,7 @@ class Embedder:
         with self._evaluating():
             parts = [
                 of(self._image_features(name, split, rows)).float()
-                for rows in parts_of(np.arange(split.index.images), self.workers)
+                for rows in shares_of(np.arange(split.index.images), self.workers)
             ]
         return self.workers.gather(torch.cat(parts))
 
@@ -135,7 +135,7 @@ class Embedder:
             self.model.train(training)
 
 
-def parts_of(rows: np.ndarray, workers: Workers) -> list[np.ndarray]:
+def shares_of(rows: np.ndarray, workers: Workers) -> list[np.ndarray]:
     """A worker's share, as many rows at a time as are embedded together."""
     own = rows[workers.share(len(rows))]
     return [own[start : start + ROWS] for start in range(0, max(1, len(own)), ROWS)]

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 from radsweep.augment.masking import MaskedTexts
 from radsweep.augment.random import subkeys
+from radsweep.augment.text import TextBatch
+from radsweep.config.terms import Need
 from radsweep.models.features import ImageTowerModule, PatchTower, TextTowerModule
+from radsweep.models.vlm import VisionLanguageModel
 from radsweep.training.batches import Batch
 from radsweep.training.dropout import seeded
 
@@ -33,38 +36,31 @@ def in_groups(ids_bL: Tensor, mask_bL: Tensor, encode: Encode) -> tuple[Tensor, 
     return tuple(torch.cat(parts)[back_b] for parts in zip(*found, strict=True))
 
 
-def encode_image_ssl(
+def encode_strong_views(
     tower: ImageTowerModule, head: nn.Module, pixels_bCSS: tuple[Tensor, ...], keys_b: Tensor
-) -> dict[str, Tensor]:
-    """What the head gives for each of two strong views: `image_ssl VIEW NUMBER`, of the first view first."""
+) -> tuple[Tensor, ...]:
+    """The head's outputs for the first of two strong views, then those for the second."""
     keys = torch.cat([subkeys(keys_b, f"ssl {view}") for view in range(len(pixels_bCSS))])
     with seeded(tower, keys):
         pooled = tower(torch.cat(pixels_bCSS)).pooled_BP
     views = [head(part) for part in pooled.chunk(len(pixels_bCSS))]  # a view each: BatchNorm sees one at a time
-    return {
-        f"image_ssl {view} {number}": output
-        for view, outputs in enumerate(views)
-        for number, output in enumerate(outputs)
-    }
+    return tuple(output for outputs in views for output in outputs)
 
 
 def encode_masked_patches(
     tower: PatchTower, head: nn.Module, pixels_bCSS: Tensor, kept_bV: Tensor, keys_b: Tensor
 ) -> Tensor:
-    """[b]: the loss of each image of which the patches `kept_bV` alone are shown."""
+    """[b]: the loss of each image of which only the patches `kept_bV` are shown."""
     with seeded(tower, subkeys(keys_b, "masked")):
         tokens_bNP = tower.encode_visible(pixels_bCSS, kept_bV)
     loss_b: Tensor = head(tokens_bNP, kept_bV, pixels_bCSS)
     return loss_b
 
 
-def encode_text_ssl(tower: TextTowerModule, head: nn.Module, kind: str, batch: Batch) -> dict[str, Tensor]:
-    """mlm: the loss of each text and its number of predicted tokens; simcse: one text under two dropout masks."""
-    if kind == "mlm":
-        assert batch.masked is not None
-        loss_b, count_b = encode_masked(tower, head, batch.masked, batch.keys_b)
-        return {"text_ssl loss": loss_b, "text_ssl count": count_b}
-    text = batch.texts[0]
+def encode_dropout_views(
+    tower: TextTowerModule, head: nn.Module, text: TextBatch, keys_b: Tensor
+) -> tuple[Tensor, ...]:
+    """The head's output for one text under each of two dropout masks."""
 
     def pooled(keys_b: Tensor) -> Tensor:
         def encode(ids_gL: Tensor, mask_gL: Tensor, rows_g: Tensor) -> tuple[Tensor, ...]:
@@ -73,7 +69,7 @@ def encode_text_ssl(tower: TextTowerModule, head: nn.Module, kind: str, batch: B
 
         return in_groups(text.ids_BL, text.mask_BL, encode)[0]
 
-    return {f"text_ssl {view}": pooled(subkeys(batch.keys_b, f"ssl {view}")) for view in range(2)}
+    return tuple(pooled(subkeys(keys_b, f"ssl {view}")) for view in range(2))
 
 
 def encode_masked(
@@ -89,3 +85,24 @@ def encode_masked(
 
     loss_b, count_b = in_groups(masked.ids_BL, masked.mask_BL, encode)
     return loss_b, count_b
+
+
+def strong_view_outputs(model: VisionLanguageModel, head: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
+    return encode_strong_views(model.image, head, batch.ssl_pixels_bCSS, batch.keys_b)
+
+
+def masked_outputs(model: VisionLanguageModel, head: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
+    assert batch.masked is not None
+    return encode_masked(model.text, head, batch.masked, batch.keys_b)
+
+
+def dropout_view_outputs(model: VisionLanguageModel, head: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
+    return encode_dropout_views(model.text, head, batch.texts[0], batch.keys_b)
+
+
+# What the module of a term that needs such an input makes of it: rows first.
+OUTPUTS: dict[Need, Callable[[VisionLanguageModel, nn.Module, Batch], tuple[Tensor, ...]]] = {
+    Need.STRONG_VIEWS: strong_view_outputs,
+    Need.MASKED_TOKENS: masked_outputs,
+    Need.DROPOUT_VIEWS: dropout_view_outputs,
+}

@@ -18,7 +18,7 @@ from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.models.vlm import build_model
 from radsweep.training import checkpoint
 from radsweep.training.context import RunContext
-from radsweep.training.embedder import parts_of
+from radsweep.training.embedder import shares_of
 from radsweep.training.loop import mixed_precision
 from radsweep.training.outcome import Outcome
 from radsweep.training.trainer import Adapted
@@ -49,11 +49,11 @@ def run_frozen(
     model = build_model(trial, tokenizer.vocabulary, adapted).to(device).eval()
 
     def images(split: PreparedSplit) -> Iterator[Tensor]:
-        for rows in parts_of(np.arange(split.index.images), workers):
+        for rows in shares_of(np.arange(split.index.images), workers):
             yield model.image(plain_images(torch.from_numpy(split.pixels(rows)).to(device))).pooled_BP
 
     def texts(split: PreparedSplit) -> Iterator[Tensor]:
-        for rows in parts_of(np.arange(len(split.index)), workers):
+        for rows in shares_of(np.arange(len(split.index)), workers):
             text = text_batch(split.reports.take(rows), tokenizer.special, trial.model.text.max_tokens)
             yield model.text(text.ids_BL.to(device), text.mask_BL.to(device)).pooled_BP
 
@@ -70,6 +70,6 @@ def run_frozen(
 
 
 def load_frozen(folder: Path) -> dict[Split, Tensor] | None:
-    """{split: features} that `run_frozen` left in its folder; None where there are none."""
+    """{split: features} that `run_frozen` left in its folder; None if there are none."""
     found = checkpoint.read_folder(folder / "checkpoint")
     return None if found is None else found[0][FEATURES]  # type: ignore[return-value]

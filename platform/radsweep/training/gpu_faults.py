@@ -10,7 +10,7 @@ NAMED = ("CUDA error", "cuDNN error")  # how errors of libraries begin that PyTo
 
 
 def is_lost(error: BaseException, device: torch.device) -> bool:
-    """Whether an error leaves a GPU that only a new process can use, or has filled its memory.
+    """True if an error leaves a GPU that only a new process can use, or has filled its memory.
 
     After an illegal access, a failed assert or an ECC error every later call fails, whichever trial makes it.
     """
@@ -33,7 +33,7 @@ def give_back(device: torch.device) -> None:
 
 
 def in_one_line(error: BaseException) -> str:
-    """An error for a record, and what to do where that is known."""
+    """An error for a record, and what to do if that is known."""
     if isinstance(error, torch.OutOfMemoryError):
         return (
             "the GPU's memory is full: lower train.batch_size or raise train.accumulate, or let fewer trials share "

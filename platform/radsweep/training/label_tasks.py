@@ -33,7 +33,7 @@ class Embedded:
     split: Split
     prefix: str  # of its metrics
     image_MD: Tensor | None = None  # None where no task reads it
-    features: tuple[LabelledFeatures, ...] = ()  # of train, validation, test; empty where nothing is probed
+    features: tuple[LabelledFeatures, ...] = ()  # of train, validation, test; empty if nothing is probed
 
 
 def embed(

@@ -16,13 +16,13 @@ from radsweep.objectives.views import Views, Widths, Words
 from radsweep.training.batches import Batch
 from radsweep.training.collectives import Workers
 from radsweep.training.dropout import seeded
-from radsweep.training.encode import encode_image_ssl, encode_text_ssl, in_groups
+from radsweep.training.encode import OUTPUTS, in_groups
 
 Features = dict[str, Tensor]  # of this worker's studies, rows first; `image 0` is the first image view's, and so on
 
 
 class Learner(nn.Module):
-    """Heads are no part of what is kept when a trial has ended; a checkpoint that it resumes from has them."""
+    """Heads are not kept when a trial has ended; a checkpoint that it resumes from has them."""
 
     def __init__(self, model: VisionLanguageModel, trial: Trial, vocabulary: int, studies: int) -> None:
         """`studies`: number that the trial trains on."""
@@ -88,10 +88,10 @@ def _encode(learner: Learner, batch: Batch, objective: Objective) -> Features:
         features |= {f"{name} {view}": part for name, part in _embed_texts(model, text.ids_BL, text.mask_BL, keys_b)}
     for view, pooled_bP in enumerate(batch.text_bP):
         features[f"text {view}"] = model.project_texts(TextFeatures(pooled_bP, None)).text_BD
-    if "image_ssl" in heads:
-        features |= encode_image_ssl(model.image, heads["image_ssl"], batch.ssl_pixels_bCSS, batch.keys_b)
-    if "text_ssl" in heads:
-        features |= encode_text_ssl(model.text, heads["text_ssl"], objective.text_ssl.kind, batch)
+    for name, head in heads.items():
+        needs = objective.terms[name].needs
+        outputs = [rows for need, encode in OUTPUTS.items() if need in needs for rows in encode(model, head, batch)]
+        features |= {f"output of {name} {number}": rows for number, rows in enumerate(outputs)}
     return {name: feature.to(torch.promote_types(feature.dtype, torch.float32)) for name, feature in features.items()}
 
 
@@ -114,7 +114,6 @@ def _views(learner: Learner, features: Features, batch: Batch, workers: Workers)
 
     own_regions = tuple(feature for name, feature in features.items() if name.startswith("regions "))
     tokens = [feature for name, feature in features.items() if name.startswith("tokens ")]
-    ssl = gathered("image_ssl")
     heads, model = learner.heads, learner.model
     return Views(
         image_BD=gathered("image"),
@@ -127,10 +126,9 @@ def _views(learner: Learner, features: Features, batch: Batch, workers: Workers)
         ),
         gather=workers.gather,
         positive_BB=batch.positive_BB,
-        image_ssl=(ssl[: len(ssl) // 2], ssl[len(ssl) // 2 :]),
-        text_ssl=gathered("text_ssl"),
         rows=batch.rows,
-        bank=heads["neighbours"] if "neighbours" in heads else None,  # noqa: SIM401 - it has no `get`
+        heads=dict(heads.items()),
+        outputs={name: gathered(f"output of {name}") for name in heads},
     )
 
 

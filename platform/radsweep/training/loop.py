@@ -37,7 +37,7 @@ class TrialFailed(Exception):
 
 
 class Stopped(Exception):
-    """What a trial needs was told to stop before it was there."""
+    """Something that a trial needs was stopped before it was complete."""
 
 
 class Paused(Exception):
@@ -45,7 +45,7 @@ class Paused(Exception):
 
 
 class Recipe(ABC):
-    """What a run of the loop trains, on which batches, by which loss, and how it is measured."""
+    """Recipe of a run of the loop: what it trains, on which batches, by which loss, and how it is measured."""
 
     settings: Train
     learner: nn.Module  # everything that is trained
@@ -78,7 +78,7 @@ class Recipe(ABC):
 
     @abstractmethod
     def score(self, measured: dict[str, float]) -> float:
-        """What the best weights are selected by, higher is better; the number of steps keeps the last."""
+        """Score that selects the best weights, higher is better; the number of steps keeps the last."""
 
     def stepped(self) -> None:  # noqa: B027 - most have nothing to do
         """After each step of the optimiser."""
@@ -123,14 +123,14 @@ def start(recipe: Recipe) -> Training:
     return Training(recipe, build_optimiser(learner, settings), schedule_for(settings, recipe.steps_per_epoch), average)
 
 
-def run(training: Training, folder: Path | None) -> None:
-    """Train to the end, from `folder/resume` where there is one.
+def run_loop(training: Training, folder: Path | None) -> None:
+    """Train to the end, from `folder/resume` if it exists.
 
     Args:
-        folder: where checkpoints lie; None keeps nothing.
+        folder: of the checkpoints; None keeps nothing.
 
     Raises:
-        TrialFailed: a loss that is no number.
+        TrialFailed: a loss that is not a number.
         Paused: the context's `report` or `should_continue` returned PAUSE; the checkpoint is in `folder`.
     """
     recipe, outcome = training.recipe, training.outcome
@@ -166,7 +166,7 @@ def train_epoch(training: Training, told_to_pause: Callable[[], bool] = lambda: 
     """One epoch, or what is left of it, or what the schedule leaves of it; the means of what was logged.
 
     Raises:
-        Paused: told to, between two steps; `training` holds how far the epoch is.
+        Paused: it was asked to, between two steps; `training` holds how far the epoch is.
     """
     outcome, epoch = training.outcome, training.epoch
     began = time.perf_counter()
@@ -213,7 +213,7 @@ def _step(training: Training, batch: Batch) -> dict[str, float]:
 
 
 def validate(training: Training, logged: dict[str, float]) -> Validation:
-    """Measure (the averaged weights, where they are averaged), keep the best weights so far, and note it all."""
+    """Measure (the averaged weights, if they are averaged), keep the best weights so far, and note it all."""
     recipe, outcome = training.recipe, training.outcome
     averaged = training.average.applied(recipe.result) if training.average else nullcontext()
     with outcome.timed("evaluation"), averaged:
@@ -235,7 +235,7 @@ def mixed_precision(settings: Train, device: torch.device) -> torch.autocast:
 
 
 def _keep(training: Training, folder: Path | None) -> None:
-    """The checkpoint, by worker 0, where there is a place for it."""
+    """Write the checkpoint, by worker 0, if it has a folder."""
     if folder is not None and training.recipe.workers.rank == 0:
         with training.outcome.timed("checkpoint"):
             save(training, folder)
@@ -259,7 +259,7 @@ def save(training: Training, folder: Path) -> None:
 
 
 def resume(training: Training, folder: Path) -> None:
-    """Go on where `save` left off; nothing where there is nothing."""
+    """Continue from the checkpoint of `save`, if it exists."""
     found = checkpoint.read_folder(folder / "resume")
     if found is None:
         return

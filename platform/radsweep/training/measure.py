@@ -1,4 +1,4 @@
-"""What `evaluate.tasks` asks of a model on a split: numbers, chance levels, and what each query got."""
+"""Measure `evaluate.tasks` of a model on a split: metrics, chance levels, and the results of each query."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES: Mapping[Split, str] = {"train": "train", "validation": "val", "test": "te
 def measure(embedder: Embedder, data: PreparedData, split: Split, trial: Trial) -> Measured:
     """Retrieval and the tasks on a split, then the tasks by labels on each of `evaluate.sets`.
 
-    Every worker calls it. All embed together; then worker 0 alone ranks, scores and fits, and has the result.
+    Every worker calls it. All embed together; then only worker 0 ranks, scores and fits, and has the result.
 
     Raises:
         InputError: a task that the data cannot serve; `sweep.tasks` finds out beforehand.
@@ -36,7 +36,7 @@ def measure(embedder: Embedder, data: PreparedData, split: Split, trial: Trial) 
         return found
 
     ranks = ranked(image_MD, text_SD, part.index.image_study_M, part.index.report_group_S)
-    if "local_retrieval" in trial.evaluate.tasks and trial.objective.local.weight > 0:
+    if "local_retrieval" in trial.evaluate.tasks and trial.objective.scores_locally:
         ranks |= rank_locally(*embedder.regions_and_words(part), part.index.image_study_M, trial.objective.local)
     metrics = metrics_of(ranks)
     found.add(prefix, metrics, chance_levels(part, list(metrics)))
@@ -58,6 +58,6 @@ def measure(embedder: Embedder, data: PreparedData, split: Split, trial: Trial) 
 
 
 def chance_levels(split: PreparedSplit, names: list[str]) -> dict[str, float]:
-    """What random embeddings would give for each metric of retrieval on this pool."""
+    """Chance level of each metric of retrieval on this pool."""
     groups = positives_per_query(split.index.report_group_S)
     return {name: chance(name, len(split.index), groups if "_same_text" in name else (1,)) for name in names}

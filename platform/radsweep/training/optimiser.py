@@ -1,4 +1,4 @@
-"""AdamW with weight decay on matrices alone, and a learning rate that falls with depth in a tower."""
+"""AdamW with weight decay only on matrices, and a learning rate that falls with depth in a tower."""
 
 from __future__ import annotations
 

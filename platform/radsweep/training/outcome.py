@@ -1,4 +1,4 @@
-"""What training a trial gives, and the position within an epoch from which a paused run resumes."""
+"""Outcome of training a trial, and the position within an epoch from which a paused run resumes."""
 
 from __future__ import annotations
 
@@ -71,6 +71,6 @@ class Epoch:
             self.logged.setdefault(name, []).append(value)
 
     def means(self) -> dict[str, float]:
-        """Of what was logged, named `train/...`."""
+        """Means of the logged values, named `train/...`."""
         means = {f"train/{name}": float(np.mean(entries)) for name, entries in self.logged.items()}
         return means | {"train/samples_per_second": self.studies / self.seconds}

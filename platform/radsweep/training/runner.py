@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from radsweep.config.stages import Adaptation, StageName, stages_of
+from radsweep.config.stages import AdaptationStage, StageName, stages_of
 from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.errors import InputError
@@ -41,8 +41,8 @@ def run_cell(
     ever, so the whole group has to start again. So is one that leaves the GPU unusable: see `is_lost`.
 
     Raises:
-        Paused: told to; the checkpoint is there.
-        OSError: no room on the disk.
+        Paused: it was asked to; the checkpoint is written.
+        OSError: the disk is full.
     """
 
     def trained() -> Outcome:
@@ -67,7 +67,7 @@ def run_stage(
     stage = stages_of(trial)[name]
 
     def done() -> Outcome:
-        if isinstance(stage, Adaptation):
+        if isinstance(stage, AdaptationStage):
             return adapt(stage, data, context, folder=folder)
         return run_frozen(name.removesuffix(" features"), trial, data, context, folder=folder, adapted=adapted())
 

@@ -54,7 +54,7 @@ def untrained_model(trial: Trial, tokenizer: str) -> VisionLanguageModel:
 def measured_of(
     model: VisionLanguageModel, trial: Trial, data: PreparedData, split: Split, device: torch.device
 ) -> Measured:
-    """What `evaluate.tasks` of the trial ask of one split."""
+    """Measure `evaluate.tasks` of the trial on one split."""
     torch.set_num_threads(trial.train.threads)
     model.to(device)
     tokenizer, tokens = load_tokenizer(data.tokenizer), trial.model.text.max_tokens

@@ -1,4 +1,4 @@
-"""How long a trial trains and at which learning rate: a fixed length, or until the validation metric is flat.
+"""Length and learning rate of training: a fixed length, or until the validation metric is flat.
 
 `until: epochs | steps` warms up, then decays to 0 along a cosine. A plateau's length is not known beforehand: the
 rate stays at its peak until the metric has been flat for `patience` validations, then decays along a cosine for
@@ -42,7 +42,7 @@ class Schedule:
         return step >= self.end
 
     def validated(self, score: float, step: int) -> bool:
-        """Take note of a validation score (higher is better); True where it is the best so far."""
+        """Take note of a validation score (higher is better); True if it is the best so far."""
         improved = score > self.best
         if improved:
             self.best, self.best_step, self.waited = score, step, 0
@@ -57,7 +57,7 @@ class Schedule:
 
     @property
     def converged(self) -> bool:
-        """Whether the metric had stopped rising: a plateau was found, or the last `patience` validations of a run of
+        """True if the metric had stopped rising: a plateau was found, or the last `patience` validations of a run of
         fixed length brought nothing better."""
         return self.plateau or self.waited >= self.patience
 

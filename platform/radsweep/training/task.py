@@ -8,7 +8,7 @@ STOP, CONTINUE, PAUSE = range(3)  # answers to a run that asks; False and True a
 
 
 class Task(NamedTuple):
-    """What a worker group is asked to do. `data` names the prepared data among those of the sweep."""
+    """A task for a worker group. `data` names the prepared data among those of the sweep."""
 
     key: str
     trial: dict[str, Any]

@@ -33,7 +33,7 @@ Adapted = Mapping[str, Mapping[str, Tensor]]  # {image or text: weights of the a
 
 
 class TrialRecipe(loop.Recipe):
-    """Everything a trial needs, at its very start: decided by its settings, its data and its seed alone."""
+    """Everything a trial needs, at its very start: decided by its settings, its data and its seed only."""
 
     def __init__(
         self,
@@ -96,12 +96,12 @@ def train(
         frozen: features of towers that need not run.
 
     Raises:
-        TrialFailed: a loss that is no number, a subset larger than the data, settings that exclude one another.
+        TrialFailed: a loss that is not a number, a subset larger than the data, settings that exclude one another.
         Paused: the context's `report` or `should_continue` returned PAUSE.
     """
     torch.set_num_threads(trial.train.threads)
     recipe = TrialRecipe(trial, data, context, adapted, frozen)
-    loop.run(loop.start(recipe), folder)
+    loop.run_loop(loop.start(recipe), folder)
     measured = conclude(recipe, read_test)
     if folder is not None and context.workers.rank == 0:
         with recipe.outcome.timed("checkpoint"):

@@ -1,4 +1,4 @@
-"""Decoding and squaring, against torchvision and against pictures whose answer is known."""
+"""Decoding and making squares, compared with torchvision and with known pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from radsweep.data.images import codec
-from radsweep.data.images.codec import PictureError, decode, prepare, to_square
+from radsweep.data.images.codec import PictureError, decode, decode_square, to_square
 
 
 def encoded(array: np.ndarray, format: str = "PNG", **options: object) -> bytes:
@@ -41,7 +41,7 @@ def test_a_16_bit_png_keeps_its_values_and_becomes_the_8_bit_picture_it_came_fro
         assert np.abs(codec.to_8_bit(decoded).astype(int) - grey).max() <= 1
 
 
-def test_transparency_lies_on_black() -> None:
+def test_transparency_becomes_black() -> None:
     colour = np.full((4, 4, 4), 200, np.uint8)
     colour[..., 3] = [[0, 255, 128, 255]] * 4
     assert decode(encoded(colour))[0, :, 0].tolist() == [0, 200, 100, 200]
@@ -85,7 +85,7 @@ def test_exif_orientation_is_applied_and_seen_in_the_header(orientation: int) ->
 
 
 @pytest.mark.parametrize("shape", [(300, 200), (200, 300), (129, 128), (30, 20)])
-def test_a_square_holds_the_whole_picture_as_torchvision_resizes_it(shape: tuple[int, int]) -> None:
+def test_a_square_contains_the_whole_picture_as_resized_by_torchvision(shape: tuple[int, int]) -> None:
     import torch
     from torchvision.transforms.v2 import functional
 
@@ -112,12 +112,12 @@ def test_one_channel_is_luma_and_three_repeat_a_grey_picture() -> None:
         to_square(colour, 8, 2)
 
 
-def test_preparing_a_large_jpeg_quickly_differs_little_from_its_full_decoding() -> None:
+def test_decoding_a_large_jpeg_quickly_differs_little_from_its_full_decoding() -> None:
     data = encoded(smooth(2000, 1600), "JPEG", quality=95)
-    quick, full = prepare(data, 64, 1), to_square(decode(data), 64, 1)
+    quick, full = decode_square(data, 64, 1), to_square(decode(data), 64, 1)
     assert np.abs(quick.astype(int) - full).max() <= 4
     small = encoded(smooth(100, 80), "JPEG")
-    assert np.array_equal(prepare(small, 64, 3), to_square(decode(small), 64, 3))
+    assert np.array_equal(decode_square(small, 64, 3), to_square(decode(small), 64, 3))
 
 
 def bomb() -> bytes:
@@ -138,6 +138,6 @@ PNG, JPEG = encoded(smooth(64, 64)), encoded(smooth(64, 64), "JPEG")
     ids=["empty", "text", "half a PNG", "half a JPEG", "BMP", "bomb"],
 )
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_what_is_no_whole_picture_is_a_picture_error(data: bytes) -> None:
+def test_an_incomplete_picture_is_a_picture_error(data: bytes) -> None:
     with pytest.raises(PictureError):
         decode(data)

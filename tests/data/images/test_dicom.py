@@ -1,4 +1,4 @@
-"""DICOM files made with pydicom show the picture they were made from, and tell nothing of the patient."""
+"""DICOM files made with pydicom decode to the picture they were made from, and reveal nothing about the patient."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MARK = "MARKED^PATIENT"
 
 
 def ramp(bits: int = 8) -> np.ndarray:
-    """[32, 48], every row from 0 to 2^bits - 1."""
+    """Return [32, 48] with every row from 0 to 2^bits - 1."""
     return np.tile(np.round(np.linspace(0, 2**bits - 1, 48)), (32, 1)).astype(np.uint8 if bits == 8 else np.uint16)
 
 
@@ -101,7 +101,7 @@ def test_fractions_after_the_rescale_are_not_rounded_away() -> None:
     assert np.abs(decoded - expected(12)).max() <= 1
 
 
-def test_a_jpeg_inside_is_decoded() -> None:
+def test_an_embedded_jpeg_is_decoded() -> None:
     ds = header(ramp())
     file = io.BytesIO()
     Image.fromarray(ramp()).save(file, "JPEG", quality=98)
@@ -110,7 +110,7 @@ def test_a_jpeg_inside_is_decoded() -> None:
     assert np.abs(decode_dicom(saved(ds)) - expected()).max() <= 4
 
 
-def test_a_window_of_no_width_is_no_window() -> None:
+def test_a_window_of_width_zero_is_ignored() -> None:
     decoded = decode_dicom(saved(header(ramp(), WindowCenter=0, WindowWidth=0)))
     assert np.abs(decoded - expected()).max() <= 1
 
@@ -156,8 +156,8 @@ def test_an_enhanced_object_is_shown_by_the_rescale_and_window_of_its_first_fram
         ("SC_rgb_jpeg_gdcm.dcm", "SC_rgb_rle.dcm"),  # lossless JPEG, process 14
     ],
 )
-def test_jpeg_ls_and_lossless_jpeg_show_what_the_plain_file_shows(compressed: str, same: str) -> None:
-    """Of files that come with pydicom."""
+def test_jpeg_ls_and_lossless_jpeg_decode_like_the_plain_file(compressed: str, same: str) -> None:
+    """Compare files that come with pydicom."""
     first, second = (
         decode_dicom(Path(str(get_testdata_file(name, download=False))).read_bytes()) for name in (compressed, same)
     )
@@ -186,7 +186,7 @@ def test_a_picture_that_uses_half_of_a_lookup_table_is_not_brightened() -> None:
     assert np.abs(decoded - expected() // 2).max() <= 1
 
 
-def test_the_first_frame_of_several_counts_and_colour_stays_colour() -> None:
+def test_the_first_of_several_frames_is_used_and_colour_stays_colour() -> None:
     frames = np.stack([ramp(), 255 - ramp()])
     ds = header(ramp(), NumberOfFrames=2)
     ds.PixelData = frames.tobytes()
@@ -225,6 +225,6 @@ def test_broken_files_raise_without_a_word_of_the_header(caplog: pytest.LogCaptu
             warnings.simplefilter("always")
             with pytest.raises(PictureError) as raised:
                 decode_dicom(data)
-        told = "".join(traceback.format_exception(raised.value))
-        said = f"{told} {caplog.text} {[str(warning.message) for warning in caught]}"
+        shown = "".join(traceback.format_exception(raised.value))
+        said = f"{shown} {caplog.text} {[str(warning.message) for warning in caught]}"
         assert "MARK" not in said

@@ -1,4 +1,4 @@
-"""DICOM files beside the PNG that they were made from: the same picture in the shards, and nothing of the header."""
+"""DICOM files and the PNG they were made from give the same picture in the shards, and nothing of the header."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ FORMS = list(itertools.product(("MONOCHROME1", "MONOCHROME2"), (8, 12, 16), SYNT
 
 
 def picture(seed: int, bits: int) -> np.ndarray:
-    """[32, 40] with the darkest and the brightest value among its own."""
+    """Return [32, 40] that includes the darkest and the brightest value."""
     pixels = np.random.default_rng(seed).integers(0, 2**bits, (32, 40), np.uint16)
     pixels[0, :2] = 0, 2**bits - 1
     return pixels.astype(np.uint8) if bits == 8 else pixels
 
 
 def dicom(shown: np.ndarray, photometric: str, bits: int, syntax: str | None) -> Dataset:
-    """A file that shows `shown`, and names its patient in every place that has room for it."""
+    """Make a file that shows `shown`, with the patient's name in every field that can hold it."""
     pixels = (2**bits - 1 - shown).astype(shown.dtype) if photometric == "MONOCHROME1" else shown
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
@@ -53,7 +53,7 @@ def dicom(shown: np.ndarray, photometric: str, bits: int, syntax: str | None) ->
     return ds
 
 
-def test_every_form_packs_as_the_png_it_came_from_and_names_nobody(
+def test_every_form_packs_like_the_png_it_came_from_and_names_nobody(
     tree: Callable[..., Path], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     rows = [
@@ -86,4 +86,4 @@ def test_every_form_packs_as_the_png_it_came_from_and_names_nobody(
     warned = [f"{warning.filename}: {warning.message}" for warning in caught]
     said = "".join([*describe(packed), caplog.text, *warned, *capfd.readouterr()])
     assert "MARKED" not in said
-    assert "pydicom" not in said, "no warning that the reader can do nothing about"
+    assert "pydicom" not in said, "no warning that the reader cannot act on"

@@ -1,4 +1,4 @@
-"""Nothing but the picture is left of a file, and the picture is unchanged."""
+"""Only the picture is left of a file, and it is unchanged."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ JPEGS = [
 
 
 @pytest.mark.parametrize(("mode", "options"), [*JPEGS, ("RGB", {"keep_rgb": True})])
-def test_a_jpeg_loses_its_texts_alone(mode: str, options: dict[str, object]) -> None:
+def test_a_jpeg_only_loses_its_texts(mode: str, options: dict[str, object]) -> None:
     thumbnail = b"\xff\xd8 thumbnail of " + MARK.encode() + b"\xff\xd9"
     file = io.BytesIO()
     picture(mode).save(
@@ -49,7 +49,7 @@ def test_a_jpeg_loses_its_texts_alone(mode: str, options: dict[str, object]) -> 
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P"])
-def test_a_png_loses_its_texts_alone(mode: str) -> None:
+def test_a_png_only_loses_its_texts(mode: str) -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("PatientName", MARK)
     text.add_itxt("Comment", MARK, zip=False)

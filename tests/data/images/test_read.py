@@ -1,4 +1,4 @@
-"""What is stored of a picture file: its pixels, and nothing else that it says."""
+"""Only the pixels of a picture file are stored, nothing else in it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def exif(orientation: int) -> Image.Exif:
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
-def test_an_upright_picture_keeps_its_very_pixels_and_loses_its_texts(
+def test_an_upright_picture_keeps_its_exact_pixels_and_loses_its_texts(
     tmp_path: Path, picture: Image.Image, name: str
 ) -> None:
     path = save(tmp_path / name, picture, exif=exif(1))
@@ -54,7 +54,7 @@ def test_a_turned_picture_is_stored_upright(tmp_path: Path, picture: Image.Image
     assert np.abs(decode(stored).astype(int) - decode(path.read_bytes())).mean() < (3 if name == "a.jpg" else 1e-9)
 
 
-def test_the_same_pixels_have_the_same_hash_in_any_format_and_others_another(
+def test_equal_pixels_have_equal_hashes_in_any_format_and_other_pixels_do_not(
     tmp_path: Path, picture: Image.Image
 ) -> None:
     grey = picture.convert("L")
@@ -72,7 +72,7 @@ def test_the_same_pixels_have_the_same_hash_in_any_format_and_others_another(
     assert read_picture(paths[0], longest=30).pixels == read_picture(paths[0]).pixels
 
 
-def test_a_large_picture_is_shrunk_in_the_kind_of_format_it_had(tmp_path: Path, picture: Image.Image) -> None:
+def test_a_large_picture_is_shrunk_and_keeps_its_format(tmp_path: Path, picture: Image.Image) -> None:
     for name, start in (("a.jpg", b"\xff\xd8"), ("a.png", b"\x89PNG")):
         path = save(tmp_path / name, picture)
         stored = read_picture(path, longest=30).data
@@ -81,7 +81,7 @@ def test_a_large_picture_is_shrunk_in_the_kind_of_format_it_had(tmp_path: Path, 
         assert decode(read_picture(path, longest=60).data).shape == (40, 60, 3)
 
 
-def test_shrinking_quickly_changes_less_than_storing_as_jpeg_does(tmp_path: Path) -> None:
+def test_shrinking_quickly_changes_less_than_storing_as_jpeg(tmp_path: Path) -> None:
     coarse = Image.fromarray(np.random.default_rng(0).integers(0, 256, (125, 100), np.uint8))
     large = coarse.resize((1600, 2000), Image.Resampling.BICUBIC)
     stored = decode(read_picture(save(tmp_path / "a.png", large), longest=224).data)
@@ -97,7 +97,7 @@ def test_a_16_bit_png_stays_16_bit(tmp_path: Path) -> None:
     assert np.array_equal(decode(read_picture(path).data), wide)
 
 
-def test_a_blank_picture_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
+def test_a_blank_picture_and_a_missing_file_are_distinguished(tmp_path: Path) -> None:
     with pytest.raises(BlankError):
         read_picture(save(tmp_path / "a.png", Image.new("L", (9, 9), 3)))
     with pytest.raises(PictureError, match="cannot be read"):

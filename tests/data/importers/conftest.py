@@ -37,7 +37,7 @@ class Result(NamedTuple):
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Compressed where the name ends in .gz."""
+    """Write a table, compressed if the name ends in .gz."""
     text = io.StringIO()
     csv.writer(text).writerows([header, *rows])
     data = text.getvalue().encode()
@@ -46,14 +46,14 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
 
 
 def write_picture(path: Path, seed: int) -> None:
-    """16 x 16 noise of its own, in the format of the name."""
+    """Write 16 x 16 noise that depends on the seed, in the format of the name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (16, 16), np.uint8)).save(path)
 
 
 @pytest.fixture
 def pack(tmp_path: Path) -> Callable[..., Result]:
-    """`pack(name, root, **settings)`, into a new folder each time."""
+    """Return `pack(name, root, **settings)`, which packs into a new folder each time."""
 
     def run(name: str, root: Path, **settings: object) -> Result:
         out = tmp_path / f"out-{sum(path.name.startswith('out-') for path in tmp_path.iterdir())}"
@@ -81,13 +81,13 @@ def picture() -> Callable[[Path, int], None]:
 
 @pytest.fixture
 def counted() -> Callable[[Mapping[str, Mapping[str, int]]], dict[str, tuple[int, ...]]]:
-    """Counts by kind and split without those of kinds that are not there: {"pairs": (train, validation, test)}."""
+    """Return a function to counts of the kinds that occur: {"pairs": (train, validation, test)}."""
     return lambda counts: {kind: tuple(of.values()) for kind, of in counts.items() if any(of.values())}
 
 
 @pytest.fixture
 def typed_as_on_its_page(tmp_path: Path) -> Callable[[str, Path], None]:
-    """Types every command that docs/importers.md has for an importer, with this ROOT; each must pack something."""
+    """Return a function that runs every command for an importer in docs/importers.md; each must pack something."""
 
     def run(name: str, root: Path) -> None:
         lines = re.findall(rf"^radsweep pack {name} .+$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)

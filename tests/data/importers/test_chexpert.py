@@ -1,4 +1,4 @@
-"""CheXpert as downloaded, alone and with the reports of CheXpert Plus."""
+"""CheXpert as downloaded, with and without the reports of CheXpert Plus."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def root(tmp_path: Path, table: Callable[..., None], picture: Callable[[Path, in
     return root
 
 
-def test_without_reports_the_images_are_packed_alone_with_labels_views_and_official_splits(
+def test_without_reports_only_images_are_packed_with_labels_views_and_official_splits(
     pack: Pack, root: Path, counted: Callable[..., Any]
 ) -> None:
     packed = pack("chexpert", root)
@@ -85,8 +85,8 @@ def test_without_reports_the_images_are_packed_alone_with_labels_views_and_offic
     source = packed.manifest.source
     assert (source["labels_positive"], source["labels_negative"], source["labels_uncertain"]) == (4, 4, 1)
     assert source["labels_not_mentioned"] == 14 * 9 - 9
-    assert any("there are no reports" in note for note in packed.manifest.notes)
-    assert any("there is no test split" in note for note in packed.manifest.notes)
+    assert any("the data has no reports" in note for note in packed.manifest.notes)
+    assert any("the data has no test split" in note for note in packed.manifest.notes)
 
 
 def test_valid_as_test_sets_validation_aside_from_train_by_patient(
@@ -94,11 +94,11 @@ def test_valid_as_test_sets_validation_aside_from_train_by_patient(
 ) -> None:
     packed = pack("chexpert", root, valid="test", split_fractions=(0.5, 0.5, 0))
     assert counted(packed.manifest.studies) == {"images": (2, 1, 2)}
-    assert not any("there is no test split" in note for note in packed.manifest.notes)
+    assert not any("the data has no test split" in note for note in packed.manifest.notes)
     assert packed.manifest.source["valid"] == "test"
 
 
-def test_the_packed_set_serves_evaluation_by_labels(pack: Pack, root: Path, tmp_path: Path) -> None:
+def test_the_packed_set_can_be_used_for_evaluation_by_labels(pack: Pack, root: Path, tmp_path: Path) -> None:
     pack("chexpert", root, valid="test")
     index = read_labelled(tmp_path / "out-0", ("test",))
     effusion = index.splits["test"].labels_SC[:, index.manifest.labels.index("Pleural Effusion")]
@@ -120,8 +120,13 @@ def test_reports_of_chexpert_plus_make_pairs(
     pack: Pack, root: Path, table: Callable[..., None], counted: Callable[..., Any]
 ) -> None:
     def plus(path: str, findings: str, impression: str) -> list[object]:
-        told = {"path_to_image": path, "section_findings": findings, "section_impression": impression, "split": "train"}
-        return [told.get(column, "") for column in PLUS]
+        cells = {
+            "path_to_image": path,
+            "section_findings": findings,
+            "section_impression": impression,
+            "split": "train",
+        }
+        return [cells.get(column, "") for column in PLUS]
 
     rows = [
         plus("train/patient00001/study1/view1_frontal.jpg", "Blunt angle.", "1. Effusion.\n2. No edema."),
@@ -149,7 +154,7 @@ FIRST = "CheXpert-v1.0 batch 1 (validate & csv)"
 
 
 def as_downloaded(root: Path) -> Path:
-    """The same images in the batches of the full-size set; returns the folder that holds them."""
+    """Put the images into the batches of the full-size set; return the folder that contains them."""
     root.rename(root.with_name(FIRST))
     for number, patients in ((2, "1"), (3, "23"), (4, "45")):
         batch = root.with_name(f"CheXpert-v1.0 batch {number} (train {number - 1})")
@@ -160,7 +165,7 @@ def as_downloaded(root: Path) -> Path:
     return root.parent
 
 
-def test_the_batches_of_the_full_size_download_pack_as_one_folder_does(
+def test_the_batches_of_the_full_size_download_pack_like_one_folder(
     pack: Pack, root: Path, counted: Callable[..., Any]
 ) -> None:
     whole = pack("chexpert", root)
@@ -169,16 +174,16 @@ def test_the_batches_of_the_full_size_download_pack_as_one_folder_does(
     assert batches.manifest.dropped == whole.manifest.dropped
 
 
-def test_batches_lie_beside_tables_that_were_taken_out_of_theirs(pack: Pack, root: Path) -> None:
+def test_tables_may_be_moved_next_to_the_batches(pack: Pack, root: Path) -> None:
     above = as_downloaded(root)
     for path in (above / FIRST).iterdir():
         path.rename(above / path.name)
     assert pack("chexpert", above).manifest.studies["images"] == {"train": 3, "validation": 2, "test": 0}
 
 
-def test_the_first_batch_alone_is_refused_with_the_folder_that_has_all(pack: Pack, root: Path) -> None:
+def test_a_single_batch_is_refused_and_the_folder_with_all_is_named(pack: Pack, root: Path) -> None:
     above = as_downloaded(root)
-    with pytest.raises(InputError, match=rf"train is missing; .* It is in {above}: give that folder as ROOT"):
+    with pytest.raises(InputError, match=rf"train is missing; .* It is in {above}; give that folder as ROOT"):
         pack("chexpert", above / FIRST)
 
 
@@ -190,7 +195,7 @@ def test_a_split_without_any_image_is_refused(pack: Pack, root: Path, split: str
         pack("chexpert", root)
 
 
-def test_frontal_images_stay_frontal_whatever_their_ap_pa_says(pack: Pack, root: Path) -> None:
+def test_frontal_images_stay_frontal_whatever_their_ap_pa_is(pack: Pack, root: Path) -> None:
     for name in ("train.csv", "valid.csv"):
         text = (root / name).read_text()
         (root / name).write_text(text.replace("Frontal,AP", "Frontal,LL").replace("Lateral,,", "Lateral,AP,"))
@@ -200,10 +205,10 @@ def test_frontal_images_stay_frontal_whatever_their_ap_pa_says(pack: Pack, root:
     assert pack("chexpert", root, views="lateral", valid="test").manifest.source["rows_left_out_by_views"] == 8
 
 
-def test_wrong_trees_are_told(pack: Pack, root: Path, table: Callable[..., None]) -> None:
+def test_wrong_trees_are_reported(pack: Pack, root: Path, table: Callable[..., None]) -> None:
     with pytest.raises(
         InputError,
-        match=rf"train\.csv, valid\.csv, train, valid are missing; .* They are in {root}: give that folder as ROOT",
+        match=rf"train\.csv, valid\.csv, train, valid are missing; .* They are in {root}; give that folder as ROOT",
     ):
         pack("chexpert", root.parent)
     table(root / "valid.csv", HEADER, [("view1_frontal.jpg", "Male", 1, "Frontal", "AP", *labels())])

@@ -39,7 +39,7 @@ def stored(root: Path, packed: Packed) -> list[dict]:
     return [study for shard in shards for study in pq.read_table(root.parent / "out" / shard.path).to_pylist()]
 
 
-def test_each_faulty_row_goes_with_its_reason(tree: Tree, make_png: Callable[..., bytes]) -> None:
+def test_each_faulty_row_is_dropped_with_its_reason(tree: Tree, make_png: Callable[..., bytes]) -> None:
     blank = BytesIO()
     Image.new("L", (9, 9), 7).save(blank, "PNG")
     rows = [
@@ -89,7 +89,7 @@ def test_texts_for_a_missing_report_can_be_given(tree: Tree) -> None:
     assert [study["report"] for study in stored(root, packed)] == ["N/A"]
 
 
-def test_a_person_under_two_ids_is_told_by_rows_kept_together_and_the_repeats_go(
+def test_a_person_with_two_ids_is_reported_by_rows_kept_together_and_repeats_are_dropped(
     tree: Tree, make_png: Callable[..., bytes]
 ) -> None:
     same_as_rgb = BytesIO()
@@ -101,9 +101,9 @@ def test_a_person_under_two_ids_is_told_by_rows_kept_together_and_the_repeats_go
     packed = pack(root)
     assert packed.one_person == ((1, 2),)
     assert packed.manifest.dropped == {"duplicate of another row": 1}
-    told = "\n".join(describe(packed))
-    assert "rows 1 and 2 are one person under 2 ids" in told
-    assert "IDMARK" not in told
+    shown = "\n".join(describe(packed))
+    assert "rows 1 and 2 are one person with 2 ids" in shown
+    assert "IDMARK" not in shown
     assert "IDMARK1,IDMARK2" in (root.parent / "out" / "private" / "one_person.csv").read_text()
     studies = {study["report"]: study for study in stored(root, packed) if study["report"] != "Clear lungs."}
     first = next(study for study in stored(root, packed) if study["images"][0]["data"] == images["1.png"])
@@ -114,10 +114,10 @@ def test_a_person_under_two_ids_is_told_by_rows_kept_together_and_the_repeats_go
             assert b"IDMARK" not in path.read_bytes()
 
 
-def test_a_stand_in_picture_under_many_patients_makes_nobody_one_person(tree: Tree) -> None:
+def test_a_placeholder_picture_of_many_patients_does_not_make_them_one_person(tree: Tree) -> None:
     rows = [row("none.png", f"p{i}", f"Report of {i}.") for i in range(12)] + [row("1.png", "q")]
     packed = pack(tree(rows, {"none.png": 5, "1.png": 1}))
-    assert packed.manifest.dropped == {"image stands under many patients": 12}
+    assert packed.manifest.dropped == {"image belongs to many patients": 12}
     assert packed.one_person == ()
 
 
@@ -145,7 +145,7 @@ def test_rows_of_a_study_become_one_pair(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize(("uncertain", "edema"), [("unknown", None), ("positive", 1), ("negative", 0)])
-def test_an_uncertain_flag_beside_a_negative_one_is_what_uncertain_says(
+def test_an_uncertain_flag_next_to_a_negative_one_follows_the_option(
     tree: Tree, uncertain: str, edema: float | None
 ) -> None:
     rows = [row("1.png", "a", study="s", edema="-1"), row("2.png", "a", "", study="s", edema="0")]
@@ -161,7 +161,7 @@ def test_an_uncertain_flag_beside_a_negative_one_is_what_uncertain_says(
     assert any(note.startswith("labels read: 0 positive, 1 negative, 1 uncertain") for note in packed.manifest.notes)
 
 
-def test_images_or_reports_alone_never_reach_the_pairs(tree: Tree) -> None:
+def test_studies_with_only_images_or_a_report_are_never_pairs(tree: Tree) -> None:
     rows = [row("1.png", "a"), row("2.png", "b", ""), row("gone.png", "c", "Effusion."), row("gone.png", "d", "")]
     root = tree(rows, {"1.png": 1, "2.png": 2})
     packed = pack(root, without_reports=True, without_images=True)
@@ -170,7 +170,7 @@ def test_images_or_reports_alone_never_reach_the_pairs(tree: Tree) -> None:
     assert packed.manifest.dropped == {"no report": 1}
 
 
-def test_a_table_of_images_alone_or_of_reports_alone_packs(tree: Tree) -> None:
+def test_a_table_with_only_images_or_only_reports_packs(tree: Tree) -> None:
     root = tree([row("1.png", "a", ""), row("2.png", "b", "Clear.")], {"1.png": 1, "2.png": 2})
     images = pack_source(
         "csv", CsvSettings(image="images/{image}", patient="patient"), root, root.parent / "images_alone"
@@ -182,7 +182,7 @@ def test_a_table_of_images_alone_or_of_reports_alone_packs(tree: Tree) -> None:
         pack_source("csv", CsvSettings(patient="patient"), root, root.parent / "out")
 
 
-def test_splits_made_by_seed_keep_patients_apart_and_can_be_made_again(tree: Tree, tmp_path: Path) -> None:
+def test_splits_made_by_seed_keep_patients_apart_and_are_reproducible(tree: Tree, tmp_path: Path) -> None:
     rows = [row(f"{i}.png", f"p{i % 10}", f"Report {i}.") for i in range(30)]
     root = tree(rows, {f"{i}.png": i for i in range(30)})
     key = tmp_path / "key"
@@ -213,7 +213,7 @@ def test_given_splits_are_kept_and_one_patient_in_two_is_refused(tree: Tree) -> 
     assert packed.manifest.dropped == {"no split given": 1}
 
 
-def test_one_person_in_two_given_splits_goes_where_most_rows_are(tree: Tree) -> None:
+def test_a_person_in_two_given_splits_is_put_into_the_one_with_most_rows(tree: Tree) -> None:
     rows = [
         row("1.png", "a", "One.", fold="train"),
         row("1.png", "b", "Two.", fold="test"),
@@ -239,7 +239,7 @@ def test_rows_are_kept_by_value(tree: Tree) -> None:
 
 @pytest.mark.parametrize("column", ["words", "patient", "number", "long"])
 def test_values_that_may_be_a_patients_are_neither_listed_nor_recorded(tree: Tree, column: str) -> None:
-    """Words of few rows, ids that stand often, ids of a column that was not named as such, a sentence that repeats."""
+    """Words of few rows, frequent ids, ids in a column that was not named as such, a sentence that repeats."""
     rows = [
         row(f"{i}.png", f"MARK{i % 2}", f"{i} is clear.", words="clear" if i > 3 else f"MARK {i}")
         | {"number": f"MARK-{i % 4}", "long": "no acute cardiopulmonary process, MARK"}
@@ -261,7 +261,7 @@ def test_a_wildcard_that_reaches_another_patients_files_is_refused(tree: Tree) -
     assert pack(root, image="images/{image}.*").packed == 2
 
 
-def test_larger_pictures_are_shrunk_to_the_size_asked_for(tree: Tree, make_png: Callable[..., bytes]) -> None:
+def test_larger_pictures_are_shrunk_to_the_given_size(tree: Tree, make_png: Callable[..., bytes]) -> None:
     root = tree([row("1.png", "a"), row("2.png", "b")], {"1.png": make_png(1, 100), "2.png": make_png(2, 20)})
     packed = pack(root, size=32)
     sides = {Image.open(BytesIO(study["images"][0]["data"])).size for study in stored(root, packed)}
@@ -295,11 +295,11 @@ def test_dicom_files_pack_without_a_word_of_their_headers(tree: Tree) -> None:
         ({"report": "note"}, r"--report: no column note \(did you mean notes\?\)"),
         ({"image": "images/{imge}.*"}, r"--image: no column imge \(did you mean image\?\)"),
         ({"keep": ("modality=CT",)}, "--keep: no column modality"),
-        ({"split": "notes"}, "row 1: the split column holds another word"),
+        ({"split": "notes"}, "row 1: the split column has a value other than"),
         ({"image": "images/{image}.jpg"}, r"none of 1 rows can be packed \(image file not found: 1\)"),
         ({"patient_pattern": "^x(.*)"}, r"none of 1 rows can be packed \(no patient id: 1\)"),
         ({"table": Path("missing.csv")}, r"missing.csv: the table cannot be read"),
-        ({"key_file": Path("missing.key")}, "no readable key"),
+        ({"key_file": Path("missing.key")}, "the key cannot be read"),
     ],
 )
 def test_bad_input_is_one_clear_error_and_nothing_is_written(

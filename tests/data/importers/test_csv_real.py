@@ -49,7 +49,7 @@ def test_figure1_has_55_images_of_48_patients(real: Real, tmp_path: Path) -> Non
     assert sum(manifest.patients["images"].values()) == 48
 
 
-def test_covidcxr_has_one_person_under_two_ids(real: Real, tmp_path: Path) -> None:
+def test_covidcxr_has_one_person_with_two_ids(real: Real, tmp_path: Path) -> None:
     packed = pack(real("covidcxr"), tmp_path / "out", **COVIDCXR)
     assert (packed.rows, packed.packed) == (114, 112)
     assert packed.manifest.dropped == {"duplicate of another row": 2}

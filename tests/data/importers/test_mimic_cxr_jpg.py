@@ -86,7 +86,7 @@ def root(tmp_path: Path, table: Callable[..., None], picture: Callable[[Path, in
     return root
 
 
-def test_studies_keep_their_official_split_views_and_the_first_section_there_is(
+def test_studies_keep_their_official_split_views_and_first_section(
     pack: Pack, root: Path, counted: Callable[..., Any]
 ) -> None:
     packed = pack("mimic-cxr-jpg", root)
@@ -108,7 +108,7 @@ def test_studies_keep_their_official_split_views_and_the_first_section_there_is(
     }
 
 
-def test_each_row_that_goes_has_its_reason(pack: Pack, root: Path) -> None:
+def test_each_dropped_row_has_its_reason(pack: Pack, root: Path) -> None:
     packed = pack("mimic-cxr-jpg", root)
     assert packed.manifest.dropped == {
         "report file not found": 1,
@@ -142,7 +142,7 @@ def test_uncertain_and_missing_labels_are_unknown_and_counted(pack: Pack, root: 
 
 
 @pytest.mark.parametrize(("uncertain", "expected"), [("positive", 1), ("negative", 0)])
-def test_uncertain_labels_become_what_the_user_says_and_missing_ones_stay_unknown(
+def test_uncertain_labels_get_the_given_value_and_missing_ones_stay_unknown(
     pack: Pack, root: Path, uncertain: str, expected: float
 ) -> None:
     packed = pack("mimic-cxr-jpg", root, uncertain=uncertain)
@@ -161,7 +161,7 @@ def test_the_other_labeller_and_none(pack: Pack, root: Path) -> None:
 @pytest.mark.parametrize(
     ("views", "images"), [("frontal", ["PA", "antero-posterior", "AP"]), ("lateral", ["LATERAL", "LL"])]
 )
-def test_one_kind_of_view_alone(pack: Pack, root: Path, views: str, images: list[str]) -> None:
+def test_only_one_kind_of_view(pack: Pack, root: Path, views: str, images: list[str]) -> None:
     packed = pack("mimic-cxr-jpg", root, views=views)
     kept = {image["view"] for study in packed.studies for image in study["images"]}
     assert kept == set(images)
@@ -177,7 +177,7 @@ def test_sections_can_be_joined_and_put_in_another_order(pack: Pack, root: Path)
     assert packed.manifest.dropped["report without a usable section"] == 3
 
 
-def test_reports_are_read_from_the_archive_as_delivered(pack: Pack, root: Path, tmp_path: Path) -> None:
+def test_reports_are_read_from_the_archive_as_published(pack: Pack, root: Path, tmp_path: Path) -> None:
     unpacked = pack("mimic-cxr-jpg", root)
     with zipfile.ZipFile(root / "mimic-cxr-reports.zip", "w") as archive:
         for path in sorted(root.glob("files/**/*.txt")):
@@ -202,7 +202,7 @@ def test_unpacked_tables_are_found_too(pack: Pack, root: Path) -> None:
     assert sum(pack("mimic-cxr-jpg", root).manifest.studies["pairs"].values()) == 4
 
 
-def test_missing_files_are_named_with_where_they_come_from(pack: Pack, root: Path) -> None:
+def test_missing_files_are_named_with_their_origin(pack: Pack, root: Path) -> None:
     for name in ("split", "chexpert"):
         (root / f"mimic-cxr-2.0.0-{name}.csv.gz").unlink()
     with pytest.raises(InputError) as raised:
@@ -213,22 +213,24 @@ def test_missing_files_are_named_with_where_they_come_from(pack: Pack, root: Pat
     )
 
 
-def test_the_right_folder_is_named_where_root_is_one_too_high_or_too_deep(pack: Pack, root: Path) -> None:
+def test_the_right_folder_is_named_if_root_is_one_too_high_or_too_deep(pack: Pack, root: Path) -> None:
     for wrong in (root.parent, root / "files"):
-        with pytest.raises(InputError, match=rf"They are in {root}: give that folder as ROOT"):
+        with pytest.raises(InputError, match=rf"They are in {root}; give that folder as ROOT"):
             pack("mimic-cxr-jpg", wrong)
 
 
 def test_reports_that_were_never_downloaded_are_named_once(pack: Pack, root: Path) -> None:
     for path in root.glob("files/**/*.txt"):
         path.unlink()
-    with pytest.raises(InputError, match="holds no report of the 9 studies; they come with MIMIC-CXR "):
+    with pytest.raises(InputError, match="contains no report of the 9 studies; they come with MIMIC-CXR "):
         pack("mimic-cxr-jpg", root)
     packed = pack("mimic-cxr-jpg", root, without_reports=True)
     assert sum(packed.manifest.studies["images"].values()) == 6
 
 
-def test_a_label_that_is_no_flag_names_its_place_and_class(pack: Pack, root: Path, table: Callable[..., None]) -> None:
+def test_a_label_that_is_not_a_flag_is_refused_with_its_place_and_class(
+    pack: Pack, root: Path, table: Callable[..., None]
+) -> None:
     path = root / "mimic-cxr-2.0.0-chexpert.csv.gz"
     table(path, ("subject_id", "study_id", *CHEXPERT_CLASSES), [("1", "2", "perhaps", *[""] * 13)])
     with pytest.raises(InputError, match=r"chexpert\.csv\.gz: row 1: No Finding: expected 1, 0, -1 or nothing"):

@@ -1,4 +1,4 @@
-"""Sections of reports in the spellings and forms that MIMIC-CXR has."""
+"""Sections of reports in the spellings and forms of MIMIC-CXR."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def test_the_last_section_of_a_name_wins_and_empty_ones_do_not_count() -> None:
     assert (sections["impression"], sections["findings"]) == ("Last.", "Between.")
 
 
-def test_a_title_that_looks_like_a_header_is_passed_over() -> None:
+def test_a_title_that_looks_like_a_header_is_ignored() -> None:
     sections = mimic_sections(" CHEST, PA LATERAL:\n\n INDICATION:  Cough.\n \n IMPRESSION:  Clear.\n")
     assert "findings" not in sections
     assert (sections["indication"], sections["impression"]) == ("Cough.", "Clear.")
 
 
-def test_the_line_after_a_header_belongs_to_it_whatever_it_opens_with() -> None:
+def test_the_line_after_a_header_belongs_to_it_whatever_it_begins_with() -> None:
     sections = mimic_sections(" IMPRESSION:\n PA AND LATERAL VIEWS: no change.\n")
     assert sections == {"impression": "PA AND LATERAL VIEWS: no change."}
 
 
-def test_lower_case_before_a_colon_or_a_colon_within_a_line_is_no_header() -> None:
+def test_lower_case_before_a_colon_or_a_colon_within_a_line_is_not_a_header() -> None:
     sections = mimic_sections(" FINDINGS:  As compared: no change. NOTE: wires.\n Lungs: clear.\n")
     assert sections == {"findings": "As compared: no change. NOTE: wires.\nLungs: clear."}
 

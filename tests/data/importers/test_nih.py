@@ -11,7 +11,7 @@ import pytest
 from radsweep.errors import InputError
 
 Pack = Callable[..., Any]
-# As published: the header's brackets hold a comma, and each line ends in one.
+# As published: the header's brackets contain a comma, and each line ends in one.
 HEADER = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
     "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y],"
@@ -65,7 +65,7 @@ def test_the_official_test_split_is_kept_and_validation_set_aside_by_patient(
     assert any("validation was set aside by patient and seed" in note for note in packed.manifest.notes)
 
 
-def test_labels_are_known_where_the_table_names_any(pack: Pack, root: Path) -> None:
+def test_labels_are_known_if_the_table_names_any(pack: Pack, root: Path) -> None:
     packed = pack("nih", root)
     hernia = next(study for study in packed.studies if study["labels"]["Hernia"] == 1)
     assert (hernia["labels"]["Mass"], hernia["labels"]["No Finding"]) == (0, 0)
@@ -90,19 +90,19 @@ def test_missing_lists_and_images_are_named(pack: Pack, root: Path) -> None:
         folder.rename(root / f"x{folder.name}")
     with pytest.raises(InputError) as raised:
         pack("nih", root)
-    told, images = str(raised.value).splitlines()
-    assert "train_val_list.txt is missing; it comes with ChestX-ray14, https://nihcc.app.box.com" in told
+    lists, images = str(raised.value).splitlines()
+    assert "train_val_list.txt is missing; it comes with ChestX-ray14, https://nihcc.app.box.com" in lists
     assert "images_001.tar.gz to images_012" in images
 
 
 def test_an_image_in_both_lists_is_refused(pack: Pack, root: Path) -> None:
     (root / "test_list.txt").write_text((root / "train_val_list.txt").read_text())
-    with pytest.raises(InputError, match=r"test_list\.txt: 3 of its images are in train_val_list\.txt too"):
+    with pytest.raises(InputError, match=r"test_list\.txt: 3 of its images are also in train_val_list\.txt"):
         pack("nih", root)
 
 
 def test_no_share_for_train_or_validation_is_refused(pack: Pack, root: Path) -> None:
-    with pytest.raises(InputError, match="--split-fractions: the test split is given here"):
+    with pytest.raises(InputError, match="--split-fractions: the source gives the test split"):
         pack("nih", root, split_fractions=(0, 0, 1))
 
 

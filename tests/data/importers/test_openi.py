@@ -1,4 +1,4 @@
-"""Open-i in both of its forms, as downloaded, and its real reports where they are to be had."""
+"""Open-i in both of its forms, as downloaded, and its real reports if they are available."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_xml_reports_pair_with_their_images(pack: Pack, xml: Path) -> None:
     assert (source["form"], source["reports_from_impression"], source["reports_from_findings"]) == ("xml", 4, 1)
 
 
-def test_xml_reports_without_a_picture_go_with_their_reason(pack: Pack, xml: Path) -> None:
+def test_xml_reports_without_a_picture_are_dropped_with_their_reason(pack: Pack, xml: Path) -> None:
     packed = pack("openi", xml)
     assert packed.manifest.dropped == {
         "report without a usable section": 1,
@@ -83,7 +83,7 @@ def test_xml_reports_without_a_picture_go_with_their_reason(pack: Pack, xml: Pat
     assert [row["row"] for row in packed.dropped] == ["4", "5", "6", "7"]
 
 
-def test_headings_are_labels_and_what_nobody_indexed_is_unknown(pack: Pack, xml: Path) -> None:
+def test_headings_are_labels_and_those_of_unindexed_studies_are_unknown(pack: Pack, xml: Path) -> None:
     packed = pack("openi", xml, without_images=True, label_studies=1)
     labels = packed.study("Large heart.")["labels"]
     assert (labels["Cardiomegaly"], labels["Opacity"], labels["normal"]) == (1, 1, 0)
@@ -91,10 +91,10 @@ def test_headings_are_labels_and_what_nobody_indexed_is_unknown(pack: Pack, xml:
     assert packed.manifest.labels == ("Cardiomegaly", "Opacity", "Technical Quality of Image Unsatisfactory", "normal")
 
 
-def test_rare_headings_are_no_labels(pack: Pack, xml: Path) -> None:
+def test_rare_headings_do_not_become_labels(pack: Pack, xml: Path) -> None:
     packed = pack("openi", xml, label_studies=2)
     assert packed.manifest.labels == ("normal",)
-    assert "3 of 4 headings are no labels: fewer than 2 studies each" in packed.manifest.notes
+    assert "3 of 4 headings are not labels: each is in fewer than 2 studies" in packed.manifest.notes
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def tables(tmp_path: Path, table: Callable[..., None], picture: Callable[[Path, 
     return root
 
 
-def test_the_csv_form_tells_views_and_what_is_not_in_the_table_of_reports(pack: Pack, tables: Path) -> None:
+def test_the_csv_form_gives_views_and_lists_studies_missing_in_the_table_of_reports(pack: Pack, tables: Path) -> None:
     packed = pack("openi", tables, label_studies=1)
     assert sorted(study["report"] for study in packed.studies) == ["Hernia seen.", "Lungs clear.", "Normal chest."]
     assert [image["view"] for image in packed.study("Normal chest.")["images"]] == ["Frontal", "Lateral"]
@@ -158,15 +158,15 @@ def test_a_folder_without_either_form_names_both(pack: Pack, tmp_path: Path, tab
         pack("openi", tables)
 
 
-def test_broken_xml_names_the_file_and_not_a_word_of_it(pack: Pack, xml: Path) -> None:
+def test_broken_xml_is_reported_with_its_file_and_without_its_content(pack: Pack, xml: Path) -> None:
     (xml / "ecgen-radiology" / "3.xml").write_text("<eCitation>\n<secret")
-    with pytest.raises(InputError, match=r"3\.xml: line 2 is no XML") as raised:
+    with pytest.raises(InputError, match=r"3\.xml: line 2 is not valid XML") as raised:
         pack("openi", xml)
     assert "secret" not in str(raised.value)
 
 
 def tiny_png(number: int) -> bytes:
-    """A grey PNG of 8 x 8 pixels, another for each number."""
+    """Return a grey PNG of 8 x 8 pixels, different for each number."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -190,19 +190,19 @@ def test_the_real_reports_with_images_under_the_names_their_table_lists(
     for number, row in enumerate(projections):
         (root / "images" / row["filename"]).write_bytes(tiny_png(number))
     packed = pack("openi", root)
-    told = {uid for uid, row in reports.items() if row["impression"] or row["findings"]}
-    untold = sum(row["uid"] not in told for row in projections)
-    assert sum(packed.manifest.studies["pairs"].values()) == len(told) == 3087
-    assert sum(packed.manifest.images["pairs"].values()) == len(projections) - untold
-    assert packed.manifest.dropped == {"report without a usable section": untold}
+    reported = {uid for uid, row in reports.items() if row["impression"] or row["findings"]}
+    unreported = sum(row["uid"] not in reported for row in projections)
+    assert sum(packed.manifest.studies["pairs"].values()) == len(reported) == 3087
+    assert sum(packed.manifest.images["pairs"].values()) == len(projections) - unreported
+    assert packed.manifest.dropped == {"report without a usable section": unreported}
     source = packed.manifest.source
     assert source["reports_from_impression"] == sum(bool(row["impression"]) for row in reports.values())
-    assert source["reports_from_impression"] + source["reports_from_findings"] == len(told)
+    assert source["reports_from_impression"] + source["reports_from_findings"] == len(reported)
     assert {image["view"] for study in packed.studies for image in study["images"]} == {"Frontal", "Lateral"}
     unindexed = [study for study in packed.studies if set(study["labels"].values()) == {None}]
     assert {"Cardiomegaly", "Pulmonary Disease, Chronic Obstructive", "normal"} <= set(packed.manifest.labels)
     assert len(packed.manifest.labels) < 80
-    assert len(unindexed) == sum(reports[uid]["Problems"] == "No Indexing" for uid in told)
+    assert len(unindexed) == sum(reports[uid]["Problems"] == "No Indexing" for uid in reported)
 
 
 def test_the_commands_of_its_page_pack_it(typed_as_on_its_page: Callable[[str, Path], None], xml: Path) -> None:

@@ -1,4 +1,4 @@
-"""What holds for every importer, and the recipe of a new one in the docs."""
+"""Properties of every importer, and the recipe for a new one in the docs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PUBLISHED = [name for name in IMPORTERS if name != "csv"]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_an_empty_folder_is_told_what_is_missing_and_where_it_comes_from(name: str, tmp_path: Path) -> None:
+def test_an_empty_folder_is_refused_with_the_missing_files_and_their_origin(name: str, tmp_path: Path) -> None:
     root = tmp_path / "above" / "empty"
     root.mkdir(parents=True)
     with pytest.raises(InputError, match=r"missing; (it comes|they come) with .*https://"):
@@ -44,7 +44,8 @@ def test_the_recipe_of_the_docs_packs(
     table: Callable[..., None],
     picture: Callable[[Path, int], None],
 ) -> None:
-    (recipe,) = re.findall(r"```python\n(.*?)```", (DOCS / "extend.md").read_text(encoding="utf-8"), re.DOTALL)
+    section = (DOCS / "extend.md").read_text(encoding="utf-8").split("## An importer\n")[1]
+    (recipe,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     written: dict[str, Any] = {"__name__": "our_set"}
     exec(compile(recipe, "our_set.py", "exec"), written)
     monkeypatch.setitem(IMPORTERS, "our-set", written["IMPORTER"])

@@ -37,7 +37,7 @@ def first(tmp_path: Path, picture: Callable[[Path, int], None]) -> Path:
     return root
 
 
-def test_version_1_pairs_captions_with_what_was_fetched(pack: Pack, first: Path, counted: Callable[..., Any]) -> None:
+def test_version_1_pairs_captions_with_downloaded_images(pack: Pack, first: Path, counted: Callable[..., Any]) -> None:
     packed = pack("roco", first)
     assert counted(packed.manifest.studies) == {"pairs": (1, 1, 2)}
     assert packed.study("“Ground glass”, bilateral.")["split"] == "train"
@@ -101,7 +101,7 @@ def test_missing_parts_are_named(pack: Pack, first: Path, second: Path, tmp_path
 
 def test_a_captions_file_of_another_form_is_refused(pack: Pack, first: Path) -> None:
     (first / "data" / "test" / "radiology" / "captions.txt").write_text("ROCO_00001,Axial MRI.\n")
-    with pytest.raises(InputError, match=r"captions\.txt: no line of an id, a tab and a caption"):
+    with pytest.raises(InputError, match=r"captions\.txt: no line has an id, a tab and a caption"):
         pack("roco", first)
 
 

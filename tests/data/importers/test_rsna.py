@@ -1,4 +1,4 @@
-"""The RSNA Pneumonia Detection Challenge as downloaded: DICOM files, and not a word of their headers comes out."""
+"""The RSNA Pneumonia Detection Challenge as downloaded: DICOM files, whose headers never appear in outputs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ENTRIES = {  # image: boxes, class, patient of ChestX-ray14
 
 
 def radiograph(seed: int) -> Dataset:
-    """As in the challenge: a secondary capture, JPEG baseline, with a patient's name."""
+    """Make a file as in the challenge: a secondary capture, JPEG baseline, with a patient's name."""
     pixels = np.random.default_rng(seed).integers(0, 256, (16, 16), np.uint8)
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
@@ -76,7 +76,7 @@ def mapping(root: Path) -> None:
 
 def test_images_are_packed_with_the_challenge_s_labels_and_its_exclusive_classes(pack: Pack, root: Path) -> None:
     packed = pack("rsna", root)
-    assert sum(packed.manifest.studies["images"].values()) == 4, "a box is no image"
+    assert sum(packed.manifest.studies["images"].values()) == 4, "a box is not an image"
     assert packed.manifest.dropped == {"image file not found": 1, "unreadable image": 1}
     classes = ("Pneumonia", "Lung Opacity", "Normal", "No Lung Opacity / Not Normal")
     found = {tuple(study["labels"][name] for name in classes) for study in packed.studies}
@@ -87,9 +87,7 @@ def test_images_are_packed_with_the_challenge_s_labels_and_its_exclusive_classes
 def test_the_mapping_to_nih_keeps_a_patient_in_one_split(pack: Pack, root: Path) -> None:
     alone = pack("rsna", root)
     assert sum(alone.manifest.patients["images"].values()) == 4
-    assert any(
-        "each image counts as a patient of its own: pneumonia-challenge" in note for note in alone.manifest.notes
-    )
+    assert any("each image counts as its own patient; put pneumonia-challenge" in note for note in alone.manifest.notes)
     mapping(root)
     packed = pack("rsna", root)
     assert sum(packed.manifest.patients["images"].values()) == 3
@@ -111,7 +109,7 @@ def test_no_byte_of_the_header_is_in_any_output(
     assert shown.shape == (16, 16)
 
 
-def test_missing_and_broken_files_are_told(pack: Pack, root: Path) -> None:
+def test_missing_and_broken_files_are_reported(pack: Pack, root: Path) -> None:
     (root / "pneumonia-challenge-dataset-mappings_2018.json").write_text("[1]")
     with pytest.raises(InputError, match=r"mappings_2018\.json: expected a JSON list of subset_img_id and img_id"):
         pack("rsna", root)

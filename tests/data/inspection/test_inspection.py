@@ -1,4 +1,4 @@
-"""An inspection counts what is there and quotes nothing."""
+"""An inspection counts the contents of a data set and quotes nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from radsweep.data.inspection.inspection import inspect_dataset
-from radsweep.data.inspection.table import render
+from radsweep.data.inspection.table import inspection_tables
 from radsweep.data.shards.dataset import write_dataset
 from radsweep.data.shards.schema import Image, Study
 from radsweep.errors import InputError
@@ -57,7 +57,7 @@ def test_counts_lengths_sizes_and_repeats(packed: Path) -> None:
 def test_neither_the_tables_nor_the_json_quote_a_report_or_a_source_id(packed: Path) -> None:
     inspection = inspect_dataset(packed)
     file = io.StringIO()
-    Console(file=file, width=120).print(render(inspection))
+    Console(file=file, width=120).print(inspection_tables(inspection))
     shown = file.getvalue()
     for text in (shown, inspection.model_dump_json()):
         assert "secretword" not in text.lower()

@@ -1,4 +1,4 @@
-"""Cross-validation by patient: every pair tested once, never by a model that learnt from its patient."""
+"""Cross-validation by patient: every pair is tested once, never by a model trained on its patient."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Picture
 
 from radsweep.data.loading.decode import prepare_in_process, read_index
-from radsweep.data.loading.folds import deal, fold_of, redealt
+from radsweep.data.loading.folds import assign_folds, fold_of, resplit
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.shards.dataset import write_dataset
 from radsweep.data.shards.schema import Image, Split, Study
@@ -31,7 +31,7 @@ def png(shade: int) -> bytes:
 
 
 def studies() -> list[Study]:
-    """30 patients in three packed splits, of one to three studies of one or two images; 12 of them unpaired too."""
+    """30 patients in three packed splits, with 1 to 3 studies of 1 or 2 images; 12 also have unpaired studies."""
     found = []
     for patient in range(30):
         split: Split = "train" if patient < 20 else "validation" if patient < 25 else "test"
@@ -92,8 +92,8 @@ def test_a_fold_keeps_each_studys_report_images_and_patient_in_the_order_of_ids(
 def test_folds_are_balanced_in_studies() -> None:
     generator = np.random.default_rng(0)
     patients = [f"p{patient}" for patient in range(100) for _ in range(int(generator.integers(1, 6)))]
-    dealt = deal(patients, 7)
-    sizes = Counter(dealt[patient] for patient in patients)
+    fold_of_patient = assign_folds(patients, 7)
+    sizes = Counter(fold_of_patient[patient] for patient in patients)
     assert len(sizes) == 7
     assert max(sizes.values()) - min(sizes.values()) <= 1
 
@@ -110,7 +110,7 @@ def test_folds_do_not_depend_on_order_or_sharding(packed: Path, tmp_path: Path) 
             name: split.study_ids for name, split in theirs.splits.items()
         }
     patients = [patient for split in index.splits.values() for patient in split.patient_ids]
-    assert deal(patients, FOLDS) == deal(patients[::-1], FOLDS)
+    assert assign_folds(patients, FOLDS) == assign_folds(patients[::-1], FOLDS)
 
 
 def test_unpaired_studies_of_held_out_patients_are_left_out(packed: Path) -> None:
@@ -125,17 +125,17 @@ def test_unpaired_studies_of_held_out_patients_are_left_out(packed: Path) -> Non
             assert len(pool) == len(texts)
             assert set(pool.patient_ids) == set(every.patient_ids) - held_out
             left_out += len(every) - len(pool)
-        assert left_out == 2 * 12  # each of their 12 patients once for test, once for validation
+        assert left_out == 2 * 12  # each of these 12 patients once for test and once for validation
 
 
 def test_a_fold_that_would_be_empty_is_refused(tmp_path: Path) -> None:
     few = [study for study in studies() if study.patient_id in ("p0", "p20", "p21")]
     write_dataset(tmp_path / "few", few, name="few", source={})
-    with pytest.raises(InputError, match=r"3 patients in 5 folds leave the .* lower data\.folds"):
+    with pytest.raises(InputError, match=r"with 5 folds, the .* split .*3 patients\)\. Lower data\.folds"):
         fold_of(read_index(tmp_path / "few", ()), 5, 4)
 
 
-def test_splits_as_packed_may_be_empty_where_folds_are_made(tmp_path: Path) -> None:
+def test_packed_splits_may_be_empty_if_folds_are_made(tmp_path: Path) -> None:
     train = [study for study in studies() if study.split == "train"]
     write_dataset(tmp_path / "train", train, name="train", source={})
     with pytest.raises(InputError, match="the validation split has 0 pairs"):
@@ -144,17 +144,17 @@ def test_splits_as_packed_may_be_empty_where_folds_are_made(tmp_path: Path) -> N
     fold = fold_of(index, FOLDS, 0)
     assert min(map(len, fold.splits.values())) >= 2
     prepared = prepare_in_process(index, trained(index.reports["train"]), 16, 1)
-    assert same_pixels(redealt(prepared, fold, prepared.tokenizer), index_pixels(prepared))
+    assert same_pixels(resplit(prepared, fold, prepared.tokenizer), index_pixels(prepared))
 
 
-def test_redealt_images_and_tokens_are_those_of_decoding_each_fold_by_itself(packed: Path) -> None:
+def test_resplit_images_and_tokens_equal_those_of_decoding_each_fold_separately(packed: Path) -> None:
     index = read_index(packed)
     unpaired = ("images", "reports")
     whole = prepare_in_process(index, trained(index.reports["train"]), 16, 1, unpaired)  # type: ignore[arg-type]
     for number in range(FOLDS):
         fold = fold_of(index, FOLDS, number)
         tokenizer = trained(fold.reports["train"])
-        ours = redealt(whole, fold, tokenizer)
+        ours = resplit(whole, fold, tokenizer)
         alone = prepare_in_process(fold, tokenizer, 16, 1, unpaired)  # type: ignore[arg-type]
         assert ours.decoded == 0
         assert (ours.tokenizer, ours.fingerprint) == (alone.tokenizer, alone.fingerprint)

@@ -1,4 +1,4 @@
-"""Studies read back from shards, with their labels."""
+"""Studies read from shards, with their labels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def studies(with_report: bool) -> list[Study]:
     ]
 
 
-def test_labels_stand_in_the_row_of_their_study_whatever_the_sharding(tmp_path: Path) -> None:
+def test_labels_are_in_the_row_of_their_study_with_any_sharding(tmp_path: Path) -> None:
     given = studies(with_report=True)
     write_dataset(tmp_path / "a", given, name="a", source={}, rows_per_shard=1, key=b"k")
     write_dataset(tmp_path / "b", reversed(given), name="b", source={}, rows_per_shard=100, key=b"k")
@@ -45,7 +45,7 @@ def test_labels_stand_in_the_row_of_their_study_whatever_the_sharding(tmp_path: 
     assert known == {"report 0": (1, -1), "report 1": (0, -1), "report 2": (-1, -1), "report 3": (-1, 1)}
 
 
-def test_studies_without_a_report_count_where_labels_are_what_matters(tmp_path: Path) -> None:
+def test_studies_without_a_report_count_in_evaluation_by_labels(tmp_path: Path) -> None:
     write_dataset(tmp_path / "a", studies(True) + studies(False), name="a", source={}, key=b"k")
     assert [len(read_index(tmp_path / "a").splits[split]) for split in SPLITS] == [4, 4, 4]
     found = read_labelled(tmp_path / "a")
@@ -55,7 +55,7 @@ def test_studies_without_a_report_count_where_labels_are_what_matters(tmp_path: 
     assert found.splits["test"].study_ids == tuple(sorted(found.splits["test"].study_ids))
 
 
-def test_a_data_set_without_labels_is_no_labelled_one(tmp_path: Path) -> None:
+def test_a_data_set_without_labels_is_refused_as_a_labelled_one(tmp_path: Path) -> None:
     plain = [Study("s", "p", "train", "report", (Image("a", PNG),))]
     write_dataset(tmp_path / "a", plain, name="a", source={}, key=b"k")
     with pytest.raises(InputError, match="has no labels"):

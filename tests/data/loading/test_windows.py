@@ -1,4 +1,4 @@
-"""Streaming from shards: every study once, its own pixels, the same order each time."""
+"""Streaming from shards: every study once with its own pixels, in the same order each time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def index_of(studies: int, seed: int = 0) -> SplitIndex:
 
 
 def blocks_of(images: np.ndarray, cut: int) -> Iterator[dict[str, np.ndarray]]:
-    """Blocks of `cut` images, so that studies are cut in two; a pixel is its image's number."""
+    """Yield blocks of `cut` images, so that studies are cut in two; the value of a pixel is its image's number."""
     for start in range(0, len(images), cut):
         part = images[start : start + cut]
         yield {"image": part, "pixels": np.broadcast_to(part[:, None, None, None], (len(part), 1, 2, 2)).copy()}
@@ -45,7 +45,7 @@ def test_every_study_comes_once_with_its_own_pixels(
     assert sizes == [stop - start for start, stop in batch_bounds(studies, 16)]
 
 
-def test_only_what_arrives_is_used() -> None:
+def test_only_images_that_arrive_are_used() -> None:
     index = index_of(40)
     wanted = np.array([3, 4, 17, 30])
     images = np.concatenate([np.arange(index.first_image_S1[row], index.first_image_S1[row + 1]) for row in wanted])
@@ -53,7 +53,7 @@ def test_only_what_arrives_is_used() -> None:
     assert sorted(batch[0]) == wanted.tolist()
 
 
-def test_the_order_depends_on_seed_and_epoch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_order_depends_only_on_seed_and_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "WINDOW", 30)
     index = index_of(60)
 
@@ -66,7 +66,7 @@ def test_the_order_depends_on_seed_and_epoch_alone(monkeypatch: pytest.MonkeyPat
     assert order(0, 0) != order(1, 0)
 
 
-def test_memory_is_that_of_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_limited_to_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "WINDOW", 64)
     index = index_of(2000)
     held = [

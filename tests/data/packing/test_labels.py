@@ -5,7 +5,7 @@ from __future__ import annotations
 from radsweep.data.packing.labels import UNCERTAIN, merge_labels
 
 
-def test_a_study_has_a_finding_where_any_of_its_images_has() -> None:
+def test_a_study_has_a_finding_if_any_of_its_images_has_it() -> None:
     rows = [{"a": 0.0, "b": None, "c": None}, {"a": 1.0, "b": 0.0, "c": None}]
     assert merge_labels(rows) == {"a": 1.0, "b": 0.0, "c": None}
 

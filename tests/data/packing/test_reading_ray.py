@@ -1,4 +1,4 @@
-"""Pictures read with Ray Data: in any order and anywhere, the same data set comes out."""
+"""Pictures read with Ray Data give the same data set, in any order and on any node."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from radsweep.data.importers.registry import pack_source
 from radsweep.data.packing.reading import read_file
 from radsweep.data.packing.reading_ray import _read, read_on_ray
 
-COUNT = 300  # of more than one task
+COUNT = 300  # more than one task
 
 
-def test_the_shards_are_those_of_the_local_way_byte_by_byte(
+def test_the_shards_equal_those_of_local_reading_byte_by_byte(
     ray_session: None, tree: Callable[..., Path], make_png: Callable[..., bytes]
 ) -> None:
     rows = [{"image": f"{i}.png", "patient": f"p{i // 2}", "notes": f"Report {i}."} for i in range(COUNT)]
@@ -41,20 +41,20 @@ def test_the_shards_are_those_of_the_local_way_byte_by_byte(
     both = pack_source("csv", settings, root, root.parent / "both", say=said.append)
     assert both.manifest == local.manifest
     (line,) = said
-    assert 140 <= int(line.split()[2]) <= 150  # but for the two that could not be read
+    assert 140 <= int(line.split()[2]) <= 150  # except the two that could not be read
 
 
-def test_a_folder_that_a_node_does_not_see_is_told_rather_than_counted_as_missing_files(
+def test_a_folder_that_a_node_cannot_see_is_reported_and_not_counted_as_missing_files(
     ray_session: None, tmp_path: Path
 ) -> None:
     with pytest.raises(
-        OSError, match=f"not there on {os.uname().nodename}: give a folder that all nodes share"
-    ) as told:
+        OSError, match=f"not found on {os.uname().nodename}; give a folder that all nodes share"
+    ) as raised:
         list(read_on_ray(tmp_path / "elsewhere", ["a.png"], None))
-    assert told.value.filename == str(tmp_path / "elsewhere")
+    assert raised.value.filename == str(tmp_path / "elsewhere")
 
 
-def test_names_that_are_no_utf_8_come_back_as_they_were(tmp_path: Path, make_png: Callable[..., bytes]) -> None:
+def test_names_that_are_not_utf_8_come_back_unchanged(tmp_path: Path, make_png: Callable[..., bytes]) -> None:
     name = os.fsdecode(b"r\xf6ntgen.png")
     (tmp_path / name).write_bytes(make_png(0))
     read = _read(pa.table({"path": [os.fsencode(name)]}), tmp_path, None).to_pylist()

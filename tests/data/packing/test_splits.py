@@ -1,4 +1,4 @@
-"""Splits are by patient, exact, and the same whatever the order."""
+"""Splits are by patient, exact, and independent of the order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def counts(total: int, fractions: tuple[float, float, float]) -> list[int]:
         (1000, (0.1, 0.3, 0.6), [100, 300, 600]),
     ],
 )
-def test_counts_are_exact_and_no_split_is_empty_where_there_are_patients(
+def test_counts_are_exact_and_no_split_is_empty_given_enough_patients(
     total: int, fractions: tuple[float, float, float], expected: list[int]
 ) -> None:
     assert counts(total, fractions) == expected

@@ -1,7 +1,7 @@
 """The phantom is frozen: results on it are compared across versions of radsweep.
 
-Where one of these fails, the generator has changed: undo it, or raise VERSION, remake every figure that rests on the
-phantom, and only then put the new values here. Text and labels are held exactly, pixels to one grey level.
+If one of these tests fails, the generator has changed. Undo the change, or raise VERSION, remake every figure that uses
+the phantom, and only then put the new values here. Text and labels must match exactly, pixels to one grey level.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ BLOCKS = {
 
 
 def text_of(difficulty: str) -> str:
-    """Hash of the reports, labels, ids and views of the first studies of each pool."""
+    """Return the hash of the reports, labels, ids and views of the first studies of each stream."""
     digest = hashlib.sha256()
     for study in generate(difficulty, pairs=150, seed=0, validation=5, test=5, unpaired_images=5, unpaired_reports=150):
         views = [image.view for image in study.images]
@@ -53,7 +53,7 @@ def text_of(difficulty: str) -> str:
 
 
 def blocks_of(difficulty: str) -> list[list[int]]:
-    """Mean grey of 16 blocks, for each of the first images: frontal and lateral views."""
+    """Return the mean grey of 16 blocks for each of the first images, frontal and lateral views."""
     pools = {"validation": 0, "test": 0, "unpaired_images": 0, "unpaired_reports": 0}
     blocks = []
     for study in generate(difficulty, pairs=6, seed=0, **pools):

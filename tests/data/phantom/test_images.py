@@ -9,26 +9,26 @@ import pytest
 from radsweep.data.phantom import PhantomStudy, difficulty_named, generate
 from radsweep.data.phantom.anatomy import draw_anatomy
 from radsweep.data.phantom.appearance import APPEARANCES
-from radsweep.data.phantom.findings import CENTRAL, SIDED, SIDES, ZONED, Finding
-from radsweep.data.phantom.images import encode, render
+from radsweep.data.phantom.findings import CENTRAL, SIDED, SIDES, ZONED, PhantomFinding
+from radsweep.data.phantom.images import encode_png, render_images
 
 SETTINGS = difficulty_named("standard")
 
 
-def picture(findings: list[tuple[Finding, ...]], lateral: bool = False, size: int = 64) -> np.ndarray:
-    """One image per entry, all of one anatomy, pose and noise: what differs is the findings."""
+def picture(findings: list[tuple[PhantomFinding, ...]], lateral: bool = False, size: int = 64) -> np.ndarray:
+    """Return one image per entry, all with one anatomy, pose and noise; only the findings differ."""
     heart = np.array([sum(0.5 for f in items if f.kind == "cardiomegaly") for items in findings], np.float32)
     rows = []
     for row, items in enumerate(findings):
         draws = draw_anatomy(
             np.random.default_rng(0), np.array([0]), np.array([lateral]), heart[row : row + 1], SETTINGS
         )
-        rows.append(render(np.random.default_rng(1), draws, [items], size, SETTINGS)[0])
+        rows.append(render_images(np.random.default_rng(1), draws, [items], size, SETTINGS)[0])
     return np.stack(rows).astype(float)
 
 
-def finding(kind: str, side: str = "", zone: str = "", size: float = 0.9) -> Finding:
-    return Finding(kind, side, zone, "severe", size, (0.5,) * 6)
+def finding(kind: str, side: str = "", zone: str = "", size: float = 0.9) -> PhantomFinding:
+    return PhantomFinding(kind, side, zone, "severe", size, (0.5,) * 6)
 
 
 @pytest.mark.parametrize("kind", [*SIDED, *CENTRAL, "pacemaker", "catheter", "tube"])
@@ -44,14 +44,14 @@ def test_every_finding_shows_in_both_views(kind: str, lateral: bool) -> None:
 def test_a_finding_of_a_side_shows_on_that_side(kind: str) -> None:
     zone = "mid" if kind in ZONED else ""
     without, left, right = picture([(), *((finding(kind, side, zone),) for side in SIDES)])
-    for shown, sign in ((left, 1), (right, -1)):  # the patient's left is at the image's right
+    for shown, sign in ((left, 1), (right, -1)):  # the patient's left is on the right of the image
         change = np.abs(shown - without)
         own = change[:, 32:].sum() if sign > 0 else change[:, :32].sum()
         assert own > 0.85 * change.sum()
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ZONED if kind != "pneumothorax"])
-def test_zones_lie_from_top_to_bottom(kind: str) -> None:
+def test_zones_are_ordered_from_top_to_bottom(kind: str) -> None:
     without, *shown = picture([(), *((finding(kind, "right", zone),) for zone in ("upper", "mid", "lower"))])
     rows = np.arange(64)
     heights = [(np.abs(image - without).sum(1) * rows).sum() / np.abs(image - without).sum() for image in shown]
@@ -59,7 +59,7 @@ def test_zones_lie_from_top_to_bottom(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(SIDED))
-def test_more_severe_is_more_to_see(kind: str) -> None:
+def test_more_severe_findings_are_more_visible(kind: str) -> None:
     zone = "mid" if kind in ZONED else ""
     without, mild, severe = picture([(), *((finding(kind, "left", zone, size),) for size in (0.1, 1.0))])
     assert np.abs(severe - without).sum() > 1.2 * np.abs(mild - without).sum()
@@ -84,8 +84,8 @@ def _small(study: PhantomStudy) -> np.ndarray:
     return (grey - grey.mean()) / grey.std()
 
 
-def test_a_patient_is_told_from_texture_on_plain_alone() -> None:
-    """The pictures of one patient are more alike than those of two, far more so where the patient gives itself away."""
+def test_only_on_plain_texture_identifies_a_patient() -> None:
+    """Pictures of one patient are more alike than those of two, much more so if texture identifies the patient."""
     none = {"unpaired_images": 0, "unpaired_reports": 0, "validation": 0, "test": 0}
     nearest = {}
     for name in ("standard", "plain"):
@@ -112,4 +112,4 @@ def test_images_are_grey_8_bit_png_of_varied_exposure() -> None:
 
 def test_encoding_loses_nothing() -> None:
     grey = np.random.default_rng(0).integers(0, 256, (40, 50), np.uint8)
-    assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(encode(grey)))), grey)
+    assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(encode_png(grey)))), grey)

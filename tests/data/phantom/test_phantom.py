@@ -31,7 +31,7 @@ def pixels(study: PhantomStudy, view: str = "frontal") -> np.ndarray:
 
 
 def recall_at_10(scores: np.ndarray) -> float:
-    """Text to image, ties in the middle: by sorting, not as the package does it."""
+    """Return text-to-image recall with ties in the middle, by sorting, unlike the package."""
     found = []
     for query, row in enumerate(scores):
         above, equal = int((row > row[query]).sum()), int((row == row[query]).sum())
@@ -44,7 +44,7 @@ def studies() -> list[PhantomStudy]:
     return list(generate("standard", pairs=1500, seed=3, **NONE))
 
 
-def test_the_first_pairs_do_not_depend_on_how_many_are_asked_nor_on_the_other_pools() -> None:
+def test_the_first_pairs_do_not_depend_on_their_number_nor_on_the_other_streams() -> None:
     few = list(generate("standard", pairs=30, seed=5, **NONE))
     many = generate("standard", pairs=200, seed=5, validation=9, test=9, unpaired_images=9, unpaired_reports=9)
     assert few == [study for study, _ in zip(many, few, strict=False)]
@@ -60,7 +60,7 @@ def test_seed_and_difficulty_change_every_image_and_most_reports() -> None:
         assert np.mean([a.report == b.report for a, b in zip(one, changed, strict=True)]) < 0.1
 
 
-def test_the_same_study_at_another_size_shows_the_same_findings_and_tells_the_same() -> None:
+def test_the_same_study_at_another_size_has_the_same_findings_and_report() -> None:
     small = list(generate("standard", pairs=12, seed=0, size=64, **NONE))
     for size in (96, 128, 224):
         large = list(generate("standard", pairs=12, seed=0, size=size, **NONE))
@@ -71,7 +71,7 @@ def test_the_same_study_at_another_size_shows_the_same_findings_and_tells_the_sa
             assert np.corrcoef(shrunk.ravel(), pixels(a).ravel())[0, 1] > 0.9
 
 
-def test_counts_splits_and_kinds_are_as_asked_and_patients_never_cross() -> None:
+def test_counts_splits_and_kinds_are_as_requested_and_patients_never_cross() -> None:
     made = list(generate("plain", pairs=70, seed=0, validation=40, test=30, unpaired_images=50, unpaired_reports=60))
     counts = Counter((study.kind, study.split) for study in made)
     assert counts == {
@@ -87,7 +87,7 @@ def test_counts_splits_and_kinds_are_as_asked_and_patients_never_cross() -> None
     assert len({image.image_id for study in made for image in study.images}) == sum(len(s.images) for s in made)
 
 
-def test_patients_have_several_studies_side_by_side_and_studies_one_or_two_views(
+def test_patients_have_several_consecutive_studies_and_studies_one_or_two_views(
     studies: list[PhantomStudy],
 ) -> None:
     several = Counter(study.patient_id for study in studies)
@@ -111,10 +111,10 @@ def test_labels_agree_with_the_findings(studies: list[PhantomStudy]) -> None:
         assert len({(finding.kind, finding.side) for finding in study.findings}) == len(study.findings)
 
 
-def test_the_number_of_findings_is_distributed_as_the_difficulty_says(studies: list[PhantomStudy]) -> None:
-    told = Counter(sum(finding.kind in FINDINGS for finding in study.findings) for study in studies)
+def test_the_number_of_findings_has_the_distribution_of_the_difficulty(studies: list[PhantomStudy]) -> None:
+    counted = Counter(sum(finding.kind in FINDINGS for finding in study.findings) for study in studies)
     for number, expected in enumerate(DIFFICULTIES["standard"].finding_counts):
-        assert told[number] / len(studies) == pytest.approx(expected, abs=0.04)
+        assert counted[number] / len(studies) == pytest.approx(expected, abs=0.04)
 
 
 def test_progress_adds_up_to_the_number_of_studies() -> None:
@@ -139,7 +139,7 @@ def test_the_oracle_is_far_above_chance_and_below_one() -> None:
         assert recall_at_10(scores[:, shuffled]) < 0.06  # chance is 0.025
 
 
-def test_a_packed_phantom_has_the_asked_counts_and_the_same_fingerprint_again(tmp_path: Path) -> None:
+def test_a_packed_phantom_has_the_requested_counts_and_a_reproducible_fingerprint(tmp_path: Path) -> None:
     sizes = {"pairs": 40, "validation": 8, "test": 8, "unpaired_images": 6, "unpaired_reports": 5}
     one = write_phantom(tmp_path / "one", difficulty="plain", **sizes)
     again = write_phantom(tmp_path / "again", difficulty="plain", **sizes)
@@ -150,7 +150,7 @@ def test_a_packed_phantom_has_the_asked_counts_and_the_same_fingerprint_again(tm
     assert one.fingerprint == again.fingerprint != other.fingerprint
 
 
-def test_a_name_is_a_difficulty_and_maybe_a_number_of_pairs() -> None:
+def test_a_name_is_a_difficulty_and_optionally_a_number_of_pairs() -> None:
     assert from_name("standard") == PhantomSettings("standard", 3000)
     assert from_name("plain-300") == PhantomSettings("plain", 300)
 
@@ -166,7 +166,7 @@ def test_a_name_is_a_difficulty_and_maybe_a_number_of_pairs() -> None:
         ("", "known: standard, plain"),
     ],
 )
-def test_a_wrong_name_is_told_with_the_right_ones(name: str, hint: str) -> None:
+def test_a_wrong_name_is_reported_with_the_right_ones(name: str, hint: str) -> None:
     with pytest.raises(InputError, match=hint):
         from_name(name)
 

@@ -1,4 +1,4 @@
-"""Reports are read here by their words alone, without the generator's own record of what they tell."""
+"""Reports, read here only by their words, without the generator's record of their mentions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PATTERNS = {
 
 @cache
 def reading(sentence: str) -> frozenset[str]:
-    """The kinds whose nouns occur in a sentence."""
+    """Return the kinds whose nouns occur in a sentence."""
     text = sentence.lower()
     return frozenset(kind for kind, pattern in PATTERNS.items() if pattern.search(text))
 
@@ -67,8 +67,8 @@ def test_reports_have_both_sections_and_whole_sentences(studies: list[PhantomStu
         assert "  " not in study.report
 
 
-def test_reports_tell_what_is_there_and_nothing_else(studies: list[PhantomStudy]) -> None:
-    left_out = told = 0
+def test_reports_mention_true_findings_and_nothing_else(studies: list[PhantomStudy]) -> None:
+    left_out = mentioned = 0
     for study in studies:
         assert study.report is not None
         positive: set[str] = set()
@@ -79,12 +79,12 @@ def test_reports_tell_what_is_there_and_nothing_else(studies: list[PhantomStudy]
         assert positive <= kinds
         assert study.written is not None
         assert positive == {mention.kind for mention in study.written.mentions}
-        told += len(kinds - set(DEVICES))
+        mentioned += len(kinds - set(DEVICES))
         left_out += len(kinds - positive - set(DEVICES))
-    assert left_out / told == pytest.approx(DIFFICULTIES["standard"].omit, abs=0.02)
+    assert left_out / mentioned == pytest.approx(DIFFICULTIES["standard"].omit, abs=0.02)
 
 
-def test_sides_zones_and_severities_told_are_the_true_ones(studies: list[PhantomStudy]) -> None:
+def test_mentioned_sides_zones_and_severities_are_the_true_ones(studies: list[PhantomStudy]) -> None:
     checked = Counter()
     for study in studies:
         assert study.report is not None
@@ -142,7 +142,7 @@ def test_denied_slots_are_free(studies: list[PhantomStudy]) -> None:
         assert not study.written.denied & {(finding.kind, finding.side) for finding in study.findings}
 
 
-def test_some_normal_reports_are_the_same_word_for_word_and_no_other_is_common(studies: list[PhantomStudy]) -> None:
+def test_some_normal_reports_are_equal_word_for_word_and_others_are_rare(studies: list[PhantomStudy]) -> None:
     counts = Counter(study.report for study in studies)
     stock = sum(counts[report] for report in STOCK)
     assert 0.02 < stock / len(studies) < 0.08
@@ -159,37 +159,37 @@ def test_length_vocabulary_and_order_vary(studies: list[PhantomStudy]) -> None:
     assert len({study.report for study in studies if len(study.findings) > 1}) > 1900
 
 
-def test_impressions_restate_in_other_words_on_standard_alone() -> None:
+def test_only_on_standard_impressions_restate_findings_in_other_words() -> None:
     for name, restated, same in (("standard", DIFFICULTIES["standard"].restate, 0), ("plain", 0, 0)):
-        again = told = 0
+        again = mentioned = 0
         for study in generate(name, pairs=0, seed=2, validation=0, test=0, unpaired_images=0, unpaired_reports=600):
             assert study.report is not None
             assert study.written is not None
             body, impression = study.report.split("IMPRESSION:")
             positive = [s for s in sentences(impression) if not NEGATION.match(s)]
             mentions = [mention for mention in study.written.mentions if mention.kind in FINDINGS]
-            told += len(mentions)
+            mentioned += len(mentions)
             again += sum(bool(reading(sentence)) for sentence in positive)
             for sentence in positive:
                 for kind in reading(sentence):
                     if sum(mention.kind == kind for mention in mentions) == 1:
                         nouns = [n.removeprefix("a ") for n in NOUNS[kind] if n.removeprefix("a ") in sentence.lower()]
                         longest = max(nouns, key=len)
-                        same += any(longest == found for found in _nouns_told(body, kind))
-        assert again / told == pytest.approx(restated, abs=0.05)
+                        same += any(longest == found for found in _nouns_mentioned(body, kind))
+        assert again / mentioned == pytest.approx(restated, abs=0.05)
         assert same == 0
 
 
-def _nouns_told(body: str, kind: str) -> list[str]:
-    told = []
+def _nouns_mentioned(body: str, kind: str) -> list[str]:
+    mentioned = []
     for sentence in sentences(body):
         if not NEGATION.match(sentence):
             nouns = [n.removeprefix("a ") for n in NOUNS[kind] if n.removeprefix("a ") in sentence.lower()]
-            told += [max(nouns, key=len)] if nouns else []
-    return told
+            mentioned += [max(nouns, key=len)] if nouns else []
+    return mentioned
 
 
-def test_adjectives_of_a_kind_are_used_on_standard_alone() -> None:
+def test_only_on_standard_adjectives_of_a_kind_are_used() -> None:
     for name, present in (("standard", True), ("plain", False)):
         made = generate(name, pairs=0, seed=2, validation=0, test=0, unpaired_images=0, unpaired_reports=400)
         text = " ".join(study.report or "" for study in made).lower()

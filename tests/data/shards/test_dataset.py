@@ -1,4 +1,4 @@
-"""Data sets on disk: what a manifest promises is there, and nobody is named."""
+"""Data sets on disk: the contents match the manifest, and nobody is named."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEY = bytes(range(32))
 
 @pytest.fixture
 def studies(make_png: Callable[..., bytes]) -> list[Study]:
-    """30 studies of 10 patients, marked ids, of every kind, with one or two images."""
+    """30 studies of 10 patients, of every kind, with marked ids and one or two images."""
 
     def study(i: int) -> Study:
         split: Split = ("train", "train", "validation", "test")[i % 10 % 4]  # type: ignore[assignment]
@@ -43,7 +43,7 @@ def rows(out: Path, manifest: Manifest) -> list[dict]:
     return [row for shard in manifest.shards for row in pq.read_table(out / shard.path).to_pylist()]
 
 
-def test_every_study_comes_back_as_it_went_in_but_for_its_ids(tmp_path: Path, studies: list[Study]) -> None:
+def test_every_study_comes_back_unchanged_except_for_its_ids(tmp_path: Path, studies: list[Study]) -> None:
     manifest = write(tmp_path / "out", studies, rows_per_shard=4)
     found = {row["report"]: row for row in rows(tmp_path / "out", manifest)}
     assert len(rows(tmp_path / "out", manifest)) == len(studies)
@@ -62,7 +62,9 @@ def test_every_study_comes_back_as_it_went_in_but_for_its_ids(tmp_path: Path, st
     assert pq.read_schema(tmp_path / "out" / manifest.shards[0].path).equals(SHARD_SCHEMA)
 
 
-def test_the_manifest_reads_back_and_names_the_shards_of_a_kind_and_split(tmp_path: Path, studies: list[Study]) -> None:
+def test_the_manifest_can_be_read_again_and_names_the_shards_of_a_kind_and_split(
+    tmp_path: Path, studies: list[Study]
+) -> None:
     manifest = write(tmp_path / "out", studies, rows_per_shard=4)
     assert read_manifest(tmp_path / "out") == manifest
     paths = shard_paths(tmp_path / "out", manifest, "pairs", "validation")
@@ -70,7 +72,7 @@ def test_the_manifest_reads_back_and_names_the_shards_of_a_kind_and_split(tmp_pa
     assert shard_paths(tmp_path / "out", manifest, "reports", "test") == []
 
 
-def test_the_fingerprint_sees_content_but_neither_order_nor_sharding(tmp_path: Path, studies: list[Study]) -> None:
+def test_the_fingerprint_depends_on_content_but_not_on_order_or_sharding(tmp_path: Path, studies: list[Study]) -> None:
     first = write(tmp_path / "a", studies, rows_per_shard=4).fingerprint
     assert write(tmp_path / "b", studies[::-1], rows_per_shard=512).fingerprint == first
     others = [studies[:-1], [*studies[:-1], Study(**{**vars(studies[-1]), "report": "Report 29"})]]
@@ -82,7 +84,7 @@ def test_the_fingerprint_sees_content_but_neither_order_nor_sharding(tmp_path: P
     assert write(tmp_path / "d", studies, key=None).fingerprint != first
 
 
-def test_source_ids_are_in_private_alone_which_only_the_owner_reads(tmp_path: Path, studies: list[Study]) -> None:
+def test_source_ids_are_only_in_private_which_only_the_owner_can_read(tmp_path: Path, studies: list[Study]) -> None:
     out = tmp_path / "out"
     write(out, studies)
     assert b"PATIENTMARK3" in (out / "private" / "ids.csv").read_bytes()
@@ -120,10 +122,10 @@ def test_a_blank_positive_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_study_that_comes_twice_and_no_study_at_all_are_refused(tmp_path: Path, studies: list[Study]) -> None:
-    with pytest.raises(InputError, match="twice"):
+def test_a_study_that_occurs_twice_and_an_empty_data_set_are_refused(tmp_path: Path, studies: list[Study]) -> None:
+    with pytest.raises(InputError, match="two studies have the same id"):
         write(tmp_path / "out", [*studies, studies[0]])
-    with pytest.raises(InputError, match="no study"):
+    with pytest.raises(InputError, match="no studies to write"):
         write(tmp_path / "out", [])
     assert list(tmp_path.iterdir()) == []
 
@@ -135,7 +137,7 @@ def test_an_existing_folder_is_never_overwritten(tmp_path: Path, studies: list[S
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_an_error_on_the_way_leaves_nothing(tmp_path: Path, studies: list[Study]) -> None:
+def test_an_error_while_writing_leaves_nothing(tmp_path: Path, studies: list[Study]) -> None:
     def broken() -> Iterator[Study]:
         yield from studies
         raise RuntimeError("source went away")
@@ -179,7 +181,7 @@ def test_a_broken_data_set_is_named(tmp_path: Path, studies: list[Study]) -> Non
     with pytest.raises(InputError, match="no packed data set"):
         read_manifest(tmp_path)
     edit(out, schema_version=99)
-    with pytest.raises(InputError, match="schema_version is 99; this radsweep reads 1"):
+    with pytest.raises(InputError, match="schema_version is 99, but this radsweep reads 1"):
         read_manifest(out)
     edit(out, schema_version=1, shards=[shard | {"path": "../other/train.parquet"}])
     with pytest.raises(InputError, match="leaves the data set"):
@@ -210,7 +212,7 @@ def test_a_damaged_shard_is_named(tmp_path: Path, studies: list[Study]) -> None:
         read_manifest(out)
 
 
-def test_whichever_byte_is_wrong_the_shard_is_named(tmp_path: Path, studies: list[Study]) -> None:
+def test_the_damaged_shard_is_named_whichever_byte_is_wrong(tmp_path: Path, studies: list[Study]) -> None:
     out = tmp_path / "out"
     manifest = write(out, studies)
     bad = next(out / shard.path for shard in manifest.shards if shard.path.startswith("pairs/train"))
@@ -230,8 +232,10 @@ def test_whichever_byte_is_wrong_the_shard_is_named(tmp_path: Path, studies: lis
     assert parsed > 0
 
 
-def test_a_data_set_without_pairs_says_what_it_serves_for(make_png: Callable[..., bytes], tmp_path: Path) -> None:
+def test_a_data_set_without_pairs_is_refused_with_its_possible_use(
+    make_png: Callable[..., bytes], tmp_path: Path
+) -> None:
     alone = [Study("1", "p", "train", None, (Image("a", make_png(1)),))]
     write_dataset(tmp_path / "images", alone, name="images", source={})
-    with pytest.raises(InputError, match=r"no study has both .* serves in evaluate.sets"):
+    with pytest.raises(InputError, match=r"no study has both .* used in evaluate.sets"):
         read_index(tmp_path / "images")

@@ -41,11 +41,11 @@ def sentences(report: str) -> list[str]:
         (" . ", ["."]),
     ],
 )
-def test_reports_are_cut_where_a_reader_would(report: str, expected: list[str]) -> None:
+def test_reports_are_cut_where_a_reader_would_cut_them(report: str, expected: list[str]) -> None:
     assert sentences(report) == expected
 
 
-@pytest.mark.skipif(not OPENI.is_file(), reason="the real reports of shared/data/openi are not here")
+@pytest.mark.skipif(not OPENI.is_file(), reason="the real reports of shared/data/openi are not available")
 def test_real_reports_fall_into_sentences_of_sensible_length() -> None:
     with OPENI.open(encoding="utf-8") as file:
         reports = [f"FINDINGS: {row['findings']}\nIMPRESSION: {row['impression']}" for row in csv.DictReader(file)]

@@ -55,7 +55,7 @@ def test_a_word_of_fewer_than_5_patients_leaves_no_trace() -> None:
     ]
 
 
-def test_a_word_of_5_patients_is_kept_however_seldom_it_is_used() -> None:
+def test_a_word_of_5_patients_is_kept_however_rare_it_is() -> None:
     common = [(f"p{number}", "Kerley") for number in range(5)]
     assert "kerley" in vocabulary(train_tokenizer(REPORTS + common, 400))
     assert "kerley" not in vocabulary(train_tokenizer(REPORTS + common[:4], 400))
@@ -101,7 +101,7 @@ def test_tokens_know_their_word_and_sentence(tokenizer: ReportTokenizer) -> None
     assert [tokenizer.backend.id_to_token(number) for number in batch.tokens_T[last]][:2] == ["heart", "size"]
 
 
-def test_reports_taken_from_a_batch_are_those_tokenised_alone(tokenizer: ReportTokenizer) -> None:
+def test_reports_taken_from_a_batch_equal_those_tokenised_separately(tokenizer: ReportTokenizer) -> None:
     texts = [text for _, text in REPORTS[:4]] + [""]
     taken = tokenizer.tokenise(texts).take(np.array([3, 4, 0, 3]))
     for left, right in zip(taken, tokenizer.tokenise([texts[3], "", texts[0], texts[3]]), strict=True):
@@ -154,7 +154,7 @@ def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["bert_folder", "clip_folder"])
-def test_a_pretrained_tokenizer_gives_the_tokens_transformers_gives(name: str, request: pytest.FixtureRequest) -> None:
+def test_a_pretrained_tokenizer_gives_the_tokens_of_transformers(name: str, request: pytest.FixtureRequest) -> None:
     from transformers import AutoTokenizer
 
     folder = request.getfixturevalue(name)
@@ -176,7 +176,7 @@ def test_a_pretrained_tokenizer_gives_the_tokens_transformers_gives(name: str, r
 def test_a_tokenizer_whose_class_is_code_of_its_repository_is_read_without_running_it(
     bert_folder: Path, tmp_path: Path
 ) -> None:
-    """As microsoft/BiomedVLP-CXR-BERT-specialized lies on the hub: a vocabulary, and a class of its own."""
+    """Like microsoft/BiomedVLP-CXR-BERT-specialized on the hub: a vocabulary, and a class that is its own code."""
     known = load_tokenizer(str(bert_folder)).backend.get_vocab()
     (tmp_path / "vocab.txt").write_text("\n".join(sorted(known, key=known.__getitem__)))
     (tmp_path / "tokenization_cxrbert.py").write_text("raise SystemExit('this code is never run')")
@@ -191,7 +191,7 @@ def test_a_tokenizer_whose_class_is_code_of_its_repository_is_read_without_runni
 
 
 def test_a_tokenizer_without_a_start_token_has_none(bert_folder: Path, tmp_path: Path) -> None:
-    """As SigLIP's: padding and end alone."""
+    """Like that of SigLIP: only padding and end tokens."""
     shutil.copy(bert_folder / "tokenizer.json", tmp_path)
     described = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "[SEP]", "pad_token": "[PAD]"}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(described))
@@ -199,12 +199,12 @@ def test_a_tokenizer_without_a_start_token_has_none(bert_folder: Path, tmp_path:
 
 
 @pytest.mark.parametrize("name", ["/nowhere/model", "./nowhere"])
-def test_a_tokenizer_that_cannot_be_loaded_is_the_users_to_put_right(name: str) -> None:
+def test_a_tokenizer_that_cannot_be_loaded_is_an_input_error(name: str) -> None:
     with pytest.raises(InputError, match=r"model\.text\.backbone: the tokenizer of"):
         load_tokenizer(name)
 
 
-@pytest.mark.skipif(not OPENI.is_file(), reason="the real reports of shared/data/openi are not here")
+@pytest.mark.skipif(not OPENI.is_file(), reason="the real reports of shared/data/openi are not available")
 def test_real_reports_need_few_unknown_tokens_and_lose_no_sentence() -> None:
     with OPENI.open(encoding="utf-8") as file:
         reports = [(row["uid"], f"{row['findings']}\nIMPRESSION: {row['impression']}") for row in csv.DictReader(file)][
@@ -214,6 +214,6 @@ def test_real_reports_need_few_unknown_tokens_and_lose_no_sentence() -> None:
     texts = [text for _, text in reports]
     batch = tokenizer.tokenise(texts)
     assert (batch.tokens_T == 1).mean() < 0.001
-    assert len(batch.tokens_T) / (batch.words_T[batch.offsets[1:] - 1] + 1).sum() < 1.25  # tokens a word
+    assert len(batch.tokens_T) / (batch.words_T[batch.offsets[1:] - 1] + 1).sum() < 1.25  # tokens per word
     counted = batch.sentences_T[batch.offsets[1:] - 1] + 1
     assert counted.tolist() == [len(sentence_starts(text)) for text in texts]

@@ -10,7 +10,7 @@ COUNTS = {"effusion": 30, "effusions": 12, "infusion": 7, "fusion": 7, "no": 50,
 
 
 def plain_wordpieces(counts: dict[str, int], joins: int) -> set[str]:
-    """Pair counting anew for every join, without the bookkeeping."""
+    """Count the pairs again for every join, without bookkeeping."""
     words = {word: [word[0], *("##" + letter for letter in word[1:])] for word in counts}
     made = set()
     for _ in range(joins):
@@ -53,7 +53,7 @@ def test_enough_room_makes_every_word_one_piece() -> None:
     assert len(pieces) < 200
 
 
-def test_the_size_is_never_passed_and_common_characters_come_first() -> None:
+def test_the_size_is_never_exceeded_and_common_characters_come_first() -> None:
     for size in (10, 50, 80, 90):
         assert len(wordpieces(COUNTS, size)) == size
     assert {".", "n", "##o"} <= set(wordpieces(COUNTS, 10))

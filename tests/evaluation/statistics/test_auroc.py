@@ -12,7 +12,7 @@ from radsweep.evaluation.statistics import (
     difference,
     estimate_auroc,
     level_interval,
-    macro,
+    macro_estimates,
 )
 
 
@@ -118,9 +118,9 @@ def test_a_macro_mean_is_taken_resample_by_resample() -> None:
     resamples = PatientResamples.draw(patient)
     other = (np.arange(len(label)) % 2).astype(float)
     classes = [estimate_auroc({"a": scores[:2], "b": scores[2:]}, y, resamples) for y in (label, other)]
-    both = macro(classes)
+    both = macro_estimates(classes)
     mean = (difference(classes[0], "a", "b").estimate + difference(classes[1], "a", "b").estimate) / 2
     assert difference(both, "a", "b").estimate == pytest.approx(mean)
     np.testing.assert_allclose(both.resampled_BAR[5], (classes[0].resampled_BAR[5] + classes[1].resampled_BAR[5]) / 2)
     with pytest.raises(ValueError, match="differ in arms"):
-        macro([classes[0], classes[1].select(["a"])])
+        macro_estimates([classes[0], classes[1].select(["a"])])

@@ -87,7 +87,7 @@ def test_effects_of_a_fraction_are_least_squares_and_name_what_they_are_confound
             assert not e.confounded.pairs
 
 
-def test_a_fraction_half_run_tells_no_factor_that_goes_with_another() -> None:
+def test_a_fraction_half_run_estimates_no_factor_that_goes_with_another() -> None:
     arms = fractional("abcd", resolution=4)
     some = dict(list(arms.items())[:4])
     assert all(len(e.factors) == 1 or e.others != "averaged" for e in factorial_effects(run(some), some))

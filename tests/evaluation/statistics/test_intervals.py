@@ -9,7 +9,7 @@ from statsmodels.formula.api import ols
 from radsweep.evaluation.statistics import (
     Estimates,
     PatientResamples,
-    contrast,
+    contrast_of_means,
     difference,
     estimate_means,
     level_interval,
@@ -89,7 +89,7 @@ def test_both_components_follow_the_formula_written_out(seed: int) -> None:
     assert (found.seeds, found.patients, found.queries, found.level) == (3, 60, values.shape[2], 0.95)
 
 
-def test_one_seed_leaves_patients_alone_and_says_so() -> None:
+def test_one_seed_only_leaves_patients_and_says_so() -> None:
     estimates, values = drawn(0, replicates=1)
     found = difference(estimates, "a", "b")
     boot = (estimates.resampled_BAR[:, 0] - estimates.resampled_BAR[:, 1])[:, 0]
@@ -97,7 +97,7 @@ def test_one_seed_leaves_patients_alone_and_says_so() -> None:
     assert (found.seed_variance, found.degrees_of_freedom) == (None, 59)
     assert (
         found.rests_on
-        == f"1 seed and {values.shape[2]} queries of 60 patients; other patients alone, how seeds vary is unknown"
+        == f"1 seed and {values.shape[2]} queries of 60 patients; only other patients, how seeds vary is unknown"
     )
     assert difference(drawn(0)[0], "a", "b").rests_on.startswith("3 seeds and ")
 
@@ -150,11 +150,11 @@ def test_starts_of_one_subset_are_averaged_before_seeds_are_counted() -> None:
 
 def test_an_interaction_is_a_contrast() -> None:
     estimates, values = drawn(3, arms=4)
-    found = contrast(estimates, {"a": 1, "b": -1, "c": -1, "d": 1})
+    found = contrast_of_means(estimates, {"a": 1, "b": -1, "c": -1, "d": 1})
     assert found.estimate == pytest.approx((values[0] - values[1] - values[2] + values[3]).mean())
     assert estimates.select(["c", "a"]).value_AR[1] == pytest.approx(estimates.value_AR[0])
     with pytest.raises(KeyError, match="no arm 'z' among a, b, c, d"):
-        contrast(estimates, {"z": 1})
+        contrast_of_means(estimates, {"z": 1})
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -115,7 +115,7 @@ def test_a_metric_that_is_better_when_lower_gives_the_same() -> None:
     assert (down.estimate, down.low, down.high) == pytest.approx((up.estimate, up.low, up.high), rel=0.05)
 
 
-def test_seeds_widen_the_interval_and_one_seed_leaves_patients_alone() -> None:
+def test_seeds_widen_the_interval_and_one_seed_only_leaves_patients() -> None:
     rng = np.random.default_rng(0)
     resamples = PatientResamples.draw(np.arange(200))
     patients = 0.05 * rng.normal(size=200)
@@ -138,7 +138,7 @@ def test_seeds_widen_the_interval_and_one_seed_leaves_patients_alone() -> None:
     assert widths[2] > 0
 
 
-def test_what_cannot_be_told_is_an_error() -> None:
+def test_what_cannot_be_estimated_is_an_error() -> None:
     by_size = curve((0.1, 0.2, 0.3, 0.4), 0.3)
     with pytest.raises(ValueError, match="measured at 1 sizes"):
         data_efficiency_multiplier({300: by_size[300]}, "method", 300, "baseline")

@@ -28,7 +28,7 @@ def test_all_queries_of_a_patient_flip_together() -> None:
     assert (found.p, found.flips, found.patients, found.queries, found.seeds) == (0.5, 4, 2, 5, 1)
 
 
-def test_drawn_flips_come_near_all_of_them_and_depend_on_the_seed_alone() -> None:
+def test_drawn_flips_come_near_all_of_them_and_only_depend_on_the_seed() -> None:
     rng = np.random.default_rng(2)
     first, second = rng.random((1, 14)) + 0.15, rng.random((1, 14))
     found = sign_flip_test(first, second, np.arange(14))
@@ -41,7 +41,7 @@ def test_drawn_flips_come_near_all_of_them_and_depend_on_the_seed_alone() -> Non
     assert sign_flip_test(first, second, np.arange(14)) == found
 
 
-def test_no_difference_is_no_evidence_and_the_least_p_is_never_zero() -> None:
+def test_no_difference_is_not_evidence_and_the_least_p_is_never_zero() -> None:
     same = np.random.default_rng(0).random((2, 30))
     assert sign_flip_test(same, same, np.arange(30)).p == 1
     sure = sign_flip_test(same + 1, same, np.arange(30), flips=99)

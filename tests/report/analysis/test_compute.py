@@ -29,7 +29,7 @@ def test_adaptation_counts_in_full_for_each_run_that_starts_from_it(ablation: Ca
     assert unknown.shown == "at least 1.0 ×"
 
 
-def test_what_has_no_baseline_or_no_times_is_not_compared(ablation: Callable[..., Sweep]) -> None:
+def test_an_arm_without_a_baseline_or_times_is_not_compared(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation(NUMBERS)
     assert relative(join(sweep.model_copy(update={"baseline": ""}), cells), "adapted", [100]) is None
     timeless = {key: record.model_copy(update={"seconds": {}}) for key, record in cells.items()}

@@ -11,13 +11,9 @@ from radsweep.config.ablation import Ablation
 from radsweep.evaluation.queries import QueryResults
 from radsweep.report.analysis.evidence import Evidence
 from radsweep.report.analysis.results import Results, join
-from radsweep.report.render.numbers import effects as raw_effects
-from radsweep.report.render.numbers import logged
-from radsweep.report.render.numbers import measures as raw_measures
+from radsweep.report.render.numbers import effect_numbers, logged, measure_numbers
 from radsweep.report.tables.class_measures import further
-from radsweep.report.tables.comparisons import effects as effects_table
-from radsweep.report.tables.comparisons import levels as levels_table
-from radsweep.report.tables.comparisons import measures as measures_table
+from radsweep.report.tables.comparisons import effects_table, levels_table, measures_table
 from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
@@ -42,7 +38,7 @@ def joined(with_queries: WithQueries) -> Joined:
 
 
 def plain_patient_variance(change_Q: np.ndarray, patients: tuple[str, ...]) -> float:
-    """Of the mean over queries when whole patients vary: the ratio estimator, linearised."""
+    """Standard error of the mean over queries when whole patients vary: the linearised ratio estimator."""
     sums = [
         (sum(c for c, p in zip(change_Q, patients, strict=True) if p == name), patients.count(name))
         for name in set(patients)
@@ -51,7 +47,7 @@ def plain_patient_variance(change_Q: np.ndarray, patients: tuple[str, ...]) -> f
     return sum((total - mean * n) ** 2 for total, n in sums) / len(change_Q) ** 2
 
 
-def test_differences_are_those_of_the_records_and_intervals_hold_patients_and_seeds(
+def test_differences_are_those_of_the_records_and_intervals_cover_patients_and_seeds(
     ablation: Callable[..., Sweep], with_queries: WithQueries
 ) -> None:
     sweep, cells, queries = with_queries(*ablation(NUMBERS))
@@ -99,7 +95,7 @@ def test_an_arm_that_lacks_a_replicate_is_compared_over_those_that_both_have(
     assert found.differences["weak", 300].seeds == 3
 
 
-def test_one_replicate_has_an_interval_of_patients_alone(ablation: Callable[..., Sweep], joined: Joined) -> None:
+def test_one_replicate_has_an_interval_of_only_patients(ablation: Callable[..., Sweep], joined: Joined) -> None:
     found = joined(*ablation({"baseline": {300: [0.12]}, "local": {300: [0.18]}})).evidence
     change = found.differences["local", 300]
     assert change.seed_variance is None
@@ -125,21 +121,21 @@ def test_starts_on_one_subset_are_averaged_before_seeds_are_counted(
     assert seeds([0, 0, 1, 2])[0] == 3
     assert "leave out 1 run" in seeds([0, 0, 1, 2])[1][0]
     assert seeds([0, 0, 0, 0])[0] == 4
-    assert "nothing of other subsets" in seeds([0, 0, 0, 0])[1][0]
+    assert "do not cover other subsets" in seeds([0, 0, 0, 0])[1][0]
 
 
 @pytest.mark.parametrize(
     ("break_it", "reason"),
     [
-        ("none", "no record of what each query got was found"),
-        ("one", "a run of local lacks its record"),
-        ("numbers", "does not add up to the metric that was recorded"),
+        ("none", "no results of queries were found"),
+        ("one", "a run of local lacks the results of its queries"),
+        ("numbers", "do not add up to the recorded metric"),
         ("studies", "a run of local ran on other test studies"),
         ("validation", "numbers of the validation split"),
         ("one patient", "at least 2 patients"),
     ],
 )
-def test_what_cannot_be_estimated_has_its_reason(
+def test_a_metric_that_cannot_be_estimated_has_a_reason(
     break_it: str, reason: str, ablation: Callable[..., Sweep], with_queries: WithQueries
 ) -> None:
     sweep, cells, queries = with_queries(*ablation({"baseline": {300: [0.12, 0.14]}, "local": {300: [0.18, 0.2]}}))
@@ -162,15 +158,15 @@ def test_what_cannot_be_estimated_has_its_reason(
     assert reason in found.why_not(("local", 300), ("baseline", 300))
 
 
-def test_a_median_is_no_mean_over_queries(ablation: Callable[..., Sweep], with_queries: WithQueries) -> None:
+def test_a_median_is_not_a_mean_over_queries(ablation: Callable[..., Sweep], with_queries: WithQueries) -> None:
     sweep, cells, queries = with_queries(*ablation(NUMBERS, select="val/text_to_image/median_rank"))
-    assert "the median rank is no mean over queries" in join(sweep, cells, queries.get).evidence.gap
+    assert "the median rank is not a mean over queries" in join(sweep, cells, queries.get).evidence.gap
 
 
 def labelled(
     with_queries: WithQueries, sweep: SweepRecord, cells: dict[str, CellRecord], rare: bool = False
 ) -> tuple[Results, dict[str, QueryResults]]:
-    """Scores of two classes, one label in ten unknown; the records hold what scikit-learn says.
+    """Scores of two classes, one label in ten unknown; the records hold the values of scikit-learn.
 
     Args:
         rare: a third class, of the two studies of one patient.
@@ -229,7 +225,7 @@ def test_a_class_of_one_patient_is_left_out_of_the_macro_interval_and_named(
     assert {row[2] for row in measures_table(results).rows if "AUROC" in row[2]} == {
         "test AUROC, zero shot without Hernia"
     }
-    assert all(row["left_out"] == ("Hernia",) for row in raw_measures(results) if row["metric"].endswith("auroc"))
+    assert all(row["left_out"] == ("Hernia",) for row in measure_numbers(results) if row["metric"].endswith("auroc"))
     (why, *others) = {row[6] for row in further(results).rows if row[0] == "test AUROC, zero shot"}
     assert "too few patients have Hernia" in why
     assert not others
@@ -239,7 +235,7 @@ def test_a_class_of_one_patient_is_left_out_of_the_macro_interval_and_named(
 @pytest.mark.parametrize(
     ("metric", "inside"), [("mean_reciprocal_rank", True), ("rank_percentile", True), ("mean_rank", False)]
 )
-def test_an_interval_of_what_lies_between_0_and_1_stays_there(
+def test_an_interval_of_a_metric_between_0_and_1_stays_there(
     metric: str, inside: bool, ablation: Callable[..., Sweep], with_queries: WithQueries
 ) -> None:
     sweep, cells, queries = with_queries(*ablation({"baseline": {300: [0.12]}}))
@@ -255,10 +251,10 @@ def test_an_interval_of_what_lies_between_0_and_1_stays_there(
     level = join(sweep, cells, queries.get).evidence_of(f"test/text_to_image/{metric}").levels["baseline", 300]
     assert (0 < level.low < level.high < 1) == inside
     middle = (level.low + level.high) / 2
-    assert (middle == pytest.approx(level.estimate, rel=1e-9)) != inside, "symmetric in the logit alone"
+    assert (middle == pytest.approx(level.estimate, rel=1e-9)) != inside, "only symmetric in the logit"
 
 
-def test_the_multiplier_asks_the_baselines_curve(ablation: Callable[..., Sweep], joined: Joined) -> None:
+def test_the_multiplier_is_read_from_the_baselines_curve(ablation: Callable[..., Sweep], joined: Joined) -> None:
     numbers = {"baseline": {100: [0.10] * 3, 1000: [0.20] * 3}, "local": {100: [0.15] * 3, 1000: [0.30] * 3}}
     found = joined(*ablation(numbers)).evidence.multipliers
     assert found["local", 100].estimate == pytest.approx(10**0.5, rel=1e-6), "half way between 100 and 1,000 in log n"
@@ -284,13 +280,13 @@ def test_effects_of_a_factorial_design_are_found_by_what_each_arm_changes(
     rows = {row[0]: row for row in effects_table(results).rows}
     assert rows["a × b"][2].startswith(f"{100 * effects['a', 'b']:+.1f} [")
     assert rows["a"][4] == "averaged"
-    plain = {tuple(e["factors"]): e for e in raw_effects(results)}
+    plain = {tuple(e["factors"]): e for e in effect_numbers(results)}
     assert plain["a",]["difference"]["estimate"] == effects["a",]
     assert plain["a",]["p_holm"] >= plain["a",]["difference"]["p"]
     assert set(results.evidence.effects_p_holm) == {(300, ("a",)), (300, ("b",)), (300, ("a", "b"))}
 
 
-def test_effects_of_a_fraction_say_what_they_are_confounded_with(
+def test_effects_of_a_fractional_design_name_their_confounded_effects(
     ablation: Callable[..., Sweep], joined: Joined
 ) -> None:
     parts = {
@@ -318,7 +314,7 @@ def test_effects_of_a_fraction_say_what_they_are_confounded_with(
     assert shown == pytest.approx(100 * (np.mean(on) - np.mean(off)), abs=0.3)  # hits of 400 queries are whole
 
 
-def test_levels_stand_in_their_order_with_the_base_among_them(ablation: Callable[..., Sweep], joined: Joined) -> None:
+def test_levels_are_in_order_and_include_the_base(ablation: Callable[..., Sweep], joined: Joined) -> None:
     arms = {"baseline": 0.2, "objective.local.weight=1": 0.3, "objective.local.weight=0.5": 0.25}
     sweep, cells = ablation({arm: {300: [value, value + 0.01]} for arm, value in arms.items()})
     levels = {"objective.local.weight": [1, 0.5]}
@@ -336,7 +332,7 @@ def test_a_search_has_no_evidence_of_differences(search: Callable[..., Sweep]) -
     assert join(*search([0.1, 0.2])).evidence == Evidence("val/text_to_image/recall_at_10", gap="nothing is compared")
 
 
-def test_a_multiplier_is_logged_where_the_report_says_it_with_its_caveats(
+def test_a_multiplier_is_logged_with_its_caveats_if_the_report_states_it(
     ablation: Callable[..., Sweep], with_queries: WithQueries
 ) -> None:
     numbers = {

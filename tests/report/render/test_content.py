@@ -1,4 +1,4 @@
-"""The sections of a report, and what each form of it shows of them."""
+"""The sections of a report in each of its forms."""
 
 from __future__ import annotations
 

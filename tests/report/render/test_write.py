@@ -36,7 +36,7 @@ def shown(sweep: SweepRecord, cells: dict[str, CellRecord]) -> str:
     return console.file.getvalue()
 
 
-def test_every_number_of_the_report_stands_in_all_its_forms(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
+def test_every_number_of_the_report_is_in_all_its_forms(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
     page = write_report(tmp_path, *ablation(NUMBERS)).page
     assert page == tmp_path / "report.html"
     html = page.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
@@ -77,7 +77,7 @@ def test_every_kind_and_state_of_a_sweep_has_a_report(
     assert shown(sweep, cells).strip()
 
 
-def test_statistics_stand_in_every_form_and_can_be_traced(
+def test_statistics_are_in_every_form_and_can_be_traced(
     ablation: Callable[..., Sweep], with_queries: Callable[..., Any], tmp_path: Path
 ) -> None:
     numbers = NUMBERS | {"weak": {100: [0.06, 0.07, 0.0625], 300: [0.125, 0.14, 0.1325]}}
@@ -177,7 +177,7 @@ def test_adaptation_stages_have_a_row_and_count_in_the_compute_of_their_arm(
     assert "10.0 × its optimiser steps" in html or "10 × its optimiser steps" in html
 
 
-def test_what_people_wrote_is_escaped_everywhere(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
+def test_user_text_is_escaped_everywhere(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
     sweep, cells = ablation({"baseline": {300: [0.1]}, HOSTILE: {300: [0.2]}}, name=HOSTILE, notes=(HOSTILE,))
     key = f"{HOSTILE}-300-0"
     cells[key] = cells[key].model_copy(update={"status": "failed", "error": HOSTILE})
@@ -230,7 +230,7 @@ def test_the_page_refers_to_nothing_outside_itself(ablation: Callable[..., Sweep
     assert len(ids) == len(set(ids)), "ids of one picture must not be used by another"
 
 
-def test_a_value_that_is_no_number_is_left_out_and_the_json_stays_valid(
+def test_a_value_that_is_not_a_number_is_left_out_and_the_json_stays_valid(
     ablation: Callable[..., Sweep], tmp_path: Path
 ) -> None:
     sweep, cells = ablation(NUMBERS)

@@ -35,7 +35,7 @@ def with_tasks(cells: dict[str, CellRecord]) -> dict[str, CellRecord]:
     return more
 
 
-def test_names_are_taken_apart_though_sets_and_classes_hold_slashes() -> None:
+def test_names_are_parsed_although_sets_and_classes_contain_slashes() -> None:
     assert parsed("test/nih/zero_shot/auroc") == ("nih", "zero_shot", "", "test/nih/zero_shot/auroc")
     assert parsed("test/a/b/linear_probe/0.5_percent/Effusion/left/auroc") == (
         "a/b",
@@ -46,7 +46,7 @@ def test_names_are_taken_apart_though_sets_and_classes_hold_slashes() -> None:
     assert parsed("test/text_to_image/recall_at_10") is None
 
 
-def test_macro_measures_stand_with_spread_and_chance_and_classes_apart(
+def test_macro_measures_have_spread_and_chance_and_classes_are_in_another_table(
     ablation: Callable[..., Sweep], with_queries: Callable[..., Any], tmp_path: Path
 ) -> None:
     sweep, cells, queries = with_queries(*ablation({"baseline": {300: [0.1, 0.12]}, "local": {300: [0.2, 0.22]}}))
@@ -60,7 +60,7 @@ def test_macro_measures_stand_with_spread_and_chance_and_classes_apart(
         "test precision@5, class retrieval",
     }
     assert rows["test AUROC, nih/zero shot", "local"][:4] == ("300", "0.665 ± 0.007", "0.500", "2")
-    assert "no record of what each query got" in rows["test AUROC, nih/zero shot", "local"][4]
+    assert "no results of queries" in rows["test AUROC, nih/zero shot", "local"][4]
     assert rows["test AUROC, nih/zero shot", "local"][5] == "2, 3"
     (row, _) = by_class(results).rows
     assert row[0] == "test average precision, zero shot: Effusion/left"
@@ -78,7 +78,7 @@ def test_macro_measures_stand_with_spread_and_chance_and_classes_apart(
 
 
 @pytest.mark.parametrize("kind", ["search", "train"])
-def test_a_searchs_winner_and_a_trial_alone_have_them_too(
+def test_the_winner_of_a_search_and_a_single_trial_have_them_too(
     kind: str, search: Callable[..., Sweep], one_trial: Sweep
 ) -> None:
     sweep, cells = search([0.1, 0.3, 0.2]) if kind == "search" else one_trial
@@ -104,7 +104,7 @@ def test_folds_are_averaged_and_each_is_named_by_its_key(ablation: Callable[...,
     assert by_name["test AUROC, nih/zero shot"] == "0.665"
 
 
-def test_the_limits_say_what_was_measured_and_on_what(ablation: Callable[..., Sweep]) -> None:
+def test_the_limits_name_the_tasks_and_the_data_sets(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation({"baseline": {300: [0.1]}})
     assert measured_what(join(sweep, cells)) == "retrieval on made-up"
     results = join(sweep, with_tasks(cells))

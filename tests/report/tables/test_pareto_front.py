@@ -25,7 +25,7 @@ def results(cost: str | None) -> Results:
     return join(sweep, records)
 
 
-def test_the_front_goes_from_the_cheapest_to_the_best() -> None:
+def test_the_front_is_ordered_from_the_cheapest_to_the_best() -> None:
     table = front_table(results("parameters"))
     assert [(row[0], row[2], row[3]) for row in table.rows] == [
         ("1", "1,000", "2"),

@@ -45,7 +45,7 @@ def test_two_models_that_share_a_name_keep_their_own_numbers(beside: Results) ->
     assert [row[-1] for row in table.rows] == ["k" * 12, "l" * 12]
 
 
-def test_what_public_models_reach_is_a_finding_beside_the_largest_baseline(beside: Results) -> None:
+def test_results_of_public_models_are_a_finding_beside_the_largest_baseline(beside: Results) -> None:
     sentence = next(f.sentence for f in findings(beside) if f.sentence.startswith("As published"))
     first, second = (row[1] for row in public_models(beside).rows)
     level = value_bracketed(TEST, beside.evidence.levels["baseline", 300])

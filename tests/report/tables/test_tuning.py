@@ -9,7 +9,7 @@ from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
 
 
-def test_unequal_budgets_are_told_and_an_arm_without_a_choice_has_none(ablation: Callable[..., Sweep]) -> None:
+def test_unequal_budgets_are_reported_and_an_arm_without_a_choice_has_none(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation({"baseline": {300: [0.12, 0.14]}, "local": {300: [0.18, 0.20]}})
     finished = {"baseline": 3, "local": 2, "broken": 0}
     tried = [PlannedCell(key=f"{arm}{n}", arm=arm, pairs=300, tuning=n) for arm in finished for n in range(3)]

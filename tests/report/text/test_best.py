@@ -34,7 +34,9 @@ def test_the_best_configuration_runs_as_an_experiment_file(ablation: Callable[..
     assert experiment.objective.local.weight == 0.1
 
 
-def test_the_test_split_never_chooses(ablation: Callable[..., Sweep], search: Callable[..., Sweep]) -> None:
+def test_the_test_split_is_never_used_for_selection(
+    ablation: Callable[..., Sweep], search: Callable[..., Sweep]
+) -> None:
     sweep, cells = ablation({"baseline": {300: [0.12]}, "local": {300: [0.19]}})
     high = {"test/text_to_image/recall_at_10": 0.99}
     cells["baseline-300-0"] = cells["baseline-300-0"].model_copy(update={"final": high})
@@ -116,7 +118,7 @@ def test_of_several_arms_the_best_that_is_shown_to_be_better_is_recommended(abla
     )
 
 
-def test_an_arm_that_is_worse_on_the_test_split_is_no_candidate(ablation: Callable[..., Sweep]) -> None:
+def test_an_arm_that_is_worse_on_the_test_split_is_not_a_candidate(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation({"baseline": {300: CLEAR}, "local": {300: BASE}})
     for key, cell in cells.items():
         if key.startswith("local"):
@@ -136,7 +138,7 @@ def test_folds_of_the_recommended_arm_are_one_cell(ablation: Callable[..., Sweep
     assert place(chosen.candidate)[2].startswith("local-300-0|"), "one replicate shows nothing"
 
 
-def test_where_a_sweep_ran_is_in_neither_file(ablation: Callable[..., Sweep]) -> None:
+def test_neither_file_contains_the_place_that_a_sweep_ran_in(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation({"baseline": {300: [0.12]}})
     private = sweep.experiment | {"run": {"tracking_uri": "http://user:secret@host"}}
     results = join(sweep.model_copy(update={"experiment": private}), cells)

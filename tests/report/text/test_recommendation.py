@@ -40,7 +40,7 @@ def test_an_arm_that_helped_is_recommended_with_its_interval(
     assert found.next_yaml == ""
 
 
-def test_the_recipes_file_says_what_speaks_for_it_and_still_runs(
+def test_the_recipes_file_gives_the_evidence_and_still_runs(
     ablation: Callable[..., Sweep], with_queries: Callable[..., Any], tmp_path: Path
 ) -> None:
     sweep, cells, queries = with_queries(*ablation({"baseline": {300: BASE}, "local": {300: CLEAR}}))
@@ -51,7 +51,7 @@ def test_the_recipes_file_says_what_speaks_for_it_and_still_runs(
     assert load_experiment(tmp_path / "best.yaml").objective.local.weight == 0.1
 
 
-def test_an_arm_that_may_be_better_by_chance_is_not(
+def test_an_arm_that_may_be_better_by_chance_is_not_recommended(
     ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
 ) -> None:
     found = advice(ablation, with_queries, {"baseline": {300: BASE}, "local": {300: [0.13, 0.145, 0.1325]}})
@@ -73,12 +73,12 @@ def test_unconverged_cells_call_for_longer_training_first(
     assert "training had not converged there" in found.recipe
     assert found.recipe.endswith("At 100 pairs use local: it helped there.")
     assert found.files.startswith("best.yaml runs baseline at 300 pairs; candidate.yaml runs local,")
-    assert found.cautions[0] == "Baseline (replicate 1) had not converged: longer training may turn the order."
+    assert found.cautions[0] == "Baseline (replicate 1) had not converged; longer training may change the ranking."
     assert found.next[0].startswith("Train longer")
     assert "1 of 12 cells had not converged" in found.next[0]
 
 
-def test_arms_that_helped_apart_are_proposed_together(
+def test_arms_that_helped_separately_are_proposed_together(
     ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
 ) -> None:
     sweep, cells, queries = with_queries(
@@ -98,14 +98,12 @@ def test_arms_that_helped_apart_are_proposed_together(
     assert found.next_yaml == "", "it was run already"
 
 
-def test_the_baseline_is_kept_where_it_is_best(
-    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
-) -> None:
+def test_the_baseline_is_kept_if_it_is_best(ablation: Callable[..., Sweep], with_queries: Callable[..., Any]) -> None:
     found = advice(ablation, with_queries, {"baseline": {300: CLEAR}, "local": {300: BASE}})
     assert found.recipe == "Stay with baseline: it had the best mean on the validation split at 300 pairs."
 
 
-def test_an_arm_that_helped_is_recommended_though_another_leads(ablation: Callable[..., Sweep]) -> None:
+def test_an_arm_that_helped_is_recommended_although_another_leads(ablation: Callable[..., Sweep]) -> None:
     numbers = {"baseline": {300: BASE}, "local": {300: CLEAR}, "unsteady": {300: [0.05, 0.55, 0.10]}}
     results = join(*ablation(numbers))
     found = recommendation(results, selection(results), findings(results))
@@ -115,11 +113,11 @@ def test_an_arm_that_helped_is_recommended_though_another_leads(ablation: Callab
         "validation split. unsteady had the best mean on the validation split at 300 pairs, but that it is better "
         "there is not shown."
     )
-    assert found.evidence.startswith("There is no interval for local, because ")
+    assert found.evidence.startswith("local has no interval, because ")
     assert found.files == "best.yaml runs local at 300 pairs; candidate.yaml runs unsteady, which is not recommended."
 
 
-def test_nothing_is_decided_where_the_baseline_has_no_number(ablation: Callable[..., Sweep]) -> None:
+def test_nothing_is_decided_if_the_baseline_has_no_number(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation({"baseline": {100: BASE, 300: BASE}, "local": {100: BASE, 300: CLEAR}})
     results = join(sweep, {key: cell for key, cell in cells.items() if not key.startswith("baseline-300")})
     found = recommendation(results, selection(results), findings(results))
@@ -131,7 +129,7 @@ def test_nothing_is_decided_where_the_baseline_has_no_number(ablation: Callable[
     assert found.files == "best.yaml runs local at 300 pairs."
 
 
-def test_a_search_and_a_sweep_without_numbers_have_none(
+def test_a_search_and_a_sweep_without_numbers_have_no_recommendation(
     search: Callable[..., Sweep], ablation: Callable[..., Sweep]
 ) -> None:
     results = join(*search([0.1, 0.2]))

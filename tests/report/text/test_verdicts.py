@@ -24,7 +24,7 @@ def claimed(
     ablation: Callable[..., Sweep],
     with_queries: Callable[..., tuple[SweepRecord, dict[str, CellRecord], dict[str, Any]]],
 ) -> Callable[..., list[Finding]]:
-    """The claims of a sweep whose queries are known."""
+    """Return the verdicts of a sweep with results of its queries."""
 
     def make(numbers: dict[str, dict[int, list[float]]], **others: Any) -> list[Finding]:
         sweep, cells, queries = with_queries(*ablation(numbers, **others))
@@ -33,7 +33,7 @@ def claimed(
     return make
 
 
-def test_with_intervals_an_effect_and_its_interval_come_first_and_p_after(
+def test_an_effect_and_its_interval_come_before_p(
     claimed: Callable[..., list[Finding]],
 ) -> None:
     (claim,) = claimed({"baseline": {300: BASE}, "local": {300: [0.18, 0.20, 0.19]}})
@@ -46,7 +46,7 @@ def test_with_intervals_an_effect_and_its_interval_come_first_and_p_after(
     assert claim.cells == (3, 4, 5, 0, 1, 2)
 
 
-def test_with_intervals_no_evidence_still_says_what_is_unlikely(claimed: Callable[..., list[Finding]]) -> None:
+def test_no_evidence_with_an_interval_still_names_unlikely_effects(claimed: Callable[..., list[Finding]]) -> None:
     (claim,) = claimed({"baseline": {300: BASE}, "local": {300: [0.13, 0.1425, 0.1325]}})
     assert claim.verdict == "no evidence"
     found = re.search(r"interval (−\d\.\d) to (\+\d\.\d)\), no evidence of a difference", claim.sentence)
@@ -54,7 +54,7 @@ def test_with_intervals_no_evidence_still_says_what_is_unlikely(claimed: Callabl
     assert f"effects beyond {found[1]} or {found[2]} points are unlikely on this data" in claim.sentence
 
 
-def test_a_clear_difference_of_unconverged_cells_is_of_this_much_training(
+def test_a_clear_difference_of_unconverged_cells_is_limited_to_this_much_training(
     claimed: Callable[..., list[Finding]],
 ) -> None:
     (claim,) = claimed(
@@ -70,7 +70,7 @@ def test_a_clear_difference_of_unconverged_cells_is_of_this_much_training(
 def test_one_replicate_never_helps_however_many_patients(claimed: Callable[..., list[Finding]]) -> None:
     (claim,) = claimed({"baseline": {300: [0.12]}, "local": {300: [0.40]}})
     assert claim.verdict == "no evidence"
-    assert "with one replicate the interval holds other patients alone, not other seeds" in claim.sentence
+    assert "with one replicate the interval holds only other patients, not other seeds" in claim.sentence
 
 
 def test_a_lower_metric_hurts_and_many_comparisons_raise_the_bar(claimed: Callable[..., list[Finding]]) -> None:
@@ -104,18 +104,18 @@ def test_a_multiplier_that_rests_on_an_unconverged_baseline_is_an_upper_bound(
     assert "not to be trusted, since local itself had not converged" in early[100]
 
 
-def test_why_there_are_no_intervals_is_said_once_for_all_or_by_arm(
+def test_the_reason_for_missing_intervals_is_given_once_for_all_or_by_arm(
     ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
 ) -> None:
     sweep, cells, queries = with_queries(
         *ablation({"baseline": {300: BASE}, "local": {300: [0.15] * 3}, "weak": {300: [0.14, 0.15, 0.16]}})
     )
-    assert "because no record of what each query got was found" in rule(join(sweep, cells))
+    assert "because no results of queries were found" in rule(join(sweep, cells))
     del queries["local-300-0"]
     results = join(sweep, cells, queries.get)
     assert "Holm" in rule(results)
     by_arm = {f.arm: f.sentence for f in findings(results)}
-    assert "There is no interval, because a run of local lacks its record" in by_arm["local"]
+    assert "The difference has no interval, because a run of local lacks the results" in by_arm["local"]
     assert "95 % interval" in by_arm["weak"]
 
 
@@ -151,17 +151,17 @@ def test_an_arm_that_is_lower_hurt_and_for_ranks_lower_is_better(ablation: Calla
         ([0.13, 0.20, 0.15], "the differences vary too much between replicates for their mean"),
     ],
 )
-def test_too_few_or_too_varied_replicates_are_no_evidence_and_the_sentence_says_why(
+def test_too_few_or_too_varied_replicates_are_not_evidence_and_the_sentence_gives_the_reason(
     ablation: Callable[..., Sweep], values: list[float], reason: str
 ) -> None:
     sweep = ablation({"baseline": {300: BASE}, "local": {300: values}})
     (claim,) = claims(*sweep)
     assert claim.verdict == "no evidence"
-    assert f"this is no evidence of a difference yet, because {reason}" in claim.sentence
+    assert f"this is not yet evidence of a difference, because {reason}" in claim.sentence
     assert "helped" not in claim.sentence + headline(*sweep)
 
 
-def test_an_arm_is_compared_with_the_baselines_own_replicates_alone(ablation: Callable[..., Sweep]) -> None:
+def test_an_arm_is_only_compared_with_the_baselines_own_replicates(ablation: Callable[..., Sweep]) -> None:
     (claim,) = claims(*ablation({"baseline": {300: [0.10, 0.30, 0.50]}, "local": {300: [0.15]}}))
     assert "reached 15.0 % against 10.0 % for baseline, +5.0 points in one paired replicate" in claim.sentence
 
@@ -181,12 +181,12 @@ def test_unconverged_cells_of_another_size_do_not_spoil_a_comparison(ablation: C
     assert by_size == {100: "no evidence", 300: "helped"}
 
 
-def test_the_baseline_under_another_name_is_called_that_and_never_helps(ablation: Callable[..., Sweep]) -> None:
+def test_the_baseline_under_another_name_is_recognised_and_never_helps(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation({"baseline": {300: BASE}, "null": {300: BASE}})
     (claim,) = claims(sweep, cells)
     assert claim.verdict == "same run"
-    assert "gave the very numbers of baseline" in claim.sentence
-    assert "The one comparison with baseline is no evidence" in headline(sweep, cells)
+    assert "gave exactly the same numbers as baseline" in claim.sentence
+    assert "The one comparison with baseline is not evidence" in headline(sweep, cells)
 
 
 def test_equal_scores_of_different_runs_are_not_called_the_same_run(ablation: Callable[..., Sweep]) -> None:
@@ -198,7 +198,7 @@ def test_equal_scores_of_different_runs_are_not_called_the_same_run(ablation: Ca
     assert claims(sweep, cells)[0].verdict == "no evidence"
 
 
-def test_validation_numbers_are_compared_where_some_cells_have_no_test_numbers(ablation: Callable[..., Sweep]) -> None:
+def test_validation_numbers_are_compared_if_some_cells_have_no_test_numbers(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation({"baseline": {300: BASE}, "local": {300: [0.18, 0.20, 0.191]}})
     cells["local-300-1"] = cells["local-300-1"].model_copy(update={"final": {}})
     results = join(sweep, cells)
@@ -206,22 +206,22 @@ def test_validation_numbers_are_compared_where_some_cells_have_no_test_numbers(a
     assert "19.4 % against 13.3 %" in claims(sweep, cells)[0].sentence
 
 
-def test_a_searchs_winner_is_said_to_be_too_good(search: Callable[..., Sweep]) -> None:
+def test_the_number_of_a_searchs_winner_is_called_optimistic(search: Callable[..., Sweep]) -> None:
     text = headline(*search([0.1, 0.3, 0.2, 0.15]))
     assert "The best of 4 measured trials is trial 1: 30.0 % validation" in text
     assert "the median trial reached 17.5 %" in text
-    assert "too good by an unknown amount: it is the best of 4" in text
-    assert "On the test split, read once and for this trial alone, it reached 27.0 %" in text
+    assert "optimistic by an unknown amount: it is the best of 4" in text
+    assert "On the test split, read once and only for this trial, it reached 27.0 %" in text
 
 
-def test_a_trial_alone_says_whether_it_had_converged(one_trial: Sweep) -> None:
+def test_the_sentence_of_a_single_trial_states_its_convergence(one_trial: Sweep) -> None:
     text = headline(*one_trial)
     assert "18.0 % test recall@10" in text
     assert "it had not converged" in text
     assert "chance is 2.5 % among 400 candidates" in text
 
 
-def test_a_gap_beside_the_intervals_of_others_is_no_evidence_however_clear_the_replicates(
+def test_an_arm_without_an_interval_beside_others_has_no_evidence_however_clear_its_replicates(
     ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
 ) -> None:
     numbers = {"baseline": {300: BASE}, "local": {300: [0.18, 0.20, 0.19]}, "weak": {300: [0.14, 0.15, 0.16]}}
@@ -229,7 +229,10 @@ def test_a_gap_beside_the_intervals_of_others_is_no_evidence_however_clear_the_r
     del queries["local-300-0"]
     by_arm = {f.arm: f for f in findings(join(sweep, cells, queries.get))}
     assert by_arm["local"].verdict == "no evidence"
-    assert "no evidence of a difference. There is no interval, because a run of local lacks" in by_arm["local"].sentence
+    assert (
+        "not evidence of a difference. The difference has no interval, because a run of local lacks"
+        in by_arm["local"].sentence
+    )
     queries = {key: found for key, found in queries.items() if not key.startswith("baseline")}
     results = join(sweep, cells, queries.get)
     assert {f.verdict for f in findings(results) if f.arm} == {"no evidence"}, "arms have levels, none a difference"
@@ -256,4 +259,4 @@ def test_a_sentence_counts_and_names_the_runs_that_its_interval_rests_on(
     assert "3 replicates, all cells converged" in unequal.beside
     equal = claim({0: (0, 0), 1: (0, 1), 2: (1, 0), 3: (1, 1)})
     assert equal.cells == (4, 5, 6, 7, 0, 1, 2, 3)
-    assert "4 replicates on 2 subsets of studies, which alone count as independent" in equal.beside
+    assert "4 replicates on 2 subsets of studies, and only these count as independent" in equal.beside

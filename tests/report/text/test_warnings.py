@@ -48,7 +48,7 @@ def test_failed_stopped_missing_and_unconverged_cells_are_named(ablation: Callab
 
 
 @pytest.mark.parametrize("baseline", ["", "absent"])
-def test_a_missing_baseline_is_said(ablation: Callable[..., Sweep], baseline: str) -> None:
+def test_a_missing_baseline_is_reported(ablation: Callable[..., Sweep], baseline: str) -> None:
     (warning,) = warnings(join(*ablation(NUMBERS, baseline=baseline)))
     assert "none is compared" in warning
 
@@ -61,14 +61,14 @@ def test_replicates_on_different_studies_are_not_paired(ablation: Callable[..., 
     assert warning.startswith("In 1 of 2 replicates the arms did not train on the same studies")
 
 
-def test_an_experiment_of_another_version_is_said(ablation: Callable[..., Sweep]) -> None:
+def test_an_experiment_of_another_version_is_reported(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation(NUMBERS)
     older = sweep.model_copy(update={"experiment": sweep.experiment | {"unknown": 1}})
     (warning,) = warnings(join(older, cells))
     assert warning.startswith("Another version of radsweep wrote this sweep's experiment")
 
 
-def test_fewer_pairs_than_asked_for_and_mixed_code_are_said(ablation: Callable[..., Sweep]) -> None:
+def test_fewer_pairs_than_requested_and_mixed_code_are_reported(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation(NUMBERS)
     text = "\n".join(warnings(join(sweep, changed(cells, "local-300-0", pairs=240, code="other"))))
     assert "Cells of 300 pairs trained on 240." in text

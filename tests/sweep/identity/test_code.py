@@ -18,10 +18,11 @@ from radsweep.config.load import trial_with
 from radsweep.config.stages import stages_of
 from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import prepare_in_process, read_index
-from radsweep.data.loading.folds import fold_of, redealt
+from radsweep.data.loading.folds import fold_of, resplit
 from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.sweep.identity import code
 from radsweep.sweep.identity.definitions import Location
+from radsweep.sweep.identity.syntax import with_keys
 from radsweep.training.adaptation import adapt
 from radsweep.training.frozen_features import run_frozen
 from radsweep.training.trainer import train
@@ -73,13 +74,20 @@ def names(places: Iterable[Location]) -> set[str]:
     return {place.name for place in places}
 
 
+def losses(places: Iterable[Location]) -> set[str]:
+    """Functions of the objectives."""
+    return {place.name for place in places if place.module.startswith("radsweep.objectives.") and place.name.islower()}
+
+
 @pytest.mark.parametrize("name", TRIALS)
 def test_a_trial_runs_no_line_that_its_key_leaves_out(name: str) -> None:
     trial = trial_with(BASE, TRIALS[name])
     data = synthetic_data(size=trial.model.image.size)
     ran = run_definitions(lambda: train(trial, data, read_test=True))
     assert "train_epoch" in names(ran)
-    assert ran - code.graph().reached(code.TRIAL, code.off(trial)).keys() == set()
+    reached = code.graph().reached(code.TRIAL, code.off(trial), dict(code.entries(trial.objective))).keys()
+    assert ran - reached == set()
+    assert losses(reached) - names(ran) == set(), "counted for a trial that does not run it"
     used = {name for name, on in code.switched(trial).items() if on}
     assert used - names(ran) == set(), "counted for a trial that does not run it"
 
@@ -94,10 +102,7 @@ def test_a_stage_runs_no_line_that_its_key_leaves_out(name: str, kept: list[Any]
     reached = code.graph().reached(*kept[0]).keys()
     assert "train_epoch" in names(ran)
     assert ran - reached == set()
-    losses = {
-        place.name for place in reached if place.module.startswith("radsweep.objectives.") and place.name.islower()
-    }
-    assert losses - names(ran) == set(), "counted for a stage that does not run it"
+    assert losses(reached) - names(ran) == set(), "counted for a stage that does not run it"
 
 
 @pytest.mark.parametrize("tower", ["image", "text"])
@@ -117,11 +122,11 @@ def test_the_preparation_of_data_runs_no_line_that_keys_leave_out(phantom: Path)
         rows = zip(shards.splits["train"].patient_ids, shards.reports["train"], strict=True)
         prepare_in_process(shards, train_tokenizer(rows, 200), 16, 1)
         fold = fold_of(shards, 3, 0)
-        redealt(prepare_in_process(shards, train_tokenizer(rows, 200), 16, 1), fold, train_tokenizer([], 200))
+        resplit(prepare_in_process(shards, train_tokenizer(rows, 200), 16, 1), fold, train_tokenizer([], 200))
 
     ran = run_definitions(prepare)
     reached = code.graph().reached((*code.PREPARATION, *code.FOLDS)).keys()
-    assert {"decode_image", "wordpieces", "deal"} <= names(ran)
+    assert {"decode_image", "wordpieces", "assign_folds"} <= names(ran)
     assert names(ran - reached) == {"prepare_in_process"}, "which tests use in place of Ray"
 
 
@@ -172,9 +177,11 @@ CHANGED_LINES = [
     ("def infonce(", "Symmetric cross-entropy", "The symmetric cross-entropy", set()),
     ("def augment_words(", "    return", "    assert True\n    return", {"words"}),
     ("def ssl_loss(", "    return", "    assert True\n    return", {"adapted", "stage"}),
+    ("def encode_strong_views(", "    return", "    assert True\n    return", {"adapted", "stage"}),
+    ("def sigmoid(", "    losses = []", "    losses = list()", set()),
     ("def adapt(", "    return", "    assert True\n    return", {"adapted", "stage"}),
     ("TIE =", "TIE = ", "TIE = 2 * ", TRIAL_NAMES | {"all"}),
-    ("def run(", "    torch.set_num", "    assert True\n    torch.set_num", TRIAL_NAMES | {"stage", "all"}),
+    ("def run_loop(", "    torch.set_num", "    assert True\n    torch.set_num", TRIAL_NAMES | {"stage", "all"}),
     ("LEVEL =", "LEVEL = ", "LEVEL = 2 * ", set()),
     ("def how_it_ended(", "    return", "    assert True\n    return", set()),
 ]  # fmt: skip
@@ -204,8 +211,8 @@ def test_the_code_that_assigns_folds_counts_if_there_are_folds(copy: Path) -> No
         return tuple([code.trial_code(one), *map(code.stage_code, stages_of(one).values())] for one in (plain, folded))  # type: ignore[return-value]
 
     plain, folded = found()
-    (dealing,) = [file for file in copy.rglob("*.py") if "\ndef deal(" in file.read_text()]
-    dealing.write_text(dealing.read_text().replace("def deal(", "def deal(_=0, *, ", 1))
+    (assigning,) = [file for file in copy.rglob("*.py") if "\ndef assign_folds(" in file.read_text()]
+    assigning.write_text(assigning.read_text().replace("def assign_folds(", "def assign_folds(_=0, *, ", 1))
     plain_now, folded_now = found()
     assert plain_now == plain
     assert len(folded) == 3
@@ -236,11 +243,20 @@ def test_trials_or_stages_reach_every_named_definition() -> None:
     roots = {*code.TRIAL, *code.ADAPTATION, *code.FEATURES, *code.FOLDS}
     assert names(map(code.graph().find, roots)) == roots, "each is defined once"
     without = {*code.switched(BASE), *code.ERRORS, *code.ONLY_TRIALS, code.TWO_VIEWS, code.PATCHES, code.TOKENS}
+    without |= dict(code.NO_ENTRIES).keys()
     found = [place.name for place in code.graph().reached(roots) if place.name in without]
     assert sorted(found) == sorted(without)
 
 
-def test_renaming_moving_splitting_and_merging_modules_runs_nothing_again(copy: Path) -> None:
+def test_of_a_table_of_code_only_the_keys_in_use_count() -> None:
+    (table,) = ast.parse("TABLE: dict = {'a': f, Need.B: g, 'c': h}").body
+    assert ast.unparse(with_keys(table, ("a", "B"))) == "TABLE: dict = {'a': f, Need.B: g}"
+    (other,) = ast.parse("TABLE = dict(a=f)").body
+    with pytest.raises(ValueError, match=re.escape("not a dict written out key by key: TABLE = dict(a=f)")):
+        with_keys(other, ("a",))
+
+
+def test_modules_may_be_renamed_moved_split_and_folded_and_nothing_runs_again(copy: Path) -> None:
     old = codes()
     rename(copy, "training.outcome", "objectives.parts.ending")  # moved to a new folder under a new name
     rename(copy, "training.checkpoint", "training.kept")  # imported whole by others: `checkpoint.WEIGHTS`

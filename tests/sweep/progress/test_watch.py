@@ -48,7 +48,7 @@ def record(key: str, seconds: float = 10.0, **more: Any) -> CellRecord:
 def test_trials_are_counted_and_not_the_positions_that_share_them(tmp_path: Path, said: io.StringIO) -> None:
     watched = watch(tmp_path, said, 2)
     places = [place("a", 0, "baseline"), place("a", 1, "same"), place("b", 2)]
-    watched.known([(cell, record(cell.key)) for cell in places])
+    watched.reuse([(cell, record(cell.key)) for cell in places])
     assert watched.counts["reused"] == watched.status_writer.progress.done == 2
     assert [line[:7] for line in said.getvalue().splitlines()] == ["   1 of", "   2 of"]
     (told,) = watched.mirror.reuse_trials.call_args.args  # type: ignore[attr-defined]
@@ -57,7 +57,7 @@ def test_trials_are_counted_and_not_the_positions_that_share_them(tmp_path: Path
 
 def test_a_winner_that_ran_again_is_one_trial(tmp_path: Path, said: io.StringIO) -> None:
     watched = watch(tmp_path, said, 1, kind="search")
-    watched.known([(place("a", 0), record("a"))])
+    watched.reuse([(place("a", 0), record("a"))])
     watched.store.write_cell(record("a"))
     ran = MagicMock(config={"work": {"cell": place("a", 0).model_dump()}}, last_result={"status": "finished"})
     watched.on_trial_complete(0, [], ran)
@@ -69,7 +69,7 @@ def test_every_trial_that_has_not_ended_is_expected_once(tmp_path: Path, said: i
     watched = watch(tmp_path, said, 0)
     places = [place(key, number) for number, key in enumerate("aabc")]
     watched.expect(places)
-    watched.known([(places[0], record("a"))])
+    watched.reuse([(places[0], record("a"))])
     watched.expect([*places, place("d", 4)])  # tuning chose
     assert (watched.total, watched.status_writer.progress.total) == (4, 4)
     assert watched.time_left.seconds() == 30

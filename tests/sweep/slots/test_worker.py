@@ -43,7 +43,7 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setattr("ray.get", lambda found: found)
     monkeypatch.setattr("ray.train.get_context", lambda: context)
     monkeypatch.setattr(ray.train.torch, "get_device", lambda: torch.device("cpu"))
-    data = {"data": [SimpleNamespace(opened=lambda get: None)]}
+    data = {"data": [SimpleNamespace(materialise=lambda get: None)]}
 
     def run(box: Box, ready_cell: Any) -> None:
         monkeypatch.setattr("radsweep.sweep.slots.worker.ready_cell", ready_cell)

@@ -1,13 +1,13 @@
-"""Encoded pictures (PNG, JPEG) to arrays, and to the square a model takes.
+"""Encoded pictures (PNG, JPEG) to arrays, and to the square that a model takes.
 
 Policies, the same at pack time and in training:
 
-- EXIF orientation is applied; transparency is laid on black; palettes and CMYK become RGB; of an animation, the
-  first frame counts.
-- 16 bit becomes 8 by `to_8_bit`: the scale is the smallest power of two that holds the brightest value, so a
-  12-bit picture in a 16-bit file is not left black, and no contrast is stretched.
-- A square keeps the whole picture, since findings lie at its borders: the longest side becomes `size`
-  (antialiased bilinear), the rest is black, the picture in the middle.
+- EXIF orientation is applied, transparency is put on black, palettes and CMYK become RGB, and of an animation only
+  the first frame is used.
+- `to_8_bit` turns 16 bits into 8. The scale is the smallest power of two that holds the brightest value, so a 12-bit
+  picture in a 16-bit file does not become black, and no contrast is stretched.
+- A square keeps the whole picture, since findings may be at its borders. The longest side becomes `size` (antialiased
+  bilinear), the picture is centred, and the rest is black.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ENCODED_AS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
 class PictureError(Exception):
-    """Not a picture that can be read: broken, cut off, of another format, or too large."""
+    """A picture that cannot be read: broken, cut off, of another format, or too large."""
 
 
 class BlankError(PictureError):
@@ -37,26 +37,30 @@ class BlankError(PictureError):
 
 
 def decode(data: bytes) -> np.ndarray:
-    """The picture as stored: [H, W] or [H, W, 3], uint8 or (grey alone) uint16. Raises PictureError."""
+    """Return the picture as stored: [H, W] or [H, W, 3], uint8 or (only grey) uint16. Raises PictureError."""
     return array_of(open_plain(data))
 
 
 def open_plain(data: bytes) -> Image.Image:
-    """The picture that `decode` gives the values of, in mode L, RGB or a wide grey one. Raises PictureError."""
+    """Open the picture whose values `decode` returns, in mode L, RGB or a wide grey mode. Raises PictureError."""
     return _plain(_open(data))
 
 
-def prepare(data: bytes, size: int, channels: int) -> np.ndarray:
-    """Encoded picture to uint8 [channels, size, size]; channels is 1 (luma) or 3. Raises PictureError.
+def decode_square(data: bytes, size: int, channels: int) -> np.ndarray:
+    """Decode a picture to uint8 [channels, size, size]; channels is 1 (luma) or 3. Raises PictureError.
 
-    A JPEG much larger than `size` is decoded at a half, quarter or eighth (at least twice `size`): faster, and
-    within a few grey levels of the full decoding.
+    A JPEG much larger than `size` is decoded at a half, quarter or eighth (at least twice `size`). That is faster and
+    differs by a few grey levels from the full decoding.
     """
     return to_square(array_of(_plain(_open(data, size, channels))), size, channels)
 
 
 def to_square(image: np.ndarray, size: int, channels: int) -> np.ndarray:
-    """[H, W] or [H, W, 3], uint8 or uint16, to uint8 [channels, size, size]; the module says how."""
+    """Convert [H, W] or [H, W, 3], uint8 or uint16, to uint8 [channels, size, size] as described in the module.
+
+    Raises:
+        ValueError: channels is neither 1 nor 3.
+    """
     if channels not in (1, 3):
         raise ValueError(f"channels is {channels}; expected 1 or 3")
     picture = Image.fromarray(to_8_bit(image)).convert("L" if channels == 1 else "RGB")
@@ -68,7 +72,7 @@ def to_square(image: np.ndarray, size: int, channels: int) -> np.ndarray:
 
 
 def to_8_bit(image: np.ndarray) -> np.ndarray:
-    """uint8 as it is; uint16 scaled from 0 .. 2^n - 1, n the fewest bits (8 or more) that hold its maximum."""
+    """Return uint8 unchanged, and uint16 scaled from 0 .. 2^n - 1; its maximum needs n bits, or n is 8."""
     if image.dtype == np.uint8:
         return image
     bits = max(8, int(image.max(initial=0)).bit_length())
@@ -76,18 +80,18 @@ def to_8_bit(image: np.ndarray) -> np.ndarray:
 
 
 def shrink(picture: Image.Image, longest: int, *, quickly: bool = False) -> Image.Image:
-    """A picture whose longest side is at most `longest`.
+    """Return a picture whose longest side is at most `longest`.
 
-    quickly: where that is a third or less, blocks of pixels are averaged first: on average that changes less than
-    storing the picture as JPEG does.
+    quickly: if the scale is a third or less, average blocks of pixels first. On average this changes less than storing
+    the picture as JPEG.
     """
     return _resize(picture, longest, 1.5 if quickly else None) if max(picture.size) > longest else picture
 
 
 def encode(picture: Image.Image, *, lossless: bool) -> bytes:
-    """PNG, or JPEG at quality 92 without colour subsampling."""
+    """Encode a picture as PNG, or as JPEG at quality 92 without colour subsampling."""
     file = io.BytesIO()
-    if lossless:  # run lengths alone: radiographs get as small as with zlib's search for repeats, in half the time
+    if lossless:  # only run lengths: radiographs get as small as with zlib's search for repeats, in half the time
         picture.save(file, "PNG", compress_type=zlib.Z_RLE)
     else:
         picture.save(file, "JPEG", quality=92, subsampling=0)
@@ -95,7 +99,7 @@ def encode(picture: Image.Image, *, lossless: bool) -> bytes:
 
 
 def shape_and_turn(data: bytes) -> tuple[int, int, bool]:
-    """Height and width as `decode` gives them, and whether EXIF turns the picture; the header alone is read."""
+    """Return height and width as from `decode`, and True if EXIF turns the picture. Only the header is read."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             if picture.format == "PNG" and not any(kind in data for kind in _PNG_TEXTS):
@@ -109,17 +113,17 @@ def shape_and_turn(data: bytes) -> tuple[int, int, bool]:
 
 
 def array_of(picture: Image.Image) -> np.ndarray:
-    """Values of a picture of `open_plain`, to be read only: uint8 [H, W] or [H, W, 3], or uint16 [H, W]."""
+    """Return the read-only values of a picture of `open_plain`: uint8 [H, W] or [H, W, 3], or uint16 [H, W]."""
     if picture.mode in _WIDE:
         return np.clip(np.asarray(picture), 0, 65535).astype(np.uint16)
     if picture.mode == "L":
-        with suppress(ValueError):  # the picture's own memory, unless it lies in pieces (16 million pixels or more)
+        with suppress(ValueError):  # the picture's own memory, unless that is in pieces (16 million pixels or more)
             return pa.array(picture).to_numpy().reshape(picture.height, picture.width)
     return np.asarray(picture)
 
 
 def _plain(picture: Image.Image) -> Image.Image:
-    """The same in mode L or RGB, or a wide grey one: no transparency, palette or further colour space."""
+    """Convert to mode L, RGB or a wide grey mode, without transparency, palettes and other colour spaces."""
     if picture.mode in _WIDE:
         return picture
     if picture.has_transparency_data:
@@ -138,13 +142,15 @@ def _open(data: bytes, size: int | None = None, channels: int = 3) -> Image.Imag
             raise PictureError(f"larger than {MAX_PIXELS:,} pixels")
         if size and picture.mode in ("L", "RGB"):
             picture.draft("L" if channels == 1 else picture.mode, (2 * size, 2 * size))
-        picture.decodermaxblock = max(picture.decodermaxblock, len(data))  # at once: a pause costs a row decoded again
+        picture.decodermaxblock = max(
+            picture.decodermaxblock, len(data)
+        )  # all at once, since after a pause a row is decoded again
         picture.load()
         ImageOps.exif_transpose(picture, in_place=True)
         return picture
     except PictureError:
         raise
-    except Exception as error:  # decoders raise whatever broken bytes lead them to
+    except Exception as error:  # broken bytes lead decoders to errors of many kinds
         raise PictureError("broken, cut off, or neither PNG nor JPEG") from error
 
 

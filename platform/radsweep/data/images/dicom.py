@@ -1,7 +1,7 @@
-"""A DICOM file's picture as a viewer shows it. Nothing of the header is returned or named in an error.
+"""Decode the picture of a DICOM file as a viewer shows it. Nothing of the header is returned or named in an error.
 
 Source: DICOM PS3.3 C.11.1 (modality LUT), C.11.2 (VOI LUT and windows), C.7.6.3.1.2 (photometric interpretation),
-C.7.6.16.2 (functional groups: what enhanced objects say of a frame).
+C.7.6.16.2 (functional groups: attributes of single frames in enhanced objects).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
 
 def decode_dicom(data: bytes) -> np.ndarray:
-    """uint8 [H, W] or [H, W, 3]: the first frame, rescaled, windowed, MONOCHROME1 inverted. Raises PictureError.
+    """Return uint8 [H, W] or [H, W, 3]: the first frame, rescaled, windowed, MONOCHROME1 inverted. Raises PictureError.
 
-    The first window of the header counts. Without a window or VOI LUT, whole values from 0 are scaled as
-    `codec.to_8_bit` does; negative ones (CT) and fractions (a rescale slope below 1) from the lower of 0 and their
-    minimum to their maximum.
+    The first window of the header is used. Without a window or VOI LUT, whole values from 0 are scaled as by
+    `codec.to_8_bit`. Negative values (CT) and fractions (a rescale slope below 1) are scaled from the lower of 0 and
+    their minimum to their maximum.
     """
     import pydicom
     from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
@@ -58,12 +58,15 @@ def decode_dicom(data: bytes) -> np.ndarray:
         return 255 - grey if photometric == "MONOCHROME1" else grey
     except PictureError:
         raise
-    except Exception:  # pydicom and its plugins raise many kinds; their messages may quote the header
+    except Exception:  # pydicom and its plugins raise many kinds of errors, whose messages may quote the header
         raise PictureError("DICOM without a picture that can be decoded") from None
 
 
 def _silence() -> None:
-    """What pydicom warns of odd headers may quote them. At every call: others reset filters, and pydicom its level."""
+    """Silence warnings of pydicom, which may quote the header.
+
+    This is done at every call, since others reset the filters and pydicom resets its level.
+    """
     warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
@@ -76,14 +79,14 @@ def _plain_syntax(header: Any) -> str:
 
 
 def _take_first_frame(header: Any) -> None:
-    """What an enhanced object says of its first frame goes where other objects say it of all."""
+    """Copy the attributes of an enhanced object's first frame to where other objects have them."""
     for groups in _GROUPS:
         for group in (header.get(groups) or [])[:1]:
             for macro in _OF_A_FRAME:
-                for told in (group.get(macro) or [])[:1]:
+                for values in (group.get(macro) or [])[:1]:
                     for name in (*_VALUES, *_WINDOW):
-                        if name in told:
-                            setattr(header, name, told.get(name))
+                        if name in values:
+                            setattr(header, name, values.get(name))
 
 
 def _windowed(values: np.ndarray, header: Any) -> np.ndarray:
@@ -91,13 +94,13 @@ def _windowed(values: np.ndarray, header: Any) -> np.ndarray:
 
     if header.get("VOILUTSequence"):
         shown = apply_voi(np.round(values).astype(np.int32), header)
-        # The table's own ends say how bright it gets; its descriptor's bits are often those of the container.
+        # The table's ends give its brightest value; the bits in its descriptor are often those of the container.
         ends = apply_voi(np.array([-(2**31), 2**31 - 1], np.int32), header)
         bits = max(8, int(max(ends.max(), shown.max(initial=0))).bit_length())
         return _scale(shown, 0, 2**bits - 1)
     if (width := _window_width(header)) > 0:
         header.VOILUTFunction = _window_function(header, width)
-        with np.errstate(over="ignore"):  # of a sigmoid, at the extremes
+        with np.errstate(over="ignore"):  # a sigmoid overflows at the extremes
             low, high = apply_windowing(np.array([-1e9, 1e9]), header)
             return _scale(apply_windowing(values, header), float(low), float(high))
     low, high = float(values.min(initial=0)), float(values.max(initial=0))
@@ -107,7 +110,7 @@ def _windowed(values: np.ndarray, header: Any) -> np.ndarray:
 
 
 def _window_width(header: Any) -> float:
-    """Of the first window; 0 where there is none."""
+    """Return the width of the first window, or 0 if there is none."""
     center, width = header.get("WindowCenter"), header.get("WindowWidth")
     if center is None or width is None:
         return 0
@@ -115,7 +118,7 @@ def _window_width(header: Any) -> float:
 
 
 def _window_function(header: Any, width: float) -> str:
-    """LINEAR where none that is known is named; it is undefined below a width of 1, LINEAR_EXACT is not."""
+    """Return the VOI LUT function: LINEAR unless a known one is named, but LINEAR_EXACT if its width is below 1."""
     named = str(header.get("VOILUTFunction") or "").upper()
     function = named if named in _FUNCTIONS else "LINEAR"
     return "LINEAR_EXACT" if function == "LINEAR" and width < 1 else function
@@ -126,5 +129,5 @@ def _from_zero(values: np.ndarray) -> np.ndarray:
 
 
 def _scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    share = (values.astype(np.float32) - low) / ((high - low) or 1)  # below 0 where a window's rescale falls
+    share = (values.astype(np.float32) - low) / ((high - low) or 1)  # below 0 if a window's rescale slope is negative
     return np.round(255 * np.clip(share, 0, 1)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Removes what a PNG or JPEG file carries beside its picture (EXIF, text, thumbnails), without re-encoding it.
+"""Remove metadata (EXIF, text, thumbnails) from PNG and JPEG files without encoding the picture again.
 
 Sources: PNG specification, third edition, section 5; ITU-T T.81 annex B (JPEG), JFIF 1.02 (ITU-T T.871).
 """
@@ -19,7 +19,10 @@ _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 
 
 def strip_metadata(data: bytes) -> bytes:
-    """The same picture, pixel for pixel (orientation tags go too: see to them first). Raises PictureError."""
+    """Return the same picture, pixel for pixel. Raises PictureError.
+
+    Orientation tags are removed too, so apply them first.
+    """
     try:
         return _strip_png(data) if data.startswith(_PNG) else _strip_jpeg(data)
     except (struct.error, IndexError) as error:
@@ -36,7 +39,7 @@ def _strip_png(data: bytes) -> bytes:
         if kind in _PNG_CHUNKS:
             kept.append(data[at:end])
         if kind == b"IEND":
-            return b"".join(kept)  # what follows the end is left out
+            return b"".join(kept)  # bytes after the end are dropped
         at = end
 
 
@@ -59,7 +62,7 @@ def _strip_jpeg(data: bytes) -> bytes:
         (length,) = struct.unpack_from(">H", data, at + 2)
         end = at + 2 + length
         if marker == _APP0 and data[at + 4 : at + 9] == b"JFIF\x00" and _JFIF not in kept:
-            kept.append(_JFIF)  # says how colours are coded; its thumbnail and density go
+            kept.append(_JFIF)  # gives the colour coding; its thumbnail and density are dropped
         elif marker == _APP14 and data[at + 4 : at + 9] == b"Adobe":
             kept.append(b"\xff\xee\x00\x0e" + data[at + 4 : at + 16])  # likewise, 12 bytes long
         elif not (_APP0 <= marker <= 0xEF or marker == _COM):
@@ -72,7 +75,7 @@ def _strip_jpeg(data: bytes) -> bytes:
 
 
 def _end_of_scan(data: bytes, at: int) -> int:
-    """Where the next marker stands that is neither a stuffed zero nor a restart."""
+    """Return the position of the next marker that is neither a stuffed zero nor a restart."""
     found = _MARKER.search(data, at)
     if not found:
         raise PictureError("cut off")

@@ -1,4 +1,4 @@
-"""A picture file of the source, made ready to be stored: decoded once, its metadata gone, its pixels hashed."""
+"""Read a picture file of the source for storage: decode it once, remove its metadata, hash its pixels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_FILE_BYTES = 2**30
 
 @dataclass(frozen=True)
 class Picture:
-    """`data`: PNG or JPEG to store; `pixels`: hash of the source's decoded pixels, whatever its format."""
+    """A picture to store. data: PNG or JPEG. pixels: hash of the source's decoded pixels, whatever its format."""
 
     data: bytes
     pixels: str
@@ -37,11 +37,11 @@ def read_picture(path: Path, longest: int | None = None) -> Picture:
 
 
 def picture_of(data: bytes, longest: int | None = None) -> Picture:
-    """The picture in the bytes of a JPEG, PNG or DICOM file. Raises PictureError, BlankError.
+    """Read the picture in the bytes of a JPEG, PNG or DICOM file. Raises PictureError, BlankError.
 
-    longest: larger pictures are shrunk to this longest side. An 8-bit or 16-bit PNG and a JPEG that need neither
-    shrinking nor turning are stored as they are, metadata removed; a JPEG is otherwise stored as JPEG (quality
-    92), anything else as PNG.
+    longest: larger pictures are shrunk to this longest side, in pixels. A PNG of 8 or 16 bits or a JPEG that needs no
+    shrinking or turning is stored unchanged, without metadata. Any other JPEG is stored as JPEG (quality 92), anything
+    else as PNG.
     """
     kept = b""
     if data.startswith(ENCODED_AS):
@@ -67,12 +67,15 @@ def picture_of(data: bytes, longest: int | None = None) -> Picture:
 
 
 def _blank(array: np.ndarray) -> bool:
-    """Whether all values are one, or there is none; of most pictures a few of the values tell."""
+    """Return True if all values are equal or there are none; for most pictures a few values suffice to see that."""
     return array.size == 0 or all(part.min() == part.max() for part in (array[::16, ::16], array))
 
 
 def _hash(array: np.ndarray) -> str:
-    """Of shape, type and values; not of a shrunken picture: a draft decoding, though faster, would tell less apart."""
+    """Hash shape, type and values of the full picture.
+
+    A shrunken or draft decoding would be faster, but more pictures would look equal.
+    """
     found = hashlib.sha256(f"{array.shape}{array.dtype}".encode())
     found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()

@@ -1,11 +1,11 @@
-"""CheXpert 1.0 (also -small), and the reports of CheXpert Plus where its table lies beside it.
+"""CheXpert 1.0 (also -small), with the reports of CheXpert Plus if its table is in the same folder.
 
 Sources: Irvin et al., AAAI 2019 (https://stanfordmlgroup.github.io/competitions/chexpert/); Chambon et al., 2024,
 arXiv 2405.19538 (https://aimi.stanford.edu/datasets/chexpert-plus).
 
-Tables and images lie together under a root, or in the batches that the full-size set comes in: `CheXpert-v1.0 batch 1
-(validate & csv)`, with the tables and valid/, and `batch 2 (train 1)` to `batch 4 (train 3)`, with a folder for each
-patient, which the tables name `CheXpert-v1.0/train/PATIENT`.
+Tables and images are together under a root, or in the batches of the full-size set: `CheXpert-v1.0 batch 1 (validate &
+csv)` with the tables and valid/, and `batch 2 (train 1)` to `batch 4 (train 3)` with a folder for each patient. The
+tables refer to these folders as `CheXpert-v1.0/train/PATIENT`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
-from radsweep.data.importers.toolkit.published_files import Known, find_known, image_files, known_table, optional
+from radsweep.data.importers.toolkit.published_files import (
+    PublishedFile,
+    find_known,
+    image_files,
+    known_table,
+    optional,
+)
 from radsweep.data.importers.toolkit.sections import NO_SECTION, SectionChooser, SectionSettings
 from radsweep.data.importers.toolkit.tables import Row
 from radsweep.data.importers.toolkit.views_and_labels import (
@@ -32,7 +38,7 @@ from radsweep.data.importers.toolkit.views_and_labels import (
 from radsweep.data.packing.labels import Labels
 from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.splits import set_validation_aside
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
@@ -44,27 +50,27 @@ _FROM = "CheXpert, https://stanfordmlgroup.github.io/competitions/chexpert/"
 _FIRST_BATCH, _TRAIN_BATCHES = "* batch 1 *", "* batch * (train *)"
 
 NOT_IN_PLUS = "study not in the table of CheXpert Plus"
-_PLUS = Known(("df_chexpert_plus*.csv",), "CheXpert Plus, https://aimi.stanford.edu/datasets/chexpert-plus")
+_PLUS = PublishedFile(("df_chexpert_plus*.csv",), "CheXpert Plus, https://aimi.stanford.edu/datasets/chexpert-plus")
 _VIEW_COLUMNS = ("Frontal/Lateral", "AP/PA")
 _SECTIONS = {"findings": "section_findings", "impression": "section_impression", "comparison": "section_comparison"}
 
 
-def _beside_or_first(*names: str) -> Known:
-    return Known((*names, *(f"{_FIRST_BATCH}/{name}" for name in names)), _FROM)
+def _beside_or_first(*names: str) -> PublishedFile:
+    return PublishedFile((*names, *(f"{_FIRST_BATCH}/{name}" for name in names)), _FROM)
 
 
 TRAIN, VALID = _beside_or_first("train.csv"), _beside_or_first("valid.csv")
 TEST = _beside_or_first("test.csv", "test_labels.csv")
-TRAIN_IMAGES, VALID_IMAGES = Known(("train", _TRAIN_BATCHES), _FROM), _beside_or_first("valid")
+TRAIN_IMAGES, VALID_IMAGES = PublishedFile(("train", _TRAIN_BATCHES), _FROM), _beside_or_first("valid")
 
 
 def train_batches(root: Path) -> dict[str, str]:
-    """The batch that holds each patient of train; none where train is one folder."""
+    """Return the batch that contains each patient of train; empty if train is one folder."""
     return {patient.name: batch.name for batch in root.glob(_TRAIN_BATCHES) for patient in batch.iterdir()}
 
 
-def inside(path: str, where: str) -> str:
-    """`train/PATIENT/STUDY/NAME`, without `CheXpert-v1.0-small/`. Raises InputError that opens with `where`."""
+def image_path(path: str, where: str) -> str:
+    """Return `train/PATIENT/STUDY/NAME` without `CheXpert-v1.0-small/`. Raises InputError that begins with `where`."""
     parts = path.split("/")
     kept = parts[1:] if parts[0].startswith("CheXpert") else parts
     if len(kept) != 4:
@@ -73,7 +79,7 @@ def inside(path: str, where: str) -> str:
 
 
 def find_image(table: Path, image: str, root: Path, batch_of: dict[str, str]) -> tuple[str, ...]:
-    """Files of a row of `table`, of which `image` is `inside` its Path, relative to `root`."""
+    """Return the files of a row of `table` relative to `root`. image: the `image_path` of its column Path."""
     split, patient, rest = image.split("/", 2)
     if split == "train" and patient in batch_of:
         return image_files(f"{batch_of[patient]}/{patient}/{rest}")
@@ -81,11 +87,11 @@ def find_image(table: Path, image: str, root: Path, batch_of: dict[str, str]) ->
 
 
 def require_images(table: Path, rows: Sequence[SourceRow], root: Path) -> None:
-    """Raises InputError where no image of a table is there: a whole split would be missing."""
+    """Check that images of a table exist. Raises InputError if none does, since a whole split would be missing."""
     if rows and not any((root / path).is_file() for row in rows for path in row.files):
         raise InputError(
-            f"{table}: none of its {len(rows)} images is in {root}; they come with {_FROM}: unpack the folders of "
-            "images into it, beside each other"
+            f"{table}: none of its {len(rows)} images is in {root}; they come with {_FROM}. Unpack the folders of "
+            "images into it, next to each other"
         )
 
 
@@ -94,17 +100,17 @@ class ChexpertSettings(ViewSettings, UncertainSettings, SectionSettings):
 
     valid: Literal["validation", "test"] = Field(
         "validation",
-        description="split of valid.csv, which radiologists labelled; with test, validation is set aside from train",
+        description="split of valid.csv, labelled by radiologists; with test, validation is set aside from train",
     )
 
 
 def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) -> Source:
-    """A row for each image of train.csv, valid.csv and, where it is there, test.csv. Raises InputError."""
+    """Return a row for each image of train.csv, valid.csv and, if it exists, test.csv. Raises InputError."""
     train, valid, *_ = find_known(root, TRAIN, VALID, TRAIN_IMAGES, VALID_IMAGES)
     tables: list[tuple[Path, Split]] = [(train, "train"), (valid, settings.valid)]
     test = optional(root, TEST)
     if test and settings.valid == "test":
-        raise InputError(f"{test}: there is a test table, so valid.csv is no test split; leave --valid test out")
+        raise InputError(f"{test}: there is a test table, so valid.csv cannot be the test split; omit --valid test")
     if test:
         tables.append((test, "test"))
     flags = FlagReader(CHEXPERT_CLASSES, settings.uncertain)
@@ -117,7 +123,7 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
     batch_of = train_batches(root)
     rows = []
     for number, (split, path, where, row) in enumerate(tracked(listed, progress), 1):
-        image = inside(row["Path"], where)
+        image = image_path(row["Path"], where)
         found = find_image(path, image, root, batch_of)
         rows.append(_row(number, image, found, row, split, flags.read(row, where)))
     for path, split in tables:
@@ -136,10 +142,14 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
     if plus:
         notes.append(chooser.note)
     if not test and settings.valid == "validation":
-        notes.append("there is no test split: zero-shot classification and linear probe need one (--valid test)")
+        notes.append("the data has no test split, which zero-shot classification and linear probe need (--valid test)")
     if not plus:
-        notes.append("there are no reports: the images are no pairs, and serve adaptation and evaluation by labels")
-    needs = Needs(report=bool(plus), without_report=settings.without_reports, without_image=settings.without_images)
+        notes.append(
+            "the data has no reports: its images are not pairs, and can be used for adaptation and evaluation by labels"
+        )
+    needs = Requirements(
+        report=bool(plus), without_report=settings.without_reports, without_image=settings.without_images
+    )
     recorded = {
         "splits": "official",
         "valid": settings.valid,
@@ -164,20 +174,23 @@ def _row(number: int, image: str, found: tuple[str, ...], row: Row, split: Split
 
 
 def _view(row: Row, name: str) -> str:
-    """Frontal/Lateral, else the file's name, says which; AP/PA (at times LL) only how a frontal one was taken."""
+    """Return the view from Frontal/Lateral, or else the file's name.
+
+    AP/PA (sometimes LL) only gives the projection of a frontal view.
+    """
     side = (row.get("Frontal/Lateral") or name.rpartition("_")[2].split(".")[0]).capitalize()
     taken = row.get("AP/PA", "")
     return taken if side == "Frontal" and plane(taken) == "frontal" else side
 
 
 def _with_reports(rows: Sequence[SourceRow], plus: Path, chooser: SectionChooser) -> list[SourceRow]:
-    """Rows with the report of their study, which all its images share in the table of CheXpert Plus."""
+    """Return rows with the report of their study, which all its images share in the table of CheXpert Plus."""
     table = known_table(plus, ("path_to_image", "section_findings", "section_impression"), ("section_comparison",))
     texts: dict[str, str] = {}  # by patient00001/study1
-    for told in table.rows:
-        study = "/".join(told["path_to_image"].split("/")[-3:-1])
+    for entry in table.rows:
+        study = "/".join(entry["path_to_image"].split("/")[-3:-1])
         if study not in texts:
-            texts[study] = chooser.choose({name: told.get(column, "") for name, column in _SECTIONS.items()})
+            texts[study] = chooser.choose({name: entry.get(column, "") for name, column in _SECTIONS.items()})
     paired = []
     for row in rows:
         text = texts.get(f"{row.patient}/{row.study}")
@@ -189,10 +202,10 @@ def _with_reports(rows: Sequence[SourceRow], plus: Path, chooser: SectionChooser
 IMPORTER = Importer(
     ChexpertSettings,
     read_chexpert,
-    "Pack CheXpert, with the reports of CheXpert Plus where they are.\n\n"
-    "ROOT holds train.csv, valid.csv (and test.csv, where you have it) beside train/ and valid/, or the folders of the "
+    "Pack CheXpert, with the reports of CheXpert Plus if they are in ROOT.\n\n"
+    "ROOT holds train.csv, valid.csv (and test.csv, if you have it) next to train/ and valid/, or the folders of the "
     "full-size download, 'CheXpert-v1.0 batch 1 (validate & csv)' to 'batch 4 (train 3)'; put "
-    "df_chexpert_plus_240401.csv there for the reports. Without reports the images are packed alone, for adaptation "
+    "df_chexpert_plus_240401.csv there for the reports. Without reports only images are packed, for adaptation "
     "and evaluation by labels. Labels that are uncertain (-1) or not mentioned are unknown.",
     "/data/CheXpert-v1.0-small my-shards --valid test --views frontal",
 )

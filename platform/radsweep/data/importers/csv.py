@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radsweep.data.importers.csv_options import CsvSettings, kept_rows, told_conditions
-from radsweep.data.importers.toolkit.image_files import ImageFinder, OutsideRootError
+from radsweep.data.importers.toolkit.image_finder import ImageFinder, OutsideRootError
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
 from radsweep.data.importers.toolkit.labels import flag_columns, label_reader
-from radsweep.data.importers.toolkit.tables import Row, Table, columns_of, read_table, require_columns
+from radsweep.data.importers.toolkit.tables import Row, SourceTable, columns_of, read_table, require_columns
 from radsweep.data.importers.toolkit.views_and_labels import FlagReader
 from radsweep.data.packing.labels import Labels
 from radsweep.data.packing.rows import NO_PATIENT, NO_SPLIT, OUTSIDE_ROOT, SourceRow
 from radsweep.data.packing.splits import split_of_name
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
@@ -26,9 +26,11 @@ if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
 
 
 def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
-    """The rows of the table, and their images under `root`. Raises InputError."""
+    """Return the rows of the table with their images under `root`. Raises InputError."""
     if settings.image is None and settings.report is None:
-        raise InputError("name the image column or pattern (--image), the report column (--report), or both")
+        raise InputError(
+            "no column is given; name the image column or pattern (--image), the report column (--report), or both"
+        )
     in_root = root / settings.table
     table = read_table(in_root if in_root.exists() else settings.table, settings.encoding)
     _check_columns(table, settings)
@@ -50,11 +52,11 @@ def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
         notes.append(flags.note)
     if named:
         notes.append(
-            f"a class named in {', '.join(named)} is 0 in rows that name others, unknown in rows that name none"
+            f"a class named in {', '.join(named)} is 0 in rows that only name others, unknown in rows that name none"
         )
     if settings.patient is None:
-        notes.append("no patient column was named: each study counts as a patient of its own")
-    needs = Needs(
+        notes.append("no patient column was given: each study counts as its own patient")
+    needs = Requirements(
         report=settings.report is not None,
         image=settings.image is not None,
         without_report=settings.without_reports,
@@ -65,7 +67,7 @@ def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
 
 
 def _source_rows(
-    table: Table,
+    table: SourceTable,
     numbered: Iterable[tuple[int, Row]],
     settings: CsvSettings,
     root: Path,
@@ -114,17 +116,17 @@ def _patient(row: Row, column: str | None, pattern: re.Pattern[str] | None) -> s
     return (match[1] or "") if match else ""
 
 
-def _split(table: Table, number: int, text: str) -> Split | None:
+def _split(table: SourceTable, number: int, text: str) -> Split | None:
     split = split_of_name(text)
     if text and split is None:
         raise InputError(
-            f"{table.path}: row {number}: the split column holds another word than train, validation or test "
-            "(valid, val and dev are known too): is it the right column?"
+            f"{table.path}: row {number}: the split column has a value other than train, validation or test "
+            "(valid, val and dev work too). Is it the right column?"
         )
     return split
 
 
-def _check_columns(table: Table, settings: CsvSettings) -> None:
+def _check_columns(table: SourceTable, settings: CsvSettings) -> None:
     image = settings.image or ""
     named = {
         "--image": columns_of(image) or ([image] if image and "*" not in image else []),
@@ -137,8 +139,8 @@ def _check_columns(table: Table, settings: CsvSettings) -> None:
     require_columns(table, named)
 
 
-def _check_width(table: Table, rows: Sequence[SourceRow], settings: CsvSettings) -> None:
-    """A wildcard must not reach another patient's files: `{id}*` would give patient 1 the files of patient 10."""
+def _check_width(table: SourceTable, rows: Sequence[SourceRow], settings: CsvSettings) -> None:
+    """Refuse wildcards that match another patient's files, as `{id}*` gives patient 1 the files of patient 10."""
     owner: dict[str, SourceRow] = {}
     for row in sorted(rows, key=lambda row: len(row.files)):
         for path in row.files:
@@ -146,12 +148,12 @@ def _check_width(table: Table, rows: Sequence[SourceRow], settings: CsvSettings)
             if first.patient != row.patient and len(row.files) > 1:
                 raise InputError(
                     f"{table.path}: --image {settings.image} gives rows {first.number} and {row.number}, two patients, "
-                    "the same file: put a dot or slash between the column and the wildcard"
+                    "the same file; put a dot or slash between the column and the wildcard"
                 )
 
 
 def _recorded(settings: CsvSettings, keep: Sequence[str]) -> dict[str, str | int | float | bool]:
-    """Names of columns and patterns; an absolute pattern would tell a path of the source, so it is left out."""
+    """Return names of columns and patterns. An absolute pattern is left out, since it contains a path of the source."""
     chosen = {
         option: getattr(settings, option)
         for option in ("image", "report", "patient", "patient_pattern", "study", "split", "view")
@@ -165,9 +167,9 @@ IMPORTER = Importer(
     CsvSettings,
     read_csv,
     "Pack a folder of images and a table of reports.\n\n"
-    "You name the columns. Rows without an image or a report, unreadable images and repeats are left out of the pairs, "
-    "counted and listed by reason. Splits are by patient. Ids are replaced by keyed hashes; key, mapping and lists "
-    "stay in OUT/private.",
+    "You name the columns. Rows without an image or a report, unreadable images and repeats are excluded from the "
+    "pairs, counted and listed by reason. Splits are by patient. Ids are replaced by keyed hashes; key, mapping and "
+    "lists stay in OUT/private.",
     "xrays my-shards --table metadata.csv --image 'images/{patientid}.*' \\\n"
     "    --report notes --patient patientid --patient-pattern '^(.*?)[a-c]?$' --keep modality=X-ray",
 )

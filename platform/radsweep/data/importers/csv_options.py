@@ -1,4 +1,4 @@
-"""Options of `radsweep pack csv`, and the rows that `--keep` leaves."""
+"""Options of `radsweep pack csv`, and the rows that `--keep` selects."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from radsweep.data.importers.toolkit.tables import Row, Table, columns_of
+from radsweep.data.importers.toolkit.tables import Row, SourceTable, columns_of
 from radsweep.data.importers.toolkit.views_and_labels import UncertainSettings
 from radsweep.errors import InputError
 
-_FEW_VALUES, _SHORT, _SEVERAL_ROWS = 20, 30, 5  # of a category; otherwise a value may be a patient's id or words
+_FEW_VALUES, _SHORT, _SEVERAL_ROWS = 20, 30, 5  # limits for a category; other values may be ids or words of patients
 
 
 class CsvSettings(UncertainSettings):
-    """Options of `radsweep pack csv`. Without `image`, reports alone are packed; without `report`, images alone."""
+    """Options of `radsweep pack csv`. Without `image`, only reports are packed; without `report`, only images."""
 
     table: Path = Field(Path("metadata.csv"), description="the table (.csv, .tsv, .gz, .parquet), in ROOT or elsewhere")
     image: str | None = Field(None, description="column of file names, or a pattern: 'images/{patientid}.*'")
-    report: str | None = Field(None, description="column of the report's text")
+    report: str | None = Field(None, description="column with the text of the report")
     patient: str | None = Field(None, description="column of the patient; without it each study is a patient")
     patient_pattern: str | None = Field(
         None, description="regular expression whose first group in the patient column is the patient"
@@ -29,8 +29,10 @@ class CsvSettings(UncertainSettings):
     split: str | None = Field(None, description="column of the split; without it splits are made by seed")
     labels: tuple[str, ...] = Field((), description="columns of flags or of class names")
     view: str | None = Field(None, description="column of the view (PA, AP, lateral, ...)")
-    keep: tuple[str, ...] = Field((), description="COLUMN=VALUE: keep these rows alone; one column's values add up")
-    encoding: str = Field("auto", description="of the table; detected by default")
+    keep: tuple[str, ...] = Field(
+        (), description="COLUMN=VALUE: keep only matching rows; repeated values of one column are OR-ed"
+    )
+    encoding: str = Field("auto", description="text encoding of the table (default: detect)")
 
     @field_validator("patient_pattern")
     @classmethod
@@ -41,7 +43,7 @@ class CsvSettings(UncertainSettings):
             except re.error as error:
                 raise ValueError(f"not a regular expression: {error}") from error
             if not groups:
-                raise ValueError("expected a group in parentheses, which is the patient: '^(.*?)[a-c]?$'")
+                raise ValueError("expected a group in parentheses that matches the patient, such as '^(.*?)[a-c]?$'")
         return pattern
 
     @field_validator("keep")
@@ -52,8 +54,8 @@ class CsvSettings(UncertainSettings):
         return keep
 
 
-def kept_rows(table: Table, settings: CsvSettings) -> list[tuple[int, Row]]:
-    """Numbers and rows that fulfil every condition. Raises InputError where there are none."""
+def kept_rows(table: SourceTable, settings: CsvSettings) -> list[tuple[int, Row]]:
+    """Return numbers and rows that meet every condition. Raises InputError if there are none."""
     wanted: dict[str, set[str]] = defaultdict(set)
     for column, value in _conditions(settings):
         wanted[column].add(value)
@@ -67,8 +69,8 @@ def kept_rows(table: Table, settings: CsvSettings) -> list[tuple[int, Row]]:
     return kept
 
 
-def told_conditions(table: Table, settings: CsvSettings) -> list[str]:
-    """For manifest and notes: `COLUMN=VALUE`, or `COLUMN` alone where the value may name or describe a patient."""
+def told_conditions(table: SourceTable, settings: CsvSettings) -> list[str]:
+    """Return conditions for the manifest: `COLUMN=VALUE`, or `COLUMN` if the value may name or describe a patient."""
     return list(
         dict.fromkeys(
             f"{column}={value}" if value in _categories(table, column, settings) else column
@@ -82,7 +84,7 @@ def _conditions(settings: CsvSettings) -> list[tuple[str, str]]:
     return [(column, value.strip()) for column, value in pairs]
 
 
-def _choice(table: Table, settings: CsvSettings) -> str:
+def _choice(table: SourceTable, settings: CsvSettings) -> str:
     column = settings.keep[0].split("=", 1)[0]
     values = {row[column] for row in table.rows}
     categories = _categories(table, column, settings)
@@ -91,8 +93,11 @@ def _choice(table: Table, settings: CsvSettings) -> str:
     return f"{column} has: {', '.join(value or 'nothing' for value in categories)}"
 
 
-def _categories(table: Table, column: str, settings: CsvSettings) -> list[str]:
-    """Values that may be told, most frequent first: short, of several rows, in a column of few that names nobody."""
+def _categories(table: SourceTable, column: str, settings: CsvSettings) -> list[str]:
+    """Return values that may be shown, most frequent first.
+
+    They are short, occur in several rows, and belong to a column that has few values and identifies nobody.
+    """
     image = settings.image or ""
     of_patients = {settings.patient, settings.study, settings.report, image, *columns_of(image)}
     counts = Counter(row[column] for row in table.rows)

@@ -1,4 +1,4 @@
-"""MIMIC-CXR-JPG 2.x: JPEG images and labels, with the reports of MIMIC-CXR, which are delivered apart.
+"""MIMIC-CXR-JPG 2.x: JPEG images and labels, with the reports of MIMIC-CXR, which are published separately.
 
 Source: Johnson et al., MIMIC-CXR-JPG, PhysioNet (https://physionet.org/content/mimic-cxr-jpg/).
 """
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from radsweep.data.importers.mimic_reports import mimic_sections, report_reader
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
-from radsweep.data.importers.toolkit.published_files import Known, find_known, image_files, known_table
+from radsweep.data.importers.toolkit.published_files import PublishedFile, find_known, image_files, known_table
 from radsweep.data.importers.toolkit.sections import NO_SECTION, SectionChooser, SectionSettings
 from radsweep.data.importers.toolkit.views_and_labels import (
     CHEXPERT_CLASSES,
@@ -25,7 +25,7 @@ from radsweep.data.importers.toolkit.views_and_labels import (
 from radsweep.data.packing.labels import Labels
 from radsweep.data.packing.rows import NO_SPLIT, SourceRow
 from radsweep.data.packing.splits import split_of_name
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
@@ -34,14 +34,14 @@ if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
 NO_REPORT_FILE = "report file not found"
 _IMAGES_FROM = "MIMIC-CXR-JPG, https://physionet.org/content/mimic-cxr-jpg/"
 _REPORTS_FROM = "MIMIC-CXR (the reports are not in MIMIC-CXR-JPG), https://physionet.org/content/mimic-cxr/"
-_METADATA = Known(("mimic-cxr-2.0.0-metadata.csv.gz", "mimic-cxr-2.*-metadata.csv.gz"), _IMAGES_FROM)
-_SPLIT = Known(("mimic-cxr-2.0.0-split.csv.gz", "mimic-cxr-2.*-split.csv.gz"), _IMAGES_FROM)
-_FILES = Known(("files",), _IMAGES_FROM)
-_REPORTS = Known(
+_METADATA = PublishedFile(("mimic-cxr-2.0.0-metadata.csv.gz", "mimic-cxr-2.*-metadata.csv.gz"), _IMAGES_FROM)
+_SPLIT = PublishedFile(("mimic-cxr-2.0.0-split.csv.gz", "mimic-cxr-2.*-split.csv.gz"), _IMAGES_FROM)
+_FILES = PublishedFile(("files",), _IMAGES_FROM)
+_REPORTS = PublishedFile(
     ("mimic-cxr-reports.zip", "mimic-cxr-reports", "files"),
-    "MIMIC-CXR (the reports are no part of MIMIC-CXR-JPG), https://physionet.org/content/mimic-cxr/",
+    _REPORTS_FROM,
 )
-_VIEW_WORDS = "ViewCodeSequence_CodeMeaning"  # "postero-anterior", also where ViewPosition is empty
+_VIEW_WORDS = "ViewCodeSequence_CodeMeaning"  # "postero-anterior", even if ViewPosition is empty
 
 
 class MimicSettings(ViewSettings, UncertainSettings, SectionSettings):
@@ -51,15 +51,17 @@ class MimicSettings(ViewSettings, UncertainSettings, SectionSettings):
         ("impression", "findings", "last_paragraph", "comparison"),
         description=SectionSettings.model_fields["sections"].description,
     )
-    labels: Literal["chexpert", "negbio", "none"] = Field("chexpert", description="whose labels of the reports")
+    labels: Literal["chexpert", "negbio", "none"] = Field(
+        "chexpert", description="labeller of the reports whose labels are used"
+    )
     reports: Path | None = Field(
         None,
-        description="the reports: mimic-cxr-reports.zip, or the folder of p10 to p19; else looked for in ROOT",
+        description="the reports: mimic-cxr-reports.zip, or the folder with p10 to p19 (default: search in ROOT)",
     )
 
 
 def read_mimic(settings: MimicSettings, root: Path, progress: Progress) -> Source:
-    """A row for each image of the metadata table. Raises InputError."""
+    """Return a row for each image of the metadata table. Raises InputError."""
     wanted = [_METADATA, _SPLIT, _FILES, *([] if settings.labels == "none" else [_labels(settings.labels)])]
     metadata_path, split_path, _, *labels_path = find_known(root, *wanted)
     place = settings.reports or find_known(root, _REPORTS)[0]
@@ -67,7 +69,7 @@ def read_mimic(settings: MimicSettings, root: Path, progress: Progress) -> Sourc
 
     @cache
     def report(path: str) -> tuple[str, str]:
-        """The text that stands for a report, and why there is none."""
+        """Return the text used as the report, and the reason if there is none."""
         text = read(path)
         chosen = "" if text is None else chooser.choose(mimic_sections(text))
         return chosen, "" if chosen else (NO_REPORT_FILE if text is None else NO_SECTION)
@@ -97,9 +99,9 @@ def read_mimic(settings: MimicSettings, root: Path, progress: Progress) -> Sourc
         )
     if all(row.no_report == NO_REPORT_FILE for row in rows) and not settings.without_reports:
         raise InputError(
-            f"{place}: holds no report of the {len({row.study for row in rows})} studies; they come with "
-            f"{_REPORTS.comes_from}: put mimic-cxr-reports.zip into ROOT or name its place with --reports. "
-            "--without-reports packs images alone"
+            f"{place}: contains no report of the {len({row.study for row in rows})} studies; they come with "
+            f"{_REPORTS.comes_from}. Put mimic-cxr-reports.zip into ROOT, give its path with --reports, or use "
+            "--without-reports to pack only images"
         )
     kept, views, notes = keep_views(rows, settings.views)
     notes += [chooser.note, *([flags.note] if labels_path else [])]
@@ -110,12 +112,12 @@ def read_mimic(settings: MimicSettings, root: Path, progress: Progress) -> Sourc
         **views,
         **chooser.recorded,
     }
-    needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
+    needs = Requirements(without_report=settings.without_reports, without_image=settings.without_images)
     return Source(kept, needs, recorded, notes)
 
 
-def _labels(name: str) -> Known:
-    return Known((f"mimic-cxr-2.0.0-{name}.csv.gz", f"mimic-cxr-2.*-{name}.csv.gz"), _IMAGES_FROM)
+def _labels(name: str) -> PublishedFile:
+    return PublishedFile((f"mimic-cxr-2.0.0-{name}.csv.gz", f"mimic-cxr-2.*-{name}.csv.gz"), _IMAGES_FROM)
 
 
 def _labels_by_study(path: Path, flags: FlagReader) -> dict[str, Labels]:
@@ -127,9 +129,9 @@ IMPORTER = Importer(
     MimicSettings,
     read_mimic,
     "Pack MIMIC-CXR-JPG with the reports of MIMIC-CXR.\n\n"
-    "ROOT holds files/ and the tables mimic-cxr-2.0.0-metadata, -split and -chexpert (or -negbio); the reports lie in "
-    "files/ too, or beside it as mimic-cxr-reports.zip. The official splits are kept; a pair is a study with all its "
-    "views. Of a report the first section of --sections is used. Labels that are uncertain or not mentioned are "
-    "unknown.",
+    "ROOT holds files/ and the tables mimic-cxr-2.0.0-metadata, -split and -chexpert (or -negbio); the reports are in "
+    "files/ too, or next to it as mimic-cxr-reports.zip. The official splits are kept; a pair is a study with all its "
+    "views. The text of a report is the first section of --sections that it has. Labels that are uncertain or not "
+    "mentioned are unknown.",
     "/data/mimic-cxr-jpg my-shards --views frontal --size 512",
 )

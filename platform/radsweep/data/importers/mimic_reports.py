@@ -1,9 +1,9 @@
-"""Reports of MIMIC-CXR: where they lie, and their sections.
+"""Reports of MIMIC-CXR: their files and their sections.
 
-Sections follow the rules of MIMIC-CXR's own `section_parser.py` (https://github.com/MIT-LCP/mimic-cxr):
-a header is upper-case text up to a colon at the start of a line, some 60 spellings have one name, empty impressions and
-findings do not count, the last section of a name wins, and where there is neither impression nor findings, what follows
-the first blank line of the last section is the last paragraph.
+Sections follow the rules of MIMIC-CXR's own `section_parser.py` (https://github.com/MIT-LCP/mimic-cxr). A header is
+upper-case text up to a colon at the start of a line, and about 60 spellings are mapped to their names. Empty
+impressions and findings do not count, and the last section of a name wins. If there is neither impression nor findings,
+the last paragraph is the text after the first blank line of the last section.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from radsweep.errors import InputError
 
-# What follows a header on its line is no header itself: `IMPRESSION:` above `PA AND LATERAL VIEWS: clear.` keeps it.
+# The text after a header on its line is not a header: `IMPRESSION:` above `PA AND LATERAL VIEWS: clear.` keeps it.
 _HEADER = re.compile(r"(?:^|\n) *([A-Z ()/,-]*[A-Z)]) *:\s([^\n]*)")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _SPELLINGS = {
@@ -44,20 +44,26 @@ _SPELLINGS = {
     "wet read": ("wetread",),
 }  # fmt: skip
 _NAME_OF = {spelling: name for name, spellings in _SPELLINGS.items() for spelling in (name, *spellings)}
-_WITHIN = ("impression", "findings", "history", "comparison", "addendum")  # a header that holds one is it
+_WITHIN = (
+    "impression",
+    "findings",
+    "history",
+    "comparison",
+    "addendum",
+)  # a header that contains one of these has its name
 _VIEWS = re.compile(
     "chest|portable|pa and lat|lateral and pa|ap and lateral|lateral and ap|frontal and|two views|frontal view|pa view|"
     "ap view|one view|lateral view|bone window|frontal upright|frontal semi-upright|ribs"
-)  # a header that names the pictures opens the findings
+)  # a header that names the pictures begins the findings
 
 
 def mimic_sections(report: str) -> dict[str, str]:
-    """Text of each section by its name; see the module."""
+    """Return the text of each section by its name, by the rules in the module's docstring."""
     headers = list(_HEADER.finditer(report))
     ends = [header.start() for header in headers[1:]] + [len(report)]
     texts = [
         (_name(header[1]), report[header.start(2) : end])
-        for header, end in zip(headers, ends, strict=False)  # one end too many where there is no header
+        for header, end in zip(headers, ends, strict=False)  # one end too many without a header
     ]
     kept = [(name, text) for name, text in texts if text.strip() or name not in ("impression", "findings")]
     sections = {name: _lines(text) for name, text in kept}
@@ -69,10 +75,12 @@ def mimic_sections(report: str) -> dict[str, str]:
 
 
 def report_reader(place: Path) -> Callable[[str], str | None]:
-    """A function from `p10/p10000032/s50414267.txt` to that report's text, None where it is not there.
+    """Return a function from `p10/p10000032/s50414267.txt` to the text of that report, or None if it does not exist.
 
-    place: the folder that holds p10 to p19, or files/ with these; or mimic-cxr-reports.zip. Raises InputError where
-    that cannot be read.
+    place: the folder with p10 to p19, or with files/ that contains these; or mimic-cxr-reports.zip.
+
+    Raises:
+        InputError: the place cannot be read.
     """
     if place.is_dir():
         folder = place / "files" if (place / "files").is_dir() else place
@@ -80,7 +88,7 @@ def report_reader(place: Path) -> Callable[[str], str | None]:
     try:
         archive = zipfile.ZipFile(place)
     except FileNotFoundError as error:
-        raise InputError(f"{place}: no such file or folder; it is to hold the reports") from error
+        raise InputError(f"{place}: no such file or folder; give the place of the reports") from error
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(f"{place}: cannot be read as a ZIP archive; download it again") from error
     members = {"/".join(name.split("/")[-3:]): name for name in archive.namelist() if name.endswith(".txt")}
@@ -89,7 +97,7 @@ def report_reader(place: Path) -> Callable[[str], str | None]:
         try:
             return _text(archive.read(members[path])) if path in members else None
         except (OSError, zipfile.BadZipFile) as error:
-            raise InputError(f"{place}: is damaged; download it again") from error
+            raise InputError(f"{place}: the archive is damaged; download it again") from error
 
     return read
 

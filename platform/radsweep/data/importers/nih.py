@@ -1,4 +1,4 @@
-"""NIH ChestX-ray14: images and labels that were mined from reports; the reports were not published.
+"""NIH ChestX-ray14: images, and labels extracted from reports; the reports were not published.
 
 Source: Wang et al., CVPR 2017 (https://nihcc.app.box.com/v/ChestXray-NIHCC).
 """
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from radsweep.data.importers.toolkit.importer import Importer, Source
 from radsweep.data.importers.toolkit.labels import label_reader
-from radsweep.data.importers.toolkit.published_files import Known, find_known, image_files, known_table
+from radsweep.data.importers.toolkit.published_files import PublishedFile, find_known, image_files, known_table
 from radsweep.data.importers.toolkit.views_and_labels import ViewSettings, keep_views
 from radsweep.data.packing.rows import NO_SPLIT, SourceRow
 from radsweep.data.packing.splits import set_validation_aside
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
@@ -22,9 +22,9 @@ if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
     from radsweep.data.shards.schema import Split
 
 _FROM = "ChestX-ray14, https://nihcc.app.box.com/v/ChestXray-NIHCC"
-_ENTRIES = Known(("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv"), _FROM)
-_TRAIN, _TEST = Known(("train_val_list.txt",), _FROM), Known(("test_list.txt",), _FROM)
-_FOLDERS = Known(
+_ENTRIES = PublishedFile(("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv"), _FROM)
+_TRAIN, _TEST = PublishedFile(("train_val_list.txt",), _FROM), PublishedFile(("test_list.txt",), _FROM)
+_FOLDERS = PublishedFile(
     ("images_*/images", "images_*", "images/images", "images"), f"{_FROM} (images_001.tar.gz to images_012)"
 )
 _LABELS = "Finding Labels"
@@ -35,12 +35,12 @@ class NihSettings(ViewSettings):
 
 
 def read_nih(settings: NihSettings, root: Path, progress: Progress) -> Source:
-    """A row for each image of the table. Raises InputError."""
+    """Return a row for each image of the table. Raises InputError."""
     entries, train, test, _ = find_known(root, _ENTRIES, _TRAIN, _TEST, _FOLDERS)
     table = known_table(entries, ("Image Index", "Patient ID", _LABELS, "View Position"))
     in_train, in_test = _names(train), _names(test)
     if both := in_train & in_test:
-        raise InputError(f"{test}: {len(both)} of its images are in {train.name} too; download both again")
+        raise InputError(f"{test}: {len(both)} of its images are also in {train.name}; download both again")
     patients = {row["Patient ID"] for row in table.rows if row["Image Index"] in in_train}
     aside = set_validation_aside(patients, settings.split_fractions, settings.seed)
     labels = label_reader(table, (_LABELS,), missing=("nan",))
@@ -62,11 +62,11 @@ def read_nih(settings: NihSettings, root: Path, progress: Progress) -> Source:
         )
     kept, views, notes = keep_views(rows, settings.views)
     notes += [
-        "train_val_list.txt gives train and validation together: validation was set aside by patient and seed",
-        "labels were mined from reports: 0 means that the miner did not name the finding",
-        "there are no reports: the images are no pairs, and serve adaptation and evaluation by labels",
+        "train_val_list.txt lists train and validation together: validation was set aside by patient and seed",
+        "labels were extracted from reports by software: 0 means that it did not name the finding",
+        "the data has no reports: its images are not pairs, and can be used for adaptation and evaluation by labels",
     ]
-    return Source(kept, Needs(report=False), {"splits": "official, validation by seed", **views}, notes)
+    return Source(kept, Requirements(report=False), {"splits": "official, validation by seed", **views}, notes)
 
 
 def _names(path: Path) -> set[str]:
@@ -74,7 +74,7 @@ def _names(path: Path) -> set[str]:
 
 
 def _files(root: Path) -> dict[str, str]:
-    """Every image file by its name; of two under one name, the one of the earlier pattern and folder."""
+    """Return every image file by name; if two have the same name, that of the earlier pattern and folder."""
     files: dict[str, str] = {}
     for pattern in _FOLDERS.names:
         for folder in sorted(root.glob(pattern)):
@@ -89,7 +89,7 @@ IMPORTER = Importer(
     read_nih,
     "Pack NIH ChestX-ray14 (images and labels, no reports).\n\n"
     "ROOT holds Data_Entry_2017.csv, train_val_list.txt, test_list.txt and images_001/ to images_012/ or images/. The "
-    "official test split is kept; validation is set aside from the rest by patient and --seed. The images are packed "
-    "alone, for adaptation and evaluation by labels.",
+    "official test split is kept; validation is set aside from the rest by patient and --seed. Only images are "
+    "packed, for adaptation and evaluation by labels.",
     "/data/nih my-shards --size 512",
 )

@@ -1,7 +1,7 @@
-"""Open-i's chest X-rays of Indiana University: the XML reports with NLMCXR_png, or the widespread CSV form.
+"""Open-i's chest X-rays of Indiana University: the XML reports with NLMCXR_png, or their widely used CSV form.
 
 Source: Demner-Fushman et al., "Preparing a collection of radiology examinations for distribution and retrieval", JAMIA
-2016 (https://openi.nlm.nih.gov/faq#collection). There are no official splits, and patients are not told.
+2016 (https://openi.nlm.nih.gov/faq#collection). It has no official splits and no patient ids.
 """
 
 from __future__ import annotations
@@ -17,53 +17,55 @@ from pydantic import Field
 
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
 from radsweep.data.importers.toolkit.published_files import (
-    Known,
+    PublishedFile,
     find_known,
     image_files,
     known_table,
-    missing,
+    missing_message,
     optional,
 )
 from radsweep.data.importers.toolkit.sections import NO_SECTION, SectionChooser, SectionSettings
 from radsweep.data.importers.toolkit.views_and_labels import ViewSettings, keep_views
 from radsweep.data.packing.rows import SourceRow
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
     from radsweep.data.packing.image_cache import Progress
 
 NOT_IN_TABLE = "study not in the table of reports"
-_UNKNOWN = {"", "no indexing", "nan"}  # headings of a study that nobody indexed
+_UNKNOWN = {"", "no indexing", "nan"}  # headings of a study that was not indexed
 _CSV_FROM = "the CSV form of Open-i, https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university"
 _XML_FROM = "Open-i's collection, https://openi.nlm.nih.gov/faq#collection"
-_REPORTS = Known(("indiana_reports.csv",), _CSV_FROM)
-_PROJECTIONS = Known(("indiana_projections.csv",), _CSV_FROM)
-_XML = Known(("ecgen-radiology", "NLMCXR_reports/ecgen-radiology"), f"NLMCXR_reports.tgz of {_XML_FROM}")
-_PNG = Known(("NLMCXR_png", "images"), f"NLMCXR_png.tgz of {_XML_FROM}")
-_CSV_PNG = Known(("images/images_normalized", "images_normalized", "images", "NLMCXR_png"), _CSV_FROM)
+_REPORTS = PublishedFile(("indiana_reports.csv",), _CSV_FROM)
+_PROJECTIONS = PublishedFile(("indiana_projections.csv",), _CSV_FROM)
+_XML = PublishedFile(("ecgen-radiology", "NLMCXR_reports/ecgen-radiology"), f"NLMCXR_reports.tgz of {_XML_FROM}")
+_PNG = PublishedFile(("NLMCXR_png", "images"), f"NLMCXR_png.tgz of {_XML_FROM}")
+_CSV_PNG = PublishedFile(("images/images_normalized", "images_normalized", "images", "NLMCXR_png"), _CSV_FROM)
 
 
 class OpeniSettings(ViewSettings, SectionSettings):
     """Options of `radsweep pack openi`."""
 
     label_studies: int = Field(
-        10, ge=1, description="studies that must have a MeSH heading for it to be a label; of over 100, most are rare"
+        10,
+        ge=1,
+        description="least number of studies with a MeSH heading that becomes a label; most of over 100 are rare",
     )
 
 
 @dataclass(frozen=True)
 class _Study:
-    """A report: its sections, its headings (None where it was not indexed), its images as (path in ROOT, view)."""
+    """A report: its sections, its headings (None if it was not indexed), its images as (path in ROOT, view)."""
 
     uid: str
-    sections: Mapping[str, str] | None  # None where no report is known
+    sections: Mapping[str, str] | None  # None if no report is known
     headings: frozenset[str] | None
     images: tuple[tuple[str, str], ...]
 
 
 def read_openi(settings: OpeniSettings, root: Path, progress: Progress) -> Source:
-    """A row for each image, and one for each report without an image. Raises InputError."""
+    """Return a row for each image, and one for each report without an image. Raises InputError."""
     form = _form(root)
     studies = list(_from_csv(root) if form == "csv" else _from_xml(root))
     chooser = SectionChooser(settings.sections, settings.missing)
@@ -89,14 +91,14 @@ def read_openi(settings: OpeniSettings, root: Path, progress: Progress) -> Sourc
                 )
             )
     kept, views, notes = keep_views(rows, settings.views)
-    notes += [chooser.note, "patients are not told: each study counts as a patient of its own"]
+    notes += [chooser.note, "patients are not known: each study counts as its own patient"]
     if len(classes) < len(headings):
         rare = len(headings) - len(classes)
         notes.append(
-            f"{rare} of {len(headings)} headings are no labels: fewer than {settings.label_studies} studies each"
+            f"{rare} of {len(headings)} headings are not labels: each is in fewer than {settings.label_studies} studies"
         )
     notes.append("a heading is 0 in studies that were indexed without it, unknown in those that were not indexed")
-    needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
+    needs = Requirements(without_report=settings.without_reports, without_image=settings.without_images)
     recorded = {"splits": "by seed", "form": form, "label_studies": settings.label_studies, **views, **chooser.recorded}
     return Source(kept, needs, recorded, notes)
 
@@ -106,20 +108,22 @@ def _form(root: Path) -> Literal["csv", "xml"]:
         return "csv"
     if optional(root, _XML):
         return "xml"
-    raise InputError(f"{missing(root, _XML)}\n{missing(root, _REPORTS)}\none of the two forms is needed")
+    raise InputError(
+        f"{missing_message(root, _XML)}\n{missing_message(root, _REPORTS)}\none of the two forms is needed"
+    )
 
 
 def _from_csv(root: Path) -> Iterator[_Study]:
-    """Studies in the order of the reports, then those of which there are images alone."""
+    """Yield studies in the order of the reports, then those that only have images."""
     reports_path, projections_path, pictures = find_known(root, _REPORTS, _PROJECTIONS, _CSV_PNG)
-    images, told = defaultdict(list), set()
+    images, reported = defaultdict(list), set()
     for row in known_table(projections_path, ("uid", "filename", "projection")).rows:
         path = str((pictures / row["filename"]).relative_to(root))
         images[row["uid"]].append((path, row["projection"]))
     for row in known_table(reports_path, ("uid", "Problems", "comparison", "findings", "impression")).rows:
-        told.add(row["uid"])
+        reported.add(row["uid"])
         yield _Study(row["uid"], row, _headings(row["Problems"].split(";")), tuple(images[row["uid"]]))
-    for uid in [uid for uid in images if uid not in told]:
+    for uid in [uid for uid in images if uid not in reported]:
         yield _Study(uid, None, None, tuple(images[uid]))
 
 
@@ -133,7 +137,7 @@ def _from_xml(root: Path) -> Iterator[_Study]:
             tree = ElementTree.parse(path).getroot()
         except ElementTree.ParseError as error:
             line, _ = error.position
-            raise InputError(f"{path}: line {line} is no XML; unpack NLMCXR_reports.tgz again") from error
+            raise InputError(f"{path}: line {line} is not valid XML; unpack NLMCXR_reports.tgz again") from error
         sections = {
             part.get("Label", "").lower(): "".join(part.itertext()).strip() for part in tree.iter("AbstractText")
         }
@@ -145,7 +149,7 @@ def _from_xml(root: Path) -> Iterator[_Study]:
 
 
 def _headings(terms: Iterable[str]) -> frozenset[str] | None:
-    """MeSH headings without their qualifiers (`Cardiomegaly/borderline`)."""
+    """Return MeSH headings without their qualifiers (`Cardiomegaly/borderline`), or None if there are none."""
     names = frozenset(term.split("/")[0].strip() for term in terms) - {""}
     known = frozenset(name for name in names if name.casefold() not in _UNKNOWN)
     return known or None
@@ -156,7 +160,7 @@ IMPORTER = Importer(
     read_openi,
     "Pack Open-i's chest X-rays (Indiana University).\n\n"
     "ROOT holds ecgen-radiology/ and NLMCXR_png/, or indiana_reports.csv, indiana_projections.csv and the images. "
-    "There are no official splits: they are made by seed. Labels are the indexed headings; in the XML form the view of "
-    "an image is not known.",
+    "The data has no official splits, so splits are made by seed. Labels are the indexed headings; in the XML form the "
+    "view of an image is not known.",
     "/data/openi my-shards --sections findings+impression",
 )

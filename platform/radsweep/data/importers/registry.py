@@ -1,4 +1,4 @@
-"""The importers of `radsweep pack`, by name. A new one is its file and a line here."""
+"""Importers of `radsweep pack` by name. A new importer needs its file and a line here."""
 
 from __future__ import annotations
 
@@ -36,10 +36,15 @@ def pack_source(
     say: Say = lambda line: None,
     reader: Reader | None = None,
 ) -> Packed:
-    """Pack what the importer `name` finds under `root` into a new data set at `out`. Raises InputError.
+    """Pack the data that the importer `name` finds under `root` into a new data set at `out`.
 
-    progress and say: are told how far it is, and lines for the terminal. reader: reads the pictures, elsewhere than
-    in this process's threads.
+    Args:
+        progress: called with the current task, the steps done and the total.
+        say: called with lines for the terminal.
+        reader: reads the pictures; threads of this process if None.
+
+    Raises:
+        InputError: `root` is not a folder, `out` exists, or the source cannot be packed.
     """
     from radsweep.data.packing.pack import pack
     from radsweep.data.packing.reading import read_here

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
 from radsweep.data.importers.toolkit.published_files import (
-    Known,
+    PublishedFile,
     find_known,
     image_files,
     known_table,
-    missing,
+    missing_message,
     optional,
 )
 from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.settings import PackSettings
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy
     from radsweep.data.packing.image_cache import Progress
     from radsweep.data.shards.schema import Split
 
-_V1_FROM = "ROCO, https://github.com/razorx89/roco-dataset (its scripts/fetch.py fetches the images)"
+_V1_FROM = "ROCO, https://github.com/razorx89/roco-dataset (its scripts/fetch.py downloads the images)"
 _V2_FROM = "ROCOv2, https://doi.org/10.5281/zenodo.8333645"
 _FOLDERS: dict[str, tuple[Split, str]] = {  # of version 1, of version 2
     "train": ("train", "train"),
@@ -45,23 +45,25 @@ class _Figure(NamedTuple):
     name: str
     caption: str
     split: Split
-    paths: tuple[str, ...]  # the first that is there shows it
+    paths: tuple[str, ...]  # candidates; the first that exists is used
 
 
-def _captions(folder: str, name: str = "captions.txt") -> Known:
-    return Known(tuple(f"{above}{folder}/radiology/{name}" for above in ("data/", "all_data/", "")), _V1_FROM)
+def _captions(folder: str, name: str = "captions.txt") -> PublishedFile:
+    return PublishedFile(tuple(f"{above}{folder}/radiology/{name}" for above in ("data/", "all_data/", "")), _V1_FROM)
 
 
-def _table(folder: str) -> Known:
-    return Known((f"{folder}_captions.csv",), _V2_FROM)
+def _table(folder: str) -> PublishedFile:
+    return PublishedFile((f"{folder}_captions.csv",), _V2_FROM)
 
 
-def _images(folder: str) -> Known:
-    return Known((f"{folder}_images/{folder}", f"{folder}_images", folder), f"{folder}_images.zip of {_V2_FROM}")
+def _images(folder: str) -> PublishedFile:
+    return PublishedFile(
+        (f"{folder}_images/{folder}", f"{folder}_images", folder), f"{folder}_images.zip of {_V2_FROM}"
+    )
 
 
 def read_roco(settings: RocoSettings, root: Path, progress: Progress) -> Source:
-    """A row for each figure; its caption is the report. Raises InputError."""
+    """Return a row for each figure, with its caption as the report. Raises InputError."""
     version = _version(root)
     figures = list(_version_1(root) if version == 1 else _version_2(root))
     rows = []
@@ -70,8 +72,8 @@ def read_roco(settings: RocoSettings, root: Path, progress: Progress) -> Source:
         rows.append(
             SourceRow(number, patient=figure.name, report=figure.caption, files=image_files(path), split=figure.split)
         )
-    needs = Needs(without_report=settings.without_reports, without_image=settings.without_images)
-    notes = ["patients are not known: each figure counts as a patient of its own"]
+    needs = Requirements(without_report=settings.without_reports, without_image=settings.without_images)
+    notes = ["patients are not known: each figure counts as its own patient"]
     return Source(rows, needs, {"splits": "official", "version": version}, notes)
 
 
@@ -80,11 +82,12 @@ def _version(root: Path) -> int:
         return 1
     if any(optional(root, _table(folder)) for _, folder in _FOLDERS.values()):
         return 2
-    raise InputError(f"{missing(root, _captions('train'))}\n{missing(root, _table('train'))}\none of the two is needed")
+    either = f"{missing_message(root, _captions('train'))}\n{missing_message(root, _table('train'))}"
+    raise InputError(f"{either}\none of the two is needed")
 
 
 def _version_1(root: Path) -> Iterator[_Figure]:
-    """licences.txt tells the file that fetch.py made of an id; other copies name the file by the id."""
+    """Yield figures of version 1. licences.txt gives the file that fetch.py saved for an id; other copies use ids."""
     captions = find_known(root, *map(_captions, _FOLDERS))
     images = find_known(root, *(_captions(folder, "images") for folder in _FOLDERS))
     for (split, _), path, folder in zip(_FOLDERS.values(), captions, images, strict=True):
@@ -108,7 +111,7 @@ def _version_2(root: Path) -> Iterator[_Figure]:
 
 
 def _tab_separated(path: Path) -> Iterator[tuple[str, str]]:
-    """(id, caption) of each line; a line that opens with no id goes on with the caption before it."""
+    """Yield (id, caption) of each line. A line that does not begin with an id continues the caption before it."""
     entries: list[tuple[str, str]] = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         name, tab, caption = line.partition("\t")
@@ -117,7 +120,7 @@ def _tab_separated(path: Path) -> Iterator[tuple[str, str]]:
         elif entries:
             entries[-1] = (entries[-1][0], f"{entries[-1][1]} {line.strip()}".strip())
     if not entries:
-        raise InputError(f"{path}: no line of an id, a tab and a caption; it comes with {_V1_FROM}")
+        raise InputError(f"{path}: no line has an id, a tab and a caption; download it again from {_V1_FROM}")
     yield from entries
 
 

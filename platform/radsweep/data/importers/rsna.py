@@ -1,4 +1,4 @@
-"""RSNA Pneumonia Detection Challenge (stage 2): DICOM images and labels of radiologists; there are no reports.
+"""RSNA Pneumonia Detection Challenge (stage 2): DICOM images and labels by radiologists, without reports.
 
 Source: Shih et al., Radiology: Artificial Intelligence 2019 (https://www.kaggle.com/c/rsna-pneumonia-detection-challenge).
 """
@@ -11,21 +11,27 @@ from typing import TYPE_CHECKING
 
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
 from radsweep.data.importers.toolkit.labels import flag
-from radsweep.data.importers.toolkit.published_files import Known, find_known, image_files, known_table, optional
+from radsweep.data.importers.toolkit.published_files import (
+    PublishedFile,
+    find_known,
+    image_files,
+    known_table,
+    optional,
+)
 from radsweep.data.packing.labels import Labels
 from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.settings import PackSettings
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
     from radsweep.data.packing.image_cache import Progress
 
 _FROM = "the RSNA Pneumonia Detection Challenge, https://www.kaggle.com/c/rsna-pneumonia-detection-challenge"
-_BOXES = Known(("stage_2_train_labels.csv",), _FROM)
-_CLASSES = Known(("stage_2_detailed_class_info.csv",), _FROM)
-_IMAGES = Known(("stage_2_train_images",), _FROM)
-_MAPPING = Known(
+_BOXES = PublishedFile(("stage_2_train_labels.csv",), _FROM)
+_CLASSES = PublishedFile(("stage_2_detailed_class_info.csv",), _FROM)
+_IMAGES = PublishedFile(("stage_2_train_images",), _FROM)
+_MAPPING = PublishedFile(
     ("pneumonia-challenge-dataset-mappings_2018.json",),
     "https://www.rsna.org/rsnai/ai-image-challenge/rsna-pneumonia-detection-challenge-2018",
 )
@@ -38,7 +44,7 @@ class RsnaSettings(PackSettings):
 
 
 def read_rsna(settings: RsnaSettings, root: Path, progress: Progress) -> Source:
-    """A row for each image of stage_2_train_labels.csv, whose boxes are rows of their own there. Raises InputError."""
+    """Return a row for each image of stage_2_train_labels.csv, which has a row for each box. Raises InputError."""
     boxes_path, classes_path, images = find_known(root, _BOXES, _CLASSES, _IMAGES)
     class_of = {row["patientId"]: row["class"] for row in known_table(classes_path, ("patientId", "class")).rows}
     labels: dict[str, Labels] = {}
@@ -58,17 +64,21 @@ def read_rsna(settings: RsnaSettings, root: Path, progress: Progress) -> Source:
         )
         for number, name in enumerate(tracked(list(labels), progress), 1)
     ]
-    notes = ["there are no reports: the images are no pairs, and serve adaptation and evaluation by labels"]
+    notes = [
+        "the data has no reports: its images are not pairs, and can be used for adaptation and evaluation by labels"
+    ]
     if not mapping:
         notes.append(
-            f"each image counts as a patient of its own: {_MAPPING.names[0]} ({_MAPPING.comes_from}) in ROOT would "
-            "tell which are of one patient"
+            f"each image counts as its own patient; put {_MAPPING.names[0]} ({_MAPPING.comes_from}) into ROOT to group "
+            "images by patient"
         )
-    return Source(rows, Needs(report=False), {"splits": "by seed", "patients_from_mapping": bool(mapping)}, notes)
+    return Source(
+        rows, Requirements(report=False), {"splits": "by seed", "patients_from_mapping": bool(mapping)}, notes
+    )
 
 
 def _labels(target: str, kind: str, where: str) -> Labels:
-    """Pneumonia as the challenge scored it, and the three exclusive classes; None where a table does not say."""
+    """Return pneumonia as scored by the challenge, and the three exclusive classes; None if a table has no value."""
     try:
         pneumonia = flag(target)
     except ValueError as error:
@@ -78,7 +88,7 @@ def _labels(target: str, kind: str, where: str) -> Labels:
 
 
 def _patients(path: Path) -> dict[str, str]:
-    """Image of the challenge to patient of ChestX-ray14, from whose images they were taken (`00013774_026.png`)."""
+    """Map images of the challenge to patients of ChestX-ray14, from which they were taken (`00013774_026.png`)."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
         return {entry["subset_img_id"]: entry["img_id"].split("_")[0] for entry in entries}
@@ -93,8 +103,8 @@ IMPORTER = Importer(
     read_rsna,
     "Pack the RSNA Pneumonia Detection Challenge (DICOM and labels, no reports).\n\n"
     "ROOT holds stage_2_train_images/, stage_2_train_labels.csv and stage_2_detailed_class_info.csv; with "
-    "pneumonia-challenge-dataset-mappings_2018.json there, images of one patient stay in one split. There are no "
-    "official splits of the labelled images: they are made by seed. The images are packed alone, for adaptation and "
+    "pneumonia-challenge-dataset-mappings_2018.json there, images of one patient stay in one split. The "
+    "labelled images have no official splits, so splits are made by seed. Only images are packed, for adaptation and "
     "evaluation by labels.",
     "/data/rsna my-shards --size 512",
 )

@@ -1,1 +1,1 @@
-"""What is in a packed data set, as `radsweep inspect` shows it."""
+"""Contents of a packed data set, as shown by `radsweep inspect`."""

@@ -1,4 +1,4 @@
-"""What is in a packed data set: counts, sizes, lengths, repeats, labels. Never a report's text or a source's id."""
+"""Contents of a packed data set: counts, sizes, lengths, repeats, labels. Never a report's text or a source's id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from radsweep.data import storage
 from radsweep.data.images.codec import PictureError, shape_and_turn
 from radsweep.data.packing.rows import normalise
 from radsweep.data.shards.dataset import read_manifest, shard_paths
-from radsweep.data.shards.schema import KINDS, SPLITS, Kind, Split
+from radsweep.data.shards.schema import KINDS, SPLITS, Split, StudyKind
 from radsweep.display import Shown
 from radsweep.errors import InputError
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _STUDIES_AT_A_TIME = 16  # studies held in memory
 
 
-class Spread(BaseModel):
-    """Smallest, middle and largest of a list of numbers."""
+class RangeSummary(BaseModel):
+    """Smallest, median and largest of a list of numbers."""
 
     model_config = ConfigDict(frozen=True)
     smallest: int
@@ -37,13 +37,13 @@ class Spread(BaseModel):
 
 
 class Repeats(BaseModel):
-    """Studies that share their report (case and white space apart) with another study."""
+    """Studies that share their report (except for case and white space) with another study."""
 
     model_config = ConfigDict(frozen=True)
-    reports: int  # different reports that stand in more than one study
+    reports: int  # different reports that more than one study has
     studies: int  # studies that have one of these
-    same_patient: int  # of these studies, those whose report another study of the same patient has: false negatives
-    across_splits: int  # of the reports, those in more than one split
+    same_patient: int  # those of these studies whose report another study of the same patient has: false negatives
+    across_splits: int  # those of the reports that are in more than one split
 
 
 class Prevalence(BaseModel):
@@ -56,9 +56,9 @@ class Prevalence(BaseModel):
 
 
 class Inspection(Shown, BaseModel):
-    """What is in a packed data set, as `radsweep.inspect` returns it. `print` and a notebook show its tables.
+    """Contents of a packed data set, as returned by `radsweep.inspect`. `print` and a notebook show its tables.
 
-    `model_dump()` is what `radsweep inspect --json` prints.
+    `radsweep inspect --json` prints its `model_dump()`.
 
     Example:
         >>> import radsweep as rs
@@ -71,15 +71,15 @@ class Inspection(Shown, BaseModel):
     name: str
     fingerprint: str
     bytes: int
-    studies: dict[Kind, dict[Split, int]]
-    patients: dict[Kind, dict[Split, int]]
-    images: dict[Kind, dict[Split, int]]
-    shortest_side: Spread | None  # pixels
-    longest_side: Spread | None
+    studies: dict[StudyKind, dict[Split, int]]
+    patients: dict[StudyKind, dict[Split, int]]
+    images: dict[StudyKind, dict[Split, int]]
+    shortest_side: RangeSummary | None  # pixels
+    longest_side: RangeSummary | None
     formats: dict[str, int]
     views: dict[str, int]
-    images_per_study: Spread | None
-    report_words: dict[Kind, Spread]
+    images_per_study: RangeSummary | None
+    report_words: dict[StudyKind, RangeSummary]
     repeats: Repeats  # among pairs
     labels: dict[str, dict[Split, Prevalence]]
     dropped: dict[str, int]
@@ -87,7 +87,7 @@ class Inspection(Shown, BaseModel):
     source: dict[str, str | int | float | bool]
 
     def frame(self) -> pd.DataFrame:
-        """Sizes as a pandas frame.
+        """Return sizes as a pandas frame.
 
         Returns:
             A row for each `kind` (pairs, images, reports) and `split` that has studies, with the columns `studies`,
@@ -110,7 +110,7 @@ class Inspection(Shown, BaseModel):
         return pd.DataFrame(rows, columns=["kind", "split", *counted])
 
     def label_frame(self) -> pd.DataFrame:
-        """Labels as a pandas frame.
+        """Return labels as a pandas frame.
 
         Returns:
             A row for each `label` and `split`, with the number of studies that are `positive`, `negative` and
@@ -131,20 +131,20 @@ class Inspection(Shown, BaseModel):
         return pd.DataFrame(rows, columns=["label", "split", *Prevalence.model_fields])
 
     def __rich__(self) -> RenderableType:
-        from radsweep.data.inspection.table import render  # which reads this class
+        from radsweep.data.inspection.table import inspection_tables  # here, since that module imports this class
 
-        return render(self)
+        return inspection_tables(self)
 
 
 def inspect_dataset(folder: str | Path) -> Inspection:
-    """Read every shard once, pictures' headers alone. Raises InputError where the data set is broken."""
+    """Read every shard once, and only the headers of pictures. Raises InputError if the data set is broken."""
     manifest = read_manifest(folder)
     sides: list[tuple[int, int]] = []
     formats: Counter[str] = Counter()
     views: Counter[str] = Counter()
-    words: dict[Kind, list[int]] = defaultdict(list)
+    words: dict[StudyKind, list[int]] = defaultdict(list)
     per_study: list[int] = []
-    told: dict[bytes, list[tuple[str, Split]]] = defaultdict(list)
+    owners_of: dict[bytes, list[tuple[str, Split]]] = defaultdict(list)  # by the digest of a report
     labels: dict[str, dict[Split, Counter[float | None]]] = {
         name: {split: Counter() for split in SPLITS} for name in manifest.labels
     }
@@ -161,7 +161,7 @@ def inspect_dataset(folder: str | Path) -> Inspection:
                     if study["report"] is not None:
                         words[kind].append(len(study["report"].split()))
                         if kind == "pairs":
-                            told[_digest(study["report"])].append((study["patient_id"], split))
+                            owners_of[_digest(study["report"])].append((study["patient_id"], split))
                     known = dict(study["labels"])
                     for name, counts in labels.items():
                         counts[split][known.get(name)] += 1
@@ -178,7 +178,7 @@ def inspect_dataset(folder: str | Path) -> Inspection:
         views=dict(views.most_common()),
         images_per_study=_spread(per_study),
         report_words={kind: spread for kind in words if (spread := _spread(words[kind]))},
-        repeats=_repeats(told),
+        repeats=_repeats(owners_of),
         labels={name: {split: _prevalence(splits[split]) for split in SPLITS} for name, splits in labels.items()},
         dropped=manifest.dropped,
         notes=manifest.notes,
@@ -199,7 +199,7 @@ def _sides(data: bytes, path: str) -> tuple[int, int]:
     try:
         height, width, _ = shape_and_turn(data)
     except PictureError as error:
-        raise InputError(f"{path}: holds a picture that cannot be read; pack the data again") from error
+        raise InputError(f"{path}: contains a picture that cannot be read; pack the data again") from error
     return height, width
 
 
@@ -207,12 +207,12 @@ def _digest(report: str) -> bytes:
     return hashlib.sha256(normalise(report).encode()).digest()
 
 
-def _spread(numbers: Sequence[int]) -> Spread | None:
-    return Spread(smallest=min(numbers), median=median(numbers), largest=max(numbers)) if numbers else None
+def _spread(numbers: Sequence[int]) -> RangeSummary | None:
+    return RangeSummary(smallest=min(numbers), median=median(numbers), largest=max(numbers)) if numbers else None
 
 
-def _repeats(told: Mapping[bytes, Sequence[tuple[str, Split]]]) -> Repeats:
-    shared = [owners for owners in told.values() if len(owners) > 1]
+def _repeats(owners_of: Mapping[bytes, Sequence[tuple[str, Split]]]) -> Repeats:
+    shared = [owners for owners in owners_of.values() if len(owners) > 1]
     by_patient = [Counter(patient for patient, _ in owners) for owners in shared]
     return Repeats(
         reports=len(shared),

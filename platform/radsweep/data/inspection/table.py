@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from radsweep.data.inspection.inspection import Inspection, Prevalence, Spread
+from radsweep.data.inspection.inspection import Inspection, Prevalence, RangeSummary
 from radsweep.data.shards.schema import KINDS, SPLITS
 
 
-def render(inspection: Inspection) -> RenderableType:
-    """Tables for the terminal."""
+def inspection_tables(inspection: Inspection) -> RenderableType:
+    """Return an inspection as tables for the terminal."""
     counts = Table(title=f"{inspection.name}: studies / patients / images")
     for column in ("", *SPLITS):
         counts.add_column(column, justify="left" if not column else "right")
@@ -48,16 +48,16 @@ def _facts(inspection: Inspection) -> list[tuple[str, str]]:
     repeats = inspection.repeats
     if repeats.studies:
         facts += [
-            ("repeated reports", f"{repeats.reports} reports stand in {repeats.studies} pairs"),
-            ("", f"{repeats.same_patient} pairs share theirs with another of their patient: false negatives"),
-            ("", f"{repeats.across_splits} of the reports stand in more than one split"),
+            ("repeated reports", f"{repeats.reports} reports are in {repeats.studies} pairs"),
+            ("", f"{repeats.same_patient} pairs share theirs with another pair of the same patient: false negatives"),
+            ("", f"{repeats.across_splits} of the reports are in more than one split"),
         ]
     facts.append(("dropped rows", _counted(inspection.dropped) or "none"))
     facts += [("note", note) for note in inspection.notes]
     return facts
 
 
-def _range(spread: Spread) -> str:
+def _range(spread: RangeSummary) -> str:
     if spread.smallest == spread.largest:
         return str(spread.smallest)
     return f"{spread.smallest} to {spread.largest}, median {spread.median:g}"

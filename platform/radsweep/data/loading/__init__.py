@@ -1,1 +1,1 @@
-"""From shards to batches: splits decoded once or streamed, subsets and folds."""
+"""Shards to batches: splits decoded once or streamed, subsets and folds."""

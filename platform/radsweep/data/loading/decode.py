@@ -1,4 +1,4 @@
-"""Shards to arrays: which studies are in a data set, and their images decoded in this process."""
+"""Shards to arrays: the studies of a data set, and their images decoded in this process."""
 
 from __future__ import annotations
 
@@ -11,56 +11,56 @@ import numpy as np
 import pyarrow as pa
 
 from radsweep.data import storage
-from radsweep.data.images.codec import PictureError, prepare
+from radsweep.data.images.codec import PictureError, decode_square
 from radsweep.data.loading.index import SplitIndex, read_split
 from radsweep.data.loading.prepared import Block, PreparedData, Unpaired, assemble, first_images, prepared_data
 from radsweep.data.shards.dataset import read_manifest, shard_paths
-from radsweep.data.shards.schema import SPLITS, Kind, Manifest, Split
+from radsweep.data.shards.schema import SPLITS, Manifest, Split, StudyKind
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.errors import InputError
 
 DECODED_AT_ONCE = 128  # studies
-LABELLED: tuple[Kind, ...] = ("pairs", "images")  # what evaluation by labels reads
+LABELLED: tuple[StudyKind, ...] = ("pairs", "images")  # kinds that evaluation by labels reads
 
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """The pair splits of a packed data set, or all its studies with images, without pixels."""
+    """Pair splits of a packed data set, or all its studies with images, without pixels."""
 
     folder: str
     manifest: Manifest
     splits: Mapping[Split, SplitIndex]
     reports: Mapping[Split, list[str]]
-    kinds: tuple[Kind, ...] = ("pairs",)
-    held_out: frozenset[str] = frozenset()  # patients whose unpaired studies nothing may learn from
+    kinds: tuple[StudyKind, ...] = ("pairs",)
+    held_out: frozenset[str] = frozenset()  # patients whose unpaired studies are excluded from training
 
     def paths(self, *splits: Split) -> list[str]:
-        """Of the shards of these splits, or of all."""
+        """Return the paths of the shards of these splits, or of all splits."""
         return _paths(self.folder, self.manifest, self.kinds, splits or tuple(self.splits))
 
     def unpaired_paths(self, kind: Unpaired) -> list[str]:
-        """Of the shards of unpaired training images, or reports."""
+        """Return the paths of the shards of unpaired training images or reports."""
         return shard_paths(self.folder, self.manifest, kind, "train")
 
     def unpaired(self, kind: Unpaired) -> tuple[SplitIndex, list[str]]:
-        """Index of the unpaired training images, or reports, and their texts."""
+        """Return the index of the unpaired training images or reports, and their texts."""
         return read_split(self.unpaired_paths(kind), without=self.held_out)
 
 
 def read_index(folder: str | Path, needed: Collection[Split] = SPLITS) -> ShardIndex:
-    """Index of the pairs at `folder`.
+    """Return the index of the pairs at `folder`.
 
     Args:
-        needed: splits that must have pairs; none where folds are made of all of them.
+        needed: splits that must have pairs; empty if all pairs are split into folds.
 
     Raises:
-        InputError: no such data set, a damaged one, or one without pairs to train and validate on.
+        InputError: the data set does not exist, is damaged, or has no pairs to train and validate on.
     """
     manifest = read_manifest(folder)
     if not any(manifest.studies["pairs"].values()):
         raise InputError(
-            f"{folder}: no study has both an image and a report; such a data set serves in evaluate.sets, data.shards "
-            "needs pairs"
+            f"{folder}: no study has both an image and a report. data.shards needs pairs; this data set can only be "
+            "used in evaluate.sets"
         )
     splits, reports = {}, {}
     for split in SPLITS:
@@ -73,10 +73,10 @@ def read_index(folder: str | Path, needed: Collection[Split] = SPLITS) -> ShardI
 
 
 def read_labelled(folder: str | Path, splits: Collection[Split] = SPLITS) -> ShardIndex:
-    """Index of every study that has an image, with or without a report: for evaluation by labels.
+    """Return the index of every study that has an image, with or without a report, for evaluation by labels.
 
     Raises:
-        InputError: no such data set, a damaged one, or one without labels.
+        InputError: the data set does not exist, is damaged, or has no labels.
     """
     manifest = read_manifest(folder)
     if not manifest.labels:
@@ -87,12 +87,14 @@ def read_labelled(folder: str | Path, splits: Collection[Split] = SPLITS) -> Sha
     return ShardIndex(str(folder), manifest, indices, reports, LABELLED)
 
 
-def _paths(folder: str | Path, manifest: Manifest, kinds: Collection[Kind], splits: Collection[Split]) -> list[str]:
+def _paths(
+    folder: str | Path, manifest: Manifest, kinds: Collection[StudyKind], splits: Collection[Split]
+) -> list[str]:
     return [path for split in splits for kind in kinds for path in shard_paths(folder, manifest, kind, split)]
 
 
 class Decoder:
-    """Turns studies of a shard into rows of one image each: its row in the index, and its pixels."""
+    """Turn studies of a shard into rows of one image each: its row in the index and its pixels."""
 
     def __init__(self, first_image: Mapping[str, int], size: int, channels: int) -> None:
         self.first_image, self.size, self.channels = first_image, size, channels
@@ -111,13 +113,13 @@ class Decoder:
 
 
 def decode_image(data: bytes, size: int, channels: int) -> np.ndarray:
-    """uint8 [channels, size, size].
+    """Decode an image of a shard to uint8 [channels, size, size].
 
     Raises:
-        InputError: bytes of a shard that are no picture; a packed data set holds none unless it was damaged.
+        InputError: the bytes are not a picture, so the shard was damaged after packing.
     """
     try:
-        return prepare(data, size, channels)
+        return decode_square(data, size, channels)
     except PictureError:
         raise InputError(
             "a shard holds an image that cannot be decoded; run `radsweep inspect` and pack again"
@@ -127,7 +129,7 @@ def decode_image(data: bytes, size: int, channels: int) -> np.ndarray:
 def prepare_in_process(
     shards: ShardIndex, tokenizer: str, size: int, channels: int, unpaired: Collection[Unpaired] = ()
 ) -> PreparedData:
-    """Everything decoded and tokenised here and now: for one evaluation, or a test without a cluster."""
+    """Decode and tokenise everything in this process, for one evaluation or a test without a cluster."""
     indices, texts = with_unpaired(shards, unpaired)
     decoder = Decoder(first_images(indices, {}), size, channels)
     paths = shards.paths() + [path for kind in unpaired for path in shards.unpaired_paths(kind)]
@@ -146,7 +148,7 @@ def prepare_in_process(
 def with_unpaired(
     shards: ShardIndex, unpaired: Collection[Unpaired]
 ) -> tuple[dict[str, SplitIndex], dict[str, list[str]]]:
-    """Indices and reports of the pair splits, and of the unpaired studies asked for."""
+    """Return indices and reports of the pair splits and of the requested unpaired studies."""
     indices: dict[str, SplitIndex] = {split: index for split, index in shards.splits.items()}  # noqa: C416 - str takes in the names of splits
     texts: dict[str, list[str]] = {split: reports for split, reports in shards.reports.items()}  # noqa: C416
     for kind in unpaired:

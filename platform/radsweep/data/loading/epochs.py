@@ -1,4 +1,4 @@
-"""In which order an epoch visits the studies of a subset, and which of a study's images each view shows."""
+"""Order in which an epoch visits the studies of a subset, and the image of a study that each view shows."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 
 from radsweep.data.loading.index import SplitIndex
 
-SMALLEST_BATCH = 8  # a smaller remainder joins the batch before: two studies make a poor contrast
+SMALLEST_BATCH = 8  # a smaller remainder joins the previous batch: two studies make a poor contrast
 
 
 def epoch_batches(rows: np.ndarray, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
-    """Global batches of study rows, each study once, in an order that depends on seed and epoch alone."""
+    """Yield global batches of study rows, each study once, in an order that depends only on seed and epoch."""
     order = np.random.default_rng([seed, epoch]).permutation(rows)
     for start, stop in batch_bounds(len(rows), batch_size):
         yield order[start:stop]
 
 
 def batch_bounds(studies: int, batch_size: int) -> list[tuple[int, int]]:
-    """Where batches start and stop: all of `batch_size` but the last, which holds what remains."""
+    """Return (start, stop) of each batch. All have `batch_size` studies, except that the last holds the remainder."""
     starts = list(range(0, studies, batch_size))
     if len(starts) > 1 and studies - starts[-1] < min(SMALLEST_BATCH, batch_size):
         starts.pop()
@@ -27,8 +27,10 @@ def batch_bounds(studies: int, batch_size: int) -> list[tuple[int, int]]:
 
 
 def image_of_view(index: SplitIndex, rows: np.ndarray, seed: int, epoch: int, view: int) -> np.ndarray:
-    """Image row that a view of each study shows: drawn each epoch, and different for the views of one study as long
-    as the study has further images."""
+    """Return the image row that a view of each study shows.
+
+    It is drawn each epoch, and differs between the views of one study as long as the study has further images.
+    """
     draw_S = np.random.default_rng([seed, epoch, 1]).random(len(index))[rows]
     first, stop = index.first_image_S1[rows], index.first_image_S1[rows + 1]
     count = stop - first

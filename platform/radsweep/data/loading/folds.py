@@ -1,4 +1,4 @@
-"""Cross-validation by patient: all pairs of a data set dealt into folds, and each fold tested once."""
+"""Cross-validation by patient: all pairs of a data set are assigned to folds, and each fold is tested once."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from dataclasses import replace
 import numpy as np
 
 from radsweep.data.loading.decode import ShardIndex, with_unpaired
-from radsweep.data.loading.index import Row, SplitIndex, indexed
+from radsweep.data.loading.index import SplitIndex, StudyRow, indexed
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit, prepared_data
 from radsweep.data.shards.schema import SPLITS, Split
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.errors import InputError
 
 
-def deal(patient_ids: Sequence[str], folds: int) -> dict[str, int]:
-    """{patient: fold}, from the patient of each study: the same whatever their order, replicate or arm.
+def assign_folds(patient_ids: Sequence[str], folds: int) -> dict[str, int]:
+    """Return {patient: fold} from the patient of each study. It does not depend on their order, replicate or arm.
 
-    Those with most studies first, equals in the order of their hashes, each to the fold with the fewest studies.
+    Patients with most studies come first, ties in the order of their hashes. Each goes to the fold with the fewest
+    studies.
     """
     sizes = [0] * folds
     fold_of_patient: dict[str, int] = {}
@@ -33,15 +34,15 @@ def deal(patient_ids: Sequence[str], folds: int) -> dict[str, int]:
 
 
 def fold_of(shards: ShardIndex, folds: int, fold: int) -> ShardIndex:
-    """The pairs of all splits in new ones: test is fold `fold`, validation the next one, train the others.
+    """Split the pairs of all splits again: test is fold `fold`, validation the next one, train the others.
 
-    Unpaired studies of test and validation patients are left out.
+    Unpaired studies of test and validation patients are excluded.
 
     Raises:
         InputError: a split would have fewer than 2 pairs.
     """
     rows = [row for split in shards.splits for row in _rows(shards.splits[split], shards.reports[split])]
-    fold_of_patient = deal([row.patient_id for row in rows], folds)
+    fold_of_patient = assign_folds([row.patient_id for row in rows], folds)
     held_out: dict[int, Split] = {fold: "test", (fold + 1) % folds: "validation"}
     split_of = {patient: held_out.get(number, "train") for patient, number in fold_of_patient.items()}
     splits: dict[Split, SplitIndex] = {}
@@ -52,19 +53,19 @@ def fold_of(shards: ShardIndex, folds: int, fold: int) -> ShardIndex:
         )
         if len(splits[split]) < 2:
             raise InputError(
-                f"{len(rows)} pairs of {len(fold_of_patient)} patients in {folds} folds leave the {split} "
-                f"split of fold {fold} {len(splits[split])} pairs, and it needs 2; lower data.folds"
+                f"with {folds} folds, the {split} split of fold {fold} has {len(splits[split])} pairs and needs 2 "
+                f"({len(rows)} pairs, {len(fold_of_patient)} patients). Lower data.folds"
             )
     never = frozenset(patient for patient, split in split_of.items() if split != "train")
     return replace(shards, splits=splits, reports=reports, held_out=never)
 
 
-def redealt(prepared: PreparedData, shards: ShardIndex, tokenizer: str) -> PreparedData:
-    """A data set's decoded images in the splits of one of its folds, tokenised for it; nothing is decoded again.
+def resplit(prepared: PreparedData, shards: ShardIndex, tokenizer: str) -> PreparedData:
+    """Return a data set's decoded images in the splits of one of its folds, tokenised for it. Nothing is decoded again.
 
     Args:
-        prepared: of the data set's own splits, decoded whole; not opened.
-        shards: from `fold_of`.
+        prepared: the data set in its own splits, decoded in full and not materialised.
+        shards: one fold, from `fold_of`.
     """
     places: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # study -> block and row of each of its images
     for part in (*prepared.splits.values(), *prepared.unpaired.values()):
@@ -82,9 +83,9 @@ def redealt(prepared: PreparedData, shards: ShardIndex, tokenizer: str) -> Prepa
     return replace(prepared_data(parts, tokenizer, shards.manifest, decoded=0), sets=prepared.sets)
 
 
-def _rows(index: SplitIndex, reports: Sequence[str]) -> list[Row]:
+def _rows(index: SplitIndex, reports: Sequence[str]) -> list[StudyRow]:
     images = np.diff(index.first_image_S1).tolist()
-    return list(map(Row, index.study_ids, index.patient_ids, reports, images, index.labels_SC))
+    return list(map(StudyRow, index.study_ids, index.patient_ids, reports, images, index.labels_SC))
 
 
 def _hash(patient: str) -> bytes:

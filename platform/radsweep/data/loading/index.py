@@ -1,4 +1,4 @@
-"""The studies of a data set without their pixels: ids, images, reports as tokens, labels; in one canonical order."""
+"""Studies of a data set without their pixels, in one canonical order: ids, images, reports as tokens, labels."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ COLUMNS = ["study_id", "patient_id", "report", "images.list.element.view"]
 
 @dataclass(frozen=True)
 class SplitIndex:
-    """The studies of one split, pairs or unpaired, sorted by study id: independent of how they were sharded.
+    """Studies of one split, pairs or unpaired, sorted by study id, so that sharding makes no difference.
 
-    S studies, M images; the images of study s are rows `first_image_S1[s]` to `first_image_S1[s + 1]`.
+    There are S studies and M images. The images of study s are rows `first_image_S1[s]` to `first_image_S1[s + 1]`.
     """
 
     study_ids: tuple[str, ...]
@@ -29,7 +29,7 @@ class SplitIndex:
     first_image_S1: np.ndarray
     report_group_S: np.ndarray  # equal for studies whose reports read the same
     sample_key_S: np.ndarray  # int64 of the study id, for seeded draws
-    labels_SC: np.ndarray  # float32, a column for each label of the data set: 1, 0, or NaN where not known
+    labels_SC: np.ndarray  # float32, a column for each label of the data set: 1, 0, or NaN if unknown
 
     def __len__(self) -> int:
         return len(self.study_ids)
@@ -44,31 +44,31 @@ class SplitIndex:
         return np.repeat(np.arange(len(self)), np.diff(self.first_image_S1))
 
 
-# What one wrong byte makes of reading a Parquet file: another schema, too.
+# Errors that one wrong byte can cause in reading a Parquet file, which may even change its schema.
 DAMAGE = (OSError, pa.ArrowException, ValueError, LookupError, TypeError, AttributeError)
 
 
-class Row(NamedTuple):
+class StudyRow(NamedTuple):
     study_id: str
     patient_id: str
     report: str
-    images: int  # how many
+    images: int  # number of images
     labels_C: np.ndarray
 
 
 def read_split(
     paths: Sequence[str], labels: Sequence[str] = (), without: Collection[str] = ()
 ) -> tuple[SplitIndex, list[str]]:
-    """Index of the shards at `paths`, and the reports in its order; "" where a study has none.
+    """Return the index of the shards at `paths`, and the reports in its order; "" for a study without a report.
 
     Args:
         labels: names of the columns of `labels_SC`.
-        without: patients who are left out.
+        without: patients to leave out.
 
     Raises:
-        InputError: a damaged shard, by its path in the data set.
+        InputError: a shard is damaged; the message gives its path in the data set.
     """
-    rows: list[Row] = []
+    rows: list[StudyRow] = []
     for path in paths:
         try:
             rows += _rows(path, labels)
@@ -80,17 +80,17 @@ def read_split(
     return indexed((row for row in rows if row.patient_id not in without), len(labels))
 
 
-def _rows(path: str, labels: Sequence[str]) -> list[Row]:
+def _rows(path: str, labels: Sequence[str]) -> list[StudyRow]:
     table = storage.parquet(path).read(columns=[*COLUMNS, *(["labels"] if labels else [])])
     labels_SC = _labels(table["labels"], labels) if labels else np.empty((len(table), 0), dtype=np.float32)
     counts = np.diff(table["images"].combine_chunks().offsets.to_numpy()) if len(table) else []
     texts = (text or "" for text in table["report"].to_pylist())
     ids = (table["study_id"].to_pylist(), table["patient_id"].to_pylist())
-    return list(map(Row, *ids, texts, counts, labels_SC))
+    return list(map(StudyRow, *ids, texts, counts, labels_SC))
 
 
-def indexed(studies: Iterable[Row], labels: int) -> tuple[SplitIndex, list[str]]:
-    """Index of studies in any order, each with so many labels, and the reports in its order."""
+def indexed(studies: Iterable[StudyRow], labels: int) -> tuple[SplitIndex, list[str]]:
+    """Return the index of studies given in any order, with `labels` labels each, and the reports in its order."""
     rows = sorted(studies, key=lambda row: row.study_id)
     reports = [row.report for row in rows]
     groups = {text: number for number, text in enumerate(dict.fromkeys(map(normalised, reports)))}
@@ -106,7 +106,7 @@ def indexed(studies: Iterable[Row], labels: int) -> tuple[SplitIndex, list[str]]
 
 
 def _labels(column: pa.ChunkedArray, labels: Sequence[str]) -> np.ndarray:
-    """[S, C] of maps from a label to its value; NaN where a study lacks it."""
+    """Return [S, C] from maps of a label to its value; NaN if a study lacks the label."""
     found_SC = np.full((len(column), len(labels)), np.nan, dtype=np.float32)
     place = {name: number for number, name in enumerate(labels)}
     row = 0
@@ -121,10 +121,10 @@ def _labels(column: pa.ChunkedArray, labels: Sequence[str]) -> np.ndarray:
 
 
 def normalised(report: str) -> str:
-    """The text that decides whether two reports read the same: letters and digits, lower case."""
+    """Return the text by which reports are compared: letters and digits in lower case."""
     return " ".join(re.findall(r"\w+", report.lower()))
 
 
 def sample_key(identifier: str) -> int:
-    """A stable 63-bit number of an id, from which all seeded draws of the sample start."""
+    """Return a stable 63-bit number for an id; all seeded draws of the sample start from it."""
     return int.from_bytes(hashlib.sha256(identifier.encode()).digest()[:8], "little") >> 1

@@ -1,4 +1,4 @@
-"""Decoded and tokenised studies of one split, read by row without a copy: what every trial shares."""
+"""Decoded and tokenised studies of one split, read by row without a copy and shared by all trials."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from radsweep.data.loading.index import SplitIndex
 from radsweep.data.shards.schema import SPLITS, Manifest, Split
 from radsweep.data.text.tokenizer import TokenisedReports
 
-Unpaired = Literal["images", "reports"]  # studies of the training split that lack the other
+Unpaired = Literal["images", "reports"]  # studies of the training split that lack the other part
 Block = Any  # {"image": rows of the index [n], "pixels": uint8 [n, C, size, size]}, or a reference to one
 
 
 @dataclass(frozen=True)
 class PreparedSplit:
-    """M images in blocks, S reports as tokens. An image that no trial needs has block -1 and was not decoded."""
+    """M images in blocks and S reports as tokens. An image that no trial needs has block -1 and was not decoded."""
 
     index: SplitIndex
     reports: TokenisedReports
@@ -27,15 +27,15 @@ class PreparedSplit:
     block_M: np.ndarray
     row_M: np.ndarray
 
-    def opened(self, fetch: Callable[[Sequence[Block]], list[Block]]) -> PreparedSplit:
-        """The same with every block at hand; `fetch` is `ray.get` for references."""
+    def materialise(self, fetch: Callable[[Sequence[Block]], list[Block]]) -> PreparedSplit:
+        """Return the split with every block fetched; `fetch` is `ray.get` for references."""
         return PreparedSplit(self.index, self.reports, tuple(fetch(list(self.blocks))), self.block_M, self.row_M)
 
     def pixels(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [len(images), C, size, size] of image rows of an opened split.
+        """Return uint8 [len(images), C, size, size] for image rows of a materialised split.
 
         Raises:
-            LookupError: an image that was not prepared.
+            LookupError: an image was not prepared.
         """
         blocks, rows = self.block_M[images], self.row_M[images]
         if (blocks < 0).any():
@@ -55,8 +55,11 @@ def assemble(
     places: Sequence[np.ndarray],
     blocks: Sequence[Block],
 ) -> dict[str, PreparedSplit]:
-    """The splits from blocks in any order. `places[b]` gives the image of each row of block b, images being numbered
-    through all splits: see `first_images`."""
+    """Build the splits from blocks in any order.
+
+    `places[b]` holds the image number of each row of block b. Images are numbered through all splits, as in
+    `first_images`.
+    """
     total = sum(index.images for index in splits.values())
     block_M = np.full(total, -1, dtype=np.int32)
     row_M = np.zeros(total, dtype=np.int64)
@@ -73,8 +76,10 @@ def assemble(
 
 
 def first_images(splits: Mapping[str, SplitIndex], wanted: Mapping[str, np.ndarray]) -> dict[str, int]:
-    """{study id: number of its first image, counted through all splits} of the studies at the rows in `wanted`; of
-    all studies of a split that is not named there."""
+    """Return {study id: number of its first image, counted through all splits}.
+
+    Covers the studies at the rows in `wanted`, and all studies of a split that is not named there.
+    """
     result: dict[str, int] = {}
     before = 0
     for name, index in splits.items():
@@ -91,17 +96,18 @@ class PreparedData:
     splits: Mapping[Split, PreparedSplit]
     tokenizer: str  # its JSON, or the hub id or folder it is loaded from
     fingerprint: str  # of the data set
-    decoded: int  # images decoded to make this
-    train_shards: tuple[str, ...] = ()  # where the training images are streamed from instead; none means cached
+    decoded: int  # number of images decoded to make this
+    train_shards: tuple[str, ...] = ()  # shards that training images are streamed from; empty if cached
     unpaired: Mapping[Unpaired, PreparedSplit] = field(default_factory=dict)  # of the training split, for adaptation
     name: str = ""
     labels: tuple[str, ...] = ()  # names of the columns of each index's `labels_SC`
-    sets: tuple[PreparedData, ...] = ()  # further labelled data, for evaluation alone
+    sets: tuple[PreparedData, ...] = ()  # further labelled data, only for evaluation
 
-    def opened(self, fetch: Callable[[Sequence[Block]], list[Block]]) -> PreparedData:
-        splits = {name: split.opened(fetch) for name, split in self.splits.items()}
-        unpaired = {kind: split.opened(fetch) for kind, split in self.unpaired.items()}
-        sets = tuple(each.opened(fetch) for each in self.sets)
+    def materialise(self, fetch: Callable[[Sequence[Block]], list[Block]]) -> PreparedData:
+        """Return the data with the blocks of every split fetched; see `PreparedSplit.materialise`."""
+        splits = {name: split.materialise(fetch) for name, split in self.splits.items()}
+        unpaired = {kind: split.materialise(fetch) for kind, split in self.unpaired.items()}
+        sets = tuple(each.materialise(fetch) for each in self.sets)
         return dataclasses.replace(self, splits=splits, unpaired=unpaired, sets=sets)
 
 
@@ -112,7 +118,7 @@ def prepared_data(
     decoded: int,
     train_shards: tuple[str, ...] = (),
 ) -> PreparedData:
-    """Pair splits and unpaired studies told apart by their names."""
+    """Return the prepared data set, with pair splits and unpaired studies separated by their names."""
     splits = {split: prepared[split] for split in SPLITS if split in prepared}
     unpaired = {kind: prepared[kind] for kind in get_args(Unpaired) if kind in prepared}
     return PreparedData(

@@ -1,4 +1,4 @@
-"""Shards to prepared data with Ray Data: every image is decoded once, and shared by all trials of a sweep."""
+"""Shards to prepared data with Ray Data: every image is decoded once and shared by all trials of a sweep."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def prepare_data(
     unpaired: Collection[Unpaired] = (),
     progress: Callable[[int], None] = lambda images: None,
 ) -> PreparedData:
-    """Decode and tokenise once; the images stay in Ray's object store, owned by this process.
+    """Decode and tokenise once. The images stay in Ray's object store, owned by this process.
 
     Args:
-        tokenizer: JSON, hub id or folder.
-        size, channels: of the square images.
-        wanted: study rows to decode, by split; a split that is not named is decoded whole.
+        tokenizer: its JSON, hub id or folder.
+        size, channels: side in pixels and number of channels of the square images.
+        wanted: study rows to decode, by split; a split that is not named is decoded in full.
         streamed: leave the training images in their shards; each trial reads them from there, epoch by epoch.
-        unpaired: further studies of the training split, decoded whole.
-        progress: is told how many images have been decoded so far.
+        unpaired: further studies of the training split, decoded in full.
+        progress: called with the number of images decoded so far.
     """
     ray.data.DataContext.get_current().enable_progress_bars = False
     if streamed:
@@ -59,7 +59,7 @@ def prepare_data(
 
 
 def training_blocks(paths: Sequence[str], decoder: Decoder, seed: int, epoch: int) -> Iterator[Block]:
-    """Decoded blocks of one epoch, read as they are used: shards in an order of seed and epoch, the same each time."""
+    """Yield decoded blocks of one epoch, read as they are used. Seed and epoch determine the order of the shards."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
@@ -71,7 +71,7 @@ def training_blocks(paths: Sequence[str], decoder: Decoder, seed: int, epoch: in
 
 @contextmanager
 def _naming_shards(paths: Sequence[str]) -> Iterator[None]:
-    """Within, a read that fails because of a shard says which; Ray's own error is a page long."""
+    """Name the damaged shard if a read in this context fails; Ray's own error is a page long."""
     try:
         yield
     except Exception as error:
@@ -88,5 +88,5 @@ def _decoded(paths: Sequence[str], decoder: Decoder) -> ray.data.Dataset:
 
 @ray.remote(num_cpus=0)
 def _image_numbers(block: Block) -> np.ndarray:
-    """The numbers of the block's images; its pixels stay on their node."""
+    """Return the numbers of the block's images; its pixels stay on their node."""
     return block["image"]

@@ -1,4 +1,4 @@
-"""Which training studies a trial uses: nested, by patient, seeded, exact."""
+"""Training studies that a trial uses: nested, by patient, seeded, exact."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 
 def seeded_order(study_ids: Sequence[str], patient_ids: Sequence[str], seed: int) -> list[int]:
-    """Row numbers of all studies, patient by patient, in an order that depends on the seed and the ids alone.
+    """Row numbers of all studies, patient by patient, in an order that depends only on the seed and the ids.
 
-    Every subset is a prefix of it, so smaller ones lie within larger ones.
+    Every subset is a prefix of it, so a smaller subset is part of every larger one.
     """
 
     def place(row: int) -> tuple[bytes, bytes]:
@@ -19,14 +19,14 @@ def seeded_order(study_ids: Sequence[str], patient_ids: Sequence[str], seed: int
 
 
 def subset_size(available: int, pairs: int | None, fraction: float | None) -> int:
-    """Number of studies that `data.pairs` or `data.fraction` asks for, of `available` training studies.
+    """Number of studies that `data.pairs` or `data.fraction` selects from `available` training studies.
 
     Raises:
-        ValueError: more studies asked for than there are.
+        ValueError: more studies are asked for than there are.
     """
     if pairs is not None:
         if pairs > available:
-            raise ValueError(f"{pairs} training studies asked for, the data set has {available}")
+            raise ValueError(f"{pairs} training studies were asked for, but the data set has {available}")
         return pairs
     if fraction is not None:
         return min(available, max(2, round(fraction * available)))
@@ -34,7 +34,7 @@ def subset_size(available: int, pairs: int | None, fraction: float | None) -> in
 
 
 def subset_fingerprint(study_ids: Sequence[str]) -> str:
-    """SHA-256 of the sorted ids: equal for equal subsets, whatever their order."""
+    """Return the SHA-256 of the sorted ids: equal subsets have equal fingerprints in any order."""
     return hashlib.sha256("\n".join(sorted(study_ids)).encode()).hexdigest()
 
 

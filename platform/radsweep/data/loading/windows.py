@@ -1,4 +1,4 @@
-"""Batches from decoded blocks that arrive shard by shard: shuffled within a window, in bounded memory."""
+"""Batches of decoded blocks that arrive shard by shard, shuffled within a window in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from radsweep.data.loading.epochs import SMALLEST_BATCH, batch_bounds
 from radsweep.data.loading.index import SplitIndex
 from radsweep.data.loading.prepared import Block
 
-WINDOW = 2048  # studies that are permuted among themselves
+WINDOW = 2048  # studies that are shuffled together
 
 
-class Pixels:
+class DecodedImages:
     """Decoded images by their row in the index."""
 
     def __init__(self, blocks: Iterable[Block]) -> None:
@@ -24,32 +24,32 @@ class Pixels:
         self.array = np.concatenate([part["pixels"] for part in parts])[order]
 
     def pixels(self, images: np.ndarray) -> np.ndarray:
-        """uint8 [len(images), C, size, size]."""
+        """Return uint8 [len(images), C, size, size] for rows in the index."""
         return self.array[np.searchsorted(self.images, images)]
 
     def without(self, images: np.ndarray) -> Block:
-        """What is left when these are done with, as a block."""
+        """Return the other images as a block."""
         kept = ~np.isin(self.images, images)
         return {"image": self.images[kept], "pixels": self.array[kept]}
 
 
 def streamed_batches(
     blocks: Iterable[Block], index: SplitIndex, batch_size: int, seed: int, epoch: int
-) -> Iterator[tuple[np.ndarray, Pixels]]:
-    """(study rows of a global batch, their images), every study of the blocks once.
+) -> Iterator[tuple[np.ndarray, DecodedImages]]:
+    """Yield (study rows of a global batch, their images), with every study of the blocks once.
 
-    The order depends on the order of the blocks, the seed and the epoch: the same shards give the same batches. Only a
-    window of studies and the batch in hand are held. Batch sizes are those of `epoch_batches`.
+    The order depends on the order of the blocks, the seed and the epoch: the same shards give the same batches. Memory
+    holds only a window of studies and the current batch. Batch sizes are those of `epoch_batches`.
     """
     generator = np.random.default_rng([seed, epoch, 2])
     images_S = np.diff(index.first_image_S1)
     held: list[Block] = []
-    waiting = np.empty(0, dtype=np.int64)  # rows in the order they will be used, before those of the window
+    waiting = np.empty(0, dtype=np.int64)  # rows in the order of use, before those of the window
     for block in blocks:
         held.append(block)
         if sum(len(part["image"]) for part in held) < WINDOW:
             continue
-        window = Pixels(held)
+        window = DecodedImages(held)
         arrived = _complete(window, index, images_S)
         fresh = arrived[~np.isin(arrived, waiting)]
         waiting = np.concatenate([waiting, generator.permutation(fresh)])
@@ -61,15 +61,15 @@ def streamed_batches(
         used = np.concatenate(done) if done else np.empty(0, dtype=np.int64)
         held = [window.without(_images_of(used, index))]
     if held:
-        window = Pixels(held)
+        window = DecodedImages(held)
         arrived = _complete(window, index, images_S)
         waiting = np.concatenate([waiting, generator.permutation(arrived[~np.isin(arrived, waiting)])])
         for start, stop in batch_bounds(len(waiting), batch_size):
             yield waiting[start:stop], window
 
 
-def _complete(window: Pixels, index: SplitIndex, images_S: np.ndarray) -> np.ndarray:
-    """Rows of the studies whose images are all there."""
+def _complete(window: DecodedImages, index: SplitIndex, images_S: np.ndarray) -> np.ndarray:
+    """Return the rows of the studies whose images have all arrived."""
     study = np.searchsorted(index.first_image_S1, window.images, side="right") - 1
     rows, counts = np.unique(study, return_counts=True)
     return rows[counts == images_S[rows]]

@@ -1,20 +1,20 @@
-"""The same picture under two patient ids: one person listed twice, who must not stand in two splits."""
+"""Pictures under two patient ids: one person is listed twice, who must not be in two splits."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-PLACEHOLDER_PATIENTS = 10  # a picture under more ids than this is no person's: a stand-in for a missing one
+PLACEHOLDER_PATIENTS = 10  # a picture under more ids than this is a stand-in for a missing one
 
 
 def placeholders(shown: Iterable[tuple[str, str]]) -> set[str]:
-    """Pictures that stand under more than PLACEHOLDER_PATIENTS patients. shown: (patient, hash of pixels)."""
+    """Return pictures that more than PLACEHOLDER_PATIENTS patients have. shown: (patient, hash of pixels)."""
     return {picture for picture, owners in _owners(shown).items() if len(owners) > PLACEHOLDER_PATIENTS}
 
 
 def same_person(shown: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Every patient to the first id of the person; two patients who share a picture are one person.
+    """Map every patient to the first id of the person; two patients who share a picture are one person.
 
     shown: (patient, hash of pixels) in the source's order, without placeholders.
     """
@@ -36,7 +36,7 @@ def same_person(shown: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def merged_ids(person_of: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """Groups of two ids or more of one person, in the source's order."""
+    """Return groups of two or more ids of one person, in the source's order."""
     groups: dict[str, list[str]] = defaultdict(list)
     for patient, person in person_of.items():
         groups[person].append(patient)

@@ -1,4 +1,4 @@
-"""The source's pictures, each read once and set down in one file until the shards are written, kill or no kill."""
+"""Pictures of the source, each read once and kept in one file until the shards are written, even after a kill."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ import PIL
 
 from radsweep import __version__
 from radsweep.data.packing.image_cache_index import Stored, add, take_over
-from radsweep.data.packing.reading import Reader, state_of
+from radsweep.data.packing.reading import Reader, file_state
 from radsweep.data.packing.rows import NO_IMAGE, UNREADABLE
 from radsweep.errors import InputError
 
-Progress = Callable[[str, int, int], None]  # what is being done, steps done, steps in all
-Say = Callable[[str], None]  # a line for the packer's terminal
+Progress = Callable[[str, int, int], None]  # current task, steps done, total steps
+Say = Callable[[str], None]  # prints a line in the terminal
 
 _PICTURES, _INDEX = ".spool", ".spool.index"
 FILES = (_PICTURES, _INDEX)
 
 
-class Spool:
-    """Pictures by path, on disk: memory holds a few at a time.
+class ImageCache:
+    """Pictures by path on disk; memory holds a few at a time.
 
-    In a folder with the FILES of an earlier process that packed the same root in the same way, what that one read is
-    not read again, unless the source's file has changed.
+    If the folder has the FILES of an earlier process that packed the same root with the same settings, its pictures
+    are not read again unless the source's file has changed.
     """
 
     def __init__(self, folder: Path, root: Path, longest: int | None) -> None:
@@ -38,7 +38,7 @@ class Spool:
         self._file.truncate(end)
         self.pictures: dict[str, Stored] = {}
 
-    def __enter__(self) -> Spool:
+    def __enter__(self) -> ImageCache:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,39 +46,39 @@ class Spool:
         self._index.close()
 
     def fill(self, paths: Iterable[str], reader: Reader, progress: Progress, say: Say) -> None:
-        """Read the pictures at `paths` (relative to the root), but for those that an earlier process read."""
+        """Read the pictures at `paths` (relative to the root), except those that an earlier process read."""
         wanted = list(dict.fromkeys(paths))
         known = [path for path in wanted if path in self._known]
         for done, path in enumerate(known, 1):
             stored, state = self._known[path]
-            if state == state_of(self._root / path):
+            if state == file_state(self._root / path):
                 self.pictures[path] = stored
             progress("looking for changed files", done, len(known))
         self._known = {}
         todo = [path for path in wanted if path not in self.pictures]
         if self.pictures:
-            say(f"going on: {len(self.pictures):,} of {len(wanted):,} pictures are read already")
+            say(f"continuing: {len(self.pictures):,} of {len(wanted):,} pictures have been read already")
         at = self._file.seek(0, os.SEEK_END)
         for done, reading in enumerate(reader(self._root, todo, self._longest), 1):
             data = reading.data
             stored = Stored(at, len(data), zlib.crc32(data), reading.pixels, reading.fault)
             self.pictures[reading.path] = stored
             at += self._file.write(data)
-            if reading.fault not in (NO_IMAGE, UNREADABLE):  # these are tried again: the file may be put right
-                self._file.flush()  # before the index tells of it
+            if reading.fault not in (NO_IMAGE, UNREADABLE):  # these are tried again, since the file may be repaired
+                self._file.flush()  # before the index lists it
                 add(self._index, reading.path, stored, reading.state)
             progress("reading pictures", done, len(todo))
 
     def read(self, path: str) -> bytes:
-        """The picture as it is to be stored. Raises InputError where the disk has not kept it."""
+        """Return the picture as it will be stored. Raises InputError if its bytes on disk are damaged."""
         stored = self.pictures[path]
         self._file.seek(stored.offset)
         data = self._file.read(stored.length)
         if zlib.crc32(data) != stored.checksum:
-            raise InputError("pictures that an interrupted pack had read are damaged: give the command again")
+            raise InputError("pictures that an interrupted pack had read are damaged; run the command again")
         return data
 
 
 def _open(path: Path) -> BinaryIO:
-    """A file that its owner alone can read, for paths may hold patients' ids."""
+    """Open a file that only its owner can read, since paths may contain patients' ids."""
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")

@@ -1,4 +1,4 @@
-"""The list of what a spool holds: a line for each picture, appended once its bytes are written, cut back where torn."""
+"""Index of the image cache: a line for each picture, appended once its bytes are written; torn lines are cut off."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import BinaryIO, NamedTuple
 
-from radsweep.data.packing.reading import State
+from radsweep.data.packing.reading import FileState
 
 
 class Stored(NamedTuple):
-    """Where a picture stands in the spool, its checksum (CRC-32), the hash of its pixels; or what keeps it out."""
+    """Position of a picture in the cache, its checksum (CRC-32) and the hash of its pixels; or the fault it has."""
 
     offset: int = 0
     length: int = 0
@@ -19,16 +19,17 @@ class Stored(NamedTuple):
     fault: str = ""
 
 
-Known = dict[str, tuple[Stored, State]]  # by path; the state that the source's file was read in
+CacheIndex = dict[str, tuple[Stored, FileState]]  # by path; the state of the source's file when it was read
 
 
-def take_over(file: BinaryIO, made: Mapping[str, object], spooled: int) -> tuple[Known, int]:
-    """What an earlier process listed, and how many bytes of its spool that covers; the list then ends there.
+def take_over(file: BinaryIO, made: Mapping[str, object], spooled: int) -> tuple[CacheIndex, int]:
+    """Return the pictures that an earlier process listed, and how many bytes of its cache they cover.
 
-    made: the root and all else that decides a picture's bytes; a list made otherwise is emptied. spooled: bytes of
-    the spool. A line torn by a kill, and lines of pictures that the spool does not hold in full, are cut off.
+    made: the root and everything else that decides a picture's bytes; an index made with other values is emptied.
+    spooled: bytes in the cache. A line torn by a kill, and lines of pictures that the cache does not hold in full, are
+    cut off.
     """
-    known: Known = {}
+    known: CacheIndex = {}
     header = json.dumps(made).encode() + b"\n"
     end = 0
     file.seek(0)
@@ -51,16 +52,18 @@ def take_over(file: BinaryIO, made: Mapping[str, object], spooled: int) -> tuple
     return known, end
 
 
-def add(file: BinaryIO, path: str, stored: Stored, state: State) -> None:
-    file.write(json.dumps([path, *stored, *state]).encode() + b"\n")  # escapes what is no UTF-8 in a path, both ways
+def add(file: BinaryIO, path: str, stored: Stored, state: FileState) -> None:
+    file.write(
+        json.dumps([path, *stored, *state]).encode() + b"\n"
+    )  # escapes bytes of a path that are not UTF-8, both ways
     file.flush()
 
 
-def _parsed(line: bytes) -> tuple[str, Stored, State] | None:
+def _parsed(line: bytes) -> tuple[str, Stored, FileState] | None:
     if not line.endswith(b"\n"):
         return None
     try:
         path, offset, length, checksum, pixels, fault, size, modified = json.loads(line)
     except ValueError:  # a crash of the machine may leave zeros
         return None
-    return path, Stored(offset, length, checksum, pixels, fault), State(size, modified)
+    return path, Stored(offset, length, checksum, pixels, fault), FileState(size, modified)

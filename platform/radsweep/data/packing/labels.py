@@ -1,17 +1,19 @@
-"""Labels of rows (1, 0, uncertain, or None where missing), merged into those of a study."""
+"""Labels of rows (1, 0, uncertain, or None if missing), merged into those of a study."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 Labels = Mapping[str, float | None]
-UNCERTAIN = -1.0  # of a row; what is left of it in a study is None, as a missing one is
+UNCERTAIN = -1.0  # of a row; in a study it becomes None, like a missing label
 _WEAKEST_FIRST = (None, 0.0, UNCERTAIN, 1.0)
 
 
 def merge_labels(rows: Sequence[Labels]) -> dict[str, float | None]:
-    """Labels of a study from those of its rows: 1 where any row says 1, None where any is uncertain, else 0 where any
-    says 0, else None."""
+    """Merge the labels of a study's rows: 1 if any row has 1, else None if any is uncertain, else 0 if any has 0.
+
+    A label that no row has a value for is None.
+    """
     merged: dict[str, float | None] = {}
     for labels in rows:
         for name, value in labels.items():

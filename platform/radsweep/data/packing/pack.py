@@ -1,4 +1,4 @@
-"""Packs a source's rows into a data set: pictures read once, faults counted by reason, people kept on one side."""
+"""Pack a source's rows into a data set: read pictures once, count faults by reason, keep each person in one split."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from radsweep import __version__
 from radsweep.data.packing import rows as reasons
 from radsweep.data.packing.duplicates import merged_ids, placeholders, same_person
-from radsweep.data.packing.image_cache import FILES, Progress, Say, Spool
+from radsweep.data.packing.image_cache import FILES, ImageCache, Progress, Say
 from radsweep.data.packing.reading import Reader, read_here
 from radsweep.data.packing.rows import Dropped, SourceRow
 from radsweep.data.packing.settings import PackSettings
 from radsweep.data.packing.splits import conflicts, majority, make_splits
-from radsweep.data.packing.studies import Draft, Needs, Picture, draft_studies
+from radsweep.data.packing.studies import Draft, Picture, Requirements, draft_studies
 from radsweep.data.shards.dataset import write_shards
 from radsweep.data.shards.pseudonyms import read_key, write_private
 from radsweep.data.shards.schema import Image, Manifest, Split, Study
@@ -25,14 +25,14 @@ from radsweep.filesystem import new_folder
 
 @dataclass(frozen=True)
 class Packed:
-    """What was packed. The dropped rows name patients: for OUT/private alone."""
+    """Result of packing. The dropped rows name patients, so they may only be written to OUT/private."""
 
     manifest: Manifest
     rows: int
     packed: int
     dropped: tuple[Dropped, ...]
-    one_person: tuple[tuple[int, ...], ...]  # of patient ids that share a picture, the first row of each
-    moved: tuple[tuple[int, ...], ...]  # of these, those whose given splits differed
+    one_person: tuple[tuple[int, ...], ...]  # groups of patient ids that share a picture: the first row of each id
+    moved: tuple[tuple[int, ...], ...]  # those of these groups whose given splits differed
 
 
 def pack(
@@ -40,7 +40,7 @@ def pack(
     root: Path,
     out: Path,
     settings: PackSettings,
-    needs: Needs,
+    needs: Requirements,
     *,
     source: Mapping[str, str | int | float | bool],
     notes: Sequence[str] = (),
@@ -48,20 +48,21 @@ def pack(
     progress: Progress = lambda what, done, total: None,
     say: Say = lambda line: None,
 ) -> Packed:
-    """Pack `rows`, whose files lie under `root`, into a new data set at `out`.
+    """Pack `rows`, whose files are under `root`, into a new data set at `out`.
 
-    Killed or interrupted at any moment, it goes on when it is called again: pictures that were read are not read
-    again. The same rows and key give the same shards, byte by byte, whatever the reader and however often killed.
+    If it is killed or interrupted, calling it again continues: pictures that were read are not read again. The same
+    rows and key give the same shards, byte by byte, with any reader and any number of interruptions.
 
-    Raises InputError where nothing is left to pack, a patient's given splits differ, or `out` cannot be written;
-    then nothing is written, and nothing kept.
+    Raises:
+        InputError: nothing is left to pack, a patient's given splits differ, or `out` cannot be written. Nothing is
+            written or kept then.
     """
     key = read_key(settings.key_file) if settings.key_file else None
-    with new_folder(out, FILES) as folder, Spool(folder, root, settings.size) as spool:
+    with new_folder(out, FILES) as folder, ImageCache(folder, root, settings.size) as cache:
         dropped = [Dropped(row, row.fault) for row in rows if row.fault]
         sound = [row for row in rows if not row.fault]
-        spool.fill((path for row in sound for path in row.files), reader, progress, say)
-        pictures, faults, person_of = _look(sound, spool)
+        cache.fill((path for row in sound for path in row.files), reader, progress, say)
+        pictures, faults, person_of = _look(sound, cache)
         drafts, more = draft_studies(sound, pictures, faults, person_of, needs, settings.missing)
         dropped = sorted([*dropped, *more], key=lambda drop: drop.row.number)
         counts = Counter(drop.reason for drop in dropped)
@@ -73,7 +74,7 @@ def pack(
         packed = len(rows) - len(dropped)
         manifest = write_shards(
             folder,
-            _studies(drafts, split_of, spool, progress),
+            _studies(drafts, split_of, cache, progress),
             name=settings.name or out.name,
             source={"version": __version__, **_recorded(settings), **source, "rows": len(rows), "packed": packed},
             dropped=dict(counts.most_common()),
@@ -91,14 +92,18 @@ def pack(
 
 
 def describe(packed: Packed) -> list[str]:
-    """Lines for the packer's terminal, which a log may keep: rows by their numbers, nobody's id."""
+    """Return lines for the terminal, which a log may keep: they name rows by number and contain no ids."""
     lines = [f"packed {packed.packed} of {packed.rows} rows"]
     for rows in packed.one_person:
         ids = f"rows {', '.join(map(str, rows[:-1]))} and {rows[-1]}"
-        moved = "; their given splits differed, all are in the one of most studies" if rows in packed.moved else ""
-        lines.append(f"{ids} are one person under {len(rows)} ids: the same picture; kept as one patient{moved}")
+        moved = (
+            "; their given splits differed, so all are in the split with most studies" if rows in packed.moved else ""
+        )
+        lines.append(
+            f"{ids} are one person with {len(rows)} ids, since they share a picture; kept as one patient{moved}"
+        )
     if packed.one_person:
-        lines.append("whose ids these are stands in private/one_person.csv")
+        lines.append("the ids of each person are listed in private/one_person.csv")
     for reason, count in packed.manifest.dropped.items():
         numbers = [str(drop.row.number) for drop in packed.dropped if drop.reason == reason]
         more = f" and {count - 10} more" if count > 10 else ""
@@ -107,9 +112,11 @@ def describe(packed: Packed) -> list[str]:
     return lines
 
 
-def _look(rows: Sequence[SourceRow], spool: Spool) -> tuple[dict[int, list[Picture]], dict[int, str], dict[str, str]]:
-    """Readable pictures by row, why a row has none, and the person behind each patient id."""
-    found = spool.pictures
+def _look(
+    rows: Sequence[SourceRow], cache: ImageCache
+) -> tuple[dict[int, list[Picture]], dict[int, str], dict[str, str]]:
+    """Return readable pictures by row, the reason why a row has none, and the person behind each patient id."""
+    found = cache.pictures
     readable = [(row, path) for row in rows for path in row.files if not found[path].fault]
     stand_ins = placeholders((row.patient, found[path].pixels) for row, path in readable)
     pictures: dict[int, list[Picture]] = {row.number: [] for row in rows}
@@ -125,12 +132,12 @@ def _look(rows: Sequence[SourceRow], spool: Spool) -> tuple[dict[int, list[Pictu
 
 
 def _first_rows(rows: Sequence[SourceRow]) -> dict[str, int]:
-    """The number of each patient's first row."""
+    """Return the number of each patient's first row."""
     return {row.patient: row.number for row in reversed(rows)}
 
 
 def _splits(drafts: Sequence[Draft], settings: PackSettings) -> tuple[dict[str, Split], list[tuple[str, ...]]]:
-    """The split of each person, and the groups of ids whose given splits differed."""
+    """Return the split of each person, and the groups of ids whose given splits differed."""
     given: dict[str, list[Split]] = defaultdict(list)
     by_patient: dict[str, list[Split]] = defaultdict(list)
     patients: dict[str, dict[str, None]] = defaultdict(dict)
@@ -145,7 +152,7 @@ def _splits(drafts: Sequence[Draft], settings: PackSettings) -> tuple[dict[str, 
         rows = [row.number for draft in drafts for row in draft.rows if row.patient in torn]
         raise InputError(
             f"the given splits put {len(torn)} patients into more than one split (rows {', '.join(map(str, rows[:6]))}"
-            ", ...): correct them, or leave the split column out to split by seed"
+            ", ...). Correct them, or omit the split column to split by seed"
         )
     if given:
         moved = [tuple(patients[person]) for person in conflicts(given)]
@@ -157,10 +164,10 @@ def _splits(drafts: Sequence[Draft], settings: PackSettings) -> tuple[dict[str, 
 
 
 def _studies(
-    drafts: Sequence[Draft], split_of: Mapping[str, Split], spool: Spool, progress: Progress
+    drafts: Sequence[Draft], split_of: Mapping[str, Split], cache: ImageCache, progress: Progress
 ) -> Iterator[Study]:
     for done, draft in enumerate(drafts, 1):
-        images = tuple(Image(path, spool.read(path), row.view) for row, path in draft.pictures)
+        images = tuple(Image(path, cache.read(path), row.view) for row, path in draft.pictures)
         yield Study(
             study_id=draft.study_id,
             patient_id=draft.person,
@@ -188,7 +195,9 @@ def _notes(one_person: Sequence[tuple[str, ...]], moved: Sequence[tuple[str, ...
     if one_person:
         ids = sum(map(len, one_person))
         people = "1 person" if len(one_person) == 1 else f"{len(one_person)} people"
-        notes.append(f"{ids} patient ids are {people} by a shared picture, and count as such")
+        notes.append(f"{ids} patient ids are {people}, since they share a picture, and count as {people}")
     if moved:
-        notes.append(f"{len(moved)} of these were in two given splits and went to the one of most rows")
+        notes.append(
+            f"{len(moved)} of these were in two given splits and were put into the split with most of their rows"
+        )
     return notes

@@ -1,4 +1,4 @@
-"""Picture files of the source to what the spool keeps of them, on this machine or by whoever hands in a `Reader`."""
+"""Read picture files of the source for the image cache, on this machine or with another `Reader`."""
 
 from __future__ import annotations
 
@@ -13,58 +13,60 @@ from radsweep.data.images.codec import BlankError, PictureError
 from radsweep.data.images.read import read_picture
 from radsweep.data.packing.rows import BLANK_IMAGE, NO_IMAGE, UNREADABLE
 
-_AT_ONCE = 4  # files a thread is given
+_AT_ONCE = 4  # files per task of a thread
 
 
-class State(NamedTuple):
-    """What tells that a file has changed: bytes, and nanoseconds since 1970 of its last change; -1 where it is not."""
+class FileState(NamedTuple):
+    """Size in bytes and time of the last change (nanoseconds since 1970), to detect changes; -1 for a missing file."""
 
     size: int = -1
     modified: int = -1
 
 
-class Reading(NamedTuple):
-    """A picture to store (PNG or JPEG) and the hash of its pixels, or the fault that keeps it out."""
+class ReadResult(NamedTuple):
+    """A picture to store (PNG or JPEG) and the hash of its pixels, or its fault."""
 
     path: str
-    state: State
+    state: FileState
     data: bytes = b""
     pixels: str = ""
     fault: str = ""
 
 
-Reader = Callable[[Path, Sequence[str], int | None], Iterator[Reading]]  # root, paths below it, longest side; any order
+# From root, paths below it and longest side to results in any order.
+Reader = Callable[[Path, Sequence[str], int | None], Iterator[ReadResult]]
 
 
-def state_of(path: Path) -> State:
+def file_state(path: Path) -> FileState:
+    """Return the state of a file; -1 and -1 if it cannot be found."""
     try:
         found = path.stat()
     except OSError:
-        return State()
-    return State(found.st_size, found.st_mtime_ns)
+        return FileState()
+    return FileState(found.st_size, found.st_mtime_ns)
 
 
-def read_file(root: Path, path: str, longest: int | None) -> Reading:
-    """Read one picture; what is wrong with it is told, not raised."""
-    state = state_of(root / path)
+def read_file(root: Path, path: str, longest: int | None) -> ReadResult:
+    """Read one picture. A fault is returned, not raised."""
+    state = file_state(root / path)
     try:
         picture = read_picture(root / path, longest)
     except BlankError:
-        return Reading(path, state, fault=BLANK_IMAGE)
+        return ReadResult(path, state, fault=BLANK_IMAGE)
     except PictureError:
-        return Reading(path, state, fault=UNREADABLE if os.path.exists(root / path) else NO_IMAGE)
-    return Reading(path, state, picture.data, picture.pixels)
+        return ReadResult(path, state, fault=UNREADABLE if os.path.exists(root / path) else NO_IMAGE)
+    return ReadResult(path, state, picture.data, picture.pixels)
 
 
-def read_here(root: Path, paths: Sequence[str], longest: int | None) -> Iterator[Reading]:
-    """A `Reader` of threads, since decoders free the GIL; a few pictures are in memory at a time."""
+def read_here(root: Path, paths: Sequence[str], longest: int | None) -> Iterator[ReadResult]:
+    """Read with threads, since decoders release the GIL; a few pictures are in memory at a time."""
 
-    def read(some: Sequence[str]) -> list[Reading]:
+    def read(some: Sequence[str]) -> list[ReadResult]:
         return [read_file(root, path, longest) for path in some]
 
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[list[Reading]]] = deque()
+        waiting: deque[Future[list[ReadResult]]] = deque()
         try:
             for start in range(0, len(paths), _AT_ONCE):
                 waiting.append(pool.submit(read, paths[start : start + _AT_ONCE]))

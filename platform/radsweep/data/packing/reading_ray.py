@@ -1,4 +1,4 @@
-"""A `Reader` on all nodes of a Ray cluster: Ray Data streams paths out, and pictures as they are to be stored back."""
+"""A `Reader` on all nodes of a Ray cluster. Ray Data sends paths to them and pictures back, ready to be stored."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-import ray.data  # here, since it sets up its own logging, which whoever connects to Ray then quietens
+import ray.data  # here, since it sets up its own logging, which is turned down when Ray is connected
 
-from radsweep.data.packing.reading import Reading, State, read_file
+from radsweep.data.packing.reading import FileState, ReadResult, read_file
 
 _PER_TASK = 128  # files
-_AT_ONCE = 16  # pictures in a worker's memory, before they go to the object store
+_AT_ONCE = 16  # pictures in a worker's memory before they go to the object store
 _NO_ROOT = "no root"
 _SCHEMA = pa.schema(
     [
-        ("path", pa.binary()),  # as the file system has it: not always UTF-8
+        ("path", pa.binary()),  # bytes as in the file system, not always UTF-8
         ("size", pa.int64()),
         ("modified", pa.int64()),
         ("data", pa.large_binary()),
@@ -28,10 +28,10 @@ _SCHEMA = pa.schema(
 )
 
 
-def read_on_ray(root: Path, paths: Sequence[str], longest: int | None) -> Iterator[Reading]:
-    """Read in the Ray that this process has joined, where each node sees `root` under the same path.
+def read_on_ray(root: Path, paths: Sequence[str], longest: int | None) -> Iterator[ReadResult]:
+    """Read with the Ray cluster that this process is connected to, whose nodes all see `root` under the same path.
 
-    Pictures come as they are ready. Ray holds back what is read while this side is slower.
+    Pictures arrive as they are ready. Ray slows reading down if this side is slower.
 
     Raises:
         OSError: a node does not see the root, or Ray failed; what was yielded before stays valid.
@@ -49,21 +49,21 @@ def read_on_ray(root: Path, paths: Sequence[str], longest: int | None) -> Iterat
             for row in batch.to_pylist():
                 if row["fault"] == _NO_ROOT:
                     where = row["data"].decode()
-                    raise OSError(errno.ENOENT, f"not there on {where}: give a folder that all nodes share", str(root))
-                state = State(row["size"], row["modified"])
-                yield Reading(os.fsdecode(row["path"]), state, row["data"], row["pixels"], row["fault"])
+                    raise OSError(errno.ENOENT, f"not found on {where}; give a folder that all nodes share", str(root))
+                state = FileState(row["size"], row["modified"])
+                yield ReadResult(os.fsdecode(row["path"]), state, row["data"], row["pixels"], row["fault"])
     except ray.exceptions.RayError as error:
         line = " ".join(str(error).split())[:200]
         raise OSError(errno.EIO, f"Ray failed while it read pictures ({line})", str(root)) from error
 
 
 def _read(batch: pa.Table, root: Path, longest: int | None) -> pa.Table:
-    """In a worker."""
+    """Read a batch of paths in a worker."""
     paths = [os.fsdecode(path) for path in batch["path"].to_pylist()]
     if root.is_dir():
         readings = [read_file(root, path, longest) for path in paths]
-    else:  # or all of its pictures would count as missing
-        readings = [Reading(path, State(), os.uname().nodename.encode(), fault=_NO_ROOT) for path in paths]
+    else:  # else all of its pictures would count as missing
+        readings = [ReadResult(path, FileState(), os.uname().nodename.encode(), fault=_NO_ROOT) for path in paths]
     rows = [
         (os.fsencode(reading.path), *reading.state, reading.data, reading.pixels, reading.fault)
         for reading in readings

@@ -1,4 +1,4 @@
-"""What an importer hands to `pack`: the rows of a source, and what is said of those that did not get in."""
+"""Rows of a source that an importer passes to `pack`, and the reasons why rows are dropped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_IMAGE = "image file not found"
 OUTSIDE_ROOT = "image path leaves the root folder"
 UNREADABLE = "unreadable image"
 BLANK_IMAGE = "blank image"
-STAND_IN_IMAGE = "image stands under many patients"
+STAND_IN_IMAGE = "image belongs to many patients"
 DUPLICATE = "duplicate of another row"
 NO_PATIENT = "no patient id"
 NO_SPLIT = "no split given"
@@ -31,10 +31,10 @@ PLACEHOLDERS = (
 
 @dataclass(frozen=True, slots=True)  # there may be a million
 class SourceRow:
-    """One row. `files` are relative to the source's root; `study` is None where each row is a study of its own.
+    """One row. `files` are relative to the source's root; `study` is None if each row is a study of its own.
 
-    number: from 1, as the source counts its rows. fault: why the importer already gave the row up, or "".
-    no_report: why the importer found no report, or ""; the row may still join a study that has one.
+    number: from 1, in the order of the source. fault: the reason why the importer rejected the row, or "".
+    no_report: the reason why the importer found no report, or ""; the row may still join a study that has one.
     """
 
     number: int
@@ -58,7 +58,7 @@ class Dropped:
 
 
 def report_fault(report: str, placeholders: Sequence[str]) -> str:
-    """Why a text is no report ("" where it is one): empty, a placeholder as a whole, or without any letter."""
+    """Return the reason why a text is not a report, or "": it is empty, only a placeholder, or has no letters."""
     text = normalise(report)
     if not text:
         return NO_REPORT
@@ -75,5 +75,5 @@ def _normalised(words: tuple[str, ...]) -> frozenset[str]:
 
 
 def normalise(report: str) -> str:
-    """For comparing texts: case folded, white space collapsed."""
+    """Return a text for comparison: case folded, white space collapsed."""
     return re.sub(r"\s+", " ", report).strip().casefold()

@@ -20,15 +20,15 @@ _NAMES: dict[str, Split] = {
 
 
 def split_of_name(text: str) -> Split | None:
-    """The split that a source's word means ("valid", "Training", ...), or None."""
+    """Return the split that a source's word means ("valid", "Training", ...), or None."""
     return _NAMES.get(text.strip().casefold())
 
 
 def make_splits(patients: Iterable[str], fractions: Sequence[float], seed: int) -> dict[str, Split]:
-    """Patients to train, validation and test in the order of a seeded hash, whatever the order they come in.
+    """Assign patients to train, validation and test in the order of a seeded hash, whatever order they are given in.
 
-    fractions: three shares that sum to 1. The counts are exact (largest remainder); where there are enough
-    patients, each share above 0 gets at least one.
+    fractions: three shares that sum to 1. The counts are exact (largest remainder). If there are enough patients,
+    each share above 0 gets at least one.
     """
     from radsweep.data.shards.schema import SPLITS
 
@@ -39,24 +39,29 @@ def make_splits(patients: Iterable[str], fractions: Sequence[float], seed: int) 
 
 
 def set_validation_aside(patients: Iterable[str], fractions: Sequence[float], seed: int) -> dict[str, Split]:
-    """Patients of a source that gives a test split alone, to train and validation, in the proportion of `fractions`.
+    """Assign patients to train and validation in the proportion of `fractions`, if a source only gives a test split.
 
-    fractions: as of `make_splits`; the share of test is not used. Raises InputError where the others are 0.
+    fractions: as for `make_splits`; the share of test is not used.
+
+    Raises:
+        InputError: the shares of train and validation are both 0.
     """
     train, validation, _ = fractions
     if not train + validation:
-        raise InputError("--split-fractions: the test split is given here; expected a share for train or validation")
+        raise InputError(
+            "--split-fractions: the source gives the test split; expected a share above 0 for train or validation"
+        )
     share = validation / (train + validation)
     return make_splits(patients, (1 - share, share, 0), seed)
 
 
 def majority(splits: Sequence[Split]) -> Split:
-    """The split most often named; the first of them in a tie."""
+    """Return the split named most often; in a tie the first of them."""
     return Counter(splits).most_common(1)[0][0]
 
 
 def conflicts(splits: Mapping[str, Sequence[Split]]) -> list[str]:
-    """Patients whose studies are in more than one split."""
+    """Return patients whose studies are in more than one split."""
     return [patient for patient, named in splits.items() if len(set(named)) > 1]
 
 

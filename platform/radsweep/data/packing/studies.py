@@ -1,4 +1,4 @@
-"""Rows to studies: one report each, every picture once, and a reason for each row that goes."""
+"""Rows to studies: one report each, every picture once, and a reason for each row that is dropped."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ Picture = tuple[str, str]  # path, hash of pixels
 
 
 @dataclass(frozen=True)
-class Needs:
-    """report, image: whether the source has them at all; without_*: whether a study may lack its own."""
+class Requirements:
+    """Parts that a source has, and parts that each study needs.
+
+    report, image: the source has them at all. without_report, without_image: a study may lack its own.
+    """
 
     report: bool = True
     image: bool = True
@@ -23,7 +26,7 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A study before it gets its split. Paths are unique in it, and so are the pictures they show."""
+    """A study before it gets its split. Its paths are unique, and so are the pictures they show."""
 
     person: str
     rows: tuple[SourceRow, ...]
@@ -33,7 +36,7 @@ class Draft:
 
     @property
     def study_id(self) -> str:
-        """Unique within a person, who may have had two patient ids with the same study ids."""
+        """Id that is unique within a person, who may have had two patient ids with the same study ids."""
         first = self.rows[0]
         return f"row {first.number}" if first.study is None else f"{first.patient}/{first.study}"
 
@@ -43,14 +46,14 @@ def draft_studies(
     pictures: Mapping[int, Sequence[Picture]],
     faults: Mapping[int, str],
     person_of: Mapping[str, str],
-    needs: Needs,
+    needs: Requirements,
     placeholders: Sequence[str],
 ) -> tuple[list[Draft], list[Dropped]]:
     """Group rows into studies by (patient, study).
 
-    pictures: a row's readable pictures, by its number. faults: why a row has none, or "" where it has.
-    A study's report is the first usable one of its rows; a row without one joins it, a row with another is
-    dropped. A row is a duplicate where its person has the same pictures with the same report already.
+    pictures: a row's readable pictures, by its number. faults: the reason why a row has none, or "".
+    A study's report is the first usable one of its rows. A row without a report joins the study; a row with another
+    report is dropped. A row is a duplicate if its person already has the same pictures with the same report.
     """
     groups: dict[tuple[str, str | int], list[SourceRow]] = {}
     for row in rows:

@@ -8,7 +8,7 @@ from radsweep.data.phantom.difficulty import (
     difficulty_named,
     from_name,
 )
-from radsweep.data.phantom.findings import Finding
+from radsweep.data.phantom.findings import PhantomFinding
 from radsweep.data.phantom.generate import PhantomStudy, generate
 from radsweep.data.phantom.oracle import oracle_retrieval
 from radsweep.data.phantom.write import HELD_OUT, UNPAIRED, write_phantom
@@ -19,7 +19,7 @@ __all__ = [
     "UNPAIRED",
     "VERSION",
     "Difficulty",
-    "Finding",
+    "PhantomFinding",
     "PhantomSettings",
     "PhantomStudy",
     "difficulty_named",

@@ -1,4 +1,4 @@
-"""The settings of the phantom, its named difficulties, and how an experiment file names a phantom."""
+"""Settings of the phantom, its named difficulties, and the names of phantoms in experiment files."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Difficulty:
-    """What images and reports are like. Probabilities are of one; intensities are of the full grey scale.
+    """Properties of images and reports. Probabilities are in 0..1; intensities are shares of the full grey scale.
 
     Attributes:
         finding_counts: probability of 0, 1, 2, ... findings in a study.
         devices: probability of each kind of device in a study.
-        lateral: probability of a lateral view beside the frontal one.
+        lateral: probability of a lateral view in addition to the frontal one.
         anatomy: spread of the anatomy, 1 for a wide one.
         shape_identity: share of the anatomy's spread (lungs, heart, diaphragm) that a patient's studies share, 0 to 1.
-        texture_identity: the same of rib phase and clutter: what gives a patient away.
+        texture_identity: the same for rib phase and clutter, by which a patient can be recognised.
         ribs: strength of the ribs.
         clutter: strength of the low-frequency clutter outside the lungs.
         clutter_in_lungs: the same in the lungs, where it hides findings.
@@ -28,15 +28,15 @@ class Difficulty:
         noise: strength of the pixel noise.
         exposure: spread of brightness, gain and gamma.
         rotation: largest rotation of an image, degrees.
-        nouns: how many of a finding's nouns are in use.
-        describe: a finding gets an adjective that goes with its type.
-        place: a finding's zone is told.
-        grade: a finding's severity is told.
-        restate: a finding told under FINDINGS is told again under IMPRESSION, in other words where there are any.
-        omit: a finding is left unmentioned.
-        omit_device: a device is left unmentioned.
-        stock: a normal study gets one of a few reports that are word for word the same.
-        remark: a sentence that has nothing to do with the findings.
+        nouns: number of a finding's nouns that are used.
+        describe: probability that a finding gets an adjective of its type.
+        place: probability that a finding's zone is mentioned.
+        grade: probability that a finding's severity is mentioned.
+        restate: probability that a finding under FINDINGS is repeated under IMPRESSION, in other words if possible.
+        omit: probability that a finding is not mentioned.
+        omit_device: probability that a device is not mentioned.
+        stock: probability that a normal study gets one of a few standard reports, word for word.
+        remark: probability of a sentence that has nothing to do with the findings.
     """
 
     finding_counts: tuple[float, ...] = (0.08, 0.30, 0.32, 0.20, 0.10)
@@ -64,10 +64,10 @@ class Difficulty:
 
 
 DIFFICULTIES: dict[str, Difficulty] = {
-    # Made to give adaptation something to learn: type-specific adjectives, many nouns, restated findings, and
-    # little in the image that gives a patient away. Whether adaptation helps is for a sweep to show.
+    # Gives adaptation something to learn: type-specific adjectives, many nouns, restated findings, and images by which
+    # a patient is hard to recognise. A sweep has to show if adaptation helps.
     "standard": Difficulty(),
-    # Made to give it nothing: one noun a finding, no adjectives, nothing restated, images that name their patient.
+    # Gives it nothing to learn: one noun per finding, no adjectives, nothing restated, images that identify patients.
     "plain": Difficulty(
         anatomy=1.0,
         shape_identity=0.95,
@@ -85,14 +85,14 @@ DIFFICULTIES: dict[str, Difficulty] = {
 
 @dataclass(frozen=True)
 class PhantomSettings:
-    """Which phantom to make: a difficulty and how many training pairs."""
+    """Phantom to make: its difficulty and number of training pairs."""
 
     difficulty: str
     pairs: int = 3000
 
 
 def difficulty_named(name: str) -> Difficulty:
-    """The settings called `name`; raises InputError with the known names otherwise."""
+    """Return the settings called `name`. Raises InputError, with the known names, if there are none."""
     if name not in DIFFICULTIES:
         near = difflib.get_close_matches(name, DIFFICULTIES, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
@@ -101,7 +101,7 @@ def difficulty_named(name: str) -> Difficulty:
 
 
 def from_name(name: str) -> PhantomSettings:
-    """The phantom that `data.shards: phantom:NAME` means: NAME is DIFFICULTY or DIFFICULTY-PAIRS.
+    """Return the phantom that `data.shards: phantom:NAME` means; NAME is DIFFICULTY or DIFFICULTY-PAIRS.
 
     `standard` has 3,000 training pairs, `plain-300` has 300. Raises InputError for anything else.
     """

@@ -1,4 +1,4 @@
-"""Findings and devices: the kinds there are, and which of them a study shows."""
+"""Findings and devices: their kinds, and those that a study shows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ZONES = ("upper", "mid", "lower")
 SEVERITIES = ("mild", "moderate", "severe")
 
 ZONED = ("opacity", "nodule", "cavity", "pneumothorax", "atelectasis", "interstitial", "calcification")
-SIDED = (*ZONED, "effusion")  # effusions have a side, and lie at the base
+SIDED = (*ZONED, "effusion")  # effusions have a side and are at the base
 CENTRAL = ("cardiomegaly", "mediastinum")  # neither side nor zone
 FINDINGS = (*SIDED, *CENTRAL)
 DEVICES = ("pacemaker", "catheter", "tube")
@@ -26,11 +26,11 @@ SLOTS: tuple[tuple[str, str], ...] = (
 SHAPE_DRAWS = 6
 
 
-class Finding(NamedTuple):
-    """One finding or device of a study, as it is (not as the report tells it).
+class PhantomFinding(NamedTuple):
+    """One finding or device of a study, as it truly is (not as the report describes it).
 
-    `zone` and `side` are empty where the kind has none; `severity` is empty for devices. `size` in 0..1 rises with
-    severity; `shape` are uniform draws in 0..1 for position, form and texture, shared by all views.
+    `zone` and `side` are empty if the kind has none; `severity` is empty for devices. `size` in 0..1 rises with
+    severity. `shape` holds uniform draws in 0..1 for position, form and texture, shared by all views.
     """
 
     kind: str
@@ -41,8 +41,8 @@ class Finding(NamedTuple):
     shape: tuple[float, ...]
 
 
-def draw_findings(rng: np.random.Generator, studies: int, difficulty: Difficulty) -> list[tuple[Finding, ...]]:
-    """Findings and devices of `studies` studies: slots without repeats, so none occurs twice on one side."""
+def draw_findings(rng: np.random.Generator, studies: int, difficulty: Difficulty) -> list[tuple[PhantomFinding, ...]]:
+    """Draw findings and devices of `studies` studies: slots without repeats, so none occurs twice on one side."""
     most = len(difficulty.finding_counts) - 1
     counts = np.searchsorted(np.cumsum(difficulty.finding_counts)[:-1], rng.random(studies), side="right")
     slots = np.argsort(rng.random((studies, len(SLOTS))), axis=1, kind="stable")[:, :most]
@@ -58,7 +58,7 @@ def draw_findings(rng: np.random.Generator, studies: int, difficulty: Difficulty
             kind, side = SLOTS[slots[study, place]]
             severity = int(severities[study, place])
             items.append(
-                Finding(
+                PhantomFinding(
                     kind,
                     side,
                     ZONES[zones[study, place]] if kind in ZONED else "",
@@ -69,18 +69,18 @@ def draw_findings(rng: np.random.Generator, studies: int, difficulty: Difficulty
             )
         for place, kind in enumerate(DEVICES):
             if worn[study, place]:
-                items.append(Finding(kind, "", "", "", 0.5, tuple(shapes[study, most + place].tolist())))
+                items.append(PhantomFinding(kind, "", "", "", 0.5, tuple(shapes[study, most + place].tolist())))
         found.append(tuple(items))
     return found
 
 
-def labels_of(findings: Iterable[Finding]) -> dict[str, float | None]:
-    """1 or 0 for every kind ("effusion") and for every kind by side where it has sides ("effusion.left")."""
+def labels_of(findings: Iterable[PhantomFinding]) -> dict[str, float | None]:
+    """Return 1 or 0 for every kind ("effusion"), and for every side of a kind that has sides ("effusion.left")."""
     present = {name for item in findings for name in (item.kind, f"{item.kind}.{item.side}")}
     names = [*FINDINGS, *DEVICES, *(f"{kind}.{side}" for kind in SIDED for side in SIDES)]
     return {name: float(name in present) for name in names}
 
 
 def omission(kind: str, difficulty: Difficulty) -> float:
-    """The probability that a report leaves a finding or device of this kind unmentioned."""
+    """Return the probability that a report does not mention a finding or device of this kind."""
     return difficulty.omit_device if kind in DEVICES else difficulty.omit

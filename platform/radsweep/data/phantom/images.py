@@ -1,4 +1,4 @@
-"""Rendering: anatomy, findings, exposure and noise of a chunk's images, as 8-bit grey PNG."""
+"""Render a chunk's images as 8-bit grey PNG: anatomy, findings, exposure and noise."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from radsweep.data.phantom.anatomy import Array, Draws, Scene, render_anatomy
+from radsweep.data.phantom.anatomy import Draws, FloatArray, Scene, render_anatomy
 from radsweep.data.phantom.appearance import APPEARANCES, spot_of
 from radsweep.data.phantom.difficulty import Difficulty
-from radsweep.data.phantom.findings import Finding
+from radsweep.data.phantom.findings import PhantomFinding
 
-BLOCK_PIXELS = 1 << 17  # rendered at a time: the arrays stay in the cache, and memory does not grow with the size
+BLOCK_PIXELS = 1 << 17  # rendered at a time, so that arrays stay in the cache and memory does not grow with the size
 
 
-def render(
-    rng: np.random.Generator, draws: Draws, findings: Sequence[Sequence[Finding]], size: int, difficulty: Difficulty
+def render_images(
+    rng: np.random.Generator,
+    draws: Draws,
+    findings: Sequence[Sequence[PhantomFinding]],
+    size: int,
+    difficulty: Difficulty,
 ) -> NDArray[np.uint8]:
-    """Pixels [N, size, size] of N images of one view with the findings of each; the first do not depend on N."""
+    """Return pixels [N, size, size] of N images of one view with the findings of each; the first do not depend on N."""
     pixels = np.empty((len(findings), size, size), np.uint8)
     length = max(1, BLOCK_PIXELS // (size * size))
     for start in range(0, len(findings), length):
@@ -33,17 +37,17 @@ def render(
     return pixels
 
 
-def encode(pixels: NDArray[np.uint8]) -> bytes:
-    """One image [H, W] as PNG."""
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode one image [H, W] as PNG."""
     buffer = io.BytesIO()
     PIL.Image.fromarray(pixels).save(buffer, format="png", compress_level=1)
     return buffer.getvalue()
 
 
 def _add_findings(
-    image: Array, scene: Scene, findings: Sequence[Sequence[Finding]], lateral: bool, contrast: float
+    image: FloatArray, scene: Scene, findings: Sequence[Sequence[PhantomFinding]], lateral: bool, contrast: float
 ) -> None:
-    slots: dict[tuple[str, str], list[tuple[int, Finding]]] = defaultdict(list)
+    slots: dict[tuple[str, str], list[tuple[int, PhantomFinding]]] = defaultdict(list)
     for row, items in enumerate(findings):
         for item in items:
             if item.kind in APPEARANCES:
@@ -56,8 +60,10 @@ def _add_findings(
         )
 
 
-def _expose(rng: np.random.Generator, image: Array, exposure: Array, difficulty: Difficulty) -> NDArray[np.uint8]:
-    """Gamma, gain, brightness and noise; the noise is a sum of two uniform draws, the same on every machine."""
+def _expose(
+    rng: np.random.Generator, image: FloatArray, exposure: FloatArray, difficulty: Difficulty
+) -> NDArray[np.uint8]:
+    """Apply gamma, gain, brightness and noise. The noise is a sum of two uniform draws, the same on every machine."""
     brightness, gain, gamma = (np.float32(difficulty.exposure) * exposure[:, place, None, None] for place in range(3))
     image = np.clip(image, 0, 1.2)
     image = image + 0.35 * gamma * image * (1 - image)

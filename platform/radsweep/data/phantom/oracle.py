@@ -1,4 +1,4 @@
-"""The oracle: retrieval by what images truly show and what reports tell of it, the best there can be."""
+"""Oracle: retrieval by the true findings of images and the findings that reports mention, the best possible result."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from radsweep.data.phantom.difficulty import Difficulty
 from radsweep.data.phantom.findings import DEVICES, SEVERITIES, SLOTS, ZONES, omission
 from radsweep.data.phantom.generate import PhantomStudy
 
-NEVER = -50.0  # the score of what cannot be: a finding told that is not there, one denied that is
+NEVER = -50.0  # the score of a contradiction: a finding is mentioned but absent, or denied but present
 
 
 def oracle_retrieval(studies: Sequence[PhantomStudy], difficulty: Difficulty) -> NDArray[np.float64]:
-    """Scores [N reports, N images]: the log-likelihood of what a report tells, given what an image shows.
+    """Return scores [N reports, N images]: the log-likelihood of a report's mentions, given the findings of an image.
 
-    Studies need a report and images; images count as those of a study, whatever their views.
+    Studies need a report and images. All images of a study count as one, whatever their views.
     """
     states = [(kind, side) for kind, side in SLOTS] + [(kind, "") for kind in DEVICES]
     place = {state: number for number, state in enumerate(states)}
@@ -35,13 +35,13 @@ def oracle_retrieval(studies: Sequence[PhantomStudy], difficulty: Difficulty) ->
     scores = np.tile(silent, (len(studies), 1))
     for row, study in enumerate(studies):
         assert study.written is not None
-        for kind, side, told_zone, told_severity in study.written.mentions:
+        for kind, side, written_zone, written_severity in study.written.mentions:
             slot = place[kind, side]
             fits = shown[:, slot].copy()
-            if told_zone:
-                fits &= zone[:, slot] == ZONES.index(told_zone)
-            if told_severity:
-                fits &= severity[:, slot] == SEVERITIES.index(told_severity)
+            if written_zone:
+                fits &= zone[:, slot] == ZONES.index(written_zone)
+            if written_severity:
+                fits &= severity[:, slot] == SEVERITIES.index(written_severity)
             omit = omission(kind, difficulty)
             scores[row] += np.where(fits, math.log(1 - omit) - math.log(omit), NEVER)
         for slot_name in study.written.denied:

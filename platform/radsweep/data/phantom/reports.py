@@ -1,4 +1,4 @@
-"""Reports: what a study's report tells of its findings, in words that vary."""
+"""Write reports that mention a study's findings in varying words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from radsweep.data.phantom import vocabulary
 from radsweep.data.phantom.difficulty import Difficulty
-from radsweep.data.phantom.findings import DEVICES, FINDINGS, SIDED, SIDES, Finding, omission
+from radsweep.data.phantom.findings import DEVICES, FINDINGS, SIDED, SIDES, PhantomFinding, omission
 
 PLURAL = ("tions", "mas", "specks", "foci", "deposits", "scars", "spots", "residues", "dots", "markings")
 Choice = TypeVar("Choice")
@@ -16,7 +16,7 @@ Slots = frozenset[tuple[str, str]]
 
 
 class Mention(NamedTuple):
-    """A finding as a report tells it: `zone` and `severity` are empty where it keeps them to itself."""
+    """A finding as mentioned in a report; `zone` and `severity` are empty if they are not mentioned."""
 
     kind: str
     side: str
@@ -25,15 +25,15 @@ class Mention(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The text, the findings it tells, and the (kind, side) slots that it says are free."""
+    """Text of a report, the findings it mentions, and the (kind, side) slots that it describes as free."""
 
     text: str
     mentions: tuple[Mention, ...]
     denied: frozenset[tuple[str, str]]
 
 
-def write_report(dice: random.Random, findings: Sequence[Finding], difficulty: Difficulty) -> Report:
-    """The report of a study. Only `dice.random()` is drawn from, whose sequence Python guarantees for a seed."""
+def compose_report(dice: random.Random, findings: Sequence[PhantomFinding], difficulty: Difficulty) -> Report:
+    """Write the report of a study. It only uses `dice.random()`, whose sequence Python guarantees for a seed."""
     everything = slots_of((*FINDINGS, *DEVICES))
     if not findings and dice.random() < difficulty.stock:
         return Report(_pick(dice, vocabulary.STOCK), (), everything - slots_of(DEVICES))
@@ -62,13 +62,13 @@ def write_report(dice: random.Random, findings: Sequence[Finding], difficulty: D
 
 
 def slots_of(kinds: Sequence[str], side: str | None = None) -> Slots:
-    """The (kind, side) slots of `kinds`, on one side only where `side` is given."""
+    """Return the (kind, side) slots of `kinds`, only on one side if `side` is given."""
     sides = SIDES if side is None else (side,)
     return frozenset((kind, place) for kind in kinds for place in (sides if kind in SIDED else ("",)))
 
 
-def _tell(dice: random.Random, finding: Finding, difficulty: Difficulty) -> tuple[Mention, str, list[str]]:
-    """What is told of a finding, the sentence that tells it, and the sentences that tell it again."""
+def _tell(dice: random.Random, finding: PhantomFinding, difficulty: Difficulty) -> tuple[Mention, str, list[str]]:
+    """Return the mention of a finding, its sentence, and the sentences that repeat it."""
     nouns = _nouns(finding.kind, difficulty)
     noun = _pick(dice, nouns)
     if finding.kind in DEVICES:
@@ -98,7 +98,7 @@ def _nouns(kind: str, difficulty: Difficulty) -> tuple[str, ...]:
 
 
 def _tell_normal(dice: random.Random, free: Slots, difficulty: Difficulty, body: list[str]) -> Slots:
-    """Adds negations and normal sentences that hold where `free` lists what is absent; returns what they deny."""
+    """Add negations and normal sentences that are true if the slots in `free` are empty; return the slots they deny."""
     denied: Slots = frozenset()
     for _ in range(int(dice.random() * 2.3)):
         one, other = _pick(dice, FINDINGS), _pick(dice, FINDINGS)
@@ -143,7 +143,7 @@ def _bare(noun: str) -> str:
 
 
 def _sentences(dice: random.Random, sentences: list[str]) -> str:
-    """Sentences in a drawn order, each with a capital and a full stop."""
+    """Join sentences in a random order, each with a capital and a full stop."""
     keyed = sorted((dice.random(), sentence) for sentence in sentences)
     clean = [" ".join(sentence.split()) for _, sentence in keyed]
     return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in clean)

@@ -1,4 +1,4 @@
-"""The phantom as a packed data set."""
+"""Write the phantom as a packed data set."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from radsweep.data.phantom.generate import generate
 from radsweep.data.shards.dataset import write_dataset
 from radsweep.data.shards.schema import Manifest
 
-# Phantoms have no privacy to protect: one key for all makes ids, subsets and fingerprints the same on every machine.
+# Phantoms have no private data: one key for all makes ids, subsets and fingerprints the same on every machine.
 KEY = b"radsweep phantoms are nobody's  "
 
-HELD_OUT = 400 + 400  # studies of the validation and test splits, unless told otherwise
-UNPAIRED = 10_000 + 10_000  # images and reports without the other
+HELD_OUT = 400 + 400  # studies of the validation and test splits by default
+UNPAIRED = 10_000 + 10_000  # unpaired images and reports
 
 
 def write_phantom(
@@ -30,13 +30,13 @@ def write_phantom(
     unpaired_reports: int = 10_000,
     progress: Callable[[int], None] | None = None,
 ) -> Manifest:
-    """Pack a phantom into a new data set at `out`; its source says how to make it again.
+    """Pack a phantom into a new data set at `out`; the manifest's source has the settings to make it again.
 
-    Args: as `generate`; `progress` is called with the number of studies made since the last call, of
-    pairs + validation + test + unpaired_images + unpaired_reports in all.
+    The arguments are those of `generate`. `progress` is called with the number of studies made since the last call,
+    out of pairs + validation + test + unpaired_images + unpaired_reports in total.
 
     Raises:
-        InputError: `out` exists, an unknown difficulty, or a number out of range.
+        InputError: `out` exists, the difficulty is not known, or a number is out of range.
     """
     settings = {
         "pairs": pairs,

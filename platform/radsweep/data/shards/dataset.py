@@ -1,4 +1,4 @@
-"""Data sets on disk: written whole or not at all, read through the manifest. schema.py says what is in them."""
+"""Data sets on disk: written in full or not at all, read through the manifest. schema.py describes their contents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from radsweep.data import storage
 from radsweep.data.images.codec import ENCODED_AS
 from radsweep.data.shards.fingerprint import Fingerprint
 from radsweep.data.shards.pseudonyms import Pseudonyms, new_key
-from radsweep.data.shards.schema import KINDS, SCHEMA_VERSION, SPLITS, Kind, Manifest, Split, Study
+from radsweep.data.shards.schema import KINDS, SCHEMA_VERSION, SPLITS, Manifest, Split, Study, StudyKind
 from radsweep.data.shards.writer import ShardWriter, sha256_of
 from radsweep.errors import InputError
 from radsweep.filesystem import new_folder
@@ -36,10 +36,12 @@ def write_dataset(
 ) -> Manifest:
     """Stream studies into a new data set at `out`; patient, study and image ids become keyed hashes.
 
-    key: of the hashes; random where None. The same studies and key give the same fingerprint, whatever their
-    order and `rows_per_shard`.
-    Raises InputError where `out` exists, a patient is in two splits, a study comes twice or lacks what it needs,
-    there is no study at all, or the disk is full; nothing is left behind then.
+    key: key of the hashes; random if None. The same studies and key give the same fingerprint, whatever their order
+    and `rows_per_shard`.
+
+    Raises:
+        InputError: `out` exists, a patient is in two splits, a study occurs twice or lacks a part, `studies` is
+            empty, or the disk is full. Nothing is left behind then.
     """
     with new_folder(out) as folder:
         return write_shards(
@@ -65,25 +67,25 @@ def write_shards(
     rows_per_shard: int = 512,
     key: bytes | None = None,
 ) -> Manifest:
-    """As `write_dataset`, into a folder that the caller made with `new_folder`. The manifest is written last."""
+    """Write as `write_dataset`, into a folder that the caller made with `new_folder`. The manifest is written last."""
     pseudonyms = Pseudonyms(folder, key or new_key())
     fingerprint = Fingerprint()
-    writers: dict[tuple[Kind, Split], ShardWriter] = {}
+    writers: dict[tuple[StudyKind, Split], ShardWriter] = {}
     split_of: dict[str, Split] = {}
     seen: set[str] = set()
     labels: set[str] = set()
-    counts: dict[str, dict[Kind, dict[Split, int]]] = {
+    counts: dict[str, dict[StudyKind, dict[Split, int]]] = {
         what: {kind: dict.fromkeys(SPLITS, 0) for kind in KINDS} for what in ("studies", "images")
     }
-    patients: dict[tuple[Kind, Split], set[str]] = defaultdict(set)
+    patients: dict[tuple[StudyKind, Split], set[str]] = defaultdict(set)
     try:
         for study in studies:
             _check(study)
             hashed = _hashed(study, pseudonyms)
             if split_of.setdefault(hashed.patient_id, study.split) != study.split:
-                raise InputError("a patient's studies are in two splits: give each patient one split")
+                raise InputError("a patient's studies are in two splits; give each patient one split")
             if hashed.study_id in seen:
-                raise InputError("a study comes twice under one id: make the study ids of a patient unique")
+                raise InputError("two studies have the same id; make the study ids of a patient unique")
             seen.add(hashed.study_id)
             place = (study.kind, study.split)
             if place not in writers:
@@ -95,7 +97,7 @@ def write_shards(
             counts["studies"][study.kind][study.split] += 1
             counts["images"][study.kind][study.split] += len(study.images)
         if not seen:
-            raise InputError("there is no study to write")
+            raise InputError("no studies to write")
         shards = [shard for place in sorted(writers) for shard in writers[place].close()]
     finally:
         pseudonyms.close()
@@ -119,7 +121,7 @@ def write_shards(
 
 
 def read_manifest(folder: str | Path) -> Manifest:
-    """The manifest of a data set whose shards are all there, of the size it names. Raises InputError."""
+    """Return the manifest of a data set after checking that all shards exist with their sizes. Raises InputError."""
     path = storage.inside(folder, MANIFEST)
     try:
         with storage.opened(path) as file:
@@ -130,7 +132,9 @@ def read_manifest(folder: str | Path) -> Manifest:
         raise InputError(f"{path}: cannot be read as JSON; pack the data again") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
-        raise InputError(f"{path}: schema_version is {version}; this radsweep reads {SCHEMA_VERSION}: pack again")
+        raise InputError(
+            f"{path}: schema_version is {version}, but this radsweep reads {SCHEMA_VERSION}; pack the data again"
+        )
     try:
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
@@ -139,7 +143,7 @@ def read_manifest(folder: str | Path) -> Manifest:
     for shard in manifest.shards:
         inside = PurePosixPath(shard.path)
         if inside.is_absolute() or ".." in inside.parts:
-            raise InputError(f"{path}: the shard path {shard.path} leaves the data set")
+            raise InputError(f"{path}: the shard path {shard.path} leaves the data set; pack the data again")
         size = storage.size_of(storage.inside(folder, shard.path))
         if size is None:
             raise InputError(f"{folder}: shard {shard.path} is missing; copy the data set again")
@@ -148,8 +152,8 @@ def read_manifest(folder: str | Path) -> Manifest:
     return manifest
 
 
-def shard_paths(folder: str | Path, manifest: Manifest, kind: Kind, split: Split) -> list[str]:
-    """Paths of one kind and split, in order; empty where there are none."""
+def shard_paths(folder: str | Path, manifest: Manifest, kind: StudyKind, split: Split) -> list[str]:
+    """Return the paths of one kind and split, in order; empty if there are none."""
     chosen = [shard for shard in manifest.shards if shard.kind == kind and shard.split == split]
     return [storage.inside(folder, shard.path) for shard in chosen]
 
@@ -166,7 +170,7 @@ def verify_shards(folder: str | Path, manifest: Manifest) -> None:
 
 
 def damage(path: str) -> str:
-    """Why a shard cannot be read to its end, in a few words; empty where it can."""
+    """Return the reason why a shard cannot be read to its end, in a few words, or ""."""
     try:
         file = storage.parquet(path)
         for number in range(file.num_row_groups):
@@ -184,7 +188,7 @@ def _check(study: Study) -> None:
     if study.split not in SPLITS:
         raise InputError(f"split {study.split!r}: expected one of {', '.join(SPLITS)}")
     if study.report is not None and not study.report.strip():
-        raise InputError("a study has a blank report: drop it, or pack it without one")
+        raise InputError("a study has a blank report; drop the study, or pack it without a report")
     if study.report is None and not study.images:
         raise InputError("a study has neither a report nor an image")
     if not all(image.data.startswith(ENCODED_AS) for image in study.images):

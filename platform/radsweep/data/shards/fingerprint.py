@@ -1,4 +1,4 @@
-"""A data set's fingerprint: the same whatever the order of its studies and the sizes of its shards."""
+"""Fingerprint of a data set, independent of the order of its studies and the sizes of its shards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from radsweep.data.shards.schema import SCHEMA_VERSION, Study
 
 
 def study_digest(study: Study) -> int:
-    """SHA-256 over all of a study's content as it is stored, as an integer."""
+    """Return the SHA-256 of all of a study's content as it is stored, as an integer."""
     digest = hashlib.sha256()
 
     def add(data: bytes) -> None:
@@ -29,7 +29,7 @@ def study_digest(study: Study) -> int:
 
 
 class Fingerprint:
-    """Sum of the studies' digests modulo 2^256: addition does not see the order, and repeats do not cancel."""
+    """Sum of the studies' digests modulo 2^256: addition ignores the order, and repeats do not cancel."""
 
     def __init__(self) -> None:
         self._sum = 0

@@ -1,4 +1,4 @@
-"""Source ids are replaced by keyed hashes; key, mapping and lists of rows stay in OUT/private (700, files 600)."""
+"""Replace source ids by keyed hashes; key, mapping and lists of rows stay in OUT/private (mode 700, files 600)."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ def new_key() -> bytes:
 
 
 def read_key(path: Path) -> bytes:
-    """The key in a file as `private/key` holds it (hexadecimal). Raises InputError."""
+    """Read the key from a file like `private/key` (hexadecimal). Raises InputError."""
     try:
         key = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no readable key; expected a file of hexadecimal digits") from error
+        raise InputError(f"{path}: the key cannot be read; expected a file of hexadecimal digits") from error
     if len(key) < 16:
         raise InputError(f"{path}: the key has {len(key)} bytes; expected 16 or more")
     return key
 
 
 def keyed_hash(key: bytes, kind: str, *parts: str) -> str:
-    """HMAC-SHA256 of an id within its owners, e.g. `keyed_hash(key, "study", patient, study)`; 20 hex digits."""
+    """Return 20 hex digits of the HMAC-SHA256 of an id and its owners: `keyed_hash(key, "study", patient, study)`."""
     message = b"".join(len(text.encode()).to_bytes(8, "big") + text.encode() for text in (kind, *parts))
     return hmac.new(key, message, hashlib.sha256).hexdigest()[:_HEX_DIGITS]
 
 
 def write_private(folder: Path, name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A CSV file in `folder`/private that its owner alone can read."""
+    """Write a CSV file in `folder`/private that only its owner can read."""
     with open_private(folder, name) as file:
         writer = csv.writer(file)
         writer.writerow(header)
@@ -57,7 +57,7 @@ def open_private(folder: Path, name: str) -> IO[str]:
 
 
 class Pseudonyms:
-    """Replaces the ids of studies by keyed hashes and writes who is who to private/ids.csv as it goes."""
+    """Replace the ids of studies by keyed hashes, and write each replacement to private/ids.csv."""
 
     def __init__(self, folder: Path, key: bytes) -> None:
         with open_private(folder, "key") as file:

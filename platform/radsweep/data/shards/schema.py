@@ -1,6 +1,6 @@
-"""What a data set on disk looks like: studies, Parquet shards, the manifest.
+"""Layout of a data set on disk: studies, Parquet shards, the manifest.
 
-A data set is one folder, made whole or not at all::
+A data set is one folder, made in full or not at all::
 
     OUT/manifest.json                 Manifest, written last
     OUT/pairs/train-00000.parquet     studies with a report and one image or more, by split
@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = 1
 Split = Literal["train", "validation", "test"]
-Kind = Literal["pairs", "images", "reports"]
+StudyKind = Literal["pairs", "images", "reports"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-KINDS: tuple[Kind, ...] = ("pairs", "images", "reports")
+KINDS: tuple[StudyKind, ...] = ("pairs", "images", "reports")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Study:
     labels: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> StudyKind:
         if self.report is None:
             return "images"
         return "pairs" if self.images else "reports"
@@ -57,7 +57,7 @@ SHARD_SCHEMA = pa.schema(
         pa.field("study_id", pa.string(), nullable=False),
         pa.field("patient_id", pa.string(), nullable=False),
         pa.field("split", pa.string(), nullable=False),
-        pa.field("report", pa.string()),  # null in images/ alone
+        pa.field("report", pa.string()),  # null only in images/
         pa.field(
             "images",
             pa.list_(
@@ -69,7 +69,7 @@ SHARD_SCHEMA = pa.schema(
                     ]
                 )
             ),
-            nullable=False,  # empty in reports/ alone
+            nullable=False,  # empty only in reports/
         ),
         pa.field("labels", pa.map_(pa.string(), pa.float32()), nullable=False),
     ]
@@ -81,7 +81,7 @@ class Shard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     path: str
-    kind: Kind
+    kind: StudyKind
     split: Split
     rows: int
     bytes: int
@@ -89,17 +89,17 @@ class Shard(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What `manifest.json` holds. It names no patient, path or text of the source."""
+    """Contents of `manifest.json`. It has no patient, path or text of the source."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     schema_version: int
     name: str
-    fingerprint: str  # of the studies' content, whatever their order and sharding
+    fingerprint: str  # hash of the studies' content, whatever their order and sharding
     shards: tuple[Shard, ...]
-    studies: dict[Kind, dict[Split, int]]
-    patients: dict[Kind, dict[Split, int]]
-    images: dict[Kind, dict[Split, int]]
+    studies: dict[StudyKind, dict[Split, int]]
+    patients: dict[StudyKind, dict[Split, int]]
+    images: dict[StudyKind, dict[Split, int]]
     labels: tuple[str, ...] = ()
-    dropped: dict[str, int] = {}  # reason -> rows
-    notes: tuple[str, ...] = ()  # what the packer did that a reader of results should know
+    dropped: dict[str, int] = {}  # reason -> number of rows
+    notes: tuple[str, ...] = ()  # actions of the packer that a reader of results should know
     source: dict[str, str | int | float | bool] = {}  # importer or generator, its version and settings

@@ -10,19 +10,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from radsweep.data import storage
-from radsweep.data.shards.schema import SHARD_SCHEMA, Kind, Shard, Split, Study
+from radsweep.data.shards.schema import SHARD_SCHEMA, Shard, Split, Study, StudyKind
 from radsweep.errors import InputError
 
-GROUP_ROWS = 64  # what a streaming reader holds at a time
+GROUP_ROWS = 64  # rows that a streaming reader holds at a time
 GROUP_BYTES = 32 * 2**20
 _IMAGE_DATA = "images.list.element.data"
 _COMPRESSED = ("study_id", "patient_id", "split", "report", "labels.key_value.key", "labels.key_value.value")
 
 
 class ShardWriter:
-    """Takes studies one by one; `close` returns the shards made."""
+    """Write studies one by one; `close` returns the shards."""
 
-    def __init__(self, folder: Path, kind: Kind, split: Split, rows_per_shard: int) -> None:
+    def __init__(self, folder: Path, kind: StudyKind, split: Split, rows_per_shard: int) -> None:
         self._folder, self._kind, self._split, self._rows_per_shard = folder, kind, split, rows_per_shard
         self._rows: list[dict[str, object]] = []
         self._bytes = 0
@@ -101,11 +101,11 @@ def _row(study: Study) -> dict[str, object]:
     }
 
 
-def _check_complete(path: Path, kind: Kind) -> None:
-    """Read the file back: a pair has both a report and an image."""
+def _check_complete(path: Path, kind: StudyKind) -> None:
+    """Read the file again and check that its studies have a report and an image, if their kind has both."""
     table = pq.ParquetFile(path).read(columns=["report", "images.list.element.image_id"])
     has_report = pc.fill_null(pc.not_equal(table["report"], ""), False)
     without_report = len(table) - (pc.sum(has_report).as_py() or 0)
     without_image = pc.sum(pc.equal(pc.list_value_length(table["images"]), 0)).as_py() or 0
     if (kind != "images" and without_report) or (kind != "reports" and without_image):
-        raise InputError(f"{path.name}: {without_report} studies without a report and {without_image} without an image")
+        raise InputError(f"{path.name}: {without_report} studies have no report and {without_image} have no image")

@@ -1,8 +1,8 @@
-"""Where the sentences of a radiology report begin.
+"""Starts of the sentences of a radiology report.
 
-Reports are not prose: section headers, numbered lists, wrapped lines, de-identification marks (XXXX, ___) and
-measurements carry the full stops and line breaks that a general splitter trips over. A header stays with the sentence
-after it, so that a sentence drawn alone still says something.
+Reports are not prose. Section headers, numbered lists, wrapped lines, de-identification marks (XXXX, ___) and
+measurements contain full stops and line breaks that a general splitter misreads. A header stays with the sentence
+after it, so that each sentence is meaningful by itself.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HEADER_ALONE = re.compile(r"[^.!?]{2,45}:\s*(?:\(?\d{1,2}[.)])?\s*")
 
 
 def sentence_starts(report: str) -> list[int]:
-    """Positions in `report` (characters, ascending) at which a sentence begins; 0 is always the first."""
+    """Return the positions (characters, ascending) at which sentences of `report` begin; 0 is always the first."""
     cuts = sorted(
         {match.end() for match in _STOP.finditer(report) if _ends_sentence(report, match)} | set(_breaks(report))
     )
@@ -44,7 +44,7 @@ def _breaks(report: str) -> Iterator[int]:
 
 
 def _ends_sentence(report: str, stop: re.Match[str]) -> bool:
-    """Whether a full stop is neither an abbreviation's, nor an initial's, nor a list number's."""
+    """Return False if a full stop belongs to an abbreviation, an initial or a list number."""
     if stop.group()[0] != ".":
         return True
     before = report[max(0, stop.start() - 24) : stop.start()]

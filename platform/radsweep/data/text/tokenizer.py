@@ -1,7 +1,7 @@
 """Reports as numbers: a tokenizer as data, and a ragged batch of tokenised reports.
 
-A tokenizer trained here keeps only words that the reports of at least 5 patients use (of fewer patients: words that
-all of them use). A name or another rare word is spelled in pieces of common words, or is unknown.
+A tokenizer trained here keeps only words that the reports of at least 5 patients use (with fewer patients: words that
+all of them use). A name or another rare word is spelled in pieces of common words or becomes unknown.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _TEXTS_AT_ONCE = 1000
 
 
 class TokenisedReports(NamedTuple):
-    """N reports of T tokens in all, without special tokens, uncut. Arrays, so that Ray shares them without a copy."""
+    """N reports of T tokens in total, without special tokens, uncut. Arrays let Ray share them without a copy."""
 
     tokens_T: NDArray[np.int32]
     sentences_T: NDArray[np.int32]  # number of the token's sentence within its report, from 0, without gaps
@@ -41,7 +41,7 @@ class TokenisedReports(NamedTuple):
     offsets: NDArray[np.int64]  # N + 1: report i holds the tokens offsets[i] to offsets[i + 1]
 
     def take(self, rows: NDArray[np.int64]) -> TokenisedReports:
-        """The reports at `rows`, in that order."""
+        """Return the reports at `rows`, in that order."""
         lengths = np.diff(self.offsets)[rows]
         offsets = np.concatenate(([0], np.cumsum(lengths)))
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
@@ -49,7 +49,7 @@ class TokenisedReports(NamedTuple):
 
 
 class SpecialIds(NamedTuple):
-    """Ids of the special tokens; `cls` (the start) and `mask` are None where a tokenizer has none."""
+    """Ids of the special tokens; `cls` (the start) and `mask` are None if a tokenizer has none."""
 
     cls: int | None
     sep: int
@@ -59,7 +59,7 @@ class SpecialIds(NamedTuple):
 
 @dataclass(frozen=True)
 class ReportTokenizer:
-    """Turns report texts into tokens. It pickles, and equal fingerprints tokenise alike."""
+    """Turn report texts into tokens. It can be pickled; equal fingerprints tokenise alike."""
 
     backend: Tokenizer
     special: SpecialIds
@@ -67,7 +67,7 @@ class ReportTokenizer:
     fingerprint: str
 
     def tokenise(self, texts: Sequence[str]) -> TokenisedReports:
-        """Every token of every text; long reports are cut later, after augmentation."""
+        """Return every token of every text; long reports are cut later, after augmentation."""
         lengths: list[int] = []
         columns: tuple[list[int], list[int], list[int]] = ([], [], [])
         for first in range(0, len(texts), _TEXTS_AT_ONCE):
@@ -84,11 +84,14 @@ class ReportTokenizer:
 
 
 def train_tokenizer(reports: Iterable[tuple[str, str]], vocabulary: int) -> str:
-    """A lower-casing WordPiece tokenizer from (patient id, report) rows, as the JSON of the `tokenizers` library.
+    """Train a lower-casing WordPiece tokenizer on (patient id, report) rows.
 
     Args:
-        reports: of the training split; their order changes nothing.
-        vocabulary: most ids it has, special tokens included.
+        reports: reports of the training split, in any order.
+        vocabulary: largest number of ids, including special tokens.
+
+    Returns:
+        The tokenizer as JSON of the `tokenizers` library.
     """
     backend = Tokenizer(WordPiece(unk_token="[UNK]"))
     backend.normalizer = BertNormalizer(lowercase=True)
@@ -100,18 +103,18 @@ def train_tokenizer(reports: Iterable[tuple[str, str]], vocabulary: int) -> str:
 
 
 def load_tokenizer(source: str) -> ReportTokenizer:
-    """The tokenizer in a JSON text of `train_tokenizer`, or that of a pretrained model (hub id or local folder).
+    """Load a tokenizer from a JSON text of `train_tokenizer`, or that of a pretrained model (hub id or local folder).
 
     Raises:
-        InputError: no such model, no fast tokenizer, or one without the special tokens needed.
+        InputError: the model does not exist, has no fast tokenizer, or lacks special tokens that are needed.
     """
     return _trained(source) if source.lstrip().startswith("{") else _pretrained(source)
 
 
 def _common_words(backend: Tokenizer, reports: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """{word: occurrences} of the words that enough patients' reports use."""
+    """Return {word: occurrences} of the words that the reports of enough patients use."""
     counts: Counter[str] = Counter()
-    users: defaultdict[str, set[str]] = defaultdict(set)  # of a word, up to as many as are needed
+    users: defaultdict[str, set[str]] = defaultdict(set)  # patients of a word, up to the number needed
     patients: set[str] = set()
     for patient, text in reports:
         if len(patients) < PATIENTS_PER_WORD:
@@ -149,19 +152,22 @@ def _pretrained(name: str) -> ReportTokenizer:
 
 
 def _foreign(name: str) -> Any:
-    """The transformers tokenizer of a hub id or folder. Some models name a class that is code of their own (CXR-BERT),
-    or one that needs a library we do without (SigLIP), beside files that any fast tokenizer reads."""
+    """Load the transformers tokenizer of a hub id or folder.
+
+    Some models name a class that is their own code (CXR-BERT) or needs a library that is not installed (SigLIP), but
+    have files that any fast tokenizer reads.
+    """
     from transformers import AutoTokenizer, BertTokenizerFast, PreTrainedTokenizerFast
 
     reasons = []
     for kind in (AutoTokenizer, PreTrainedTokenizerFast, BertTokenizerFast):
         try:
             return kind.from_pretrained(name, trust_remote_code=False)
-        except Exception as error:  # each class has its own for files that are not there
+        except Exception as error:  # each class has its own error for missing files
             reasons.append(str(error).strip().split("\n")[0])
     raise InputError(
         f"the tokenizer of {name} cannot be loaded ({reasons[0]}); give a local folder with tokenizer.json, or a hub "
-        "id that can be reached from here",
+        "id that can be reached from this machine",
         key="model.text.backbone",
     )
 
@@ -174,13 +180,13 @@ def _tokenizer(backend: Tokenizer, special: SpecialIds) -> ReportTokenizer:
 
 
 def _sentence_numbers(text: str, encoding: Encoding) -> list[int]:
-    """Of each token: the sentence that holds its last character (its first may be the space before it)."""
+    """Return, for each token, the sentence with its last character (the first may be the space before the token)."""
     starts = sentence_starts(text)
     return _without_gaps([bisect_right(starts, end - 1) for _, end in encoding.offsets])
 
 
 def _without_gaps(numbers: Sequence[int | None]) -> list[int]:
-    """0, 1, 2, ...: one more at each change."""
+    """Number runs of equal values: 0, 1, 2, ..."""
     result = [0] if numbers else []
     for before, after in pairwise(numbers):
         result.append(result[-1] + (before != after))

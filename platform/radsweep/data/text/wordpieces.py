@@ -1,7 +1,7 @@
-"""A WordPiece vocabulary made from word counts: the same counts give the same pieces, in every process.
+"""A WordPiece vocabulary from word counts: the same counts give the same pieces in every process.
 
-Pieces are joined as byte-pair encoding does (Sennrich, Haddow and Birch 2016), the most frequent pair first. So
-does the trainer of the `tokenizers` library, but it breaks ties by hash order, which differs from process to process.
+Pieces are joined as in byte-pair encoding (Sennrich, Haddow and Birch 2016), the most frequent pair first. The trainer
+of the `tokenizers` library does so too, but it breaks ties by hash order, which differs between processes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Pair = tuple[str, str]
 
 
 def wordpieces(counts: Mapping[str, int], size: int) -> list[str]:
-    """At most `size` pieces, sorted: the characters of the words in `counts` (and a-z, 0-9), then joined ones.
+    """Return at most `size` pieces, sorted: characters of the words in `counts` (and a-z, 0-9) and joined pieces.
 
-    A piece of two characters or more occurs in one of the words. Fewer than `size` come where each word is one piece.
+    A piece of two or more characters occurs in one of the words. There are fewer than `size` if each word is one piece.
     """
     words = [(_characters(word), counts[word]) for word in sorted(counts)]
     singles: Counter[str] = Counter({prefix + character: 0 for prefix in ("", CONTINUES) for character in _ALWAYS})
@@ -36,7 +36,7 @@ def _characters(word: str) -> list[str]:
 
 
 def _joined(words: list[tuple[list[str], int]], room: int) -> set[str]:
-    """Up to `room` pieces, joined most frequent pair first; of equal pairs, the alphabetically first."""
+    """Return up to `room` pieces, joined most frequent pair first; ties in alphabetical order."""
     frequency: Counter[Pair] = Counter()
     places: defaultdict[Pair, set[int]] = defaultdict(set)
     for index, (symbols, count) in enumerate(words):
@@ -49,7 +49,7 @@ def _joined(words: list[tuple[list[str], int]], room: int) -> set[str]:
     while heap and len(made) < room:
         negative, pair = heapq.heappop(heap)
         if -negative != frequency[pair] or negative == 0:
-            continue  # counted anew since it was pushed
+            continue  # counted again since it was pushed
         made.add(_join(pair))
         changed: set[Pair] = set()
         for index in sorted(places.pop(pair)):

@@ -4,9 +4,9 @@ from radsweep.evaluation.statistics.auroc import AurocTest, auroc_test, estimate
 from radsweep.evaluation.statistics.curves import CurvePoint, learning_curve
 from radsweep.evaluation.statistics.delong import delong_covariance
 from radsweep.evaluation.statistics.effects import Effect, factorial_effects
-from radsweep.evaluation.statistics.estimates import Estimates, estimate_means, macro
+from radsweep.evaluation.statistics.estimates import Estimates, estimate_means, macro_estimates
 from radsweep.evaluation.statistics.importances import Importance, Importances, fanova_importances
-from radsweep.evaluation.statistics.intervals import Difference, Interval, contrast, difference, level_interval
+from radsweep.evaluation.statistics.intervals import Difference, Interval, contrast_of_means, difference, level_interval
 from radsweep.evaluation.statistics.multiplicity import holm
 from radsweep.evaluation.statistics.multiplier import Multiplier, data_efficiency_multiplier
 from radsweep.evaluation.statistics.permutation import SignFlipTest, sign_flip_test
@@ -25,7 +25,7 @@ __all__ = [
     "PatientResamples",
     "SignFlipTest",
     "auroc_test",
-    "contrast",
+    "contrast_of_means",
     "data_efficiency_multiplier",
     "delong_covariance",
     "difference",
@@ -36,6 +36,6 @@ __all__ = [
     "holm",
     "learning_curve",
     "level_interval",
-    "macro",
+    "macro_estimates",
     "sign_flip_test",
 ]

@@ -18,7 +18,7 @@ from radsweep.evaluation.statistics.resamples import PatientResamples
 
 @dataclass(frozen=True, kw_only=True)
 class AurocTest:
-    """A difference of AUROC, averaged over replicates, of these trained models: seeds are not drawn anew."""
+    """A difference of AUROC, averaged over replicates, of these trained models: seeds are not drawn again."""
 
     estimate: float
     low: float

@@ -31,7 +31,7 @@ from radsweep.evaluation.statistics.estimates import Estimates
 
 @dataclass(frozen=True)
 class MeanSquares:
-    """Of A arms x R replicates: between replicates, and what is left within them (0 for a single arm)."""
+    """Mean squares of A arms x R replicates: between replicates, and the rest within them (0 for a single arm)."""
 
     arms: int
     between: float
@@ -67,7 +67,7 @@ class PatientSpread:
 
 
 def components(estimates: Estimates, contrast_A: np.ndarray) -> Components:
-    """Estimate and variance of a contrast; with one replicate the variance is that of patients alone."""
+    """Estimate and variance of a contrast; with one replicate the variance is only that of patients."""
     difference_R = contrast_A @ estimates.value_AR
     spread = patient_spread(estimates, contrast_A @ estimates.resampled_BAR)
     patients, degrees = spread.of_the_mean, float(estimates.patient_degrees)

@@ -45,7 +45,7 @@ def monotone(values_BK: np.ndarray) -> np.ndarray:
 
 
 def crossing(fit_BK: np.ndarray, at_K: np.ndarray, value_B: np.ndarray) -> np.ndarray:
-    """Where each row's curve, straight between its points, reaches a value: [B].
+    """Number of pairs at which each row's curve, straight between its points, reaches a value: [B].
 
     -inf and inf where it lies below or above the whole curve; the middle of a flat stretch that equals it.
     """

@@ -1,4 +1,4 @@
-"""Joint draws of patients and seeds, for what is no weighted sum of arms."""
+"""Joint draws of patients and seeds, for what is not a weighted sum of arms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from radsweep.evaluation.statistics.estimates import Estimates
 
 
 def joint_draws(estimates: Estimates, stretch_B1: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Means over replicates of all arms of one size, patients and seeds drawn anew: [B, A].
+    """Means over replicates of all arms of one size, patients and seeds drawn again: [B, A].
 
     Args:
         stretch_B1: what each draw's deviations are multiplied by; [resamples, 1].
@@ -47,10 +47,10 @@ class _SeedSpread:
 
     same_A: np.ndarray  # which of the distinct arms each is
     common: float
-    own: float | None  # None where nothing tells it
+    own: float | None  # None if nothing is known of it
 
 
-_SPREADS: WeakKeyDictionary[Estimates, _SeedSpread] = WeakKeyDictionary()  # a curve is drawn anew for every arm on it
+_SPREADS: WeakKeyDictionary[Estimates, _SeedSpread] = WeakKeyDictionary()  # a curve is drawn again for every arm on it
 
 
 def _seed_spread(estimates: Estimates) -> _SeedSpread:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from radsweep.evaluation.statistics.estimates import Estimates
 from radsweep.evaluation.statistics.fractions import Confounded, Factors, chains, is_fraction, weights
-from radsweep.evaluation.statistics.intervals import LEVEL, Difference, contrast
+from radsweep.evaluation.statistics.intervals import LEVEL, Difference, contrast_of_means
 
 Others = Literal["averaged", "off", "on"]
 
@@ -27,12 +27,12 @@ class Effect:
 def factorial_effects(
     estimates: Estimates, factors_of: Mapping[str, Set[str]], *, level: float = LEVEL
 ) -> tuple[Effect, ...]:
-    """What the design can tell, main effects first.
+    """Effects that the design can estimate, main effects first.
 
     All combinations of the factors: effects averaged over the other factors (Montgomery, Design and Analysis of
     Experiments, chapter 6; his interaction is half of ours). A regular fraction of them: the same contrasts, each once,
     with what they are confounded with (his chapter 8). Otherwise from the arm without any factor: each factor
-    alone, and pairs where their arm was run. Otherwise from the arm with all: what leaving one out costs.
+    by itself, and pairs where their arm was run. Otherwise from the arm with all: what leaving one out costs.
 
     Args:
         factors_of: the factors that are on, by arm.
@@ -63,7 +63,7 @@ def factorial_effects(
     else:
         raise ValueError("no arm with all factors off and none with all on: effects have nothing to start from")
     return tuple(
-        Effect(term, others, contrast(estimates, of, level=level), confounded.get(term, Confounded()))
+        Effect(term, others, contrast_of_means(estimates, of, level=level), confounded.get(term, Confounded()))
         for term, of in weight_of.items()
         if of
     )

@@ -40,7 +40,7 @@ class Estimates:
         return np.array([weight_of.get(arm, 0.0) for arm in self.arms])
 
     def select(self, arms: Sequence[str]) -> Estimates:
-        """Some of the arms: a seed variance is then pooled over these alone."""
+        """Some of the arms: a seed variance is then only pooled over these."""
         places = [self.arms.index(arm) for arm in arms]
         value_AR, resampled_BAR = self.value_AR[places], self.resampled_BAR[:, places]
         return replace(self, arms=tuple(arms), value_AR=value_AR, resampled_BAR=resampled_BAR)
@@ -83,7 +83,7 @@ def estimate_means(values: Mapping[str, np.ndarray], resamples: PatientResamples
     )
 
 
-def macro(estimates: Sequence[Estimates]) -> Estimates:
+def macro_estimates(estimates: Sequence[Estimates]) -> Estimates:
     """The mean over classes of one metric, class by class over the same arms, replicates and resamples."""
     first = estimates[0]
     if any(e.arms != first.arms or e.resampled_BAR.shape != first.resampled_BAR.shape for e in estimates):

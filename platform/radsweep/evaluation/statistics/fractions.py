@@ -12,7 +12,7 @@ Factors = frozenset[str]
 
 @dataclass(frozen=True)
 class Confounded:
-    """What a contrast holds as well: interactions of two factors, each with its sign, and of how many the next has.
+    """Interactions of two factors that a contrast also holds, each with its sign, and the order of the next ones.
 
     In a main effect an interaction of two (a difference of differences) counts by half.
     """
@@ -22,7 +22,7 @@ class Confounded:
 
 
 def is_fraction(runs: Collection[Factors], factors: Sequence[str]) -> bool:
-    """Whether these are a part of all combinations that tells every factor's main effect from every other's.
+    """True for a part of all combinations that separates every factor's main effect from every other's.
 
     Such runs are closed under `a xor b xor c` (Box and Hunter 1961, The 2^(k-p) Fractional Factorial Designs,
     Technometrics 3:311), each factor is on in half of them, and no two factors go together or against each other.
@@ -44,7 +44,7 @@ def is_fraction(runs: Collection[Factors], factors: Sequence[str]) -> bool:
 def chains(runs: Collection[Factors], factors: Sequence[str]) -> dict[Term, Confounded]:
     """{main effect, or the first of the interactions of two that go together: what is confounded with it}.
 
-    An interaction of two that goes with a main effect stands there and not by itself; one that is the same in every
+    An interaction of two that goes with a main effect is listed there and not by itself; one that is the same in every
     run cannot be estimated and is left out.
     """
     number = len(runs)
@@ -68,7 +68,7 @@ def chains(runs: Collection[Factors], factors: Sequence[str]) -> dict[Term, Conf
 
 
 def weights(term: Term, arm_of: Mapping[Factors, str]) -> dict[str, float]:
-    """Of each arm in an effect: on minus off, or the difference of differences, averaged over the other factors."""
+    """Weight of each arm in an effect: on minus off, or the difference of differences, over the other factors."""
     share = 2 ** len(term) / len(arm_of)
     return {arm: share * sign for arm, sign in zip(arm_of.values(), _sign(term, arm_of), strict=True)}
 

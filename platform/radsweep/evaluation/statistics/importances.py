@@ -1,4 +1,4 @@
-"""Which searched keys went with the metric: fANOVA over the trials of a search. Observational, no experiment."""
+"""Importances of searched keys: fANOVA over the trials of a search. Observational, not an experiment."""
 
 from __future__ import annotations
 

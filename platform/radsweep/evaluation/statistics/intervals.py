@@ -33,7 +33,7 @@ class Interval:
 
     @property
     def no_variation(self) -> bool:
-        """Whether nothing varied, neither between patients nor between seeds: the interval then says little."""
+        """True if nothing varied, neither between patients nor between seeds: the interval then says little."""
         return self.standard_error == 0
 
     @property
@@ -41,7 +41,7 @@ class Interval:
         """For people: what the interval speaks of."""
         queries = f"{self.queries:,} queries of {self.patients:,} patients"
         if self.seed_variance is None:
-            return f"1 seed and {queries}; other patients alone, how seeds vary is unknown"
+            return f"1 seed and {queries}; only other patients, how seeds vary is unknown"
         return f"{self.seeds} seeds and {queries}"
 
 
@@ -56,7 +56,7 @@ def level_interval(estimates: Estimates, arm: str, *, level: float = LEVEL, boun
     """The mean of one arm over queries and seeds.
 
     Args:
-        bounded: the metric lies in [0, 1]: the interval is symmetric in the logit, and stays inside. Where every value
+        bounded: the metric is in [0, 1]: the interval is symmetric in the logit, and stays inside. Where every value
             is 0 or every value is 1 it is that of Clopper and Pearson (1934) with a trial for each patient (AUROC:
             of the rarer side).
     """
@@ -74,10 +74,10 @@ def level_interval(estimates: Estimates, arm: str, *, level: float = LEVEL, boun
 
 def difference(estimates: Estimates, arm: str, against: str, *, level: float = LEVEL) -> Difference:
     """`arm` minus `against`, paired by query and replicate."""
-    return contrast(estimates, {arm: 1.0, against: -1.0} if arm != against else {}, level=level)
+    return contrast_of_means(estimates, {arm: 1.0, against: -1.0} if arm != against else {}, level=level)
 
 
-def contrast(estimates: Estimates, weight_of: Mapping[str, float], *, level: float = LEVEL) -> Difference:
+def contrast_of_means(estimates: Estimates, weight_of: Mapping[str, float], *, level: float = LEVEL) -> Difference:
     """Any weighted sum of arms, such as an interaction, paired by query and replicate."""
     found = components(estimates, estimates.weights(weight_of))
     half = _half_width(found, level)
@@ -87,7 +87,7 @@ def contrast(estimates: Estimates, weight_of: Mapping[str, float], *, level: flo
 
 
 def two_sided_p(estimate: float, standard_error: float, degrees: float, patient_degrees: int) -> float:
-    """Of Student's t. Without any variation: 1 for no difference, else what a sign test could reach at best."""
+    """Two-sided p of Student's t. Without any variation: 1 for no difference, else the smallest p of a sign test."""
     if standard_error > 0:
         return float(2 * stats.t.sf(abs(estimate) / standard_error, degrees))
     return 1.0 if estimate == 0 else float(2.0**-patient_degrees)

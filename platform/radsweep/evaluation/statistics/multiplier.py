@@ -28,7 +28,7 @@ Beyond = Literal["", "below", "above"]
 
 @dataclass(frozen=True, kw_only=True)
 class Multiplier:
-    """What is `beyond` stands at the end of the measured range and means at most it (below) or at least it (above)."""
+    """A value `beyond` is at the end of the measured range and means at most it (below) or at least it (above)."""
 
     estimate: float
     low: float
@@ -47,7 +47,7 @@ class Multiplier:
     draws: int
 
     def covers(self, value: float) -> bool:
-        """Whether the interval, open where it ends beyond the range, holds the value."""
+        """True if the interval, open at an end beyond the range, holds the value."""
         low = -np.inf if self.low_beyond == "below" else self.low
         high = np.inf if self.high_beyond == "above" else self.high
         return bool(low <= value <= high)

@@ -19,7 +19,7 @@ CELLS_AT_A_TIME = 2**22
 
 @dataclass(frozen=True)
 class SignFlipTest:
-    """A mean paired difference of these trained models and its two-sided p: seeds are not drawn anew."""
+    """A mean paired difference of these trained models and its two-sided p: seeds are not drawn again."""
 
     estimate: float
     p: float
@@ -33,7 +33,7 @@ class SignFlipTest:
 def sign_flip_test(
     first_RQ: np.ndarray, second_RQ: np.ndarray, patients_Q: Any, *, flips: int = FLIPS, seed: int = 0
 ) -> SignFlipTest:
-    """Of per-query values (reciprocal ranks) averaged over replicates: the sign of all of a patient's flips together.
+    """Sign-flip test of per-query values (reciprocal ranks) averaged over replicates; a patient's signs flip together.
 
     The null hypothesis: which of the two arms a patient's results came from makes no difference. p counts the observed
     flip among the drawn ones (Phipson and Smyth 2010, Stat. Appl. Genet. Mol. Biol. 9:39).

@@ -16,7 +16,7 @@ RESAMPLES = 2000
 class PatientResamples:
     """The cluster bootstrap: whole patients are drawn with replacement, as many as there are.
 
-    Counts are drawn anew from the seed at each use, chunk by chunk, always the same: nothing large is kept.
+    Counts are drawn from the seed at each use, chunk by chunk, always the same: nothing large is kept.
 
     Source: Davison and Hinkley 1997, Bootstrap Methods and their Application, section 3.8 (strategy 1).
     """
@@ -44,7 +44,7 @@ class PatientResamples:
         return cls(codes_Q.reshape(-1), len(names), count, seed)
 
     def counts(self) -> Iterator[np.ndarray]:
-        """How often each patient was drawn: chunks of [resamples, patients], `count` rows in all."""
+        """Number of times that each patient was drawn: chunks of [resamples, patients], `count` rows in all."""
         rows = max(1, CELLS_AT_A_TIME // self.patients)
         for start in range(0, self.count, rows):
             size = min(rows, self.count - start)

@@ -1,4 +1,4 @@
-"""What a run of an arm costs beside one of the baseline, the adaptation of its towers counted in full."""
+"""Cost of a run of an arm beside one of the baseline, with the adaptation of its towers counted in full."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from radsweep.report.analysis.results import Group, Result, Results
 
 @dataclass(frozen=True)
 class Compute:
-    """Of one run, on average over replicates."""
+    """Cost of one run, on average over replicates."""
 
     steps: float  # optimiser steps, those of adaptation included
-    seconds: float  # of its slot, and of adaptation, which all that share a stage count as if for them alone
-    complete: bool  # whether every stage's record was there
+    seconds: float  # of its slot, and of adaptation, which each sharer of a stage counts in full
+    complete: bool  # True if every stage's record was there
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Relative:
 
 
 def compute(results: Results, groups: Sequence[Group]) -> Compute | None:
-    """None where nothing was measured or timed."""
+    """Compute the cost; None if nothing was measured or timed."""
     parts = [_one(results, r) for group in groups for r in group.measured(results.metric)]
     if not parts or not sum(part.seconds for part in parts):
         return None

@@ -1,4 +1,4 @@
-"""Whether runs had converged, and whether two are one and the same."""
+"""Convergence of runs, and identity of two runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _replicates(numbers: Sequence[int]) -> str:
 
 
 def is_same_run(group: Group, baseline: Group, comparison: Comparison) -> bool:
-    """Whether each replicate is the baseline's own run: one key, or the same numbers at every validation."""
+    """Return True if each replicate is the baseline's own run: one key, or the same numbers at every validation."""
     if any(comparison.differences):
         return False
     theirs = {r.replicate: r for r in baseline.results}
@@ -40,7 +40,7 @@ def is_same_run(group: Group, baseline: Group, comparison: Comparison) -> bool:
 
 
 def same_run(a: Result, b: Result) -> bool:
-    """Whether two cells share a key, or every number that training gave."""
+    """Return True if two cells share a key, or every number of their training."""
     if a.planned.key == b.planned.key:
         return True
     if a.record is None or b.record is None or not a.record.history:
@@ -55,6 +55,6 @@ def _trail(result: Result) -> list[tuple[object, ...]]:
 
 
 def _select(result: Result) -> str:
-    """The metric that picked this cell's checkpoint."""
+    """The metric that selected this cell's checkpoint."""
     assert result.record is not None
     return str(result.record.trial.get("evaluate", {}).get("select", ""))

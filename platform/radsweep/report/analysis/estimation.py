@@ -1,4 +1,4 @@
-"""One metric of every run of an ablation, query by query, on the same studies in the same order and resamples."""
+"""One metric of every run of an ablation, query by query, on the same studies, order and resamples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from radsweep.evaluation.classification import classification_metrics
 from radsweep.evaluation.queries import Queries, QueryResults
-from radsweep.evaluation.statistics import Estimates, PatientResamples, estimate_auroc, estimate_means, macro
+from radsweep.evaluation.statistics import Estimates, PatientResamples, estimate_auroc, estimate_means, macro_estimates
 from radsweep.evaluation.summary import Replicate
 from radsweep.report import wording
 from radsweep.store.records import ArmSize
@@ -39,7 +39,7 @@ class Estimator:
     def estimates(self, size: Size, replicates: Set[Replicate]) -> Estimates:
         """All arms at a size that have these replicates: the variance between seeds is pooled over them.
 
-        Starts on one subset of studies are averaged where there are several subsets: those alone are independent.
+        Starts on one subset of studies are averaged if there are several subsets: only subsets are independent.
         """
         chosen = balanced(replicates)
         key = size, frozenset(chosen)
@@ -54,7 +54,7 @@ class Estimator:
                     parts.append(estimate_auroc(values, self.labels[name], self.resamples))
                 else:
                     parts.append(estimate_means(values, self.resamples))
-            found = macro(parts) if len(parts) > 1 else parts[0]
+            found = macro_estimates(parts) if len(parts) > 1 else parts[0]
             subsets = [subset for subset, _ in chosen]
             several = 1 < len(set(subsets)) < len(subsets)
             self._made[key] = found.over_starts(subsets) if several else found
@@ -72,9 +72,9 @@ def estimator(
     queries: Queries,
     recorded: Mapping[ArmSize, Mapping[Replicate, float]],
 ) -> Estimator | str:
-    """The estimator of `test/...`, or why there is none, as the end of a sentence.
+    """Return the estimator of `test/...`, or the reason why there is none, as the end of a sentence.
 
-    What a run's queries got is read when its turn comes, and only its share in the metric is kept.
+    Results of a run's queries are read when they are needed, and only their share in the metric is kept.
 
     Args:
         cells: keys of the runs.
@@ -82,22 +82,22 @@ def estimator(
     """
     split, _, name = metric.partition("/")
     if split != "test":
-        return "what each query got is kept of the test split alone, and these are numbers of the validation split"
+        return "results of queries are only kept for the test split, and these are numbers of the validation split"
     first = next((q for of in cells.values() for key in of.values() if (q := queries(key)) is not None), None)
     if first is None:
-        return "no record of what each query got was found"
+        return "no results of queries were found"
     labels = _labels(first, name)
     if labels is None and first.values(name) is None:
         if name.rpartition("/")[0] not in {*first.ranks, *first.scores}:
-            return "no record of what each query got in this measure was found"
-        return f"the {wording.short_name(name)} is no mean over queries"
+            return "no results of queries in this measure were found"
+        return f"the {wording.short_name(name)} is not a mean over queries"
     try:
         resamples = PatientResamples.draw(first.patient_ids)
     except ValueError as error:
         return str(error)
     rare = tuple(of for of, label_Q in (labels or {}).items() if fewest_patients(label_Q, resamples.patient_Q) < 2)
     if labels is not None and len(rare) == len(labels):
-        return "an interval of AUROC needs a class that at least 2 patients have and at least 2 have not"
+        return "an interval of AUROC needs a class that at least 2 patients have and at least 2 do not have"
     found = Estimator(resamples, first.patient_ids, {}, {}, labels or {}, rare)
     for place, of in cells.items():
         _take(
@@ -125,7 +125,7 @@ def _take(
     for replicate, results in of.items():
         order = None if results is None else _order(results, first)
         if results is None or order is None:
-            what = "lacks its record of what each query got" if results is None else "ran on other test studies"
+            what = "lacks the results of its queries" if results is None else "ran on other test studies"
             found.gaps[place] = f"a run of {place[0]} {what}"
             return
         taken = _columns(results, name, order, found.labels)
@@ -140,7 +140,7 @@ def _take(
         return
     values = _value_of(columns, found)
     if any(abs(values[r] - recorded[r]) > TOLERANCE for r in values.keys() & recorded.keys()):
-        found.gaps[place] = f"what the queries of {place[0]} got does not add up to the metric that was recorded"
+        found.gaps[place] = f"the results of the queries of {place[0]} do not add up to the recorded metric"
         return
     found.columns[place], found.reciprocal[place] = columns, reciprocal
     found.replicates[place] = frozenset(balanced(columns.keys()))
@@ -150,7 +150,7 @@ def _take(
             "its subsets of studies have different numbers of starts."
         )
     if 1 == len({subset for subset, _ in columns}) < len(columns):
-        found.notes.append("Replicates differ by their start alone: intervals say nothing of other subsets of studies.")
+        found.notes.append("Replicates only differ by their start: intervals do not cover other subsets of studies.")
 
 
 def _value_of(columns: Mapping[Replicate, Columns], found: Estimator) -> dict[Replicate, float]:
@@ -169,7 +169,7 @@ def fewest_patients(label_Q: np.ndarray, patient_Q: np.ndarray) -> int:
 
 
 def _order(results: QueryResults, first: QueryResults) -> np.ndarray | None:
-    """Where each study of the first is among the results' own; None where they are not the same studies."""
+    """Positions of the first's studies among the results' own; None if they are not the same studies."""
     if results.study_ids == first.study_ids:
         return np.arange(len(first.study_ids))
     if len(results.study_ids) != len(first.study_ids) or set(results.study_ids) != set(first.study_ids):
@@ -188,7 +188,7 @@ def _columns(results: QueryResults, name: str, order: np.ndarray, labels: Mappin
 
 
 def _labels(results: QueryResults, name: str) -> dict[str, np.ndarray] | None:
-    """Labels of the classes that an AUROC is of: one class, or those with both sides where it is macro."""
+    """Labels of the classes that an AUROC is of: one class, or those with both sides if it is macro."""
     task, of = _task(results, name)
     if not name.endswith(AUROC) or task not in results.scores:
         return None

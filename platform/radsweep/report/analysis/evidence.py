@@ -1,4 +1,4 @@
-"""The statistics of an ablation, from what each query of the test split got: intervals, paired tests, multipliers.
+"""The statistics of an ablation, from the results of the test split's queries: intervals, paired tests, multipliers.
 
 A comparison rests on the replicates that the arm and the baseline share; patients are drawn once, for all arms and
 sizes; Holm's correction counts every comparison of the table.
@@ -35,7 +35,7 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Runs:
-    """What the statistics rest on, by arm and size (None: all pairs)."""
+    """Basis of the statistics, by arm and size (None: all pairs)."""
 
     cells: Mapping[ArmSize, Mapping[Replicate, str]]  # their keys
     queries: Queries
@@ -46,13 +46,13 @@ class Runs:
 
 @dataclass(frozen=True)
 class Evidence:
-    """By arm and size; what is missing has its reason in `gaps`, or in `gap` where there is nothing at all."""
+    """Statistics by arm and size; `gaps` has the reason for what is missing, `gap` if everything is missing."""
 
     metric: str
     gap: str = ""
     gaps: Mapping[ArmSize, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()  # classes without which a macro AUROC stands here: too few patients to resample
+    left_out: tuple[str, ...] = ()  # classes left out of a macro AUROC: too few patients to resample
     levels: Mapping[ArmSize, Interval] = field(default_factory=dict)
     differences: Mapping[ArmSize, Difference] = field(default_factory=dict)  # from the baseline, paired
     replicates: Mapping[ArmSize, frozenset[Replicate]] = field(default_factory=dict)  # that a difference rests on
@@ -69,12 +69,12 @@ class Evidence:
         return len(self.differences)
 
     def why_not(self, place: ArmSize, against: ArmSize) -> str:
-        """Why a comparison has no interval."""
+        """Reason why a comparison has no interval."""
         return self.gap or self.gaps.get(place) or self.gaps.get(against) or "the two share no replicate"
 
 
 def evidence(metric: str, baseline: str, runs: Runs) -> Evidence:
-    """Of `test/text_to_image/recall_at_10`, `test/zero_shot/auroc` and the like."""
+    """Compute the statistics of `test/text_to_image/recall_at_10`, `test/zero_shot/auroc` and the like."""
     found = estimator(metric, runs.cells, runs.queries, runs.recorded)
     if isinstance(found, str):
         return Evidence(metric, gap=found)
@@ -131,7 +131,7 @@ def _multipliers(
     pairs: Mapping[Size, int],
     higher: bool,
 ) -> dict[ArmSize, Multiplier]:
-    """Where the baseline has been measured at two sizes or more."""
+    """Multipliers, if the baseline has been measured at two sizes or more."""
     curve: dict[int, Estimates] = {
         pairs[size]: found.estimates(size, rs) for (arm, size), rs in found.replicates.items() if arm == baseline
     }

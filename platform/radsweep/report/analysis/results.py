@@ -1,4 +1,4 @@
-"""The sweep's plan joined with what came of it: one Result a cell, one Group an arm and size."""
+"""The sweep's plan joined with its records: one Result a cell, one Group an arm and size."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Result:
         return self.record.status if self.record else "missing"
 
     def value(self, metric: str) -> float | None:
-        """`val/...` of the selected checkpoint or `test/...`; None where it failed, was not read or is not finite."""
+        """`val/...` of the selected checkpoint or `test/...`; None if it failed, was not read or is not finite."""
         if self.record is None or self.record.status == "failed":
             return None
         found = (self.record.final if metric.startswith("test/") else self.record.best).get(metric)
@@ -68,7 +68,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Results:
-    """A sweep with its cells, and the one metric that the report speaks of."""
+    """A sweep with its cells, and the one metric that the report is about."""
 
     sweep: SweepRecord
     all: tuple[Result, ...]
@@ -82,7 +82,7 @@ class Results:
 
     @property
     def evidence(self) -> Evidence:
-        """The statistics of the metric that the report speaks of."""
+        """The statistics of the metric that the report is about."""
         return self.evidence_of(self.metric)
 
     def evidence_of(self, metric: str) -> Evidence:
@@ -105,7 +105,7 @@ class Results:
 
     @property
     def factors(self) -> dict[str, frozenset[str]]:
-        """Of a factorial design or a fraction of one: the techniques that are on, by arm."""
+        """Techniques that are on, by arm, of a factorial design or a fraction of one."""
         ablation = self.sweep.ablation
         if ablation is None or ablation.design not in ON_OFF:
             return {}
@@ -160,9 +160,9 @@ class Results:
         return self.result(self.selection().leader)
 
     def comparison(self, group: Group, metric: str | None = None) -> Comparison | None:
-        """`group` against the baseline at the same size; None for the baseline itself or where nothing is shared.
+        """Compare `group` with the baseline at the same size; None for the baseline or if no replicate is shared.
 
-        Where there is an interval, over the replicates that it rests on.
+        If there is an interval, the comparison is over its replicates.
         """
         metric = metric or self.metric
         baseline = self.group(self.sweep.baseline, group.size)
@@ -199,8 +199,8 @@ def join(
 ) -> Results:
     """The sweep's cells in the order of the plan; the folds of a replicate are one.
 
-    The metric shown is that of the test split where every cell that was measured has it (never in a search, where the
-    winner alone may have it), else that of the validation split that also selected.
+    The metric shown is that of the test split if every measured cell has it (never in a search, in which only the
+    winner may have it), else that of the validation split that also selected.
     """
     sweep = with_fold_note(sweep, cells)
     planned_cells, pooled = pool_folds(sweep.cells, cells, queries)

@@ -1,4 +1,4 @@
-"""The forest plot: every difference from the baseline with its interval, and shares of importance drawn alike."""
+"""The forest plot: every difference from the baseline with its interval, and shares of importance likewise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GOOD, _BAD = COLOURS[2], COLOURS[4]
 
 @dataclass(frozen=True)
 class Row:
-    """A difference, or the name of a size above its differences."""
+    """A row of the plot: a difference, or the name of a size above its differences."""
 
     name: str
     ends: tuple[float, float, float] | None = None  # low, estimate, high
@@ -31,7 +31,7 @@ class Row:
 
 
 def forest(results: Results) -> Figure | None:
-    """Size by size, the largest gain first; None where nothing has an interval."""
+    """Size by size, the largest gain first; None if nothing has an interval."""
     rows = _rows(results)
     if not rows:
         return None
@@ -45,7 +45,7 @@ def forest(results: Results) -> Figure | None:
             f"difference from {short(results.sweep.baseline)}{wording.points(results.metric).replace(' ', ', in ')}"
         )
         picture.axes.axvline(0, color=INK, linewidth=1)
-    left = f" {len(rows) - len(shown)} more rows stand in the table." if len(rows) > len(shown) else ""
+    left = f" {len(rows) - len(shown)} more rows are in the table." if len(rows) > len(shown) else ""
     note = f"Bars: {100 * LEVEL:.4g} % intervals. Green: helped. Red: hurt. Hollow: a cell had not converged.{left}"
     return Figure(title, picture.svg, note, picture.file, "forest")
 
@@ -78,7 +78,7 @@ def importance_figure(found: Importances, stopped: int) -> Figure:
         picture.axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")
         picture.axes.set_xlabel("share of the spread between trials")
     early = (
-        f" {stopped:,} of {found.trials:,} trials were stopped early: they count as far as they came."
+        f" {stopped:,} of {found.trials:,} trials were stopped early: they count up to where they stopped."
         if stopped
         else ""
     )

@@ -15,7 +15,7 @@ from radsweep.report.analysis.results import Group, Result, Results
 from radsweep.report.figures.svg import COLOURS, INK, MARKERS, OUTLINES, drawing, short
 
 MOST_PANELS = 60
-MOST_DRAWN = 20  # replicates of an arm and size whose points and curves are drawn: more are a blot, and megabytes
+MOST_DRAWN = 20  # replicates of an arm and size that are drawn: more are unreadable, and megabytes
 PANEL = (0.2, 0.14, 0.97, 0.96)  # left, bottom, right, top
 
 
@@ -24,13 +24,13 @@ class Figure:
     title: str
     svg: str
     note: str = ""
-    file: str = ""  # the same, to stand alone
+    file: str = ""  # the same picture as a file of its own
     name: str = ""  # of that file in figures/, without .svg; empty if there is none
 
 
 @dataclass(frozen=True)
 class Key:
-    """An entry of a legend, which the page draws itself: names never enter the picture."""
+    """An entry of a legend, which the page draws itself: names are never part of the picture."""
 
     name: str
     colour: str
@@ -54,7 +54,7 @@ def legend(results: Results) -> list[Key]:
 
 
 def by_size(results: Results) -> Figure | None:
-    """Metric by number of pairs, a line an arm, a point a replicate; by arm where there is one size."""
+    """Metric by number of pairs, a line an arm, a point a replicate; by arm if there is one size."""
     groups = [g for g in results.groups if g.measured(results.metric)]
     if not groups or results.sweep.kind != "ablation":
         return None
@@ -79,7 +79,7 @@ def _draw_by_size(axes: Axes, results: Results, groups: list[Group], several: bo
     arms = legend(results)
     for place, key in enumerate(arms):
         mine = sorted((g for g in groups if g.arm == key.name), key=lambda g: g.trained)
-        apart = 1 + 0.02 * (place - (len(arms) - 1) / 2)  # so that bars of several arms can be told apart
+        apart = 1 + 0.02 * (place - (len(arms) - 1) / 2)  # so that bars of several arms do not overlap
         at = [g.trained * apart for g in mine] if several else [float(place)] * len(mine)
         _line(axes, results, mine, at, key, 3 if key.name == results.sweep.baseline else 2)
     _chance_line(axes, results)
@@ -98,7 +98,7 @@ def _draw_by_size(axes: Axes, results: Results, groups: list[Group], several: bo
 
 
 def with_curves(results: Results) -> list[Group]:
-    """Groups that a panel of training curves can be drawn of; a search has one picture of all its trials instead."""
+    """Groups that have a panel of training curves; a search has one picture of all its trials instead."""
     ordered = [g for arm in results.arms for size in results.sizes if (g := results.group(arm, size))]
     if results.sweep.kind == "search":
         return []
@@ -130,7 +130,7 @@ def training_curves(results: Results) -> list[Figure]:
 
 
 def draw_curve(axes: Axes, result: Result, metric: str, colour: str, width: float = 1.4) -> None:
-    """Dashed where it had not converged; the dot is the checkpoint that was kept."""
+    """Draw a curve, dashed if it had not converged; the dot is the checkpoint that was kept."""
     steps, values = _curve(result, metric)
     if not steps or result.record is None:
         return

@@ -15,7 +15,7 @@ from radsweep.report.tables.pareto_front import COSTS, asked_cost, finished_poin
 
 
 def search_figures(results: Results) -> list[Figure]:
-    """Score against cost where both were searched for, best so far, and the training curves of all trials."""
+    """Score against cost if both were searched for, best so far, and the training curves of all trials."""
     if results.sweep.kind != "search" or not results.measured:
         return []
     front = front_figure(results)
@@ -23,7 +23,7 @@ def search_figures(results: Results) -> list[Figure]:
 
 
 def slices(results: Results) -> list[Figure]:
-    """One panel a searched key: what each trial chose, and the metric that it reached."""
+    """One panel a searched key: the value of each trial, and the metric that it reached."""
     if results.sweep.kind != "search" or not results.measured:
         return []
     return [_slice(results, key, i) for i, key in enumerate(searched(results))]

@@ -12,10 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-INK, LINES, FAINT, PAGE = "#010203", "#040506", "#070809", "#0a0b0c"  # stand for the page's until the SVG is written
+INK, LINES, FAINT, PAGE = (
+    "#010203",
+    "#040506",
+    "#070809",
+    "#0a0b0c",
+)  # placeholders for the page's colours until the SVG is written
 _PAGE_COLOURS = {INK: "currentColor", LINES: "var(--rule)", FAINT: "var(--faint)", PAGE: "var(--page)"}
 _PLAIN_COLOURS = {INK: "#1b1f24", LINES: "#d9dde3", FAINT: "#b9c0ca", PAGE: "#ffffff"}
-# told apart on white and on near-black, and by marker where colour fails
+# distinguishable on white and on near-black, and by marker without colour
 COLOURS = ("#3f7fcf", "#e07b1a", "#2a9d74", "#a467c9", "#d9505f", "#17a2b8", "#a97b3c", "#8a9a20")
 MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">")
 OUTLINES = {  # the same markers in a box of 12 x 12, for the legend in the page
@@ -53,7 +58,7 @@ _STYLE = {
 
 
 class Drawing:
-    """An Axes to draw on; once the block has ended, `svg` is for the page, and `file` stands alone, dark on white."""
+    """An Axes to draw on; after the block, `svg` is for the page, and `file` is self-contained, dark on white."""
 
     def __init__(self, axes: Axes) -> None:
         self.axes = axes
@@ -91,7 +96,7 @@ def drawing(
 
 
 def short(name: str) -> str:
-    """A name that leaves room for the picture."""
+    """Shorten a name to leave space for the picture."""
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 

@@ -21,7 +21,7 @@ def difference_shown(metric: str, cell: ArmCell) -> str:
         return ""
     if found.change is not None:
         return wording.difference_bracketed(metric, found.change)
-    return f"{wording.difference(metric, found.difference)} {wording.deviation(metric, found.spread)}".strip()
+    return f"{wording.difference_with_unit(metric, found.difference)} {wording.deviation(metric, found.spread)}".strip()
 
 
 def p_shown(cell: ArmCell) -> str:

@@ -1,4 +1,4 @@
-"""The report as one page that asks nothing of any network."""
+"""The report as one page that loads nothing from any network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from radsweep.report.render.content import Content
 
 
 def render_html(content: Content) -> str:
-    """Every value is escaped; the pictures alone are trusted, since matplotlib escapes what stands in them."""
+    """Render the page. Every value is escaped except the pictures, whose text matplotlib escapes."""
     folder = resources.files("radsweep.report.render")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters |= {"size_name": wording.size_name, "sentence_start": wording.sentence_start}

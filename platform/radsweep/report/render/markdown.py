@@ -38,7 +38,7 @@ def _document(content: Content) -> Iterator[str]:
 
 @singledispatch
 def _lines(block: Block, header: Header) -> Iterator[str]:
-    """Empty for kinds that Markdown leaves out: pictures, remarks, listings, and what the page repeats."""
+    """Yield the lines of a block; none for kinds that Markdown leaves out: pictures, remarks and repetitions."""
     yield from ()
 
 

@@ -41,8 +41,8 @@ def logged(results: Results) -> dict[str, float]:
     return found
 
 
-def effects(results: Results) -> list[dict[str, Any]]:
-    """Of a factorial design, as in the report's table."""
+def effect_numbers(results: Results) -> list[dict[str, Any]]:
+    """Effects of a factorial design, as in the report's table."""
     evidence = results.evidence
     return [
         {"size": size, **dataclasses.asdict(effect), "p_holm": evidence.effects_p_holm[size, effect.factors]}
@@ -51,7 +51,7 @@ def effects(results: Results) -> list[dict[str, Any]]:
     ]
 
 
-def measures(results: Results) -> list[dict[str, Any]]:
+def measure_numbers(results: Results) -> list[dict[str, Any]]:
     """Other metrics by arm and size, as in the report's table."""
     rows = []
     for metric in other_metrics(results):

@@ -1,4 +1,4 @@
-"""The report as JSON, for a program: every number and sentence of the page under a name of its own."""
+"""The report as JSON, for programs: every number and sentence of the page under a name of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from radsweep.report.analysis.results import Results
 from radsweep.report.render.content import Content
-from radsweep.report.render.numbers import effects, measures
+from radsweep.report.render.numbers import effect_numbers, measure_numbers
 from radsweep.report.sections.section import Numbers
 
 
@@ -18,7 +18,7 @@ def render_json(results: Results, content: Content) -> str:
     for section in content.sections:
         report |= section.data
         report |= {b.name: b.table for b in section.nested if isinstance(b, Numbers) and b.name}
-    numbers = {"measures": measures(results), "effects": effects(results), "curves": _curves(results)}
+    numbers = {"measures": measure_numbers(results), "effects": effect_numbers(results), "curves": _curves(results)}
     return json.dumps(_plain({"report": report, **numbers}), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -22,7 +22,7 @@ from radsweep.store.selection import Selection
 class Written(NamedTuple):
     page: Path  # report.html
     statistics: dict[str, float]  # as MLflow is to show them: arm/local/300/test/.../difference_low
-    selection: Selection  # what the report recommends
+    selection: Selection  # configurations that the report names
 
 
 def write_report(
@@ -32,11 +32,11 @@ def write_report(
     queries: Queries = no_queries,
     stages: Mapping[str, CellRecord] | None = None,
 ) -> Written:
-    """Cells that are missing, failed or stopped are said to be so.
+    """Write the report; it names cells that are missing, failed or stopped.
 
     Args:
         cells: {key: record} of the cells that have ended; others may be missing, and unplanned ones are ignored.
-        queries: what each query of the test split got, by key of the cell; None where it is not known.
+        queries: results of the test split's queries by key of the cell; None if there are none.
         stages: {key: record} of the adaptation stages that cells started from.
     """
     results = join(sweep, cells, queries, stages)
@@ -54,5 +54,5 @@ def write_report(
 
 
 def _write(path: Path, text: str) -> None:
-    """Not durable: the report of a running sweep is written again and again, and can be made from the records."""
+    """Write a file, not durably: the report of a running sweep is written often and can be made from the records."""
     write_atomically(path, text, durable=False)

@@ -1,1 +1,1 @@
-"""Sections of the report: what each one says, from sentences, tables and figures."""
+"""Sections of the report, made of sentences, tables and figures."""

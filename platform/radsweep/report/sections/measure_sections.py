@@ -1,4 +1,4 @@
-"""Sections of further numbers: effects, levels, measures, tuning, public models, and what a search found."""
+"""Sections of further numbers: effects, levels, measures, tuning, public models, and results of a search."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from radsweep.report.text.public_models import CAUTION
 
 
 def effects(results: Results) -> Section:
-    table = comparisons.effects(results)
+    table = comparisons.effects_table(results)
     confounded = (
         " Not every combination was run: each number holds what it is confounded with as well, and no number of this "
-        "table can tell them apart."
+        "table can separate them."
         if "confounded with" in table.head
         else ""
     )
-    about = f"One technique: on minus off. Two: how much more the one adds where the other is on.{confounded}"
+    about = f"One technique: on minus off. Two: how much more the one adds if the other is on.{confounded}"
     return Section(table.title, "effects", (Remark(f"{about} Corrected over this table."), Numbers(table, "effects")))
 
 
 def levels(results: Results) -> Section:
-    table = comparisons.levels(results)
-    about = Remark("Each value alone, all else as in the base trial.")
+    table = comparisons.levels_table(results)
+    about = Remark("One value changed at a time, all else as in the base trial.")
     return Section(table.title, "levels", (about, Numbers(table, "levels", "numbers tall")))
 
 
 def measures(results: Results) -> Section:
-    table = comparisons.measures(results)
+    table = comparisons.measures_table(results)
     about = Remark(
         f"Of the test split. Differences are from {results.sweep.baseline}, p corrected over the comparisons of the "
         "same measure."
@@ -68,7 +68,7 @@ def models(results: Results) -> Section:
 
 def importances(results: Results) -> Section:
     found = comparisons.searched_importances(results)
-    table = comparisons.importances(found)
+    table = comparisons.importances_table(found)
     stopped = sum(r.status == "stopped" for r in results.measured)
     figures = Figures((importance_figure(found, stopped),) if found else (), width="narrow")
     numbers = Numbers(table, "importances_table", "pairs")
@@ -86,7 +86,7 @@ def searched_keys(results: Results) -> Section:
 def front(results: Results) -> Section:
     table = front_table(results)
     about = Remark(
-        "From the cheapest on. Chosen on the validation split; the test split was read for the best score alone."
+        "From the cheapest on. Chosen on the validation split; the test split was read only for the best score."
     )
     return Section(table.title, "front", (about, Numbers(table, "front", "")))
 
@@ -97,5 +97,5 @@ def top(results: Results) -> Section:
 
 
 def others(results: Results) -> Section:
-    table = overview.other_metrics(results)
+    table = overview.further_metrics_table(results)
     return Section(table.title, "others", (Numbers(table, "others"),))

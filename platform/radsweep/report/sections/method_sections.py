@@ -1,4 +1,4 @@
-"""Sections on what was run: the best configuration, cost, data, methods, and every cell."""
+"""Sections on the runs and their methods: the best configuration, cost, data, methods, and every cell."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _evidence(results: Results) -> str:
 
 
 def cost(results: Results) -> Section:
-    numbers = Numbers(overview.cost(results), "cost", "pairs")
+    numbers = Numbers(overview.cost_table(results), "cost", "pairs")
     return Section("Cost", "cost", (numbers, Numbers(overview.stages(results), "stages", titled=True)))
 
 

@@ -104,7 +104,7 @@ class Numbers(Block):
     table: Table
     name: str = ""  # in report.json
     style: str = "numbers"  # classes of style.css
-    titled: bool = False  # whether its title is shown below that of the section
+    titled: bool = False  # True if its title is shown below that of the section
     row_anchor: str = ""  # rows get the id `row_anchor-FIRST COLUMN`
 
     @property
@@ -140,7 +140,7 @@ class Figures(Block):
 class Chosen(Block):
     """A configuration that has a file of its own beside the report."""
 
-    how: str  # it was chosen
+    how: str  # reason for the choice
     changes: tuple[tuple[str, str], ...]  # keys and values that differ from the base trial
     yaml: str
     file: str
@@ -148,14 +148,14 @@ class Chosen(Block):
 
 @dataclass(frozen=True)
 class Listing(Block):
-    """YAML as it stands in a file."""
+    """YAML as in its file."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Remark(Block):
-    """How to read the blocks around it; Markdown leaves it out."""
+    """Explanation of the blocks around it; Markdown leaves it out."""
 
     is_remark: ClassVar[bool] = True
     text: str

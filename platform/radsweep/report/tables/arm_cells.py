@@ -1,4 +1,4 @@
-"""The table of arms by number of pairs: each cell a value, its difference from the baseline, compute and multiplier."""
+"""The table of arms by number of pairs: a value, its difference from the baseline, compute and multiplier."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from radsweep.report.text.verdicts import Verdict, verdict
 class CellValue:
     spread: Spread | None  # over replicates; None if nothing was measured
     interval: Interval | None
-    best: bool  # whether its mean is the best of its size
+    best: bool  # True if its mean is the best of its size
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class CellComparison:
 @dataclass(frozen=True)
 class CellMultiplier:
     found: Multiplier
-    doubt: str  # why it is not to be trusted
+    doubt: str  # reason not to trust it
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class ArmTable:
     baseline: str
     sizes: tuple[int | None, ...]
     rows: tuple[ArmRow, ...]
-    intervals: bool  # whether values have intervals
+    intervals: bool  # True if values have intervals
 
     @property
     def cells(self) -> list[ArmCell]:
@@ -85,7 +85,7 @@ class ArmTable:
 
 
 def arm_table(results: Results) -> ArmTable:
-    """No rows if the sweep is no ablation."""
+    """Return the table of arms; it has no rows if the sweep is not an ablation."""
     rows = []
     for arm in results.arms if results.sweep.kind == "ablation" else ():
         groups = [results.group(arm, size) for size in results.sizes]

@@ -1,4 +1,4 @@
-"""Measures that have no row with an interval: of classes, of further data sets, of the local score."""
+"""Measures without a row with an interval: of classes, of further data sets, of the local score."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TASKS = {
 
 
 class Name(NamedTuple):
-    """`test/nih/linear_probe/10_percent/Edema/auroc`, taken apart."""
+    """`test/nih/linear_probe/10_percent/Edema/auroc`, split into its parts."""
 
     dataset: str  # of evaluate.sets; empty for the sweep's own
     task: str
@@ -34,7 +34,7 @@ class Name(NamedTuple):
 
 
 def parsed(metric: str) -> Name | None:
-    """None for a metric that is not of classes. The names of a set and of a class may hold slashes."""
+    """Parse a metric; None for a metric that is not of classes. The names of a set and of a class may hold slashes."""
     found = _OF_CLASSES.fullmatch(metric)
     if found is None:
         return None
@@ -44,7 +44,7 @@ def parsed(metric: str) -> Name | None:
 
 
 def further(results: Results) -> Table:
-    """Macro measures beyond retrieval, with what random embeddings give and why no interval stands beside them."""
+    """Macro measures beyond retrieval, with their chance levels and the reason why they have no interval."""
     return _table(results, "Further measures", by_class=False)
 
 
@@ -115,11 +115,11 @@ def _of_group(results: Results, group: Group, metric: str) -> Iterator[tuple[str
 
 
 def _why_no_interval(results: Results, group: Group, metric: str) -> str:
-    """Empty where a row of the measures with intervals says all."""
+    """Reason for a missing interval; empty if the measures with intervals have this row."""
     if not results.metric.startswith("test/"):
         return "some cells have no numbers of the test split"
     if parsed(metric) is None and metric not in other_metrics(results):
-        return f"intervals by the local score are of {wording.short_name(results.metric)} alone"
+        return f"intervals by the local score are only of {wording.short_name(results.metric)}"
     evidence, place = results.evidence_of(metric), (group.arm, group.size)
     if gap := evidence.gap or evidence.gaps.get(place):
         return gap

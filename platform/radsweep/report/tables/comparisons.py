@@ -18,11 +18,11 @@ from radsweep.report.analysis.results import Results
 from radsweep.report.tables.table import Table, cell_numbers, size_cell
 from radsweep.report.text import multipliers
 
-_TASKS = ("/zero_shot", "/100_percent")  # whose scores are kept
+_TASKS = ("/zero_shot", "/100_percent")  # their scores are kept
 
 
 def comparisons(results: Results) -> Table:
-    """Every comparison with the baseline, with all that it is to be read beside."""
+    """Every comparison with the baseline, with everything needed to judge it."""
     evidence, base = results.evidence, results.sweep.baseline
     head = ("arm", "pairs", "difference", "p", "p, Holm", "sign-flip p", "multiplier", "time", "steps", "converged")
     rows = []
@@ -57,10 +57,10 @@ def comparisons(results: Results) -> Table:
     return Table("All comparisons", (*head, "rests on", "cells"), tuple(rows))
 
 
-def effects(results: Results) -> Table:
-    """Of a factorial design: each technique averaged over the others, and what two add to each other.
+def effects_table(results: Results) -> Table:
+    """Effects of a factorial design: each technique averaged over the others, and interactions of two.
 
-    Of a fraction also what each number is confounded with.
+    For a fractional design, also the confounded effects of each number.
     """
     evidence, metric = results.evidence, results.metric
     fraction = any(effect.confounded != Confounded() for found in evidence.effects.values() for effect in found)
@@ -83,14 +83,14 @@ def effects(results: Results) -> Table:
 
 
 def _confounded(also: Confounded) -> str:
-    """`b × c, −a × d, interactions of 3 or more`: a minus where the number holds the other's negative."""
+    """`b × c, −a × d, interactions of 3 or more`: a minus if the number contains the other's negative."""
     parts = [("−" if sign < 0 else "") + " × ".join(term) for sign, term in also.pairs]
     parts += [f"interactions of {also.beyond} or more"] if also.beyond else []
     return ", ".join(parts) or "–"
 
 
-def levels(results: Results) -> Table:
-    """Of a one-at-a-time design: every level of a key in its order, the base trial's own among them."""
+def levels_table(results: Results) -> Table:
+    """Levels of a one-at-a-time design: every level of a key in its order, with the base trial's own."""
     evidence, metric = results.evidence, results.metric
     ablation = results.sweep.ablation
     rows = []
@@ -121,12 +121,12 @@ def levels(results: Results) -> Table:
 
 
 def _in_order(values: list[Any]) -> list[Any]:
-    """Numbers by size; what is no number as it was given."""
+    """Sort key: numbers by size, anything else in the given order."""
     numbers = all(isinstance(value, int | float) for value in values)
     return sorted(values) if numbers else values
 
 
-def measures(results: Results) -> Table:
+def measures_table(results: Results) -> Table:
     """Other metrics of the test split with intervals; each is corrected over its own comparisons."""
     rows = []
     for metric in other_metrics(results):
@@ -166,8 +166,8 @@ def other_metrics(results: Results) -> list[str]:
     return [metric for metric in wanted if metric in known and metric != results.metric]
 
 
-def importances(found: Importances | None) -> Table:
-    """Of a search: which keys went with the metric."""
+def importances_table(found: Importances | None) -> Table:
+    """Importances of a search: the association of each key with the metric."""
     if found is None:
         return Table("", (), ())
     rows = [
@@ -180,7 +180,7 @@ def importances(found: Importances | None) -> Table:
 
 
 def searched_importances(results: Results) -> Importances | None:
-    """None with fewer than 10 trials, or where nothing varied."""
+    """Estimate importances; None with fewer than 10 trials, or if nothing varied."""
     if results.sweep.kind != "search" or len(results.measured) < FEWEST_TRIALS:
         return None
     params = [r.planned.changes for r in results.measured]

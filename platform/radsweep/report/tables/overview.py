@@ -32,8 +32,8 @@ def top_trials(results: Results) -> Table:
     return Table(f"The {len(rows)} best trials on the validation split", head, rows)
 
 
-def other_metrics(results: Results) -> Table:
-    """Both directions at several depths, for every arm and size; in a search for its winner, by split."""
+def further_metrics_table(results: Results) -> Table:
+    """Both directions at several depths, for every arm and size; for a search, those of its winner, by split."""
     metric = Metric(results.metric)
     split = metric.split
     known = {name.split("/", 1)[1] for r in results.measured if r.record for name in r.record.best}
@@ -71,7 +71,7 @@ def other_metrics(results: Results) -> Table:
     return Table(title, (*lead, *names), tuple(rows))
 
 
-def cost(results: Results) -> Table:
+def cost_table(results: Results) -> Table:
     known = {
         "wall_seconds": "wall-clock time of the sweep",
         "trials_run": "trials run",

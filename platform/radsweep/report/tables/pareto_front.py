@@ -1,4 +1,4 @@
-"""A search of two aims: the trials that no other beats in both score and cost."""
+"""Pareto front of a search with two aims: the trials that no other beats in both score and cost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Point(NamedTuple):
 
 
 def front_table(results: Results) -> Table:
-    """From the cheapest on; empty where a search has one aim."""
+    """Table that starts at the cheapest trial; empty if a search has one aim."""
     cost, points = asked_cost(results), finished_points(results)
     if cost is None or not points:
         return NONE

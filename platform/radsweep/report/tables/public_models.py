@@ -1,4 +1,4 @@
-"""The table of public models, measured as they are on the same test split."""
+"""The table of public models, measured without training on the same test split."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MEASURES = (
 
 
 def public_models(results: Results) -> Table:
-    """A row for each model of `evaluate.public_models`; intervals hold patients alone."""
+    """A row for each model of `evaluate.public_models`; intervals cover only patients."""
     measured = measured_models(results)
     test = str(Metric(results.sweep.select).on("test"))
     metrics = list(dict.fromkeys((test, *_MEASURES)))

@@ -1,4 +1,4 @@
-"""A table of the report, and the words of its most common cells."""
+"""A table of the report and the text of its most common cells."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Table:
 
 
 def short_key(key: str) -> str:
-    """Of a pooled cell, that of each fold."""
+    """Short key of a cell; a pooled cell has the key of each fold."""
     return " ".join(part[:12] for part in fold_keys(key))
 
 
 def cell_numbers(results: Sequence[Result]) -> str:
-    """`0, 3, 6`: where a number comes from, as the table of cells counts."""
+    """`0, 3, 6`: the cells that a number comes from, as numbered in the table of cells."""
     return wording.numbers_listed(sorted(r.planned.number for r in results))
 
 

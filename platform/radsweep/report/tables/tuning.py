@@ -1,4 +1,4 @@
-"""How an ablation's settings were tuned: the same number of trials for every arm, and what they chose."""
+"""Tuning of an ablation's settings: the same number of trials for every arm, and their choice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from radsweep.report.tables.table import Table, size_cell
 
 
 def tuning(results: Results) -> Table:
-    """One row an arm and size: trials behind its numbers, the best of them, what was chosen."""
+    """One row an arm and size: trials behind its numbers, the best of them, the chosen settings."""
     rows = []
     for (arm, size), tried in _by_place(results).items():
         finished = [r for r in tried if r.status == "finished"]
@@ -30,17 +30,17 @@ def tuning(results: Results) -> Table:
 
 
 def tuning_notes(results: Results) -> Iterator[str]:
-    """What a reader has to know of it."""
+    """Explanation of the tuning for a reader."""
     if not results.tuning:
         return
     trials = len({r.planned.tuning for r in results.tuning})
     yield (
         f"Every arm was tuned at every size with {trials} trials of its own, chosen by "
         f"{wording.metric_name(results.sweep.select)}; what was chosen ran again on fresh seeds, and only those runs "
-        "read the test split. The best value of the tuning is the best of many: it is no estimate."
+        "read the test split. The best value of the tuning is the best of many: it is not an estimate."
     )
     ended = {place: sum(r.status == "finished" for r in tried) for place, tried in _by_place(results).items()}
-    ended = {place: finished for place, finished in ended.items() if finished}  # the sweep's notes tell of the others
+    ended = {place: finished for place, finished in ended.items() if finished}  # the sweep's notes report the others
     if len(set(ended.values())) > 1:
         few = min(ended, key=lambda place: ended[place])
         yield (

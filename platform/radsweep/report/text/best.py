@@ -1,4 +1,4 @@
-"""The configurations that a report names, recommended and candidate, as experiment files that run as they stand."""
+"""The configurations that a report names, recommended and candidate, as experiment files that run unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILES = ("best.yaml", "candidate.yaml")  # beside the report
 
 
 def selection(results: Results) -> Selection:
-    """Apply the rule of "best" with what the comparisons show; made once for a report, and meant by all of it."""
+    """Apply the rule of "best" with the results of the comparisons; called once for a report and used by all of it."""
     if results.sweep.kind != "ablation":
         return results.selection()
     compared = [(group, found) for group in results.groups if (found := results.comparison(group)) is not None]
@@ -27,7 +27,7 @@ def selection(results: Results) -> Selection:
 
 
 def how_chosen(results: Results, chosen: Selection) -> str:
-    """One sentence on what is recommended: of how many, by which number, on which split. Empty if nothing is."""
+    """One sentence on what is recommended: the number of trials, the metric, the split. Empty without one."""
     best = results.result(chosen.recommended)
     if best is None:
         return ""
@@ -43,7 +43,7 @@ def how_chosen(results: Results, chosen: Selection) -> str:
 
 
 def why_candidate(results: Results, chosen: Selection) -> str:
-    """One sentence on the candidate: why it is promising, and why it is not recommended. Empty if there is none."""
+    """One sentence on why the candidate is promising but not recommended. Empty if there is none."""
     candidate = results.result(chosen.candidate)
     if candidate is None:
         return ""
@@ -88,9 +88,9 @@ def _mean(results: Results, cell: PlannedCell) -> str:
 
 
 def experiment_of(results: Results, cell: PlannedCell | None, suffix: str) -> dict[str, Any] | None:
-    """A cell's trial with every setting written out; None if there is no such cell.
+    """A cell's trial with every setting written out; None without such a cell.
 
-    Where it runs (`run`) is left to the reader: it is no part of the configuration, and may name private places.
+    Where it runs (`run`) is left to the reader: it is not part of the configuration and may name private places.
     """
     found = results.result(cell)
     if found is None or found.record is None:
@@ -118,7 +118,7 @@ def _file(experiment: dict[str, Any] | None, *about: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Settings one a line, lists in brackets."""
+    """Format settings one a line, with lists in brackets."""
 
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
         return super().represent_sequence(tag, sequence, flow_style=True)

@@ -1,4 +1,4 @@
-"""The report's first paragraph: headline sentences, then every comparison with what it bears."""
+"""The report's first paragraph: headline sentences, then every comparison with the claim that it supports."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def _by_size(results: Results) -> list[Group]:
 
 
 def _shortened(results: Results, comparisons: Sequence[Finding]) -> list[Finding]:
-    """One sentence instead of one a size where an arm is the baseline's run at all of them."""
+    """Merge the sentences of all sizes if an arm is the baseline's run at each of them."""
     short: dict[tuple[str, int | None], Finding] = {}
     for finding in comparisons:
         own = [f for f in comparisons if f.arm == finding.arm]
         if len(own) > 1 and all(f.verdict == "same run" for f in own):
             at = wording.sizes_name([f.size for f in own])
-            sentence = f"At {at}, {finding.arm} gave the very numbers of {results.sweep.baseline}: {SAME_RUN}."
+            sentence = f"At {at}, {finding.arm} gave exactly the same numbers as {results.sweep.baseline}: {SAME_RUN}."
             cells = tuple(number for f in own for number in f.cells)
             short[finding.arm, None] = Finding("same run", sentence, finding.arm, cells=cells)
         else:
@@ -58,10 +58,10 @@ def _ablation_headline(results: Results, compared: Sequence[Finding]) -> list[Fi
         lines.append(f"{which} {'is' if len(clear) == 1 else 'are'} clear: {'; '.join(parts)}.")
     elif compared:
         many = f"None of the {len(compared)} comparisons" if len(compared) > 1 else "The one comparison"
-        evidence = "is evidence" if len(compared) > 1 else "is no evidence"
+        evidence = "is evidence" if len(compared) > 1 else "is not evidence"
         lines.append(
             f"{many} with {results.sweep.baseline} {evidence} of a difference between techniques; what was measured, "
-            "and why it does not bear more, stands below."
+            "and why it does not support more, is below."
         )
     else:
         lines.append("No arm could be compared with a baseline so far; the table holds what was measured.")
@@ -73,7 +73,7 @@ def _ablation_headline(results: Results, compared: Sequence[Finding]) -> list[Fi
 
 
 def _growth(results: Results) -> str:
-    """How the baseline, or else the first arm, does with its pairs, beside chance."""
+    """Result of the baseline, or else of the first arm, by pairs and beside chance."""
     arm = results.sweep.baseline if results.sweep.baseline in results.arms else results.arms[0]
     groups = [g for size in results.sizes if (g := results.group(arm, size)) and g.measured(results.metric)]
     if not groups:
@@ -111,13 +111,13 @@ def _search(results: Results) -> list[str]:
         f"{which} is trial {best.planned.number}: "
         f"{wording.number(metric, best.value(metric))} {wording.metric_name(metric)}; the median trial reached "
         f"{wording.number(metric, median)}, and {_chance(results)}.{late}",
-        f"This number is too good by an unknown amount: it is the best of {len(measured)} on the validation studies "
+        f"This number is optimistic by an unknown amount: it is the best of {len(measured)} on the validation studies "
         "that chose it, from one seed.",
     ]
     test = str(Metric(metric).on("test"))
     if (held_out := best.value(test)) is not None:
         lines.append(
-            f"On the test split, read once and for this trial alone, it reached {wording.number(test, held_out)}; "
+            f"On the test split, read once and only for this trial, it reached {wording.number(test, held_out)}; "
             f"{_chance(results, test)}."
         )
     return lines
@@ -135,7 +135,7 @@ def _alone(results: Results, result: Result) -> str:
     state = "it had converged" if record.converged else "it had not converged, so longer training may change this"
     return (
         f"One trial on {record.pairs:,} pairs reached {wording.listed(parts)}; {_chance(results)}; {state}. "
-        "One run says nothing of how much such numbers vary between seeds."
+        "A single run does not show how much such numbers vary between seeds."
     )
 
 
@@ -143,7 +143,7 @@ def _nothing(results: Results) -> str:
     failed = [r for r in results.all if r.status == "failed"]
     if failed and len(failed) == len(results.all):
         return (
-            f"All {wording.count(len(failed), 'cell')} failed, so there is nothing to compare; the reasons stand below."
+            f"All {wording.count(len(failed), 'cell')} failed, so there is nothing to compare; the reasons are below."
         )
     waiting = len(results.all) - len(failed)
     return f"No cell has been measured yet: {waiting:,} of {len(results.all):,} still to come, {len(failed):,} failed."

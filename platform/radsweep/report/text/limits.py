@@ -1,4 +1,4 @@
-"""What readers must know of adapted towers: what they learnt from, and what their numbers do not hold."""
+"""Limits of adapted towers: their training data, and the variation that their numbers do not include."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from radsweep.report.analysis.results import Results
 
 _SOURCES = {
     "all": "all {what}s of the training split and its unpaired pool, whatever the number of pairs",
-    "subset": "the {what}s of each trial's own pairs alone",
+    "subset": "only the {what}s of each trial's own pairs",
 }
 _WHAT = {"image": "image", "text": "report"}
 

@@ -9,7 +9,7 @@ from radsweep.report.analysis.results import Group, Results
 
 
 def shown(found: Multiplier) -> str:
-    """`2.1 × [1.3, 3.4]`; `> 10` and `< 0.33` where it lies beyond the measured range."""
+    """`2.1 × [1.3, 3.4]`; `> 10` and `< 0.33` if it is beyond the measured range."""
     if not says_something(found):
         return "beyond the range"
     ends = f"[{_end(found.low, found.low_beyond)}, {_end(found.high, found.high_beyond)}]"
@@ -17,17 +17,17 @@ def shown(found: Multiplier) -> str:
 
 
 def says_something(found: Multiplier) -> bool:
-    """Not where an arm passes the baseline at the largest size: worth more than once the pairs, which is no news."""
+    """Return False if an arm passes the baseline at the largest size: more than 1 times the pairs is not news."""
     return found.beyond != "above" or found.pairs < found.measured[-1]
 
 
 def beyond(found: Multiplier) -> bool:
-    """Whether it, or an end of its interval, lies beyond the measured range."""
+    """Return True if it, or an end of its interval, is beyond the measured range."""
     return bool(found.beyond or found.low_beyond or found.high_beyond)
 
 
 def multiplier_sentence(results: Results, group: Group) -> str:
-    """Empty where the baseline has too few sizes, or none as large as it would need."""
+    """Sentence on the multiplier; empty if the baseline has too few sizes, or none as large as it would need."""
     found = results.evidence.multipliers.get((group.arm, group.size))
     if found is None or not says_something(found):
         return ""
@@ -41,12 +41,12 @@ def multiplier_sentence(results: Results, group: Group) -> str:
 
 
 def trusted(results: Results, group: Group) -> bool:
-    """Whether the arm and the part of the baseline's curve that the multiplier rests on had converged."""
+    """Return True if the arm and the part of the baseline's curve behind the multiplier had converged."""
     return not _late_sizes(results, group) and not unconverged(results, (group,), None)
 
 
 def multiplier_doubt(results: Results, group: Group) -> str:
-    """Why the multiplier is not to be trusted; empty where nothing speaks against it."""
+    """Reasons not to trust the multiplier; empty if there are none."""
     doubts = []
     if late := _late_sizes(results, group):
         doubts.append(
@@ -62,7 +62,7 @@ def multiplier_doubt(results: Results, group: Group) -> str:
 
 
 def _late_sizes(results: Results, group: Group) -> list[str]:
-    """Sizes at which the baseline had not converged, among those about where the interval lies on its curve."""
+    """Sizes at which the baseline had not converged, among those around the interval on its curve."""
     found = results.evidence.multipliers.get((group.arm, group.size))
     if found is None:
         return []

@@ -9,13 +9,13 @@ from radsweep.report.analysis.results import Result, Results
 from radsweep.store.records import ArmSize
 
 CAUTION = (
-    "As published, not trained here; intervals hold the noise of patients alone. What such a model was trained on is "
+    "As published, not trained here; intervals hold only the noise of patients. What such a model was trained on is "
     "not known to radsweep: it may have seen these studies."
 )
 
 
 def beside_public_models(results: Results) -> str:
-    """One sentence: what they reach in the metric shown, and the baseline at its largest size; empty without them."""
+    """One sentence: their value of the metric shown, and the baseline's at its largest size; empty without them."""
     metric, arm = results.metric, results.sweep.baseline
     measured = [r for r in measured_models(results) if r.value(metric) is not None]
     if not measured or not metric.startswith("test/") or results.sweep.kind != "ablation":
@@ -37,7 +37,7 @@ def measured_models(results: Results) -> list[Result]:
 
 
 def model_evidence(results: Results, metric: str) -> Evidence:
-    """Of the models that have the metric, by key: two folders of one name are two models."""
+    """Names of the models that have the metric, by key: two folders of one name are two models."""
     cells: dict[ArmSize, dict[Replicate, str]] = {}
     recorded: dict[ArmSize, dict[Replicate, float]] = {}
     for r in measured_models(results):

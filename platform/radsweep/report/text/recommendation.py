@@ -1,4 +1,4 @@
-"""What to do on this evidence: the recipe, what speaks for it, when not to follow it, and what to run next."""
+"""Recommendation on this evidence: the recipe, the evidence for it, when not to follow it, and the next runs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ DEAR = 1.2  # times the baseline's time
 class Recommendation:
     recipe: str
     evidence: str
-    files: str  # which file holds what
+    files: str  # contents of the files
     cautions: list[str]  # when not to follow it
     next: list[str]
-    next_yaml: str = ""  # arms to add, where there are some
+    next_yaml: str = ""  # arms to add, if there are some
 
 
 def recommendation(results: Results, chosen: Selection, findings: list[Finding]) -> Recommendation | None:
@@ -51,7 +51,7 @@ def _verdict(findings: list[Finding], arm: str, size: int | None) -> str:
 
 
 def _recipe(results: Results, chosen: Selection, group: Group, findings: list[Finding]) -> str:
-    """What to use, in agreement with best.yaml; `group` is of the leader, or of the arm that is recommended."""
+    """Arm to use, in agreement with best.yaml; `group` is of the leader, or of the recommended arm."""
     base, at, leader = results.sweep.baseline, wording.size_name(group.size), chosen.contenders[0].arm
     leads = f"had the best mean on the validation split at {at}"
     if chosen.reason == Reason.BASELINE_IS_BEST:
@@ -72,7 +72,7 @@ def _recipe(results: Results, chosen: Selection, group: Group, findings: list[Fi
 
 
 def _doubt(base: str, found: str) -> str:
-    """What speaks against the arm with the best mean."""
+    """Reasons against the arm with the best mean."""
     return {
         "not converged": "but training had not converged there, so that the technique is not shown to be better",
         "hurt": f"but on the test split it was worse than {base}",
@@ -91,9 +91,9 @@ def _evidence(results: Results, group: Group) -> str:
     place, base = (group.arm, group.size), results.sweep.baseline
     change = results.evidence.differences.get(place)
     if group.arm == base:
-        return "Differences of the other arms from it stand below." if results.evidence.differences else ""
+        return "Differences of the other arms from it are below." if results.evidence.differences else ""
     if change is None:
-        return f"There is no interval for {group.arm}, because {results.evidence.why_not(place, (base, group.size))}."
+        return f"{group.arm} has no interval, because {results.evidence.why_not(place, (base, group.size))}."
     p = wording.p_value(results.evidence.p_holm[place])
     return (
         f"On the test split, at {wording.size_name(group.size)}, {group.arm} differs from {base} by "
@@ -106,11 +106,12 @@ def _cautions(results: Results, group: Group, findings: list[Finding]) -> Iterat
     base = results.group(results.sweep.baseline, group.size)
     change = results.evidence.differences.get((group.arm, group.size))
     if base and (late := unconverged(results, (base, group) if group is not base else (base,), None)):
-        yield f"{wording.sentence_start(wording.listed(late))} had not converged: longer training may turn the order."
+        names = wording.sentence_start(wording.listed(late))
+        yield f"{names} had not converged; longer training may change the ranking."
     if group is not base and _verdict(findings, group.arm, group.size) == "no evidence":
         yield "The difference from the baseline may be chance."
     if change is not None and change.seeds == 1:
-        yield "One replicate cannot tell the technique from the luck of its subset of studies and its start."
+        yield "One replicate cannot separate the technique from the luck of its subset of studies and its start."
     if group is not base and (cost := relative(results, group.arm, [group.size])) and cost.seconds > DEAR:
         yield f"{cost.sentence} With the same time spent on more pairs or longer training, the baseline may do as well."
     elsewhere = [f for f in findings if f.arm == group.arm and f.size != group.size and f.verdict == "hurt"]
@@ -142,7 +143,7 @@ def _next(results: Results, group: Group, findings: list[Finding], combined: dic
 
 
 def _narrower(results: Results, undecided: list[str], group: Group) -> Iterator[str]:
-    """What would make the intervals of undecided comparisons narrower: more seeds, or more test studies."""
+    """Ways to narrow the intervals of undecided comparisons: more seeds, or more test studies."""
     found = [d for arm in undecided if (d := results.evidence.differences.get((arm, group.size)))]
     if not found:
         return
@@ -158,7 +159,7 @@ def _narrower(results: Results, undecided: list[str], group: Group) -> Iterator[
 
 
 def _combination(results: Results, findings: list[Finding], size: int | None) -> dict[str, Any]:
-    """{arm: changes} of the arms that helped at a size, merged; empty where it was run, or two set one key."""
+    """{arm: changes} of the arms that helped at a size, merged; empty if it was run, or if two set one key."""
     ablation = results.sweep.ablation
     if ablation is None or ablation.design != "add-one":
         return {}

@@ -1,9 +1,9 @@
-"""What a comparison with the baseline bears, in one sentence.
+"""Claim that a comparison with the baseline supports, in one sentence.
 
-The rule: `helped` or `hurt` is said where p after Holm's correction over the whole table is below 0.05, the interval
-holds seeds as well as patients, and every cell had converged. Where no comparison has an interval, for want of any
-record of what each query got, it is said only of at least 3 paired replicates that all differ in the same direction, by
-a mean of at least 3 standard deviations of the differences; an arm that alone lacks its interval is no evidence.
+The rule: `helped` or `hurt` is said if p after Holm's correction over the whole table is below 0.05, the interval
+holds seeds as well as patients, and every cell had converged. If no comparison has an interval, since no results
+of queries are recorded, it is said only of at least 3 paired replicates that all differ in the same direction, by
+a mean of at least 3 standard deviations of the differences; if only one arm lacks its interval, it has no evidence.
 Everything else is stated as measured, with the reason in the same sentence.
 """
 
@@ -24,7 +24,7 @@ from radsweep.report.text.multipliers import multiplier_sentence
 Verdict = Literal["helped", "hurt", "not converged", "no evidence", "same run", "measured"]
 SETTING = "Every arm ran at one setting of its own, none was tuned: what an arm adds, it adds at this setting."
 RULE = (
-    f"“Helped” and “hurt” are said where p is below {SIGNIFICANT:g} after Holm's correction over all comparisons of "
+    f"“Helped” and “hurt” are said if p is below {SIGNIFICANT:g} after Holm's correction over all comparisons of "
     "the table, from at least 2 replicates and from cells that had all converged. Intervals and p hold two sources of "
     "chance, other patients and other seeds (subsets of studies, starts); the candidates that a query is searched "
     f"among are held fixed. {SETTING}"
@@ -32,7 +32,7 @@ RULE = (
 RULE_WITHOUT = (
     f"“Helped” and “hurt” are said only of at least {FEWEST_REPLICATES} paired replicates that all differ in the same "
     "direction, by a mean of at least 3 standard deviations of their differences, from cells that had all converged. "
-    "There are no intervals or tests, because {gap}; several comparisons side by side raise the odds of a chance find. "
+    "Intervals and tests are missing, because {gap}; several comparisons side by side raise the odds of a chance find. "
     f"{SETTING}"
 )
 
@@ -48,7 +48,7 @@ class Finding:
 
 
 def rule(results: Results) -> str:
-    """How the words of this report were chosen."""
+    """Rule by which the words of this report were chosen."""
     evidence = results.evidence
     return RULE_WITHOUT.format(gap=evidence.gap) if evidence.gap else RULE
 
@@ -90,10 +90,10 @@ def _baseline(results: Results, group: Group) -> Group:
 
 
 def _worded(results: Results, group: Group, comparison: Comparison, found: Verdict) -> tuple[str, str]:
-    """The sentence, and what stands beside it."""
+    """The sentence, and the details beside it."""
     at, base = f"At {wording.size_name(group.size)}, {group.arm}", results.sweep.baseline
     if found == "same run":
-        return f"{at} gave the very numbers of {base} ({_levels(results, comparison)[0]}): {SAME_RUN}.", ""
+        return f"{at} gave exactly the same numbers as {base} ({_levels(results, comparison)[0]}): {SAME_RUN}.", ""
     change = results.evidence.differences.get((group.arm, group.size))
     cost = relative(results, group.arm, [group.size])
     compute = [cost.sentence] if cost else []
@@ -114,7 +114,7 @@ def _levels(results: Results, comparison: Comparison) -> list[str]:
 
 
 def _with_interval(results: Results, group: Group, comparison: Comparison, found: Verdict, change: Difference) -> str:
-    """Effect and interval, and in the same sentence what speaks against taking them at their word."""
+    """Effect and interval, with the reasons against trusting them in the same sentence."""
     effect = wording.difference_interval(results.metric, change)
     late = wording.listed(unconverged(results, (_baseline(results, group), group), comparison))
     if found in ("helped", "hurt"):
@@ -126,7 +126,7 @@ def _with_interval(results: Results, group: Group, comparison: Comparison, found
         )
     doubts = [_unlikely(results.metric, change)]
     if change.seeds == 1:
-        doubts = ["with one replicate the interval holds other patients alone, not other seeds or subsets of studies"]
+        doubts = ["with one replicate the interval holds only other patients, not other seeds or subsets of studies"]
     if change.no_variation:
         doubts = ["nothing varied between patients or seeds, so that the interval says little"]
     if late:
@@ -135,14 +135,14 @@ def _with_interval(results: Results, group: Group, comparison: Comparison, found
 
 
 def _unlikely(metric: str, change: Difference) -> str:
-    """The ends of an interval that lie on the far side of no difference."""
+    """Sentence on the ends of an interval beyond no difference."""
     ends = [change.low] * (change.low < 0) + [change.high] * (change.high > 0)
     beyond = " or ".join(wording.signed(metric, end) for end in ends)
     return f"effects beyond {beyond}{wording.points(metric)} are unlikely on this data"
 
 
 def _tested(results: Results, group: Group, comparison: Comparison, change: Difference) -> str:
-    """p, levels and what the comparison rests on."""
+    """p, levels and the basis of the comparison."""
     evidence = results.evidence
     adjusted = evidence.p_holm[group.arm, group.size]
     parts = ["{} against {} for {}".format(*_levels(results, comparison), results.sweep.baseline)]
@@ -154,7 +154,7 @@ def _tested(results: Results, group: Group, comparison: Comparison, change: Diff
     late = unconverged(results, (_baseline(results, group), group), comparison)
     replicates, subsets = wording.count(comparison.difference.n, "replicate"), ""
     if change.seeds < comparison.difference.n:
-        subsets = f" on {wording.count(change.seeds, 'subset')} of studies, which alone count as independent"
+        subsets = f" on {wording.count(change.seeds, 'subset')} of studies, and only these count as independent"
     parts.append(f"{replicates}{subsets}, {'not all' if late else 'all'} cells converged")
     return wording.sentence_start("; ".join(parts)) + "."
 
@@ -165,7 +165,7 @@ def _without_interval(results: Results, group: Group, comparison: Comparison, fo
     n = comparison.difference.n
     ends = [wording.signed(metric, end) for end in (min(comparison.differences), max(comparison.differences))]
     over = f"in the mean of {n} paired replicates ({ends[0]} to {ends[1]})" if n > 1 else "in one paired replicate"
-    change = f"{wording.difference(metric, comparison.difference.mean)} {over}"
+    change = f"{wording.difference_with_unit(metric, comparison.difference.mean)} {over}"
     gap = results.evidence.why_not((group.arm, group.size), (base, group.size))
     if found != "no evidence":
         return f"{found}: {numbers} for {base}, {change}, all cells converged."
@@ -173,11 +173,11 @@ def _without_interval(results: Results, group: Group, comparison: Comparison, fo
         late = unconverged(results, (_baseline(results, group), group), comparison)
         also = f", and {wording.listed(late)} had not converged" if late else ""
         return (
-            f"reached {numbers} for {base}, {change}; this is no evidence of a difference. There is no interval, "
-            f"because {gap}{also}."
+            f"reached {numbers} for {base}, {change}; this is not evidence of a difference. "
+            f"The difference has no interval, because {gap}{also}."
         )
     because = ", and ".join(f"because {reason}" for reason in _reasons(results, group, comparison))
-    return f"reached {numbers} for {base}, {change}; this is no evidence of a difference yet, {because}."
+    return f"reached {numbers} for {base}, {change}; this is not yet evidence of a difference, {because}."
 
 
 def _reasons(results: Results, group: Group, comparison: Comparison) -> list[str]:

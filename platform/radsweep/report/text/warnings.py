@@ -1,4 +1,4 @@
-"""What a reader should know before trusting the numbers: one line each, the gravest first."""
+"""Warnings to read before trusting the numbers: one line each, the most serious first."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _unpaired(results: Results) -> Iterator[str]:
     if broken:
         yield (
             f"In {broken} of {len(subsets)} replicates the arms did not train on the same studies: their differences "
-            "are paired in name alone."
+            "are paired only in name."
         )
 
 

@@ -13,9 +13,11 @@ from functools import cache
 from pathlib import Path
 
 import radsweep
-from radsweep.cluster.versions import ADAPTERS, BANK, LIBRARIES, versions
+from radsweep.cluster.versions import ADAPTERS, LIBRARIES, versions
 from radsweep.config.data import Data
+from radsweep.config.objective import Objective
 from radsweep.config.stages import FrozenImage, FrozenText, ImageStage, Stage, stages_of
+from radsweep.config.terms import Need
 from radsweep.config.trial import Trial
 from radsweep.sweep.identity.definitions import Graph
 
@@ -25,34 +27,27 @@ SURROUNDINGS = (*PREPARATION, "RunContext")  # passed to a trial or a stage
 TRIAL = ("train", *SURROUNDINGS)
 ADAPTATION = ("adapt", "load_adapted", *SURROUNDINGS)
 FEATURES = ("run_frozen", "load_frozen", *SURROUNDINGS)
-FOLDS = ("fold_of", "redealt")
+FOLDS = ("fold_of", "resplit")
 ERRORS = ("InputError",)  # messages are for people
 STREAMED = ("training_blocks", "streamed_batches")
 WORDS = ("augment_words", "load_words")
 TWO_VIEWS, PATCHES, TOKENS = "TwoViewRecipe", "MaskedPatchRecipe", "TextRecipe"
 # Stages share classes with trials, but run no line of these.
 ONLY_TRIALS = ("Embedder", "same_reports", *STREAMED, *WORDS)
+Entries = tuple[tuple[str, tuple[str, ...]], ...]  # hashable
+NO_ENTRIES: Entries = (("TERMS", ()), ("LOSSES", ()), ("OUTPUTS", ()))
 
 
 def switched(trial: Trial) -> dict[str, bool]:
     """Return {definition: True if the trial uses it}. Others count for every trial that reaches them.
 
-    A new term needs one line here; without it, its code counts for trials that do not use it.
+    For definitions that a table holds, see `entries`.
     """
     objective, text, tasks = trial.objective, trial.augment.text, set(trial.evaluate.tasks)
-    contrast, masked = objective.contrast, objective.text_ssl.kind == "mlm"
-    infonce = contrast.weight > 0 and contrast.kind == "infonce"
     return {
-        "contrast": contrast.weight > 0,
-        "infonce": infonce or objective.neighbours.weight > 0,
-        "sigmoid": contrast.weight > 0 and contrast.kind == "sigmoid",
-        "same_reports": contrast.weight > 0 and contrast.same_report is not None,
-        "local": objective.local.weight > 0,
-        "rank_locally": objective.local.weight > 0 and "local_retrieval" in tasks,
-        **dict.fromkeys(("image_ssl", "image_ssl_head", "encode_image_ssl"), objective.image_ssl.weight > 0),
-        **dict.fromkeys(("text_ssl", "text_ssl_head", "encode_text_ssl"), objective.text_ssl.weight > 0),
-        "mask_tokens": objective.text_ssl.weight > 0 and masked,
-        **dict.fromkeys(("neighbours", "NeighbourBank"), objective.neighbours.weight > 0),
+        "same_reports": objective.contrast.weight > 0 and objective.contrast.same_report is not None,
+        "rank_locally": objective.scores_locally and "local_retrieval" in tasks,
+        "mask_tokens": Need.MASKED_TOKENS in objective.needs,
         **dict.fromkeys(WORDS, text.changes_words),
         "Average": trial.train.ema > 0,
         **dict.fromkeys(STREAMED, trial.data.source == "streamed"),
@@ -64,12 +59,21 @@ def switched(trial: Trial) -> dict[str, bool]:
     }
 
 
+def entries(objective: Objective) -> Entries:
+    """Return (table, the keys whose values a trial with this objective uses). `TERMS` holds every new term."""
+    return (
+        ("TERMS", tuple(objective.terms)),
+        ("LOSSES", (objective.contrast.kind,)),
+        ("OUTPUTS", tuple(need.name for need in Need if need in objective.needs)),
+    )
+
+
 def trial_code(trial: Trial) -> str:
     """Fingerprint of the code that a trial and the stages before it run."""
-    image, text = trial.model.image, trial.model.text
-    libraries = {ADAPTERS: image.lora or text.lora, BANK: trial.objective.neighbours.weight}
-    further = tuple(name for name, used in libraries.items() if used)
-    own = fingerprint((*TRIAL, *_folds(trial.data.folds)), off(trial), further)
+    adapters = (ADAPTERS,) if trial.model.image.lora or trial.model.text.lora else ()
+    further = (*adapters, *trial.objective.libraries)
+    roots = (*TRIAL, *_folds(trial.data.folds))
+    own = fingerprint(roots, off(trial), further, entries(trial.objective))
     return "-".join([own, *(stage_code(stage) for stage in stages_of(trial).values())])
 
 
@@ -85,7 +89,7 @@ def stage_code(stage: Stage) -> str:
 
 def code_fingerprint() -> str:
     """Fingerprint of the code that every trial runs. Records that differ in it should not be compared."""
-    return fingerprint(TRIAL, tuple(switched(Trial(data=Data(shards="any")))))
+    return fingerprint(TRIAL, tuple(switched(Trial(data=Data(shards="any")))), (), NO_ENTRIES)
 
 
 def off(trial: Trial) -> tuple[str, ...]:
@@ -98,16 +102,19 @@ def _folds(folds: object) -> tuple[str, ...]:
 
 
 @cache
-def fingerprint(roots: tuple[str, ...], without: tuple[str, ...], further: tuple[str, ...] = ()) -> str:
+def fingerprint(
+    roots: tuple[str, ...], without: tuple[str, ...], further: tuple[str, ...] = (), tables: Entries = ()
+) -> str:
     """Hash the definitions that are reached from `roots`, and the versions of libraries.
 
     Args:
         roots: names of definitions.
         without: definitions that are left out, with what is only used through them.
         further: libraries that not every trial uses.
+        tables: keys that count, of the dicts that hold a definition for each key.
     """
     libraries = {name: versions()[name] for name in (*LIBRARIES, *further)}
-    parts = [libraries, graph().fingerprint(roots, (*without, *ERRORS))]
+    parts = [libraries, tables, graph().fingerprint(roots, (*without, *ERRORS), dict(tables))]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -124,7 +131,7 @@ def git_commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
     try:
-        if git("ls-files", "sweep/__init__.py") == "":
+        if git("ls-files", "__init__.py") == "":
             return ""
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", ".") else "")
     except (OSError, subprocess.SubprocessError):

@@ -13,12 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-from radsweep.sweep.identity.syntax import Module, Renamed, Stripped, attributes, global_names, imports
+from radsweep.sweep.identity.syntax import Module, Renamed, Stripped, attributes, global_names, imports, with_keys
 
 TOP = "radsweep"
 INTERFACES = ("radsweep.cli", "radsweep.api")  # no trial imports them; their names repeat those of other modules
+Keys = tuple[str, ...]
 SETTINGS = "Settings"  # the base class of an experiment file's settings, whose values are in keys already
 
 
@@ -46,7 +48,7 @@ class Graph:
     def __init__(self, package: Path) -> None:
         self.package = package
         self._modules: dict[str, Module | None] = {}
-        self._definitions: dict[Location, tuple[Definition, ...]] = {}
+        self._definitions: dict[tuple[Location, Keys | None], tuple[Definition, ...]] = {}
 
     def find(self, name: str) -> Location:
         """Return the module that defines a name.
@@ -61,12 +63,15 @@ class Graph:
             )
         return found[0]
 
-    def reached(self, roots: Iterable[str], off: Iterable[str] = ()) -> dict[Location, tuple[Definition, ...]]:
+    def reached(
+        self, roots: Iterable[str], off: Iterable[str] = (), tables: Mapping[str, Keys] = MappingProxyType({})
+    ) -> dict[Location, tuple[Definition, ...]]:
         """Return every definition that the roots use, directly or indirectly.
 
         Args:
             roots: names of definitions.
             off: names that are left out, with everything that is only used through them.
+            tables: name of a dict: the keys whose entries count. The others are left out as those of `off` are.
         """
         left_out = {*off}
         found: dict[Location, tuple[Definition, ...]] = {}
@@ -76,25 +81,32 @@ class Graph:
                 place = waiting.pop()
                 if place in found or place.name in left_out or self.is_settings(place):
                     continue
-                found[place] = self.definitions(place)
+                found[place] = self.definitions(place, tables.get(place.name))
                 waiting += [used for each in found[place] for places in each.uses.values() for used in places]
             waiting = [effect for effect in self._effects(found) if effect not in found]
             if not waiting:
                 return found
 
-    def fingerprint(self, roots: Iterable[str], off: Iterable[str] = ()) -> str:
-        """Hash the definitions that the roots reach, independent of modules and their order."""
-        reached = self.reached(roots, off)
+    def fingerprint(
+        self, roots: Iterable[str], off: Iterable[str] = (), tables: Mapping[str, Keys] = MappingProxyType({})
+    ) -> str:
+        """Hash the definitions that the roots reach, independent of modules and their order. See `reached`."""
+        reached = self.reached(roots, off, tables)
         digests = {self._digest(each, reached) for definitions in reached.values() for each in definitions}
         return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
 
-    def definitions(self, place: Location) -> tuple[Definition, ...]:
-        """Return the definitions of a name: one, or one for each branch that defines it."""
-        if place not in self._definitions:
+    def definitions(self, place: Location, keys: Keys | None = None) -> tuple[Definition, ...]:
+        """Return the definitions of a name: one, or one for each branch that defines it.
+
+        Args:
+            keys: of a dict, the entries that count; None: all of them.
+        """
+        if (place, keys) not in self._definitions:
             module = self._module(place.module)
             nodes = module.nodes.get(place.name, []) if module else []
-            self._definitions[place] = tuple(self._definition(place, node) for node in nodes)
-        return self._definitions[place]
+            kept = nodes if keys is None else [with_keys(node, keys) for node in nodes]
+            self._definitions[place, keys] = tuple(self._definition(place, node) for node in kept)
+        return self._definitions[place, keys]
 
     def _digest(self, definition: Definition, reached: Mapping[Location, tuple[Definition, ...]]) -> str:
         """Hash a definition and the definitions of its names, so that a name with another meaning counts."""
@@ -180,7 +192,7 @@ class Graph:
         """Return a module by its name, such as `radsweep.training.loop`; None if it does not exist."""
         if name not in self._modules:
             inner = Path(*name.split(".")[1:])
-            files = (self.package / inner.with_suffix(".py"), self.package / inner / "sweep/__init__.py")
+            files = (self.package / inner.with_suffix(".py"), self.package / inner / "__init__.py")
             file = next((file for file in files if inner.name and file.is_file()), None)
             self._modules[name] = Module(file.read_text(encoding="utf-8")) if file else None
         return self._modules[name]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import copy
 import symtable
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 DOCUMENTED = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -53,7 +54,7 @@ def _names_of(statement: ast.stmt) -> Iterator[str]:
 
 
 def imports(tree: ast.AST) -> dict[str, str]:
-    """Return the names that imports in a tree bind, and their origins: `radsweep.data.loading.folds.deal`, `numpy`."""
+    """Return the names that imports in a tree bind, and their origins: `radsweep.data.loading.folds`, `numpy`."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -85,6 +86,24 @@ def attributes(tree: ast.AST, module: str) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == module
     }
+
+
+def with_keys(node: ast.stmt, keys: Collection[str]) -> ast.stmt:
+    """Return a statement that assigns a dict, with only these keys: strings, or names of attributes.
+
+    Raises:
+        ValueError: it assigns something else.
+    """
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(node.value, ast.Dict):
+        raise ValueError(f"not a dict written out key by key: {ast.unparse(node)[:100]}")
+    kept = [
+        (key, value)
+        for key, value in zip(node.value.keys, node.value.values, strict=True)
+        if (key.attr if isinstance(key, ast.Attribute) else getattr(key, "value", None)) in keys
+    ]
+    changed = copy.copy(node)
+    changed.value = ast.Dict([key for key, _ in kept], [value for _, value in kept])
+    return changed
 
 
 class Stripped(ast.NodeTransformer):

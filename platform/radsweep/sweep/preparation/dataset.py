@@ -55,7 +55,7 @@ def place_of(shards: str, store: Store) -> str:
         InputError: the phantom is not known, or an address contains credentials.
     """
     if not shards.startswith(PHANTOM):
-        return storage.absolute(shards)
+        return storage.absolute_place(shards)
     settings = from_name(shards.removeprefix(PHANTOM))
     return str(store.root / "data" / f"phantom-{settings.difficulty}-{settings.pairs}-v{VERSION}")
 
@@ -72,7 +72,7 @@ def training_pairs(shards: str, folds: int | None = None) -> int:
         pairs = from_name(shards.removeprefix(PHANTOM)).pairs
         whole = pairs + HELD_OUT
     else:
-        by_split = read_manifest(storage.absolute(shards)).studies["pairs"]
+        by_split = read_manifest(storage.absolute_place(shards)).studies["pairs"]
         pairs, whole = by_split["train"], sum(by_split.values())
     return pairs if folds is None else whole * (folds - 2) // folds
 

@@ -13,10 +13,11 @@ import numpy as np
 from radsweep.augment.masking import mask_id
 from radsweep.config.model import TextTower
 from radsweep.config.stages import Fold, adaptations_of, fold_of_trial, stages_of
+from radsweep.config.terms import Need
 from radsweep.config.trial import Trial
 from radsweep.console import Console
 from radsweep.data.loading.decode import ShardIndex
-from radsweep.data.loading.folds import fold_of, redealt
+from radsweep.data.loading.folds import fold_of, resplit
 from radsweep.data.loading.prepared import PreparedData, Unpaired
 from radsweep.data.loading.stream import prepare_data
 from radsweep.data.loading.subsets import seeded_order, subset_size
@@ -111,7 +112,7 @@ class Preparations:
                 shape = example.model.image.size, example.model.image.channels
                 if shape not in whole:
                     whole[shape] = self._decoded(example, unpaired, {})
-                data = redealt(whole[shape], self.shards_of(example), self.tokenizer(example))
+                data = resplit(whole[shape], self.shards_of(example), self.tokenizer(example))
             self.made[key] = Prepared(key, ray.put(data))
 
     def key(self, trial: Trial) -> str:
@@ -179,5 +180,4 @@ def unread(trial: Trial) -> dict[str, np.ndarray]:
 
 
 def _masks_tokens(trial: Trial) -> bool:
-    ssl = trial.objective.text_ssl
-    return (ssl.weight > 0 and ssl.kind == "mlm") or trial.adapt.text.method == "mlm"
+    return Need.MASKED_TOKENS in trial.objective.needs or trial.adapt.text.method == "mlm"

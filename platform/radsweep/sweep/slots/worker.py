@@ -51,7 +51,7 @@ def serve_tasks(config: dict[str, Any]) -> None:
         if task is None:
             return
         if task.data not in opened:
-            opened[task.data] = ray.get(config["data"][task.data][0]).opened(ray.get)
+            opened[task.data] = ray.get(config["data"][task.data][0]).materialise(ray.get)
         data, context = opened[task.data], context_of(number)
         try:
             if task.stage:

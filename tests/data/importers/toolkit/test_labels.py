@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from radsweep.data.importers.toolkit.labels import flag, flag_columns, label_reader
-from radsweep.data.importers.toolkit.tables import Table
+from radsweep.data.importers.toolkit.tables import SourceTable
 from radsweep.data.packing.labels import UNCERTAIN
 from radsweep.errors import InputError
 
 
-def table(column: str, values: list[str]) -> Table:
-    return Table(Path("t.csv"), (column,), tuple({column: value} for value in values), "utf-8")
+def table(column: str, values: list[str]) -> SourceTable:
+    return SourceTable(Path("t.csv"), (column,), tuple({column: value} for value in values), "utf-8")
 
 
 def read(column: str, values: list[str]) -> list[dict]:
@@ -33,7 +33,7 @@ def test_a_column_in_which_nothing_is_named_has_no_class() -> None:
     assert read("finding", ["", ""]) == [{}, {}]
 
 
-def test_names_are_a_class_each_and_an_empty_cell_says_nothing_of_any() -> None:
+def test_each_name_is_a_class_and_an_empty_cell_is_unknown_for_all() -> None:
     effusion, both, none = read("finding", ["Effusion", "Nodule|Effusion", ""])
     assert effusion == {"Effusion": 1, "Nodule": 0}
     assert both == {"Effusion": 1, "Nodule": 1}

@@ -1,4 +1,4 @@
-"""Tables as they come: encodings, delimiters, missing values, and errors that say where."""
+"""Tables as users have them: encodings, delimiters, missing values, and errors with their place."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_encoding_is_detected(tmp_path: Path, encoding: str, found: str) -> 
     assert table.rows[0] == {"id": "1", "notes": "Fever 38° – he’s well"}
 
 
-def test_text_of_another_script_is_not_taken_for_western() -> None:
+def test_text_in_another_script_is_not_read_as_western() -> None:
     russian = "Лёгкие без очаговых и инфильтративных изменений. Корни структурны. Синусы свободны. " * 20
     assert russian.encode("cp1251").decode(detect_encoding(russian.encode("cp1251"))) == russian
 
@@ -37,7 +37,7 @@ def test_a_given_encoding_is_used_or_refused_with_the_line(tmp_path: Path) -> No
     assert read_table(tmp_path / "t.csv", "latin-1").rows[0]["notes"].startswith("Fever 38°")
     with pytest.raises(InputError, match="line 2 is not utf-8"):
         read_table(tmp_path / "t.csv", "utf-8")
-    with pytest.raises(InputError, match="'utf-99' is unknown"):
+    with pytest.raises(InputError, match="'utf-99' is not known"):
         read_table(tmp_path / "t.csv", "utf-99")
 
 
@@ -76,7 +76,7 @@ def test_a_broken_table_is_an_error_with_its_place(tmp_path: Path, text: str, me
     assert "Clear" not in str(raised.value)
 
 
-def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_text("id,notes")
     for name in ("t.parquet", "missing.csv"):
         with pytest.raises(InputError, match="cannot be read"):

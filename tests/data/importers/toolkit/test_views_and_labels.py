@@ -1,4 +1,4 @@
-"""Views by the words that data sets have for them, and labels that may be uncertain."""
+"""Views by the words that data sets use for them, and labels that may be uncertain."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_words_for_views(view: str, expected: str) -> None:
     assert plane(view) == expected
 
 
-def test_views_that_are_not_there_are_refused() -> None:
+def test_views_that_no_image_has_are_refused() -> None:
     rows = [SourceRow(1, "a", view="PA"), SourceRow(2, "b")]
     assert [row.number for row in keep_views(rows, "all")[0]] == [1, 2]
     assert [row.number for row in keep_views(rows, "frontal")[0]] == [1]

@@ -1,4 +1,4 @@
-"""What an importer is: settings, and a function that reads a source's tables into rows for `data.pack`."""
+"""Parts of an importer: settings, and a function that reads a source's tables into rows for `pack`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.settings import PackSettings
-from radsweep.data.packing.studies import Needs
+from radsweep.data.packing.studies import Requirements
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
     from radsweep.data.packing.image_cache import Progress
@@ -20,13 +20,13 @@ Recorded = Mapping[str, str | int | float | bool]
 
 @dataclass(frozen=True)
 class Source:
-    """The rows of a source, in its order, and what the manifest tells about how they were read.
+    """Rows of a source, in its order, and information for the manifest.
 
-    recorded: settings and counts for `Manifest.source`. notes: what a reader of results should know.
+    recorded: settings and counts for `Manifest.source`. notes: information for readers of the results.
     """
 
     rows: Sequence[SourceRow]
-    needs: Needs
+    needs: Requirements
     recorded: Recorded = field(default_factory=dict)
     notes: Sequence[str] = ()
 
@@ -35,9 +35,9 @@ class Source:
 class Importer:
     """One entry of `radsweep pack`.
 
-    settings: its options, one field each. read: (settings, root, progress) to the source; reads tables and reports,
-    looks pictures up but opens none; raises InputError. about: the command's help, a line and a paragraph. example:
-    the command's arguments.
+    settings: its options, one field each. read: function from (settings, root, progress) to the source, which reads
+    tables and reports, finds pictures but opens none, and raises InputError. about: the command's help, a line and a
+    paragraph. example: the command's arguments.
     """
 
     settings: type[PackSettings]
@@ -47,7 +47,7 @@ class Importer:
 
 
 def tracked(items: Sequence[Item], progress: Progress) -> Iterator[Item]:
-    """The items, one after another, while `progress` tells how many of them are done: a file server takes its time."""
+    """Yield the items and report to `progress` how many are done, since a file server may be slow."""
     for done, item in enumerate(items, 1):
         yield item
         progress("reading the source", done, len(items))

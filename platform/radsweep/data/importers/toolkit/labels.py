@@ -1,11 +1,11 @@
-"""Label columns of a table, read as classes: 1, 0, uncertain, or None where missing."""
+"""Label columns of a table, read as classes: 1, 0, uncertain, or None if missing."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 
-from radsweep.data.importers.toolkit.tables import Row, Table
+from radsweep.data.importers.toolkit.tables import Row, SourceTable
 from radsweep.data.packing.labels import UNCERTAIN, Labels
 from radsweep.errors import InputError
 
@@ -20,22 +20,24 @@ _BETWEEN = re.compile(r"[|,;]")
 
 
 def flag(text: str) -> float | None:
-    """1, 0, UNCERTAIN, or None (missing) of a cell. Raises ValueError where it is no flag."""
+    """Return 1, 0, UNCERTAIN, or None (missing) for a cell. Raises ValueError if it is not a flag."""
     if text.casefold() not in _FLAGS:
-        raise ValueError("no flag")
+        raise ValueError("not a flag")
     return _FLAGS[text.casefold()]
 
 
-def flag_columns(table: Table, columns: Sequence[str]) -> list[str]:
-    """Those that hold flags alone (1, 0, -1 or yes, no, uncertain, nothing): one class each, under its own name."""
+def flag_columns(table: SourceTable, columns: Sequence[str]) -> list[str]:
+    """Return columns that only have flags (1, 0, -1 or yes, no, uncertain, nothing); each is a class by its name."""
     return [column for column in columns if all(row[column].casefold() in _FLAGS for row in table.rows)]
 
 
-def label_reader(table: Table, columns: Sequence[str], missing: Sequence[str] = ()) -> Callable[[Row], Labels]:
-    """A function from a row to its labels, of columns of names (`COVID-19`, `Effusion|Nodule`).
+def label_reader(table: SourceTable, columns: Sequence[str], missing: Sequence[str] = ()) -> Callable[[Row], Labels]:
+    """Return a function from a row to its labels, for columns of class names (`COVID-19`, `Effusion|Nodule`).
 
-    Each name is a class: 1 where named, 0 where others are, None where nothing is. Raises InputError where a column's
-    values are too many or too long to be class names.
+    Each name is a class: 1 if a row names it, 0 if the row only names others, None if it names nothing.
+
+    Raises:
+        InputError: a column's values are too many or too long to be class names.
     """
     unknown = {text.casefold() for text in missing} | {""}
     named = {column: _names(table, column, unknown) for column in columns}
@@ -52,15 +54,15 @@ def label_reader(table: Table, columns: Sequence[str], missing: Sequence[str] = 
     return read
 
 
-def _names(table: Table, column: str, unknown: set[str]) -> list[str]:
-    """Class names that a column's values hold."""
+def _names(table: SourceTable, column: str, unknown: set[str]) -> list[str]:
+    """Return the class names in a column's values."""
     values = {row[column] for row in table.rows if row[column].casefold() not in unknown}
     names = sorted({name for value in values for name in _split(value)})
     longest = max(map(len, names), default=0)
     if len(names) > _MAX_CLASSES or longest > _MAX_LENGTH:
         raise InputError(
             f"{table.path}: labels: column {column} has {len(names)} different values, the longest of "
-            f"{longest} characters: expected flags (1, 0, -1), or at most {_MAX_CLASSES} class names of "
+            f"{longest} characters; expected flags (1, 0, -1), or at most {_MAX_CLASSES} class names of "
             f"at most {_MAX_LENGTH}"
         )
     return names

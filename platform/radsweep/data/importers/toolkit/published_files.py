@@ -1,4 +1,4 @@
-"""Files of published data sets: where they lie under a root, and where a missing one comes from."""
+"""Files of published data sets: their paths under a root, and the origin of missing ones."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from radsweep.data.importers.toolkit.tables import Table, read_table, require_columns
+from radsweep.data.importers.toolkit.tables import SourceTable, read_table, require_columns
 from radsweep.errors import InputError
 
 
 @dataclass(frozen=True)
-class Known:
-    """A file or folder of a published data set. names: glob patterns, tried in order; `x.csv.gz` may be `x.csv` too.
+class PublishedFile:
+    """A file or folder of a published data set.
 
-    comes_from: what it is a part of, and where that is to be had.
+    names: glob patterns, tried in order; `x.csv.gz` may also be `x.csv`. comes_from: the data set it belongs to, and
+    the address to download it from.
     """
 
     names: tuple[str, ...]
@@ -26,33 +27,34 @@ class Known:
         return [*self.names, *unpacked]
 
 
-def find_known(root: Path, *wanted: Known) -> list[Path]:
-    """Where each of `wanted` lies under `root`. Raises InputError that names all that are missing."""
+def find_known(root: Path, *wanted: PublishedFile) -> list[Path]:
+    """Return the path of each of `wanted` under `root`. Raises InputError that names all missing ones."""
     found = {known: optional(root, known) for known in wanted}
     if lacking := [known for known, path in found.items() if path is None]:
-        raise InputError(missing(root, *lacking))
+        raise InputError(missing_message(root, *lacking))
     return [path for path in found.values() if path is not None]
 
 
-def optional(root: Path, known: Known) -> Path | None:
+def optional(root: Path, known: PublishedFile) -> Path | None:
+    """Return the path of a file under `root`, or None if it does not exist."""
     return next((path for pattern in known.patterns for path in sorted(root.glob(pattern))), None)
 
 
-def known_table(path: Path, columns: Sequence[str], optional_columns: Collection[str] = ()) -> Table:
-    """A table with these columns at least, and no others in its rows. Raises InputError."""
+def known_table(path: Path, columns: Sequence[str], optional_columns: Collection[str] = ()) -> SourceTable:
+    """Read a table that must have these columns; its rows hold only them and the optional ones. Raises InputError."""
     table = read_table(path, keep={*columns, *optional_columns})
     require_columns(table, {"a table of another kind or version": columns})
     return table
 
 
 def image_files(path: str) -> tuple[str, ...]:
-    """`path` as the files of a row, there or not: `pack` finds out when it reads. Empty where it leaves the root."""
+    """Return `path` as the files of a row; `pack` checks later that it exists. Empty if it leaves the root."""
     inside = PurePosixPath(path)
     return () if not path or inside.is_absolute() or ".." in inside.parts else (path,)
 
 
-def missing(root: Path, *lacking: Known) -> str:
-    """A line for each origin: what is missing, where it comes from, in which folder nearby all of it is."""
+def missing_message(root: Path, *lacking: PublishedFile) -> str:
+    """Return a line for each origin: the missing files, their origin, and a folder nearby that has all of them."""
     lines = []
     for origin in dict.fromkeys(known.comes_from for known in lacking):
         of_it = [known for known in lacking if known.comes_from == origin]
@@ -61,5 +63,5 @@ def missing(root: Path, *lacking: Known) -> str:
         line = f"{root}: {names} {are} missing; {come} with {origin}"
         nearby = (*sorted(path for path in root.iterdir() if path.is_dir()), root.absolute().parent)
         right = next((folder for folder in nearby if all(optional(folder, known) for known in of_it)), None)
-        lines.append(f"{line}. {them} in {right}: give that folder as ROOT" if right else line)
+        lines.append(f"{line}. {them} in {right}; give that folder as ROOT" if right else line)
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Which section of a report stands for it, and how often each did."""
+"""Choose the section of a report that is used as its text, and count the sections used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SectionSettings(PackSettings):
     sections: tuple[str, ...] = Field(
         ("impression", "findings"),
         description="sections in order of preference; the first that a report has is used. findings+impression: both, "
-        "or the one there is",
+        "or the one that exists",
     )
 
     @field_validator("sections")
@@ -34,9 +34,9 @@ class SectionSettings(PackSettings):
 
 
 class SectionChooser:
-    """`choose(sections)`: the text of the first entry of `order` that a report has, "" where it has none.
+    """Choose the text of a report: the first entry of `order` that it has, or "" if it has none.
 
-    A section that is empty or a placeholder counts as missing. Each report is to be given once: its section is counted.
+    A section that is empty or a placeholder counts as missing. Pass each report once, since its section is counted.
     """
 
     def __init__(self, order: Sequence[str], placeholders: Sequence[str]) -> None:
@@ -44,6 +44,7 @@ class SectionChooser:
         self._used: Counter[str] = Counter()
 
     def choose(self, sections: Mapping[str, str]) -> str:
+        """Return the text of the chosen section, or ""."""
         usable = {name: text for name, text in sections.items() if not report_fault(text, self._placeholders)}
         for entry in self._order:
             names = [name for name in entry.split("+") if name in usable]
@@ -59,7 +60,7 @@ class SectionChooser:
 
     @property
     def recorded(self) -> Recorded:
-        """For the manifest: the order asked for, and the reports read that each section stands for."""
+        """Order of preference, and number of reports by the section used, for the manifest."""
         return {
             "sections": ", ".join(self._order),
             **{f"reports_from_{name}": count for name, count in self._used.most_common()},

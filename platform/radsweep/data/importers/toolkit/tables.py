@@ -1,4 +1,4 @@
-"""Reads a table (CSV, TSV, Parquet) as rows of text, and finds its columns."""
+"""Read a table (CSV, TSV, Parquet) as rows of text, and find its columns."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codec
 
 
 @dataclass(frozen=True)
-class Table:
-    """Rows of stripped text ("" for a missing value), the encoding they were read with ("" for Parquet).
+class SourceTable:
+    """Rows of stripped text ("" for a missing value), and the encoding they were read with ("" for Parquet).
 
-    columns: all that the file has; the rows may hold fewer.
+    columns: all columns of the file; the rows may hold fewer.
     """
 
     path: Path
@@ -33,10 +33,10 @@ class Table:
     encoding: str
 
 
-def read_table(path: Path, encoding: str = "auto", keep: Collection[str] | None = None) -> Table:
-    """Read `path`: .parquet, or else CSV with comma, semicolon or tab, .gz too. Raises InputError.
+def read_table(path: Path, encoding: str = "auto", keep: Collection[str] | None = None) -> SourceTable:
+    """Read `path`: .parquet, or else CSV with comma, semicolon or tab, also as .gz. Raises InputError.
 
-    keep: columns that the rows hold, for large tables of which few are used; all where None.
+    keep: columns that the rows hold, for large tables of which few are used; all if None.
     """
     if path.suffix == ".parquet":
         return _from_parquet(path, keep)
@@ -48,7 +48,9 @@ def read_table(path: Path, encoding: str = "auto", keep: Collection[str] | None 
     try:
         text = data.decode(used)
     except LookupError as error:
-        raise InputError(f"{path}: encoding {encoding!r} is unknown; for example utf-8, cp1252, latin-1") from error
+        raise InputError(
+            f"{path}: encoding {encoding!r} is not known; give for example utf-8, cp1252, latin-1"
+        ) from error
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}: line {line} is not {used}; try --encoding auto, cp1252 or latin-1") from error
@@ -56,8 +58,10 @@ def read_table(path: Path, encoding: str = "auto", keep: Collection[str] | None 
 
 
 def detect_encoding(data: bytes) -> str:
-    """A byte order mark, else UTF-8 where valid, else cp1252 for text that is nearly all ASCII (Western records
-    with a degree sign or a curly quote), else what charset-normalizer finds."""
+    """Detect an encoding: by a byte order mark, else UTF-8 if valid, else cp1252 or the guess of charset-normalizer.
+
+    cp1252 is for text that is nearly all ASCII: Western records with a degree sign or a curly quote.
+    """
     for mark, name in _BOMS:
         if data.startswith(mark):
             return name
@@ -79,8 +83,8 @@ def detect_encoding(data: bytes) -> str:
         return "latin-1"
 
 
-def require_columns(table: Table, named: Mapping[str, Iterable[str]]) -> None:
-    """Check that each option's columns are there. named: option to columns. Raises InputError."""
+def require_columns(table: SourceTable, named: Mapping[str, Iterable[str]]) -> None:
+    """Check that the columns of each option exist. named: option to columns. Raises InputError."""
     for option, columns in named.items():
         for column in columns:
             if column not in table.columns:
@@ -92,15 +96,16 @@ def require_columns(table: Table, named: Mapping[str, Iterable[str]]) -> None:
 
 
 def columns_of(pattern: str) -> list[str]:
-    """Names in braces: `images/{patientid}.*` gives `patientid`."""
+    """Return the names in braces: `patientid` from `images/{patientid}.*`."""
     return _FIELD.findall(pattern)
 
 
 def fill(pattern: str, row: Row, quote: Callable[[str], str] = str) -> str:
+    """Replace names in braces by the row's values, passed through `quote`."""
     return _FIELD.sub(lambda match: quote(row[match[1]]), pattern)
 
 
-def _from_csv(path: Path, text: str, encoding: str, keep: Collection[str] | None) -> Table:
+def _from_csv(path: Path, text: str, encoding: str, keep: Collection[str] | None) -> SourceTable:
     csv.field_size_limit(2**31 - 1)
     header_line = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=header_line.count)
@@ -114,7 +119,7 @@ def _from_csv(path: Path, text: str, encoding: str, keep: Collection[str] | None
                 continue
             if any(field.strip() for field in fields[len(header) :]):
                 raise InputError(
-                    f"{path}: row {number} (line {lines.line_num}) has {len(fields)} fields, the header {len(header)}: "
+                    f"{path}: row {number} (line {lines.line_num}) has {len(fields)} fields, the header {len(header)}; "
                     "quote the fields that contain the delimiter"
                 )
             values = [field.strip() for field in fields[: len(header)]]
@@ -126,10 +131,10 @@ def _from_csv(path: Path, text: str, encoding: str, keep: Collection[str] | None
     if not rows or twice:
         problem = f"the header names {', '.join(sorted(twice))} twice" if twice else "no rows"
         raise InputError(f"{path}: {problem}; expected a header line and a row for each image or study")
-    return Table(path, tuple(header), tuple(rows), encoding)
+    return SourceTable(path, tuple(header), tuple(rows), encoding)
 
 
-def _from_parquet(path: Path, keep: Collection[str] | None) -> Table:
+def _from_parquet(path: Path, keep: Collection[str] | None) -> SourceTable:
     import pyarrow as pa  # here, else `radsweep --help` would wait for it
     import pyarrow.parquet as pq
 
@@ -142,7 +147,7 @@ def _from_parquet(path: Path, keep: Collection[str] | None) -> Table:
     rows = tuple(dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
     if not len(table):
         raise InputError(f"{path}: no rows; expected a row for each image or study")
-    return Table(path, tuple(table.column_names), rows, "")
+    return SourceTable(path, tuple(table.column_names), rows, "")
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
@@ -154,5 +159,5 @@ def _text(value: object) -> str:
     if value is None or value != value:  # null, or NaN
         return ""
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # whole numbers that a missing value turned into floats
+        return str(int(value))  # whole numbers that became floats because of a missing value
     return str(value).strip()

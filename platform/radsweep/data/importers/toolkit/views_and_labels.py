@@ -1,4 +1,4 @@
-"""What importers share: frontal and lateral views of radiographs, and labels that may be uncertain."""
+"""Frontal and lateral views of radiographs, and labels that may be uncertain."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.settings import PackSettings
 from radsweep.errors import InputError
 
-Views = Literal["all", "frontal", "lateral"]
+ViewChoice = Literal["all", "frontal", "lateral"]
 Uncertain = Literal["unknown", "positive", "negative"]
-State = Literal["positive", "negative", "uncertain", "not_mentioned"]
+LabelState = Literal["positive", "negative", "uncertain", "not_mentioned"]
 CHEXPERT_CLASSES = (
     "No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema",
     "Consolidation", "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture",
@@ -32,27 +32,27 @@ _POLICY: dict[Uncertain, float] = {"unknown": UNCERTAIN, "positive": 1.0, "negat
 class ViewSettings(PackSettings):
     """Options of importers that know the view of each image."""
 
-    views: Views = Field("all", description="images to keep; those of unknown view are in `all` alone")
+    views: ViewChoice = Field("all", description="images to keep; those of unknown view are only kept with `all`")
 
 
 class UncertainSettings(PackSettings):
     """Options of importers whose labels may be uncertain (-1)."""
 
     uncertain: Uncertain = Field(
-        "unknown", description="what an uncertain label (-1) becomes; one that is not mentioned is always unknown"
+        "unknown", description="value of an uncertain label (-1); one that is not mentioned is always unknown"
     )
 
 
 class FlagReader:
-    """Reads CheXpert's flags: 1, 0, -1 (uncertain), empty (not mentioned, so unknown). Counts each state."""
+    """Read and count CheXpert's flags: 1, 0, -1 (uncertain), empty (not mentioned, so unknown)."""
 
     def __init__(self, classes: Sequence[str], uncertain: Uncertain) -> None:
         self._classes, self._uncertain = classes, uncertain
-        self._counts: Counter[State] = Counter()
-        self._seen: dict[tuple[str, ...], tuple[Labels, list[State]]] = {}  # few combinations, many rows
+        self._counts: Counter[LabelState] = Counter()
+        self._seen: dict[tuple[str, ...], tuple[Labels, list[LabelState]]] = {}  # few combinations, many rows
 
     def read(self, row: Row, where: str) -> Labels:
-        """Labels of a study or image; give each once. Raises InputError that opens with `where`."""
+        """Return the labels of a study or image; pass each once. Raises InputError that begins with `where`."""
         cells = tuple(row[name] for name in self._classes)
         if cells not in self._seen:
             self._seen[cells] = self._parse(cells, where)
@@ -60,7 +60,7 @@ class FlagReader:
         self._counts.update(states)
         return labels
 
-    def _parse(self, cells: Sequence[str], where: str) -> tuple[Labels, list[State]]:
+    def _parse(self, cells: Sequence[str], where: str) -> tuple[Labels, list[LabelState]]:
         labels: dict[str, float | None] = {}
         states = []
         for name, cell in zip(self._classes, cells, strict=True):
@@ -71,21 +71,21 @@ class FlagReader:
 
     @property
     def note(self) -> str:
-        counted = ", ".join(f"{self._counts[state]} {state.replace('_', ' ')}" for state in get_args(State))
-        told = "uncertain and" if self._uncertain == "unknown" else f"uncertain are {self._uncertain},"
-        return f"labels read: {counted}; {told} not mentioned are unknown"
+        counted = ", ".join(f"{self._counts[state]} {state.replace('_', ' ')}" for state in get_args(LabelState))
+        uncertain = "uncertain and" if self._uncertain == "unknown" else f"uncertain are {self._uncertain},"
+        return f"labels read: {counted}; {uncertain} not mentioned are unknown"
 
     @property
     def recorded(self) -> Recorded:
-        """For the manifest: cells of the source's table by state, whatever was packed of it."""
+        """Number of cells of the source's table by state, packed or not, for the manifest."""
         return {
             "uncertain": self._uncertain,
-            **{f"labels_{state}": self._counts[state] for state in get_args(State)},
+            **{f"labels_{state}": self._counts[state] for state in get_args(LabelState)},
         }
 
 
-def _read(cell: str, where: str) -> tuple[State, float | None]:
-    """A cell's state, and its value before uncertain ones are settled."""
+def _read(cell: str, where: str) -> tuple[LabelState, float | None]:
+    """Return a cell's state, and its value before uncertain values are replaced."""
     try:
         value = flag(cell)
     except ValueError as error:
@@ -96,7 +96,7 @@ def _read(cell: str, where: str) -> tuple[State, float | None]:
 
 
 def plane(view: str) -> Literal["frontal", "lateral", ""]:
-    """Frontal or lateral, "" where the word for a view says neither (oblique, swimmer's, not given)."""
+    """Return frontal, lateral, or "" if the word for a view means neither (oblique, swimmer's, not given)."""
     words = view.casefold().replace("-", " ").split()
     if "lateral" in words or view.casefold() in ("ll", "rl", "l"):
         return "lateral"
@@ -105,11 +105,15 @@ def plane(view: str) -> Literal["frontal", "lateral", ""]:
     return ""
 
 
-def keep_views(rows: Sequence[SourceRow], views: Views) -> tuple[list[SourceRow], Recorded, list[str]]:
-    """Rows of the views asked for; what to record, and notes."""
+def keep_views(rows: Sequence[SourceRow], views: ViewChoice) -> tuple[list[SourceRow], Recorded, list[str]]:
+    """Return the rows of the requested views, values for the manifest, and notes.
+
+    Raises:
+        InputError: no image has the view.
+    """
     kept = [row for row in rows if views in ("all", plane(row.view))]
     if not kept:
-        raise InputError(f"no image is {views}: leave --views out")
+        raise InputError(f"no image is {views}; omit --views")
     left_out = len(rows) - len(kept)
     notes = [f"{left_out} images were left out by --views {views}"] if left_out else []
     return kept, {"views": views, "rows_left_out_by_views": left_out}, notes

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from radsweep.data.importers.toolkit.image_files import ImageFinder, OutsideRootError
+from radsweep.data.importers.toolkit.image_finder import ImageFinder, OutsideRootError
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
-"""Finds the image files that a table's row names, by a column or by a pattern over columns; never outside a root
-(links that the user laid inside it count as inside)."""
+"""Find the image files of a table's row, by a column or by a pattern over columns, never outside a root.
+
+Links inside the root that the user made count as inside, wherever they lead.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,11 @@ class OutsideRootError(Exception):
 
 
 class ImageFinder:
-    """`find(row)` gives paths relative to `root`, in order; empty where there is no such file.
+    """Find the files of a row: `find(row)` returns paths relative to `root`, in order; empty if no file matches.
 
     pattern: a column's name, or text with columns in braces and wildcards, `images/{patientid}.*`. With wildcards,
-    all image files that match belong to the row: jpg, jpeg, png, dcm, dicom, dic, or no suffix at all. A bare
-    file name that is not in `root` itself is looked for in all its subfolders, and counts where it is there once.
+    all image files that match belong to the row: jpg, jpeg, png, dcm, dicom, dic, or without a suffix. A bare file
+    name that is not in `root` itself is searched in all its subfolders, and used if it is found exactly once.
     """
 
     def __init__(self, root: Path, pattern: str) -> None:
@@ -36,7 +38,7 @@ class ImageFinder:
         self._listings: dict[str, list[str]] = {}
 
     def find(self, row: Row) -> list[str]:
-        """Raises OutsideRootError."""
+        """Return the files of a row. Raises OutsideRootError."""
         if not all(row[column] for column in columns_of(self._pattern)):
             return []
         path = fill(self._pattern, row, glob.escape if self.wild else str).replace("\\", "/")
