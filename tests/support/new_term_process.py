@@ -52,7 +52,7 @@ def final_metrics() -> list[str]:
 
 
 def codes(package: Path) -> list[str]:
-    """Of a trial without the term, and with it, if this were the package."""
+    """Fingerprints of a trial without the term, and with it, if this were the package."""
     code.PACKAGE = package
     for cached in (code.fingerprint, code.graph):
         cached.cache_clear()
