@@ -44,7 +44,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     loss, settings, field, table, case = blocks
     (root / "radsweep" / "objectives" / "mean_region.py").write_text(loss, encoding="utf-8")
     insert(root / "radsweep", "class Objective(", f"{settings}\n\n")
-    insert(root / "radsweep", "    views: Views = Views()", textwrap.indent(field, "    "))
+    insert(root / "radsweep", "    views: ViewCounts = ViewCounts()", textwrap.indent(field, "    "))
     imported, line = table.strip().split("\n\n")
     insert(root / "radsweep" / "objectives", '    "contrast": Term(', f"    {line}\n")
     insert(root / "radsweep" / "objectives", "class Term(NamedTuple):", f"{imported}\n\n\n")
