@@ -14,6 +14,7 @@ import pytest
 import ray
 from sklearn.metrics import roc_auc_score
 
+from radsweep.cluster import capacity
 from radsweep.config.load import load_experiment, parse_experiment
 from radsweep.config.trial import Trial
 from radsweep.config.tune import Tune
@@ -199,8 +200,8 @@ def test_a_resumed_sweep_runs_nothing_again_on_a_machine_with_less_free_memory(
     ablation: Any, phantom: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, record, _ = ablation
-    capacity = 1.5 * decoded_bytes([parse_experiment(record.experiment, "test.yaml").trial()], read_index(phantom))
-    less = [node._replace(store=capacity) for node in capacity.nodes()]
+    free = 1.5 * decoded_bytes([parse_experiment(record.experiment, "test.yaml").trial()], read_index(phantom))
+    less = [node._replace(store=free) for node in capacity.nodes()]
     monkeypatch.setattr(capacity, "nodes", lambda: less)
     resumed, _ = sweep(phantom, store, resume=True, ablation={"arms": ARMS, "pairs": [20, 40], "seeds": 2})
     assert (resumed.id, resumed.cost["trials_run"]) == (record.id, 0)
