@@ -1,0 +1,93 @@
+"""Start the workers of the session's Ray from a process that has already imported what they import.
+
+Ray starts about ten workers for a sweep, and each of them imports for seconds. `ray_session` puts this folder onto
+the PYTHONPATH of its Ray. The process that Ray starts passes its arguments, environment and standard streams to the
+server beside this file and waits; the server forks, and its child becomes the worker. Everything else that Ray starts,
+and every worker that asks for something unusual, starts as usual.
+"""
+
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+FIXED = ("RAY_JOB_ID", "RAY_RAYLET_PID")  # Ray's library reads them once, while it loads
+OF_SETUP = ("--serialized-runtime-env-context", "--language")
+
+
+def worker_arguments():
+    """Return the script and the arguments of an ordinary worker, and its environment; None for any other process."""
+    script = os.path.basename(sys.orig_argv[1]) if len(sys.orig_argv) > 1 else ""
+    if script not in ("setup_worker.py", "default_worker.py") or not set(FIXED) <= os.environ.keys():
+        return None
+    rest, changed = sys.orig_argv[1:], {}
+    if script == "setup_worker.py":
+        import json
+
+        options = dict(argument.split("=", 1) for argument in rest[1:] if argument.startswith(OF_SETUP))
+        rest = [argument for argument in rest[1:] if not argument.startswith(OF_SETUP)]
+        context = json.loads(options.get(OF_SETUP[0], "{}"))
+        changed = context.pop("env_vars", {})
+        usual = context.pop("py_executable", sys.executable) == sys.executable and not any(context.values())
+        if not usual or options.get(OF_SETUP[1]) != "PYTHON" or "PYTHONPATH" in changed:
+            del os.environ["RADSWEEP_WARM_WORKERS"]  # the script that this one starts will see it too
+            return None
+    environment = os.environ | changed
+    path = [folder for folder in environment.pop("PYTHONPATH").split(os.pathsep) if os.path.abspath(folder) != HERE]
+    return rest, environment | ({"PYTHONPATH": os.pathsep.join(path)} if path else {})
+
+
+def connected(address):
+    import socket
+
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(address)
+    except OSError:
+        connection.close()
+        return None
+    return connection
+
+
+def server():
+    """Return a connection to the server of this Ray, which the first worker starts."""
+    import fcntl
+    import subprocess
+    import time
+
+    name = "-".join(os.environ[variable] for variable in FIXED)
+    address = os.path.join(os.environ["RADSWEEP_WARM_WORKERS"], name)
+    with open(f"{address}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (connection := connected(address)) is not None:
+            return connection
+        with open(f"{address}.log", "w") as log:
+            command = [sys.executable, os.path.join(HERE, "server.py"), address]
+            started = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        while started.poll() is None:
+            if (connection := connected(address)) is not None:
+                return connection
+            time.sleep(0.05)
+    return None
+
+
+def become_worker(arguments, environment):
+    """Pass this process on to the server, wait as long as the worker lives, and end as it did."""
+    import json
+    import signal
+    import socket
+
+    connection = server()
+    if connection is None:
+        return
+    passed = json.dumps({"arguments": arguments, "environment": environment, "folder": os.getcwd()}).encode()
+    socket.send_fds(connection, [len(passed).to_bytes(8, "big")], [0, 1, 2])
+    connection.sendall(passed)
+    answers = connection.makefile()
+    worker = int(answers.readline())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: os.kill(worker, number))
+    os._exit(int(answers.readline() or 1))
+
+
+if hasattr(os, "pidfd_open") and "RADSWEEP_WARM_WORKERS" in os.environ and (asked := worker_arguments()) is not None:
+    become_worker(*asked)
