@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -159,9 +158,10 @@ def measured_metrics(workers: Workers) -> dict[str, float]:
     return measure(embedder, data, "test", trial).metrics
 
 
-def main(rank: int, world: int, init: str, out: Path, cases: list[str]) -> None:
+def main(rank: int, world: int, out: Path, cases: list[str]) -> None:
+    """One of several workers: the losses and gradients of the cases, written by worker 0."""
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{init}", rank=rank, world_size=world)
+    dist.init_process_group("gloo", init_method=f"file://{out / 'init'}", rank=rank, world_size=world)
     metrics = measured_metrics(Workers(rank, world))
     if rank == 0:
         (out / "measured.json").write_text(json.dumps(metrics))
@@ -170,7 +170,3 @@ def main(rank: int, world: int, init: str, out: Path, cases: list[str]) -> None:
         if rank == 0:
             np.savez(out / f"{case}.npz", **gradients)
             (out / f"{case}.json").write_text(json.dumps(loss))
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]), sys.argv[5:])
