@@ -39,14 +39,11 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 S3 = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "qzsecret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-OWN_RAY = ("test_submit.py", "test_auth.py")  # start one beside the session's
-
-
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that need Ray: `make test` runs them in one process and the others in another."""
+    """Mark the tests on the session's Ray: `make test` runs them in one process and the others in another."""
     for item in items:
-        if "ray_session" in getattr(item, "fixturenames", ()) or item.path.name in OWN_RAY:
+        if "ray_session" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.ray)
 
 

@@ -10,7 +10,7 @@ import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-FIXED = ("RAY_JOB_ID", "RAY_RAYLET_PID")  # Ray's library reads them once, while it loads
+FIXED = ("RAY_RAYLET_PID", "RAY_JOB_ID")  # Ray's library reads them while it loads: the session has one job
 OF_SETUP = ("--serialized-runtime-env-context", "--language")
 
 
@@ -54,8 +54,7 @@ def server():
     import subprocess
     import time
 
-    name = "-".join(os.environ[variable] for variable in FIXED)
-    address = os.path.join(os.environ["RADSWEEP_WARM_WORKERS"], name)
+    address = os.path.join(os.environ["RADSWEEP_WARM_WORKERS"], os.environ["RAY_RAYLET_PID"])
     with open(f"{address}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (connection := connected(address)) is not None:
