@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-# One thread for each process: the data are tiny, and threads of two processes on two cores wait for one another.
+# One thread in each process: the data are tiny, and threads of two processes on two cores wait for one another.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 

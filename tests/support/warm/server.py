@@ -1,4 +1,4 @@
-"""Fork Ray workers: `server.py ADDRESS`, started by sitecustomize.py for the workers of one Ray."""
+"""Fork Ray workers. sitecustomize.py starts this as `server.py ADDRESS`, once for each Ray."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ IMPORTED_BY_WORKERS = (
 
 
 class Asked(NamedTuple):
-    """What a process that Ray started passed on."""
+    """A request of a process that Ray started: be the worker that it should have been."""
 
     streams: list[int]
     arguments: list[str]
@@ -46,6 +46,7 @@ class Asked(NamedTuple):
 
 
 def receive(connection: socket.socket) -> Asked:
+    """Read a request."""
     size, streams, _, _ = socket.recv_fds(connection, 8, 3)
     with connection.makefile("rb") as file:
         passed: dict[str, Any] = json.loads(file.read(int.from_bytes(size, "big")))
@@ -53,7 +54,7 @@ def receive(connection: socket.socket) -> Asked:
 
 
 def serve(listening: socket.socket, raylet: int) -> Asked:
-    """Fork a child for each process that asks, until Ray has ended. This returns in the children only."""
+    """Fork a child for each request until Ray has ended. This function only returns in the children."""
     with selectors.DefaultSelector() as selector:
         selector.register(listening, selectors.EVENT_READ)
         while _alive(raylet):
@@ -86,7 +87,7 @@ def _alive(process: int) -> bool:
 
 
 def _ended(selector: selectors.BaseSelector, connection: int, handle: int, worker: int) -> None:
-    """Report that a worker ended; end it if the process that waits for it did."""
+    """Report the end of a worker. If the process that waits for it ended first, end the worker too."""
     if connection not in selector.get_map():  # both ended at once
         return
     for file in (connection, handle):
@@ -101,7 +102,7 @@ def _ended(selector: selectors.BaseSelector, connection: int, handle: int, worke
 
 
 def become(asked: Asked) -> None:
-    """Be the process that Ray started."""
+    """Become the process that Ray started."""
     os.setpgid(0, 0)
     for number, stream in enumerate(asked.streams):
         os.dup2(stream, number)
@@ -115,16 +116,16 @@ def become(asked: Asked) -> None:
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 
-class SystemRandom:
-    """Names of actor classes that leave Ray's generator alone: children of one seeded generator would share names."""
+class SystemNames:
+    """Names for actor classes. If these came from Ray's own generator, all children would draw the same names later."""
 
     @staticmethod
     def from_random() -> ray.ActorClassID:
         return ray.ActorClassID(os.urandom(ray.ActorClassID.size()))
 
 
-def names_are_apart() -> bool:
-    """Whether two children draw different names."""
+def names_differ() -> bool:
+    """Return True if two children draw different names for objects."""
     read, write = os.pipe()
     for _ in range(2):
         if not os.fork():
@@ -138,14 +139,14 @@ def names_are_apart() -> bool:
 
 
 def main(address: str) -> None:
-    ray.actor.ActorClassID, own = SystemRandom, ray.actor.ActorClassID
+    ray.actor.ActorClassID, own = SystemNames, ray.actor.ActorClassID
     for module in IMPORTED_BY_WORKERS:
         importlib.import_module(module)
     ray.actor.ActorClassID = own
-    if not names_are_apart():
-        sys.exit("an import used Ray's generator of names; see SystemRandom")
+    if not names_differ():
+        sys.exit("An import drew from Ray's generator of names, so workers would share names. See SystemNames.")
     gc.collect()
-    gc.freeze()  # pages of the parent stay shared
+    gc.freeze()  # keeps the memory that children share untouched
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)
     listening.listen(64)

@@ -10,12 +10,12 @@ import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-FIXED = ("RAY_RAYLET_PID", "RAY_JOB_ID")  # Ray's library reads them while it loads: the session has one job
+FIXED = ("RAY_RAYLET_PID", "RAY_JOB_ID")  # read by Ray's library while it loads; the session has one job
 OF_SETUP = ("--serialized-runtime-env-context", "--language")
 
 
 def worker_arguments():
-    """Return the script and the arguments of an ordinary worker, and its environment; None for any other process."""
+    """Return script, arguments and environment of an ordinary worker, or None in any other process."""
     script = os.path.basename(sys.orig_argv[1]) if len(sys.orig_argv) > 1 else ""
     if script not in ("setup_worker.py", "default_worker.py") or not set(FIXED) <= os.environ.keys():
         return None
@@ -29,14 +29,15 @@ def worker_arguments():
         changed = context.pop("env_vars", {})
         usual = context.pop("py_executable", sys.executable) == sys.executable and not any(context.values())
         if not usual or options.get(OF_SETUP[1]) != "PYTHON" or "PYTHONPATH" in changed:
-            del os.environ["RADSWEEP_WARM_WORKERS"]  # the script that this one starts will see it too
+            del os.environ["RADSWEEP_WARM_WORKERS"]  # also for the script that this one starts
             return None
     environment = os.environ | changed
     path = [folder for folder in environment.pop("PYTHONPATH").split(os.pathsep) if os.path.abspath(folder) != HERE]
     return rest, environment | ({"PYTHONPATH": os.pathsep.join(path)} if path else {})
 
 
-def connected(address):
+def connect(address):
+    """Return a connection to the server at an address, or None."""
     import socket
 
     connection = socket.socket(socket.AF_UNIX)
@@ -48,8 +49,8 @@ def connected(address):
     return connection
 
 
-def server():
-    """Return a connection to the server of this Ray, which the first worker starts."""
+def connect_to_server():
+    """Return a connection to the server of this Ray, started by the first worker. Return None if it does not start."""
     import fcntl
     import subprocess
     import time
@@ -57,25 +58,25 @@ def server():
     address = os.path.join(os.environ["RADSWEEP_WARM_WORKERS"], os.environ["RAY_RAYLET_PID"])
     with open(f"{address}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if (connection := connected(address)) is not None:
+        if (connection := connect(address)) is not None:
             return connection
         with open(f"{address}.log", "w") as log:
             command = [sys.executable, os.path.join(HERE, "server.py"), address]
             started = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         while started.poll() is None:
-            if (connection := connected(address)) is not None:
+            if (connection := connect(address)) is not None:
                 return connection
             time.sleep(0.05)
     return None
 
 
 def become_worker(arguments, environment):
-    """Pass this process on to the server, wait as long as the worker lives, and end as it did."""
+    """Let the server fork the worker, wait until that ends, and exit with its code."""
     import json
     import signal
     import socket
 
-    connection = server()
+    connection = connect_to_server()
     if connection is None:
         return
     passed = json.dumps({"arguments": arguments, "environment": environment, "folder": os.getcwd()}).encode()
