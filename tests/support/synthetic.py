@@ -1,9 +1,10 @@
-"""Random studies without shards; an epoch on one of several workers: `synthetic RANK WORLD INIT OUT CASE ...`."""
+"""Random studies without shards; an epoch on one of several workers: `synthetic RANK WORLD OUT CASE ...`."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,7 @@ def main(rank: int, world: int, out: Path, cases: list[str]) -> None:
         if rank == 0:
             np.savez(out / f"{case}.npz", **gradients)
             (out / f"{case}.json").write_text(json.dumps(loss))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])
