@@ -1,6 +1,6 @@
 """Fixtures: one Ray and one small phantom data set for the session, and a real MLflow server that may be killed.
 
-The settings come before anything imports Ray.
+The settings come before anything imports Ray or NumPy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ from pathlib import Path
 
 import pytest
 
-import radsweep.sweep  # noqa: F401 - sets what Ray reads when it is imported
+# One thread in each process: the data are tiny, and threads of two processes on two cores wait for one another.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+import radsweep.sweep  # noqa: E402, F401 - sets what Ray reads when it is imported
 
 for _variable in ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RADSWEEP_STORE", "MLFLOW_TRACKING_URI"):
     os.environ.pop(_variable, None)
@@ -35,14 +39,11 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 S3 = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "qzsecret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-OWN_RAY = ("test_submit.py", "test_auth.py")  # start one beside the session's
-
-
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that need Ray: `make test` runs them in one process and the others in another."""
+    """Mark the tests on the session's Ray: `make test` runs them in one process and the others in another."""
     for item in items:
-        if "ray_session" in getattr(item, "fixturenames", ()) or item.path.name in OWN_RAY:
+        if "ray_session" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.ray)
 
 
@@ -108,13 +109,17 @@ def ray_session(short_folder: Path) -> Iterator[None]:
     """A local Ray of 4 logical CPUs, shared by every test of the session."""
     import ray
 
-    ray.init(
-        num_cpus=4,
-        include_dashboard=False,
-        log_to_driver=False,
-        object_store_memory=300 * 2**20,
-        _temp_dir=str(short_folder / "ray"),
-    )
+    (short_folder / "warm").mkdir()
+    with pytest.MonkeyPatch.context() as patch:  # for Ray's processes only: see support/warm/sitecustomize.py
+        patch.setenv("RADSWEEP_WARM_WORKERS", str(short_folder / "warm"))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent / "support" / "warm"), prepend=os.pathsep)
+        ray.init(
+            num_cpus=4,
+            include_dashboard=False,
+            log_to_driver=False,
+            object_store_memory=300 * 2**20,
+            _temp_dir=str(short_folder / "ray"),
+        )
     yield
     ray.shutdown()
 

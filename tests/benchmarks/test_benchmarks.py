@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.processes import run_script
+
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 NEEDS_MINUTES = pytest.mark.slow  # starts Ray once or more, and runs sweeps of its own
 
 
-def figures_of(name: str) -> dict[str, Any]:
-    command = [sys.executable, str(FOLDER / f"{name}.py"), "--json", "--quick"]
-    printed = subprocess.run(command, capture_output=True, text=True, timeout=900)
-    assert printed.returncode == 0, printed.stderr[-2000:]
-    lines = printed.stdout.splitlines()
-    assert len(lines) == 1
-    figures: dict[str, Any] = json.loads(lines[0])
+Figures = Callable[[str], dict[str, Any]]
+
+
+@pytest.fixture
+def figures_of(tmp_path: Path) -> Figures:
+    """`figures_of("step")`: what the benchmark prints, run in a process of its own."""
+
+    def figures(name: str) -> dict[str, Any]:
+        ended = run_script(tmp_path, FOLDER / f"{name}.py", "--json", "--quick")
+        assert ended.code == 0, ended.err[-2000:]
+        return read(ended.out)
+
+    return figures
+
+
+def read(printed: str) -> dict[str, Any]:
+    (line,) = printed.splitlines()
+    figures: dict[str, Any] = json.loads(line)
     assert figures["machine"]["cores"] >= 1
     return figures
 
 
-def test_a_step_is_compared_with_the_same_loss() -> None:
+def test_a_step_is_compared_with_the_same_loss(figures_of: Figures) -> None:
     pytest.importorskip("open_clip")
     figures = figures_of("step")
     assert figures["samples_per_s"] > 0
@@ -35,21 +49,28 @@ def test_a_step_is_compared_with_the_same_loss() -> None:
 
 
 @NEEDS_MINUTES
-def test_a_sweep_decodes_each_image_once() -> None:
+def test_a_sweep_decodes_each_image_once(figures_of: Figures) -> None:
     figures = figures_of("decode_once")
     assert figures["decoded"] == figures["images"] > 0
     assert figures["trials"] == 2
     assert 1 < figures["cost_ratio"] < 2
 
 
-def test_input_is_measured_three_ways() -> None:
-    figures = figures_of("input")
+def test_input_is_measured_three_ways(
+    ray_session: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In this process, which has a Ray."""
+    script = FOLDER / "input.py"
+    monkeypatch.setattr(sys, "argv", [str(script), "--json", "--quick"])
+    monkeypatch.syspath_prepend(FOLDER)
+    runpy.run_path(str(script), run_name="__main__")
+    figures = read(capfd.readouterr().out)
     for way in ("streaming", "cached", "torch_dataloader"):
         assert figures[f"{way}_images_per_s"] > 0
 
 
 @NEEDS_MINUTES
-def test_a_warm_slot_gets_its_next_trial_faster_than_a_trial_starts() -> None:
+def test_a_warm_slot_gets_its_next_trial_faster_than_a_trial_starts(figures_of: Figures) -> None:
     figures = figures_of("slot_overhead")["workers"]
     assert set(figures) == {"1", "2"}
     for measured in figures.values():
@@ -59,7 +80,7 @@ def test_a_warm_slot_gets_its_next_trial_faster_than_a_trial_starts() -> None:
 
 
 @NEEDS_MINUTES
-def test_all_sides_of_the_wall_clock_run_the_same_trials() -> None:
+def test_all_sides_of_the_wall_clock_run_the_same_trials(figures_of: Figures) -> None:
     figures = figures_of("sweep_wall_clock")
     assert figures["trials"] == 3
     assert figures["largest_score_difference"] < 0.2
@@ -70,7 +91,7 @@ def test_all_sides_of_the_wall_clock_run_the_same_trials() -> None:
 
 
 @NEEDS_MINUTES
-def test_a_store_of_finished_cells_is_planned_resumed_and_reported() -> None:
+def test_a_store_of_finished_cells_is_planned_resumed_and_reported(figures_of: Figures) -> None:
     figures = figures_of("many_cells")
     assert figures["cells"] == 60
     assert figures["mlflow_left"] == 0
@@ -79,13 +100,13 @@ def test_a_store_of_finished_cells_is_planned_resumed_and_reported() -> None:
     assert all(figures[part] > 0 for part in ("plan_s", "resume_s", "report_s", "mlflow_s", "plan_peak_mb"))
 
 
-def test_precomputed_features_of_a_frozen_tower_give_the_same_metric() -> None:
+def test_precomputed_features_of_a_frozen_tower_give_the_same_metric(figures_of: Figures) -> None:
     figures = figures_of("frozen_tower")
     assert figures["metric_difference"] < 0.03  # rounding may move a rank or two
     assert figures["ratio"] == pytest.approx(figures["trial_s"] / figures["frozen_trial_s"])
 
 
-def test_retrieval_at_scale_reports_time_and_memory() -> None:
+def test_retrieval_at_scale_reports_time_and_memory(figures_of: Figures) -> None:
     figures = figures_of("retrieval_scale")
     assert figures["queries"] == figures["candidates"] > 0
     assert figures["width"] > 0
@@ -94,7 +115,7 @@ def test_retrieval_at_scale_reports_time_and_memory() -> None:
     assert figures["metrics"]["text_to_image_same_text/recall_at_10"] > 0.1  # the signal is found
 
 
-def test_packing_is_compared_with_a_plain_pool() -> None:
+def test_packing_is_compared_with_a_plain_pool(figures_of: Figures) -> None:
     figures = figures_of("pack")
     for kind in (figures, figures["png"]):
         assert kind["images"] > 0
@@ -103,7 +124,7 @@ def test_packing_is_compared_with_a_plain_pool() -> None:
 
 
 @NEEDS_MINUTES
-def test_packing_that_was_killed_twice_has_every_pair_once() -> None:
+def test_packing_that_was_killed_twice_has_every_pair_once(figures_of: Figures) -> None:
     figures = figures_of("pack_many")
     assert figures["pairs"] == figures["images"]
     first, second = figures["read_at_kills"]
@@ -111,7 +132,7 @@ def test_packing_that_was_killed_twice_has_every_pair_once() -> None:
     assert 0 < figures["peak_mb"] < figures["tenth_peak_mb"] + 60
 
 
-def test_the_local_loss_equals_the_direct_formula() -> None:
+def test_the_local_loss_equals_the_direct_formula(figures_of: Figures) -> None:
     figures = figures_of("local_loss")
     assert figures["max_abs_difference"] < 1e-5
     for side in ("ours", "direct"):
@@ -120,7 +141,7 @@ def test_the_local_loss_equals_the_direct_formula() -> None:
 
 
 @NEEDS_MINUTES
-def test_searches_are_compared_over_recorded_curves() -> None:
+def test_searches_are_compared_over_recorded_curves(figures_of: Figures) -> None:
     figures = figures_of("pruning")
     assert (figures["seeds"], figures["recorded_trials"]) == (2, 8)
     low, high = figures["compute_ratio_range"]

@@ -1,9 +1,8 @@
-"""One of two workers whose trial is paused within an epoch and continued: `paused_process RANK OUT`."""
+"""One of two workers whose trial is paused within an epoch and continued."""
 
 from __future__ import annotations
 
 import itertools
-import sys
 from pathlib import Path
 
 import torch.distributed as dist
@@ -38,7 +37,3 @@ def main(rank: int, out: Path) -> None:
         dist.barrier()  # the checkpoint exists
     run("paused")
     run("undisturbed")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))

@@ -1,8 +1,7 @@
-"""A process that needs an adaptation stage: `stage_process STORE NAME SAVE_EVERY`; it prints the result."""
+"""A process that needs an adaptation stage; it writes the result to a file."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from radsweep.config.stages import stages_of
@@ -33,8 +32,4 @@ def main(store: Path, name: str) -> None:
     assert set(stages_of(TRIAL)) == {"image", "text"}
     task = Task("", TRIAL.model_dump(mode="json"), "", "", False, "code", {}, {"image": "stage"})
     record = ready_stage("image", task, Store(store), with_pool(), RunContext(report=first))
-    print(record.status, record.steps)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    (store / f"{name}.got").write_text(f"{record.status} {record.steps}")

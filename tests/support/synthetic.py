@@ -1,4 +1,4 @@
-"""Random studies without shards; an epoch on one of several workers: `synthetic RANK WORLD INIT OUT CASE ...`."""
+"""Random studies without shards; an epoch on one of several workers: `synthetic RANK WORLD OUT CASE ...`."""
 
 from __future__ import annotations
 
@@ -159,9 +159,10 @@ def measured_metrics(workers: Workers) -> dict[str, float]:
     return measure(embedder, data, "test", trial).metrics
 
 
-def main(rank: int, world: int, init: str, out: Path, cases: list[str]) -> None:
+def main(rank: int, world: int, out: Path, cases: list[str]) -> None:
+    """One of several workers: the losses and gradients of the cases, written by worker 0."""
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{init}", rank=rank, world_size=world)
+    dist.init_process_group("gloo", init_method=f"file://{out / 'init'}", rank=rank, world_size=world)
     metrics = measured_metrics(Workers(rank, world))
     if rank == 0:
         (out / "measured.json").write_text(json.dumps(metrics))
@@ -173,4 +174,4 @@ def main(rank: int, world: int, init: str, out: Path, cases: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]), sys.argv[5:])
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])

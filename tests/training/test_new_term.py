@@ -60,7 +60,7 @@ def run(root: Path, module: str, *arguments: object) -> subprocess.Popen[bytes]:
 @pytest.fixture(scope="module")
 def found(extended: Path) -> dict[str, Any]:
     processes = [run(extended, "new_term_process", extended)]
-    processes += [run(extended, "synthetic", rank, 2, extended / "init", extended, CASE) for rank in range(2)]
+    processes += [run(extended, "synthetic", rank, 2, extended, CASE) for rank in range(2)]
     assert [process.wait(timeout=600) for process in processes] == [0, 0, 0]
     result: dict[str, Any] = json.loads((extended / "found.json").read_text())
     return result

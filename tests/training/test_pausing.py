@@ -16,8 +16,9 @@ from radsweep.training.collectives import Workers
 from radsweep.training.context import RunContext
 from radsweep.training.loop import Asking
 from radsweep.training.task import CONTINUE, PAUSE
+from support import paused_process
 from support.adapted import stages, with_pool
-from support.processes import start
+from support.processes import start, wait
 from support.synthetic import synthetic_trial
 from support.trained import EVERYTHING, numbers, run
 
@@ -80,8 +81,8 @@ def test_a_stage_paused_within_an_epoch_ends_with_the_weights_of_an_undisturbed_
 
 
 def test_two_workers_pause_after_the_same_step_and_go_on_to_the_same_weights(tmp_path: Path) -> None:
-    processes = [start("paused_process", rank, tmp_path) for rank in range(2)]
-    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    processes = [start(paused_process.main, rank, tmp_path) for rank in range(2)]
+    assert [wait(process) for process in processes] == [0, 0]
     weights = [tmp_path / name / "checkpoint" / "model.safetensors" for name in ("undisturbed", "paused")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
 

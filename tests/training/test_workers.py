@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from radsweep.training.collectives import Workers
-from support.processes import start
+from support import synthetic
+from support.processes import start, wait
 from support.synthetic import CASES, measured_metrics, one_step
 
 
@@ -18,8 +19,8 @@ from support.synthetic import CASES, measured_metrics, one_step
 def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Losses and gradients of every case from 2 processes with half the batch each."""
     out = tmp_path_factory.mktemp("workers")
-    processes = [start("synthetic", rank, 2, out / "init", out, *CASES) for rank in range(2)]
-    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    processes = [start(synthetic.main, rank, 2, out, list(CASES)) for rank in range(2)]
+    assert [wait(process) for process in processes] == [0, 0]
     return out
 
 

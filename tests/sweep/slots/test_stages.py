@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
+import signal
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +16,27 @@ from radsweep.data.phantom import write_phantom
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
 from radsweep.sweep.run import run_sweep
-from support.processes import start
+from support.processes import start, wait
+from support.stage_process import main
 
 
-def ask(store: Path, name: str) -> subprocess.Popen[str]:
-    return start("stage_process", store, name, stdout=subprocess.PIPE)
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+def wait_for(path: Path, process: BaseProcess) -> None:
     while not path.exists():
-        assert process.poll() is None, "it ended early"
+        assert process.exitcode is None, "it ended early"
         time.sleep(0.05)
 
 
 def test_one_of_two_processes_computes_a_stage_and_the_other_continues_it_after_a_kill(tmp_path: Path) -> None:
-    first = ask(tmp_path, "first")
+    first = start(main, tmp_path, "first")
     wait_for(tmp_path / "first.started", first)
-    second = ask(tmp_path, "second")
+    second = start(main, tmp_path, "second")
     wait_for(tmp_path / "stages" / "stage" / "resume" / "state.json", first)
     first.kill()  # -9, in the middle
-    first.wait()
-    assert second.communicate(timeout=300)[0] == "finished 300\n"
+    assert (wait(first), wait(second)) == (-signal.SIGKILL, 0)
+    assert (tmp_path / "second.got").read_text() == "finished 300"
     assert int((tmp_path / "second.started").read_text()) > 5  # it resumed from the first one's checkpoint
-    third = ask(tmp_path, "third")
-    assert third.communicate(timeout=300)[0] == "finished 300\n"
+    assert wait(start(main, tmp_path, "third")) == 0
+    assert (tmp_path / "third.got").read_text() == "finished 300"
     assert not (tmp_path / "third.started").exists()  # found, not computed
 
 
