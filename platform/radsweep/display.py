@@ -21,7 +21,7 @@ class Shown:
 
     def __str__(self) -> str:
         terminal = _recorder()
-        terminal.print(self.__rich__())
+        terminal.print(self.__rich__(), crop=False)
         return "\n".join(line.rstrip() for line in terminal.export_text().splitlines())
 
     def __repr__(self) -> str:
@@ -29,7 +29,7 @@ class Shown:
 
     def _repr_html_(self) -> str:
         terminal = _recorder()
-        terminal.print(self.__rich__())
+        terminal.print(self.__rich__(), crop=False)
         return terminal.export_html(code_format=_HTML, inline_styles=True)
 
 

@@ -228,3 +228,12 @@ def test_a_model_is_loaded_and_embeds_without_ray(here: Path) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "(1, 1) set()"
+
+
+def test_a_checkpoint_of_another_version_is_refused(prepared: Any, tmp_path: Path) -> None:
+    shutil.copytree(prepared.folder / "checkpoint", tmp_path / "old")
+    state = json.loads((tmp_path / "old" / "state.json").read_text())
+    state["trial"]["model"]["gone"] = 1
+    (tmp_path / "old" / "state.json").write_text(json.dumps(state))
+    with pytest.raises(rs.InputError, match="old: the checkpoint is from another version of radsweep; train it again"):
+        rs.load_model(tmp_path / "old")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 
 from radsweep.config.load import trial_with
 from radsweep.config.trial import Trial
@@ -26,7 +27,7 @@ def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:
     """The model, its trial, and its tokenizer.
 
     Raises:
-        InputError: no checkpoint there.
+        InputError: no checkpoint there, or one whose settings this version does not know.
     """
     found = checkpoint.read_folder(folder)
     if found is None:
@@ -34,7 +35,10 @@ def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:
     tensors, state = found
     if "trial" not in state:
         raise InputError(f"{folder}: a trial still under way, not a finished one; give its `checkpoint` folder")
-    trial = Trial.model_validate(state["trial"])
+    try:
+        trial = Trial.model_validate(state["trial"])
+    except ValidationError:
+        raise InputError(f"{folder}: the checkpoint is from another version of radsweep; train it again") from None
     model = build_model(trial, load_tokenizer(state["tokenizer"]).vocabulary)
     model.load_state_dict(tensors[checkpoint.WEIGHTS])
     return model.eval(), trial, state["tokenizer"]

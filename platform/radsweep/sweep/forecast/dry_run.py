@@ -91,7 +91,8 @@ class DryRun(Shown):
 
     def __rich__(self) -> RenderableType:
         refused = [f"Refused: {error}" for error in self.refused]
-        return Group(plan_table(self), Text("\n".join([*plan_lines(self), *refused])))
+        lines = "\n".join([*plan_lines(self), *refused])
+        return Group(plan_table(self), Text(lines, no_wrap=True, overflow="ignore"))
 
 
 def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda line: None) -> DryRun:
