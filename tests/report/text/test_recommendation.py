@@ -9,8 +9,6 @@ import yaml
 from radsweep.config.load import load_experiment
 from radsweep.report.analysis.results import join
 from radsweep.report.render.write import write_report
-from radsweep.report.text.best import selection
-from radsweep.report.text.findings import findings
 from radsweep.report.text.recommendation import Recommendation, recommendation
 from radsweep.store.records import CellRecord, SweepRecord
 
@@ -22,7 +20,7 @@ CLEAR = [0.18, 0.20, 0.19]
 def advice(make: Callable[..., Sweep], with_queries: Callable[..., Any], numbers: Any, **others: Any) -> Recommendation:
     sweep, cells, queries = with_queries(*make(numbers, **others))
     results = join(sweep, cells, queries.get)
-    found = recommendation(results, selection(results), findings(results))
+    found = recommendation(results)
     assert found is not None
     return found
 
@@ -87,13 +85,13 @@ def test_arms_that_helped_separately_are_proposed_together(
     changes = {"baseline": {}, "a": {"train.dropout": 0.1}, "b": {"model.dim": 64}, "c": {"train.seed": 1}}
     planned = tuple(c.model_copy(update={"changes": changes[c.arm]}) for c in sweep.cells)
     results = join(sweep.model_copy(update={"cells": planned}), cells, queries.get)
-    found = recommendation(results, selection(results), findings(results))
+    found = recommendation(results)
     assert found is not None
     assert yaml.safe_load(found.next_yaml) == {"ablation": {"arms": {"a + b": {"train.dropout": 0.1, "model.dim": 64}}}}
     changes["c"] = changes["a"] | changes["b"]
     planned = tuple(c.model_copy(update={"changes": changes[c.arm]}) for c in sweep.cells)
     results = join(sweep.model_copy(update={"cells": planned}), cells, queries.get)
-    found = recommendation(results, selection(results), findings(results))
+    found = recommendation(results)
     assert found is not None
     assert found.next_yaml == "", "it was run already"
 
@@ -106,7 +104,7 @@ def test_the_baseline_is_kept_if_it_is_best(ablation: Callable[..., Sweep], with
 def test_an_arm_that_helped_is_recommended_although_another_leads(ablation: Callable[..., Sweep]) -> None:
     numbers = {"baseline": {300: BASE}, "local": {300: CLEAR}, "unsteady": {300: [0.05, 0.55, 0.10]}}
     results = join(*ablation(numbers))
-    found = recommendation(results, selection(results), findings(results))
+    found = recommendation(results)
     assert found is not None
     assert found.recipe == (
         "Use local: it helped at 300 pairs, and of the arms that helped at 300 pairs it had the best mean on the "
@@ -120,7 +118,7 @@ def test_an_arm_that_helped_is_recommended_although_another_leads(ablation: Call
 def test_nothing_is_decided_if_the_baseline_has_no_number(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation({"baseline": {100: BASE, 300: BASE}, "local": {100: BASE, 300: CLEAR}})
     results = join(sweep, {key: cell for key, cell in cells.items() if not key.startswith("baseline-300")})
-    found = recommendation(results, selection(results), findings(results))
+    found = recommendation(results)
     assert found is not None
     assert found.recipe == (
         "Decide nothing yet: local had the best mean on the validation split at 300 pairs, but baseline has no number "
@@ -133,6 +131,6 @@ def test_a_search_and_a_sweep_without_numbers_have_no_recommendation(
     search: Callable[..., Sweep], ablation: Callable[..., Sweep]
 ) -> None:
     results = join(*search([0.1, 0.2]))
-    assert recommendation(results, selection(results), findings(results)) is None
+    assert recommendation(results) is None
     results = join(ablation({"baseline": {300: BASE}})[0], {})
-    assert recommendation(results, selection(results), findings(results)) is None
+    assert recommendation(results) is None

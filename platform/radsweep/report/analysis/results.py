@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar
 
 from radsweep.config.ablation import ON_OFF
 from radsweep.config.metrics import HIGHER_IS_BETTER, Metric
@@ -16,6 +18,8 @@ from radsweep.report.analysis.evidence import Evidence, Runs, evidence
 from radsweep.store.fold_pooling import pool_folds, pooled_queries
 from radsweep.store.records import ArmSize, CellRecord, PlannedCell, SweepRecord
 from radsweep.store.selection import Selection, select_best
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,8 @@ class Results:
     references: tuple[Result, ...] = ()  # public models on the same test split
     queries: Queries = no_queries
     stages: Mapping[str, CellRecord] = field(default_factory=dict)  # adaptation that cells started from, by key
-    _evidence: dict[str, Evidence] = field(default_factory=dict, repr=False, compare=False)  # by metric, once made
+    _evidence: dict[str, Evidence] = field(default_factory=dict, init=False, repr=False, compare=False)  # by metric
+    _found: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # see `once`
 
     @property
     def evidence(self) -> Evidence:
@@ -189,6 +194,19 @@ class Results:
         pool = self.pool(metric)
         known = pool and "_same_text" not in metric and Metric(metric).name in HIGHER_IS_BETTER
         return chance(metric, pool) if pool and known else None
+
+
+def once(function: Callable[[Results], Found]) -> Callable[[Results], Found]:
+    """Keep what `function` finds with the results, so that every section of a report can ask for it."""
+
+    @functools.wraps(function)
+    def found(results: Results) -> Found:
+        if function not in results._found:
+            results._found[function] = function(results)
+        kept: Found = results._found[function]
+        return kept
+
+    return found
 
 
 def join(

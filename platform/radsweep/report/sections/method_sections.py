@@ -17,7 +17,6 @@ from radsweep.report.text.best import (
     selection,
     why_candidate,
 )
-from radsweep.report.text.findings import findings
 from radsweep.report.text.limits import adaptation
 from radsweep.report.text.recommendation import recommendation
 
@@ -49,7 +48,7 @@ def candidate(results: Results) -> Section:
 
 
 def _evidence(results: Results) -> str:
-    advice = recommendation(results, selection(results), findings(results))
+    advice = recommendation(results)
     return advice.evidence if advice else ""
 
 

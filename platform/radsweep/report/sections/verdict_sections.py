@@ -25,7 +25,6 @@ from radsweep.report.sections.section import (
 )
 from radsweep.report.tables import comparisons as evidence_tables
 from radsweep.report.tables.arm_cells import arm_table
-from radsweep.report.text.best import selection
 from radsweep.report.text.findings import findings
 from radsweep.report.text.recommendation import recommendation
 from radsweep.report.text.verdicts import rule
@@ -45,7 +44,7 @@ def what_was_found(results: Results) -> Section:
 
 
 def what_to_do(results: Results) -> Section:
-    advice = recommendation(results, selection(results), findings(results))
+    advice = recommendation(results)
     blocks = (Advice(advice),) if advice else ()
     return Section("What to do", "advice", blocks, data={"recommendation": advice})
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from radsweep.report import wording
-from radsweep.report.analysis.results import Results
+from radsweep.report.analysis.results import Results, once
 from radsweep.report.text.verdicts import verdict
 from radsweep.store.records import PlannedCell
 from radsweep.store.selection import Reason, Selection
@@ -16,8 +16,9 @@ from radsweep.store.selection import Reason, Selection
 FILES = ("best.yaml", "candidate.yaml")  # beside the report
 
 
+@once
 def selection(results: Results) -> Selection:
-    """Apply the rule of "best" with the results of the comparisons; called once for a report and used by all of it."""
+    """Apply the rule of "best" with the results of the comparisons."""
     if results.sweep.kind != "ablation":
         return results.selection()
     compared = [(group, found) for group in results.groups if (found := results.comparison(group)) is not None]

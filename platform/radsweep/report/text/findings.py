@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from radsweep.config.metrics import Metric
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import SAME_RUN, unconverged
-from radsweep.report.analysis.results import Group, Result, Results
+from radsweep.report.analysis.results import Group, Result, Results, once
 from radsweep.report.text.public_models import beside_public_models
 from radsweep.report.text.verdicts import Finding, compared
 
 
+@once
 def findings(results: Results) -> list[Finding]:
     """The headline first, then one finding a comparison."""
     if not results.measured:

@@ -9,8 +9,9 @@ from typing import Any
 from radsweep.report import wording
 from radsweep.report.analysis.compute import relative
 from radsweep.report.analysis.convergence import unconverged
-from radsweep.report.analysis.results import Group, Results
-from radsweep.report.text.best import as_yaml
+from radsweep.report.analysis.results import Group, Results, once
+from radsweep.report.text.best import as_yaml, selection
+from radsweep.report.text.findings import findings
 from radsweep.report.text.verdicts import SETTING, Finding
 from radsweep.store.selection import Reason, Selection
 
@@ -27,30 +28,32 @@ class Recommendation:
     next_yaml: str = ""  # arms to add, if there are some
 
 
-def recommendation(results: Results, chosen: Selection, findings: list[Finding]) -> Recommendation | None:
+@once
+def recommendation(results: Results) -> Recommendation | None:
     """Advice on an ablation with numbers: the validation split ranks the arms, the evidence is of the metric shown."""
+    chosen, claims = selection(results), findings(results)
     base, best, leader = results.sweep.baseline, chosen.recommended, chosen.leader
     if results.sweep.kind != "ablation" or best is None or leader is None or base not in results.arms:
         return None
     subject = leader if best.arm == base else best  # the arm that the evidence and the cautions are about
     group = results.group(subject.arm, subject.pairs)
     assert group is not None
-    combined = _combination(results, findings, group.size)
+    combined = _combination(results, claims, group.size)
     return Recommendation(
-        recipe=_recipe(results, chosen, group, findings),
+        recipe=_recipe(results, chosen, group, claims),
         evidence=_evidence(results, group),
         files=_files(chosen),
-        cautions=list(_cautions(results, group, findings)),
-        next=list(_next(results, group, findings, combined)),
+        cautions=list(_cautions(results, group, claims)),
+        next=list(_next(results, group, claims, combined)),
         next_yaml=as_yaml({"ablation": {"arms": combined}}) if combined else "",
     )
 
 
-def _verdict(findings: list[Finding], arm: str, size: int | None) -> str:
-    return next((f.verdict for f in findings if f.arm == arm and f.size in (size, None)), "")
+def _verdict(claims: list[Finding], arm: str, size: int | None) -> str:
+    return next((f.verdict for f in claims if f.arm == arm and f.size in (size, None)), "")
 
 
-def _recipe(results: Results, chosen: Selection, group: Group, findings: list[Finding]) -> str:
+def _recipe(results: Results, chosen: Selection, group: Group, claims: list[Finding]) -> str:
     """Arm to use, in agreement with best.yaml; `group` is of the leader, or of the recommended arm."""
     base, at, leader = results.sweep.baseline, wording.size_name(group.size), chosen.contenders[0].arm
     leads = f"had the best mean on the validation split at {at}"
@@ -58,8 +61,8 @@ def _recipe(results: Results, chosen: Selection, group: Group, findings: list[Fi
         return f"Stay with {base}: it {leads}."
     if chosen.reason == Reason.NOT_COMPARED:
         return f"Decide nothing yet: {leader} {leads}, but {base} has no number there to compare it with."
-    helped = [f.size for f in findings if f.arm == group.arm and f.verdict == "helped"]
-    doubt = _doubt(base, _verdict(findings, leader, group.size))
+    helped = [f.size for f in claims if f.arm == group.arm and f.verdict == "helped"]
+    doubt = _doubt(base, _verdict(claims, leader, group.size))
     if chosen.reason == Reason.BASELINE_KEPT:
         elsewhere = f" At {wording.sizes_name(helped)} use {leader}: it helped there." if helped else ""
         return f"Keep {base} for now: {leader} {leads}, {doubt}.{elsewhere}"
@@ -102,19 +105,19 @@ def _evidence(results: Results, group: Group) -> str:
     )
 
 
-def _cautions(results: Results, group: Group, findings: list[Finding]) -> Iterator[str]:
+def _cautions(results: Results, group: Group, claims: list[Finding]) -> Iterator[str]:
     base = results.group(results.sweep.baseline, group.size)
     change = results.evidence.differences.get((group.arm, group.size))
     if base and (late := unconverged(results, (base, group) if group is not base else (base,), None)):
         names = wording.sentence_start(wording.listed(late))
         yield f"{names} had not converged; longer training may change the ranking."
-    if group is not base and _verdict(findings, group.arm, group.size) == "no evidence":
+    if group is not base and _verdict(claims, group.arm, group.size) == "no evidence":
         yield "The difference from the baseline may be chance."
     if change is not None and change.seeds == 1:
         yield "One replicate cannot separate the technique from the luck of its subset of studies and its start."
     if group is not base and (cost := relative(results, group.arm, [group.size])) and cost.seconds > DEAR:
         yield f"{cost.sentence} With the same time spent on more pairs or longer training, the baseline may do as well."
-    elsewhere = [f for f in findings if f.arm == group.arm and f.size != group.size and f.verdict == "hurt"]
+    elsewhere = [f for f in claims if f.arm == group.arm and f.size != group.size and f.verdict == "hurt"]
     if elsewhere:
         yield f"{group.arm} hurt at {wording.sizes_name([f.size for f in elsewhere])}."
     name = results.sweep.data.get("name")
@@ -125,16 +128,14 @@ def _cautions(results: Results, group: Group, findings: list[Finding]) -> Iterat
     yield SETTING
 
 
-def _next(results: Results, group: Group, findings: list[Finding], combined: dict[str, Any]) -> Iterator[str]:
+def _next(results: Results, group: Group, claims: list[Finding], combined: dict[str, Any]) -> Iterator[str]:
     late = [r for r in results.measured if r.record and not r.record.converged]
     if late:
         yield (
             f"Train longer (train.until: plateau with a higher train.max_epochs): {len(late):,} of "
             f"{len(results.measured):,} cells had not converged."
         )
-    yield from _narrower(
-        results, [f.arm for f in findings if f.size == group.size and f.verdict == "no evidence"], group
-    )
+    yield from _narrower(results, [f.arm for f in claims if f.size == group.size and f.verdict == "no evidence"], group)
     if combined:
         yield f"Run {wording.listed(list(combined))}: each part helped by itself, together they were not run."
     if len(results.sizes) == 1:
@@ -158,12 +159,12 @@ def _narrower(results: Results, undecided: list[str], group: Group) -> Iterator[
         )
 
 
-def _combination(results: Results, findings: list[Finding], size: int | None) -> dict[str, Any]:
+def _combination(results: Results, claims: list[Finding], size: int | None) -> dict[str, Any]:
     """{arm: changes} of the arms that helped at a size, merged; empty if it was run, or if two set one key."""
     ablation = results.sweep.ablation
     if ablation is None or ablation.design != "add-one":
         return {}
-    helped = [f.arm for f in findings if f.verdict == "helped" and f.size == size]
+    helped = [f.arm for f in claims if f.verdict == "helped" and f.size == size]
     changes = {r.planned.arm: r.planned.changes for r in results.all}
     merged: dict[str, Any] = {}
     for arm in helped:
