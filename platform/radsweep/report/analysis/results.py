@@ -83,7 +83,7 @@ class Results:
     queries: Queries = no_queries
     stages: Mapping[str, CellRecord] = field(default_factory=dict)  # adaptation that cells started from, by key
     _evidence: dict[str, Evidence] = field(default_factory=dict, init=False, repr=False, compare=False)  # by metric
-    _found: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # see `once`
+    kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # see `once`
 
     @property
     def evidence(self) -> Evidence:
@@ -201,10 +201,10 @@ def once(function: Callable[[Results], Found]) -> Callable[[Results], Found]:
 
     @functools.wraps(function)
     def found(results: Results) -> Found:
-        if function not in results._found:
-            results._found[function] = function(results)
-        kept: Found = results._found[function]
-        return kept
+        if function not in results.kept:
+            results.kept[function] = function(results)
+        answer: Found = results.kept[function]
+        return answer
 
     return found
 
