@@ -2,16 +2,25 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-ray test-rest chaos lint format docs bench clean
+.PHONY: demo test test-ray test-units test-rest chaos lint format docs bench clean
 
 demo: .venv/installed
 	$(BIN)/radsweep demo
 
-test: .venv/installed
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-ray test-rest
+# Three processes on two cores: tests also wait, for servers and for Ray.
+UNITS := $(addprefix tests/,augment config data evaluation models objectives report training)
 
-test-ray test-rest: test-%: .venv/installed
-	$(BIN)/python -m pytest -m "not slow and $(if $(filter ray,$*),ray,not ray)"
+test: .venv/installed
+	$(MAKE) --no-print-directory --jobs=3 --output-sync=target test-ray test-units test-rest
+
+test-ray: .venv/installed
+	$(BIN)/python -m pytest -m "not slow and ray"
+
+test-units: .venv/installed
+	$(BIN)/python -m pytest -m "not slow and not ray" $(UNITS)
+
+test-rest: .venv/installed
+	$(BIN)/python -m pytest -m "not slow and not ray" $(addprefix --ignore=,$(UNITS))
 
 chaos: .venv/installed
 	$(BIN)/python -m pytest -m slow -s

@@ -37,8 +37,8 @@ def insert(folder: Path, before: str, text: str) -> None:
 def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the extended package and the tests' helpers."""
     root = tmp_path_factory.mktemp("extended")
-    shutil.copytree(PACKAGE, root / "radsweep", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(TESTS / "support", root / "support", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(PACKAGE, root / "radsweep")  # with its bytecode: three processes import it
+    shutil.copytree(TESTS / "support", root / "support")
     section = PAGE.read_text(encoding="utf-8").split("## A term\n")[1].split("\n## ")[0]
     blocks = [textwrap.dedent(block) for block in re.findall(r"```python\n(.*?)```", section, re.DOTALL)]
     loss, settings, field, table, case = blocks

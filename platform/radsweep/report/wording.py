@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from radsweep.evaluation.summary import Spread
 
-if TYPE_CHECKING:  # a table of numbers needs no statsmodels
+if TYPE_CHECKING:  # a table of numbers needs no SciPy
     from radsweep.evaluation.statistics import Difference, Interval
 
 DIRECTION = {"text_to_image": "report to image", "image_to_text": "image to report"}

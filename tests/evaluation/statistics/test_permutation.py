@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from radsweep.evaluation.statistics import holm, sign_flip_test
 
@@ -73,6 +74,7 @@ def test_holm_steps_down_and_never_up() -> None:
             so_far = max(so_far, min(1.0, left * p[key]))
             expected[key] = so_far
         assert holm(p) == pytest.approx(expected)
+    assert list(holm(p).values()) == pytest.approx(multipletests(list(p.values()), method="holm")[1].tolist())
     assert list(holm({"b": 0.04, "a": 0.01})) == ["b", "a"]
     assert holm({}) == {}
     assert holm({"only": 0.03}) == {"only": pytest.approx(0.03)}

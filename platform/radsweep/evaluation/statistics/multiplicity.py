@@ -6,7 +6,6 @@ from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
 import numpy as np
-from statsmodels.stats.multitest import multipletests
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -22,5 +21,7 @@ def holm(p_of: Mapping[Key, float]) -> dict[Key, float]:
     p = np.array(list(p_of.values()), dtype=np.float64)
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"p outside [0, 1]: {p[~((p >= 0) & (p <= 1))].tolist()}")
-    adjusted = multipletests(p, method="holm")[1]
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(np.arange(len(p), 0, -1) * p[order]))
     return dict(zip(p_of, adjusted.tolist(), strict=True))
