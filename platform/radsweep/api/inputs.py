@@ -13,6 +13,7 @@ from PIL import ImageOps
 
 from radsweep.data.images import codec
 from radsweep.data.images.codec import BlankError, PictureError
+from radsweep.data.images.preprocessing import Preprocessing, decode_as
 from radsweep.data.images.read import picture_of, read_picture
 from radsweep.data.importers.toolkit.sections import SectionChooser
 from radsweep.data.packing.rows import PLACEHOLDERS
@@ -40,11 +41,14 @@ def reports_of(reports: ReportInput | Iterable[ReportInput]) -> Iterator[tuple[s
     yield from ((f"report {number}", report) for number, report in enumerate(given))
 
 
-def square(name: str, image: ImageInput, longest: int | None, size: int, channels: int) -> np.ndarray:
+def square(
+    name: str, image: ImageInput, longest: int | None, size: int, channels: int, own: Preprocessing | None = None
+) -> np.ndarray:
     """Return uint8 [channels, size, size] of the image as packing would store it.
 
     Args:
         longest: longest side that the data set was packed with.
+        own: a model's own preprocessing, which makes squares of `size`; None for the letterbox.
 
     Raises:
         InputError: the image cannot be read. The message names it and gives the reason.
@@ -54,6 +58,8 @@ def square(name: str, image: ImageInput, longest: int | None, size: int, channel
             stored = read_picture(Path(image).expanduser(), longest)
         else:
             stored = picture_of(codec.encode(_plain(name, image), lossless=True), longest)
+        if own is not None:
+            return decode_as(stored.data, own, channels)
         return codec.decode_square(stored.data, size, channels)
     except BlankError:
         raise InputError(f"{name}: blank, one value throughout; packing leaves such images out") from None

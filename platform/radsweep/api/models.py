@@ -21,6 +21,7 @@ from radsweep.augment.images import plain_images
 from radsweep.augment.text import text_batch
 from radsweep.config.trial import Trial
 from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer
+from radsweep.models.preprocessing import preprocessing_of
 from radsweep.models.vlm import VisionLanguageModel
 from radsweep.training.loop import mixed_precision
 from radsweep.training.saved_model import load_target
@@ -68,8 +69,8 @@ class LoadedModel:
     """A vision-language model that embeds images and reports in one space. `load_model` makes it.
 
     Images and reports go through exactly what the data set went through: decoding and windowing, grey levels, the
-    square that keeps the whole picture, normalisation, tokenizer and longest report. The batch size changes nothing
-    but speed and the last digits.
+    square (`model.image.preprocessing`), normalisation, tokenizer, longest report and truncation. The batch size
+    changes nothing but speed and the last digits.
 
     Attributes:
         source: folder of its checkpoint, or name of the public model.
@@ -105,7 +106,7 @@ class LoadedModel:
 
     @property
     def image_size(self) -> int:
-        """Side, in pixels, of the square that an image is shrunk to."""
+        """Side, in pixels, of the square that an image becomes."""
         return self.trial.model.image.size
 
     @property
@@ -147,11 +148,14 @@ class LoadedModel:
             >>> model.embed_images(np.random.default_rng(0).random((64, 48))).shape
             (1, 32)
         """
-        side, channels, longest = self.image_size, self.trial.model.image.channels, self.packing.longest_side
+        image, longest = self.trial.model.image, self.packing.longest_side
+        own = preprocessing_of(image)
         with ThreadPoolExecutor() as readers:  # decoders free the GIL
 
             def embed(batch: list[tuple[str, ImageInput]]) -> Tensor:
-                squares = readers.map(lambda named: square(named[0], named[1], longest, side, channels), batch)
+                squares = readers.map(
+                    lambda named: square(named[0], named[1], longest, image.size, image.channels, own), batch
+                )
                 pixels_BCHW = torch.from_numpy(np.stack(list(squares))).to(self.device)
                 return self.network.embed_images(plain_images(pixels_BCHW)).image_BD
 

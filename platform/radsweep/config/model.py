@@ -39,6 +39,11 @@ class ImageTower(Tower):
     channels: Literal[1, 3] = Field(
         default=1, description="1 grey or 3 colour, as cached; grey is repeated for towers that want 3"
     )
+    preprocessing: Literal["letterbox", "own"] = Field(
+        default="letterbox",
+        description="How images become squares. letterbox keeps the whole picture, with black beside it; own resizes "
+        "and crops as the pretrained weights were trained, and cuts off what their crop does",
+    )
 
     _absolute = field_validator("backbone")(absolute_weights)
 

@@ -14,12 +14,13 @@ from radsweep.models.configs import (
     IMAGE_KINDS,
     OPEN_CLIP,
     TEXT_KINDS,
+    biovil_file,
     check_patches,
     check_positions,
     model_config,
     patches,
 )
-from radsweep.models.pretrained_vlm import biovil_file, check_whole
+from radsweep.models.pretrained_vlm import check_whole
 
 _WITHOUT_LINEAR = ("tiny-cnn", "resnet", "resnext", "wide_resnet")  # names that begin so
 

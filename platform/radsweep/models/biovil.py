@@ -12,10 +12,10 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from radsweep.config.model import ImageTower
 from radsweep.errors import InputError
+from radsweep.models.configs import biovil_file
 from radsweep.models.features import ImageFeatures, ImageTowerModule, regions_of_map
 from radsweep.models.hub import Unreadable, find_file
 from radsweep.models.normalise import Pixels
-from radsweep.models.pretrained_vlm import biovil_file
 from radsweep.models.torchvision_image import ResNetTower
 from radsweep.models.weights import expected, load_all, read_state
 

@@ -13,11 +13,12 @@ from radsweep.config.model import ImageTower, TextTower
 from radsweep.config.paths import TINY, TORCHVISION
 from radsweep.errors import InputError
 from radsweep.models.backbone_names import nearest
-from radsweep.models.hub import Unreadable, read_json
+from radsweep.models.hub import Unreadable, has_file, read_json
 from radsweep.models.open_clip_config import open_clip_settings
 
 OPEN_CLIP, CXR_BERT = "open_clip", "cxr-bert"
 OPEN_CLIP_CONFIG = "open_clip_config.json"
+BIOVIL_T_FILE, BIOVIL_FILE = "biovil_t_image_model_proj_size_128.pt", "biovil_image_resnet50_proj_size_128.pt"
 
 # kind -> class of transformers
 IMAGE_CLASSES = {
@@ -71,6 +72,21 @@ def model_config(name: str, known: Collection[str]) -> dict[str, Any]:
     if kind not in known:
         raise InputError(f"{name} is of type {kind!r}; known: {', '.join(sorted(known))}")
     return config | {"model_type": kind}
+
+
+def biovil_file(name: str) -> str:
+    """The file of a BioViL or BioViL-T image model beside its text model.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        found = [file for file in (BIOVIL_T_FILE, BIOVIL_FILE) if has_file(name, file)]
+    except Unreadable as error:
+        raise InputError(f"the files of {name} cannot be listed ({error})") from None
+    if not found:
+        raise InputError(f"{name} only has a text model; put {BIOVIL_T_FILE} or {BIOVIL_FILE} beside it")
+    return found[0]
 
 
 def check_patches(settings: ImageTower, patch: Any, native: Any) -> None:

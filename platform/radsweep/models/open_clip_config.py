@@ -21,6 +21,8 @@ class OpenClip(NamedTuple):
     tokens: int  # of the longest text it was trained with
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    resize: Literal["shortest", "longest", "squash"]
+    interpolation: Literal["bilinear", "bicubic"]
 
 
 def open_clip_settings(config: Mapping[str, Any], name: str) -> OpenClip:
@@ -47,4 +49,6 @@ def open_clip_settings(config: Mapping[str, Any], name: str) -> OpenClip:
         tokens=int(text.get("context_length", 77)),
         mean=tuple(pixels.get("mean", _CLIP_MEAN)),
         std=tuple(pixels.get("std", _CLIP_STD)),
+        resize=pixels.get("resize_mode") or "shortest",
+        interpolation="bilinear" if pixels.get("interpolation") == "bilinear" else "bicubic",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from radsweep.config.model import Model
 from radsweep.errors import InputError, explaining, joined
@@ -12,19 +12,18 @@ from radsweep.models.configs import (
     CXR_BERT,
     OPEN_CLIP,
     WHOLE_KINDS,
+    biovil_file,
     check_patches,
     check_positions,
     model_config,
     patches,
     positions,
 )
-from radsweep.models.hub import Unreadable, has_file
 from radsweep.models.open_clip_config import open_clip_settings
+from radsweep.models.published import published_preprocessing
 
 KEY = "model.pretrained"
-SIZE_WITHOUT_PATCHES = 480  # pixels, as BioViL was trained
 LONGEST_REPORT = 512  # tokens
-BIOVIL_FILES = ("biovil_t_image_model_proj_size_128.pt", "biovil_image_resnet50_proj_size_128.pt")
 
 
 @explaining(key=KEY)
@@ -39,23 +38,23 @@ def check_whole(model: Model) -> None:
     _check_fit(model, name, model_config(name, WHOLE_KINDS))
 
 
-def fitting_settings(name: str, channels: Literal[1, 3] = 1) -> Model:
-    """Settings of a whole model as it was published: image size, tokens, width, pooling.
+def fitting_settings(name: str) -> Model:
+    """Settings of a whole model as it was published: its own preprocessing of images, tokens, width, pooling.
 
     Args:
         name: hub id or local folder.
-        channels: of the images as they are cached; grey is repeated for towers that want 3.
 
     Raises:
         InputError: it cannot be read, or is not a whole model.
     """
     check_name(name, [])
     config = model_config(name, WHOLE_KINDS)
-    size = patches(config, name)[1] or SIZE_WITHOUT_PATCHES
+    own = published_preprocessing(name)
+    size = patches(config, name)[1] or own.crop
     tokens = min(positions(config, name), LONGEST_REPORT)
     model = {
         "pretrained": name,
-        "image": {"size": size, "channels": channels},
+        "image": {"size": size, "channels": own.channels, "preprocessing": "own"},
         "text": {"max_tokens": tokens, "pooling": _pooling(config, name)},
         "dim": _width(config, name),
     }
@@ -103,21 +102,6 @@ def _width(config: Mapping[str, Any], name: str) -> int:
     if kind == "siglip":  # no projection
         return int(config.get("vision_config", {}).get("hidden_size", 768))
     return int(config.get("projection_size", 128) if kind == CXR_BERT else config.get("projection_dim", 512))
-
-
-def biovil_file(name: str) -> str:
-    """The file of a BioViL or BioViL-T image model beside its text model.
-
-    Raises:
-        InputError: there is none.
-    """
-    try:
-        found = [file for file in BIOVIL_FILES if has_file(name, file)]
-    except Unreadable as error:
-        raise InputError(f"the files of {name} cannot be listed ({error})") from None
-    if not found:
-        raise InputError(f"{name} only has a text model; put {' or '.join(BIOVIL_FILES)} beside it")
-    return found[0]
 
 
 def _errors(check: Callable[[], object]) -> Iterator[InputError]:

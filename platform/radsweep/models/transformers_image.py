@@ -10,12 +10,12 @@ import transformers
 from torch import Tensor, nn
 
 from radsweep.config.model import ImageTower
-from radsweep.errors import InputError
 from radsweep.models.configs import IMAGE_CLASSES, check_patches
 from radsweep.models.features import ImageFeatures, PatchTower, rows_of
 from radsweep.models.layer_depth import transformer_layers
 from radsweep.models.normalise import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from radsweep.models.pretrained import load_pretrained, without_attention_dropout
+from radsweep.models.published import image_processor, normalisation
 
 _POOLED_BY_MODEL = ("clip", "siglip")  # others: the class token
 _WITHOUT_POOLER = ("vit", "deit")
@@ -67,21 +67,9 @@ def transformers_tower(settings: ImageTower, kind: str) -> TransformersImage:
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     if settings.weights == "pretrained":
         encoder = load_pretrained(model_class, settings.backbone, config, **extra)
-        mean, std = _normalisation(settings.backbone)
+        mean, std = normalisation(image_processor(settings.backbone))
     else:
         config.image_size = settings.size
         encoder = model_class(config, **extra)
     pixels = Pixels(settings.channels, config.num_channels, mean, std)
     return TransformersImage(encoder, pixels, kind.startswith(_POOLED_BY_MODEL), settings.size)
-
-
-def _normalisation(name: str) -> tuple[Any, Any]:
-    """Mean and deviation of the pixels that the weights were trained with."""
-    try:
-        processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{name} does not say how its pixels are normalised ({str(error).strip().splitlines()[0]}); save its image "
-            "processor (preprocessor_config.json) beside the weights"
-        ) from None
-    return (processor.image_mean, processor.image_std) if processor.do_normalize else ((0.0,), (1.0,))

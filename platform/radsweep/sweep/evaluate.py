@@ -20,6 +20,7 @@ from radsweep.data.shards.schema import Split
 from radsweep.errors import InputError, explaining
 from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import QUERIES, write_queries
+from radsweep.models.preprocessing import preprocessing_of
 from radsweep.sweep.checks.data import check_tasks
 from radsweep.sweep.preparation.evaluation_sets import read_sets
 from radsweep.training.measure import NAMES
@@ -61,9 +62,10 @@ def evaluate_model(
     studies = sum(map(len, shards.splits.values()))
     with console.task(f"Reading {studies:,} studies", studies) as advance:
         image = trial.model.image
-        prepared = prepare_in_process(shards, tokenizer, image.size, image.channels)
+        own = preprocessing_of(image)
+        prepared = prepare_in_process(shards, tokenizer, image.size, image.channels, own=own)
         sets = read_sets(trial.evaluate)
-        others = tuple(prepare_in_process(each, tokenizer, image.size, image.channels) for each in sets)
+        others = tuple(prepare_in_process(each, tokenizer, image.size, image.channels, own=own) for each in sets)
         prepared = dataclasses.replace(prepared, sets=others)
         advance(studies)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -22,6 +22,7 @@ from radsweep.data.loading.stream import prepare_data
 from radsweep.errors import InputError
 from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import write_queries
+from radsweep.models.preprocessing import preprocessing_of
 from radsweep.models.pretrained_vlm import fitting_settings
 from radsweep.store.records import CellRecord, PlannedCell, now
 from radsweep.store.store import Store
@@ -48,7 +49,7 @@ def measure_references(setup: Setup, store: Store, console: Console) -> list[tup
     shown = shown_names(base.evaluate.public_models)
     for name, values in itertools.product(base.evaluate.public_models, folds_of(base)):
         data = trial_with(base, values).data
-        model = fitting_settings(name, base.model.image.channels)
+        model = fitting_settings(name)
         trial = Trial(data=data, model=model, evaluate=base.evaluate)
         shards = setup.preparations.shards_of(trial)
         key = reference_key(trial, shards.manifest.fingerprint, capacity.device)
@@ -90,7 +91,8 @@ def _record(key: str, trial: Trial, shards: ShardIndex, store: Store, capacity: 
 
 def _measured(trial: Trial, shards: ShardIndex, capacity: Capacity) -> Measured:
     tokenizer, image = trial.model.text.backbone, trial.model.image
-    data = prepare_data(shards, tokenizer, image.size, image.channels, unread(trial))
+    own = preprocessing_of(image)
+    data = prepare_data(shards, tokenizer, image.size, image.channels, unread(trial), own=own)
     data = dataclasses.replace(data, sets=prepared_sets(trial, tokenizer))
     task = _measure.options(num_cpus=capacity.cpus, num_gpus=capacity.gpus)
     measured: Measured = ray.get(task.remote(trial.model_dump(mode="json"), [ray.put(data)], capacity.device))

@@ -25,6 +25,7 @@ from radsweep.data.loading.epochs import batch_bounds, epoch_batches, image_of_v
 from radsweep.data.loading.prepared import PreparedData, first_images
 from radsweep.data.loading.windows import streamed_batches
 from radsweep.data.text.tokenizer import ReportTokenizer
+from radsweep.models.preprocessing import preprocessing_of
 from radsweep.objectives.same_report import same_reports
 from radsweep.objectives.views import Rows
 from radsweep.training.context import RunContext
@@ -105,7 +106,8 @@ class TrainingData:
 
         image = self.trial.model.image
         index = self.split.index
-        decoder = Decoder(first_images({"train": index}, {"train": self.rows}), image.size, image.channels)
+        own = preprocessing_of(image)
+        decoder = Decoder(first_images({"train": index}, {"train": self.rows}), image.size, image.channels, own)
         blocks = training_blocks(self.shards, decoder, seed, epoch)
         for rows, window in streamed_batches(blocks, index, self.batch_size, seed, epoch):
             yield rows, window.pixels

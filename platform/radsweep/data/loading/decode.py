@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from radsweep.data import storage
 from radsweep.data.images.codec import PictureError, decode_square
+from radsweep.data.images.preprocessing import Preprocessing, decode_as
 from radsweep.data.loading.index import SplitIndex, read_split
 from radsweep.data.loading.prepared import Block, PreparedData, Unpaired, assemble, first_images, prepared_data
 from radsweep.data.shards.dataset import read_manifest, shard_paths
@@ -94,10 +95,16 @@ def _paths(
 
 
 class Decoder:
-    """Turn studies of a shard into rows of one image each: its row in the index and its pixels."""
+    """Turn studies of a shard into rows of one image each: its row in the index and its pixels.
 
-    def __init__(self, first_image: Mapping[str, int], size: int, channels: int) -> None:
-        self.first_image, self.size, self.channels = first_image, size, channels
+    Args:
+        own: a model's own preprocessing, which makes squares of `size`; None for the letterbox.
+    """
+
+    def __init__(
+        self, first_image: Mapping[str, int], size: int, channels: int, own: Preprocessing | None = None
+    ) -> None:
+        self.first_image, self.size, self.channels, self.own = first_image, size, channels, own
 
     def __call__(self, studies: pa.Table) -> Block:
         rows, pixels = [], []
@@ -106,20 +113,20 @@ class Decoder:
                 continue
             for row, image in zip(itertools.count(self.first_image[study]), images.as_py(), strict=False):
                 rows.append(row)
-                pixels.append(decode_image(image["data"], self.size, self.channels))
+                pixels.append(decode_image(image["data"], self.size, self.channels, self.own))
         shape = (len(pixels), self.channels, self.size, self.size)
         stacked = np.stack(pixels) if pixels else np.empty(shape, dtype=np.uint8)
         return {"image": np.array(rows, dtype=np.int64), "pixels": stacked}
 
 
-def decode_image(data: bytes, size: int, channels: int) -> np.ndarray:
-    """Decode an image of a shard to uint8 [channels, size, size].
+def decode_image(data: bytes, size: int, channels: int, own: Preprocessing | None = None) -> np.ndarray:
+    """Decode an image of a shard to uint8 [channels, size, size]; arguments as those of `Decoder`.
 
     Raises:
         InputError: the bytes are not a picture, so the shard was damaged after packing.
     """
     try:
-        return decode_square(data, size, channels)
+        return decode_square(data, size, channels) if own is None else decode_as(data, own, channels)
     except PictureError:
         raise InputError(
             "a shard holds an image that cannot be decoded; run `radsweep inspect` and pack again"
@@ -127,11 +134,20 @@ def decode_image(data: bytes, size: int, channels: int) -> np.ndarray:
 
 
 def prepare_in_process(
-    shards: ShardIndex, tokenizer: str, size: int, channels: int, unpaired: Collection[Unpaired] = ()
+    shards: ShardIndex,
+    tokenizer: str,
+    size: int,
+    channels: int,
+    unpaired: Collection[Unpaired] = (),
+    own: Preprocessing | None = None,
 ) -> PreparedData:
-    """Decode and tokenise everything in this process, for one evaluation or a test without a cluster."""
+    """Decode and tokenise everything in this process, for one evaluation or a test without a cluster.
+
+    Args:
+        own: as for `Decoder`.
+    """
     indices, texts = with_unpaired(shards, unpaired)
-    decoder = Decoder(first_images(indices, {}), size, channels)
+    decoder = Decoder(first_images(indices, {}), size, channels, own)
     paths = shards.paths() + [path for kind in unpaired for path in shards.unpaired_paths(kind)]
     blocks = [
         decoder(pa.Table.from_batches([batch]))

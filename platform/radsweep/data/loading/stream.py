@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import ray
 
+from radsweep.data.images.preprocessing import Preprocessing
 from radsweep.data.loading.decode import DECODED_AT_ONCE, Decoder, ShardIndex, with_unpaired
 from radsweep.data.loading.prepared import Block, PreparedData, Unpaired, assemble, first_images, prepared_data
 from radsweep.data.shards.dataset import damage
@@ -24,6 +25,7 @@ def prepare_data(
     streamed: bool = False,
     unpaired: Collection[Unpaired] = (),
     progress: Callable[[int], None] = lambda images: None,
+    own: Preprocessing | None = None,
 ) -> PreparedData:
     """Decode and tokenise once. The images stay in Ray's object store, owned by this process.
 
@@ -34,12 +36,13 @@ def prepare_data(
         streamed: leave the training images in their shards; each trial reads them from there, epoch by epoch.
         unpaired: further studies of the training split, decoded in full.
         progress: called with the number of images decoded so far.
+        own: a model's own preprocessing, which makes squares of `size`; None for the letterbox.
     """
     ray.data.DataContext.get_current().enable_progress_bars = False
     if streamed:
         wanted = {"train": np.empty(0, dtype=np.int64)}
     indices, texts = with_unpaired(shards, unpaired)
-    decoder = Decoder(first_images(indices, wanted), size, channels)
+    decoder = Decoder(first_images(indices, wanted), size, channels, own)
     paths = shards.paths(*(("validation", "test") if streamed else ()))
     paths += [path for kind in unpaired for path in shards.unpaired_paths(kind)]
     blocks, places = [], []

@@ -8,6 +8,7 @@ from radsweep.data.storage import check_address
 from radsweep.errors import InputError, explaining
 from radsweep.models.backbone_checks import check_model, check_vit
 from radsweep.models.backbone_names import nearest
+from radsweep.models.preprocessing import preprocessing_of
 from radsweep.models.pretrained_vlm import fitting_settings
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.dataset import check_sizes
@@ -65,6 +66,7 @@ def check_experiment(experiment: Experiment) -> None:
     check_sizes(trials)
     for model in {trial.model for trial in trials}:
         check_model(model)
+        preprocessing_of(model.image)
     for tower in {trial.model.image for trial in trials if trial.adapt.image.method == "mae"}:
         check_vit(tower)
     for words in {trial.augment.text.words for trial in trials if trial.augment.text.changes_words}:

@@ -13,6 +13,7 @@ from radsweep.data.loading.decode import ShardIndex, prepare_in_process
 from radsweep.data.loading.epochs import batch_bounds
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.text.tokenizer import train_tokenizer
+from radsweep.models.preprocessing import preprocessing_of
 from radsweep.sweep.forecast.durations import Expected, longest
 from radsweep.sweep.preparation.prepare import has_tokenizer
 from radsweep.training import loop
@@ -69,10 +70,11 @@ class Calibration:
 
     def _prepared(self, trial: Trial) -> PreparedData:
         image, text = trial.model.image, trial.model.text
-        own = has_tokenizer(text)
-        key = (image.size, image.channels, text.backbone if own else text.vocabulary)
+        own = preprocessing_of(image)
+        geometry = own.geometry if own else ()
+        key = (image.size, image.channels, geometry, text.backbone if has_tokenizer(text) else text.vocabulary)
         if key not in self._data:
             rows = zip(self.shards.splits["train"].patient_ids, self.shards.reports["train"], strict=True)
-            tokenizer = text.backbone if own else train_tokenizer(rows, text.vocabulary)
-            self._data[key] = prepare_in_process(self.shards, tokenizer, image.size, image.channels)
+            tokenizer = text.backbone if has_tokenizer(text) else train_tokenizer(rows, text.vocabulary)
+            self._data[key] = prepare_in_process(self.shards, tokenizer, image.size, image.channels, own=own)
         return self._data[key]

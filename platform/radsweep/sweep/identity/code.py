@@ -31,6 +31,7 @@ FOLDS = ("fold_of", "resplit")
 ERRORS = ("InputError",)  # messages are for people
 STREAMED = ("training_blocks", "streamed_batches")
 WORDS = ("augment_words", "load_words")
+OWN_PIXELS = ("decode_as", "preprocessing_of")
 TWO_VIEWS, PATCHES, TOKENS = "TwoViewRecipe", "MaskedPatchRecipe", "TextRecipe"
 # Stages share classes with trials, but run no line of these.
 ONLY_TRIALS = ("Embedder", "same_reports", *STREAMED, *WORDS)
@@ -51,6 +52,7 @@ def switched(trial: Trial) -> dict[str, bool]:
         **dict.fromkeys(WORDS, text.changes_words),
         "Average": trial.train.ema > 0,
         **dict.fromkeys(STREAMED, trial.data.source == "streamed"),
+        **dict.fromkeys(OWN_PIXELS, trial.model.image.preprocessing == "own"),
         "zero_shot": "zero_shot" in tasks,
         "load_prompts": "zero_shot" in tasks,
         "linear_probe": "linear_probe" in tasks,
@@ -79,12 +81,15 @@ def trial_code(trial: Trial) -> str:
 
 def stage_code(stage: Stage) -> str:
     """Fingerprint of the code that a stage and the stage before it run."""
+    without = ONLY_TRIALS
+    if not isinstance(stage, FrozenImage | ImageStage) or stage.tower.preprocessing == "letterbox":
+        without += OWN_PIXELS
     if isinstance(stage, FrozenImage | FrozenText):
-        own = fingerprint((*FEATURES, *_folds(stage.fold)), ONLY_TRIALS)
+        own = fingerprint((*FEATURES, *_folds(stage.fold)), without)
         return own if stage.adapted is None else f"{own}-{stage_code(stage.adapted)}"
     used = TOKENS if not isinstance(stage, ImageStage) else PATCHES if stage.adapt.method == "mae" else TWO_VIEWS
     others = [recipe for recipe in (TWO_VIEWS, PATCHES, TOKENS) if recipe != used]
-    return fingerprint((*ADAPTATION, *_folds(stage.fold)), (*ONLY_TRIALS, *others))
+    return fingerprint((*ADAPTATION, *_folds(stage.fold)), (*without, *others))
 
 
 def code_fingerprint() -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex
 from radsweep.sweep.preparation.evaluation_sets import images_of_sets
-from radsweep.sweep.preparation.prepare import has_tokenizer, unpaired_of
+from radsweep.sweep.preparation.prepare import has_tokenizer, pixels_apart, unpaired_of
 
 SHARE_OF_STORE = 0.5  # share of the object store that decoded images may take
 
@@ -28,13 +28,13 @@ def source_for(trials: Iterable[Trial], shards: ShardIndex, capacity: float) -> 
 def decoded_bytes(trials: Sequence[Trial], shards: ShardIndex) -> int:
     """Bytes of all decoded images: those of the splits, of adaptation stages and of further sets.
 
-    They count once for each image size and tokenizer, which do not share prepared data.
+    They count once for each image size, preprocessing and tokenizer, which do not share prepared data.
     """
     images = sum(index.images for index in shards.splits.values()) + images_of_sets(trials[0].evaluate)
     if "images" in unpaired_of(trials):
         images += shards.manifest.images["images"]["train"]
-    made = {(t.model.image.size, t.model.image.channels, _tokens_apart(t)) for t in trials}
-    return sum(images * channels * size**2 for size, channels, _ in made)
+    made = {(pixels_apart(t.model.image), _tokens_apart(t)): t.model.image for t in trials}
+    return sum(images * image.channels * image.size**2 for image in made.values())
 
 
 def _tokens_apart(trial: Trial) -> str:

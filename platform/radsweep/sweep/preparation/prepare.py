@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from radsweep.augment.masking import mask_id
-from radsweep.config.model import TextTower
+from radsweep.config.model import ImageTower, TextTower
 from radsweep.config.stages import Fold, adaptations_of, fold_of_trial, stages_of
 from radsweep.config.terms import Need
 from radsweep.config.trial import Trial
@@ -23,6 +23,7 @@ from radsweep.data.loading.stream import prepare_data
 from radsweep.data.loading.subsets import seeded_order, subset_size
 from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.filesystem import write_atomically
+from radsweep.models.preprocessing import preprocessing_of
 from radsweep.store.store import Store
 from radsweep.sweep.preparation.evaluation_sets import read_sets
 
@@ -59,11 +60,16 @@ def tokenizer_of(trial: Trial, shards: ShardIndex, store: Store) -> str:
     return file.read_text(encoding="utf-8")
 
 
+def pixels_apart(image: ImageTower) -> str:
+    """Return a key; towers with equal keys share decoded images."""
+    key, own = f"{image.size}-{image.channels}", preprocessing_of(image)
+    return key if own is None else f"{key}-{hashlib.sha256(repr(own.geometry).encode()).hexdigest()[:12]}"
+
+
 def preparation_key(trial: Trial, tokenizer: str) -> str:
     """Return a key; trials with equal keys share decoded images, splits and tokens."""
-    image = trial.model.image
     tokens = hashlib.sha256(tokenizer.encode()).hexdigest()[:12]
-    return f"{image.size}-{image.channels}-{tokens}{_fold_name(trial)}"
+    return f"{pixels_apart(trial.model.image)}-{tokens}{_fold_name(trial)}"
 
 
 def _fold_name(trial: Trial) -> str:
@@ -101,7 +107,7 @@ class Preparations:
         for trial in trials:
             alike.setdefault(self.key(trial), []).append(trial)
         unpaired = unpaired_of(trial for some in alike.values() for trial in some)
-        whole: dict[tuple[int, int], PreparedData] = {}  # data that is split into folds, by size and channels
+        whole: dict[str, PreparedData] = {}  # data that is split into folds, by `pixels_apart`
         for key, some in alike.items():
             example = some[0]
             if any(map(_masks_tokens, some)):
@@ -109,10 +115,10 @@ class Preparations:
             if example.data.folds is None:
                 data = self._decoded(example, unpaired_of(some), self._wanted(some, every_study))
             else:
-                shape = example.model.image.size, example.model.image.channels
-                if shape not in whole:
-                    whole[shape] = self._decoded(example, unpaired, {})
-                data = resplit(whole[shape], self.shards_of(example), self.tokenizer(example))
+                pixels = pixels_apart(example.model.image)
+                if pixels not in whole:
+                    whole[pixels] = self._decoded(example, unpaired, {})
+                data = resplit(whole[pixels], self.shards_of(example), self.tokenizer(example))
             self.made[key] = Prepared(key, ray.put(data))
 
     def key(self, trial: Trial) -> str:
@@ -142,7 +148,8 @@ class Preparations:
         total = sum(index.images for index in self.shards.splits.values())
         total += self.shards.manifest.images["images"]["train"] if "images" in unpaired else 0
         with self.console.task(f"Decoding images to {image.size} x {image.size}", total) as advance:
-            data = prepare_data(self.shards, tokenizer, image.size, image.channels, wanted, streamed, unpaired, advance)
+            own, shape = preprocessing_of(image), (image.size, image.channels)
+            data = prepare_data(self.shards, tokenizer, *shape, wanted, streamed, unpaired, advance, own)
             sets = prepared_sets(example, tokenizer)  # the same for all trials
             decoded = data.decoded + sum(each.decoded for each in sets)
             advance(decoded)
@@ -168,9 +175,9 @@ def _reads_all_images(trial: Trial) -> bool:
 def prepared_sets(trial: Trial, tokenizer: str) -> tuple[PreparedData, ...]:
     """Prepare the data sets of `evaluate.sets`, with the splits that the tasks read."""
 
-    image = trial.model.image
-    sets = read_sets(trial.evaluate)
-    return tuple(prepare_data(each, tokenizer, image.size, image.channels, {}) for each in sets)
+    image, sets = trial.model.image, read_sets(trial.evaluate)
+    own = preprocessing_of(image)
+    return tuple(prepare_data(each, tokenizer, image.size, image.channels, {}, own=own) for each in sets)
 
 
 def unread(trial: Trial) -> dict[str, np.ndarray]:
