@@ -44,6 +44,7 @@ class PlainWords:
             for phrase in phrases:
                 if len(phrase) > 1:
                     self.several[phrase[0]].append((phrase, mark))
+        self.findings = [re.compile(_finding_pattern(text)) for group in tree["findings"].values() for text in group]
         self.group_of = {tuple(text.lower().split()): group for group in tree["synonyms"] for text in group}
         self.openers = {phrase[0] for phrase in self.group_of}
         self.longest = max(len(phrase) for phrase in self.group_of)
@@ -101,7 +102,22 @@ class PlainWords:
                 if tuple(other.text for other in span) == phrase and _one_sentence(span):
                     for step in range(place, place + len(phrase)):
                         marks[step] = max(mark, marks[step], key="fhP".index)
+        for finding in self.named(words):
+            for place in finding:
+                marks[place] = max("h", marks[place], key="fhP".index)
         return "".join(marks)
+
+    def named(self, words: Words) -> list[set[int]]:
+        """The places of the words of each finding; one within another does not count."""
+        found: list[set[int]] = []
+        for _, sentence in groupby(range(len(words)), key=lambda place: words[place].sentence):
+            places = list(sentence)
+            text = "".join(f" {words[place].text}" for place in places)
+            for pattern in self.findings:
+                for match in pattern.finditer(text):
+                    spans = [match.start(group) for group in range(1, pattern.groups + 1)]
+                    found.append({places[text[: start + 1].count(" ") - 1] for start in spans})
+        return [one for one in found if not any(one < other for other in found)]
 
     def stretches(self, words: Words) -> list[list[Word]]:
         """Runs of free words within a sentence."""
@@ -111,12 +127,16 @@ class PlainWords:
 
     def units(self, words: Words) -> Iterator[str]:
         """The marks of each word or phrase that a synonym could replace, the longest first, from left to right."""
-        marks, place = self.marks(words), 0
+        marks, place, findings = self.marks(words), 0, self.named(words)
         while place < len(words):
             for length in range(self.longest, 0, -1) if words[place].text in self.openers else ():
                 span = words[place : place + length]
                 phrase = tuple(word.text for word in span)
                 if len(span) < length or phrase not in self.group_of or not _one_sentence(span):
+                    continue
+                unit = set(range(place, place + length))
+                torn = any(finding & unit and not finding <= unit for finding in findings)
+                if torn and "P" not in marks[place : place + length]:
                     continue
                 if "P" not in marks[place : place + length]:
                     others = [text for text in self.group_of[phrase] if tuple(text.lower().split()) != phrase]
@@ -181,6 +201,15 @@ class PlainWords:
                 else:
                     gaps[-1].append(word.tokens)
         return gaps
+
+
+def _finding_pattern(text: str) -> str:
+    """A regular expression over words that each follow a space, which a group holds for the words of the finding."""
+    pattern = "".join(
+        r"(?: \S+){0,5}?" if word == "..." else f"( ){re.escape(word.lower()).replace(chr(92) + '*', r'[^ ]*')}(?= |$)"
+        for word in text.split()
+    )
+    return f"(?={pattern})"
 
 
 def _one_sentence(words: Words) -> bool:

@@ -14,6 +14,7 @@ from radsweep.api.sweeps import Sweep
 from radsweep.config.trial import Trial
 from radsweep.data import storage
 from radsweep.data.shards.dataset import read_manifest
+from radsweep.data.text.sections import sections_of
 from radsweep.errors import InputError
 from radsweep.training.checkpoint import STATE
 
@@ -43,18 +44,24 @@ class Packing:
 
 def packing_from(source: Mapping[str, Any]) -> Packing:
     """Read it from `source` of a data set's manifest."""
-    sections = str(source.get("sections", "")).split(", ")
     made = source.get("importer") == "phantom"  # its images were made at their size, not shrunk to it
-    return Packing(None if made else source.get("size"), tuple(filter(None, sections)))
+    return Packing(None if made else source.get("size"), sections_of(source))
 
 
 def packing_of(checkpoint: Path, trial: Trial) -> Packing:
-    """Preparation of the data set that a checkpoint was trained on, if it is still in its place on this machine."""
-    if storage.is_remote(trial.data.shards):  # a model is loaded without a network
-        return Packing()
+    """Preparation of the data set that a checkpoint was trained on.
+
+    Its longest side is only known if the data set is still in its place on this machine.
+    """
     try:
         state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Packing()
+    known = Packing(sections=tuple(state.get("sections", ())))
+    if storage.is_remote(trial.data.shards):  # a model is loaded without a network
+        return known
+    try:
         manifest = read_manifest(trial.data.shards)
     except (OSError, ValueError, InputError):
-        return Packing()
-    return packing_from(manifest.source) if manifest.fingerprint == state.get("data") else Packing()
+        return known
+    return packing_from(manifest.source) if manifest.fingerprint == state.get("data") else known

@@ -24,17 +24,20 @@ ROOT = folder_here("ROOT", "copy the source to a folder, or mount it")
 AnyPath = str | os.PathLike[str]
 
 
-def inspect(shards: AnyPath) -> Inspection:
+def inspect(shards: AnyPath, *, tokenizer: str = "", max_tokens: int | None = None) -> Inspection:
     """Find out what is in a packed data set: studies, patients and images by split, sizes, report lengths, labels.
 
     Args:
         shards: folder of the data set, or s3://...
+        tokenizer: hub id or folder of the text model whose tokenizer counts the reports that are cut; by default, one
+            is trained on the training split, as for a text tower from scratch.
+        max_tokens: length at which they are counted; by default, several lengths that text towers have.
 
     Returns:
         An `Inspection`, which prints and shows in a notebook as the tables of `radsweep inspect`.
 
     Raises:
-        InputError: no data set there, or a damaged one.
+        InputError: no data set there, a damaged one, or a tokenizer that cannot be loaded.
 
     Example:
         >>> import radsweep as rs
@@ -45,9 +48,10 @@ def inspect(shards: AnyPath) -> Inspection:
             kind       split  studies  patients  images
         0  pairs       train       80  ...
     """
-    from radsweep.data.inspection.inspection import inspect_dataset
+    from radsweep.data.inspection.inspection import COMMON_LENGTHS, inspect_dataset
 
-    return inspect_dataset(os.fspath(shards))
+    lengths = COMMON_LENGTHS if max_tokens is None else (max_tokens,)
+    return inspect_dataset(os.fspath(shards), tokenizer, lengths)
 
 
 def pack_csv(

@@ -20,6 +20,7 @@ from radsweep.api.sweeps import Sweep
 from radsweep.augment.images import plain_images
 from radsweep.augment.text import text_batch
 from radsweep.config.trial import Trial
+from radsweep.data.text.sections import end_with_impression
 from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer
 from radsweep.models.preprocessing import preprocessing_of
 from radsweep.models.vlm import VisionLanguageModel
@@ -111,7 +112,7 @@ class LoadedModel:
 
     @property
     def max_tokens(self) -> int:
-        """Longest report in tokens, special tokens included; the rest of a report is cut off."""
+        """Longest report in tokens, special tokens included; `model.text.truncation` says what is kept of others."""
         return self.trial.model.text.max_tokens
 
     @property
@@ -184,7 +185,8 @@ class LoadedModel:
 
         def embed(batch: list[tuple[str, ReportInput]]) -> Tensor:
             texts = [text_of(*named, self.packing.sections) for named in batch]
-            text = text_batch(self.tokenizer.tokenise(texts), self.tokenizer.special, self.max_tokens)
+            reports = self.tokenizer.tokenise(texts, end_with_impression(self.packing.sections))
+            text = text_batch(reports, self.tokenizer.special, self.max_tokens, self.trial.model.text.truncation)
             return self.network.embed_texts(text.ids_BL.to(self.device), text.mask_BL.to(self.device)).text_BD
 
         return self._embedded(embed, reports_of(reports), batch_size)

@@ -28,6 +28,7 @@ class Traits(NamedTuple):
     joins_W: NDArray[np.int64]  # 1: a hyphen, slash or apostrophe
     colon_W: NDArray[np.int64]
     phrase_W: NDArray[np.int64]  # 1: a protected or held phrase of several words may begin here
+    finding_W: NDArray[np.int64]  # 1: the name of a finding may begin here
     synonym_W: NDArray[np.int64]  # 1: a word or phrase with synonyms may begin here
 
 
@@ -50,6 +51,7 @@ class Lexicon:
         self._groups = {phrase_of(text): group for group in words.synonyms for text in group}
         self._listed = {phrase_of(text): text for group in words.synonyms for text in group}
         self._alternatives: dict[tuple[int, ...], tuple[tuple[int, ...], ...]] = {}
+        self._findings: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
         self.synonyms = frozenset(self._groups)
         self.synonym_lengths = _lengths(self.synonyms)  # by first word, the longest first
         self.phrase_lengths = _lengths(phrase for phrase in words.protected | words.held if len(phrase) > 1)
@@ -85,6 +87,13 @@ class Lexicon:
             self._alternatives[numbers] = tuple(tuple(self.numbers(words)) for words in known)
         return self._alternatives[numbers]
 
+    def findings(self, sentence: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """The places of the words of each finding that a sentence, given by the numbers of its words, names."""
+        if sentence not in self._findings:
+            named = self.words.findings.find([self.texts[number] for number in sentence])
+            self._findings[sentence] = [each.places for each in named]
+        return self._findings[sentence]
+
     def has_synonyms(self) -> bool:
         """True if any group has two members that the tokenizer knows."""
         return any(sum(self._known(text) is not None for text in group) > 1 for group in self.words.synonyms)
@@ -108,7 +117,8 @@ class Lexicon:
         says = any(character.isalnum() for character in text)
         joins = text[:1] in _JOINERS or text[-1:] in _JOINERS if text else False
         colon = ":" in text and not says
-        known = (text in self.phrase_lengths, text in self.synonym_lengths)
+        findings = bool(self.words.findings.may_begin(text))
+        known = (text in self.phrase_lengths, findings, text in self.synonym_lengths)
         self._traits.append((kind, len(tokens), int(says), int(joins), int(colon), *map(int, known)))
         self.tokens.append(tokens)
         self.texts.append(text)

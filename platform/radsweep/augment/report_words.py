@@ -1,8 +1,8 @@
 """Reports as words: which of them may be moved where, and which have synonyms.
 
 A stretch is a run of free words of one sentence, with nothing between them that stays: no negation, no side, degree or
-number, no conjunction, no punctuation. Words only move within their stretch, so none leaves or enters the scope of a
-negation, and no finding gets the side or degree of another.
+number, no name of a finding, no conjunction, no punctuation. Words only move within their stretch, so none leaves or
+enters the scope of a negation, and no finding gets the side or degree of another.
 """
 
 from __future__ import annotations
@@ -94,6 +94,11 @@ def find_units(words: ReportWords, lexicon: Lexicon) -> list[WordUnit]:
     texts = [lexicon.texts[number] for number in numbers]
     ends = _sentence_ends(changes(words.report_W, words.sentence_W)).tolist()
     stretches, reports, columns = (column.tolist() for column in (words.stretch_W, words.report_W, words.column_W()))
+    findings = _findings(words.number_W, changes(words.report_W, words.sentence_W), lexicon)
+    named: dict[int, list[tuple[int, ...]]] = {}  # the findings that a word belongs to
+    for places in findings:
+        for place in places:
+            named.setdefault(place, []).append(places)
     units: list[WordUnit] = []
     after = 0  # the end of the last phrase found
     for first in np.flatnonzero(may_begin_W).tolist():
@@ -104,6 +109,13 @@ def find_units(words: ReportWords, lexicon: Lexicon) -> list[WordUnit]:
             if phrase not in lexicon.synonyms or end > ends[first]:
                 continue
             stretch = min(stretches[first:end])
+            whole = all(
+                first <= places[0] and places[-1] < end
+                for place in range(first, end)
+                for places in named.get(place, ())
+            )
+            if stretch != PROTECTED and not whole:
+                continue  # a part of a finding's name has no synonyms
             if stretch != PROTECTED:
                 after = end  # also if it has no alternatives: its parts mean something else by themselves
                 if alternatives := lexicon.alternatives(phrase, tuple(numbers[first:end])):
@@ -132,7 +144,22 @@ def _kinds(number_W: Integers, report_W: Integers, begins_W: Flags, lexicon: Lex
                 part_W[:] = PROTECTED
             elif phrase in lexicon.words.held:
                 np.minimum(part_W, HELD, out=part_W)
+    for places in _findings(number_W, begins_W, lexicon):
+        kind_W[list(places)] = np.minimum(kind_W[list(places)], HELD)
     return kind_W
+
+
+def _findings(number_W: Integers, begins_W: Flags, lexicon: Lexicon) -> list[tuple[int, ...]]:
+    """The words of each finding that is named, by their places in the batch."""
+    begins = np.flatnonzero(begins_W)
+    named_W = lexicon.traits(number_W).finding_W == 1
+    sentences = np.unique(np.searchsorted(begins, np.flatnonzero(named_W), side="right") - 1)
+    ends = np.append(begins[1:], len(number_W))
+    result: list[tuple[int, ...]] = []
+    for first, end in zip(begins[sentences].tolist(), ends[sentences].tolist(), strict=True):
+        found = lexicon.findings(tuple(number_W[first:end].tolist()))
+        result += [tuple(first + place for place in places) for places in found]
+    return result
 
 
 def _sentence_ends(begins_W: Flags) -> Integers:

@@ -13,7 +13,9 @@ from radsweep.augment.random import uniform
 from radsweep.augment.word_operations import augment_words
 from radsweep.augment.words import load_words
 from radsweep.config.augmentation import TextAugmentation
+from radsweep.config.model import Truncation
 from radsweep.data.text.tokenizer import ReportTokenizer, SpecialIds, TokenisedReports
+from radsweep.data.text.truncation import room, truncated
 from radsweep.errors import InputError
 
 
@@ -77,16 +79,21 @@ def augment_texts(reports: TokenisedReports, settings: TextAugmentation, keys_B:
         index = np.flatnonzero(kept_BS[report_T, reports.sentences_T])
         lengths = np.bincount(report_T[index], minlength=len(lengths))
     offsets = np.concatenate(([0], np.cumsum(lengths)))
-    return TokenisedReports(reports.tokens_T[index], reports.sentences_T[index], reports.words_T[index], offsets)
+    return TokenisedReports(
+        reports.tokens_T[index], reports.sentences_T[index], reports.words_T[index], offsets, reports.impression_N
+    )
 
 
-def text_batch(reports: TokenisedReports, special: SpecialIds, max_tokens: int) -> TextBatch:
+def text_batch(
+    reports: TokenisedReports, special: SpecialIds, max_tokens: int, truncation: Truncation = "head"
+) -> TextBatch:
     """The reports between start token (if any) and end token, cut to `max_tokens` in all and padded to the
     longest of the batch."""
+    reports = truncated(reports, room(special, max_tokens), truncation)
     offsets = reports.offsets
     rows = len(offsets) - 1
     start = 0 if special.cls is None else 1  # tokens before the report's own
-    lengths = np.minimum(np.diff(offsets), max_tokens - 1 - start)
+    lengths = np.diff(offsets)
     width = int(lengths.max(initial=0)) + 1 + start
     column_L = np.arange(width)
     inside_BL = (column_L >= start) & (column_L < lengths[:, None] + start)

@@ -59,7 +59,7 @@ def augment_words(
     if settings.insert > 0:
         movable = [unit for unit in units if unit.stretch >= 0]
         words = enriched(words, movable, at_least_one(settings.insert), keys_B)
-    return write_words(words, lexicon, len(keys_B))
+    return write_words(words, lexicon, len(keys_B))._replace(impression_N=reports.impression_N)
 
 
 def replaced(words: ReportWords, units: list[WordUnit], count_B: Integers, keys_B: Tensor) -> ReportWords:

@@ -57,14 +57,28 @@ def pack_command(name: str) -> Callable[..., None]:
     return takes_settings(importer.settings)(pack)
 
 
-def inspect(shards: Shards, as_json: Json = False) -> None:
+def inspect(
+    shards: Shards,
+    tokenizer: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Count cut reports with the tokenizer of this text model (hub id or folder), instead of one that is "
+            "trained on the reports.",
+        ),
+    ] = "",
+    max_tokens: Annotated[
+        int | None, typer.Option(help="Count the reports that are cut at this length, in tokens.", min=8)
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Show the contents of a packed data set.
 
-    Counts by split, sizes, report lengths, repeats, labels, and dropped rows by reason.
+    Counts by split, sizes, report lengths, reports that text towers cut, repeats, labels, and dropped rows by reason.
     """
     from radsweep.cli.output import show
 
-    inspection = api_data.inspect(shards)
+    inspection = api_data.inspect(shards, tokenizer=tokenizer, max_tokens=max_tokens)
     if as_json:
         print(inspection.model_dump_json(indent=1))
     else:

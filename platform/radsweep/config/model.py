@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from radsweep.config.paths import absolute_weights
 from radsweep.config.settings import Settings
 
+Truncation = Literal["head", "tail", "impression_first"]
+
 
 class Tower(Settings):
     """Settings of the part of a tower that is trained."""
@@ -58,6 +60,11 @@ class TextTower(Tower):
     )
     pooling: Literal["mean", "cls"] = Field(default="mean", description="How token features become one vector")
     max_tokens: int = Field(default=128, ge=8, le=512, description="Longer reports are cut, tokens")
+    truncation: Truncation = Field(
+        default="head",
+        description="Kept of a report that is cut: its head, its tail, or impression_first: the impression, and before "
+        "it as much of the beginning as there is room for",
+    )
     vocabulary: int = Field(
         default=8000, ge=100, le=100_000, description="Most word pieces of a tokenizer trained here"
     )

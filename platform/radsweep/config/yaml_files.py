@@ -30,6 +30,11 @@ class TextLoader(UniqueKeys, yaml.BaseLoader):
     """Reads every value as text: `no` is a word or a class, not false."""
 
 
+def shipped_names(folder: Traversable) -> list[str]:
+    """The names, without `.yaml`, of the files that ship in `folder`."""
+    return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+
+
 def read_shipped(name: str, folder: Traversable, what: str) -> str:
     """The text of `name.yaml` among the files that ship in `folder`, else of the file at the path `name`.
 
@@ -39,7 +44,7 @@ def read_shipped(name: str, folder: Traversable, what: str) -> str:
     Raises:
         InputError: neither, or no UTF-8.
     """
-    shipped = sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+    shipped = shipped_names(folder)
     if name in shipped:
         return (folder / f"{name}.yaml").read_text(encoding="utf-8")
     try:

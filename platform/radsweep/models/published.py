@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PIL.Image import Resampling
 
-from radsweep.data.images.preprocessing import Preprocessing
+from radsweep.data.images.preprocessing import Interpolation, Preprocessing
 from radsweep.errors import InputError
 from radsweep.models.configs import BIOVIL_T_FILE, CXR_BERT, IMAGE_KINDS, OPEN_CLIP, biovil_file, model_config
 from radsweep.models.open_clip_config import open_clip_settings
@@ -85,9 +85,15 @@ def _of_processor(processor: Any, name: str) -> Preprocessing:
             key="model.image.preprocessing",
         )
     mean, std = normalisation(processor)
-    resampling = Resampling(int(processor.resample)).name.lower()
     return Preprocessing(
-        "squash" if shortest is None else "shortest", shortest or side, cut, resampling, mean, std, centre="down"
+        resize="squash" if shortest is None else "shortest",
+        size=int(shortest or side or cut),
+        crop=cut,
+        interpolation=cast(Interpolation, Resampling(int(processor.resample)).name.lower()),
+        mean=mean,
+        std=std,
+        resampler="torchvision" if getattr(processor, "backend", "pil") == "torchvision" else "pillow",
+        centre="down",
     )
 
 

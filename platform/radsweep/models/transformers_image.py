@@ -64,7 +64,8 @@ def transformers_tower(settings: ImageTower, kind: str) -> TransformersImage:
     config = without_attention_dropout(model_class.config_class.from_pretrained(settings.backbone))
     check_patches(settings, config.patch_size, config.image_size)
     extra: dict[str, Any] = {"add_pooling_layer": False} if kind in _WITHOUT_POOLER else {}
-    mean, std = IMAGENET_MEAN, IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
     if settings.weights == "pretrained":
         encoder = load_pretrained(model_class, settings.backbone, config, **extra)
         mean, std = normalisation(image_processor(settings.backbone))

@@ -125,7 +125,9 @@ def read_test_split(setup: Setup, store: Store, cell: PlannedCell, rerun: Callab
     for name, results in measured.queries.items():
         write_queries(store.cell_folder(cell.key) / name, results)
     also = {"chance": record.chance | measured.chance, "pool": record.pool | measured.pool}
-    record = record.model_copy(update={"final": measured.metrics, **also, "notes": (*record.notes, *measured.notes)})
+    record = record.model_copy(
+        update={"final": measured.metrics, **also, "notes": tuple(dict.fromkeys((*record.notes, *measured.notes)))}
+    )
     store.write_cell(record)
     return record
 

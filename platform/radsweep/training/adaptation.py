@@ -186,16 +186,17 @@ class TextRecipe(StageRecipe):
         validation = data.splits["validation"]
         self.validation = ReportPool([(validation, np.arange(len(validation.index)))])
         self.held_out = len(self.validation)
-        self.adapt, self.max_tokens = adapt, stage.tower.max_tokens
+        self.adapt, self.text = adapt, stage.tower
         super().__init__(stage, self.tower, head, len(self.pool), context)
 
     def batch(self, numbers: np.ndarray, epoch: int, held_out: bool = False) -> Batch:
         pool = self.validation if held_out else self.pool
         own = numbers[self.workers.share(len(numbers))]
         samples_b, seed = torch.from_numpy(pool.keys_N[own]), self.settings.seed
-        text = text_batch(pool.reports.take(own), self.tokenizer.special, self.max_tokens)
+        reports, special = pool.reports.take(own), self.tokenizer.special
+        text = text_batch(reports, special, self.text.max_tokens, self.text.truncation)
         draws_b = sample_keys(seed, samples_b, epoch, 0, "adapt text")
-        masked = mask_tokens(text, self.tokenizer.special, self.tokenizer.vocabulary, self.adapt.mask, draws_b)
+        masked = mask_tokens(text, special, self.tokenizer.vocabulary, self.adapt.mask, draws_b)
         keys_b = sample_keys(seed, samples_b, epoch, 0, "dropout").to(self.device)
         on_device = type(masked)(*(field.to(self.device) for field in masked))
         return Batch(len(numbers), (), (), keys_b, masked=on_device)

@@ -10,7 +10,7 @@ import numpy as np
 from radsweep.config.stages import Subset
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.loading.subsets import seeded_order, subset_size
-from radsweep.data.text.tokenizer import TokenisedReports
+from radsweep.data.text.tokenizer import NO_IMPRESSION, TokenisedReports
 
 _APART = 0x9E3779B97F4A7C15  # keeps the images of one study apart: an odd number of 64 bits
 
@@ -61,11 +61,18 @@ class ReportPool:
             np.concatenate([part.sentences_T for part in taken]),
             np.concatenate([part.words_T for part in taken]),
             np.concatenate(([0], np.cumsum(lengths))),
+            np.concatenate([_impressions(part) for part in taken]),
         )
         self.keys_N = np.concatenate([split.index.sample_key_S[rows] for split, rows in parts])
 
     def __len__(self) -> int:
         return len(self.keys_N)
+
+
+def _impressions(reports: TokenisedReports) -> np.ndarray:
+    if reports.impression_N is None:
+        return np.full(len(reports.offsets) - 1, NO_IMPRESSION, dtype=np.int32)
+    return reports.impression_N
 
 
 def pool_parts(

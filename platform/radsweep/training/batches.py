@@ -139,7 +139,8 @@ class TrainingData:
         for view in range(objective.views.text if not text_bP else 0):
             keys_b = sample_keys(seed, samples_b, epoch, view, "text")
             reports = self.augment_texts(self.split.reports.take(rows), keys_b)
-            texts.append(text_batch(reports, self.tokenizer.special, trial.model.text.max_tokens))
+            text = trial.model.text
+            texts.append(text_batch(reports, self.tokenizer.special, text.max_tokens, text.truncation))
         masked = None
         if Need.MASKED_TOKENS in self.needs:
             keys_b = sample_keys(seed, samples_b, epoch, 0, "mask")

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from radsweep.augment.images import plain_images
 from radsweep.augment.text import TextBatch, text_batch
+from radsweep.config.model import Truncation
 from radsweep.data.loading.prepared import PreparedSplit
 from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import ReportTokenizer, TokenisedReports
@@ -37,6 +38,7 @@ class Embedder:
     device: torch.device
     workers: Workers
     frozen: Frozen = field(default_factory=dict)  # features of towers that need not run
+    truncation: Truncation = "head"
 
     def retrieval(self, name: Split, split: PreparedSplit) -> dict[str, float]:
         """{`text_to_image/recall_at_10`: value, ...} over all studies of the split."""
@@ -119,7 +121,7 @@ class Embedder:
         return self.model.embed_texts(text.ids_BL.to(self.device), text.mask_BL.to(self.device)).text_BD.float()
 
     def _batch(self, reports: TokenisedReports, rows: np.ndarray) -> TextBatch:
-        return text_batch(reports.take(rows), self.tokenizer.special, self.max_tokens)
+        return text_batch(reports.take(rows), self.tokenizer.special, self.max_tokens, self.truncation)
 
     def _pixels(self, split: PreparedSplit, rows: np.ndarray) -> Tensor:
         return plain_images(torch.from_numpy(split.pixels(rows)).to(self.device))

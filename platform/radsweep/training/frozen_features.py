@@ -43,7 +43,7 @@ def run_frozen(
         trial: one of those that share the tower.
     """
     torch.set_num_threads(trial.train.threads)
-    workers, device = context.workers, context.device
+    workers, device, settings = context.workers, context.device, trial.model.text
     tokenizer = load_tokenizer(data.tokenizer)
     outcome = Outcome()
     model = build_model(trial, tokenizer.vocabulary, adapted).to(device).eval()
@@ -54,7 +54,8 @@ def run_frozen(
 
     def texts(split: PreparedSplit) -> Iterator[Tensor]:
         for rows in shares_of(np.arange(len(split.index)), workers):
-            text = text_batch(split.reports.take(rows), tokenizer.special, trial.model.text.max_tokens)
+            reports = split.reports.take(rows)
+            text = text_batch(reports, tokenizer.special, settings.max_tokens, settings.truncation)
             yield model.text(text.ids_BL.to(device), text.mask_BL.to(device)).pooled_BP
 
     found: dict[str, Tensor] = {}

@@ -12,6 +12,7 @@ from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import load_tokenizer
+from radsweep.data.text.truncation import cut_notes
 from radsweep.errors import InputError
 from radsweep.evaluation.measurement import Measured
 from radsweep.models.pretrained_vlm import fitting_settings
@@ -61,9 +62,12 @@ def measured_of(
     """Measure `evaluate.tasks` of the trial on one split."""
     torch.set_num_threads(trial.train.threads)
     model.to(device)
-    tokenizer, tokens = load_tokenizer(data.tokenizer), trial.model.text.max_tokens
+    tokenizer, text = load_tokenizer(data.tokenizer), trial.model.text
+    embedder = Embedder(model, tokenizer, text.max_tokens, device, Workers(), truncation=text.truncation)
     with mixed_precision(trial.train, device):
-        return measure(Embedder(model, tokenizer, tokens, device, Workers()), data, split, trial)
+        measured = measure(embedder, data, split, trial)
+    measured.notes[:0] = cut_notes(text, tokenizer.special, [part.reports for part in data.splits.values()])
+    return measured
 
 
 def load_target(target: str) -> tuple[VisionLanguageModel, Trial, str]:

@@ -15,6 +15,7 @@ from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.loading.subsets import seeded_order, subset_fingerprint, subset_size
 from radsweep.data.text.tokenizer import load_tokenizer
+from radsweep.data.text.truncation import cut_notes
 from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import write_queries
 from radsweep.models.vlm import build_model
@@ -53,8 +54,10 @@ class TrialRecipe(loop.Recipe):
         self.outcome.parameters = sum(parameter.numel() for parameter in self.model.parameters())
         self.learner: Learner = Learner(self.model, trial, self.tokenizer.vocabulary, len(rows)).to(self.device)
         self.source = TrainingData(data, rows, self.tokenizer, trial, context, frozen or {})
-        tokens = trial.model.text.max_tokens
-        self.embedder = Embedder(self.model, self.tokenizer, tokens, self.device, self.workers, frozen or {})
+        text = trial.model.text
+        self.embedder = Embedder(
+            self.model, self.tokenizer, text.max_tokens, self.device, self.workers, frozen or {}, text.truncation
+        )
         self.steps_per_epoch = self.source.steps_per_epoch
 
     def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
@@ -105,7 +108,12 @@ def train(
     measured = conclude(recipe, read_test)
     if folder is not None and context.workers.rank == 0:
         with recipe.outcome.timed("checkpoint"):
-            state = {"trial": trial.model_dump(mode="json"), "tokenizer": data.tokenizer, "data": data.fingerprint}
+            state = {
+                "trial": trial.model_dump(mode="json"),
+                "tokenizer": data.tokenizer,
+                "data": data.fingerprint,
+                "sections": list(data.sections),
+            }
             weights = {checkpoint.WEIGHTS: checkpoint.model_tensors(recipe.model)}
             checkpoint.write_folder(folder / "checkpoint", weights, state)
             for name, results in measured.queries.items():
@@ -118,6 +126,8 @@ def conclude(recipe: TrialRecipe, read_test: bool) -> Measured:
     """With the selected weights: read the test split where the design lets the trial; fill in the outcome."""
     measured = Measured()
     outcome, splits = recipe.outcome, recipe.data.splits
+    reports = [split.reports for split in splits.values()]
+    outcome.notes += cut_notes(recipe.trial.model.text, recipe.tokenizer.special, reports)
     outcome.chance = chance_levels(splits["validation"], list(outcome.best))
     outcome.pool = {"val/queries": len(splits["validation"].index), "val/candidates": len(splits["validation"].index)}
     if read_test and not outcome.stopped:

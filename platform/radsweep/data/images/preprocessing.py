@@ -1,7 +1,8 @@
 """A model's own preprocessing: how the images that it was trained on became squares.
 
-Towers that are trained here take the letterbox of `radsweep.data.images.codec`. Pixels are those of Pillow, whose
-resampling is always antialiased.
+Towers that are trained here take the letterbox of `radsweep.data.images.codec`. Resampling is antialiased: by Pillow,
+as open_clip, timm and hi-ml do, or by torchvision on uint8, as transformers does since version 5 (they differ by one
+grey level in a few of a thousand pixels).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Preprocessing:
         crop: side of the square that is cut out at the centre; where the picture is smaller, the rest is black.
         interpolation: of resizing.
         mean, std: of pixels between 0 and 1, one for all channels of the tower or one for each.
+        resampler: library that resizes.
         centre: rounding of half a pixel at the crop's edge: torchvision and open_clip round it to even, transformers
             rounds it down.
         grey: colours are turned into grey before anything else.
@@ -41,6 +43,7 @@ class Preprocessing:
     interpolation: Interpolation
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    resampler: Literal["pillow", "torchvision"] = "pillow"
     centre: Literal["round", "down"] = "round"
     grey: bool = False
     full_range: bool = False
@@ -66,15 +69,26 @@ class Preprocessing:
         picture = Image.fromarray(stretched(image) if self.full_range else to_8_bit(image))
         if self.grey or channels == 1:
             picture = picture.convert("L")
-        square = self._cropped(
-            picture.resize(self._resized(*picture.size), Image.Resampling[self.interpolation.upper()])
-        )
+        square = self._cropped(self._resized(picture))
         array = np.asarray(square)
         if array.ndim == 2:
             return np.repeat(array[None], channels, axis=0)
         return np.ascontiguousarray(array.transpose(2, 0, 1))
 
-    def _resized(self, width: int, height: int) -> tuple[int, int]:
+    def _resized(self, picture: Image.Image) -> Image.Image:
+        size = self._target(*picture.size)
+        if self.resampler == "pillow":
+            return picture.resize(size, Image.Resampling[self.interpolation.upper()])
+        import torch  # here, since no other decoding needs it
+        from torchvision.transforms.v2 import InterpolationMode, functional
+
+        colour_HWC = np.array(picture.convert("RGB"))  # one channel by itself would be rounded in another way
+        pixels_CHW = torch.from_numpy(colour_HWC).permute(2, 0, 1).contiguous()
+        mode = InterpolationMode(self.interpolation)
+        resized = functional.resize(pixels_CHW, [size[1], size[0]], mode, antialias=True)
+        return Image.fromarray(resized.permute(1, 2, 0).numpy()).convert(picture.mode)
+
+    def _target(self, width: int, height: int) -> tuple[int, int]:
         """Width and height after resizing, as torchvision, open_clip and transformers round them."""
         if self.resize == "squash":
             return self.size, self.size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,17 +14,22 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 from rich.console import RenderableType
 
+from radsweep.config.model import TextTower
 from radsweep.data import storage
 from radsweep.data.images.codec import PictureError, shape_and_turn
 from radsweep.data.packing.rows import normalise
 from radsweep.data.shards.dataset import read_manifest, shard_paths
-from radsweep.data.shards.schema import KINDS, SPLITS, Split, StudyKind
+from radsweep.data.shards.schema import KINDS, SPLITS, Manifest, Split, StudyKind
+from radsweep.data.text.sections import end_with_impression, sections_of
+from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
+from radsweep.data.text.truncation import count_cuts, room
 from radsweep.display import Shown
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+COMMON_LENGTHS = (64, 77, 128, 256, 512)  # tokens: SigLIP, CLIP, the default, BiomedCLIP, BERT
 _STUDIES_AT_A_TIME = 16  # studies held in memory
 
 
@@ -55,6 +61,17 @@ class Prevalence(BaseModel):
     unknown: int = 0
 
 
+class CutReports(BaseModel):
+    """Reports of the pairs that are cut at a length, as `model.text.max_tokens` cuts them (their end is lost)."""
+
+    model_config = ConfigDict(frozen=True)
+    max_tokens: int  # special tokens included
+    reports: int
+    cut: int
+    impressions: int  # reports that show where their impression begins
+    lost: int  # those of these that lose their whole impression
+
+
 class Inspection(Shown, BaseModel):
     """Contents of a packed data set, as returned by `radsweep.inspect`. `print` and a notebook show its tables.
 
@@ -80,6 +97,10 @@ class Inspection(Shown, BaseModel):
     views: dict[str, int]
     images_per_study: RangeSummary | None
     report_words: dict[StudyKind, RangeSummary]
+    tokenizer: (
+        str  # that counted `cut_reports`; empty: one trained on the training split, as for a text tower from scratch
+    )
+    cut_reports: tuple[CutReports, ...]
     repeats: Repeats  # among pairs
     labels: dict[str, dict[Split, Prevalence]]
     dropped: dict[str, int]
@@ -136,9 +157,19 @@ class Inspection(Shown, BaseModel):
         return inspection_tables(self)
 
 
-def inspect_dataset(folder: str | Path) -> Inspection:
-    """Read every shard once, and only the headers of pictures. Raises InputError if the data set is broken."""
+def inspect_dataset(folder: str | Path, tokenizer: str = "", lengths: Sequence[int] = COMMON_LENGTHS) -> Inspection:
+    """Read every shard once, and only the headers of pictures.
+
+    Args:
+        tokenizer: hub id or folder of the text model whose tokenizer counts the cut reports; by default, one is trained
+            on the training split.
+        lengths: in tokens, at which reports are cut.
+
+    Raises:
+        InputError: the data set is broken, or the tokenizer cannot be loaded.
+    """
     manifest = read_manifest(folder)
+    pairs: dict[Split, list[tuple[str, str]]] = defaultdict(list)  # (patient, report)
     sides: list[tuple[int, int]] = []
     formats: Counter[str] = Counter()
     views: Counter[str] = Counter()
@@ -161,6 +192,7 @@ def inspect_dataset(folder: str | Path) -> Inspection:
                     if study["report"] is not None:
                         words[kind].append(len(study["report"].split()))
                         if kind == "pairs":
+                            pairs[split].append((study["patient_id"], study["report"]))
                             owners_of[_digest(study["report"])].append((study["patient_id"], split))
                     known = dict(study["labels"])
                     for name, counts in labels.items():
@@ -178,6 +210,8 @@ def inspect_dataset(folder: str | Path) -> Inspection:
         views=dict(views.most_common()),
         images_per_study=_spread(per_study),
         report_words={kind: spread for kind in words if (spread := _spread(words[kind]))},
+        tokenizer=tokenizer,
+        cut_reports=_cut_reports(pairs, manifest, tokenizer, lengths),
         repeats=_repeats(owners_of),
         labels={name: {split: _prevalence(splits[split]) for split in SPLITS} for name, splits in labels.items()},
         dropped=manifest.dropped,
@@ -201,6 +235,18 @@ def _sides(data: bytes, path: str) -> tuple[int, int]:
     except PictureError as error:
         raise InputError(f"{path}: contains a picture that cannot be read; pack the data again") from error
     return height, width
+
+
+def _cut_reports(
+    pairs: Mapping[Split, Sequence[tuple[str, str]]], manifest: Manifest, tokenizer: str, lengths: Sequence[int]
+) -> tuple[CutReports, ...]:
+    if not pairs.get("train"):
+        return ()
+    loaded = load_tokenizer(tokenizer or train_tokenizer(pairs["train"], TextTower().vocabulary))
+    joined = end_with_impression(sections_of(manifest.source))
+    parts = [loaded.tokenise([report for _, report in rows], joined) for rows in pairs.values()]
+    found = ((length, count_cuts(parts, room(loaded.special, length), "head")) for length in lengths)
+    return tuple(CutReports(max_tokens=length, **dataclasses.asdict(cuts)) for length, cuts in found)
 
 
 def _digest(report: str) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from radsweep.data.inspection.inspection import Inspection, Prevalence, RangeSummary
+from radsweep.data.inspection.inspection import CutReports, Inspection, Prevalence, RangeSummary
 from radsweep.data.shards.schema import KINDS, SPLITS
 
 
@@ -45,6 +45,7 @@ def _facts(inspection: Inspection) -> list[tuple[str, str]]:
             ("views", _counted(inspection.views)),
         ]
     facts += [(f"words per report in {kind}", _range(spread)) for kind, spread in inspection.report_words.items()]
+    facts += [(f"cut at {cuts.max_tokens} tokens", _cut(cuts)) for cuts in inspection.cut_reports if cuts.cut]
     repeats = inspection.repeats
     if repeats.studies:
         facts += [
@@ -55,6 +56,11 @@ def _facts(inspection: Inspection) -> list[tuple[str, str]]:
     facts.append(("dropped rows", _counted(inspection.dropped) or "none"))
     facts += [("note", note) for note in inspection.notes]
     return facts
+
+
+def _cut(cuts: CutReports) -> str:
+    lost = f"; {cuts.lost:,} lose their whole impression" if cuts.impressions else ""
+    return f"{cuts.cut:,} of {cuts.reports:,} reports{lost}"
 
 
 def _range(spread: RangeSummary) -> str:

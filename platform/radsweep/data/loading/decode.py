@@ -17,6 +17,7 @@ from radsweep.data.loading.index import SplitIndex, read_split
 from radsweep.data.loading.prepared import Block, PreparedData, Unpaired, assemble, first_images, prepared_data
 from radsweep.data.shards.dataset import read_manifest, shard_paths
 from radsweep.data.shards.schema import SPLITS, Manifest, Split, StudyKind
+from radsweep.data.text.sections import end_with_impression, sections_of
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.errors import InputError
 
@@ -34,6 +35,11 @@ class ShardIndex:
     reports: Mapping[Split, list[str]]
     kinds: tuple[StudyKind, ...] = ("pairs",)
     held_out: frozenset[str] = frozenset()  # patients whose unpaired studies are excluded from training
+
+    @property
+    def joined(self) -> bool:
+        """True if packing put the impression after another section; see `radsweep.data.text.sections`."""
+        return end_with_impression(sections_of(self.manifest.source))
 
     def paths(self, *splits: Split) -> list[str]:
         """Return the paths of the shards of these splits, or of all splits."""
@@ -155,7 +161,7 @@ def prepare_in_process(
         for batch in storage.parquet(path).iter_batches(DECODED_AT_ONCE, columns=["study_id", "images"])
     ]
     loaded = load_tokenizer(tokenizer)
-    reports = {name: loaded.tokenise(part) for name, part in texts.items()}
+    reports = {name: loaded.tokenise(part, shards.joined) for name, part in texts.items()}
     numbers = [block["image"] for block in blocks]
     prepared = assemble(indices, reports, numbers, blocks)
     return prepared_data(prepared, tokenizer, shards.manifest, sum(map(len, numbers)))

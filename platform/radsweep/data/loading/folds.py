@@ -79,7 +79,7 @@ def resplit(prepared: PreparedData, shards: ShardIndex, tokenizer: str) -> Prepa
     for name, index in indices.items():
         block_M = np.concatenate([np.empty(0, np.int32), *(places[study][0] for study in index.study_ids)])
         row_M = np.concatenate([np.empty(0, np.int64), *(places[study][1] for study in index.study_ids)])
-        parts[name] = PreparedSplit(index, loaded.tokenise(texts[name]), blocks, block_M, row_M)
+        parts[name] = PreparedSplit(index, loaded.tokenise(texts[name], shards.joined), blocks, block_M, row_M)
     return replace(prepared_data(parts, tokenizer, shards.manifest, decoded=0), sets=prepared.sets)
 
 

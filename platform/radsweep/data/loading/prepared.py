@@ -11,6 +11,7 @@ import numpy as np
 
 from radsweep.data.loading.index import SplitIndex
 from radsweep.data.shards.schema import SPLITS, Manifest, Split
+from radsweep.data.text.sections import sections_of
 from radsweep.data.text.tokenizer import TokenisedReports
 
 Unpaired = Literal["images", "reports"]  # studies of the training split that lack the other part
@@ -101,6 +102,7 @@ class PreparedData:
     unpaired: Mapping[Unpaired, PreparedSplit] = field(default_factory=dict)  # of the training split, for adaptation
     name: str = ""
     labels: tuple[str, ...] = ()  # names of the columns of each index's `labels_SC`
+    sections: tuple[str, ...] = ()  # of reports, in order of preference, as they were packed
     sets: tuple[PreparedData, ...] = ()  # further labelled data, only for evaluation
 
     def materialise(self, fetch: Callable[[Sequence[Block]], list[Block]]) -> PreparedData:
@@ -122,5 +124,13 @@ def prepared_data(
     splits = {split: prepared[split] for split in SPLITS if split in prepared}
     unpaired = {kind: prepared[kind] for kind in get_args(Unpaired) if kind in prepared}
     return PreparedData(
-        splits, tokenizer, manifest.fingerprint, decoded, train_shards, unpaired, manifest.name, manifest.labels
+        splits,
+        tokenizer,
+        manifest.fingerprint,
+        decoded,
+        train_shards,
+        unpaired,
+        manifest.name,
+        manifest.labels,
+        sections_of(manifest.source),
     )

@@ -55,7 +55,7 @@ def prepare_data(
             places.append(place)
             progress(sum(map(len, places)))
     loaded = load_tokenizer(tokenizer)
-    reports = {name: loaded.tokenise(part) for name, part in texts.items()}
+    reports = {name: loaded.tokenise(part, shards.joined) for name, part in texts.items()}
     prepared = assemble(indices, reports, places, blocks)
     train_shards = tuple(shards.paths("train")) if streamed else ()
     return prepared_data(prepared, tokenizer, shards.manifest, sum(map(len, places)), train_shards)

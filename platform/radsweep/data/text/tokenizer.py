@@ -23,12 +23,14 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
+from radsweep.data.text.sections import impression_start
 from radsweep.data.text.sentences import sentence_starts
 from radsweep.data.text.wordpieces import CONTINUES, wordpieces
 from radsweep.errors import InputError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # ids 0 to 4 of a tokenizer trained here
 PATIENTS_PER_WORD = 5
+NO_IMPRESSION = np.iinfo(np.int32).max
 _TEXTS_AT_ONCE = 1000
 
 
@@ -39,13 +41,17 @@ class TokenisedReports(NamedTuple):
     sentences_T: NDArray[np.int32]  # number of the token's sentence within its report, from 0, without gaps
     words_T: NDArray[np.int32]  # number of the token's word within its report, from 0, without gaps
     offsets: NDArray[np.int64]  # N + 1: report i holds the tokens offsets[i] to offsets[i + 1]
+    impression_N: NDArray[np.int32] | None = None  # number of the impression's first sentence; NO_IMPRESSION if unknown
 
     def take(self, rows: NDArray[np.int64]) -> TokenisedReports:
         """Return the reports at `rows`, in that order."""
         lengths = np.diff(self.offsets)[rows]
         offsets = np.concatenate(([0], np.cumsum(lengths)))
         index = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
-        return TokenisedReports(self.tokens_T[index], self.sentences_T[index], self.words_T[index], offsets)
+        impression_N = None if self.impression_N is None else self.impression_N[rows]
+        return TokenisedReports(
+            self.tokens_T[index], self.sentences_T[index], self.words_T[index], offsets, impression_N
+        )
 
 
 class SpecialIds(NamedTuple):
@@ -66,20 +72,31 @@ class ReportTokenizer:
     vocabulary: int  # number of ids
     fingerprint: str
 
-    def tokenise(self, texts: Sequence[str]) -> TokenisedReports:
-        """Return every token of every text; long reports are cut later, after augmentation."""
+    def tokenise(self, texts: Sequence[str], joined: bool = False) -> TokenisedReports:
+        """Return every token of every text; long reports are cut later, after augmentation.
+
+        Args:
+            joined: as in `radsweep.data.text.sections.impression_start`.
+        """
         lengths: list[int] = []
+        impressions: list[int] = []
         columns: tuple[list[int], list[int], list[int]] = ([], [], [])
         for first in range(0, len(texts), _TEXTS_AT_ONCE):
             part = list(texts[first : first + _TEXTS_AT_ONCE])
             for text, encoding in zip(part, self.backend.encode_batch(part, add_special_tokens=False), strict=True):
+                sentences = _sentence_numbers(text, encoding)
                 lengths.append(len(encoding.ids))
+                impressions.append(_impression(text, encoding, sentences, joined))
                 columns[0].extend(encoding.ids)
-                columns[1].extend(_sentence_numbers(text, encoding))
+                columns[1].extend(sentences)
                 columns[2].extend(_without_gaps(encoding.word_ids))
         tokens_T, sentences_T, words_T = (np.array(column, dtype=np.int32) for column in columns)
         return TokenisedReports(
-            tokens_T, sentences_T, words_T, np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+            tokens_T,
+            sentences_T,
+            words_T,
+            np.concatenate(([0], np.cumsum(lengths, dtype=np.int64))),
+            np.array(impressions, dtype=np.int32),
         )
 
 
@@ -183,6 +200,15 @@ def _sentence_numbers(text: str, encoding: Encoding) -> list[int]:
     """Return, for each token, the sentence with its last character (the first may be the space before the token)."""
     starts = sentence_starts(text)
     return _without_gaps([bisect_right(starts, end - 1) for _, end in encoding.offsets])
+
+
+def _impression(text: str, encoding: Encoding, sentences: Sequence[int], joined: bool) -> int:
+    """The number of the sentence with the impression's first token."""
+    start = impression_start(text, joined)
+    if start is None:
+        return NO_IMPRESSION
+    token = bisect_right([end for _, end in encoding.offsets], start)
+    return sentences[token] if token < len(sentences) else NO_IMPRESSION
 
 
 def _without_gaps(numbers: Sequence[int | None]) -> list[int]:

@@ -180,6 +180,7 @@ def _mixed(results: Results) -> Iterator[str]:
 
 
 def _notes(results: Results) -> Iterator[str]:
-    notes = Counter(note for r in results.all if r.record for note in r.record.notes)
+    results_of_all = (*results.all, *results.references)
+    notes = Counter(note for r in results_of_all if r.record for note in r.record.notes)
     for note, times in notes.items():
-        yield f"{note} ({wording.count(times, 'cell')})" if len(results.all) > 1 else note
+        yield f"{note} ({wording.count(times, 'cell')})" if len(results_of_all) > 1 else note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from radsweep.config.evaluation import Evaluate
@@ -10,6 +11,7 @@ from radsweep.config.load import trial_with
 from radsweep.data.loading.decode import ShardIndex
 from radsweep.data.loading.index import SplitIndex
 from radsweep.data.shards.schema import Split
+from radsweep.data.text.sections import check_impressions, sections_of
 from radsweep.errors import InputError, explaining
 from radsweep.evaluation.class_retrieval import draw_class_pool
 from radsweep.evaluation.prompts import load_prompts
@@ -32,6 +34,17 @@ def check_folds(experiment: Experiment, preparations: Preparations) -> None:
     if experiment.data.folds:
         trials = possible_trials(experiment)
         check_sizes(trials, lambda trial: len(preparations.shards_of(trial).splits["train"]))
+
+
+def check_truncation(experiment: Experiment, shards: ShardIndex) -> None:
+    """Refuse `model.text.truncation: impression_first` if reports do not show where their impression begins.
+
+    Raises:
+        InputError: the error says what to do.
+    """
+    if any(trial.model.text.truncation == "impression_first" for trial in possible_trials(experiment)):
+        reports = itertools.chain.from_iterable(shards.reports.values())
+        check_impressions(shards.manifest.name, list(reports), sections_of(shards.manifest.source))
 
 
 def check_evaluation(experiment: Experiment, preparations: Preparations) -> None:

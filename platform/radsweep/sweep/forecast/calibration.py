@@ -12,10 +12,9 @@ from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex, prepare_in_process
 from radsweep.data.loading.epochs import batch_bounds
 from radsweep.data.loading.prepared import PreparedData
-from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.models.preprocessing import preprocessing_of
 from radsweep.sweep.forecast.durations import Expected, longest
-from radsweep.sweep.preparation.prepare import has_tokenizer
+from radsweep.sweep.preparation.prepare import has_tokenizer, new_tokenizer, pixels_apart
 from radsweep.training import loop
 from radsweep.training.context import RunContext
 from radsweep.training.trainer import TrialRecipe
@@ -70,11 +69,9 @@ class Calibration:
 
     def _prepared(self, trial: Trial) -> PreparedData:
         image, text = trial.model.image, trial.model.text
-        own = preprocessing_of(image)
-        geometry = own.geometry if own else ()
-        key = (image.size, image.channels, geometry, text.backbone if has_tokenizer(text) else text.vocabulary)
+        key = (pixels_apart(image), text.backbone if has_tokenizer(text) else text.vocabulary)
         if key not in self._data:
-            rows = zip(self.shards.splits["train"].patient_ids, self.shards.reports["train"], strict=True)
-            tokenizer = text.backbone if has_tokenizer(text) else train_tokenizer(rows, text.vocabulary)
+            tokenizer = new_tokenizer(text, self.shards)
+            own = preprocessing_of(image)
             self._data[key] = prepare_in_process(self.shards, tokenizer, image.size, image.channels, own=own)
         return self._data[key]

@@ -26,9 +26,11 @@ from radsweep.store.archive import open_store
 from radsweep.store.records import ArmSize, PlannedCell
 from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
-from radsweep.sweep.checks.data import check_tasks
+from radsweep.sweep.checks.data import check_tasks, check_truncation
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.design.cells import ablation_cells, cell_trial, folds_of, plan_cells
+from radsweep.sweep.design.possible_trials import possible_trials
+from radsweep.sweep.forecast.cut_reports import notes_on_cut_reports
 from radsweep.sweep.forecast.dry_run_table import plan_lines, plan_table
 from radsweep.sweep.forecast.durations import Estimate, Expected, StageTimes
 from radsweep.sweep.forecast.forecast import Forecast, OfArm, Say, budget, latest
@@ -121,6 +123,11 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
         source = source_for(_examples(experiment), shards, OBJECT_STORE * _memory())
         experiment = experiment.model_copy(update={"data": base.data.model_copy(update={"source": source})})
         base = experiment.trial()
+    if shards is not None:
+        with _noted(refused):
+            check_truncation(experiment, shards)
+        if not refused:
+            notes += notes_on_cut_reports(possible_trials(experiment), shards)
     fingerprint = shards.manifest.fingerprint if shards is not None else ""
     key_of = partial(cell_key, data=fingerprint, device=device)
     cells = plan_cells(experiment, key_of)

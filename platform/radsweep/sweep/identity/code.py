@@ -81,7 +81,7 @@ def trial_code(trial: Trial) -> str:
 
 def stage_code(stage: Stage) -> str:
     """Fingerprint of the code that a stage and the stage before it run."""
-    without = ONLY_TRIALS
+    without: tuple[str, ...] = ONLY_TRIALS
     if not isinstance(stage, FrozenImage | ImageStage) or stage.tower.preprocessing == "letterbox":
         without += OWN_PIXELS
     if isinstance(stage, FrozenImage | FrozenText):

@@ -54,10 +54,16 @@ def tokenizer_of(trial: Trial, shards: ShardIndex, store: Store) -> str:
         return text.backbone
     file = store.tokenizer_file(shards.manifest.fingerprint, text.vocabulary, _fold_name(trial))
     if not file.exists():
-        patients = shards.splits["train"].patient_ids
-        rows = zip(patients, shards.reports["train"], strict=True)
-        write_atomically(file, train_tokenizer(rows, text.vocabulary))
+        write_atomically(file, new_tokenizer(text, shards))
     return file.read_text(encoding="utf-8")
+
+
+def new_tokenizer(text: TextTower, shards: ShardIndex) -> str:
+    """Return the same without the store: one that is trained is trained again."""
+    if has_tokenizer(text):
+        return text.backbone
+    rows = zip(shards.splits["train"].patient_ids, shards.reports["train"], strict=True)
+    return train_tokenizer(rows, text.vocabulary)
 
 
 def pixels_apart(image: ImageTower) -> str:

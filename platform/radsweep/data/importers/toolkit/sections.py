@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from radsweep.data.importers.toolkit.importer import Recorded
 from radsweep.data.packing.rows import report_fault
 from radsweep.data.packing.settings import PackSettings
+from radsweep.data.text.sections import join_sections
 
 NO_SECTION = "report without a usable section"
 NAMES = ("findings", "impression", "last_paragraph", "comparison")
@@ -46,11 +47,12 @@ class SectionChooser:
     def choose(self, sections: Mapping[str, str]) -> str:
         """Return the text of the chosen section, or ""."""
         usable = {name: text for name, text in sections.items() if not report_fault(text, self._placeholders)}
+        joined = any("+" in entry for entry in self._order)
         for entry in self._order:
             names = [name for name in entry.split("+") if name in usable]
             if names:
                 self._used["+".join(names)] += 1
-                return "\n\n".join(usable[name] for name in names)
+                return join_sections([usable[name] for name in names]) if joined else usable[names[0]]
         return ""
 
     @property
