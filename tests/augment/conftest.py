@@ -19,8 +19,10 @@ ENGLISH = Path(radsweep.augment.__file__).parent / "languages" / "english.yaml"
 TEXTS = (
     "Heart size is within normal limits. There is no evidence of pleural effusion or pneumothorax on the left.",
     "FINDINGS: Small right pleural effusion, likely layering. The lungs are otherwise clear. IMPRESSION: No change.",
-    "The cardiac silhouette is mildly enlarged. Low lung volumes with bibasilar atelectasis. T-spine osteophytes.",
-    "Patchy opacity in the left lower lobe, 2.5 cm nodule in the right apex but XXXX granulomas are unchanged.",
+    "The cardiac silhouette is mildly enlarged. Low lung volumes with bibasilar atelectasis. T-spine osteophytes. "
+    "The lung bases are well seen.",
+    "Patchy opacity in the left lower lobe, 2.5 cm nodule in the right apex but XXXX granulomas are unchanged. "
+    "The thoracic spine is visualized.",
     "1. Cardiomegaly. 2. Possible scarring in the lung apex (calcified granuloma noted). 3. COPD and thoracic spine "
     "degenerative changes are seen.",
     "Mediastinal contours appear stable. Chest tube tip overlies the lung base. Heart and/or lungs unremarkable.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from functools import cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import TextAugmenter, augment_texts
+from radsweep.augment.words import load_words
 from radsweep.config.augmentation import TextAugmentation
 from radsweep.data.text.tokenizer import ReportTokenizer, TokenisedReports, load_tokenizer, train_tokenizer
 from support.plain_words import PlainWords, Words
@@ -50,14 +51,37 @@ def augmented(**settings: object) -> tuple[TokenisedReports, list[bool]]:
 
 # Of 3,087 reports; the others cannot change: they have no word with a synonym that may be replaced (synonyms) or stand
 # beside another (insert), or no two free words side by side (swap, delete).
-CAN_CHANGE = {"synonyms": 3077, "swap": 3074, "delete": 3074, "insert": 2950}
+NAME_A_FINDING = 2831
+CAN_CHANGE = {"synonyms": 3077, "swap": 3063, "delete": 3063, "insert": 2838}
 
 
-def test_about_half_of_the_words_may_be_moved() -> None:
+@pytest.mark.parametrize("operation", list(CAN_CHANGE))
+def test_row_9_no_report_loses_a_finding_that_it_names(operation: str) -> None:
+    """Before findings were protected, `delete: 0.1` took one from 594 of the 1,926 positive reports."""
+    tokenizer, batch, _, _ = openi()
+    findings = load_words("english").findings
+
+    def named(reports: TokenisedReports) -> list[frozenset[str]]:
+        words = PlainWords(tokenizer).read(reports)
+        return [
+            frozenset().union(
+                *(findings.of([word.text for word in of]) for _, of in groupby(each, key=lambda word: word.sentence))
+            )
+            for each in words
+        ]
+
+    before = named(batch)
+    assert sum(map(bool, before)) == NAME_A_FINDING
+    for part in (0.1, 1.0):
+        after = named(augmented(**{operation: part})[0])
+        assert sum(bool(old - new) for old, new in zip(before, after, strict=True)) == 0
+
+
+def test_two_words_of_five_may_be_moved() -> None:
     _, _, plain, before = openi()
     marks = Counter(mark for words in before for mark in plain.marks(words))
     assert len(before) == 3087  # 16 studies have neither findings nor impression
-    assert marks == {"f": 77_344, "P": 61_587, "h": 14_721}  # punctuation is among the protected
+    assert marks == {"f": 59_341, "P": 61_587, "h": 32_724}  # punctuation is among the protected
 
 
 @pytest.mark.parametrize("operation", list(CAN_CHANGE))
@@ -81,4 +105,4 @@ def test_after_sentence_sampling_too_what_can_change_does_and_no_protected_word_
     pairs = list(zip(before, after, strict=True))
     assert [number for number, (old, new) in enumerate(pairs) if (old != new) != can[number]] == []
     assert [number for number, (old, new) in enumerate(pairs) if plain.faults(old, new, "all")] == []
-    assert sum(can) == 3057
+    assert sum(can) == 3054

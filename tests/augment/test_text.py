@@ -183,7 +183,7 @@ def test_words_are_augmented_alike_in_any_batch_and_newly_in_each_epoch(
 
 def test_words_change_in_the_sentences_that_are_left(tokenizer_of: TokenizerOf) -> None:
     tokenizer = tokenizer_of("trained")
-    batch = tokenizer.tokenise(["The heart is enlarged. Basal opacity. Osseous structures are seen. Lung apex."] * 50)
+    batch = tokenizer.tokenise(["The heart is normal. Basal lung. Osseous structures are seen. Lung apex."] * 50)
     keys = sample_keys(0, torch.arange(50), 0)
     one = augment_texts(batch, TextAugmentation(sentences="one"), keys)
     result = TextAugmenter(TextAugmentation(sentences="one", swap=0.01), tokenizer)(batch, keys)
@@ -200,7 +200,9 @@ def test_a_word_list_that_cannot_be_used_is_the_users_to_put_right(tmp_path: Pat
     with pytest.raises(InputError, match=r"augment\.text\.words: english has no synonyms that the tokenizer"):
         TextAugmenter(TextAugmentation(insert=0.1), tokenizer)
     TextAugmenter(TextAugmentation(swap=0.1), tokenizer)
-    (tmp_path / "svenska.yaml").write_text("protected: {nekande: [ingen]}\nsynonyms: [[hjärtat, normalt]]", "utf-8")
+    (tmp_path / "svenska.yaml").write_text(
+        "protected: {nekande: [ingen]}\nfindings: {}\nsynonyms: [[hjärtat, normalt]]", "utf-8"
+    )
     settings = TextAugmentation(synonyms=1, words=str(tmp_path / "svenska.yaml"))
     result = TextAugmenter(settings, tokenizer)(tokenizer.tokenise(["hjärtat är"]), sample_keys(0, torch.arange(1), 0))
     assert result.tokens_T.tolist() == tokenizer.tokenise(["normalt är"]).tokens_T.tolist()

@@ -143,16 +143,14 @@ def test_no_word_crosses_a_negation_a_side_or_a_conjunction(tokenizer_of: Tokeni
     tokenizer = tokenizer_of("trained")
     text = "lungs no effusion and right opacity but pneumothorax"
     assert outcomes(tokenizer, text, swap=1) == {text}
-    assert outcomes(tokenizer, "no pleural effusion and right opacity", swap=1) == {
-        "no effusion pleural and right opacity"
-    }
+    assert outcomes(tokenizer, "no chest wall and right opacity", swap=1) == {"no wall chest and right opacity"}
     assert outcomes(tokenizer, "lungs. effusion", swap=1) == {"lungs. effusion"}
 
 
 def test_a_stretch_keeps_a_word_so_a_negation_is_never_left_alone(tokenizer_of: TokenizerOf) -> None:
     tokenizer = tokenizer_of("trained")
-    assert outcomes(tokenizer, "no pleural effusion, mildly enlarged heart", delete=1) == {
-        f"no {one}, mildly {other}" for one in ("pleural", "effusion") for other in ("enlarged", "heart")
+    assert outcomes(tokenizer, "no chest wall, mildly thoracic spine", delete=1) == {
+        f"no {one}, mildly {other}" for one in ("chest", "wall") for other in ("thoracic", "spine")
     }
 
 
@@ -164,7 +162,7 @@ def test_joined_words_and_headers_stay(tokenizer_of: TokenizerOf) -> None:
 
 def test_operations_act_at_the_rate_asked_for(tokenizer_of: TokenizerOf) -> None:
     tokenizer = tokenizer_of("trained")
-    text = " ".join(f"{word} no" for word in ["osseous nodule"] * 50)  # 150 words, 100 of them free, each with synonyms
+    text = " ".join(f"{word} no" for word in ["osseous perihilar"] * 50)  # 150 words, 100 of them free, each with synonyms
     batch = tokenizer.tokenise([text] * 40)
     plain = PlainWords(tokenizer)
     words = plain.read(batch)[0]
@@ -174,12 +172,12 @@ def test_operations_act_at_the_rate_asked_for(tokenizer_of: TokenizerOf) -> None
     deleted = [len(words) - len(after) for after in settings["delete"]]
     # Of each pair one goes with probability 1 - 0.8^2, and never both: 18 of 50.
     assert np.mean(deleted) == pytest.approx(18, abs=1.5)
-    for after in settings["insert"]:  # 30 synonyms, of one or two words
+    for after in settings["insert"]:
         fresh = Counter(word.text for word in after) - Counter(word.text for word in words)
-        assert fresh["bony"] + fresh["skeletal"] + fresh["opacity"] + fresh["density"] == 30
+        assert fresh["bony"] + fresh["skeletal"] + fresh["parahilar"] == 30
     for after in settings["synonyms"]:
         left = Counter(word.text for word in after)
-        assert 100 - left["osseous"] - left["nodule"] == 30
+        assert 100 - left["osseous"] - left["perihilar"] == 30
 
 
 def test_every_alternative_and_every_word_gets_its_turn(tokenizer_of: TokenizerOf) -> None:

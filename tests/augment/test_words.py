@@ -12,6 +12,8 @@ protected:
   negation: [no, Pas De]
 held:
   normality: [normal]
+findings:
+  effusion: [Épanchement*, pleural ... fluid]
 synonyms:
   - [épanchement, Pleural  fluid]
 """
@@ -39,18 +41,20 @@ def test_a_list_of_ones_own_is_read_as_text(tmp_path: Path) -> None:
     words = load_words(written(tmp_path, SMALL))
     assert words.protected == {("no",), ("pas", "de")}  # `no` is a word here, not false
     assert words.held == {("normal",)}
+    assert words.findings.names == {("epanchement*",): "effusion", ("pleural", "...", "fluid"): "effusion"}
     assert words.synonyms == (("épanchement", "Pleural fluid"),)
 
 
 def test_synonyms_and_held_words_may_be_missing(tmp_path: Path) -> None:
-    words = load_words(written(tmp_path, "protected: {negation: [ingen]}"))
-    assert (words.held, words.synonyms) == (frozenset(), ())
+    words = load_words(written(tmp_path, "protected: {negation: [ingen]}\nfindings: {}"))
+    assert (words.held, words.synonyms, words.findings.names) == (frozenset(), (), {})
 
 
 def test_the_hash_follows_what_a_list_says_and_not_how(tmp_path: Path) -> None:
     first = check_words(written(tmp_path, SMALL))
     assert check_words(written(tmp_path, "# mine\n" + SMALL.replace("[no, Pas De]", "[pas de, NO]"))) == first
     assert check_words(written(tmp_path, SMALL.replace("[normal]", "[normal, clear]"))) != first
+    assert check_words(written(tmp_path, SMALL.replace("*, pleural", ", pleural"))) != first
     assert check_words("english") not in (first, "")
 
 
@@ -59,25 +63,34 @@ def test_the_hash_follows_what_a_list_says_and_not_how(tmp_path: Path) -> None:
     [
         ("protected: [no", "is not valid YAML"),
         ("protected: {a: [no]}\nprotected: {b: [non]}", "key 'protected' is repeated"),
-        ("- no", "expected the keys protected, held, synonyms"),
-        ("", "expected the keys protected, held, synonyms"),
+        ("- no", "expected the keys protected, held, findings, synonyms"),
+        ("", "expected the keys protected, held, findings, synonyms"),
         ("synonyms: []", "the key `protected` is missing"),
-        ("protect: {a: [no]}", "unknown key 'protect'; expected protected, held, synonyms"),
+        ("protected: {a: [no]}", "the key `findings` is missing"),
+        ("extends: klingon", r"extends: 'klingon' is not a language that ships \(english\)"),
+        ("extends: english\nfindings: {a: [x*]}", r"findings.a: 'x\*' is not made of words of two letters or more"),
+        ("extends: english\nfindings: {a: [... heart]}", "findings.a: '... heart' is not made of words"),
+        ("extends: english\nheld: {a: [left]}", "held: 'left' is protected too"),
+        (
+            "extends: english\nsynonyms: [[shadowing, effusion shadow]]",
+            "'effusion shadow' names the finding pleural effusion, and 'shadowing' does not: list it there too",
+        ),
+        ("protect: {a: [no]}", "unknown key 'protect'; expected protected, held, findings, synonyms"),
         ("protected: [no, not]", "protected: expected named lists of words"),
         ("protected: {a: no}", "protected.a: expected a list of 1 words or phrases, or more"),
         ("protected: {a: []}", "protected.a: expected a list of 1 words"),
         ("protected: {a: [[no]]}", r"protected.a: \['no'\] is not made of words"),
         ("protected: {a: [t-spine]}", "protected.a: 't-spine' is not made of words of two letters or more"),
         ("protected: {a: ['']}", "protected.a: '' is not made of words"),
-        ("protected: {a: [no]}\nheld: {b: [No]}", "held: 'no' is protected too"),
+        ("protected: {a: [no]}\nfindings: {}\nheld: {b: [No]}", "held: 'no' is protected too"),
         ("protected: {a: [no]}\nsynonyms: {a: [b]}", "synonyms: expected a list of groups"),
         ("protected: {a: [no]}\nsynonyms: [[heart]]", "synonyms, group 1: expected a list of 2 words"),
         (
-            "protected: {a: [no]}\nsynonyms: [[bone, osseous], [os, Bone]]",
+            "protected: {a: [no]}\nfindings: {}\nsynonyms: [[bone, osseous], [os, Bone]]",
             "synonyms, group 2: 'Bone' is in group 1 already",
         ),
         (
-            "protected: {a: [left, rule out]}\nsynonyms: [[big left heart, cardiomegaly]]",
+            "protected: {a: [left, rule out]}\nfindings: {}\nsynonyms: [[big left heart, cardiomegaly]]",
             "synonyms, group 1: 'big left heart' holds the protected 'left'",
         ),
     ],
