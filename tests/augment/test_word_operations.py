@@ -162,7 +162,9 @@ def test_joined_words_and_headers_stay(tokenizer_of: TokenizerOf) -> None:
 
 def test_operations_act_at_the_rate_asked_for(tokenizer_of: TokenizerOf) -> None:
     tokenizer = tokenizer_of("trained")
-    text = " ".join(f"{word} no" for word in ["osseous perihilar"] * 50)  # 150 words, 100 of them free, each with synonyms
+    text = " ".join(
+        f"{word} no" for word in ["osseous perihilar"] * 50
+    )  # 150 words, 100 of them free, each with synonyms
     batch = tokenizer.tokenise([text] * 40)
     plain = PlainWords(tokenizer)
     words = plain.read(batch)[0]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 import transformers
 from PIL import Image
@@ -21,6 +22,7 @@ from transformers.models.deit.image_processing_pil_deit import DeiTImageProcesso
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
+import radsweep as rs
 from radsweep.augment.images import plain_images
 from radsweep.config.model import ImageTower, Model
 from radsweep.data.images.preprocessing import decode_as
@@ -60,6 +62,14 @@ def images() -> Iterator[Image.Image]:
             if picture.mode in ("L", "RGB"):
                 picture.load()
                 yield picture.copy()
+
+
+def _tokenizer() -> Any:
+    words = tokenizers.models.WordLevel({"<unk>": 0, "a": 1, "<s>": 2, "</s>": 3, "[PAD]": 4}, unk_token="<unk>")
+    special = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "[PAD]"}
+    backend = tokenizers.Tokenizer(words)
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=backend, **special)
 
 
 def encoded(image: Image.Image) -> bytes:
@@ -150,6 +160,19 @@ def test_row_10_biovil_is_resized_to_512_and_cropped(file: str, crop: int, save:
     assert own.full_range
     image = fitting_settings(str(tmp_path)).image
     assert (image.size, image.channels, image.preprocessing) == (crop, 1, "own")
+
+
+def test_row_10_embeddings_of_pictures_are_those_of_the_library(save: Save, tmp_path: Path) -> None:
+    """From the file of a picture to the embedding, as `evaluate.public_models` and `load_model` have it."""
+    size = {"size": {"shortest_edge": 36}, "crop_size": {"height": 32, "width": 32}}
+    folder = with_processor(save, "clip", tmp_path, **size)
+    _tokenizer().save_pretrained(folder)
+    model, library = rs.load_model(folder, device="cpu"), transformers.CLIPModel.from_pretrained(folder).eval()
+    processor = transformers.AutoImageProcessor.from_pretrained(folder)
+    for image in images():
+        pixels = processor(image.convert("RGB"), return_tensors="pt")["pixel_values"]
+        expected = torch.nn.functional.normalize(library.get_image_features(pixels).pooler_output, dim=-1)
+        np.testing.assert_allclose(model.embed_images(image), expected.detach().numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["clip", "siglip"])
