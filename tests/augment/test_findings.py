@@ -21,7 +21,7 @@ TokenizerOf = Callable[[str], ReportTokenizer]
 
 
 def outcomes(tokenizer: ReportTokenizer, text: str, **settings: object) -> set[str]:
-    """What becomes of 60 reports that read alike."""
+    """The results for 60 reports that read alike."""
     reports = tokenizer.tokenise([text] * 60)
     augment = TextAugmenter(TextAugmentation.model_validate(settings), tokenizer)
     result = augment(reports, sample_keys(3, torch.arange(60), 0))

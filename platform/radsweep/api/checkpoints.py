@@ -14,7 +14,7 @@ from radsweep.api.sweeps import Sweep
 from radsweep.config.trial import Trial
 from radsweep.data import storage
 from radsweep.data.shards.dataset import read_manifest
-from radsweep.data.text.sections import sections_of
+from radsweep.data.text.impressions import sections_of
 from radsweep.errors import InputError
 from radsweep.training.checkpoint import STATE
 

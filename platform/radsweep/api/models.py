@@ -20,9 +20,9 @@ from radsweep.api.sweeps import Sweep
 from radsweep.augment.images import plain_images
 from radsweep.augment.text import text_batch
 from radsweep.config.trial import Trial
-from radsweep.data.text.sections import end_with_impression
+from radsweep.data.text.impressions import end_with_impression
 from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer
-from radsweep.models.preprocessing import preprocessing_of
+from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.models.vlm import VisionLanguageModel
 from radsweep.training.loop import mixed_precision
 from radsweep.training.saved_model import load_target

@@ -54,7 +54,7 @@ class Findings:
 
 
 def words_of(pattern: Pattern) -> Pattern:
-    """The words of a pattern, stems as if they were words; a gap stays where it has no word on either side."""
+    """The words of a pattern, stems as if they were words; gaps only stay at its ends, which must be words."""
     inner = range(1, len(pattern) - 1)
     return tuple(
         word.removesuffix(STEM) if word != GAP else word

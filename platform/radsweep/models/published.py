@@ -1,4 +1,4 @@
-"""How a published model's images were prepared, from the files of a hub id or local folder. No weights are read."""
+"""Preprocessing of a published model's images, from the files of a hub id or local folder. No weights are read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def published_preprocessing(name: str) -> Preprocessing:
 
 
 def _changed(name: str) -> float:
-    """When the files of a local folder were last written."""
+    """The time at which a file of a local folder was last written."""
     folder = Path(name)
     return max((file.stat().st_mtime for file in folder.iterdir()), default=0.0) if folder.is_dir() else 0.0
 

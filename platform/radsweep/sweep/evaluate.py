@@ -20,7 +20,7 @@ from radsweep.data.shards.schema import Split
 from radsweep.errors import InputError, explaining
 from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import QUERIES, write_queries
-from radsweep.models.preprocessing import preprocessing_of
+from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.sweep.checks.data import check_tasks
 from radsweep.sweep.preparation.evaluation_sets import read_sets
 from radsweep.training.measure import NAMES

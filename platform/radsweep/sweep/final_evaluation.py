@@ -22,7 +22,7 @@ from radsweep.data.loading.stream import prepare_data
 from radsweep.errors import InputError
 from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import write_queries
-from radsweep.models.preprocessing import preprocessing_of
+from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.models.pretrained_vlm import fitting_settings
 from radsweep.store.records import CellRecord, PlannedCell, now
 from radsweep.store.store import Store

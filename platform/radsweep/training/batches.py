@@ -25,7 +25,7 @@ from radsweep.data.loading.epochs import batch_bounds, epoch_batches, image_of_v
 from radsweep.data.loading.prepared import PreparedData, first_images
 from radsweep.data.loading.windows import streamed_batches
 from radsweep.data.text.tokenizer import ReportTokenizer
-from radsweep.models.preprocessing import preprocessing_of
+from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.objectives.same_report import same_reports
 from radsweep.objectives.views import Rows
 from radsweep.training.context import RunContext

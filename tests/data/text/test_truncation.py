@@ -107,7 +107,7 @@ def test_row_8_cut_reports_and_lost_impressions_are_counted(tokenizer: ReportTok
         {"reports": 4, "cut": 3, "impressions": 3, "lost": lost} for lost in (1, 0, 0)
     ]
     assert vars(count_cuts([reports, reports], 12, "head")) == {"reports": 8, "cut": 2, "impressions": 6, "lost": 0}
-    assert count_cuts([tokenizer.tokenise(TEXTS)], 8, "head").told == "3 of 4 reports are cut"
+    assert count_cuts([tokenizer.tokenise(TEXTS)], 8, "head").text == "3 of 4 reports are cut"
 
 
 def test_a_note_names_the_tokenizer_the_length_and_what_is_kept(tokenizer: ReportTokenizer) -> None:

@@ -1,4 +1,4 @@
-"""Which trials share decoded images."""
+"""Trials share decoded images if nothing that decides the pixels differs."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Preprocessing:
 
     @property
     def geometry(self) -> tuple[object, ...]:
-        """What decides the pixels before normalisation: images may only be shared if it is equal."""
+        """Everything that decides the pixels before normalisation: images may only be shared if it is equal."""
         return tuple(
             value for name, value in dataclasses.asdict(self).items() if name not in ("mean", "std")
         )  # normalisation is part of the tower

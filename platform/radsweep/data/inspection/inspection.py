@@ -20,7 +20,7 @@ from radsweep.data.images.codec import PictureError, shape_and_turn
 from radsweep.data.packing.rows import normalise
 from radsweep.data.shards.dataset import read_manifest, shard_paths
 from radsweep.data.shards.schema import KINDS, SPLITS, Manifest, Split, StudyKind
-from radsweep.data.text.sections import end_with_impression, sections_of
+from radsweep.data.text.impressions import end_with_impression, sections_of
 from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.data.text.truncation import count_cuts, room
 from radsweep.display import Shown

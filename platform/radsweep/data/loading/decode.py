@@ -17,7 +17,7 @@ from radsweep.data.loading.index import SplitIndex, read_split
 from radsweep.data.loading.prepared import Block, PreparedData, Unpaired, assemble, first_images, prepared_data
 from radsweep.data.shards.dataset import read_manifest, shard_paths
 from radsweep.data.shards.schema import SPLITS, Manifest, Split, StudyKind
-from radsweep.data.text.sections import end_with_impression, sections_of
+from radsweep.data.text.impressions import end_with_impression, sections_of
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.errors import InputError
 
@@ -38,7 +38,7 @@ class ShardIndex:
 
     @property
     def joined(self) -> bool:
-        """True if packing put the impression after another section; see `radsweep.data.text.sections`."""
+        """True if packing put the impression after another section; see `radsweep.data.text.impressions`."""
         return end_with_impression(sections_of(self.manifest.source))
 
     def paths(self, *splits: Split) -> list[str]:

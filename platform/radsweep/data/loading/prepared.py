@@ -11,7 +11,7 @@ import numpy as np
 
 from radsweep.data.loading.index import SplitIndex
 from radsweep.data.shards.schema import SPLITS, Manifest, Split
-from radsweep.data.text.sections import sections_of
+from radsweep.data.text.impressions import sections_of
 from radsweep.data.text.tokenizer import TokenisedReports
 
 Unpaired = Literal["images", "reports"]  # studies of the training split that lack the other part

@@ -23,7 +23,7 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 
-from radsweep.data.text.sections import impression_start
+from radsweep.data.text.impressions import impression_start
 from radsweep.data.text.sentences import sentence_starts
 from radsweep.data.text.wordpieces import CONTINUES, wordpieces
 from radsweep.errors import InputError
@@ -76,7 +76,7 @@ class ReportTokenizer:
         """Return every token of every text; long reports are cut later, after augmentation.
 
         Args:
-            joined: as in `radsweep.data.text.sections.impression_start`.
+            joined: as in `radsweep.data.text.impressions.impression_start`.
         """
         lengths: list[int] = []
         impressions: list[int] = []

@@ -1,4 +1,4 @@
-"""What is kept of reports that are longer than a text tower reads, and how many that concerns."""
+"""Cut reports that are longer than a text tower reads, and count them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Cuts:
     lost: int  # those of these that keep nothing of it
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         """Such as `369 of 3,087 reports are cut, and 119 lose their whole impression`."""
         lost = f", and {self.lost:,} lose their whole impression" if self.impressions else ""
         return f"{self.cut:,} of {self.reports:,} reports are cut{lost}"
@@ -71,7 +71,7 @@ def cut_notes(text: TextTower, special: SpecialIds, parts: Iterable[TokenisedRep
     """A sentence on the reports that a text tower does not read in full, if there are any."""
     cuts = count_cuts(parts, room(special, text.max_tokens), text.truncation)
     kept = f"at {text.max_tokens} tokens (model.text.truncation: {text.truncation})"
-    return [f"With {Path(text.backbone).name}, {cuts.told} {kept}."] if cuts.cut else []
+    return [f"With {Path(text.backbone).name}, {cuts.text} {kept}."] if cuts.cut else []
 
 
 def _impression_tokens(reports: TokenisedReports) -> np.ndarray:

@@ -11,7 +11,7 @@ from radsweep.config.load import trial_with
 from radsweep.data.loading.decode import ShardIndex
 from radsweep.data.loading.index import SplitIndex
 from radsweep.data.shards.schema import Split
-from radsweep.data.text.sections import check_impressions, sections_of
+from radsweep.data.text.impressions import check_impressions, sections_of
 from radsweep.errors import InputError, explaining
 from radsweep.evaluation.class_retrieval import draw_class_pool
 from radsweep.evaluation.prompts import load_prompts

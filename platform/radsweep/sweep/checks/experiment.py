@@ -8,7 +8,7 @@ from radsweep.data.storage import check_address
 from radsweep.errors import InputError, explaining
 from radsweep.models.backbone_checks import check_model, check_vit
 from radsweep.models.backbone_names import nearest
-from radsweep.models.preprocessing import preprocessing_of
+from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.models.pretrained_vlm import fitting_settings
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.dataset import check_sizes

@@ -12,7 +12,7 @@ from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex, prepare_in_process
 from radsweep.data.loading.epochs import batch_bounds
 from radsweep.data.loading.prepared import PreparedData
-from radsweep.models.preprocessing import preprocessing_of
+from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.sweep.forecast.durations import Expected, longest
 from radsweep.sweep.preparation.prepare import has_tokenizer, new_tokenizer, pixels_apart
 from radsweep.training import loop

@@ -23,7 +23,7 @@ from radsweep.data.loading.stream import prepare_data
 from radsweep.data.loading.subsets import seeded_order, subset_size
 from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.filesystem import write_atomically
-from radsweep.models.preprocessing import preprocessing_of
+from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.store.store import Store
 from radsweep.sweep.preparation.evaluation_sets import read_sets
 

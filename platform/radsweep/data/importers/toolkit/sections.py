@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from radsweep.data.importers.toolkit.importer import Recorded
 from radsweep.data.packing.rows import report_fault
 from radsweep.data.packing.settings import PackSettings
-from radsweep.data.text.sections import join_sections
+from radsweep.data.text.impressions import join_sections
 
 NO_SECTION = "report without a usable section"
 NAMES = ("findings", "impression", "last_paragraph", "comparison")

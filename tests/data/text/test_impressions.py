@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from radsweep.data.importers.toolkit.sections import SectionChooser
-from radsweep.data.text.sections import check_impressions, end_with_impression, impression_start, sections_of
+from radsweep.data.text.impressions import check_impressions, end_with_impression, impression_start, sections_of
 from radsweep.data.text.sentences import sentence_starts
 from radsweep.errors import InputError
 

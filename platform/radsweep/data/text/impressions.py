@@ -1,4 +1,4 @@
-"""Where a report's impression begins: from its header, or from the blank line by which packing joins sections."""
+"""The beginning of a report's impression, from its header or from the blank line by which packing joins sections."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from radsweep.data.images.preprocessing import decode_as
 from radsweep.errors import InputError
 from radsweep.models.configs import BIOVIL_FILE, BIOVIL_T_FILE
 from radsweep.models.image import build_image_tower
-from radsweep.models.preprocessing import preprocessing_of
+from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.models.pretrained_vlm import fitting_settings
 from radsweep.models.published import published_preprocessing
 
