@@ -19,10 +19,12 @@ from PIL import Image
 
 import radsweep as rs
 from radsweep.api.inputs import square
+from radsweep.data.images.preprocessing import Preprocessing
 from radsweep.data.loading.decode import prepare_in_process, read_index
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.shards.dataset import MANIFEST
 from radsweep.evaluation.retrieval import metrics_of, ranked
+from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.training.collectives import Workers
 from radsweep.training.embedder import Embedder
 
@@ -35,9 +37,11 @@ def model(prepared: Any) -> rs.LoadedModel:
     return rs.load_model(prepared.folder / "checkpoint", device="cpu")
 
 
-def decoded(shards: Path, tokenizer: str, size: int, channels: int) -> tuple[PreparedData, list[int]]:
+def decoded(
+    shards: Path, tokenizer: str, size: int, channels: int, own: Preprocessing | None = None
+) -> tuple[PreparedData, list[int]]:
     """The data set as evaluation reads it, and the row of each original, in their order."""
-    data = prepare_in_process(read_index(shards, ("test",)), tokenizer, size, channels)
+    data = prepare_in_process(read_index(shards, ("test",)), tokenizer, size, channels, own=own)
     with (shards / "private" / "ids.csv").open(encoding="utf-8") as file:
         study_of = {row["patient"]: row["hashed"] for row in csv.DictReader(file) if row["kind"] == "study"}
     ids = data.splits["test"].index.study_ids
@@ -66,7 +70,7 @@ def test_embeddings_are_those_of_the_evaluation(
 ) -> None:
     model = rs.load_model(public_model if public else prepared.folder / "checkpoint", device="cpu")
     image = model.trial.model.image
-    data, rows = decoded(packed(None), tokenizer_of(model), image.size, image.channels)
+    data, rows = decoded(packed(None), tokenizer_of(model), image.size, image.channels, preprocessing_of(image))
     embedder = Embedder(model.network, model.tokenizer, model.max_tokens, CPU, Workers())
     image_MD, text_SD = embedder.embed("test", data.splits["test"])
     np.testing.assert_allclose(model.embed_images(originals), image_MD[rows], atol=2e-6)
