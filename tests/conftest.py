@@ -65,6 +65,19 @@ def phantom(short_folder: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def real() -> Callable[[str], Path]:
+    """real(name): a folder of real data beside this repository; the test is skipped without it."""
+
+    def folder(name: str) -> Path:
+        found = Path(__file__).resolve().parents[2] / "shared" / "data" / name
+        if not found.is_dir():
+            pytest.skip(f"the real data {name} is not next to this repository")
+        return found
+
+    return folder
+
+
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated MLflow database, made once: a copy takes milliseconds, a migration seconds."""

@@ -29,7 +29,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr("ray.init", refuse)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    studies = {"pairs": 24, "validation": 10, "test": 10, "unpaired_images": 0, "unpaired_reports": 0}
+    studies = {"pairs": 24, "validation": 60, "test": 60, "unpaired_images": 0, "unpaired_reports": 0}
     write_phantom(tmp_path / "shards", **studies)
     whole = {
         "experiment": "dry",

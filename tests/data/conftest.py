@@ -1,4 +1,4 @@
-"""A folder of images with a table, as users have them, and the real ones if they are available."""
+"""A folder of images with a table, as users have them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
 def png(seed: int, side: int = 24) -> bytes:
@@ -42,13 +40,3 @@ def tree(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return write
-
-
-@pytest.fixture
-def real() -> Callable[[str], Path]:
-    def folder(name: str) -> Path:
-        if not (REAL / name).is_dir():
-            pytest.skip(f"the real data {name} is not next to this repository")
-        return REAL / name
-
-    return folder

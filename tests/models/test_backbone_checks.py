@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 import transformers
+from torch import nn
 from torchvision import models
 
 from radsweep.config.model import ImageTower, Model, TextTower
 from radsweep.config.paths import TORCHVISION
 from radsweep.errors import InputError
-from radsweep.models.backbone_checks import check_model, check_vit
+from radsweep.models.backbone_checks import check_dropout, check_model, check_vit
 from radsweep.models.configs import IMAGE_CLASSES, TEXT_CLASSES
+from radsweep.models.text import build_text_tower
 
 
 def model(image: dict[str, Any] | None = None, text: dict[str, Any] | None = None) -> Model:
@@ -146,3 +148,23 @@ def test_patches_must_tile_the_image_unless_the_model_was_made_for_it(tmp_path: 
     check_model(model({"backbone": name, "size": 224}))
     with pytest.raises(InputError, match=r"model\.image\.size: 230 .* try 224"):
         check_model(model({"backbone": name, "size": 230}))
+
+
+@pytest.mark.parametrize("kind", TEXT_CLASSES)
+def test_simcse_is_refused_of_towers_without_dropout_and_of_no_other(kind: str, save: Any) -> None:
+    """CLIP and SigLIP drop nothing: both views of a report would be one. Beside the modules of the tower itself."""
+    settings = TextTower(backbone=str(save(kind)), weights="pretrained", max_tokens=16)
+    drops = any(isinstance(part, nn.Dropout) and part.p > 0 for part in build_text_tower(settings, 40).modules())
+    assert drops != kind.startswith(("clip", "siglip"))
+    if drops:
+        check_dropout(settings)
+        return
+    with pytest.raises(InputError, match=r"objective\.text_ssl\.kind: simcse .* has no dropout, so that both would"):
+        check_dropout(settings)
+
+
+def test_simcse_is_refused_of_a_tower_whose_dropout_is_0(tmp_path: Path) -> None:
+    check_dropout(TextTower())
+    none = {"model_type": "bert", "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.1}
+    with pytest.raises(InputError, match="has no dropout"):
+        check_dropout(TextTower(backbone=folder(tmp_path, **none), weights="pretrained"))

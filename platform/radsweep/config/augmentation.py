@@ -68,6 +68,15 @@ class TextAugmentation(Settings):
         """True if a word operation is on, so that the list is read."""
         return max(self.synonyms, self.swap, self.delete, self.insert) > 0
 
+    @property
+    def changes_sentences(self) -> bool:
+        """True if a sentence may be left out or moved."""
+        return self.sentences in ("one", "shuffle") or (self.sentences == "sample" and self.keep < 1)
+
+    @property
+    def changes_texts(self) -> bool:
+        return self.changes_words or self.changes_sentences
+
     _absolute = field_validator("words")(absolute_yaml)
 
 

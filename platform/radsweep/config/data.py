@@ -18,6 +18,18 @@ class Data(Settings):
         default=None, gt=0, le=1, description="Part of the training studies used, instead of `pairs`"
     )
     seed: int = Field(default=0, ge=0, description="Seed of the order of patients that subsets are taken from")
+    validation_pairs: int | None = Field(
+        default=None,
+        ge=2,
+        description="Number of validation studies that checkpoints are selected on; the first n of the same order; all "
+        "by default",
+    )
+    validation_ratio: float | None = Field(
+        default=None,
+        gt=0,
+        description="The same for each training study used, instead of `validation_pairs`; at 1 a trial is selected on "
+        "as many pairs as it trains on, as far as there are as many",
+    )
     folds: int | None = Field(
         default=None,
         ge=3,
@@ -35,7 +47,14 @@ class Data(Settings):
     def _one_size(self) -> Self:
         if self.pairs is not None and self.fraction is not None:
             raise ValueError("`pairs` and `fraction` both set: give one of them")
+        if self.validation_pairs is not None and self.validation_ratio is not None:
+            raise ValueError("`validation_pairs` and `validation_ratio` both set: give one of them")
         return self
+
+    @property
+    def limits_validation(self) -> bool:
+        """True if only a part of the validation split selects."""
+        return self.validation_pairs is not None or self.validation_ratio is not None
 
     @model_validator(mode="after")
     def _one_of_the_folds(self) -> Self:

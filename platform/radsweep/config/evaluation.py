@@ -47,7 +47,9 @@ class ClassRetrievalSettings(Settings):
 class Evaluate(Settings):
     select: str = Field(
         default="val/text_to_image/recall_at_10",
-        description="Validation metric that picks the best checkpoint, the plateau and a search's winner",
+        description="Validation metric that picks the best checkpoint, the plateau and a search's winner; on few "
+        "validation pairs val/text_to_image/mean_reciprocal_rank, and val/text_to_image_local/... for the local score, "
+        "which takes minutes a validation on hundreds of pairs without a GPU",
     )
     tasks: tuple[TaskName, ...] = Field(
         default=("retrieval",),
@@ -71,6 +73,11 @@ class Evaluate(Settings):
     every_steps: int = Field(
         default=20, ge=1, description="Validate at the end of an epoch, at least this many steps after the last"
     )
+
+    @property
+    def ranks_locally(self) -> bool:
+        """True if the local score is asked for."""
+        return "local_retrieval" in self.tasks or metrics.Metric(self.select).local
 
     @field_validator("select")
     @classmethod

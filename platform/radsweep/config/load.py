@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
 
 from radsweep.config import keys
 from radsweep.config.experiment import Experiment
-from radsweep.config.explain import dotted_hint, explain, found
+from radsweep.config.explain import found
 from radsweep.config.overridden import overridden
-from radsweep.config.search import Dimension
-from radsweep.config.trial import Trial
-from radsweep.config.tune import Tune
+from radsweep.config.problems import problems_of
+from radsweep.config.trees import from_tree, trial_with
 from radsweep.config.yaml_files import UniqueKeys
 from radsweep.errors import InputError, explaining, joined
 
-_DESIGNS = ("search", "ablation")
+__all__ = ["load_base", "load_experiment", "parse_changes", "parse_experiment", "read_tree", "trial_with", "written"]
 
-Checked = TypeVar("Checked", bound=BaseModel)
+_DESIGNS = ("search", "ablation")
 
 
 class _Loader(UniqueKeys, yaml.SafeLoader):
@@ -92,21 +89,12 @@ def parse_experiment(tree: Mapping[str, Any], file: str = "") -> Experiment:
     Raises:
         InputError: as `load_experiment`.
     """
-    experiment = _validated(Experiment, tree, file)
-    problems = list(overridden(experiment)) or [*_ablation_problems(experiment), *_search_problems(experiment)]
+    experiment = from_tree(Experiment, tree, file)
+    problems = list(overridden(experiment)) or list(problems_of(experiment))
     if problems:
         with explaining(file):
             raise joined(problems)
     return experiment
-
-
-def trial_with(base: Trial, values: Mapping[str, Any]) -> Trial:
-    """`base` with dotted keys set.
-
-    Raises:
-        InputError: an unknown key or a value out of bounds.
-    """
-    return _validated(Trial, keys.with_values(base.model_dump(mode="json"), values))
 
 
 def parse_changes(changes: Iterable[str]) -> dict[str, Any]:
@@ -123,13 +111,6 @@ def parse_changes(changes: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def _validated(model: type[Checked], tree: Mapping[str, Any], file: str = "") -> Checked:
-    try:  # JSON mode: lists pass for tuples, but text never passes for a number
-        return model.model_validate_json(json.dumps(tree, default=str), strict=True)
-    except ValidationError as error:
-        raise joined(explain(model, detail, file) for detail in error.errors()) from None
-
-
 def _place(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     return f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -141,77 +122,3 @@ def _problem(error: yaml.YAMLError) -> str:
     if "'\\t'" in problem:
         return f"{problem}; indent with spaces"
     return f"{problem}; leave the tag out" if "constructor for the tag" in problem else problem
-
-
-def _value_problem(base: Trial, key: str, value: Any) -> str | None:
-    known = list(keys.leaf_keys(Trial))
-    if key not in known:
-        return f"unknown key{dotted_hint(key, known)}"
-    try:
-        trial_with(base, {key: value})
-    except InputError as error:
-        first = error.errors[0]
-        return first.message if first.key == key else str(first)
-    return None
-
-
-def _ablation_problems(experiment: Experiment) -> Iterator[InputError]:
-    if experiment.ablation is None:
-        return
-    base = experiment.trial()
-    sound = True
-    for arm, changes in experiment.ablation.arms.items():
-        for key, value in changes.items():
-            if problem := _value_problem(base, key, value):
-                sound = False
-                yield InputError(problem, key=f"ablation.arms.{arm}.{key}")
-    for key, values in experiment.ablation.levels.items():
-        if problem := next((found for value in values if (found := _value_problem(base, key, value))), None):
-            sound = False
-            yield InputError(problem, key=f"ablation.levels.{key}")
-    if not sound:
-        return
-    designed = experiment.ablation.designed_arms(base)
-    part = "levels" if experiment.ablation.levels else "arms"
-    if part == "levels" and len(designed) == 1:
-        message = "every value is the base trial's own, so that nothing is compared; add another"
-        yield InputError(message, key="ablation.levels")
-    for arm, changes in designed.items():
-        sizes: list[dict[str, Any]] = [{"data.pairs": n} for n in experiment.ablation.pairs] or [{}]
-        for size in sizes:
-            try:
-                trial_with(base, changes | size)
-            except InputError as error:
-                yield from (InputError(str(each), key=f"ablation.{part}.{arm}") for each in error.errors)
-    if experiment.ablation.tune is not None:
-        yield from _tune_problems(experiment.ablation.tune, base, designed)
-
-
-def _tune_problems(tune: Tune, base: Trial, arms: Mapping[str, Mapping[str, Any]]) -> Iterator[InputError]:
-    for arm in tune.per_arm:
-        if arm not in arms:
-            yield InputError(f"no such arm; the arms are {', '.join(arms)}", key=f"ablation.tune.per_arm.{arm}")
-    for arm, changes in arms.items():
-        if not tune.space_of(arm):
-            message = f"nothing is tuned in {arm}, so that the other arms would have the better of it"
-            yield InputError(message, key="ablation.tune")
-        place = f"ablation.tune.per_arm.{arm}" if arm in tune.per_arm else "ablation.tune.space"
-        yield from _space_problems(place, tune.space_of(arm), trial_with(base, changes))
-
-
-def _search_problems(experiment: Experiment) -> Iterator[InputError]:
-    if experiment.search is not None:
-        yield from _space_problems("search.space", experiment.search.space, experiment.trial())
-
-
-def _space_problems(place: str, space: Mapping[str, Dimension], base: Trial) -> Iterator[InputError]:
-    """`place`: the key that holds the space."""
-    known = list(keys.leaf_keys(Trial))
-    for key, dimension in space.items():
-        for value in dimension.extremes():
-            if problem := _value_problem(base, key, value):
-                yield InputError(problem, key=f"{place}.{key}")
-                break
-        if (condition := dimension.condition) and condition.key not in known:
-            hint = dotted_hint(condition.key, known)
-            yield InputError(f"unknown key {condition.key}{hint}", key=f"{place}.{key}.only_if")

@@ -9,6 +9,7 @@ from typing import TypeVar, overload
 Candidate = TypeVar("Candidate")
 
 DIRECTIONS = ("image_to_text", "text_to_image")
+LOCAL = "_local"  # after a direction: ranked by the local term's score
 RECALL_AT = (1, 5, 10, 50)
 HIGHER_IS_BETTER = {f"recall_at_{k}": True for k in RECALL_AT} | {
     "mean_reciprocal_rank": True,
@@ -21,8 +22,9 @@ PRECISION_AT = (5, 10, 100)  # of class retrieval: precision_at_5, Edema/precisi
 
 
 def selectable() -> list[str]:
-    """Metrics a search may select on: only those of the validation split."""
-    return [f"val/{direction}/{metric}" for direction in DIRECTIONS for metric in HIGHER_IS_BETTER]
+    """Metrics that may select: only those of the validation split."""
+    directions = [direction + score for score in ("", LOCAL) for direction in DIRECTIONS]
+    return [f"val/{direction}/{metric}" for direction in directions for metric in HIGHER_IS_BETTER]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class Metric:
     def direction(self) -> str:
         """`text_to_image`; for other tasks what is between split and name, such as `zero_shot/Edema`."""
         return self.full_name.split("/", 1)[1].rpartition("/")[0]
+
+    @property
+    def local(self) -> bool:
+        """True if the local term's score ranks."""
+        return self.direction.endswith(LOCAL)
 
     @property
     def name(self) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from radsweep.config.settings import Settings
-from radsweep.config.terms import Need, TermSettings
+from radsweep.config.terms import PARTS, Embedding, Need, TermSettings
 
 
 class Contrast(TermSettings):
@@ -23,6 +23,8 @@ class Contrast(TermSettings):
 
 
 class Local(TermSettings):
+    trains: ClassVar[frozenset[Embedding]] = PARTS
+
     attention: float = Field(default=4.0, gt=0, description="Factor on attention over regions (temp1)")
     context: float = Field(default=5.0, gt=0, description="Factor on word-context cosines (temp2)")
     logits: float = Field(default=10.0, gt=0, description="Factor on the logits over the batch (temp3)")
@@ -46,7 +48,7 @@ class Projector(Settings):
 
 
 class ImageSsl(TermSettings, Projector):
-    aligns: ClassVar[bool] = False
+    trains: ClassVar[frozenset[Embedding]] = frozenset()
 
     kind: Literal["simclr", "simsiam"] = Field(
         default="simclr", description="simclr (SLIP's branch) or simsiam (DeCLIP's), on two views of `augment.ssl`"
@@ -59,7 +61,7 @@ class ImageSsl(TermSettings, Projector):
 
 
 class TextSsl(TermSettings):
-    aligns: ClassVar[bool] = False
+    trains: ClassVar[frozenset[Embedding]] = frozenset()
 
     kind: Literal["mlm", "simcse"] = Field(
         default="mlm", description="mlm (masked tokens, as DeCLIP) or simcse (one report under two dropout masks)"
@@ -73,6 +75,7 @@ class TextSsl(TermSettings):
 
 
 class Neighbours(TermSettings):
+    trains: ClassVar[frozenset[Embedding]] = frozenset({Embedding.IMAGE})  # texts of the bank have no gradient
     libraries: ClassVar[tuple[str, ...]] = ("faiss-cpu",)
 
     bank: int = Field(
@@ -109,13 +112,18 @@ class Objective(Settings):
         return tuple(library for term in self.terms.values() for library in term.libraries)
 
     @property
+    def trains(self) -> frozenset[Embedding]:
+        """The embeddings that some term with a weight trains."""
+        return frozenset(embedding for term in self.terms.values() for embedding in term.trains)
+
+    @property
     def scores_locally(self) -> bool:
-        """True if image regions and words are trained, so that the local score can rank by them."""
+        """True if image regions and words are projected, so that the local score can rank by them."""
         return {Need.REGIONS, Need.WORDS} <= self.needs
 
     @model_validator(mode="after")
     def _some_term(self) -> Self:
-        if not any(term.aligns for term in self.terms.values()):
-            *others, last = [name for name, term in self if isinstance(term, TermSettings) and term.aligns]
+        if not self.trains:
+            *others, last = [name for name, term in self if isinstance(term, TermSettings) and term.trains]
             raise ValueError(f"{', '.join(others)} and {last} all have weight 0: nothing would join images and reports")
         return self

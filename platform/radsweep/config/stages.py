@@ -147,8 +147,7 @@ def _image_features_suffice(trial: Trial) -> bool:
 
 
 def _text_features_suffice(trial: Trial) -> bool:
-    text = trial.augment.text
-    plain = text.sentences == "all" and not text.changes_words
+    plain = not trial.augment.text.changes_texts
     return trial.model.text.freeze and plain and not _has_to_run("text", trial)
 
 

@@ -28,10 +28,30 @@ class Need(Enum):
         return self.value[0]
 
 
+class Embedding(Enum):
+    """A projected output of the model that retrieval ranks by, of the tower that its value names.
+
+    `IMAGE` and `TEXT` are those of whole images and reports; `REGIONS` and `WORDS` make up the local score.
+    """
+
+    IMAGE = ("image", "whole")
+    TEXT = ("text", "whole")
+    REGIONS = ("image", "parts")
+    WORDS = ("text", "parts")
+
+    @property
+    def tower(self) -> Literal["image", "text"]:
+        return self.value[0]
+
+
+WHOLE = frozenset({Embedding.IMAGE, Embedding.TEXT})
+PARTS = frozenset({Embedding.REGIONS, Embedding.WORDS})
+
+
 class TermSettings(Settings):
     """Settings of a term of the objective. The data, the model and the evaluation ask it, not its name."""
 
-    aligns: ClassVar[bool] = True  # whether its loss joins images and reports
+    trains: ClassVar[frozenset[Embedding]] = WHOLE  # that its gradient reaches; none: it joins no images and reports
     libraries: ClassVar[tuple[str, ...]] = ()  # that only this term uses: their versions are part of a trial's key
 
     weight: float = Field(default=0.0, ge=0, description="Weight in the loss; 0 leaves the term out")

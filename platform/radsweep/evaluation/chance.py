@@ -11,6 +11,9 @@ import numpy as np
 from radsweep.config.metrics import DIRECTIONS
 
 SAME_TEXT = "_same_text"
+# parts of what a perfect model reaches, see `guessed`: a metric that chance brings that far
+USELESS = 0.5  # cannot select
+NOTICEABLE = 0.2  # selects poorly
 Unit = Literal["study", "image"]
 
 
@@ -76,6 +79,27 @@ def chance(metric: str, candidates: int, positives_Q: Sequence[int] | np.ndarray
     if name == "median_rank":
         return float(1 + (np.argmax(up_to_R > 0.5 - 1e-9) + np.argmax(up_to_R > 0.5 + 1e-9)) / 2)
     raise ValueError(f"unknown metric {metric!r}")
+
+
+def guessed(metric: str, text_group_S: np.ndarray) -> float:
+    """Part of what a perfect model reaches that random embeddings reach too; at 1 the metric distinguishes nothing.
+
+    Nothing distinguishes studies with equal reports: a perfect model ranks theirs first, in any order. Of metrics of
+    the rank itself, whose chance is always half of the way, it is that of the mean reciprocal rank.
+
+    Args:
+        metric: as for `chance`, without `_same_text`.
+        text_group_S: equal for studies whose reports read the same.
+    """
+    name = metric.rsplit("/", 1)[-1]
+    name = name if name.startswith("recall_at_") else "mean_reciprocal_rank"
+    sizes, counts = np.unique(positives_per_query(text_group_S), return_counts=True)
+    if "image_to_text" in metric:  # equal reports tie, at the middle of their ranks
+        middle = (sizes + 1) / 2
+        best = 1 / middle if name == "mean_reciprocal_rank" else middle <= int(name.removeprefix("recall_at_"))
+    else:
+        best = np.array([chance(name, int(size)) for size in sizes])
+    return chance(name, len(text_group_S)) / max(float(np.average(best, weights=counts)), 1e-9)
 
 
 @lru_cache(maxsize=8)  # asked for once a metric

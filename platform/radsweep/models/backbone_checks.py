@@ -17,6 +17,7 @@ from radsweep.models.configs import (
     biovil_file,
     check_patches,
     check_positions,
+    has_dropout,
     model_config,
     patches,
 )
@@ -55,6 +56,21 @@ def check_vit(settings: ImageTower) -> None:
         raise InputError(
             f"{size} pixels are one patch of {patch}, and mae hides some; double it",
             key="model.image.size",
+        )
+
+
+@explaining(key="model.text.backbone")
+def check_dropout(settings: TextTower) -> None:
+    """Refuse SimCSE of a tower without dropout, whose two views would be the same; `check_model` has passed.
+
+    Raises:
+        InputError: names `objective.text_ssl.kind`.
+    """
+    if text_source(settings) == "transformers" and not has_dropout(model_config(settings.backbone, TEXT_KINDS)):
+        raise InputError(
+            f"simcse shows a report under two dropout masks, but {settings.backbone} has no dropout, so that both "
+            "would be the same; set it to mlm, or objective.text_ssl.weight to 0",
+            key="objective.text_ssl.kind",
         )
 
 

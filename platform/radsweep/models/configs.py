@@ -118,6 +118,13 @@ def check_positions(settings: TextTower, config: Mapping[str, Any]) -> None:
         )
 
 
+def has_dropout(config: Mapping[str, Any]) -> bool:
+    """True if a text model drops features in training; dropout of attention is left out of all of them."""
+    if config["model_type"].startswith(("clip", "siglip")):
+        return False
+    return config["model_type"] == OPEN_CLIP or config.get("hidden_dropout_prob", config.get("dropout", 0.1)) > 0
+
+
 def positions(config: Mapping[str, Any], name: str) -> int:
     """Tokens that a text model has positions for (of open_clip's: that it was trained with)."""
     kind, text = config["model_type"], config.get("text_config") or config

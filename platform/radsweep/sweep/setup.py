@@ -18,6 +18,8 @@ from radsweep.sweep.checks.data import check_evaluation, check_folds, check_trun
 from radsweep.sweep.checks.memory import decide_source
 from radsweep.sweep.checks.paths import places_of
 from radsweep.sweep.checks.resources import check_capacity
+from radsweep.sweep.checks.selection_metric import check_selection
+from radsweep.sweep.checks.techniques import check_techniques
 from radsweep.sweep.design.cells import cell_trial
 from radsweep.sweep.forecast.durations import work
 from radsweep.sweep.identity.cell_key import cell_key
@@ -60,6 +62,9 @@ def open_data(experiment: Experiment, store: Store, console: Console, previous: 
     preparations = Preparations(shards, store, console)
     check_folds(experiment, preparations)
     check_truncation(experiment, shards)
+    check_techniques(experiment, preparations.shards_of)
+    for note in check_selection(experiment, preparations.shards_of):
+        console.say(note)
     began = previous.plan.data.source if previous and previous.plan else None
     experiment = decide_source(experiment, shards, began)
     check_nodes(store.root, places_of(experiment, shards.folder))

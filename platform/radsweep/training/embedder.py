@@ -14,10 +14,12 @@ from torch.nn import functional
 from radsweep.augment.images import plain_images
 from radsweep.augment.text import TextBatch, text_batch
 from radsweep.config.model import Truncation
+from radsweep.config.objective import Local
 from radsweep.data.loading.prepared import PreparedSplit
 from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import ReportTokenizer, TokenisedReports
-from radsweep.evaluation.retrieval import metrics_of, ranked
+from radsweep.evaluation.local_retrieval import rank_locally
+from radsweep.evaluation.retrieval import Ranked, metrics_of, ranked
 from radsweep.models.features import ImageFeatures, TextFeatures
 from radsweep.models.vlm import VisionLanguageModel
 from radsweep.objectives.views import Words
@@ -81,6 +83,10 @@ class Embedder:
                 pooled_BP = self.model.text(text.ids_BL.to(self.device), text.mask_BL.to(self.device)).pooled_BP
                 found.append(self.model.text_projection(pooled_BP).float())
         return torch.cat(found)
+
+    def rank_locally(self, split: PreparedSplit, settings: Local) -> dict[str, Ranked]:
+        """{`text_to_image_local`: ranks, ...} over all studies of the split; every worker ranks all of them."""
+        return rank_locally(*self.regions_and_words(split), split.index.image_study_M, settings)
 
     def regions_and_words(self, split: PreparedSplit) -> tuple[Tensor, Words]:
         """The inputs of the local score, of all images and reports; every worker embeds all of them."""

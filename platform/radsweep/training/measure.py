@@ -9,7 +9,6 @@ from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.shards.schema import Split
 from radsweep.evaluation.chance import chance, positives_per_query
-from radsweep.evaluation.local_retrieval import rank_locally
 from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import QUERIES, QueryResults, file_name
 from radsweep.evaluation.retrieval import metrics_of, ranked
@@ -36,8 +35,8 @@ def measure(embedder: Embedder, data: PreparedData, split: Split, trial: Trial) 
         return found
 
     ranks = ranked(image_MD, text_SD, part.index.image_study_M, part.index.report_group_S)
-    if "local_retrieval" in trial.evaluate.tasks and trial.objective.scores_locally:
-        ranks |= rank_locally(*embedder.regions_and_words(part), part.index.image_study_M, trial.objective.local)
+    if trial.evaluate.ranks_locally and trial.objective.scores_locally:
+        ranks |= embedder.rank_locally(part, trial.objective.local)
     metrics = metrics_of(ranks)
     found.add(prefix, metrics, chance_levels(part, list(metrics)))
     found.pool = {f"{prefix}/queries": len(part.index), f"{prefix}/candidates": len(part.index)}

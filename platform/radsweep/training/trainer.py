@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,15 @@ from torch import Tensor
 
 from radsweep.config.metrics import Metric
 from radsweep.config.trial import Trial
-from radsweep.data.loading.prepared import PreparedData
+from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.loading.subsets import seeded_order, subset_fingerprint, subset_size
+from radsweep.data.loading.validation_part import validation_rows
+from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.data.text.truncation import cut_notes
 from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import write_queries
+from radsweep.evaluation.retrieval import metrics_of
 from radsweep.models.vlm import build_model
 from radsweep.training import checkpoint, loop
 from radsweep.training.batches import Batch, TrainingData
@@ -58,6 +62,9 @@ class TrialRecipe(loop.Recipe):
         self.embedder = Embedder(
             self.model, self.tokenizer, text.max_tokens, self.device, self.workers, frozen or {}, text.truncation
         )
+        self.validation, self.validator = data.splits["validation"], self.embedder
+        if trial.data.limits_validation:
+            self.validation, self.validator = part_that_selects(trial, data, self.embedder)
         self.steps_per_epoch = self.source.steps_per_epoch
 
     def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
@@ -71,7 +78,9 @@ class TrialRecipe(loop.Recipe):
 
     def measure(self) -> dict[str, float]:
         with mixed_precision(self.settings, self.device):
-            found = self.embedder.retrieval("validation", self.data.splits["validation"])
+            found = self.validator.retrieval("validation", self.validation)
+            if Metric(self.trial.evaluate.select).local:
+                found |= metrics_of(self.validator.rank_locally(self.validation, self.trial.objective.local))
         return {f"val/{name}": value for name, value in found.items()}
 
     def score(self, measured: dict[str, float]) -> float:
@@ -128,8 +137,9 @@ def conclude(recipe: TrialRecipe, read_test: bool) -> Measured:
     outcome, splits = recipe.outcome, recipe.data.splits
     reports = [split.reports for split in splits.values()]
     outcome.notes += cut_notes(recipe.trial.model.text, recipe.tokenizer.special, reports)
-    outcome.chance = chance_levels(splits["validation"], list(outcome.best))
-    outcome.pool = {"val/queries": len(splits["validation"].index), "val/candidates": len(splits["validation"].index)}
+    pool = len(recipe.validation.index)
+    outcome.chance = chance_levels(recipe.validation, list(outcome.best))
+    outcome.pool = {"val/queries": pool, "val/candidates": pool}
     if read_test and not outcome.stopped:
         with outcome.timed("evaluation"), mixed_precision(recipe.settings, recipe.device):
             measured = measure(recipe.embedder, recipe.data, "test", recipe.trial)
@@ -141,6 +151,24 @@ def conclude(recipe: TrialRecipe, read_test: bool) -> Measured:
     if spread < COLLAPSED:
         outcome.notes.append("the embeddings collapsed to one point: all similarities are equal")
     return measured
+
+
+def part_that_selects(trial: Trial, data: PreparedData, embedder: Embedder) -> tuple[PreparedSplit, Embedder]:
+    """The part of the validation split that `data.validation_pairs` or `validation_ratio` names, and its embedder.
+
+    Raises:
+        TrialFailed: more studies are asked for than there are.
+    """
+    whole = data.splits["validation"]
+    try:
+        rows = validation_rows(trial.data, data.splits["train"].index, whole.index)
+    except ValueError as error:
+        raise TrialFailed(f"data.validation_pairs: {error}") from None
+    kept = {"image": torch.from_numpy(whole.index.images_of(rows)), "text": torch.from_numpy(rows)}
+    frozen: dict[str, dict[Split, Tensor]] = {
+        tower: {"validation": features["validation"][kept[tower]]} for tower, features in embedder.frozen.items()
+    }
+    return whole.take(rows), replace(embedder, frozen=frozen)
 
 
 def subset_rows(trial: Trial, data: PreparedData) -> np.ndarray:

@@ -75,6 +75,29 @@ def test_fewer_pairs_than_requested_and_mixed_code_are_reported(ablation: Callab
     assert "2 different code fingerprints" in text
 
 
+@pytest.mark.parametrize(("candidates", "said"), [(9, "100 % of what"), (15, "67 % of what")])
+def test_a_recall_that_chance_reaches_is_said_to_say_nothing(
+    ablation: Callable[..., Sweep], candidates: int, said: str
+) -> None:
+    sweep, cells = ablation(NUMBERS)
+    pool = {"val/queries": 400, "val/candidates": 400, "test/queries": candidates, "test/candidates": candidates}
+    (warning,) = warnings(join(sweep, {key: r.model_copy(update={"pool": pool}) for key, r in cells.items()}))
+    assert warning.startswith(
+        f"By test recall@10, report to image, random embeddings reach {said} a perfect model would"
+    )
+    assert f"among {candidates} candidates: this metric says {'nothing' if candidates < 10 else 'little'}" in warning
+
+
+def test_validation_pools_may_differ_between_sizes_but_not_within_one(ablation: Callable[..., Sweep]) -> None:
+    sweep, cells = ablation({"baseline": {300: [0.12], 1000: [0.2]}, "local": {300: [0.18], 1000: [0.22]}})
+    pools = {key: r.pool | {"val/candidates": 100 if r.pairs == 300 else 400} for key, r in cells.items()}
+    cells = {key: r.model_copy(update={"pool": pools[key]}) for key, r in cells.items()}
+    assert warnings(join(sweep, cells)) == []
+    other = changed(cells, "local-300-0", pool=pools["local-300-0"] | {"val/candidates": 50})
+    (warning,) = warnings(join(sweep, other))
+    assert warning.startswith("The cells of 300 pairs have 2 different validation pools")
+
+
 def test_a_trials_own_notes_are_counted(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation(NUMBERS)
     for key in ("baseline-300-0", "local-300-0"):

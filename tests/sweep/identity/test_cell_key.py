@@ -29,6 +29,14 @@ def test_the_path_of_the_data_does_not_change_the_key() -> None:
     assert cell_key.cell_key(moved, "data", "cpu") == cell_key.cell_key(BASE, "data", "cpu")
 
 
+def test_the_part_of_the_validation_split_counts_only_if_one_is_set() -> None:
+    plain = BASE.data.model_dump(mode="json", exclude={"shards", "validation_pairs", "validation_ratio"})
+    assert cell_key.data_spec(BASE.data) == plain
+    changes = [{}, {"data.validation_pairs": 10}, {"data.validation_pairs": 11}, {"data.validation_ratio": 1.0}]
+    keys = {cell_key.cell_key(trial_with(BASE, change), "data", "cpu") for change in changes}
+    assert len(keys) == len(changes)
+
+
 def test_settings_of_a_task_count_if_it_is_measured(tmp_path: Path) -> None:
     file = tmp_path / "prompts.yaml"
     file.write_text("Edema: {positive: [edema], negative: [no edema]}")

@@ -41,6 +41,8 @@ FRACTIONS = {"evaluate.linear_probe.fractions": [1.0]}
 TRIALS = CASES | {
     "tasks": MEASURED | {"evaluate.tasks": ["retrieval", "zero_shot", "linear_probe", "class_retrieval"]} | CLASSES,
     "local retrieval": CASES["local"] | {"evaluate.tasks": ["retrieval", "local_retrieval"]},
+    "local selection": CASES["local"] | {"evaluate.select": "val/text_to_image_local/recall_at_5"},
+    "part that selects": {"data.validation_pairs": 8},
     "averaging": {"train.ema": 0.9},
     "words": {"augment.text.synonyms": 0.5, "augment.text.swap": 0.2},
     "adapters": {"model.text.lora": 2},

@@ -43,6 +43,23 @@ class SplitIndex:
         """Study row of every image."""
         return np.repeat(np.arange(len(self)), np.diff(self.first_image_S1))
 
+    def images_of(self, rows_N: np.ndarray) -> np.ndarray:
+        """Return the rows of all images of the studies at `rows_N`, study by study."""
+        first, last = self.first_image_S1[rows_N], self.first_image_S1[rows_N + 1]
+        return np.concatenate([np.arange(0), *map(np.arange, first, last)]).astype(np.int64)
+
+    def take(self, rows_N: np.ndarray) -> SplitIndex:
+        """Return the index of the studies at `rows_N`, which ascend."""
+        images_N = np.diff(self.first_image_S1)[rows_N]
+        return SplitIndex(
+            study_ids=tuple(self.study_ids[row] for row in rows_N),
+            patient_ids=tuple(self.patient_ids[row] for row in rows_N),
+            first_image_S1=np.concatenate([[0], np.cumsum(images_N)]).astype(np.int64),
+            report_group_S=self.report_group_S[rows_N],
+            sample_key_S=self.sample_key_S[rows_N],
+            labels_SC=self.labels_SC[rows_N],
+        )
+
 
 # Errors that one wrong byte can cause in reading a Parquet file, which may even change its schema.
 DAMAGE = (OSError, pa.ArrowException, ValueError, LookupError, TypeError, AttributeError)

@@ -32,6 +32,13 @@ class PreparedSplit:
         """Return the split with every block fetched; `fetch` is `ray.get` for references."""
         return PreparedSplit(self.index, self.reports, tuple(fetch(list(self.blocks))), self.block_M, self.row_M)
 
+    def take(self, rows_N: np.ndarray) -> PreparedSplit:
+        """Return the studies at `rows_N`, which ascend."""
+        images = self.index.images_of(rows_N)
+        return PreparedSplit(
+            self.index.take(rows_N), self.reports.take(rows_N), self.blocks, self.block_M[images], self.row_M[images]
+        )
+
     def pixels(self, images: np.ndarray) -> np.ndarray:
         """Return uint8 [len(images), C, size, size] for image rows of a materialised split.
 

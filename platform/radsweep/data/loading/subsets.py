@@ -33,6 +33,22 @@ def subset_size(available: int, pairs: int | None, fraction: float | None) -> in
     return available
 
 
+def validation_size(available: int, trained: int, pairs: int | None, ratio: float | None) -> int:
+    """Number of studies that `data.validation_pairs` or `data.validation_ratio` selects from `available` ones.
+
+    Args:
+        trained: training studies that the trial uses.
+
+    Raises:
+        ValueError: more studies are asked for than there are.
+    """
+    if pairs is not None:
+        if pairs > available:
+            raise ValueError(f"{pairs} validation studies were asked for, but the data set has {available}")
+        return pairs
+    return available if ratio is None else min(available, max(2, round(ratio * trained)))
+
+
 def subset_fingerprint(study_ids: Sequence[str]) -> str:
     """Return the SHA-256 of the sorted ids: equal subsets have equal fingerprints in any order."""
     return hashlib.sha256("\n".join(sorted(study_ids)).encode()).hexdigest()

@@ -16,6 +16,24 @@ _SOURCES = {
 _WHAT = {"image": "image", "text": "report"}
 
 
+def selection_cost(results: Results) -> str:
+    """The validation pairs that chose checkpoints beside the pairs trained on, at each size."""
+    parts: list[str] = []
+    for size in results.sizes:
+        records = [r.record for r in results.measured if r.record and r.planned.pairs == size and r.record.pairs]
+        pools = [pool for record in records if (pool := record.pool.get("val/candidates"))]
+        if pools:
+            trained = round(sum(record.pairs for record in records) / len(records))
+            chose = round(sum(pools) / len(pools))
+            parts.append(f"{chose:,} beside {trained:,} ({wording.times(chose / trained)} times)")
+    if not parts:
+        return ""
+    return (
+        "Validation pairs that chose checkpoints, beside the pairs trained on: "
+        f"{wording.listed(list(dict.fromkeys(parts)))}. data.validation_pairs or data.validation_ratio limits them."
+    )
+
+
 def adaptation(results: Results) -> Iterator[str]:
     """A sentence for each kind of adaptation among the trials."""
     arms: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)

@@ -6,13 +6,18 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from radsweep.config.evaluation import shown_names
+from radsweep.config.metrics import Metric
+from radsweep.evaluation.chance import USELESS, guessed
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import same_run
 from radsweep.report.analysis.results import Result, Results
 from radsweep.store.records import CellRecord
 
 MOST_NAMED = 6
+NEARLY_ALL = 0.9
 
 
 def warnings(results: Results) -> list[str]:
@@ -25,6 +30,7 @@ def warnings(results: Results) -> list[str]:
         *_stopped(results),
         *_public_models(results),
         *_same_arms(results),
+        *_guessed(results),
         *_unpaired(results),
         *_sizes(results),
         *_unconverged(results),
@@ -132,6 +138,20 @@ def _one_configuration(a: Result, b: Result) -> bool:
     return a.planned.key == b.planned.key or bool(a.record and b.record and a.record.trial == b.record.trial)
 
 
+def _guessed(results: Results) -> Iterator[str]:
+    """Metrics by which chance comes near to a perfect model, because the pool is small."""
+    for metric in dict.fromkeys((results.sweep.select, results.metric)):
+        found = {r.record.pool.get(f"{Metric(metric).split}/candidates") for r in results.measured if r.record}
+        pool = min((size for size in found if size), default=0)
+        if pool and (part := guessed(metric, np.arange(pool))) > USELESS:
+            says = "nothing" if part > NEARLY_ALL else "little"
+            yield (
+                f"By {wording.metric_name(metric)}, random embeddings reach {100 * part:.0f} % of what a perfect model "
+                f"would, among {pool:,} candidates: this metric says {says} about any cell. Read the ranks instead, or "
+                "cross-validate (data.folds)."
+            )
+
+
 def _unpaired(results: Results) -> Iterator[str]:
     """Replicates of one number and size that did not share their subset of studies."""
     subsets: dict[tuple[object, object], set[str]] = {}
@@ -171,12 +191,17 @@ def _mixed(results: Results) -> Iterator[str]:
         "data fingerprints": lambda record: record.data,
         "device types": lambda record: record.device,
         "library versions": lambda record: tuple(sorted(record.versions.items())),
-        "validation pools": lambda record: record.pool.get("val/candidates"),
     }
     for what, look in looks.items():
         different = {look(r.record) for r in results.measured if r.record}
         if len(different) > 1:
             yield f"The cells have {len(different)} different {what}: their numbers may not be comparable."
+    for size in results.sizes:  # sizes may differ: see data.validation_ratio
+        of_size = [r.record for r in results.measured if r.record and r.planned.pairs == size]
+        pools = {record.pool.get("val/candidates") for record in of_size}
+        if len(pools) > 1:
+            cells = f"The cells of {wording.size_name(size)}" if len(results.sizes) > 1 else "The cells"
+            yield f"{cells} have {len(pools)} different validation pools: their numbers may not be comparable."
 
 
 def _notes(results: Results) -> Iterator[str]:

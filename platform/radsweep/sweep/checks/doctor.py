@@ -28,6 +28,8 @@ from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.checks.memory import decide_source
 from radsweep.sweep.checks.paths import places_of
 from radsweep.sweep.checks.resources import check_capacity
+from radsweep.sweep.checks.selection_metric import check_selection
+from radsweep.sweep.checks.techniques import check_techniques
 from radsweep.sweep.checks.weights import check_weights
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.dataset import PHANTOM, check_shards, place_of
@@ -88,8 +90,11 @@ def examine(experiment: Experiment, file: str = "") -> Iterator[CheckResult]:
         yield joined
     if readable:
         yield found("evaluation", lambda: _evaluation(decided[-1], opened[0]), "correct the section `evaluate`")
+        yield found("selection", lambda: _selection(experiment, opened[0]), _SELECTION)
+        yield found("techniques", lambda: _techniques(experiment, opened[0]), "correct the settings that it names")
 
 
+_SELECTION = "set evaluate.select, data.folds or data.validation_pairs as it says"
 _SETS = "copy it again, or remove it from evaluate.sets"
 _OBJECT_STORE = "start Ray with a larger --object-store-memory, or correct data.source"
 _RESOURCES = "add nodes, or lower the resources in `run`, `train` and `search`"
@@ -213,3 +218,12 @@ def _object_store(experiment: Experiment, opened: Preparations, decided: list[Ex
 def _evaluation(experiment: Experiment, opened: Preparations) -> str:
     check_evaluation(experiment, opened)
     return ", ".join(experiment.evaluate.tasks)
+
+
+def _selection(experiment: Experiment, opened: Preparations) -> str:
+    return " ".join([f"{experiment.evaluate.select}.", *check_selection(experiment, opened.shards_of)])
+
+
+def _techniques(experiment: Experiment, opened: Preparations) -> str:
+    check_techniques(experiment, opened.shards_of)
+    return "each changes something on this data"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from radsweep.augment.words import check_words
 from radsweep.config.experiment import Experiment
+from radsweep.config.overridden import SIZES
+from radsweep.config.terms import Need
 from radsweep.data.storage import check_address
 from radsweep.errors import InputError, explaining
-from radsweep.models.backbone_checks import check_model, check_vit
+from radsweep.models.backbone_checks import check_dropout, check_model, check_vit
 from radsweep.models.backbone_names import nearest
 from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.models.pretrained_vlm import fitting_settings
@@ -17,6 +19,8 @@ from radsweep.sweep.preparation.dataset import check_sizes
 ONE_FOR_ALL = (
     "data.shards",
     "data.folds",
+    "data.validation_pairs",
+    "data.validation_ratio",
     "evaluate.select",
     "evaluate.tasks",
     "evaluate.sets",
@@ -59,6 +63,13 @@ def check_experiment(experiment: Experiment) -> None:
                 "`radsweep train` of the configuration that it found",
                 key="data.folds",
             )
+        sizes = experiment.search.fidelity == "pairs" or set(SIZES) & experiment.search.space.keys()
+        if experiment.data.validation_ratio is not None and sizes:
+            raise InputError(
+                "trials on different numbers of pairs would be ranked among different numbers of candidates, and the "
+                "search compares them; set data.validation_pairs",
+                key="data.validation_ratio",
+            )
         for key in NEED_CHOICE:
             if key in experiment.search.space and experiment.search.space[key].choice is None:
                 raise InputError("use `choice`, since all images are decoded for each size", key=f"search.space.{key}")
@@ -69,6 +80,8 @@ def check_experiment(experiment: Experiment) -> None:
         preprocessing_of(model.image)
     for tower in {trial.model.image for trial in trials if trial.adapt.image.method == "mae"}:
         check_vit(tower)
+    for text in {trial.model.text for trial in trials if Need.DROPOUT_VIEWS in trial.objective.needs}:
+        check_dropout(text)
     for words in {trial.augment.text.words for trial in trials if trial.augment.text.changes_words}:
         check_words(words)
     with explaining(key="data.shards"):

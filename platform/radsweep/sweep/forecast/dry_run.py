@@ -18,6 +18,7 @@ from radsweep.config.experiment import Experiment
 from radsweep.config.load import trial_with
 from radsweep.config.stages import Stage, stages_of
 from radsweep.config.trial import Trial
+from radsweep.console import Console
 from radsweep.data.loading.decode import ShardIndex, read_index
 from radsweep.data.shards.schema import SPLITS
 from radsweep.display import Shown
@@ -28,6 +29,8 @@ from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
 from radsweep.sweep.checks.data import check_tasks, check_truncation
 from radsweep.sweep.checks.experiment import check_experiment
+from radsweep.sweep.checks.selection_metric import check_selection
+from radsweep.sweep.checks.techniques import check_techniques
 from radsweep.sweep.design.cells import ablation_cells, cell_trial, folds_of, plan_cells
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.forecast.cut_reports import notes_on_cut_reports
@@ -37,6 +40,7 @@ from radsweep.sweep.forecast.forecast import Forecast, OfArm, Say, budget, lates
 from radsweep.sweep.identity.cell_key import cell_key, stage_keys
 from radsweep.sweep.preparation.dataset import place_of
 from radsweep.sweep.preparation.memory import source_for
+from radsweep.sweep.preparation.prepare import Preparations
 
 OBJECT_STORE = 0.3  # share of memory that Ray takes by default
 
@@ -225,6 +229,11 @@ def _shards(experiment: Experiment, store: Store, refused: list[InputError], not
         if not base.data.folds:  # folds are checked when the sweep starts
             with _noted(refused):
                 check_tasks(base.evaluate, shards, "test", base.data.source == "streamed")
+        shards_of = Preparations(shards, store, Console()).shards_of
+        with _noted(refused):
+            check_techniques(experiment, shards_of)
+        with _noted(refused):
+            notes += check_selection(experiment, shards_of)
         return shards
     return None
 

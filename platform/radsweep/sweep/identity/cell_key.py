@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from radsweep.augment.words import check_words
+from radsweep.config.data import Data
 from radsweep.config.evaluation import Evaluate
 from radsweep.config.stages import Stage, stages_of
 from radsweep.config.trial import Trial
@@ -27,11 +28,17 @@ def cell_key(trial: Trial, data: str, device: str) -> str:
         device: cpu or cuda.
     """
     # The path of the data does not affect what is learnt from it.
-    spec = trial.model_dump(mode="json") | {"data": trial.data.model_dump(mode="json", exclude={"shards"})}
+    spec = trial.model_dump(mode="json") | {"data": data_spec(trial.data)}
     text = trial.augment.text  # the content of a word list counts, not its path
     spec["augment"]["text"]["words"] = _words(text.words) if text.changes_words else ""
     spec["evaluate"] = _evaluation(trial.evaluate)
     return _key(_weighed(spec), data, trial_code(trial), device)
+
+
+def data_spec(data: Data) -> dict[str, Any]:
+    """Return the settings of the data that count; those of the part that selects, only if one is set."""
+    spec = data.model_dump(mode="json", exclude={"shards"})
+    return {key: value for key, value in spec.items() if value is not None or not key.startswith("validation_")}
 
 
 def _weighed(spec: dict[str, Any]) -> dict[str, Any]:

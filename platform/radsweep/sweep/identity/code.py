@@ -47,7 +47,8 @@ def switched(trial: Trial) -> dict[str, bool]:
     objective, text, tasks = trial.objective, trial.augment.text, set(trial.evaluate.tasks)
     return {
         "same_reports": objective.contrast.weight > 0 and objective.contrast.same_report is not None,
-        "rank_locally": objective.scores_locally and "local_retrieval" in tasks,
+        "rank_locally": objective.scores_locally and trial.evaluate.ranks_locally,
+        "part_that_selects": trial.data.limits_validation,
         "mask_tokens": Need.MASKED_TOKENS in objective.needs,
         **dict.fromkeys(WORDS, text.changes_words),
         "Average": trial.train.ema > 0,
