@@ -18,7 +18,7 @@ from radsweep.models.adapters import add_adapters, freeze
 from radsweep.models.backbone_checks import check_model
 from radsweep.models.features import TowerModule
 from radsweep.models.text import build_text_tower
-from radsweep.models.torchvision_image import ConvNextTower, ResNetTower, VitTower
+from radsweep.models.torchvision_image import Classifier, VitTower
 from radsweep.models.vlm import VisionLanguageModel, build_model
 
 IMAGES = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -31,8 +31,8 @@ def model(**values: Any) -> VisionLanguageModel:
     return build_model(trial_with(base, {key.replace("__", "."): value for key, value in values.items()}), 200)
 
 
-def small_resnet() -> ResNetTower:
-    return ResNetTower(ResNet(BasicBlock, [1, 1, 1, 1]), channels=1)
+def small_resnet() -> Classifier:
+    return Classifier(ResNet(BasicBlock, [1, 1, 1, 1]), channels=1, size=64)
 
 
 def trained(module: nn.Module) -> set[str]:
@@ -85,7 +85,7 @@ def bert() -> TowerModule:
 def convnext() -> TowerModule:
     widths = (8, 16, 24, 32)
     blocks = [CNBlockConfig(a, b, 1) for a, b in zip(widths, [*widths[1:], None], strict=True)]
-    return ConvNextTower(ConvNeXt(blocks, layer_scale=1.0), channels=1)
+    return Classifier(ConvNeXt(blocks, layer_scale=1.0), channels=1, size=64)
 
 
 def vit() -> TowerModule:

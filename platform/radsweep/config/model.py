@@ -30,8 +30,8 @@ class Tower(Settings):
 class ImageTower(Tower):
     backbone: str = Field(
         default="tiny-cnn",
-        description="tiny-cnn, tiny-vit, a torchvision name (resnet50, convnext_tiny, vit_b_16), a hub id or a local "
-        "folder",
+        description="tiny-cnn, tiny-vit, a torchvision name (resnet50, densenet121, vit_b_16), timm:NAME "
+        "(timm:convnextv2_tiny, also timm: before a hub id, a folder or a file), a hub id or a local folder",
     )
     weights: Literal["scratch", "imagenet", "pretrained"] = Field(
         default="scratch",

@@ -67,6 +67,8 @@ def model_config(name: str, known: Collection[str]) -> dict[str, Any]:
             f"{name} is neither a known name nor a local folder, and as a hub id it cannot be read "
             f"({error}){nearest(name, [*TINY, 'tiny-bert', *TORCHVISION])}"
         ) from None
+    if kind is None and isinstance(config.get("architecture"), str):
+        raise InputError(f"{name} is a model of timm's; write timm:{name}")
     if kind is None:
         raise InputError(f"{name} holds no config.json with a model_type; give the folder of a saved model")
     if kind not in known:

@@ -95,7 +95,7 @@ class VisionLanguageModel(nn.Module):
 
 
 def build_model(
-    trial: Trial, vocabulary: int, adapted: Mapping[str, Mapping[str, Tensor]] | None = None
+    trial: Trial, vocabulary: int, adapted: Mapping[str, Mapping[str, Tensor]] | None = None, load: bool = True
 ) -> VisionLanguageModel:
     """The model of a trial, its start only decided by `train.seed`; each part's by that part's settings too.
 
@@ -104,13 +104,14 @@ def build_model(
     Args:
         vocabulary: number of ids of the trial's tokenizer.
         adapted: state dicts of the towers `image` and `text` from their adaptation stages.
+        load: False if all weights are replaced next; see `build_image_tower`.
 
     Raises:
         InputError: a backbone or whole model that is unknown, cannot be read or does not fit the settings.
     """
     seed, settings = trial.train.seed, trial.model
     with seeded_start(f"{seed}/image"):
-        image = build_image_tower(settings.image)
+        image = build_image_tower(settings.image, load and "image" not in (adapted or {}))
     with seeded_start(f"{seed}/text"):
         text = build_text_tower(settings.text, vocabulary)
     if adapted is not None and "image" in adapted:

@@ -9,7 +9,10 @@ from radsweep.training.collectives import Workers
 
 
 class GlobalBatchNorm(nn.Module):
-    """Statistics of all workers' rows, with the exact gradient through them. Takes over a BatchNorm's parameters."""
+    """Statistics of all workers' rows, with the exact gradient through them.
+
+    Takes over a BatchNorm's parameters, and the modules that it holds: timm's apply their activation themselves.
+    """
 
     def __init__(self, origin: nn.modules.batchnorm._BatchNorm, workers: Workers) -> None:
         super().__init__()
@@ -20,8 +23,17 @@ class GlobalBatchNorm(nn.Module):
         self.running_var: Tensor
         for name in ("running_mean", "running_var", "num_batches_tracked"):
             self.register_buffer(name, getattr(origin, name))
+        for name, child in origin.named_children():
+            self.add_module(name, child)
+        self.training = origin.training
 
     def forward(self, x: Tensor) -> Tensor:
+        x = self._normalised(x)
+        for child in self.children():
+            x = child(x)
+        return x
+
+    def _normalised(self, x: Tensor) -> Tensor:
         if not self.training:
             return nn.functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps

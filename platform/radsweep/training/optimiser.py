@@ -9,7 +9,6 @@ from torch import nn
 
 from radsweep.config.training import Train
 from radsweep.models.features import TowerModule
-from radsweep.models.layer_depth import parameter_depths
 
 
 def build_optimiser(model: nn.Module, train: Train) -> torch.optim.AdamW:
@@ -43,7 +42,7 @@ def _scales(model: nn.Module, decay: float) -> dict[int, float]:
         return scales
     for tower in model.modules():
         if isinstance(tower, TowerModule):
-            depths, top = parameter_depths(tower), len(tower.layers()) + 1
+            depths, top = tower.depths(), len(tower.layers()) + 1
             for name, parameter in tower.named_parameters():
                 scales[id(parameter)] = decay ** (top - depths[name])
     return scales
