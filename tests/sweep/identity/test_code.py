@@ -137,7 +137,7 @@ def test_the_preparation_of_data_runs_no_line_that_keys_leave_out(phantom: Path)
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Arguments of `fingerprint`."""
     asked: list[Any] = []
-    monkeypatch.setattr(code, "fingerprint", lambda roots, without: asked.append((roots, without)) or "")
+    monkeypatch.setattr(code, "fingerprint", lambda roots, without, _further: asked.append((roots, without)) or "")
     return asked
 
 
