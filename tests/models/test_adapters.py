@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torchvision.models import ConvNeXt, ResNet, VisionTransformer
 from torchvision.models.convnext import CNBlockConfig
@@ -14,12 +15,13 @@ from radsweep.config.load import trial_with
 from radsweep.config.model import ImageTower, Model, TextTower
 from radsweep.config.trial import Trial
 from radsweep.errors import InputError
-from radsweep.models.adapters import add_adapters, freeze
+from radsweep.models.adapters import add_adapters, freeze, freeze_batchnorm, train_top
 from radsweep.models.backbone_checks import check_model
 from radsweep.models.features import TowerModule
 from radsweep.models.text import build_text_tower
 from radsweep.models.torchvision_image import Classifier, VitTower
 from radsweep.models.vlm import VisionLanguageModel, build_model
+from radsweep.training.batchnorm import has_batch_statistics
 
 IMAGES = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(0))
 IDS = torch.randint(5, 200, (3, 12), generator=torch.Generator().manual_seed(0))
@@ -76,6 +78,73 @@ def test_batch_statistics_of_a_frozen_tower_do_not_move() -> None:
 def test_freezing_changes_no_number_of_the_start() -> None:
     plain, frozen = model(), model(model__text__freeze=True, model__image__freeze=True)
     assert all(torch.equal(value, plain.state_dict()[name]) for name, value in frozen.state_dict().items())
+
+
+def test_only_the_top_layers_of_a_tower_are_trained() -> None:
+    built = model(model__text__top_layers=1, model__image__top_layers=2).train()
+    assert trained(built.text) == {name for name, _ in built.text.named_parameters() if ".layer.1." in name}
+    tops = ("trunk.3.", "last.")
+    assert trained(built.image) == {name for name, _ in built.image.named_parameters() if name.startswith(tops)}
+    lower = built.text.encoder.embeddings, built.text.encoder.encoder.layer[0]
+    assert not any(module.training for part in lower for module in part.modules())
+    assert all(module.training for module in built.text.encoder.encoder.layer[1].modules())
+    built.eval().train()
+    assert not any(module.training for part in lower for module in part.modules())
+
+
+def test_batch_statistics_below_the_top_layers_do_not_move() -> None:
+    tower = small_resnet()
+    train_top(tower, 1, "model.image.top_layers")
+    tower.train()
+    before = copies(tower)
+    tower(IMAGES).pooled_BP.square().sum().backward()
+    moved = {name for name, value in tower.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved
+    assert all(name.startswith("body.layer4.0.") for name in moved)
+    assert all(parameter.grad is None for name, parameter in tower.named_parameters() if "layer4" not in name)
+
+
+@pytest.mark.parametrize("settings", [{"freeze": True}, {"lora": 4}], ids=str)
+def test_two_ways_of_choosing_what_is_trained_exclude_one_another(settings: dict[str, Any]) -> None:
+    for tower in (ImageTower, TextTower):
+        with pytest.raises(ValidationError, match=r"`top_layers` and `(freeze|lora)` both set"):
+            tower(top_layers=1, **settings)
+
+
+def test_more_layers_than_a_tower_has_are_refused_before_the_start() -> None:
+    for key, settings, layers in (
+        ("image", Model(image=ImageTower(top_layers=6)), 5),
+        ("image", Model(image=ImageTower(backbone="resnet18", top_layers=9)), 8),
+        ("text", Model(text=TextTower(top_layers=3)), 2),
+    ):
+        with pytest.raises(
+            InputError, match=rf"model\.{key}\.top_layers: .* has {layers} layers; set it to {layers} or"
+        ):
+            check_model(settings)
+    check_model(Model(image=ImageTower(backbone="resnet18", top_layers=8), text=TextTower(top_layers=2)))
+
+
+def test_frozen_batch_norm_keeps_its_statistics_and_its_parameters() -> None:
+    tower = small_resnet()
+    freeze_batchnorm(tower, "model.image.freeze_batchnorm")
+    tower.train()
+    assert not has_batch_statistics(tower)
+    norms = {name for name, module in tower.named_modules() if isinstance(module, nn.BatchNorm2d)}
+    assert {name.rpartition(".")[0] for name in tower.state_dict()} & norms == norms
+    assert trained(tower) == {name for name, _ in tower.named_parameters() if name.rpartition(".")[0] not in norms}
+    before = copies(tower)
+    tower(IMAGES)
+    assert all(torch.equal(value, before[name]) for name, value in tower.state_dict().items())
+    torch.testing.assert_close(tower(IMAGES[:1]).pooled_BP, tower(IMAGES).pooled_BP[:1])
+
+
+def test_frozen_batch_norm_of_a_tower_without_any_is_refused() -> None:
+    for backbone in ("tiny-cnn", "vit_b_16"):
+        with pytest.raises(
+            InputError, match=rf"model\.image\.freeze_batchnorm: {backbone} has no BatchNorm; leave it out"
+        ):
+            check_model(Model(image=ImageTower(backbone=backbone, freeze_batchnorm=True)))
+    check_model(Model(image=ImageTower(backbone="resnet18", freeze_batchnorm=True)))
 
 
 def bert() -> TowerModule:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
@@ -12,8 +14,59 @@ from radsweep.models.features import TowerModule
 def freeze(tower: TowerModule) -> None:
     """No parameter is trained, BatchNorm statistics do not move, nothing is dropped (LiT, Zhai et al. 2022)."""
     tower.requires_grad_(False)
-    tower.frozen = True
-    tower.eval()
+    _keep_still(tower, tower)
+
+
+def train_top(tower: TowerModule, count: int, key: str) -> None:
+    """Freeze what lies below the last `count` layers, as `freeze` does for a whole tower.
+
+    Args:
+        key: key of the experiment file, for messages.
+
+    Raises:
+        InputError: the tower has fewer layers.
+    """
+    layers, depths = len(tower.layers()), tower.depths()
+    if count > layers:
+        raise InputError(f"the backbone has {layers} layers; set it to {layers} or less, or leave it out", key=key)
+    for name, parameter in tower.named_parameters():
+        if depths[name] <= layers - count:
+            parameter.requires_grad_(False)
+    _keep_still(tower, *_untrained(tower))
+
+
+def freeze_batchnorm(tower: TowerModule, key: str) -> None:
+    """BatchNorm as it starts: its statistics and parameters do not move.
+
+    Raises:
+        InputError: the tower has none.
+    """
+    norms = batch_norms(tower)
+    if not norms:
+        raise InputError("the backbone has no BatchNorm; leave it out", key=key)
+    for norm in norms:
+        for parameter in norm.parameters(recurse=False):
+            parameter.requires_grad_(False)
+    _keep_still(tower, *norms)
+
+
+def batch_norms(tower: nn.Module) -> list[nn.Module]:
+    return [module for module in tower.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+def _keep_still(tower: TowerModule, *parts: nn.Module) -> None:
+    tower.still = (*tower.still, *parts)
+    tower.train(tower.training)
+
+
+def _untrained(module: nn.Module) -> Iterator[nn.Module]:
+    """The largest parts that have parameters, none of which is trained."""
+    parameters = list(module.parameters())
+    if parameters and not any(parameter.requires_grad for parameter in parameters):
+        yield module
+        return
+    for child in module.children():
+        yield from _untrained(child)
 
 
 def add_adapters(tower: TowerModule, rank: int, key: str) -> None:

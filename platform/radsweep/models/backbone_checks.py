@@ -17,10 +17,13 @@ from radsweep.models.configs import (
     biovil_file,
     check_patches,
     check_positions,
+    hidden_layers,
     model_config,
     patches,
 )
 from radsweep.models.pretrained_vlm import check_whole
+
+LAYERS_OF_TINY = {"tiny-cnn": 5, "tiny-vit": 4, "tiny-bert": 2}
 
 
 def check_model(model: Model) -> None:
@@ -123,14 +126,20 @@ def _check_image(settings: ImageTower) -> None:
     if source in ("torchvision", "timm"):
         _check_built(settings)
         return
+    if settings.freeze_batchnorm and settings.backbone in TINY:
+        raise _without_batchnorm(settings)
     if source == "tiny":
         check_patches(settings, _patch(settings), native=None)
+        _check_layers(settings, LAYERS_OF_TINY[settings.backbone], "model.image.top_layers")
         if settings.lora and settings.backbone == "tiny-cnn":
             raise _without_linear_layers(settings)
         return
     config = model_config(settings.backbone, IMAGE_KINDS)
     check_patches(settings, *patches(config, settings.backbone))
     _check_pretrained_alone(config, settings, "model.image.weights", (OPEN_CLIP, CXR_BERT))
+    _check_layers(settings, hidden_layers(config, "vision_config"), "model.image.top_layers")
+    if settings.freeze_batchnorm and config["model_type"] != CXR_BERT:
+        raise _without_batchnorm(settings)
     if config["model_type"] == CXR_BERT:
         biovil_file(settings.backbone)
         if settings.lora:
@@ -139,16 +148,31 @@ def _check_image(settings: ImageTower) -> None:
 
 def _check_built(settings: ImageTower) -> None:
     """The same for towers that can be built without values, in a second."""
-    from radsweep.models.adapters import linear_layers  # lazy import: PyTorch takes seconds to load
+    from radsweep.models.adapters import batch_norms, linear_layers  # lazy import: PyTorch takes seconds to load
     from radsweep.models.image import check_by_building
 
     tower = check_by_building(settings)
     if settings.lora and not linear_layers(tower):
         raise _without_linear_layers(settings)
+    if settings.freeze_batchnorm and not batch_norms(tower):
+        raise _without_batchnorm(settings)
+    _check_layers(settings, len(tower.layers()), "model.image.top_layers")
     if is_timm(settings.backbone) and settings.weights == "pretrained":
         from radsweep.models.timm_image import check_resizing
 
         check_resizing(settings)
+
+
+def _check_layers(settings: ImageTower | TextTower, layers: int | None, key: str) -> None:
+    """Refuse to train more layers than a tower has; None if its configuration does not say how many it has."""
+    if settings.top_layers is not None and layers is not None and settings.top_layers > layers:
+        raise InputError(
+            f"{settings.backbone} has {layers} layers; set it to {layers} or less, or leave it out", key=key
+        )
+
+
+def _without_batchnorm(settings: ImageTower) -> InputError:
+    return InputError(f"{settings.backbone} has no BatchNorm; leave it out", key="model.image.freeze_batchnorm")
 
 
 def _without_linear_layers(settings: ImageTower) -> InputError:
@@ -160,8 +184,11 @@ def _without_linear_layers(settings: ImageTower) -> InputError:
 
 @explaining(key="model.text.backbone")
 def _check_text(settings: TextTower) -> None:
-    if text_source(settings) == "transformers":
+    if text_source(settings) == "tiny":
+        _check_layers(settings, LAYERS_OF_TINY[settings.backbone], "model.text.top_layers")
+    else:
         config = model_config(settings.backbone, TEXT_KINDS)
+        _check_layers(settings, hidden_layers(config, "text_config"), "model.text.top_layers")
         _check_pretrained_alone(config, settings, "model.text.weights", (OPEN_CLIP,))
         check_positions(settings, config)
 

@@ -110,6 +110,17 @@ def patches(config: Mapping[str, Any], name: str) -> tuple[Any, Any]:
     return vision.get("patch_size"), vision.get("image_size")
 
 
+def hidden_layers(config: Mapping[str, Any], part: str) -> int | None:
+    """Number of layers of one tower of a model of transformers; None if its configuration leaves it out.
+
+    Args:
+        part: key of the tower's own configuration in that of a whole model.
+    """
+    tower = config.get(part) or config
+    found = tower.get("num_hidden_layers", tower.get("n_layers"))
+    return found if isinstance(found, int) else None
+
+
 def check_positions(settings: TextTower, config: Mapping[str, Any]) -> None:
     """Refuse more tokens than a text model has positions for (of open_clip's: than it was trained with)."""
     most = positions(config, settings.backbone)

@@ -24,13 +24,16 @@ class TextFeatures(NamedTuple):
 
 
 class TowerModule(nn.Module, ABC):
-    """A tower of either kind. `frozen`: it stays in evaluation mode whatever mode its model is put in."""
+    """A tower of either kind. `still`: parts that stay in evaluation mode whatever mode its model is put in."""
 
     width: int  # P
-    frozen = False
+    still: tuple[nn.Module, ...] = ()
 
     def train(self, mode: bool = True) -> Self:
-        return super().train(mode and not self.frozen)
+        super().train(mode)
+        for part in self.still:  # itself, if it is frozen
+            nn.Module.train(part, False)
+        return self
 
     @abstractmethod
     def layers(self) -> list[nn.Module]:

@@ -68,12 +68,14 @@ def check_by_building(settings: ImageTower) -> ImageTowerModule:
         except NotImplementedError:  # some models compute with tensors while they are built
             tower = build_image_tower(settings, load=False)
     try:
-        outputs_without_values(tower, settings.channels, settings.size)
+        found = outputs_without_values(tower, settings.channels, settings.size)
     except NotImplementedError:
         return tower
-    except (AssertionError, RuntimeError, ValueError) as error:
+    except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"{settings.backbone} cannot take images of {settings.size} pixels ({reason})", key="model.image.size"
         ) from None
+    if (found.pooled_BP.shape[-1], found.regions_BRC.shape[-1]) != (tower.width, tower.region_width):
+        raise InputError(f"{settings.backbone} does not give its features as other models do; choose another")
     return tower

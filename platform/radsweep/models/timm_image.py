@@ -15,7 +15,6 @@ from radsweep.errors import InputError, explaining
 from radsweep.models.features import ImageFeatures, ImageTowerModule, PatchTower, regions_of_map, rows_of
 from radsweep.models.layers import COARSEST_REGION, outer_blocks, residual_blocks
 from radsweep.models.normalise import Pixels
-from radsweep.models.probing import outputs_without_values
 from radsweep.models.timm_source import FILES, TimmSource, import_timm, timm_source
 from radsweep.models.weights import read_state, read_weights
 
@@ -25,7 +24,7 @@ ABOVE = "above"  # name that no group of a model's parameters matches
 class TimmImage(ImageTowerModule):
     """Regions: the last map with a region of at most 16 pixels, else the last. Pooled: what its classifier reads."""
 
-    def __init__(self, body: Any, channels: int, size: int) -> None:
+    def __init__(self, body: Any, channels: int) -> None:
         super().__init__()
         data = import_timm().data.resolve_model_data_config(body)
         self.pixels = Pixels(channels, channels, *(_of_channels(data[name], channels) for name in ("mean", "std")))
@@ -33,9 +32,9 @@ class TimmImage(ImageTowerModule):
         self.prefix = int(getattr(body, "num_prefix_tokens", 0))
         self.channels_last = getattr(body, "output_fmt", "") == "NHWC"
         self.stage = _stage(body)
-        with _explained(body.pretrained_cfg["architecture"], size):
-            found = outputs_without_values(self, channels, size)
-        self.width, self.region_width = found.pooled_BP.shape[1], found.regions_BRC.shape[2]
+        self.width = int(body.head_hidden_size)
+        last = body.num_features
+        self.region_width = int(last if self.stage is None else body.feature_info[self.stage]["num_chs"])
 
     def forward(self, pixels_BCHW: Tensor) -> ImageFeatures:
         pixels = self.pixels(pixels_BCHW)
@@ -94,7 +93,7 @@ class TimmVit(TimmImage, PatchTower):
     """A ViT of timm's that reads its patches one by one."""
 
     def __init__(self, body: Any, channels: int, size: int) -> None:
-        super().__init__(body, channels, size)
+        super().__init__(body, channels)
         self.patch = int(body.patch_embed.patch_size[0])
         self.patches = (size // self.patch) ** 2
 
@@ -117,7 +116,9 @@ def timm_tower(settings: ImageTower, load: bool = True) -> TimmImage:
     state = _state(source) if load and settings.weights == "pretrained" else None
     body = _body(source, settings.size, settings.channels, state)
     _without_own_dropout(body)
-    return (TimmVit if _reads_patches(body) else TimmImage)(body, settings.channels, settings.size)
+    if _reads_patches(body):
+        return TimmVit(body, settings.channels, settings.size)
+    return TimmImage(body, settings.channels)
 
 
 def check_resizing(settings: ImageTower) -> None:

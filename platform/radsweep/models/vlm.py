@@ -13,7 +13,7 @@ from torch.nn import functional
 from radsweep.config.model import ImageTower, TextTower
 from radsweep.config.terms import Need
 from radsweep.config.trial import Trial
-from radsweep.models.adapters import add_adapters, freeze
+from radsweep.models.adapters import add_adapters, freeze, freeze_batchnorm, train_top
 from radsweep.models.features import ImageFeatures, ImageTowerModule, TextFeatures, TextTowerModule, TowerModule
 from radsweep.models.image import build_image_tower
 from radsweep.models.projections import Joint, load_joint
@@ -129,7 +129,11 @@ def build_model(
 
 
 def _limit(tower: TowerModule, settings: ImageTower | TextTower, name: str, seed: int) -> None:
-    """Freeze a tower, or add its adapters, as its settings say."""
+    """Freeze a tower or a part of it, or add its adapters, as its settings say."""
+    if isinstance(settings, ImageTower) and settings.freeze_batchnorm:
+        freeze_batchnorm(tower, "model.image.freeze_batchnorm")
+    if settings.top_layers is not None:
+        train_top(tower, settings.top_layers, f"model.{name}.top_layers")
     if settings.freeze:
         freeze(tower)
     if settings.lora:

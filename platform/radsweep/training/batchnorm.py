@@ -61,12 +61,12 @@ class GlobalBatchNorm(nn.Module):
 
 
 def synchronise(model: nn.Module, workers: Workers) -> None:
-    """Replace every BatchNorm of `model`; one worker keeps PyTorch's own, which computes the same."""
+    """Replace every BatchNorm of `model` in training mode; one worker keeps PyTorch's own, which computes the same."""
     if workers.world == 1:
         return
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, nn.modules.batchnorm._BatchNorm):
+            if isinstance(child, nn.modules.batchnorm._BatchNorm) and child.training:
                 setattr(parent, name, GlobalBatchNorm(child, workers))
 
 
