@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
+from timm.models.swin_transformer_v2 import SwinTransformerV2
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import remove_parametrizations
 from torchvision.models import ConvNeXt, ResNet, VisionTransformer
 from torchvision.models.convnext import CNBlockConfig
 from torchvision.models.resnet import BasicBlock
@@ -18,7 +20,9 @@ from radsweep.errors import InputError
 from radsweep.models.adapters import add_adapters, freeze, freeze_batchnorm, train_top
 from radsweep.models.backbone_checks import check_model
 from radsweep.models.features import TowerModule
+from radsweep.models.image import build_image_tower
 from radsweep.models.text import build_text_tower
+from radsweep.models.timm_image import TimmImage
 from radsweep.models.torchvision_image import Classifier, VitTower
 from radsweep.models.vlm import VisionLanguageModel, build_model
 from radsweep.training.batchnorm import has_batch_statistics
@@ -39,6 +43,11 @@ def small_resnet() -> Classifier:
 
 def trained(module: nn.Module) -> set[str]:
     return {name for name, parameter in module.named_parameters() if parameter.requires_grad}
+
+
+def plain_name(name: str) -> str:
+    """Of a parameter without its adapter."""
+    return name.replace(".parametrizations", "").removesuffix(".original")
 
 
 def copies(module: nn.Module) -> dict[str, Tensor]:
@@ -162,9 +171,24 @@ def vit() -> TowerModule:
     return VitTower(body, channels=1)
 
 
-@pytest.mark.parametrize("build", [bert, convnext, vit])
+def timm_vit() -> TowerModule:
+    return build_image_tower(ImageTower(backbone="timm:test_vit"))
+
+
+def timm_swin() -> TowerModule:
+    """It reads the weight of its queries, keys and values, and never calls the layer."""
+    body = SwinTransformerV2(
+        img_size=64, in_chans=1, embed_dim=16, depths=(1, 1), num_heads=(2, 2), window_size=4, num_classes=0
+    )
+    for parameter in body.parameters():  # its norms start at zero
+        parameter.data += 0.1
+    body.pretrained_cfg = {"mean": (0.5,), "std": (0.5,)}
+    return TimmImage(body, channels=1)
+
+
+@pytest.mark.parametrize("build", [bert, convnext, vit, timm_vit, timm_swin])
 def test_adapters_start_at_zero_and_learn_by_themselves(build: Any) -> None:
-    tower = build().eval().double()  # attention with an adapter takes another kernel, which rounds otherwise
+    tower = build().eval().double()
     inputs = (IDS, MASK) if build is bert else (IMAGES.double(),)
     before, names = tower(*inputs).pooled_BP, {name for name, _ in tower.named_parameters()}
     add_adapters(tower, 4, "model.text.lora")
@@ -183,20 +207,43 @@ def test_an_adapter_adds_the_product_of_two_small_matrices() -> None:
     tower = bert().eval()
     add_adapters(tower, 3, "model.text.lora")
     layer = tower.encoder.encoder.layer[0].attention.self.query
-    down, up = layer.lora_A["default"].weight, layer.lora_B["default"].weight
-    assert (down.shape, up.shape) == ((3, 128), (128, 3))
-    nn.init.normal_(up)
+    adapter = layer.parametrizations.weight[0]
+    assert (adapter.lora_A.shape, adapter.lora_B.shape) == ((3, 128), (128, 3))
+    nn.init.normal_(adapter.lora_B)
     x = torch.randn(5, 128, generator=torch.Generator().manual_seed(0))
-    weight, bias = layer.base_layer.weight, layer.base_layer.bias
-    torch.testing.assert_close(layer(x), x @ (weight + up @ down).T + bias, rtol=1e-4, atol=1e-4)
+    weight = layer.parametrizations.weight.original + adapter.lora_B @ adapter.lora_A
+    torch.testing.assert_close(layer(x), x @ weight.T + layer.bias, rtol=1e-4, atol=1e-4)
 
 
-def test_every_linear_layer_of_a_bert_has_an_adapter() -> None:
-    tower = bert()
-    linear = [name for name, module in tower.named_modules() if isinstance(module, nn.Linear)]
+@pytest.mark.parametrize(("build", "matrices"), [(bert, 12), (vit, 8), (timm_vit, 24)])
+def test_every_matrix_has_an_adapter_and_that_of_attention_too(build: Any, matrices: int) -> None:
+    """Of a layer: queries, keys and values (one matrix in ViTs), their output, and the two of the perceptron."""
+    tower = build()
+    wide = {name for name, value in tower.named_parameters() if value.dim() == 2 and "embeddings" not in name}
     add_adapters(tower, 2, "model.text.lora")
-    assert {name.split(".lora_A")[0] for name in trained(tower) if "lora_A" in name} == set(linear)
-    assert len(linear) == 12
+    adapters = {name.removesuffix(".0.lora_A") for name in trained(tower) if name.endswith(".lora_A")}
+    own = {plain_name(name) for name in adapters}
+    assert own == wide
+    assert len(own) == matrices
+
+
+@pytest.mark.parametrize("build", [bert, vit, timm_vit, timm_swin])
+def test_adapters_merged_into_their_matrices_give_the_same_features(build: Any) -> None:
+    tower = build().eval().double()
+    inputs = (IDS, MASK) if build is bert else (IMAGES.double(),)
+    plain = build().double().state_dict()
+    before = tower(*inputs).pooled_BP
+    add_adapters(tower, 3, "model.text.lora")
+    for name, parameter in tower.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(parameter, std=0.1)
+    adapted = tower(*inputs).pooled_BP
+    assert not torch.allclose(adapted, before)
+    for module in list(tower.modules()):
+        for name in list(getattr(module, "parametrizations", ())):
+            remove_parametrizations(module, name, leave_parametrized=True)
+    torch.testing.assert_close(tower(*inputs).pooled_BP, adapted)
+    assert tower.state_dict().keys() == plain.keys()
 
 
 def test_adapters_start_by_the_seed_and_change_no_other_start() -> None:
@@ -206,7 +253,7 @@ def test_adapters_start_by_the_seed_and_change_no_other_start() -> None:
     assert first
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in first.items())
     assert not any(torch.equal(value, other.state_dict()[name]) for name, value in first.items())
-    shared = {name.replace(".base_layer", ""): value for name, value in one.state_dict().items() if "lora_" not in name}
+    shared = {plain_name(name): value for name, value in one.state_dict().items() if "lora_" not in name}
     assert all(torch.equal(value, shared[name]) for name, value in plain.state_dict().items())
 
 
@@ -226,7 +273,7 @@ def test_an_adapted_tower_is_loaded_before_it_is_frozen_or_gets_adapters(limits:
         Trial(data=Data(shards="phantom:any")), {key.replace("__", "."): value for key, value in limits.items()}
     )
     built = build_model(trial, 200, {"text": adapted})
-    state = {name.replace(".base_layer", ""): value for name, value in built.text.state_dict().items()}
+    state = {plain_name(name): value for name, value in built.text.state_dict().items()}
     assert all(torch.equal(value, state[name]) for name, value in adapted.items())
     assert all(torch.equal(value, model().image.state_dict()[name]) for name, value in built.image.state_dict().items())
 

@@ -22,8 +22,8 @@ class Tower(Settings):
     top_layers: int | None = Field(
         default=None,
         ge=1,
-        description="Train only the last layers of the tower (residual blocks, transformer layers), this many, and what "
-        "follows them; without it all of them",
+        description="Train only the last layers of the tower (residual blocks, transformer layers), this many, and all "
+        "that follows; without it the whole tower",
     )
 
     @model_validator(mode="after")

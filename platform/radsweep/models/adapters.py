@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from torch import nn
-from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import register_parametrization
 
 from radsweep.errors import InputError
 from radsweep.models.features import TowerModule
@@ -69,11 +70,22 @@ def _untrained(module: nn.Module) -> Iterator[nn.Module]:
         yield from _untrained(child)
 
 
-def add_adapters(tower: TowerModule, rank: int, key: str) -> None:
-    """Low-rank adapters beside each linear layer; the tower's own weights are frozen (LoRA, Hu et al. 2022).
+class LowRank(nn.Module):
+    """W -> W + B A, of a matrix [out, in] (LoRA, Hu et al. 2022). B starts at zero; alpha is the rank: no scaling."""
 
-    Their output starts at zero, so the tower starts as it was; alpha is the rank, so that it is not scaled. The
-    attention of torchvision's ViTs, one fused matrix and no linear layer, has none.
+    def __init__(self, weight_OI: Tensor, rank: int) -> None:
+        super().__init__()
+        outputs, inputs = weight_OI.shape
+        self.lora_A = nn.Parameter(weight_OI.new_empty(rank, inputs))
+        self.lora_B = nn.Parameter(weight_OI.new_zeros(outputs, rank))
+        nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
+
+    def forward(self, weight_OI: Tensor) -> Tensor:
+        return weight_OI + self.lora_B @ self.lora_A
+
+
+def add_adapters(tower: TowerModule, rank: int, key: str) -> None:
+    """Low-rank adapters of every matrix; the tower's own weights are frozen, and it starts as it was.
 
     Args:
         rank: of the adapters.
@@ -82,18 +94,22 @@ def add_adapters(tower: TowerModule, rank: int, key: str) -> None:
     Raises:
         InputError: a tower without linear layers.
     """
-    from peft import LoraConfig, inject_adapter_in_model
-
-    names = linear_layers(tower)
-    if not names:
+    found = matrices(tower)
+    if not found:
         raise InputError("the backbone has no linear layers to put adapters beside; set it to 0", key=key)
-    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, lora_dropout=0.0, target_modules=names), tower)
+    tower.requires_grad_(False)
+    for module, name in found:
+        register_parametrization(module, name, LowRank(getattr(module, name), rank))
 
 
-def linear_layers(tower: nn.Module) -> list[str]:
-    """Names of the linear layers that are called: attention of PyTorch only reads the weight of its output layer."""
-    return [
-        name
-        for name, module in tower.named_modules()
-        if isinstance(module, nn.Linear) and not isinstance(module, NonDynamicallyQuantizableLinear)
-    ]
+def matrices(tower: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Linear maps of tokens or features: (module, name of its matrix). Those of attention are among them, whether it
+    calls a linear layer, only reads its weight, or has one matrix for queries, keys and values."""
+    linear: list[tuple[nn.Module, str]] = []
+    for module in tower.modules():
+        if isinstance(module, nn.Linear):
+            linear.append((module, "weight"))
+        if isinstance(module, nn.MultiheadAttention):
+            own = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+            linear += [(module, name) for name in own if getattr(module, name) is not None]
+    return linear

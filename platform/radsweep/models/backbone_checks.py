@@ -148,11 +148,11 @@ def _check_image(settings: ImageTower) -> None:
 
 def _check_built(settings: ImageTower) -> None:
     """The same for towers that can be built without values, in a second."""
-    from radsweep.models.adapters import batch_norms, linear_layers  # lazy import: PyTorch takes seconds to load
+    from radsweep.models.adapters import batch_norms, matrices  # lazy import: PyTorch takes seconds to load
     from radsweep.models.image import check_by_building
 
     tower = check_by_building(settings)
-    if settings.lora and not linear_layers(tower):
+    if settings.lora and not matrices(tower):
         raise _without_linear_layers(settings)
     if settings.freeze_batchnorm and not batch_norms(tower):
         raise _without_batchnorm(settings)

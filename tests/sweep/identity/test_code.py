@@ -233,7 +233,6 @@ def test_the_code_that_assigns_folds_counts_if_there_are_folds(copy: Path) -> No
     ("library", "users"),
     [
         ("pillow", {"plain", "lora", "neighbours", "timm", "adapted timm", "frozen timm"}),
-        ("peft", {"lora"}),
         ("faiss-cpu", {"neighbours"}),
         ("timm", {"timm", "adapted timm", "frozen timm"}),
     ],

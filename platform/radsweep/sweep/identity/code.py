@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import radsweep
-from radsweep.cluster.versions import ADAPTERS, LIBRARIES, TIMM_MODELS, versions
+from radsweep.cluster.versions import LIBRARIES, TIMM_MODELS, versions
 from radsweep.config.data import Data
 from radsweep.config.model import ImageTower, TextTower
 from radsweep.config.objective import Objective
@@ -75,8 +75,7 @@ def entries(objective: Objective) -> Entries:
 
 def trial_code(trial: Trial) -> str:
     """Fingerprint of the code that a trial and the stages before it run."""
-    adapters = (ADAPTERS,) if trial.model.image.lora or trial.model.text.lora else ()
-    further = (*adapters, *_libraries(trial.model.image), *trial.objective.libraries)
+    further = (*_libraries(trial.model.image), *trial.objective.libraries)
     roots = (*TRIAL, *_folds(trial.data.folds))
     own = fingerprint(roots, off(trial), further, entries(trial.objective))
     return "-".join([own, *(stage_code(stage) for stage in stages_of(trial).values())])
