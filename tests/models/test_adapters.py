@@ -46,7 +46,7 @@ def trained(module: nn.Module) -> set[str]:
 
 
 def plain_name(name: str) -> str:
-    """Of a parameter without its adapter."""
+    """Name of a parameter without its adapter."""
     return name.replace(".parametrizations", "").removesuffix(".original")
 
 
@@ -217,7 +217,7 @@ def test_an_adapter_adds_the_product_of_two_small_matrices() -> None:
 
 @pytest.mark.parametrize(("build", "matrices"), [(bert, 12), (vit, 8), (timm_vit, 24)])
 def test_every_matrix_has_an_adapter_and_that_of_attention_too(build: Any, matrices: int) -> None:
-    """Of a layer: queries, keys and values (one matrix in ViTs), their output, and the two of the perceptron."""
+    """A layer has queries, keys and values (one matrix in ViTs), their output, and the two of the perceptron."""
     tower = build()
     wide = {name for name, value in tower.named_parameters() if value.dim() == 2 and "embeddings" not in name}
     add_adapters(tower, 2, "model.text.lora")

@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 @torch.no_grad()
 def outputs_without_values(body: nn.Module, channels: int, size: int) -> Any:
-    """What `body` in evaluation mode gives for two images: tensors on the meta device, which have shapes only."""
+    """Outputs of `body` in evaluation mode for two images: tensors on the meta device, which only have shapes."""
     tensors = {**dict(body.named_parameters()), **dict(body.named_buffers())}
     training = body.training
     body.eval()

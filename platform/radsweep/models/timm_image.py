@@ -42,7 +42,9 @@ class TimmImage(ImageTowerModule):
             last = self.body.forward_features(pixels)
             regions_BRC = self._regions(last)
         else:
-            last, maps = self.body.forward_intermediates(pixels, indices=[self.stage], output_fmt="NCHW")
+            last, maps = self.body.forward_intermediates(
+                pixels, indices=[self.stage], stop_early=False, output_fmt="NCHW"
+            )
             regions_BRC = regions_of_map(maps[0])
         pooled = self.body.forward_head(last, pre_logits=True)
         return ImageFeatures(pooled.flatten(1), regions_BRC)

@@ -50,7 +50,7 @@ def torchvision_tower(settings: ImageTower, load: bool = True) -> ImageTowerModu
 
 
 def _options(name: str, settings: ImageTower) -> dict[str, Any]:
-    """What torchvision itself sets for pretrained weights, and the size of the image where a model is made for one."""
+    """Options that torchvision itself sets for pretrained weights, and the size of models that are made for one."""
     size, scratch = settings.size, settings.weights == "scratch"
     if name.startswith("vit_"):
         return {"image_size": size}
