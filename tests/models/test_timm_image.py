@@ -99,6 +99,7 @@ def test_features_of_a_folder_are_those_that_timm_gives(name: str, size: int, sa
         ("convnextv2_atto", 320, 14 * 14, 160),
         ("mobilenetv3_small_050", 1024, 14 * 14, 24),  # a layer between pooling and classifier
         ("vit_tiny_patch16_224", 192, 14 * 14, 192),
+        ("volo_d1_224", 384, 14 * 14, 384),  # a class token that it does not count
     ],
 )
 def test_other_families_give_their_features_in_the_same_form(
@@ -269,6 +270,13 @@ def test_weights_out_of_reach_are_reported_as_those_of_other_hubs(monkeypatch: p
         check_timm_weights("timm:test_vit")
     with pytest.raises(InputError, match=r"as a hub id it cannot be read \(name or service not known\)"):
         check_timm_weights("timm:nobody/nothing")
+
+
+def test_models_without_weights_on_the_hub_are_refused() -> None:
+    with pytest.raises(InputError, match=r"the weights of gcvit_tiny\.in1k are not on the hub; download https://"):
+        check_timm_weights("timm:gcvit_tiny.in1k")
+    with pytest.raises(InputError, match=r"model\.image\.backbone: timm has no weights for mvitv2_small_cls; choose"):
+        tower_of("timm:mvitv2_small_cls", weights="pretrained")
 
 
 def test_a_tower_is_rebuilt_without_looking_for_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:

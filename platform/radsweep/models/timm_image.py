@@ -15,7 +15,7 @@ from radsweep.errors import InputError, explaining
 from radsweep.models.features import ImageFeatures, ImageTowerModule, PatchTower, regions_of_map, rows_of
 from radsweep.models.layers import COARSEST_REGION, outer_blocks, residual_blocks
 from radsweep.models.normalise import Pixels
-from radsweep.models.timm_source import FILES, TimmSource, import_timm, timm_source
+from radsweep.models.timm_source import FILES, TimmSource, import_timm, timm_source, without_weights
 from radsweep.models.weights import read_state, read_weights
 
 ABOVE = "above"  # name that no group of a model's parameters matches
@@ -29,7 +29,8 @@ class TimmImage(ImageTowerModule):
         data = import_timm().data.resolve_model_data_config(body)
         self.pixels = Pixels(channels, channels, *(_of_channels(data[name], channels) for name in ("mean", "std")))
         self.body = body
-        self.prefix = int(getattr(body, "num_prefix_tokens", 0))
+        has_class_token = getattr(body, "cls_token", None) is not None
+        self.prefix = int(getattr(body, "num_prefix_tokens", has_class_token))
         self.channels_last = getattr(body, "output_fmt", "") == "NHWC"
         self.stage = _stage(body)
         self.width = int(body.head_hidden_size)
@@ -160,6 +161,8 @@ def _body(source: TimmSource, size: int | None, channels: int, state: Mapping[st
 
 
 def _state(source: TimmSource) -> dict[str, Tensor]:
+    if not source.weights:
+        raise without_weights(source)
     if Path(source.weights).is_file():
         return read_state(Path(source.weights))
     return read_weights(source.weights, ("",), FILES)

@@ -64,10 +64,7 @@ def check_timm_weights(backbone: str) -> str:
     """
     source = timm_source(backbone)
     if not source.weights:
-        raise InputError(
-            f"timm has no weights for {source.model} on the hub{_tags(source.model)}; choose another name, or set "
-            "model.image.weights to scratch"
-        )
+        raise without_weights(source)
     if Path(source.weights).is_file():
         return source.weights
     silent = ""
@@ -80,6 +77,20 @@ def check_timm_weights(backbone: str) -> str:
     if silent:
         raise InputError(f"cannot download the weights of {source.weights} ({silent})")
     raise InputError(f"{source.weights} has no weights; add {FILES[0]}")
+
+
+def without_weights(source: TimmSource) -> InputError:
+    """The error of a model that the hub has no weights of."""
+    config, name = import_timm().get_pretrained_cfg(source.model), source.model
+    if config is not None and config.url:
+        return InputError(
+            f"the weights of {name} are not on the hub; download {config.url}, and set it to the file's path after "
+            f"timm:, such as timm:/path/{name}-mine.pth"
+        )
+    known = _tags(name)
+    return InputError(
+        f"timm has no weights for {name}{known}; choose another name, or set model.image.weights to scratch"
+    )
 
 
 def _described(name: str) -> str:
