@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from radsweep.config.model import ImageTower, Model, TextTower
 from radsweep.config.paths import TINY, TINY_TEXT, TORCHVISION, is_timm
@@ -23,6 +24,7 @@ from radsweep.models.configs import (
 )
 from radsweep.models.pretrained_vlm import check_whole
 
+WHOLLY_TRAINED = {"freeze": False, "lora": 0, "top_layers": None, "freeze_batchnorm": False}
 LAYERS_OF_TINY = {"tiny-cnn": 5, "tiny-vit": 4, "tiny-bert": 2}
 
 
@@ -146,21 +148,35 @@ def _check_image(settings: ImageTower) -> None:
             raise _without_linear_layers(settings)
 
 
+class _Built(NamedTuple):
+    layers: int
+    linear: bool  # it has linear layers
+    batch_norm: bool
+    patch: int | None  # side of a patch that it can be shown or not, pixels
+
+
 def _check_built(settings: ImageTower) -> None:
     """The same for towers that can be built without values, in a second."""
+    tower = _built(settings.model_copy(update=WHOLLY_TRAINED))
+    if settings.lora and not tower.linear:
+        raise _without_linear_layers(settings)
+    if settings.freeze_batchnorm and not tower.batch_norm:
+        raise _without_batchnorm(settings)
+    _check_layers(settings, tower.layers, "model.image.top_layers")
+
+
+@cache
+def _built(settings: ImageTower) -> _Built:
+    """Facts of a tower of torchvision or timm, the same for all settings of what is trained."""
     from radsweep.models.adapters import batch_norms, matrices  # lazy import: PyTorch takes seconds to load
     from radsweep.models.image import check_by_building
 
     tower = check_by_building(settings)
-    if settings.lora and not matrices(tower):
-        raise _without_linear_layers(settings)
-    if settings.freeze_batchnorm and not batch_norms(tower):
-        raise _without_batchnorm(settings)
-    _check_layers(settings, len(tower.layers()), "model.image.top_layers")
     if is_timm(settings.backbone) and settings.weights == "pretrained":
         from radsweep.models.timm_image import check_resizing
 
         check_resizing(settings)
+    return _Built(len(tower.layers()), bool(matrices(tower)), bool(batch_norms(tower)), getattr(tower, "patch", None))
 
 
 def _check_layers(settings: ImageTower | TextTower, layers: int | None, key: str) -> None:
@@ -200,9 +216,7 @@ def _patch(settings: ImageTower) -> int | None:
         return TINY_PATCH if settings.backbone == "tiny-vit" else None
     if source == "transformers":
         return patches(model_config(settings.backbone, IMAGE_KINDS), settings.backbone)[0]
-    from radsweep.models.image import check_by_building
-
-    return getattr(check_by_building(settings), "patch", None)
+    return _built(settings.model_copy(update=WHOLLY_TRAINED)).patch
 
 
 def _check_pretrained_alone(
