@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from radsweep.config.paths import local_weights
+from radsweep.data.images.preprocessing import Preprocessing, Resize
 from radsweep.errors import InputError
 from radsweep.models.backbone_names import WEIGHT_FILES, architecture_in, check_name, nearest
 from radsweep.models.hub import Unreadable, find_file, has_file, read_json
 
+_RESIZES: dict[str, Resize] = {"squash": "squash", "border": "longest"}  # others keep the shortest side
 FILES = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
@@ -77,6 +80,22 @@ def check_timm_weights(backbone: str) -> str:
     if silent:
         raise InputError(f"cannot download the weights of {source.weights} ({silent})")
     raise InputError(f"{source.weights} has no weights; add {FILES[0]}")
+
+
+def timm_preprocessing(backbone: str) -> Preprocessing:
+    """The preprocessing of a model's own configuration, as `timm.data.create_transform` has it for evaluation."""
+    timm = import_timm()
+    config = timm.models.resolve_model_input_args(timm_source(backbone).model)["pretrained_cfg"]
+    data = timm.data.resolve_data_config(pretrained_cfg=config)
+    crop = data["input_size"][-1]
+    return Preprocessing(
+        resize=_RESIZES.get(data["crop_mode"], "shortest"),
+        size=math.floor(crop / data["crop_pct"]),
+        crop=crop,
+        interpolation=data["interpolation"],
+        mean=tuple(data["mean"]),
+        std=tuple(data["std"]),
+    )
 
 
 def without_weights(source: TimmSource) -> InputError:
