@@ -34,6 +34,22 @@ def test_a_local_folder_is_named_by_its_whole_path(mine: str, tower: str, monkey
     assert backbone("models/other") == "models/other", "a hub id"
 
 
+def test_what_follows_timm_is_a_name_of_its_own_unless_it_is_written_as_a_path(
+    mine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("resnet50").mkdir()
+    Path("resnet50-mine.pth").touch()
+
+    def backbone(name: str) -> str:
+        return trial_with(TRIAL, {"model.image.backbone": name}).model.image.backbone
+
+    assert backbone("timm:models/mine") == backbone("timm:./models/mine") == f"timm:{mine}"
+    assert backbone("timm:resnet50-mine.pth") == f"timm:{Path.cwd()}/resnet50-mine.pth"
+    assert backbone("timm:resnet50") == "timm:resnet50"
+    assert backbone("timm:./resnet50") == f"timm:{Path.cwd()}/resnet50"
+    assert backbone("timm:some/model") == "timm:some/model", "a hub id"
+
+
 def test_names_that_are_known_stay_beside_folders_of_the_same_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import tokenizers
 import torch
 import transformers
@@ -217,3 +218,28 @@ def test_a_changed_configuration_is_read_again(save: Save, tmp_path: Path) -> No
     assert published_preprocessing(str(folder)).crop == 224
     transformers.CLIPImageProcessor(crop_size=192).save_pretrained(folder)
     assert published_preprocessing(str(folder)).crop == 192
+
+
+@pytest.mark.parametrize("crop_mode", ["center", "squash"])
+@pytest.mark.parametrize(("interpolation", "crop_pct"), [("bicubic", 0.875), ("bilinear", 1.0)])
+def test_a_timm_tower_sees_what_timm_would_show_it(
+    crop_mode: str, interpolation: str, crop_pct: float, tmp_path: Path
+) -> None:
+    model = timm.create_model("test_vit", num_classes=0)
+    model.pretrained_cfg |= {"crop_mode": crop_mode, "interpolation": interpolation, "crop_pct": crop_pct}
+    timm.models.save_for_hf(model, tmp_path, safe_serialization=True)
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
+    settings = {
+        "backbone": f"timm:{tmp_path}",
+        "weights": "pretrained",
+        "preprocessing": "own",
+        "channels": 3,
+        "size": 160,
+    }
+    tower = ImageTower.model_validate(settings)
+    own, pixels = preprocessing_of(tower), build_image_tower(tower).pixels
+    assert own is not None
+    for image in images():
+        expected = transform(image.convert("RGB"))
+        found = pixels(torch.from_numpy(decode_as(encoded(image.convert("RGB")), own, 3))[None] / 255)[0]
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)

@@ -36,6 +36,12 @@ CASES = {
     "local": {"objective.local.weight": 1.0},
     "views": {"objective.views.image": 2, "objective.views.text": 2, "augment.text.sentences": "sample"},
     "batch norm": {"model.image.backbone": "resnet18", "model.image.channels": 1, "model.image.size": 32},
+    "timm": {"model.image.backbone": "timm:test_efficientnet", "model.image.size": 32, "objective.local.weight": 1.0},
+    "frozen batch norm": {
+        "model.image.backbone": "timm:test_efficientnet",
+        "model.image.size": 32,
+        "model.image.freeze_batchnorm": True,
+    },
     "image ssl": {"objective.image_ssl.weight": 1.0, "objective.image_ssl.hidden": 32, "objective.image_ssl.dim": 16},
     "simsiam": {
         "objective.image_ssl.weight": 1.0,

@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from timm.layers import BatchNormAct2d
 from torch import nn
 
 from radsweep.training.batchnorm import GlobalBatchNorm, has_batch_statistics, synchronise
@@ -30,6 +31,17 @@ def test_output_gradients_and_running_statistics_are_pytorchs(layer: nn.Module, 
     assert torch.allclose(layer.running_mean, ours.running_mean, atol=1e-12)
     assert torch.allclose(layer.running_var, ours.running_var, atol=1e-12)
     assert torch.allclose(layer.eval()(x), ours.eval()(y), atol=1e-9)
+
+
+def test_an_activation_within_the_layer_is_kept() -> None:
+    torch.manual_seed(0)
+    layer = BatchNormAct2d(3, act_layer=nn.SiLU).double()
+    nn.init.normal_(layer.weight)
+    ours = GlobalBatchNorm(copy.deepcopy(layer), Workers())
+    assert ours.state_dict().keys() == layer.state_dict().keys()
+    x = torch.randn(4, 3, 5, 5, dtype=torch.float64)
+    assert torch.allclose(layer(x), ours(x), atol=1e-9)
+    assert torch.allclose(layer.eval()(x), ours.eval()(x), atol=1e-9)
 
 
 def test_one_worker_keeps_pytorchs_own() -> None:

@@ -11,7 +11,7 @@ from radsweep.config.load import trial_with
 from radsweep.config.training import Train
 from radsweep.config.trial import Trial
 from radsweep.models.vlm import build_model
-from radsweep.training.optimiser import build_optimiser
+from radsweep.training.optimiser import _UNDECAYED, build_optimiser
 
 
 def learner(**values: Any) -> nn.Module:
@@ -38,7 +38,8 @@ def grouped(module: nn.Module, **train: Any) -> dict[str, dict[str, Any]]:
 def test_only_matrices_are_decayed() -> None:
     module = learner()
     for name, group in grouped(module, weight_decay=0.3).items():
-        assert group["weight_decay"] == (0.3 if module.get_parameter(name).dim() >= 2 else 0.0), name
+        decayed = module.get_parameter(name).dim() >= 2 and "position_embeddings" not in name
+        assert group["weight_decay"] == (0.3 if decayed else 0.0), name
         assert group["scale"] == 1.0
         assert group["lr"] == Train().learning_rate
 
@@ -46,8 +47,9 @@ def test_only_matrices_are_decayed() -> None:
 def test_without_layer_decay_there_are_two_groups_in_the_order_of_parameters() -> None:
     module = learner()
     matrices, vectors = build_optimiser(module, Train()).param_groups
-    assert [id(p) for p in matrices["params"]] == [id(p) for p in module.parameters() if p.dim() >= 2]
-    assert [id(p) for p in vectors["params"]] == [id(p) for p in module.parameters() if p.dim() < 2]
+    spared = {id(p) for name, p in module.named_parameters() if p.dim() < 2 or "position_embeddings" in name}
+    assert [id(p) for p in matrices["params"]] == [id(p) for p in module.parameters() if id(p) not in spared]
+    assert [id(p) for p in vectors["params"]] == [id(p) for p in module.parameters() if id(p) in spared]
 
 
 def test_each_layer_gets_its_part_of_the_next_ones_rate() -> None:
@@ -63,6 +65,90 @@ def test_each_layer_gets_its_part_of_the_next_ones_rate() -> None:
     assert {"heads.image_ssl.weight", "model.logit_scale", "model.image_projection.weight"} <= outside
     assert {scales[name] for name in outside} == {1.0}
     assert all(group["lr"] == pytest.approx(0.1 * group["scale"]) for group in groups.values())
+
+
+def test_parts_of_the_model_get_their_own_rates() -> None:
+    rates = {"image": 0.1, "text": 0.2, "heads": 3.0, "temperature": 0.0}
+    module = learner(objective__contrast__kind="sigmoid")
+    groups = grouped(module, learning_rates=rates, learning_rate=0.5)
+    for name, group in groups.items():
+        part = next((part for part in ("image", "text") if name.startswith(f"model.{part}.")), "heads")
+        part = "temperature" if name.startswith("model.logit_") else part
+        assert group["scale"] == rates[part], name
+        assert group["lr"] == pytest.approx(0.5 * rates[part])
+    assert {"model.logit_scale", "model.logit_bias", "heads.image_ssl.weight", "model.text_projection.weight"} <= set(
+        groups
+    )
+
+
+def test_parts_and_depths_multiply() -> None:
+    groups = grouped(learner(), learning_rates={"text": 0.2}, layer_decay=0.5)
+    assert groups["model.text.encoder.encoder.layer.0.attention.self.query.weight"]["scale"] == 0.2 * 0.5**2
+    assert groups["model.image.last.1.weight"]["scale"] == 0.5
+
+
+def test_a_temperature_of_rate_zero_stays_where_it_starts() -> None:
+    module = learner()
+    optimiser = build_optimiser(module, Train(learning_rates={"temperature": 0}, weight_decay=0.1))
+    start = module["model"].logit_scale.item()
+    for parameter in module.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimiser.step()
+    assert module["model"].logit_scale.item() == start
+
+
+# Without a classifier: class tokens and their like, learned positions, and vectors kept in more dimensions.
+UNDECAYED = {
+    "torchvision": ({"model.image.backbone": "vit_b_32", "model.image.size": 32}, {"class_token", "pos_embedding"}),
+    "torchvision, positions of pairs": (
+        {"model.image.backbone": "swin_t", "model.image.size": 32},
+        {"relative_position_bias_table"},
+    ),
+    "torchvision, scales of layers": (
+        {"model.image.backbone": "convnext_tiny", "model.image.size": 32},
+        {"layer_scale"},
+    ),
+    "timm": ({"model.image.backbone": "timm:test_vit", "model.image.size": 32}, {"cls_token", "pos_embed"}),
+    "timm, registers": ({"model.image.backbone": "timm:test_vit3", "model.image.size": 32}, {"pos_embed"}),
+    "transformers, text": ({}, {"position_embeddings.weight"}),
+}
+
+
+@pytest.mark.parametrize(("values", "names"), UNDECAYED.values(), ids=UNDECAYED)
+def test_class_tokens_and_positions_are_not_decayed(values: dict[str, Any], names: set[str]) -> None:
+    module = learner(**{key.replace(".", "__"): value for key, value in values.items()})
+    groups = grouped(module, weight_decay=0.3)
+    of_matrices = {name for name in groups if module.get_parameter(name).dim() >= 2}
+    spared = {name for name in of_matrices if groups[name]["weight_decay"] == 0}
+    assert {wanted for wanted in names if any(name.endswith(wanted) for name in spared)} == names
+    known = ("_token", ".latent", "layer_scale", "relative_position_bias_table")
+    others = {name for name in spared if "pos" not in name and not name.endswith(known)}
+    assert others == set()
+    assert len(spared) < len(of_matrices) / 2
+    body = getattr(module["model"].image, "body", None)
+    if hasattr(body, "no_weight_decay"):
+        assert {f"model.image.body.{name}" for name in body.no_weight_decay()} & set(groups) <= {
+            name for name, group in groups.items() if group["weight_decay"] == 0
+        }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("embeddings.cls_token", "embeddings.position_embeddings", "embeddings.position_embedding.weight"),
+        *("embeddings.class_embedding", "embeddings.distillation_token", "embeddings.register_tokens"),
+        *("embeddings.mask_token", "encoder.relative_attention_bias.weight"),
+    ],
+)
+def test_names_that_transformers_give_to_tokens_and_positions_are_known(name: str) -> None:
+    assert _UNDECAYED.fullmatch(name.partition(".")[2])
+
+
+@pytest.mark.parametrize(
+    "name", ["pos_proj.weight", "token_type_embeddings.weight", "tokens_proj.weight", "embed.weight"]
+)
+def test_other_matrices_are_decayed(name: str) -> None:
+    assert not _UNDECAYED.fullmatch(name)
 
 
 def test_frozen_parameters_are_left_out() -> None:

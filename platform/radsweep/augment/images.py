@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.transforms.v2 import functional as v2
 
+from radsweep.augment.equalise import equalised
 from radsweep.augment.random import normal, subkeys, uniform
 from radsweep.config.augmentation import ImageAugmentation
 
@@ -33,6 +34,10 @@ def augment_images(images_BCHW: Tensor, settings: ImageAugmentation, keys_B: Ten
         # No random transform of v2: those draw one set of parameters for the whole batch, from global state.
         grid = _grid_BHW2(_geometry_B23(settings, draws), images.shape[2], images.shape[3])
         images = functional.grid_sample(images, grid, align_corners=False)
+    if settings.clahe > 0:
+        chosen_B, limit_B = uniform(subkeys(keys_B, "clahe"), 2).unbind(dim=1)
+        rows = (chosen_B < settings.clahe).nonzero().squeeze(1)
+        images = images.index_copy(0, rows, equalised(images[rows], 1 + 3 * limit_B[rows]))
     if settings.blur > 0:
         images = _blurred(images, settings.blur, draws[:, 9])
     if settings.brightness > 0 or settings.contrast > 0:

@@ -13,6 +13,7 @@ from radsweep.cluster.job_client import connected, send_job
 from radsweep.cluster.job_files import stage
 from radsweep.config import keys
 from radsweep.config.load import parse_experiment, read_tree
+from radsweep.config.paths import local_weights
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -59,11 +60,11 @@ def _warn_of_local_data(tree: Mapping[str, Any]) -> None:
     shards = str(keys.get(tree, "data.shards"))
     named = [] if "://" in shards or shards.startswith("phantom:") else [("data.shards", shards)]
     named += [
-        (key, str(folder))
+        (key, folder)
         for key, value in keys.flat(tree).items()
         if key.rpartition(".")[2] in ("sets", "public_models", "backbone", "pretrained")
-        for folder in (value if isinstance(value, list) else [value])
-        if Path(str(folder)).is_dir()
+        for folder in (local_weights(str(name)) for name in (value if isinstance(value, list) else [value]))
+        if Path(folder).is_dir()
     ]
     for key, folder in named:
         if not Path(folder).is_absolute():

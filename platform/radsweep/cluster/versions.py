@@ -14,17 +14,19 @@ from radsweep.config.terms import TermSettings
 from radsweep.errors import InputError
 
 LIBRARIES = ("torch", "torchvision", "transformers", "tokenizers", "numpy", "scikit-learn", "pillow")
-ADAPTERS = "peft"  # of trials that train low-rank adapters
+TIMM_MODELS = "timm"  # of trials with an image tower of that library
 OF_TERMS = tuple(library for _, term in Objective() if isinstance(term, TermSettings) for library in term.libraries)
 
-COMPARED = (*LIBRARIES, ADAPTERS, *OF_TERMS, "ray", "pydantic", "pyarrow")  # driver and workers must have the same
+# driver and workers must have the same
+COMPARED = (*LIBRARIES, TIMM_MODELS, *OF_TERMS, "ray", "pydantic", "pyarrow")
 
 
 @cache
 def versions() -> dict[str, str]:
     """Return the versions of radsweep and of the libraries that affect results."""
     return {"radsweep": radsweep.__version__} | {
-        name: importlib.metadata.version(name) for name in (*LIBRARIES, ADAPTERS, *OF_TERMS, "ray", "optuna", "mlflow")
+        name: importlib.metadata.version(name)
+        for name in (*LIBRARIES, TIMM_MODELS, *OF_TERMS, "ray", "optuna", "mlflow")
     }
 
 

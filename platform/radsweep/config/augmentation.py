@@ -21,18 +21,24 @@ class ImageAugmentation(Settings):
     contrast: float = Field(default=0.2, ge=0, le=1, description="Largest relative change of contrast")
     blur: float = Field(default=0.0, ge=0, le=10, description="Largest Gaussian blur, standard deviation, pixels")
     noise: float = Field(default=0.02, ge=0, le=1, description="Largest pixel noise, standard deviation")
+    clahe: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Probability of adaptive histogram equalisation (CLAHE) in 8 x 8 tiles, its contrast limit 1 to 4",
+    )
     flip: float = Field(
         default=0.0, ge=0, le=1, description="Probability of a horizontal flip; off since it swaps left and right"
     )
 
     @property
     def changes_images(self) -> bool:
-        other = (self.affine, self.brightness, self.contrast, self.blur, self.noise, self.flip)
+        other = (self.affine, self.brightness, self.contrast, self.blur, self.noise, self.clahe, self.flip)
         return self.crop != (1.0, 1.0) or any(other)
 
     def moved_alone(self) -> Self:
         """Without what changes a pixel's value."""
-        return self.model_copy(update=dict.fromkeys(("brightness", "contrast", "blur", "noise"), 0.0))
+        return self.model_copy(update=dict.fromkeys(("brightness", "contrast", "blur", "noise", "clahe"), 0.0))
 
     @field_validator("crop")
     @classmethod

@@ -19,19 +19,28 @@ class Tower(Settings):
     lora: int = Field(
         default=0, ge=0, le=256, description="Rank of low-rank adapters in the frozen tower's linear layers; 0 is off"
     )
+    top_layers: int | None = Field(
+        default=None,
+        ge=1,
+        description="Train only the last layers of the tower (residual blocks, transformer layers), this many, and all "
+        "that follows; without it the whole tower",
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.freeze and self.lora:
             raise ValueError("`freeze` and `lora` both set: adapters keep the tower's own weights frozen already")
+        if self.top_layers and (self.freeze or self.lora):
+            other = "freeze" if self.freeze else "lora"
+            raise ValueError(f"`top_layers` and `{other}` both set: each decides which weights are trained, give one")
         return self
 
 
 class ImageTower(Tower):
     backbone: str = Field(
         default="tiny-cnn",
-        description="tiny-cnn, tiny-vit, a torchvision name (resnet50, convnext_tiny, vit_b_16), a hub id or a local "
-        "folder",
+        description="tiny-cnn, tiny-vit, a torchvision name (resnet50, densenet121, vit_b_16), timm:NAME "
+        "(timm:convnextv2_tiny, also timm: before a hub id, a folder or a file), a hub id or a local folder",
     )
     weights: Literal["scratch", "imagenet", "pretrained"] = Field(
         default="scratch",
@@ -40,6 +49,11 @@ class ImageTower(Tower):
     size: int = Field(default=64, ge=16, le=1024, description="Side of the square image, pixels")
     channels: Literal[1, 3] = Field(
         default=1, description="1 grey or 3 colour, as cached; grey is repeated for towers that want 3"
+    )
+    freeze_batchnorm: bool = Field(
+        default=False,
+        description="BatchNorm keeps its statistics, weights and biases as they start; `train.accumulate` can then be "
+        "more than 1",
     )
     preprocessing: Literal["letterbox", "own"] = Field(
         default="letterbox",

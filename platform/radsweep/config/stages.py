@@ -117,13 +117,13 @@ def stage_spec(trial: Mapping[str, Any], name: str) -> dict[str, Any]:
 def adaptations_of(trial: Trial) -> dict[Literal["image", "text"], AdaptationStage]:
     """The adaptation stages that a trial starts from. Trials that differ in nothing a stage sees share it."""
     stages: dict[Literal["image", "text"], AdaptationStage] = {}
-    as_it_starts = {"freeze": False, "lora": 0}
+    as_it_starts = {"freeze": False, "lora": 0, "top_layers": None}
     if trial.adapt.image.method != "none":
         stages["image"] = ImageStage(
             fold=fold_of_trial(trial),
             subset=_subset(trial, trial.adapt.image.data),
             train=_train(trial, trial.adapt.image),
-            tower=trial.model.image.model_copy(update=as_it_starts),
+            tower=trial.model.image.model_copy(update=as_it_starts | {"freeze_batchnorm": False}),
             adapt=trial.adapt.image,
             # pixels' values are what mae predicts: it only learns from crops (He et al. 2022, table 1e)
             augment=trial.augment.ssl.moved_alone() if trial.adapt.image.method == "mae" else trial.augment.ssl,

@@ -9,6 +9,17 @@ from pydantic import Field, model_validator
 from radsweep.config.settings import Settings
 
 
+class LearningRates(Settings):
+    """Learning rates of the parts of a model, as multiples of `train.learning_rate`."""
+
+    image: float = Field(default=1.0, gt=0, description="Of the image tower, times learning_rate")
+    text: float = Field(default=1.0, gt=0, description="Of the text tower, times learning_rate")
+    heads: float = Field(default=1.0, gt=0, description="Of projections and heads of terms, times learning_rate")
+    temperature: float = Field(
+        default=1.0, ge=0, description="Of the scale of similarities (and its bias), times learning_rate; 0 keeps it"
+    )
+
+
 class Train(Settings):
     until: Literal["plateau", "epochs", "steps"] = Field(
         default="plateau", description="plateau of the selection metric (then a cool-down), or a fixed length"
@@ -31,7 +42,10 @@ class Train(Settings):
         default=1, ge=1, description="Parts a batch is computed in; all its negatives are kept (GradCache)"
     )
     learning_rate: float = Field(default=5e-5, gt=0, description="Peak learning rate of AdamW")
-    weight_decay: float = Field(default=1e-4, ge=0, description="AdamW, on matrices only")
+    learning_rates: LearningRates = LearningRates()
+    weight_decay: float = Field(
+        default=1e-4, ge=0, description="AdamW, on matrices only: no biases, norms, class tokens or positions"
+    )
     warmup: float = Field(default=0.1, ge=0, lt=1, description="Part of the longest possible run warmed up in")
     layer_decay: float = Field(
         default=1.0, gt=0, le=1, description="Learning rate of each layer of a tower, as part of the next one's"

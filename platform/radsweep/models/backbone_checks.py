@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from radsweep.config.model import ImageTower, Model, TextTower
-from radsweep.config.paths import TINY, TINY_TEXT, TORCHVISION
+from radsweep.config.paths import TINY, TINY_TEXT, TORCHVISION, is_timm
 from radsweep.errors import InputError, explaining
-from radsweep.models.backbone_names import TINY_PATCH, WEIGHT_FILES, check_name, nearest, torchvision_name
+from radsweep.models.backbone_names import TINY_PATCH, WEIGHT_FILES, architecture_in, check_name, nearest
 from radsweep.models.configs import (
     CXR_BERT,
     IMAGE_KINDS,
@@ -18,12 +19,14 @@ from radsweep.models.configs import (
     check_patches,
     check_positions,
     has_dropout,
+    hidden_layers,
     model_config,
     patches,
 )
 from radsweep.models.pretrained_vlm import check_whole
 
-_WITHOUT_LINEAR = ("tiny-cnn", "resnet", "resnext", "wide_resnet")  # names that begin so
+WHOLLY_TRAINED = {"freeze": False, "lora": 0, "top_layers": None, "freeze_batchnorm": False}
+LAYERS_OF_TINY = {"tiny-cnn": 5, "tiny-vit": 4, "tiny-bert": 2}
 
 
 def check_model(model: Model) -> None:
@@ -45,7 +48,7 @@ def check_vit(settings: ImageTower) -> None:
     Raises:
         InputError: names `adapt.image.method`.
     """
-    patch, size = _patches(settings, _image_config(settings))[0], settings.size
+    patch, size = _patch(settings), settings.size
     if patch is None:
         raise InputError(
             f"mae hides patches, and {settings.backbone} has none; set model.image.backbone to a ViT (tiny-vit, "
@@ -75,7 +78,7 @@ def check_dropout(settings: TextTower) -> None:
 
 
 @explaining(key="model.image.backbone")
-def image_source(settings: ImageTower) -> Literal["tiny", "torchvision", "transformers"]:
+def image_source(settings: ImageTower) -> Literal["tiny", "torchvision", "timm", "transformers"]:
     """The library of a backbone; a file of weights is torchvision's, other converters' count as transformers.
 
     Raises:
@@ -94,10 +97,17 @@ def image_source(settings: ImageTower) -> Literal["tiny", "torchvision", "transf
                 key="model.image.weights",
             )
         return "torchvision"
+    if is_timm(backbone):
+        if weights == "imagenet":
+            message = "imagenet is for torchvision's backbones; set it to pretrained, and name weights by their tag"
+            raise InputError(f"{message} (timm:resnet50.a1_in1k)", key="model.image.weights")
+        if backbone.endswith(WEIGHT_FILES) and weights != "pretrained":
+            raise InputError(f"{backbone} is a file of weights; set it to pretrained", key="model.image.weights")
+        return "timm"
     if backbone.endswith(WEIGHT_FILES):
         if not Path(backbone).is_file():
             raise InputError(f"the file {backbone} does not exist", key="model.image.backbone")
-        name = torchvision_name(backbone)
+        name = architecture_in(backbone)
         if name not in TORCHVISION:
             raise InputError(
                 "the name of a file of weights begins with its architecture, such as resnet50-mine.safetensors; "
@@ -130,44 +140,99 @@ def text_source(settings: TextTower) -> Literal["tiny", "transformers"]:
 
 @explaining(key="model.image.backbone")
 def _check_image(settings: ImageTower) -> None:
-    source, name, kind = image_source(settings), torchvision_name(settings.backbone), ""
-    config = _image_config(settings)
-    check_patches(settings, *_patches(settings, config))
-    if config is not None:
-        kind = config["model_type"]
-        _check_pretrained_alone(config, settings, "model.image.weights", (OPEN_CLIP, CXR_BERT))
-        if kind == CXR_BERT:
-            biovil_file(settings.backbone)
-    if settings.lora and (kind == CXR_BERT or (source != "transformers" and name.startswith(_WITHOUT_LINEAR))):
+    source = image_source(settings)
+    if source in ("torchvision", "timm"):
+        _check_built(settings)
+        return
+    if settings.freeze_batchnorm and settings.backbone in TINY:
+        raise _without_batchnorm(settings)
+    if source == "tiny":
+        check_patches(settings, _patch(settings), native=None)
+        _check_layers(settings, LAYERS_OF_TINY[settings.backbone], "model.image.top_layers")
+        if settings.lora and settings.backbone == "tiny-cnn":
+            raise _without_linear_layers(settings)
+        return
+    config = model_config(settings.backbone, IMAGE_KINDS)
+    check_patches(settings, *patches(config, settings.backbone))
+    _check_pretrained_alone(config, settings, "model.image.weights", (OPEN_CLIP, CXR_BERT))
+    _check_layers(settings, hidden_layers(config, "vision_config"), "model.image.top_layers")
+    if settings.freeze_batchnorm and config["model_type"] != CXR_BERT:
+        raise _without_batchnorm(settings)
+    if config["model_type"] == CXR_BERT:
+        biovil_file(settings.backbone)
+        if settings.lora:
+            raise _without_linear_layers(settings)
+
+
+class _Built(NamedTuple):
+    layers: int
+    linear: bool  # it has linear layers
+    batch_norm: bool
+    patch: int | None  # side of a patch that it can be shown or not, pixels
+
+
+def _check_built(settings: ImageTower) -> None:
+    """The same for towers that can be built without values, in a second."""
+    tower = _built(settings.model_copy(update=WHOLLY_TRAINED))
+    if settings.lora and not tower.linear:
+        raise _without_linear_layers(settings)
+    if settings.freeze_batchnorm and not tower.batch_norm:
+        raise _without_batchnorm(settings)
+    _check_layers(settings, tower.layers, "model.image.top_layers")
+
+
+@cache
+def _built(settings: ImageTower) -> _Built:
+    """Facts of a tower of torchvision or timm, the same for all settings of what is trained."""
+    from radsweep.models.adapters import batch_norms, matrices  # lazy import: PyTorch takes seconds to load
+    from radsweep.models.image import check_by_building
+
+    tower = check_by_building(settings)
+    if is_timm(settings.backbone) and settings.weights == "pretrained":
+        from radsweep.models.timm_image import check_resizing
+
+        check_resizing(settings)
+    return _Built(len(tower.layers()), bool(matrices(tower)), bool(batch_norms(tower)), getattr(tower, "patch", None))
+
+
+def _check_layers(settings: ImageTower | TextTower, layers: int | None, key: str) -> None:
+    """Refuse to train more layers than a tower has; None if its configuration does not say how many it has."""
+    if settings.top_layers is not None and layers is not None and settings.top_layers > layers:
         raise InputError(
-            f"{settings.backbone} has no linear layers to put adapters beside; choose a ViT, or set it to 0",
-            key="model.image.lora",
+            f"{settings.backbone} has {layers} layers; set it to {layers} or less, or leave it out", key=key
         )
+
+
+def _without_batchnorm(settings: ImageTower) -> InputError:
+    return InputError(f"{settings.backbone} has no BatchNorm; leave it out", key="model.image.freeze_batchnorm")
+
+
+def _without_linear_layers(settings: ImageTower) -> InputError:
+    return InputError(
+        f"{settings.backbone} has no linear layers to put adapters beside; choose a ViT, or set it to 0",
+        key="model.image.lora",
+    )
 
 
 @explaining(key="model.text.backbone")
 def _check_text(settings: TextTower) -> None:
-    if text_source(settings) == "transformers":
+    if text_source(settings) == "tiny":
+        _check_layers(settings, LAYERS_OF_TINY[settings.backbone], "model.text.top_layers")
+    else:
         config = model_config(settings.backbone, TEXT_KINDS)
+        _check_layers(settings, hidden_layers(config, "text_config"), "model.text.top_layers")
         _check_pretrained_alone(config, settings, "model.text.weights", (OPEN_CLIP,))
         check_positions(settings, config)
 
 
-def _image_config(settings: ImageTower) -> dict[str, Any] | None:
-    """Configuration of a hub id or folder; None for a tower by name."""
-    if image_source(settings) != "transformers":
-        return None
-    return model_config(settings.backbone, IMAGE_KINDS)
-
-
-def _patches(settings: ImageTower, config: dict[str, Any] | None) -> tuple[Any, Any]:
-    """As `radsweep.models.configs.patches`."""
-    if config is not None:
-        return patches(config, settings.backbone)
-    name = torchvision_name(settings.backbone)
-    if name == "tiny-vit":
-        return TINY_PATCH, None
-    return (int(name[-2:]) if name.startswith("vit_") else None), None
+def _patch(settings: ImageTower) -> int | None:
+    """Side of a patch that a tower can be shown or not, pixels; None if it has none."""
+    source = image_source(settings)
+    if source == "tiny":
+        return TINY_PATCH if settings.backbone == "tiny-vit" else None
+    if source == "transformers":
+        return patches(model_config(settings.backbone, IMAGE_KINDS), settings.backbone)[0]
+    return _built(settings.model_copy(update=WHOLLY_TRAINED)).patch
 
 
 def _check_pretrained_alone(

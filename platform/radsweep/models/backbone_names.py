@@ -12,7 +12,7 @@ TINY_PATCH = 8  # side of tiny-vit's, pixels
 WEIGHT_FILES = (".safetensors", ".pth", ".pt")
 
 
-def torchvision_name(backbone: str) -> str:
+def architecture_in(backbone: str) -> str:
     """The architecture in a name, or in a file's name before the first hyphen (as torchvision's own files have it)."""
     return Path(backbone).stem.split("-")[0] if backbone.endswith(WEIGHT_FILES) else backbone
 

@@ -15,8 +15,8 @@ from radsweep.errors import InputError
 from radsweep.models.configs import biovil_file
 from radsweep.models.features import ImageFeatures, ImageTowerModule, regions_of_map
 from radsweep.models.hub import Unreadable, find_file
+from radsweep.models.layers import outer_blocks, residual_blocks
 from radsweep.models.normalise import Pixels
-from radsweep.models.torchvision_image import ResNetTower
 from radsweep.models.weights import expected, load_all, read_state
 
 _RESNET, _PROJECTOR = "encoder.encoder.", "projector.model."
@@ -24,7 +24,7 @@ _OWN, _MISSING = "encoder.backbone_to_vit.weight", "encoder.missing_previous_emb
 LAST_OF_PROJECTOR = f"{_PROJECTOR}3"
 
 
-class BioVilImage(ResNetTower):
+class BioVilImage(ImageTowerModule):
     """Regions: the third stage. Pooled: the mean over the fourth of the projector's hidden layer.
 
     Published is the mean of the whole projector; its last layer is linear, so it can follow the mean.
@@ -36,21 +36,30 @@ class BioVilImage(ResNetTower):
             own: width of BioViL-T's features of one image; None for BioViL.
             hidden: width of the projector's hidden layer.
         """
-        super().__init__(body, channels)
+        super().__init__()
         self.pixels = Pixels(channels, 3, (0.0,) * 3, (1.0,) * 3)
-        self.without_prior = None if own is None else WithoutPrior(self.width, own)
+        last = body.fc.in_features
+        body.fc = nn.Identity()
+        self.body = body
+        self.without_prior = None if own is None else WithoutPrior(last, own)
         self.hidden = nn.Sequential(
-            nn.Conv2d(self.width if own is None else 2 * own, hidden, 1, bias=False),
+            nn.Conv2d(last if own is None else 2 * own, hidden, 1, bias=False),
             nn.BatchNorm2d(hidden),
             nn.ReLU(inplace=True),
         )
-        self.width = hidden
+        self.width, self.region_width = hidden, last // 2
 
     def forward(self, pixels_BCHW: Tensor) -> ImageFeatures:
-        third_BCHW, fourth_BCHW = self.maps(pixels_BCHW)
+        body = self.body
+        stem = body.maxpool(body.relu(body.bn1(body.conv1(self.pixels(pixels_BCHW)))))
+        third_BCHW = body.layer3(body.layer2(body.layer1(stem)))
+        fourth_BCHW = body.layer4(third_BCHW)
         if self.without_prior is not None:
             fourth_BCHW = self.without_prior(fourth_BCHW)
         return ImageFeatures(self.hidden(fourth_BCHW).mean(dim=(2, 3)), regions_of_map(third_BCHW))
+
+    def layers(self) -> list[nn.Module]:
+        return residual_blocks(outer_blocks(self.body))
 
 
 class WithoutPrior(nn.Module):

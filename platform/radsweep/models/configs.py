@@ -67,6 +67,8 @@ def model_config(name: str, known: Collection[str]) -> dict[str, Any]:
             f"{name} is neither a known name nor a local folder, and as a hub id it cannot be read "
             f"({error}){nearest(name, [*TINY, 'tiny-bert', *TORCHVISION])}"
         ) from None
+    if kind is None and isinstance(config.get("architecture"), str):
+        raise InputError(f"{name} is a model of timm's; write timm:{name}")
     if kind is None:
         raise InputError(f"{name} holds no config.json with a model_type; give the folder of a saved model")
     if kind not in known:
@@ -106,6 +108,17 @@ def patches(config: Mapping[str, Any], name: str) -> tuple[Any, Any]:
         return settings.patch, settings.size
     vision = config.get("vision_config") or config
     return vision.get("patch_size"), vision.get("image_size")
+
+
+def hidden_layers(config: Mapping[str, Any], part: str) -> int | None:
+    """Number of layers of one tower of a model of transformers; None if its configuration leaves it out.
+
+    Args:
+        part: key of the tower's own configuration in that of a whole model.
+    """
+    tower = config.get(part) or config
+    found = tower.get("num_hidden_layers", tower.get("n_layers"))
+    return found if isinstance(found, int) else None
 
 
 def check_positions(settings: TextTower, config: Mapping[str, Any]) -> None:

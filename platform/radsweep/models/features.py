@@ -24,17 +24,37 @@ class TextFeatures(NamedTuple):
 
 
 class TowerModule(nn.Module, ABC):
-    """A tower of either kind. `frozen`: it stays in evaluation mode whatever mode its model is put in."""
+    """A tower of either kind. `still`: parts that stay in evaluation mode whatever mode its model is put in."""
 
     width: int  # P
-    frozen = False
+    still: tuple[nn.Module, ...] = ()
 
     def train(self, mode: bool = True) -> Self:
-        return super().train(mode and not self.frozen)
+        super().train(mode)
+        for part in self.still:  # itself, if it is frozen
+            nn.Module.train(part, False)
+        return self
 
     @abstractmethod
     def layers(self) -> list[nn.Module]:
         """Its blocks from the input up: residual blocks, transformer layers."""
+
+    def depths(self) -> dict[str, int]:
+        """{parameter's name: depth}: 0 before the first of N layers, i within layer i, N + 1 after the last.
+
+        As BEiT (Bao et al. 2022) and MAE (He et al. 2022) number them for fine-tuning. What stands between two layers
+        belongs to the upper one, as a ConvNeXt's downsampling (Liu et al. 2022).
+        """
+        layer_of = {
+            id(parameter): number for number, layer in enumerate(self.layers(), 1) for parameter in layer.parameters()
+        }
+        depths: dict[str, int] = {}
+        reached = 0  # parameters come in the order in which they were registered: from the input up
+        for name, parameter in self.named_parameters():
+            inside = layer_of.get(id(parameter))
+            reached = inside or reached
+            depths[name] = inside or (reached + 1 if reached else 0)
+        return depths
 
 
 class ImageTowerModule(TowerModule):

@@ -8,8 +8,9 @@ from radsweep.config.model import ImageTower
 from radsweep.data.images.preprocessing import Preprocessing
 from radsweep.errors import InputError, explaining
 from radsweep.models.backbone_checks import image_source
-from radsweep.models.backbone_names import torchvision_name
+from radsweep.models.backbone_names import architecture_in
 from radsweep.models.published import published_preprocessing
+from radsweep.models.timm_source import timm_preprocessing
 
 
 @explaining(key="model.image.preprocessing")
@@ -26,8 +27,11 @@ def preprocessing_of(settings: ImageTower) -> Preprocessing | None:
             f"{settings.backbone} starts at random and has no preprocessing of its own; set it to letterbox, or "
             "model.image.weights to pretrained or imagenet"
         )
-    if image_source(settings) == "torchvision":
-        return _torchvision_preprocessing(torchvision_name(settings.backbone)).at(settings.size)
+    source = image_source(settings)
+    if source == "torchvision":
+        return _torchvision_preprocessing(architecture_in(settings.backbone)).at(settings.size)
+    if source == "timm":
+        return timm_preprocessing(settings.backbone).at(settings.size)
     return published_preprocessing(settings.backbone).at(settings.size)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from radsweep.config.model import ImageTower
 from radsweep.models.configs import IMAGE_CLASSES, check_patches
 from radsweep.models.features import ImageFeatures, PatchTower, rows_of
-from radsweep.models.layer_depth import transformer_layers
+from radsweep.models.layers import transformer_layers
 from radsweep.models.normalise import IMAGENET_MEAN, IMAGENET_STD, Pixels
 from radsweep.models.pretrained import load_pretrained, without_attention_dropout
 from radsweep.models.published import image_processor, normalisation

@@ -11,7 +11,7 @@ from torch.nn import functional
 from radsweep.errors import InputError
 from radsweep.models.features import TextFeatures, TextTowerModule, mean_of_tokens
 from radsweep.models.hub import Unreadable, read_json
-from radsweep.models.layer_depth import transformer_layers
+from radsweep.models.layers import transformer_layers
 
 
 class TransformersText(TextTowerModule):

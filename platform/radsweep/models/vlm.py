@@ -13,7 +13,7 @@ from torch.nn import functional
 from radsweep.config.model import ImageTower, TextTower
 from radsweep.config.terms import Need
 from radsweep.config.trial import Trial
-from radsweep.models.adapters import add_adapters, freeze
+from radsweep.models.adapters import add_adapters, freeze, freeze_batchnorm, train_top
 from radsweep.models.features import ImageFeatures, ImageTowerModule, TextFeatures, TextTowerModule, TowerModule
 from radsweep.models.image import build_image_tower
 from radsweep.models.projections import Joint, load_joint
@@ -95,7 +95,7 @@ class VisionLanguageModel(nn.Module):
 
 
 def build_model(
-    trial: Trial, vocabulary: int, adapted: Mapping[str, Mapping[str, Tensor]] | None = None
+    trial: Trial, vocabulary: int, adapted: Mapping[str, Mapping[str, Tensor]] | None = None, load: bool = True
 ) -> VisionLanguageModel:
     """The model of a trial, its start only decided by `train.seed`; each part's by that part's settings too.
 
@@ -104,13 +104,14 @@ def build_model(
     Args:
         vocabulary: number of ids of the trial's tokenizer.
         adapted: state dicts of the towers `image` and `text` from their adaptation stages.
+        load: False if all weights are replaced next; see `build_image_tower`.
 
     Raises:
         InputError: a backbone or whole model that is unknown, cannot be read or does not fit the settings.
     """
     seed, settings = trial.train.seed, trial.model
     with seeded_start(f"{seed}/image"):
-        image = build_image_tower(settings.image)
+        image = build_image_tower(settings.image, load and "image" not in (adapted or {}))
     with seeded_start(f"{seed}/text"):
         text = build_text_tower(settings.text, vocabulary)
     if adapted is not None and "image" in adapted:
@@ -128,7 +129,11 @@ def build_model(
 
 
 def _limit(tower: TowerModule, settings: ImageTower | TextTower, name: str, seed: int) -> None:
-    """Freeze a tower, or add its adapters, as its settings say."""
+    """Freeze a tower or a part of it, or add its adapters, as its settings say."""
+    if isinstance(settings, ImageTower) and settings.freeze_batchnorm:
+        freeze_batchnorm(tower, "model.image.freeze_batchnorm")
+    if settings.top_layers is not None:
+        train_top(tower, settings.top_layers, f"model.{name}.top_layers")
     if settings.freeze:
         freeze(tower)
     if settings.lora:

@@ -9,7 +9,10 @@ from radsweep.training.collectives import Workers
 
 
 class GlobalBatchNorm(nn.Module):
-    """Statistics of all workers' rows, with the exact gradient through them. Takes over a BatchNorm's parameters."""
+    """Statistics of all workers' rows, with the exact gradient through them.
+
+    Takes over a BatchNorm's parameters, and the modules that it holds: timm's apply their activation themselves.
+    """
 
     def __init__(self, origin: nn.modules.batchnorm._BatchNorm, workers: Workers) -> None:
         super().__init__()
@@ -20,8 +23,17 @@ class GlobalBatchNorm(nn.Module):
         self.running_var: Tensor
         for name in ("running_mean", "running_var", "num_batches_tracked"):
             self.register_buffer(name, getattr(origin, name))
+        for name, child in origin.named_children():
+            self.add_module(name, child)
+        self.training = origin.training
 
     def forward(self, x: Tensor) -> Tensor:
+        x = self._normalised(x)
+        for child in self.children():
+            x = child(x)
+        return x
+
+    def _normalised(self, x: Tensor) -> Tensor:
         if not self.training:
             return nn.functional.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
@@ -49,12 +61,12 @@ class GlobalBatchNorm(nn.Module):
 
 
 def synchronise(model: nn.Module, workers: Workers) -> None:
-    """Replace every BatchNorm of `model`; one worker keeps PyTorch's own, which computes the same."""
+    """Replace every BatchNorm of `model` in training mode; one worker keeps PyTorch's own, which computes the same."""
     if workers.world == 1:
         return
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, nn.modules.batchnorm._BatchNorm):
+            if isinstance(child, nn.modules.batchnorm._BatchNorm) and child.training:
                 setattr(parent, name, GlobalBatchNorm(child, workers))
 
 

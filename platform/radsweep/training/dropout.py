@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
@@ -12,11 +13,16 @@ from radsweep.augment.random import keep_mask, subkeys, uniform
 
 
 class SampleDropout(nn.Module):
-    """Dropout of x [B, ...] by the keys of its samples; StochasticDepth drops whole samples."""
+    """Dropout of x [B, ...] by the keys of its samples.
 
-    def __init__(self, p: float, number: int, whole: bool) -> None:
+    Args:
+        whole: drop whole samples (stochastic depth).
+        scale: make up for what is dropped.
+    """
+
+    def __init__(self, p: float, number: int, whole: bool, scale: bool = True) -> None:
         super().__init__()
-        self.p, self.number, self.whole = p, number, whole
+        self.p, self.number, self.whole, self.scale = p, number, whole, scale
         self.keys_B: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -29,7 +35,7 @@ class SampleDropout(nn.Module):
             keep = (uniform(keys_B, 1) >= self.p).view([-1] + [1] * (x.dim() - 1))
         else:
             keep = keep_mask(keys_B, x[0].numel(), self.p).view_as(x)
-        return x * keep.to(x.dtype).mul_(1 / (1 - self.p))
+        return x * keep.to(x.dtype).mul_(1 / (1 - self.p) if self.scale else 1.0)
 
 
 def seed_by_sample(model: nn.Module) -> None:
@@ -37,10 +43,21 @@ def seed_by_sample(model: nn.Module) -> None:
     number = 0
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Dropout | StochasticDepth):
-                whole = isinstance(child, StochasticDepth)
-                setattr(parent, name, SampleDropout(child.p, number, whole))
+            if (seeded_child := _seeded(child, number)) is not None:
+                setattr(parent, name, seeded_child.train(child.training))
                 number += 1
+
+
+def _seeded(layer: nn.Module, number: int) -> SampleDropout | None:
+    """The replacement of a dropout layer; None for any other layer."""
+    if isinstance(layer, nn.Dropout):
+        return SampleDropout(layer.p, number, whole=False)
+    if isinstance(layer, StochasticDepth):
+        return SampleDropout(layer.p, number, whole=True)
+    if type(layer).__name__.endswith("DropPath"):  # each library has its own class
+        p: Any = layer.drop_prob
+        return SampleDropout(p or 0.0, number, whole=True, scale=getattr(layer, "scale_by_keep", True))
+    return None
 
 
 @contextmanager

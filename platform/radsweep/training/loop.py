@@ -111,15 +111,16 @@ def start(recipe: Recipe) -> Training:
         TrialFailed: settings that exclude one another.
     """
     settings, learner = recipe.settings, recipe.learner
+    learner.train()  # what stays in evaluation mode is not replaced below
     if settings.accumulate > 1 and has_batch_statistics(learner):
         raise TrialFailed(
             "train.accumulate: the image tower or the head of a self-supervised term has BatchNorm, and statistics of "
-            "a part are not those of the batch; set it to 1, or choose another model.image.backbone"
+            "a part are not those of the batch; set it to 1, or keep the tower's BatchNorm as it starts "
+            "(model.image.freeze_batchnorm), or choose another model.image.backbone"
         )
     synchronise(learner, recipe.workers)
     seed_by_sample(learner)
     average = Average(recipe.result, settings.ema) if settings.ema > 0 else None
-    learner.train()
     return Training(recipe, build_optimiser(learner, settings), schedule_for(settings, recipe.steps_per_epoch), average)
 
 

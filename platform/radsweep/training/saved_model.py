@@ -40,7 +40,7 @@ def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:
         trial = Trial.model_validate(state["trial"])
     except ValidationError:
         raise InputError(f"{folder}: the checkpoint is from another version of radsweep; train it again") from None
-    model = build_model(trial, load_tokenizer(state["tokenizer"]).vocabulary)
+    model = build_model(trial, load_tokenizer(state["tokenizer"]).vocabulary, load=False)
     model.load_state_dict(tensors[checkpoint.WEIGHTS])
     return model.eval(), trial, state["tokenizer"]
 

@@ -58,6 +58,14 @@ def test_a_hub_id_with_only_its_configuration_in_the_cache_is_reported(
     assert check_weights([model], against) == ["some/model"]
 
 
+def test_a_folder_of_timms_without_weights_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "test_vit", "pretrained_cfg": {}}))
+    with pytest.raises(InputError, match=rf"model\.image\.backbone: {tmp_path} has no weights; add model.safetensors"):
+        check_weights([model(image=f"timm:{tmp_path}")], [])
+    (tmp_path / "model.safetensors").touch()
+    assert check_weights([model(image=f"timm:{tmp_path}")], []) == [f"timm:{tmp_path}"]
+
+
 def test_names_without_files_need_no_weights() -> None:
     towers = {"image": {"backbone": "resnet50", "weights": "imagenet"}, "text": {"backbone": "some/bert"}}
     assert check_weights([Model.model_validate(towers)], []) == []

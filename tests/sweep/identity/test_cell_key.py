@@ -57,12 +57,22 @@ def test_public_models_beside_a_trial_do_not_change_it(tmp_path: Path) -> None:
     assert cell_key.reference_key(BASE, "data", "cpu") != cell_key.cell_key(BASE, "data", "cpu")
 
 
-@pytest.mark.parametrize("key", ["model.image.backbone", "model.text.backbone", "model.pretrained"])
-def test_weights_that_were_trained_again_in_the_same_place_are_other_weights(tmp_path: Path, key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "library"),
+    [
+        ("model.image.backbone", ""),
+        ("model.image.backbone", "timm:"),
+        ("model.text.backbone", ""),
+        ("model.pretrained", ""),
+    ],
+)
+def test_weights_that_were_trained_again_in_the_same_place_are_other_weights(
+    tmp_path: Path, key: str, library: str
+) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(b"old")
-    trial = trial_with(BASE, {key: str(folder)})
+    trial = trial_with(BASE, {key: f"{library}{folder}"})
     frozen = trial_with(trial, {"model.image.freeze": True, "augment.image": STILL, "adapt.image.method": "simclr"})
 
     def keys() -> list[str]:
@@ -81,13 +91,14 @@ def test_weights_that_were_trained_again_in_the_same_place_are_other_weights(tmp
     assert not set(keys()) & set(old)
 
 
-def test_the_path_of_weights_does_not_count(tmp_path: Path) -> None:
+@pytest.mark.parametrize("library", ["", "timm:"])
+def test_the_path_of_weights_does_not_count(tmp_path: Path, library: str) -> None:
     file = tmp_path / "resnet18-mine.pth"
     file.write_bytes(b"weights")
-    trial = trial_with(BASE, {"model.image.backbone": str(file)})
+    trial = trial_with(BASE, {"model.image.backbone": f"{library}{file}"})
     before = cell_key.cell_key(trial, "data", "cpu")
     (tmp_path / "there").mkdir()
-    moved = trial_with(BASE, {"model.image.backbone": str(file.rename(tmp_path / "there" / file.name))})
+    moved = trial_with(BASE, {"model.image.backbone": f"{library}{file.rename(tmp_path / 'there' / file.name)}"})
     assert cell_key.cell_key(moved, "data", "cpu") == before
-    other = trial_with(BASE, {"model.image.backbone": str(file)})  # it does not exist: only its name counts
+    other = trial_with(BASE, {"model.image.backbone": f"{library}{file}"})  # it does not exist: only its name counts
     assert cell_key.cell_key(other, "data", "cpu") != before

@@ -38,6 +38,7 @@ BASE = trial_with(
 )  # fmt: skip
 CLASSES = {"evaluate.class_retrieval.classes": ["upper left", "upper right"], "evaluate.class_retrieval.per_class": 3}
 FRACTIONS = {"evaluate.linear_probe.fractions": [1.0]}
+TIMM = {"model.image.backbone": "timm:test_efficientnet", "model.image.size": 32}
 TRIALS = CASES | {
     "tasks": MEASURED | {"evaluate.tasks": ["retrieval", "zero_shot", "linear_probe", "class_retrieval"]} | CLASSES,
     "local retrieval": CASES["local"] | {"evaluate.tasks": ["retrieval", "local_retrieval"]},
@@ -46,10 +47,11 @@ TRIALS = CASES | {
     "averaging": {"train.ema": 0.9},
     "words": {"augment.text.synonyms": 0.5, "augment.text.swap": 0.2},
     "adapters": {"model.text.lora": 2},
+    "timm": TIMM,
     "only probe": FRACTIONS | {"evaluate.tasks": ["retrieval", "linear_probe"]},
 }
 OTHER_KINDS = {"nt_xent", "simcse", "masked_head", "masked_loss"}  # the kinds of a term count together
-TRIAL_NAMES = {"plain", "local", "words", "adapted"}
+TRIAL_NAMES = {"plain", "local", "words", "adapted", "timm"}
 STAGES = {"image": {"adapt.image.method": "simclr"}, "text": {"adapt.text.method": "mlm"}, "mae": CASES["mae"]}
 
 
@@ -137,7 +139,7 @@ def test_the_preparation_of_data_runs_no_line_that_keys_leave_out(phantom: Path)
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Arguments of `fingerprint`."""
     asked: list[Any] = []
-    monkeypatch.setattr(code, "fingerprint", lambda roots, without: asked.append((roots, without)) or "")
+    monkeypatch.setattr(code, "fingerprint", lambda roots, without, _further: asked.append((roots, without)) or "")
     return asked
 
 
@@ -169,6 +171,7 @@ def codes() -> dict[str, str]:
         "local": code.trial_code(trial_with(BASE, CASES["local"])),
         "words": code.trial_code(trial_with(BASE, TRIALS["words"])),
         "adapted": code.trial_code(adapted),
+        "timm": code.trial_code(trial_with(BASE, TIMM)),
         "stage": code.stage_code(adaptation(adapted, "image")),
         "all": code.code_fingerprint(),
     }
@@ -186,6 +189,7 @@ CHANGED_LINES = [
     ("TIE =", "TIE = ", "TIE = 2 * ", TRIAL_NAMES | {"all"}),
     ("def run_loop(", "    torch.set_num", "    assert True\n    torch.set_num", TRIAL_NAMES | {"stage", "all"}),
     ("LEVEL =", "LEVEL = ", "LEVEL = 2 * ", set()),
+    ("def timm_tower(", "    return", "    assert True\n    return", {"timm"}),
     ("def how_it_ended(", "    return", "    assert True\n    return", set()),
 ]  # fmt: skip
 
@@ -229,12 +233,23 @@ def test_the_code_that_assigns_folds_counts_if_there_are_folds(copy: Path) -> No
 
 @pytest.mark.parametrize(
     ("library", "users"),
-    [("pillow", {"plain", "lora", "neighbours"}), ("peft", {"lora"}), ("faiss-cpu", {"neighbours"})],
+    [
+        ("pillow", {"plain", "lora", "neighbours", "timm", "adapted timm", "frozen timm"}),
+        ("faiss-cpu", {"neighbours"}),
+        ("timm", {"timm", "adapted timm", "frozen timm"}),
+    ],
 )
 def test_another_version_of_a_library_counts_if_it_is_used(
     library: str, users: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trials = {"plain": {}, "lora": {"model.text.lora": 2}, "neighbours": {"objective.neighbours.weight": 1}}
+    trials = {
+        "plain": {},
+        "lora": {"model.text.lora": 2},
+        "neighbours": {"objective.neighbours.weight": 1},
+        "timm": TIMM,
+        "adapted timm": TIMM | {"adapt.image.method": "simclr"},
+        "frozen timm": TIMM | LIT | {"model.image.freeze": True},
+    }
 
     def found() -> dict[str, str]:
         code.fingerprint.cache_clear()

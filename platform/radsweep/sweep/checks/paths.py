@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from radsweep.config.experiment import Experiment
+from radsweep.config.paths import local_weights
 from radsweep.config.trial import Trial
 from radsweep.data import storage
 from radsweep.data.shards.dataset import MANIFEST
@@ -24,7 +25,8 @@ def places_of(experiment: Experiment, shards: str | None = None) -> dict[str, tu
     named += [("evaluate.public_models", name) for name in experiment.evaluate.public_models]
     data = [*((("data.shards", shards),) if shards else ()), *(("evaluate.sets", folder) for folder in sets)]
     found = {storage.inside(folder, MANIFEST): (key, folder) for key, folder in data}
-    return found | {name: (key, name) for key, name in reversed(named) if Path(name).is_absolute()}
+    paths = [(key, local_weights(name), name) for key, name in reversed(named)]
+    return found | {path: (key, name) for key, path, name in paths if Path(path).is_absolute()}
 
 
 def _named(trial: Trial, words_change: bool) -> Iterator[tuple[str, str]]:

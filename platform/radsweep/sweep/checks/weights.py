@@ -6,16 +6,18 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from radsweep.config.model import Model
+from radsweep.config.paths import is_timm
 from radsweep.errors import InputError, explaining
 from radsweep.models.backbone_checks import image_source
 from radsweep.models.configs import CXR_BERT, IMAGE_KINDS, OPEN_CLIP, TEXT_KINDS, WHOLE_KINDS, model_config
 from radsweep.models.hub import Unreadable, has_file
+from radsweep.models.timm_source import check_timm_weights
 
 
 class _Named(NamedTuple):
     key: str
     name: str
-    kinds: Collection[str]
+    kinds: Collection[str]  # of transformers; empty for a model of timm's
 
 
 def check_weights(models: Iterable[Model], against: Iterable[str]) -> list[str]:
@@ -39,8 +41,8 @@ def _pretrained(model: Model) -> Iterator[_Named]:
     if model.pretrained is not None:
         yield _Named("model.pretrained", model.pretrained, WHOLE_KINDS)
         return
-    if model.image.weights == "pretrained" and image_source(model.image) == "transformers":
-        yield _Named("model.image.backbone", model.image.backbone, IMAGE_KINDS)
+    if model.image.weights == "pretrained" and (source := image_source(model.image)) in ("timm", "transformers"):
+        yield _Named("model.image.backbone", model.image.backbone, IMAGE_KINDS if source == "transformers" else ())
     if model.text.weights == "pretrained":
         yield _Named("model.text.backbone", model.text.backbone, TEXT_KINDS)
 
@@ -49,6 +51,9 @@ def _check(named: _Named) -> None:
     from radsweep.models.weights import FILES, OPEN_CLIP_FILES  # lazy import: PyTorch takes seconds to load
 
     key, name, kinds = named
+    if is_timm(name):
+        check_timm_weights(name)
+        return
     kind = model_config(name, kinds)["model_type"]
     if kind == CXR_BERT and key == "model.image.backbone":
         return  # its file has a different name, which `check_model` checks

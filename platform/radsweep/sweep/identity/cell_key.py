@@ -11,6 +11,7 @@ from typing import Any
 from radsweep.augment.words import check_words
 from radsweep.config.data import Data
 from radsweep.config.evaluation import Evaluate
+from radsweep.config.paths import local_weights
 from radsweep.config.stages import Stage, stages_of
 from radsweep.config.trial import Trial
 from radsweep.data.shards.dataset import read_manifest
@@ -47,8 +48,9 @@ def _weighed(spec: dict[str, Any]) -> dict[str, Any]:
     for key, value in spec.items():
         if isinstance(value, dict):
             found[key] = _weighed(value)
-        elif key in NAMES_OF_WEIGHTS and value and Path(value).is_absolute():
-            found[key] = _files(value)
+        elif key in NAMES_OF_WEIGHTS and value and Path(path := local_weights(value)).is_absolute():
+            library = value.removesuffix(path)
+            found[key] = [library, _files(path)] if library else _files(path)
     return found
 
 

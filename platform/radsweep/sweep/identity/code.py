@@ -13,9 +13,11 @@ from functools import cache
 from pathlib import Path
 
 import radsweep
-from radsweep.cluster.versions import ADAPTERS, LIBRARIES, versions
+from radsweep.cluster.versions import LIBRARIES, TIMM_MODELS, versions
 from radsweep.config.data import Data
+from radsweep.config.model import ImageTower, TextTower
 from radsweep.config.objective import Objective
+from radsweep.config.paths import is_timm
 from radsweep.config.stages import FrozenImage, FrozenText, ImageStage, Stage, stages_of
 from radsweep.config.terms import Need
 from radsweep.config.trial import Trial
@@ -52,6 +54,7 @@ def switched(trial: Trial) -> dict[str, bool]:
         "mask_tokens": Need.MASKED_TOKENS in objective.needs,
         **dict.fromkeys(WORDS, text.changes_words),
         "Average": trial.train.ema > 0,
+        "timm_tower": is_timm(trial.model.image.backbone),
         **dict.fromkeys(STREAMED, trial.data.source == "streamed"),
         **dict.fromkeys(OWN_PIXELS, trial.model.image.preprocessing == "own"),
         "zero_shot": "zero_shot" in tasks,
@@ -73,8 +76,7 @@ def entries(objective: Objective) -> Entries:
 
 def trial_code(trial: Trial) -> str:
     """Fingerprint of the code that a trial and the stages before it run."""
-    adapters = (ADAPTERS,) if trial.model.image.lora or trial.model.text.lora else ()
-    further = (*adapters, *trial.objective.libraries)
+    further = (*_libraries(trial.model.image), *trial.objective.libraries)
     roots = (*TRIAL, *_folds(trial.data.folds))
     own = fingerprint(roots, off(trial), further, entries(trial.objective))
     return "-".join([own, *(stage_code(stage) for stage in stages_of(trial).values())])
@@ -82,15 +84,16 @@ def trial_code(trial: Trial) -> str:
 
 def stage_code(stage: Stage) -> str:
     """Fingerprint of the code that a stage and the stage before it run."""
-    without: tuple[str, ...] = ONLY_TRIALS
+    further = _libraries(stage.tower)
+    without: tuple[str, ...] = ONLY_TRIALS if further else (*ONLY_TRIALS, "timm_tower")
     if not isinstance(stage, FrozenImage | ImageStage) or stage.tower.preprocessing == "letterbox":
         without += OWN_PIXELS
     if isinstance(stage, FrozenImage | FrozenText):
-        own = fingerprint((*FEATURES, *_folds(stage.fold)), without)
+        own = fingerprint((*FEATURES, *_folds(stage.fold)), without, further)
         return own if stage.adapted is None else f"{own}-{stage_code(stage.adapted)}"
     used = TOKENS if not isinstance(stage, ImageStage) else PATCHES if stage.adapt.method == "mae" else TWO_VIEWS
     others = [recipe for recipe in (TWO_VIEWS, PATCHES, TOKENS) if recipe != used]
-    return fingerprint((*ADAPTATION, *_folds(stage.fold)), (*without, *others))
+    return fingerprint((*ADAPTATION, *_folds(stage.fold)), (*without, *others), further)
 
 
 def code_fingerprint() -> str:
@@ -101,6 +104,11 @@ def code_fingerprint() -> str:
 def off(trial: Trial) -> tuple[str, ...]:
     """Return the definitions that the trial does not use."""
     return tuple(name for name, used in switched(trial).items() if not used)
+
+
+def _libraries(tower: ImageTower | TextTower) -> tuple[str, ...]:
+    """Libraries that only some towers are built with."""
+    return (TIMM_MODELS,) if is_timm(tower.backbone) else ()
 
 
 def _folds(folds: object) -> tuple[str, ...]:

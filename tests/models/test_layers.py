@@ -14,9 +14,8 @@ from radsweep.models.adapters import add_adapters
 from radsweep.models.configs import IMAGE_CLASSES, TEXT_CLASSES
 from radsweep.models.features import TowerModule
 from radsweep.models.image import build_image_tower
-from radsweep.models.layer_depth import parameter_depths
 from radsweep.models.text import build_text_tower
-from radsweep.models.torchvision_image import ConvNextTower, ResNetTower, VitTower
+from radsweep.models.torchvision_image import Classifier, VitTower
 from radsweep.models.transformers_text import TransformersText
 
 Save = Callable[[str], Path]
@@ -24,7 +23,7 @@ Save = Callable[[str], Path]
 
 def depths_of(tower: TowerModule, *parts: str) -> list[set[int]]:
     """The depths of all parameters under each name."""
-    depths = parameter_depths(tower)
+    depths = tower.depths()
     assert set(depths) == {name for name, _ in tower.named_parameters()}
     found = [{depth for name, depth in depths.items() if name.startswith(part)} for part in parts]
     assert all(found), parts
@@ -37,7 +36,7 @@ def test_layers_of_the_tiny_cnn() -> None:
 
 
 def test_blocks_of_a_resnet_lie_above_its_stem() -> None:
-    tower = ResNetTower(ResNet(BasicBlock, [2, 1, 1, 1]), 1)
+    tower = Classifier(ResNet(BasicBlock, [2, 1, 1, 1]), 1, 64)
     names = ("conv1.", "bn1.", "layer1.0.", "layer1.1.", "layer2.0.", "layer3.0.", "layer4.0.")
     assert depths_of(tower, *(f"body.{name}" for name in names)) == [{0}, {0}, {1}, {2}, {3}, {4}, {5}]
 
@@ -46,7 +45,7 @@ def test_the_downsampling_of_a_convnext_belongs_to_the_block_above_it() -> None:
     widths = (8, 16, 24, 32)
     body = ConvNeXt([CNBlockConfig(a, b, 2) for a, b in zip(widths, [*widths[1:], None], strict=True)])
     names = ("features.0.", "features.1.0.", "features.1.1.", "features.2.", "features.3.0.", "features.7.1.")
-    found = depths_of(ConvNextTower(body, 1), *(f"body.{name}" for name in names), "body.classifier.")
+    found = depths_of(Classifier(body, 1, 64), *(f"body.{name}" for name in names), "body.classifier.")
     assert found == [{0}, {1}, {2}, {3}, {3}, {8}, {9}]
 
 
@@ -60,7 +59,7 @@ def test_patches_and_positions_of_a_vit_lie_below_its_blocks_and_its_norm_above(
 @pytest.mark.parametrize("kind", [*TEXT_CLASSES, "tiny-bert"])
 def test_layers_of_a_text_model_lie_above_its_embeddings(kind: str, save: Save) -> None:
     chosen = TextTower() if kind == "tiny-bert" else TextTower(backbone=str(save(kind)), max_tokens=32)
-    depths = parameter_depths(build_text_tower(chosen, 60))
+    depths = build_text_tower(chosen, 60).depths()
     assert {depth for name, depth in depths.items() if "embeddings" in name} == {0}
     inside = {name: depth for name, depth in depths.items() if ".0." in name or ".1." in name}
     assert all(depth == (1 if ".0." in name else 2) for name, depth in inside.items())
@@ -71,7 +70,7 @@ def test_layers_of_a_text_model_lie_above_its_embeddings(kind: str, save: Save) 
 
 @pytest.mark.parametrize("kind", IMAGE_CLASSES)
 def test_layers_of_an_image_model_lie_above_its_embeddings(kind: str, save: Save) -> None:
-    depths = parameter_depths(build_image_tower(ImageTower(backbone=str(save(kind)), size=32)))
+    depths = build_image_tower(ImageTower(backbone=str(save(kind)), size=32)).depths()
     assert {depth for name, depth in depths.items() if "embeddings" in name} == {0}
     assert {depth for name, depth in depths.items() if ".0." in name} == {1}
     assert {depth for name, depth in depths.items() if ".1." in name} == {2}
@@ -86,6 +85,6 @@ def test_adapters_have_the_depth_of_their_layer() -> None:
     )
     tower = TransformersText(transformers.BertModel(config, add_pooling_layer=False), "mean")
     add_adapters(tower, 2, "model.text.lora")
-    adapters = {name: depth for name, depth in parameter_depths(tower).items() if "lora_" in name}
+    adapters = {name: depth for name, depth in tower.depths().items() if "lora_" in name}
     assert len(adapters) == 3 * 6 * 2
     assert all(f"layer.{depth - 1}." in name for name, depth in adapters.items())
