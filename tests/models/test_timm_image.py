@@ -177,9 +177,10 @@ def test_a_vit_takes_another_size_with_its_positions_resampled_by_timm(saved: Sa
 
 
 def test_sizes_that_a_model_cannot_take_are_refused_before_the_start() -> None:
-    with pytest.raises(InputError, match=r"model\.image\.size: .*"):
+    with pytest.raises(InputError, match=r"model\.image\.size: timm:maxvit_nano_rw_256 cannot take images of 100 pixels"):
         check_model(Model(image=ImageTower(backbone="timm:maxvit_nano_rw_256", size=100)))
-    with pytest.raises(InputError, match=r"model\.image\.size: .*"):
+    message = r"model\.image\.size: timm:mixer_s32_224 was made for images of 224 pixels, .*; set it to 224"
+    with pytest.raises(InputError, match=message):
         check_model(Model(image=ImageTower(backbone="timm:mixer_s32_224", size=64, weights="pretrained")))
     check_model(Model(image=ImageTower(backbone="timm:vit_tiny_patch16_224", size=64, weights="pretrained")))
 
@@ -213,6 +214,7 @@ def test_layers_are_numbered_as_timm_groups_them() -> None:
     [
         ("timm:test_efficientne", r"timm has no model 'test_efficientne'; did you mean test_efficientnet\?"),
         ("timm:resnet50.a1_in2k", r"timm has no weights 'resnet50.a1_in2k'; did you mean resnet50.a1_in1k\?"),
+        ("timm:tf_efficientnet_b0_ns", r"tf_efficientnet_b0_ns is tf_efficientnet_b0\.ns_jft_in1k now; write that"),
         ("timm:./nothing", r"the folder \./nothing does not exist"),
         ("timm:./resnet50.pth", r"the file \./resnet50\.pth does not exist"),
     ],

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from radsweep.config.model import ImageTower
-from radsweep.errors import InputError, explaining
+from radsweep.errors import InputError
 from radsweep.models.features import ImageFeatures, ImageTowerModule, PatchTower, regions_of_map, rows_of
 from radsweep.models.layers import COARSEST_REGION, outer_blocks, residual_blocks
 from radsweep.models.normalise import Pixels
@@ -134,9 +134,18 @@ def check_resizing(settings: ImageTower) -> None:
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         native = _body(source, None, 3, None)
         size = native.pretrained_cfg["input_size"][-1]
-        if native.pretrained_cfg.get("fixed_input_size") and size != settings.size:
-            with explaining(key="model.image.size"):
-                _body(source, settings.size, settings.channels, native.state_dict())
+        if size == settings.size or not native.pretrained_cfg.get("fixed_input_size"):
+            return
+        try:
+            _body(source, settings.size, settings.channels, native.state_dict())
+        except NotImplementedError:
+            return  # it has to be tried with values
+        except InputError as error:
+            raise InputError(
+                f"{settings.backbone} was made for images of {size} pixels, and its weights cannot be used with "
+                f"{settings.size} ({error.message}); set it to {size}",
+                key="model.image.size",
+            ) from None
 
 
 def _body(source: TimmSource, size: int | None, channels: int, state: Mapping[str, Tensor] | None) -> Any:
@@ -149,12 +158,16 @@ def _body(source: TimmSource, size: int | None, channels: int, state: Mapping[st
     config = arguments["pretrained_cfg"]
     classes = _classes(config, state)
     overlay = {"state_dict": dict(state), "source": None, "num_classes": classes, "label_offset": None}
-    try:
-        body = timm.create_model(
-            **(arguments | {"num_classes": classes}), pretrained=True, pretrained_cfg_overlay=overlay
-        )
-    except RuntimeError as error:
-        raise InputError(f"the weights do not fit {source.model}: {' '.join(str(error).split())[:300]}") from None
+    with _explained(source.model, size):
+        try:
+            body = timm.create_model(
+                **(arguments | {"num_classes": classes}), pretrained=True, pretrained_cfg_overlay=overlay
+            )
+        except NotImplementedError:
+            raise
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(f"the weights do not fit {source.model}: {reason}") from None
     body.reset_classifier(0)
     body.pretrained_cfg.pop("state_dict")  # a second copy of every weight
     return body

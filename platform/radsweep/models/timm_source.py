@@ -139,6 +139,10 @@ def _published(name: str) -> str:
 def _check_known(name: str, place: str = "") -> None:
     timm = import_timm()
     architecture, _, tag = name.partition(".")
+    renamed = timm.models.get_deprecated_models()
+    if architecture in renamed:
+        advice = f"is {renamed[architecture]} now; write that" if renamed[architecture] else "is not in timm any more"
+        raise InputError(f"{place}{architecture} {advice}")
     if not timm.is_model(architecture):
         close = nearest(architecture, timm.list_models())
         raise InputError(f"{place}timm has no model {architecture!r}{close}; a folder is written ./{architecture}")
