@@ -69,7 +69,7 @@ def check_experiment(experiment: Experiment) -> None:
         preprocessing_of(model.image)
     for tower in {trial.model.image for trial in trials if trial.adapt.image.method == "mae"}:
         check_vit(tower)
-    for words in {trial.augment.text.words for trial in trials if trial.augment.text.changes_words}:
+    for words in {trial.augment.text.words for trial in trials if trial.reads_words}:
         check_words(words)
     with explaining(key="data.shards"):
         check_address(experiment.data.shards)

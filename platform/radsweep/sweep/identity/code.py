@@ -34,7 +34,7 @@ WORDS = ("augment_words", "load_words")
 OWN_PIXELS = ("decode_as", "preprocessing_of")
 TWO_VIEWS, PATCHES, TOKENS = "TwoViewRecipe", "MaskedPatchRecipe", "TextRecipe"
 # Stages share classes with trials, but run no line of these.
-ONLY_TRIALS = ("Embedder", "same_reports", *STREAMED, *WORDS)
+ONLY_TRIALS = ("Embedder", "ReportSimilarity", "label_similarity", *STREAMED, *WORDS)
 Entries = tuple[tuple[str, tuple[str, ...]], ...]  # hashable
 NO_ENTRIES: Entries = (("TERMS", ()), ("LOSSES", ()), ("OUTPUTS", ()))
 
@@ -46,10 +46,13 @@ def switched(trial: Trial) -> dict[str, bool]:
     """
     objective, text, tasks = trial.objective, trial.augment.text, set(trial.evaluate.tasks)
     return {
-        "same_reports": objective.contrast.weight > 0 and objective.contrast.same_report is not None,
+        "ReportSimilarity": objective.compares_words,
+        "soft_infonce": objective.contrast.softened_by is not None,
+        "label_similarity": objective.contrast.softened_by == "labels",
         "rank_locally": objective.scores_locally and "local_retrieval" in tasks,
         "mask_tokens": Need.MASKED_TOKENS in objective.needs,
-        **dict.fromkeys(WORDS, text.changes_words),
+        "augment_words": text.changes_words,
+        "load_words": trial.reads_words,
         "Average": trial.train.ema > 0,
         **dict.fromkeys(STREAMED, trial.data.source == "streamed"),
         **dict.fromkeys(OWN_PIXELS, trial.model.image.preprocessing == "own"),
@@ -65,7 +68,7 @@ def entries(objective: Objective) -> Entries:
     """Return (table, the keys whose values a trial with this objective uses). `TERMS` holds every new term."""
     return (
         ("TERMS", tuple(objective.terms)),
-        ("LOSSES", (objective.contrast.kind,)),
+        ("LOSSES", () if objective.contrast.softened_by else (objective.contrast.kind,)),
         ("OUTPUTS", tuple(need.name for need in Need if need in objective.needs)),
     )
 
