@@ -6,7 +6,19 @@ import pytest
 
 from radsweep.config.data import Data
 from radsweep.config.load import trial_with
-from radsweep.config.objective import Contrast, ImageSsl, Local, Neighbours, Objective, TextSsl
+from radsweep.config.objective import (
+    Contrast,
+    ImageImage,
+    ImageSsl,
+    Local,
+    Neighbours,
+    Objective,
+    Positives,
+    Targets,
+    TextSsl,
+    TextText,
+    ViewCounts,
+)
 from radsweep.config.stages import stages_of
 from radsweep.config.terms import Need, TermSettings
 from radsweep.config.trial import Trial
@@ -52,6 +64,8 @@ def trial_that_needs(*needs: Need, weight: float = 1.0) -> Trial:
         (TextSsl(), {Need.MASKED_TOKENS}),
         (TextSsl(kind="simcse"), {Need.DROPOUT_VIEWS}),
         (Neighbours(), set()),
+        (ImageImage(), set()),
+        (TextText(), set()),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -75,6 +89,33 @@ def test_terms_that_see_only_images_or_only_reports_are_not_an_objective() -> No
     with pytest.raises(ValueError, match="contrast, local, neighbours and toy all have weight 0"):
         ToyObjective(contrast=Contrast(weight=0))
     assert ToyObjective(contrast=Contrast(weight=0), toy=Toy(weight=1)).terms
+
+
+@pytest.mark.parametrize(
+    ("name", "term", "views"), [("image_image", ImageImage, "image"), ("text_text", TextText, "text")]
+)
+def test_a_contrast_of_two_views_needs_two(name: str, term: type[TermSettings], views: str) -> None:
+    with pytest.raises(
+        ValueError, match=rf"views\.{views}: {name} compares two views of each study. Set it to 2 or more"
+    ):
+        Objective(**{name: term(weight=1)})  # type: ignore[arg-type]
+    assert name in Objective(**{name: term(weight=1), "views": ViewCounts(**{views: 2})}).terms  # type: ignore[arg-type]
+    assert name not in Objective(**{name: term(weight=0)}).terms  # type: ignore[arg-type]
+
+
+def test_soft_targets_need_a_distribution_over_the_batch() -> None:
+    with pytest.raises(ValueError, match=r"targets\.kind: labels is a distribution over the batch"):
+        Contrast(kind="sigmoid", targets=Targets(kind="labels"))
+    assert Contrast(kind="sigmoid", weight=0, targets=Targets(kind="labels")).softened_by is None
+    assert Contrast(targets=Targets(kind="labels")).softened_by == "labels"
+
+
+def test_the_word_list_is_read_if_similar_reports_are_asked_for() -> None:
+    assert not Objective().compares_words
+    assert not Objective(positives=Positives(same_report=None)).compares_words
+    assert Objective(positives=Positives(same_report=0.8)).compares_words
+    assert Objective(contrast=Contrast(targets=Targets(kind="reports"))).compares_words
+    assert not Objective(contrast=Contrast(targets=Targets(kind="labels"))).compares_words
 
 
 @pytest.mark.parametrize("need", Need)

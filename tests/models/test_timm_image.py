@@ -177,7 +177,9 @@ def test_a_vit_takes_another_size_with_its_positions_resampled_by_timm(saved: Sa
 
 
 def test_sizes_that_a_model_cannot_take_are_refused_before_the_start() -> None:
-    with pytest.raises(InputError, match=r"model\.image\.size: timm:maxvit_nano_rw_256 cannot take images of 100 pixels"):
+    with pytest.raises(
+        InputError, match=r"model\.image\.size: timm:maxvit_nano_rw_256 cannot take images of 100 pixels"
+    ):
         check_model(Model(image=ImageTower(backbone="timm:maxvit_nano_rw_256", size=100)))
     message = r"model\.image\.size: timm:mixer_s32_224 was made for images of 224 pixels, .*; set it to 224"
     with pytest.raises(InputError, match=message):

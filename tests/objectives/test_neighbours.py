@@ -22,6 +22,16 @@ def unit(rows: int, seed: int) -> torch.Tensor:
     return torch.nn.functional.normalize(torch.randn(rows, D, dtype=torch.float64, generator=generator), dim=-1)
 
 
+def rows_of(
+    studies: torch.Tensor, patients: torch.Tensor, reports: list[int] | None = None, seen: list[list[int]] | None = None
+) -> Rows:
+    """By default each study has a text of its own."""
+    report = 1000 + studies if reports is None else torch.tensor(reports)
+    return Rows(
+        studies, patients, report, 1000 + studies[:, None].expand(-1, 2) if seen is None else torch.tensor(seen)
+    )
+
+
 def bank_of(size: int, studies: int = 100) -> NeighbourBank:
     widths = Widths(image=3, text=3, tokens=3, token_embeddings=3, vocabulary=9, dim=D, studies=studies)
     return NeighbourBank(Neighbours(weight=1, bank=size), widths).double()
@@ -29,7 +39,7 @@ def bank_of(size: int, studies: int = 100) -> NeighbourBank:
 
 def views_of(text: torch.Tensor, studies: list[int], patients: list[int], bank: NeighbourBank, seed: int = 0) -> Views:
     images = tuple(unit(len(text), 1000 + 2 * seed + view).requires_grad_() for view in range(2))
-    rows = Rows(torch.tensor(studies), torch.tensor(patients))
+    rows = rows_of(torch.tensor(studies), torch.tensor(patients))
     return Views(
         images, (text, unit(len(text), 3)), torch.tensor(SCALE).double(), rows=rows, heads={"neighbours": bank}
     )
@@ -46,7 +56,7 @@ def value(output: TermOutput) -> float:
 def filled(size: int, patients: list[int], seed: int = 7) -> NeighbourBank:
     """Study n of patient `patients[n]`."""
     bank = bank_of(size)
-    bank.add(unit(size, seed), Rows(torch.arange(size), torch.tensor(patients)))
+    bank.add(unit(size, seed), rows_of(torch.arange(size), torch.tensor(patients)))
     return bank
 
 
@@ -71,18 +81,21 @@ class PlainBank:
                 return
         self.entries = [*self.entries, new][-self.size :]
 
-    def nearest(self, query: Entry) -> np.ndarray | None:
+    def nearest(self, query: Entry) -> Entry | None:
         others = [e for e in self.entries if e.study != query.study and e.patient != query.patient]
-        return max(others, key=lambda e: float(e.text @ query.text)).text if others else None
+        return max(others, key=lambda e: float(e.text @ query.text)) if others else None
 
 
-def plain_loss(images: list[np.ndarray], found: list[np.ndarray | None]) -> float:
-    rows = [row for row, text in enumerate(found) if text is not None]
+def plain_loss(images: list[np.ndarray], queries: list[Entry], found: list[Entry | None]) -> float:
+    """A neighbour that two studies share is a positive of both, and so is a neighbour that is the study itself."""
+    pairs = [(row, query, entry) for row, (query, entry) in enumerate(zip(queries, found, strict=True)) if entry]
+    same = np.array([[b.study in (a.study, query.study) for _, _, b in pairs] for _, query, a in pairs])
     losses = []
     for image in images:
-        logits = np.array([[SCALE * image[i] @ found[j] for j in rows] for i in rows])
-        for table in (logits, logits.T):
-            losses.append(np.mean([math.log(np.exp(table[n]).sum()) - table[n, n] for n in range(len(rows))]))
+        logits = np.array([[SCALE * image[i] @ entry.text for _, _, entry in pairs] for i, _, _ in pairs])
+        for table, positive in ((logits, same), (logits.T, same.T)):
+            rows = zip(table, positive, strict=True)
+            losses.append(np.mean([math.log(np.exp(row).sum()) - row[ones].mean() for row, ones in rows]))
     return float(np.mean(losses))
 
 
@@ -102,7 +115,9 @@ def test_the_loss_is_infonce_against_the_neighbours_of_a_plain_bank() -> None:
             assert value(output) == 0
         else:
             expected = plain_loss(
-                [image.detach().numpy() for image in views.image_BD], [plain.nearest(query) for query in queries]
+                [image.detach().numpy() for image in views.image_BD],
+                queries,
+                [plain.nearest(query) for query in queries],
             )
             assert value(output) == pytest.approx(expected, abs=1e-6)
             drawn += 1
@@ -119,7 +134,7 @@ def test_never_the_sample_s_own_id_or_patient() -> None:
     base = unit(1, 1)
     bank = bank_of(12)
     text = torch.nn.functional.normalize(base + 1e-3 * unit(12, 2), dim=-1)
-    rows = Rows(torch.arange(12), torch.tensor(patients))
+    rows = rows_of(torch.arange(12), torch.tensor(patients))
     bank.add(text, rows)
     nearest = bank.nearest(text, rows)
     assert nearest.found_B.all()
@@ -134,9 +149,9 @@ def test_never_the_sample_s_own_id_or_patient() -> None:
 def test_identical_texts_of_the_own_patient_are_passed_over() -> None:
     bank = bank_of(6)
     text = unit(1, 1).expand(6, D)
-    bank.add(text, Rows(torch.arange(6), torch.tensor([0, 0, 0, 0, 0, 1])))
+    bank.add(text, rows_of(torch.arange(6), torch.tensor([0, 0, 0, 0, 0, 1])))
     bank.features[5] = unit(1, 2)[0]  # the one other patient is far away
-    nearest = bank.nearest(text[:2], Rows(torch.tensor([0, 77]), torch.tensor([0, 0])))
+    nearest = bank.nearest(text[:2], rows_of(torch.tensor([0, 77]), torch.tensor([0, 0])))
     assert nearest.found_B.tolist() == [True, True]
     assert torch.equal(nearest.features_BD, bank.features[[5, 5]])
 
@@ -165,7 +180,7 @@ def test_a_study_without_an_allowed_neighbour_is_left_out() -> None:
     views = views_of(text, [0, 90, 91, 1], [0, 8, 9, 0], bank)
     queries = [Entry(90, 8, text[1].numpy()), Entry(91, 9, text[2].numpy())]
     images = [image.detach().numpy()[1:3] for image in views.image_BD]
-    expected = plain_loss(images, [plain.nearest(query) for query in queries])
+    expected = plain_loss(images, queries, [plain.nearest(query) for query in queries])
     output = neighbours(views, Neighbours(weight=1))
     assert value(output) == pytest.approx(expected, abs=1e-6)
     assert output.logged["neighbours_found"] == 0.5
@@ -190,7 +205,7 @@ def test_the_bank_holds_at_most_the_studies_of_the_trial() -> None:
 def test_a_batch_larger_than_the_bank_leaves_its_last_studies() -> None:
     bank = bank_of(4)
     text = unit(11, 1)
-    bank.add(text, Rows(torch.arange(11), torch.arange(11)))
+    bank.add(text, rows_of(torch.arange(11), torch.arange(11)))
     assert sorted(bank.studies.tolist()) == [7, 8, 9, 10]
     for place, study in enumerate(bank.studies.tolist()):
         assert torch.equal(bank.features[place], text[study])
@@ -199,11 +214,11 @@ def test_a_batch_larger_than_the_bank_leaves_its_last_studies() -> None:
 def test_a_study_is_refreshed_in_its_place_and_the_oldest_leaves_first() -> None:
     bank = filled(4, [0, 1, 2, 3])
     text = unit(2, 9)
-    bank.add(text, Rows(torch.tensor([2, 8]), torch.tensor([2, 8])))
+    bank.add(text, rows_of(torch.tensor([2, 8]), torch.tensor([2, 8])))
     assert bank.studies.tolist() == [8, 1, 2, 3]
     assert bank.patients.tolist() == [8, 1, 2, 3]
     assert torch.equal(bank.features[[2, 0]], text)
-    bank.add(text, Rows(torch.tensor([9, 9]), torch.tensor([9, 9])))  # twice in a batch: one entry, the later text
+    bank.add(text, rows_of(torch.tensor([9, 9]), torch.tensor([9, 9])))  # twice in a batch: one entry, the later text
     assert bank.studies.tolist() == [8, 9, 2, 3]
     assert torch.equal(bank.features[1], text[1])
 

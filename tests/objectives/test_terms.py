@@ -150,20 +150,23 @@ def test_word_pieces_are_summed_into_words() -> None:
 def full_bank() -> NeighbourBank:
     """In evaluation mode, so that a loss can be computed again."""
     bank = NeighbourBank(Neighbours(weight=1), WIDTHS).double()
-    bank.add(unit(9, D, seed=30), Rows(torch.arange(9), torch.arange(9) // 2))
+    bank.add(
+        unit(9, D, seed=30), Rows(torch.arange(9), torch.arange(9) // 2, torch.arange(9), torch.arange(9)[:, None])
+    )
     return bank.eval()
 
 
 @pytest.mark.parametrize("name", sorted(TERMS))
 def test_gradient_agrees_with_finite_differences(name: str) -> None:
     views, bank = random_views(1, 1), full_bank()
-    rows, count = Rows(torch.arange(B), torch.arange(B) // 2), torch.arange(B).double()
+    rows = Rows(torch.arange(B), torch.arange(B) // 2, torch.arange(B), torch.arange(B)[:, None])
+    count = torch.arange(B).double()
 
     def loss(*given: torch.Tensor) -> torch.Tensor:
         image, text, regions, tokens, scale, bias, z1, z2, loss_B = given
         words = Words(tokens, views.words[0].word_BL)
         built = Views(
-            (image,), (text,), scale, bias, (regions,), (words,),
+            (image, unit(B, D, seed=50)), (text, unit(B, D, seed=51)), scale, bias, (regions,), (words, words),
             rows=rows, heads={"neighbours": bank},
             outputs={"image_ssl": (z1, z2), "text_ssl": (loss_B, count)},
         )  # fmt: skip

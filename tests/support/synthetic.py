@@ -30,6 +30,8 @@ from radsweep.training.trainer import TrialRecipe
 
 WORDS = ["heart", "lungs", "clear", "opacity", "effusion", "left", "right", "large", "small", "no", "nodule", "mass"]
 PROMPTS = str(Path(__file__).with_name("prompts.yaml"))
+# one of a few short sentences, so that texts of a batch become equal
+SAME = {"objective.views.text": 2, "augment.text.sentences": "one"}
 CASES = {
     "infonce": {},
     "sigmoid": {"objective.contrast.kind": "sigmoid"},
@@ -52,8 +54,25 @@ CASES = {
     "text ssl": {"objective.text_ssl.weight": 1.0},
     "simcse": {"objective.text_ssl.weight": 1.0, "objective.text_ssl.kind": "simcse"},
     "neighbours": {"objective.neighbours.weight": 1.0, "objective.neighbours.bank": 16, "train.batch_size": 16},
-    "same report": {"objective.contrast.same_report": 0.3},
-    "same report, sigmoid": {"objective.contrast.same_report": 0.3, "objective.contrast.kind": "sigmoid"},
+    "same report": SAME,
+    "same report, sigmoid": SAME | {"objective.contrast.kind": "sigmoid"},
+    "same report, other terms": SAME
+    | {
+        "objective.local.weight": 1.0,
+        "objective.neighbours.weight": 1.0,
+        "objective.neighbours.bank": 16,
+        "objective.text_ssl.weight": 1.0,
+        "objective.text_ssl.kind": "simcse",
+        "train.batch_size": 16,
+    },
+    "similar report, same patient": {
+        "objective.positives.same_report": 0.3,
+        "objective.positives.same_patient": "ignored",
+    },
+    "soft targets by reports": {"objective.contrast.targets.kind": "reports"} | SAME,
+    "soft targets by labels": {"objective.contrast.targets.kind": "labels"},
+    "views of one modality": SAME
+    | {"objective.image_image.weight": 1.0, "objective.text_text.weight": 0.5, "objective.views.image": 2},
     "stochastic depth": {"model.image.backbone": "convnext_tiny", "model.image.size": 32},
     "mae": {
         "adapt.image.method": "mae",

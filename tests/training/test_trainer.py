@@ -134,7 +134,7 @@ def test_a_term_of_weight_zero_is_not_built() -> None:
     assert len(recipe.learner.heads) == 0
     assert recipe.model.region_projection is None
     batch = next(recipe.batches(0))
-    assert (batch.ssl_pixels_bCSS, batch.masked, batch.positive_BB) == ((), None, None)
+    assert (batch.ssl_pixels_bCSS, batch.masked, batch.relations) == ((), None, None)
 
 
 def test_the_checkpoint_holds_the_selected_weights(tmp_path: Path) -> None:

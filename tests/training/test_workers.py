@@ -48,7 +48,10 @@ def test_metrics_do_not_depend_on_how_many_are_embedded_at_once(monkeypatch: pyt
     assert measured_metrics(Workers()) == pytest.approx(whole, abs=1e-9)
 
 
-PARTS = ["infonce", "local", "views", "text ssl", "simcse", "neighbours", "same report", "frozen batch norm"]
+PARTS = [
+    "infonce", "local", "views", "text ssl", "simcse", "neighbours", "same report", "same report, other terms",
+    "similar report, same patient", "soft targets by reports", "views of one modality", "frozen batch norm",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", PARTS)

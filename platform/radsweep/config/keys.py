@@ -12,6 +12,7 @@ RENAMED = {
     "ablation.tune.own": "ablation.tune.per_arm",
     "evaluate.against": "evaluate.public_models",
     "model.from": "model.pretrained",
+    "objective.contrast.same_report": "objective.positives.same_report",
     "search.grace": "search.grace_period",
     "search.reduction": "search.reduction_factor",
     "search.smallest": "search.min_pairs",

@@ -27,6 +27,11 @@ class Trial(Settings):
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
 
+    @property
+    def reads_words(self) -> bool:
+        """True if the word list of `augment.text.words` is read."""
+        return self.augment.text.changes_words or self.objective.compares_words
+
     @model_validator(mode="after")
     def _whole_batches(self) -> Self:
         workers = self.train.workers

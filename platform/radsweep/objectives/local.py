@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
 from radsweep.config.objective import Local
-from radsweep.objectives.views import TermOutput, Views, Words, mean
+from radsweep.objectives.infonce import half_sum
+from radsweep.objectives.views import TermOutput, Views, Words, mean, text_relations
 
 LIKE_LENGTH = 16  # texts scored together on a CPU: padding costs as much as words
 # of the attention at once, by device: a CPU is fastest where they stay in its cache
@@ -18,18 +18,15 @@ CHUNK_ELEMENTS = {"cpu": 500_000, "cuda": 16_000_000}
 
 
 def local(views: Views, settings: Local) -> TermOutput:
-    """Row and column cross-entropy over temp3 * Z(image, text), as eq. 9 to 11 of the paper; targets on the diagonal.
+    """Row and column cross-entropy over temp3 * Z(image, text), as eq. 9 to 11 of the paper; targets as in `infonce`.
 
     A worker scores its own images against all texts; the scores, not the regions, are gathered.
     """
     losses = []
     for regions_bRD in views.own_regions_bRD:
-        for words in views.words:
+        for words, relation_BB in zip(views.words, text_relations(views), strict=True):
             scores_BB = settings.logits * views.gather(local_scores(regions_bRD, words, settings))
-            target_B = torch.arange(len(scores_BB), device=scores_BB.device)
-            losses.append(
-                functional.cross_entropy(scores_BB, target_B) + functional.cross_entropy(scores_BB.T, target_B)
-            )
+            losses.append(2 * half_sum(scores_BB, relation_BB))
     return TermOutput(mean(losses), {})
 
 

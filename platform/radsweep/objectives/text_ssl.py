@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radsweep.config.objective import TextSsl
+from radsweep.objectives.infonce import row_cross_entropy
+from radsweep.objectives.relations import without_positives
 from radsweep.objectives.views import TermOutput, Views, Widths
 
 
@@ -20,7 +22,8 @@ def text_ssl(views: Views, settings: TextSsl) -> TermOutput:
     """
     first, second = views.outputs["text_ssl"]
     if settings.kind == "simcse":
-        return TermOutput(simcse(first, second, settings.temperature), {})
+        texts_BB = views.relations.texts_BB[0] if views.relations else None
+        return TermOutput(simcse(first, second, settings.temperature, without_positives(texts_BB)), {})
     return TermOutput(masked_loss(first, second), {})
 
 
@@ -41,10 +44,14 @@ def masked_loss(loss_B: Tensor, count_B: Tensor) -> Tensor:
     return loss_B.sum() / count_B.detach().sum().clamp(min=1)
 
 
-def simcse(first_BK: Tensor, second_BK: Tensor, temperature: float) -> Tensor:
-    """Unsupervised SimCSE (Gao et al. 2021, eq. 4): each report's first view finds its second among the batch's."""
+def simcse(first_BK: Tensor, second_BK: Tensor, temperature: float, relation_BB: Tensor | None = None) -> Tensor:
+    """Unsupervised SimCSE (Gao et al. 2021, eq. 4): each report's first view finds its second among the batch's.
+
+    Args:
+        relation_BB: as in `Relations`, for pairs that are left out.
+    """
     first, second = (functional.normalize(view, dim=-1) for view in (first_BK, second_BK))
-    return functional.cross_entropy(first @ second.T / temperature, torch.arange(len(first), device=first.device))
+    return row_cross_entropy(first @ second.T / temperature, relation_BB)
 
 
 class MaskedHead(nn.Module):

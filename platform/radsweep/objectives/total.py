@@ -13,6 +13,7 @@ from radsweep.objectives.contrast import contrast
 from radsweep.objectives.image_ssl import image_ssl, image_ssl_head
 from radsweep.objectives.local import local
 from radsweep.objectives.neighbours import NeighbourBank, neighbours
+from radsweep.objectives.same_modality import image_image, text_text
 from radsweep.objectives.text_ssl import text_ssl, text_ssl_head
 from radsweep.objectives.views import TermOutput, Views, Widths
 
@@ -30,6 +31,8 @@ TERMS: dict[str, Term] = {
     "image_ssl": Term(image_ssl, image_ssl_head),
     "text_ssl": Term(text_ssl, text_ssl_head),
     "neighbours": Term(neighbours, NeighbourBank),
+    "image_image": Term(image_image),
+    "text_text": Term(text_text),
 }
 
 

@@ -14,7 +14,7 @@ from radsweep.data.loading.decode import ShardIndex, read_index
 from radsweep.data.shards.schema import SPLITS
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep.checks.data import check_evaluation, check_folds, check_truncation
+from radsweep.sweep.checks.data import check_evaluation, check_folds, check_targets, check_truncation
 from radsweep.sweep.checks.memory import decide_source
 from radsweep.sweep.checks.paths import places_of
 from radsweep.sweep.checks.resources import check_capacity
@@ -65,6 +65,7 @@ def open_data(experiment: Experiment, store: Store, console: Console, previous: 
     check_techniques(experiment, preparations.shards_of)
     for note in check_selection(experiment, preparations.shards_of):
         console.say(note)
+    check_targets(experiment, shards)
     began = previous.plan.data.source if previous and previous.plan else None
     experiment = decide_source(experiment, shards, began)
     check_nodes(store.root, places_of(experiment, shards.folder))

@@ -5,6 +5,7 @@ Shapes: b studies of this worker, C channels, S side of the image, L tokens.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -26,8 +27,10 @@ from radsweep.data.loading.prepared import PreparedData, first_images
 from radsweep.data.loading.windows import streamed_batches
 from radsweep.data.text.tokenizer import ReportTokenizer
 from radsweep.models.image_preprocessing import preprocessing_of
-from radsweep.objectives.same_report import same_reports
-from radsweep.objectives.views import Rows
+from radsweep.objectives.relations import relate
+from radsweep.objectives.report_similarity import ReportSimilarity
+from radsweep.objectives.soft_targets import label_similarity
+from radsweep.objectives.views import Relations, Rows
 from radsweep.training.context import RunContext
 from radsweep.training.embedder import Frozen
 
@@ -45,7 +48,8 @@ class Batch:
     ssl_pixels_bCSS: tuple[Tensor, ...] = ()  # two strong views of one image
     masked: MaskedTexts | None = None  # the first text view with tokens hidden
     rows: Rows | None = None  # of the global batch
-    positive_BB: Tensor | None = None  # of the global batch: reports that read alike, bool
+    relations: Relations | None = None  # of the global batch
+    similarity_BB: Tensor | None = None  # of the global batch, for soft targets
 
     def part(self, rows: slice) -> Batch:
         """Some of the share's studies."""
@@ -83,17 +87,18 @@ class TrainingData:
         self.batch_size = min(trial.train.batch_size, len(rows))
         self.steps_per_epoch = len(batch_bounds(len(rows), self.batch_size))
         self.augment_texts = TextAugmenter(trial.augment.text, tokenizer)
+        words = trial.augment.text.words
+        self.similarity = ReportSimilarity(tokenizer, words) if trial.objective.compares_words else None
         index = self.split.index
         self.patient_S = np.unique(index.patient_ids, return_inverse=True)[1].astype(np.int64)
 
     def epoch(self, epoch: int, done: int = 0) -> Iterator[Batch]:
         """Every study of the subset once, but for those of the first `done` batches."""
         for rows, pixels_of in islice(self._global_batches(epoch), done, None):
-            own = rows[self.workers.share(len(rows))]
+            batch, seen_bV = self._batch(rows[self.workers.share(len(rows))], len(rows), epoch, pixels_of)
+            related = self._rows(rows, seen_bV)
             yield replace(
-                self._batch(own, len(rows), epoch, pixels_of),
-                rows=Rows(*(torch.from_numpy(numbers).to(self.device) for numbers in (rows, self.patient_S[rows]))),
-                positive_BB=self._positives(rows),
+                batch, rows=related, relations=self._relations(related), similarity_BB=self._similarities(rows)
             )
 
     def _global_batches(self, epoch: int) -> Iterator[tuple[np.ndarray, PixelsOf]]:
@@ -112,7 +117,8 @@ class TrainingData:
         for rows, window in streamed_batches(blocks, index, self.batch_size, seed, epoch):
             yield rows, window.pixels
 
-    def _batch(self, rows: np.ndarray, studies: int, epoch: int, pixels_of: PixelsOf) -> Batch:
+    def _batch(self, rows: np.ndarray, studies: int, epoch: int, pixels_of: PixelsOf) -> tuple[Batch, Tensor]:
+        """A worker's share, and a key of each of its texts, equal for equal ones; int64 [b, V]."""
         trial, index, device = self.trial, self.split.index, self.device
         seed, objective = trial.train.seed, trial.objective
         samples_b = torch.from_numpy(index.sample_key_S[rows])
@@ -134,13 +140,15 @@ class TrainingData:
             ssl = tuple(augmented(trial.augment.ssl, 0, view, "image ssl") for view in range(2))
         texts: list[TextBatch] = []
         text_bP: tuple[Tensor, ...] = ()
-        if "text" in self.frozen:
-            text_bP = (self.frozen["text"][torch.from_numpy(rows)].to(device),) * objective.views.text
-        for view in range(objective.views.text if not text_bP else 0):
+        for view in range(objective.views.text):
             keys_b = sample_keys(seed, samples_b, epoch, view, "text")
             reports = self.augment_texts(self.split.reports.take(rows), keys_b)
             text = trial.model.text
             texts.append(text_batch(reports, self.tokenizer.special, text.max_tokens, text.truncation))
+        seen_bV = torch.stack([text_keys(text) for text in texts], dim=1)
+        if "text" in self.frozen:  # its texts are only compared
+            text_bP = (self.frozen["text"][torch.from_numpy(rows)].to(device),) * objective.views.text
+            texts = []
         masked = None
         if Need.MASKED_TOKENS in self.needs:
             keys_b = sample_keys(seed, samples_b, epoch, 0, "mask")
@@ -149,10 +157,40 @@ class TrainingData:
             masked = MaskedTexts(*(field.to(device) for field in hidden))
         dropout_b = sample_keys(seed, samples_b, epoch, 0, "dropout").to(device)
         moved = tuple(TextBatch(*(field.to(device) for field in text)) for text in texts)
-        return Batch(studies, pixels, moved, dropout_b, image_bP, text_bP, ssl, masked)
+        return Batch(studies, pixels, moved, dropout_b, image_bP, text_bP, ssl, masked), seen_bV
 
-    def _positives(self, rows: np.ndarray) -> Tensor | None:
-        contrast = self.trial.objective.contrast
-        if contrast.same_report is None or contrast.weight == 0:
+    def _rows(self, rows: np.ndarray, seen_bV: Tensor) -> Rows:
+        study_B, patient_B, report_B = (
+            torch.from_numpy(numbers).to(self.device)
+            for numbers in (rows, self.patient_S[rows], self.split.index.report_group_S[rows])
+        )
+        if self.trial.objective.positives.same_report is None:
+            return Rows(study_B, patient_B, study_B, study_B[:, None].expand(-1, seen_bV.shape[1]))
+        return Rows(study_B, patient_B, report_B, self.workers.gather(seen_bV.to(self.device)))
+
+    def _relations(self, rows: Rows) -> Relations | None:
+        positives = self.trial.objective.positives
+        alike_BB = None
+        if self.similarity is not None and positives.same_report is not None:
+            least_BB = self.similarity.least(self.split.reports.take(rows.study_B.cpu().numpy()))
+            alike_BB = torch.from_numpy(least_BB >= positives.same_report)  # quotients: 4 of 5 are at least 0.8
+        return relate(rows, alike_BB, positives.same_patient == "ignored")
+
+    def _similarities(self, rows: np.ndarray) -> Tensor | None:
+        """Similarities that soft targets follow; 1 for reports that read the same, even if a word is unknown."""
+        by = self.trial.objective.contrast.softened_by
+        if by is None:
             return None
-        return same_reports(self.split.reports.take(rows), contrast.same_report).to(self.device)
+        if by == "labels":
+            return label_similarity(torch.from_numpy(self.split.index.labels_SC[rows])).to(self.device)
+        assert self.similarity is not None
+        group_B = self.split.index.report_group_S[rows]
+        mean_BB = np.where(group_B[:, None] == group_B, 1.0, self.similarity.mean(self.split.reports.take(rows)))
+        return torch.from_numpy(mean_BB).to(self.device)
+
+
+def text_keys(text: TextBatch) -> Tensor:
+    """int64 [B]: a number of what the text tower reads of each text, the same for the same tokens on every machine."""
+    rows = zip(text.ids_BL.numpy(), text.mask_BL.numpy(), strict=True)
+    digests = (hashlib.blake2b(ids_L[mask_L].tobytes(), digest_size=8).digest() for ids_L, mask_L in rows)
+    return torch.from_numpy(np.frombuffer(b"".join(digests), dtype="<i8").copy())

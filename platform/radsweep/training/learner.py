@@ -125,7 +125,8 @@ def _views(learner: Learner, features: Features, batch: Batch, workers: Workers)
             _gather_words(part, text.words_BL, workers) for part, text in zip(tokens, batch.texts, strict=False)
         ),
         gather=workers.gather,
-        positive_BB=batch.positive_BB,
+        relations=batch.relations,
+        similarity_BB=batch.similarity_BB,
         rows=batch.rows,
         heads=dict(heads.items()),
         outputs={name: gathered(f"output of {name}") for name in heads},

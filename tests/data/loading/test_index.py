@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from radsweep.data.loading.decode import read_index, read_labelled
+from radsweep.data.loading.index import StudyRow, indexed, normalised
 from radsweep.data.shards.dataset import write_dataset
 from radsweep.data.shards.schema import SPLITS, Image, Study
 from radsweep.errors import InputError
@@ -60,3 +61,50 @@ def test_a_data_set_without_labels_is_refused_as_a_labelled_one(tmp_path: Path) 
     write_dataset(tmp_path / "a", plain, name="a", source={}, key=b"k")
     with pytest.raises(InputError, match="has no labels"):
         read_labelled(tmp_path / "a")
+
+
+SAME = [
+    ("No effusion.  The heart is normal.", "NO EFFUSION. the heart is normal"),
+    ("A nodule of 5 mm.", "A nodule of 5mm!"),
+    ("Left-sided effusion, mild", "Left sided effusion: mild."),
+    ("1. Caf\u00e9-au-lait spots.", "1. Cafe\u0301 au lait spots"),
+    ("Mass of 4 x 5 cm.", "Mass of 4x5 cm."),
+]
+OTHER = [
+    ("No effusion. Consolidation.", "No effusion, consolidation."),
+    ("Mass of 2.5 cm.", "Mass of 2, 5 cm."),
+    ("Mass of 2.5 cm.", "Mass of 2-5 cm."),
+    ("Mass of 2.5 cm.", "Mass of 25 cm."),
+    ("Effusion (+).", "Effusion (-)."),
+    ("Effusion +/- mass.", "Effusion + mass."),
+    ("Mass < 5 cm.", "Mass > 5 cm."),
+    ("Mass?", "Mass."),
+    ("Fracture of T8.", "Fracture of T9."),
+    ("The heart is enlarged.", "The heart is not enlarged."),
+    ("Left effusion. Right mass. It is small.", "Left effusion. It is small. Right mass."),
+    ("XXXX effusion.", "___ effusion."),
+]
+
+
+def same_text(*reports: str) -> list[list[bool]]:
+    index, texts = indexed((StudyRow(f"s{n:03}", f"p{n}", text, 1, np.empty(0)) for n, text in enumerate(reports)), 0)
+    assert texts == list(reports)
+    return (index.report_group_S[:, None] == index.report_group_S).tolist()
+
+
+@pytest.mark.parametrize("pair", SAME)
+def test_reports_read_the_same_whatever_their_case_spaces_and_punctuation(pair: tuple[str, str]) -> None:
+    assert normalised(pair[0]) == normalised(pair[1])
+    assert same_text(*pair) == [[True, True], [True, True]]
+
+
+@pytest.mark.parametrize("pair", OTHER)
+def test_reports_with_another_sign_number_sentence_or_word_read_differently(pair: tuple[str, str]) -> None:
+    assert normalised(pair[0]) != normalised(pair[1])
+    assert same_text(*pair) == [[True, False], [False, True]]
+
+
+def test_reports_are_grouped_by_their_normalised_text() -> None:
+    texts = [text for pair in SAME + OTHER for text in pair] + ["", "..", "No effusion consolidation"]
+    expected = [[normalised(a) == normalised(b) for b in texts] for a in texts]
+    assert same_text(*texts) == expected

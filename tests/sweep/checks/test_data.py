@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from radsweep.config.evaluation import Evaluate
+from radsweep.config.experiment import Experiment
 from radsweep.data.loading.decode import read_index
 from radsweep.data.shards.dataset import write_dataset
 from radsweep.data.shards.schema import SPLITS, Image, Split, Study
 from radsweep.errors import InputError
-from radsweep.sweep.checks.data import check_tasks
+from radsweep.sweep.checks.data import check_targets, check_tasks
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -66,6 +67,22 @@ def test_an_unsupported_task_is_named_with_its_reason(
 ) -> None:
     with pytest.raises(InputError, match=message):
         check(data(tmp_path, labels=labels), **evaluate)
+
+
+def experiment_on(shards: Path, **objective: Any) -> Experiment:
+    return Experiment.model_validate(
+        {"experiment": "e", "data": {"shards": str(shards)}, "ablation": {"arms": {"baseline": {}, "soft": objective}}}
+    )
+
+
+def test_soft_targets_by_labels_need_labels(tmp_path: Path) -> None:
+    soft = {"objective.contrast.targets.kind": "labels"}
+    without = data(tmp_path, "without", labels=())
+    message = r"objective\.contrast\.targets\.kind: labels: no pair of without to train on has a label\. Pack it with"
+    with pytest.raises(InputError, match=message):
+        check_targets(experiment_on(without, **soft), read_index(without))
+    check_targets(experiment_on(without, **{"objective.contrast.targets.kind": "reports"}), read_index(without))
+    check_targets(experiment_on(data(tmp_path), **soft), read_index(tmp_path / "ours"))
 
 
 def test_sets_need_a_task_that_reads_them_and_distinct_names(tmp_path: Path) -> None:

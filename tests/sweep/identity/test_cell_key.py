@@ -51,6 +51,17 @@ def test_settings_of_a_task_count_if_it_is_measured(tmp_path: Path) -> None:
     assert cell_key.cell_key(same, "data", "cpu") == cell_key.cell_key(mine, "data", "cpu")
 
 
+def test_the_content_of_a_word_list_counts_if_reports_are_compared_by_it(tmp_path: Path) -> None:
+    def key(list_of: str, part: float) -> str:
+        file = tmp_path / f"{list_of}.yaml"
+        file.write_text(f"protected: {{negation: [{list_of}]}}")
+        trial = trial_with(BASE, {"augment.text.words": str(file), "objective.positives.same_report": part})
+        return cell_key.cell_key(trial, "data", "cpu")
+
+    assert key("nicht", 0.8) != key("pas", 0.8)
+    assert key("nicht", 1.0) == key("pas", 1.0)
+
+
 def test_public_models_beside_a_trial_do_not_change_it(tmp_path: Path) -> None:
     beside = trial_with(BASE, {"evaluate.public_models": ["some/model"]})
     assert cell_key.cell_key(beside, "data", "cpu") == cell_key.cell_key(BASE, "data", "cpu")

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from radsweep.data import storage
+from radsweep.data.text.sentences import sentence_starts
 from radsweep.errors import InputError
+
+# a number with what joins its parts, the letters of a word, a sign that changes what is said
+_SEPARATORS = re.compile(r"[\W_]+")
+_COMPARED = re.compile(r"\d+(?:[.,:/]\d+|\s?[-–x]\s?\d+)*|[^\W\d_]+|_+|\+/-|\(-\)|[<>≤≥=±+?%]")
 
 COLUMNS = ["study_id", "patient_id", "report", "images.list.element.view"]
 
@@ -110,12 +118,11 @@ def indexed(studies: Iterable[StudyRow], labels: int) -> tuple[SplitIndex, list[
     """Return the index of studies given in any order, with `labels` labels each, and the reports in its order."""
     rows = sorted(studies, key=lambda row: row.study_id)
     reports = [row.report for row in rows]
-    groups = {text: number for number, text in enumerate(dict.fromkeys(map(normalised, reports)))}
     index = SplitIndex(
         study_ids=tuple(row.study_id for row in rows),
         patient_ids=tuple(row.patient_id for row in rows),
         first_image_S1=np.concatenate([[0], np.cumsum([row.images for row in rows], dtype=np.int64)]).astype(np.int64),
-        report_group_S=np.array([groups[normalised(text)] for text in reports], dtype=np.int64),
+        report_group_S=_groups(reports),
         sample_key_S=np.array([sample_key(row.study_id) for row in rows], dtype=np.int64),
         labels_SC=np.array([row.labels_C for row in rows], dtype=np.float32).reshape(len(rows), labels),
     )
@@ -137,9 +144,30 @@ def _labels(column: pa.ChunkedArray, labels: Sequence[str]) -> np.ndarray:
     return found_SC
 
 
+def _groups(reports: Sequence[str]) -> np.ndarray:
+    """Number the reports by their normalised text, which is only worked out if another has the same letters."""
+    letters = [_SEPARATORS.sub("", unicodedata.normalize("NFC", report).casefold()) for report in reports]
+    writings: defaultdict[str, set[str]] = defaultdict(set)
+    for key, report in zip(letters, reports, strict=True):
+        writings[key].add(report)
+    keys = [
+        (key, normalised(report) if len(writings[key]) > 1 else "")
+        for key, report in zip(letters, reports, strict=True)
+    ]
+    number_of = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([number_of[key] for key in keys], dtype=np.int64)
+
+
 def normalised(report: str) -> str:
-    """Return the text by which reports are compared: letters and digits in lower case."""
-    return " ".join(re.findall(r"\w+", report.lower()))
+    """Return the text by which reports are compared: the words, numbers and signs of each sentence, in lower case.
+
+    A full stop that ends a sentence counts ("no effusion. consolidation"), and so does a mark within a number ("2.5",
+    "2-5"); no other punctuation or space does ("5mm", "5 mm").
+    """
+    starts = sentence_starts(report)  # which capitals decide
+    report = unicodedata.normalize("NFC", report).casefold()
+    sentences = (report[start:end] for start, end in pairwise([*starts, len(report)]))
+    return "|".join(" ".join("".join(part.split()) for part in _COMPARED.findall(each)) for each in sentences)
 
 
 def sample_key(identifier: str) -> int:

@@ -128,6 +128,13 @@ def load_tokenizer(source: str) -> ReportTokenizer:
     return _trained(source) if source.lstrip().startswith("{") else _pretrained(source)
 
 
+def unknown_token(backend: Tokenizer) -> int | None:
+    """Return the id of words that a tokenizer does not know, or None if it can spell every word."""
+    model = backend.model
+    name = getattr(model, "unk_token", None)
+    return backend.token_to_id(name) if isinstance(name, str) else getattr(model, "unk_id", None)
+
+
 def _common_words(backend: Tokenizer, reports: Iterable[tuple[str, str]]) -> dict[str, int]:
     """Return {word: occurrences} of the words that the reports of enough patients use."""
     counts: Counter[str] = Counter()

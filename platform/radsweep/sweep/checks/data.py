@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import numpy as np
+
 from radsweep.config.evaluation import Evaluate
 from radsweep.config.experiment import Experiment
 from radsweep.config.load import trial_with
@@ -45,6 +47,23 @@ def check_truncation(experiment: Experiment, shards: ShardIndex) -> None:
     if any(trial.model.text.truncation == "impression_first" for trial in possible_trials(experiment)):
         reports = itertools.chain.from_iterable(shards.reports.values())
         check_impressions(shards.manifest.name, list(reports), sections_of(shards.manifest.source))
+
+
+def check_targets(experiment: Experiment, shards: ShardIndex) -> None:
+    """Refuse soft targets by labels if no study to train on has a label.
+
+    Raises:
+        InputError: the error names the key.
+    """
+    if all(trial.objective.contrast.softened_by != "labels" for trial in possible_trials(experiment)):
+        return
+    trained = shards.splits.values() if experiment.data.folds else [shards.splits["train"]]
+    if not any(np.isfinite(index.labels_SC).any() for index in trained):
+        raise InputError(
+            f"labels: no pair of {shards.manifest.name} to train on has a label. Pack it with `--labels`, or set it to "
+            "reports or hard",
+            key="objective.contrast.targets.kind",
+        )
 
 
 def check_evaluation(experiment: Experiment, preparations: Preparations) -> None:

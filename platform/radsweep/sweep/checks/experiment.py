@@ -82,7 +82,7 @@ def check_experiment(experiment: Experiment) -> None:
         check_vit(tower)
     for text in {trial.model.text for trial in trials if Need.DROPOUT_VIEWS in trial.objective.needs}:
         check_dropout(text)
-    for words in {trial.augment.text.words for trial in trials if trial.augment.text.changes_words}:
+    for words in {trial.augment.text.words for trial in trials if trial.reads_words}:
         check_words(words)
     with explaining(key="data.shards"):
         check_address(experiment.data.shards)

@@ -20,7 +20,7 @@ def places_of(experiment: Experiment, shards: str | None = None) -> dict[str, tu
         shards: folder of `data.shards`.
     """
     trials, sets = list(possible_trials(experiment)), experiment.evaluate.sets
-    words_change = any(trial.augment.text.changes_words for trial in trials)
+    words_change = any(trial.reads_words for trial in trials)
     named = [(key, name) for trial in trials for key, name in _named(trial, words_change)]
     named += [("evaluate.public_models", name) for name in experiment.evaluate.public_models]
     data = [*((("data.shards", shards),) if shards else ()), *(("evaluate.sets", folder) for folder in sets)]

@@ -27,7 +27,7 @@ from radsweep.store.archive import open_store
 from radsweep.store.records import ArmSize, PlannedCell
 from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
-from radsweep.sweep.checks.data import check_tasks, check_truncation
+from radsweep.sweep.checks.data import check_targets, check_tasks, check_truncation
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.checks.selection_metric import check_selection
 from radsweep.sweep.checks.techniques import check_techniques
@@ -130,6 +130,7 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
     if shards is not None:
         with _noted(refused):
             check_truncation(experiment, shards)
+            check_targets(experiment, shards)
         if not refused:
             notes += notes_on_cut_reports(possible_trials(experiment), shards)
     fingerprint = shards.manifest.fingerprint if shards is not None else ""

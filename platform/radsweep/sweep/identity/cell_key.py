@@ -31,7 +31,7 @@ def cell_key(trial: Trial, data: str, device: str) -> str:
     # The path of the data does not affect what is learnt from it.
     spec = trial.model_dump(mode="json") | {"data": data_spec(trial.data)}
     text = trial.augment.text  # the content of a word list counts, not its path
-    spec["augment"]["text"]["words"] = _words(text.words) if text.changes_words else ""
+    spec["augment"]["text"]["words"] = _words(text.words) if trial.reads_words else ""
     spec["evaluate"] = _evaluation(trial.evaluate)
     return _key(_weighed(spec), data, trial_code(trial), device)
 

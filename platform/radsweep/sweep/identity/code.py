@@ -36,7 +36,7 @@ WORDS = ("augment_words", "load_words")
 OWN_PIXELS = ("decode_as", "preprocessing_of")
 TWO_VIEWS, PATCHES, TOKENS = "TwoViewRecipe", "MaskedPatchRecipe", "TextRecipe"
 # Stages share classes with trials, but run no line of these.
-ONLY_TRIALS = ("Embedder", "same_reports", *STREAMED, *WORDS)
+ONLY_TRIALS = ("Embedder", "ReportSimilarity", "label_similarity", *STREAMED, *WORDS)
 Entries = tuple[tuple[str, tuple[str, ...]], ...]  # hashable
 NO_ENTRIES: Entries = (("TERMS", ()), ("LOSSES", ()), ("OUTPUTS", ()))
 
@@ -48,11 +48,14 @@ def switched(trial: Trial) -> dict[str, bool]:
     """
     objective, text, tasks = trial.objective, trial.augment.text, set(trial.evaluate.tasks)
     return {
-        "same_reports": objective.contrast.weight > 0 and objective.contrast.same_report is not None,
         "rank_locally": objective.scores_locally and trial.evaluate.ranks_locally,
         "part_that_selects": trial.data.limits_validation,
+        "ReportSimilarity": objective.compares_words,
+        "soft_infonce": objective.contrast.softened_by is not None,
+        "label_similarity": objective.contrast.softened_by == "labels",
         "mask_tokens": Need.MASKED_TOKENS in objective.needs,
-        **dict.fromkeys(WORDS, text.changes_words),
+        "augment_words": text.changes_words,
+        "load_words": trial.reads_words,
         "Average": trial.train.ema > 0,
         "timm_tower": is_timm(trial.model.image.backbone),
         **dict.fromkeys(STREAMED, trial.data.source == "streamed"),
@@ -69,7 +72,7 @@ def entries(objective: Objective) -> Entries:
     """Return (table, the keys whose values a trial with this objective uses). `TERMS` holds every new term."""
     return (
         ("TERMS", tuple(objective.terms)),
-        ("LOSSES", (objective.contrast.kind,)),
+        ("LOSSES", () if objective.contrast.softened_by else (objective.contrast.kind,)),
         ("OUTPUTS", tuple(need.name for need in Need if need in objective.needs)),
     )
 
