@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 from radsweep.config.stages import stages_of
+from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.training import loop
 from radsweep.training.adaptation import LOSS, adapt, load_adapted, recipe_of
 from radsweep.training.adaptation_data import ImagePool, ReportPool, pool_parts
 from radsweep.training.context import RunContext
 from radsweep.training.frozen_features import load_frozen, run_frozen
 from radsweep.training.outcome import Outcome
+from radsweep.training.precision import Precision
 from radsweep.training.task import STOP
 from radsweep.training.trainer import TrialRecipe, train
 from support.adapted import LIT, SMALL, stages, with_pool
@@ -74,6 +78,32 @@ def test_the_held_out_loss_falls(name: str, values: dict[str, object], tmp_path:
     start = recipe_of(stages(**slow)[name], data, RunContext()).measure()[LOSS]  # type: ignore[arg-type]
     outcome = run(name, tmp_path, **slow)
     assert outcome.best[LOSS] < 0.9 * start
+
+
+def test_mlm_starts_from_the_checkpoints_head_in_a_stage_and_as_a_term(tmp_path: Path) -> None:
+    """Row 14: the loss at step 0 is the library's own, of the same masked tokens."""
+    data = with_pool()
+    loaded = load_tokenizer(data.tokenizer)
+    names = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]"}
+    PreTrainedTokenizerFast(tokenizer_object=loaded.backend, unk_token="[UNK]", **names).save_pretrained(tmp_path)
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    reference = BertForMaskedLM(BertConfig(vocab_size=loaded.vocabulary, max_position_embeddings=128, **small))
+    for seed, parameter in enumerate(reference.cls.parameters()):
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed))
+    reference.save_pretrained(tmp_path)
+    data = dataclasses.replace(data, tokenizer=str(tmp_path))
+    tower = {"model.text.backbone": str(tmp_path), "model.text.weights": "pretrained"}
+    stage = recipe_of(stages(**tower)["text"], data, RunContext())  # type: ignore[arg-type]
+    trial = synthetic_trial(**(tower | {"objective.text_ssl.weight": 1.0}))
+    term = TrialRecipe(trial, data, RunContext())
+    for recipe in (stage, term):
+        recipe.learner.eval()
+        batch = next(recipe.batches(0))
+        assert batch.masked is not None
+        ids, mask, target = batch.masked
+        output = reference.eval()(input_ids=ids, attention_mask=mask.long(), labels=target.masked_fill(target < 0, -100))
+        loss, logged = recipe.backward(batch, Precision())
+        assert logged.get("loss/text_ssl", loss) == pytest.approx(float(output.loss), rel=1e-5)
 
 
 def test_mae_keeps_the_weights_of_the_lowest_held_out_loss_and_leaves_pixels_as_they_are() -> None:

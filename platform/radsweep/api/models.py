@@ -24,7 +24,7 @@ from radsweep.data.text.impressions import end_with_impression
 from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer
 from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.models.vlm import VisionLanguageModel
-from radsweep.training.loop import mixed_precision
+from radsweep.training.precision import mixed_precision
 from radsweep.training.saved_model import load_target
 
 ModelSource = Sweep | Best | str | os.PathLike[str]
@@ -225,7 +225,7 @@ class LoadedModel:
 
     def _embedded(self, embed: Callable[[list[Item]], Tensor], items: Iterator[Item], batch_size: int) -> np.ndarray:
         found = [np.empty((0, self.dim), dtype=np.float32)]
-        with torch.no_grad(), mixed_precision(self.trial.train, self.device):
+        with torch.no_grad(), mixed_precision(self.trial.train.precision, self.device):
             while batch := list(islice(items, batch_size)):
                 found.append(embed(batch).float().cpu().numpy())
         return np.concatenate(found)

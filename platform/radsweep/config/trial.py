@@ -13,7 +13,7 @@ from radsweep.config.evaluation import Evaluate
 from radsweep.config.model import Model
 from radsweep.config.objective import Objective
 from radsweep.config.settings import Settings
-from radsweep.config.training import Train
+from radsweep.config.training import Train, smallest_batch
 
 
 class Trial(Settings):
@@ -32,9 +32,16 @@ class Trial(Settings):
         workers = self.train.workers
         for name in ("image", "text"):
             adapt = getattr(self.adapt, name)
-            if adapt.method != "none" and adapt.batch_size % workers:
+            if adapt.method == "none":
+                continue
+            if adapt.batch_size % workers:
                 raise ValueError(
                     f"adapt.{name}.batch_size {adapt.batch_size} is not a multiple of train.workers {workers}"
+                )
+            if workers > smallest_batch(adapt.batch_size):
+                raise ValueError(
+                    f"adapt.{name}.batch_size {adapt.batch_size} is too small for train.workers {workers}: the last "
+                    f"batches have {smallest_batch(adapt.batch_size)} or more, and each worker needs one; double it"
                 )
         return self
 

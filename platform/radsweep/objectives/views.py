@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from radsweep.models.masked_lm import MaskedLanguageHead
+
 
 class Words(NamedTuple):
     """Token features of one text view. `word_BL` numbers the word of each token; -1 is padding or special."""
@@ -52,7 +54,7 @@ class TermOutput(NamedTuple):
 
 
 class Widths(NamedTuple):
-    """Sizes that a term's own module depends on."""
+    """Sizes that a term's own module depends on, and what it may start from."""
 
     image: int  # pooled features of the image tower
     text: int  # pooled features of the text tower
@@ -61,6 +63,7 @@ class Widths(NamedTuple):
     vocabulary: int
     dim: int  # shared embedding space
     studies: int  # that the trial trains on
+    pretrained_mlm: Callable[[], MaskedLanguageHead | None] = lambda: None  # head of the text tower's checkpoint
 
 
 def pairs_of_views(views: Views) -> list[tuple[Tensor, Tensor]]:

@@ -18,8 +18,9 @@ from radsweep.config.stages import AdaptationStage, ImageStage, TextStage
 from radsweep.data.loading.epochs import batch_bounds, epoch_batches
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.text.tokenizer import load_tokenizer
-from radsweep.models.features import PatchTower
+from radsweep.models.features import PatchTower, full_precision
 from radsweep.models.image import build_image_tower
+from radsweep.models.masked_lm import masked_language_head
 from radsweep.models.seeding import seeded_start
 from radsweep.models.text import build_text_tower
 from radsweep.objectives.image_ssl import Kind, ssl_head, ssl_loss
@@ -28,9 +29,11 @@ from radsweep.objectives.text_ssl import masked_head, masked_loss
 from radsweep.training import checkpoint, loop
 from radsweep.training.adaptation_data import ImagePool, ReportPool, pool_parts
 from radsweep.training.batches import Batch
+from radsweep.training.collectives import Workers
 from radsweep.training.context import RunContext
 from radsweep.training.encode import encode_masked, encode_masked_patches, encode_strong_views
 from radsweep.training.outcome import Outcome
+from radsweep.training.precision import Precision, precision_for
 
 HELD_OUT = 512  # images or reports of the validation split that a stage's loss is measured on
 LOSS = "val/loss"
@@ -49,26 +52,37 @@ class StageRecipe(loop.Recipe):
         self.learner = nn.ModuleDict({"tower": tower, "head": head}).to(context.device)
         self.result, self.head = tower, head
         self.studies = studies
+        loop.check_share(studies, self.workers)
         self.batch_size = min(stage.train.batch_size, studies)
         self.steps_per_epoch = len(batch_bounds(studies, self.batch_size))
         self.outcome = Outcome(pairs=studies)
 
-    def batch(self, numbers: np.ndarray, epoch: int, held_out: bool = False) -> Batch:
+    def batch(self, numbers: np.ndarray, workers: Workers, epoch: int, held_out: bool = False) -> Batch:
         """This worker's share of a batch; `numbers` are those of the global one."""
         raise NotImplementedError
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Loss of the global batch."""
+    def encode(self, batch: Batch) -> tuple[Tensor, ...]:
+        """What the loss takes from each of this worker's images or reports, rows first."""
         raise NotImplementedError
+
+    def loss_of(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Loss of the global batch, from what all workers encoded."""
+        raise NotImplementedError
+
+    def loss(self, batch: Batch, workers: Workers, precision: Precision) -> Tensor:
+        """Loss of the global batch."""
+        with precision.autocast():
+            features = self.encode(batch)
+        return self.loss_of(tuple(workers.gather(full_precision(feature)) for feature in features))
 
     def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
         every = epoch_batches(np.arange(self.studies), self.batch_size, self.settings.seed, epoch)
         for numbers in islice(every, done, None):
-            yield self.batch(numbers, epoch)
+            yield self.batch(numbers, self.workers, epoch)
 
-    def backward(self, batch: Batch) -> tuple[float, dict[str, float]]:
-        loss = self.loss(batch)
-        loss.backward()
+    def backward(self, batch: Batch, precision: Precision) -> tuple[float, dict[str, float]]:
+        loss = self.loss(batch, self.workers, precision)
+        precision.backward(loss)
         return float(loss.detach()), {}
 
     @torch.no_grad()
@@ -76,10 +90,11 @@ class StageRecipe(loop.Recipe):
         """The loss on held-out images or reports, under the same draws each time."""
         self.learner.eval()
         numbers = np.arange(min(HELD_OUT, self.held_out))
-        losses = []
-        with loop.mixed_precision(self.settings, self.device):
-            for start, stop in batch_bounds(len(numbers), min(self.batch_size, len(numbers))):
-                losses.append(float(self.loss(self.batch(numbers[start:stop], 0, held_out=True))))
+        workers = self.workers if len(numbers) >= self.workers.world else Workers()  # too few to share
+        precision, losses = precision_for(self.settings.precision, self.device), []
+        for start, stop in batch_bounds(len(numbers), min(self.batch_size, len(numbers))):
+            batch = self.batch(numbers[start:stop], workers, 0, held_out=True)
+            losses.append(float(self.loss(batch, workers, precision)))
         self.learner.train()
         return {LOSS: float(np.mean(losses))}
 
@@ -107,9 +122,9 @@ class ImageRecipe(StageRecipe):
     def new_head(self, stage: ImageStage) -> nn.Module:
         raise NotImplementedError
 
-    def batch(self, numbers: np.ndarray, epoch: int, held_out: bool = False) -> Batch:
+    def batch(self, numbers: np.ndarray, workers: Workers, epoch: int, held_out: bool = False) -> Batch:
         pool = self.validation if held_out else self.pool
-        own = numbers[self.workers.share(len(numbers))]
+        own = numbers[workers.share(len(numbers))]
         samples_b = torch.from_numpy(pool.keys_N[own])
         raw = torch.from_numpy(pool.pixels(own)).to(self.device)
         seed = self.settings.seed
@@ -135,11 +150,12 @@ class TwoViewRecipe(ImageRecipe):
         self.method: Kind = method
         return ssl_head(self.method, self.tower.width, stage.adapt.hidden, stage.adapt.dim)
 
-    def loss(self, batch: Batch) -> Tensor:
-        found = encode_strong_views(self.tower, self.head, batch.ssl_pixels_bCSS, batch.keys_b)
-        gathered = tuple(self.workers.gather(feature.float()) for feature in found)
-        half = len(gathered) // 2
-        return ssl_loss(self.method, gathered[:half], gathered[half:], self.adapt.temperature)
+    def encode(self, batch: Batch) -> tuple[Tensor, ...]:
+        return encode_strong_views(self.tower, self.head, batch.ssl_pixels_bCSS, batch.keys_b)
+
+    def loss_of(self, features: tuple[Tensor, ...]) -> Tensor:
+        half = len(features) // 2
+        return ssl_loss(self.method, features[:half], features[half:], self.adapt.temperature)
 
     def score(self, measured: dict[str, float]) -> float:
         return float(self.outcome.steps)
@@ -162,10 +178,12 @@ class MaskedPatchRecipe(ImageRecipe):
             adapt.decoder_layers,
         )
 
-    def loss(self, batch: Batch) -> Tensor:
+    def encode(self, batch: Batch) -> tuple[Tensor, ...]:
         kept_bV = kept_patches(batch.keys_b, self.vit.patches, self.adapt.mask)
-        loss_b = encode_masked_patches(self.vit, self.head, batch.ssl_pixels_bCSS[0], kept_bV, batch.keys_b)
-        return self.workers.gather(loss_b).mean()
+        return (encode_masked_patches(self.vit, self.head, batch.ssl_pixels_bCSS[0], kept_bV, batch.keys_b),)
+
+    def loss_of(self, features: tuple[Tensor, ...]) -> Tensor:
+        return features[0].mean()
 
     def score(self, measured: dict[str, float]) -> float:
         return -measured[LOSS]
@@ -181,7 +199,8 @@ class TextRecipe(StageRecipe):
         with seeded_start(f"{adapt.seed}/text"):
             self.tower = build_text_tower(stage.tower, vocabulary)
         with seeded_start(f"{adapt.seed}/adapt text"):
-            head = masked_head(self.tower.token_width, self.tower.input_embeddings.shape[1], vocabulary)
+            width, pretrained = self.tower.input_embeddings.shape[1], masked_language_head(stage.tower)
+            head = masked_head(self.tower.token_width, width, vocabulary, pretrained)
         self.pool = ReportPool(pool_parts("text", stage.subset, data))
         validation = data.splits["validation"]
         self.validation = ReportPool([(validation, np.arange(len(validation.index)))])
@@ -189,9 +208,9 @@ class TextRecipe(StageRecipe):
         self.adapt, self.text = adapt, stage.tower
         super().__init__(stage, self.tower, head, len(self.pool), context)
 
-    def batch(self, numbers: np.ndarray, epoch: int, held_out: bool = False) -> Batch:
+    def batch(self, numbers: np.ndarray, workers: Workers, epoch: int, held_out: bool = False) -> Batch:
         pool = self.validation if held_out else self.pool
-        own = numbers[self.workers.share(len(numbers))]
+        own = numbers[workers.share(len(numbers))]
         samples_b, seed = torch.from_numpy(pool.keys_N[own]), self.settings.seed
         reports, special = pool.reports.take(own), self.tokenizer.special
         text = text_batch(reports, special, self.text.max_tokens, self.text.truncation)
@@ -201,10 +220,12 @@ class TextRecipe(StageRecipe):
         on_device = type(masked)(*(field.to(self.device) for field in masked))
         return Batch(len(numbers), (), (), keys_b, masked=on_device)
 
-    def loss(self, batch: Batch) -> Tensor:
+    def encode(self, batch: Batch) -> tuple[Tensor, ...]:
         assert batch.masked is not None
-        loss_b, count_b = encode_masked(self.tower, self.head, batch.masked, batch.keys_b)
-        return masked_loss(self.workers.gather(loss_b.float()), self.workers.gather(count_b))
+        return encode_masked(self.tower, self.head, batch.masked, batch.keys_b)
+
+    def loss_of(self, features: tuple[Tensor, ...]) -> Tensor:
+        return masked_loss(*features)
 
     def score(self, measured: dict[str, float]) -> float:
         return -measured[LOSS]

@@ -267,7 +267,7 @@ def test_modules_may_be_renamed_moved_split_and_folded_and_nothing_runs_again(co
     rename(copy, "training.outcome", "objectives.parts.ending")  # moved to a new folder under a new name
     rename(copy, "training.checkpoint", "training.kept")  # imported whole by others: `checkpoint.WEIGHTS`
     rename(copy, "evaluation.ranking", "evaluation.ranks")
-    split(copy, "training.loop", "mixed_precision", "training.precision")
+    split(copy, "training.loop", "validate", "training.validation")
     split(copy, "data.text.tokenizer", "PATIENTS_PER_WORD", "data.limits")  # a constant
     fold(copy, "training.schedule", "training.loop")
     assert codes() == old
@@ -275,7 +275,7 @@ def test_modules_may_be_renamed_moved_split_and_folded_and_nothing_runs_again(co
 
 def test_a_name_with_another_definition_counts(copy: Path) -> None:
     """The hash of a definition depends on the definitions of its names."""
-    other = "from radsweep.training.loop import mixed_precision as original\n\n\n"
+    other = "from radsweep.training.precision import mixed_precision as original\n\n\n"
     (copy / "training" / "other.py").write_text(f"{other}def mixed_precision(*_):\n    return original(*_)\n")
     old = codes()
     file = copy / "training" / "trainer.py"

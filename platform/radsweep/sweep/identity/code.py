@@ -32,6 +32,7 @@ ERRORS = ("InputError",)  # messages are for people
 STREAMED = ("training_blocks", "streamed_batches")
 WORDS = ("augment_words", "load_words")
 OWN_PIXELS = ("decode_as", "preprocessing_of")
+MASKED = ("mask_tokens", "masked_language_head")
 TWO_VIEWS, PATCHES, TOKENS = "TwoViewRecipe", "MaskedPatchRecipe", "TextRecipe"
 # Stages share classes with trials, but run no line of these.
 ONLY_TRIALS = ("Embedder", "same_reports", *STREAMED, *WORDS)
@@ -48,7 +49,7 @@ def switched(trial: Trial) -> dict[str, bool]:
     return {
         "same_reports": objective.contrast.weight > 0 and objective.contrast.same_report is not None,
         "rank_locally": objective.scores_locally and "local_retrieval" in tasks,
-        "mask_tokens": Need.MASKED_TOKENS in objective.needs,
+        **dict.fromkeys(MASKED, Need.MASKED_TOKENS in objective.needs),
         **dict.fromkeys(WORDS, text.changes_words),
         "Average": trial.train.ema > 0,
         **dict.fromkeys(STREAMED, trial.data.source == "streamed"),
