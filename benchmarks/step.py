@@ -28,8 +28,8 @@ from radsweep.objectives.views import Views
 from radsweep.training.batches import Batch
 from radsweep.training.context import RunContext
 from radsweep.training.loop import start, train_epoch
-from radsweep.training.precision import mixed_precision
 from radsweep.training.optimiser import build_optimiser
+from radsweep.training.precision import mixed_precision
 from radsweep.training.trainer import TrialRecipe
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -27,7 +27,7 @@ def pretrained(folder: Path) -> TextTower:
 
 
 def losses(folder: Path, reference: Any) -> tuple[float, float]:
-    """Of the masked tokens: by our tower and its checkpoint's head, and by the library's own model."""
+    """Losses of the masked tokens: by our tower and its checkpoint's head, and by the library's own model."""
     tower = build_text_tower(pretrained(folder), 60).eval()
     start = masked_language_head(pretrained(folder))
     assert start is not None

@@ -45,6 +45,22 @@ CASES = {
         "objective.image_ssl.hidden": 32,
         "objective.image_ssl.dim": 16,
     },
+    "moco": {
+        "objective.image_ssl.weight": 1.0,
+        "objective.image_ssl.kind": "moco",
+        "objective.image_ssl.hidden": 32,
+        "objective.image_ssl.dim": 16,
+        "train.batch_size": 16,  # the second batch has the first one's keys in the queue
+    },
+    "moco stage": {
+        "adapt.image.method": "moco",
+        "adapt.image.data": "subset",
+        "adapt.image.batch_size": 16,
+        "adapt.image.hidden": 32,
+        "adapt.image.dim": 16,
+        "model.image.backbone": "resnet18",
+        "model.image.size": 32,
+    },
     "text ssl": {"objective.text_ssl.weight": 1.0},
     "simcse": {"objective.text_ssl.weight": 1.0, "objective.text_ssl.kind": "simcse"},
     "neighbours": {"objective.neighbours.weight": 1.0, "objective.neighbours.bank": 16, "train.batch_size": 16},

@@ -75,7 +75,9 @@ def test_metrics_do_not_depend_on_how_many_are_embedded_at_once(monkeypatch: pyt
     assert measured_metrics(Workers()) == pytest.approx(whole, abs=1e-9)
 
 
-@pytest.mark.parametrize("case", ["infonce", "local", "views", "text ssl", "simcse", "neighbours", "same report"])
+@pytest.mark.parametrize(
+    "case", ["infonce", "local", "views", "text ssl", "simcse", "neighbours", "same report", "moco"]
+)
 def test_a_batch_in_parts_has_the_gradient_of_the_whole(case: str) -> None:
     loss, expected = one_step(case, Workers())
     in_parts, found = one_step(case, Workers(), parts=3)

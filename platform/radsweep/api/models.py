@@ -149,7 +149,7 @@ class LoadedModel:
             >>> model.embed_images(np.random.default_rng(0).random((64, 48))).shape
             (1, 32)
         """
-        image, longest = self.trial.model.image, self.packing.longest_side
+        image, longest = self.trial.cached_image, self.packing.longest_side
         own = preprocessing_of(image)
         with ThreadPoolExecutor() as readers:  # decoders free the GIL
 
@@ -158,7 +158,7 @@ class LoadedModel:
                     lambda named: square(named[0], named[1], longest, image.size, image.channels, own), batch
                 )
                 pixels_BCHW = torch.from_numpy(np.stack(list(squares))).to(self.device)
-                return self.network.embed_images(plain_images(pixels_BCHW)).image_BD
+                return self.network.embed_images(plain_images(pixels_BCHW, self.image_size)).image_BD
 
             return self._embedded(embed, images_of(images), batch_size)
 

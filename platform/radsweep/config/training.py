@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from radsweep.config.settings import Settings
 
-
 SMALLEST_REST = 8  # studies: what is left of an epoch beyond whole batches, and less, joins the last of them
 
 

@@ -10,7 +10,7 @@ from radsweep.config.adaptation import Adapt
 from radsweep.config.augmentation import Augment
 from radsweep.config.data import Data
 from radsweep.config.evaluation import Evaluate
-from radsweep.config.model import Model
+from radsweep.config.model import ImageTower, Model
 from radsweep.config.objective import Objective
 from radsweep.config.settings import Settings
 from radsweep.config.training import Train, smallest_batch
@@ -43,6 +43,20 @@ class Trial(Settings):
                     f"adapt.{name}.batch_size {adapt.batch_size} is too small for train.workers {workers}: the last "
                     f"batches have {smallest_batch(adapt.batch_size)} or more, and each worker needs one; double it"
                 )
+        return self
+
+    @property
+    def cached_image(self) -> ImageTower:
+        """The image tower, at the side that its images have in memory."""
+        return self.model.image.model_copy(update={"size": self.augment.source_size or self.model.image.size})
+
+    @model_validator(mode="after")
+    def _larger_source(self) -> Self:
+        if self.cached_image.size < self.model.image.size:
+            raise ValueError(
+                f"augment.source_size {self.augment.source_size} is less than model.image.size {self.model.image.size}: "
+                "crops would only be enlarged; leave it out, or raise it"
+            )
         return self
 
     @model_validator(mode="after")

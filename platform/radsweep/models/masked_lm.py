@@ -21,7 +21,7 @@ class MaskedLanguageHead(NamedTuple):
     decoder_VE: Tensor | None  # None: the input embeddings, as most models have it
 
 
-# kind -> class of transformers, and where it has its dense layer, activation (or its name) and norm
+# kind -> class of transformers, the part with the layers of its head, and their names
 _HEADS = {
     "bert": ("BertForMaskedLM", "cls.predictions.transform", "dense", "transform_act_fn", "LayerNorm"),
     "roberta": ("RobertaForMaskedLM", "lm_head", "dense", "gelu", "layer_norm"),

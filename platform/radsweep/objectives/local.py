@@ -21,8 +21,9 @@ CHUNK_ELEMENTS = {"cpu": 500_000, "cuda": 16_000_000}
 def local(views: Views, settings: Local) -> TermOutput:
     """Half the sum of row and column cross-entropies over temp3 * Z(image, text), eq. 9 to 11 of the paper.
 
-    GLoRIA adds both directions of its global and of its local loss: beside `contrast`, which takes half the sum as CLIP
-    does, equal weights give GLoRIA's ratio. Targets are on the diagonal. A worker scores its own images against all texts; the scores, not the regions, are gathered.
+    Targets are on the diagonal. GLoRIA adds both directions of its global and of its local loss: beside `contrast`,
+    which takes half the sum as CLIP does, equal weights give GLoRIA's ratio. A worker scores its own images against all
+    texts; the scores, not the regions, are gathered.
     """
     losses = []
     for regions_bRD in views.own_regions_bRD:
@@ -123,8 +124,9 @@ class _InChunks(torch.autograd.Function):
         parts = (tensor.split(ctx.size) for tensor in (regions_bRD, regions, gradient_bB))
         for part_cRD, into_cRD, gradient_cB in zip(*parts, strict=True):
             leaf_cRD = part_cRD.detach().requires_grad_()
-            with torch.enable_grad(), torch.autocast(regions.device.type, enabled=False):
-                scores_cB = _scores(leaf_cRD, words_BWD, mask_BW, *ctx.settings)
-            torch.autograd.backward(scores_cB, gradient_cB.to(scores_cB.dtype))  # adds to the words' gradient
+            with torch.autocast(regions.device.type, enabled=False):
+                with torch.enable_grad():
+                    scores_cB = _scores(leaf_cRD, words_BWD, mask_BW, *ctx.settings)
+                torch.autograd.backward(scores_cB, gradient_cB.to(scores_cB.dtype))  # adds to the words' gradient
             into_cRD.copy_(leaf_cRD.grad)
         return regions, words_BWD.grad, None, None, None, None

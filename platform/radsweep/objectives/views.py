@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from radsweep.models.features import ImageTowerModule
 from radsweep.models.masked_lm import MaskedLanguageHead
 
 
@@ -63,6 +64,7 @@ class Widths(NamedTuple):
     vocabulary: int
     dim: int  # shared embedding space
     studies: int  # that the trial trains on
+    image_tower: ImageTowerModule | None = None  # for a head that follows it
     pretrained_mlm: Callable[[], MaskedLanguageHead | None] = lambda: None  # head of the text tower's checkpoint
 
 

@@ -23,9 +23,11 @@ from radsweep.models.image import build_image_tower
 from radsweep.models.masked_lm import masked_language_head
 from radsweep.models.seeding import seeded_start
 from radsweep.models.text import build_text_tower
-from radsweep.objectives.image_ssl import Kind, ssl_head, ssl_loss
+from radsweep.objectives.image_ssl import Kind, momentum_head, ssl_head, ssl_loss
 from radsweep.objectives.masked_patches import MaskedPatchHead
+from radsweep.objectives.moco import moco
 from radsweep.objectives.text_ssl import masked_head, masked_loss
+from radsweep.objectives.views import Rows
 from radsweep.training import checkpoint, loop
 from radsweep.training.adaptation_data import ImagePool, ReportPool, pool_parts
 from radsweep.training.batches import Batch
@@ -62,10 +64,10 @@ class StageRecipe(loop.Recipe):
         raise NotImplementedError
 
     def encode(self, batch: Batch) -> tuple[Tensor, ...]:
-        """What the loss takes from each of this worker's images or reports, rows first."""
+        """Input of the loss from each of this worker's images or reports, rows first."""
         raise NotImplementedError
 
-    def loss_of(self, features: tuple[Tensor, ...]) -> Tensor:
+    def loss_of(self, features: tuple[Tensor, ...], batch: Batch) -> Tensor:
         """Loss of the global batch, from what all workers encoded."""
         raise NotImplementedError
 
@@ -73,7 +75,7 @@ class StageRecipe(loop.Recipe):
         """Loss of the global batch."""
         with precision.autocast():
             features = self.encode(batch)
-        return self.loss_of(tuple(workers.gather(full_precision(feature)) for feature in features))
+        return self.loss_of(tuple(workers.gather(full_precision(feature)) for feature in features), batch)
 
     def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
         every = epoch_batches(np.arange(self.studies), self.batch_size, self.settings.seed, epoch)
@@ -110,13 +112,13 @@ class ImageRecipe(StageRecipe):
         self.adapt = stage.adapt
         with seeded_start(f"{self.adapt.seed}/image"):
             self.tower = build_image_tower(stage.tower)
+        self.pool = ImagePool(pool_parts("image", stage.subset, data))
         with seeded_start(f"{self.adapt.seed}/adapt image"):
             head = self.new_head(stage)
-        self.pool = ImagePool(pool_parts("image", stage.subset, data))
         validation = data.splits["validation"]
         self.validation = ImagePool([(validation, np.arange(len(validation.index)))])
         self.held_out = len(self.validation)
-        self.augmentation = stage.augment
+        self.augmentation, self.size = stage.augment, stage.tower.size
         super().__init__(stage, self.tower, head, len(self.pool), context)
 
     def new_head(self, stage: ImageStage) -> nn.Module:
@@ -129,20 +131,29 @@ class ImageRecipe(StageRecipe):
         raw = torch.from_numpy(pool.pixels(own)).to(self.device)
         seed = self.settings.seed
         views = tuple(
-            augment_images(
-                raw, self.augmentation, sample_keys(seed, samples_b, epoch, view, "adapt image").to(self.device)
-            )
-            for view in range(self.views)
+            augment_images(raw, self.augmentation, keys_b.to(self.device), self.size)
+            for keys_b in (sample_keys(seed, samples_b, epoch, view, "adapt image") for view in range(self.views))
         )
         keys_b = sample_keys(seed, samples_b, epoch, 0, "dropout").to(self.device)
-        return Batch(len(numbers), (), (), keys_b, ssl_pixels_bCSS=views)
+        image_B = torch.from_numpy(pool.keys_N[numbers]).to(self.device)
+        return Batch(len(numbers), (), (), keys_b, ssl_pixels_bCSS=views, rows=Rows(image_B, image_B))
 
 
 class TwoViewRecipe(ImageRecipe):
-    """SimCLR or SimSiam on two strong views of each image. The weights of the last step are kept: SimSiam's loss does
-    not separate good features from collapse."""
+    """Base of methods on two strong views of each image. The weights of the last step are kept: SimSiam's loss does not
+    separate good features from collapse, and MoCo's depends on the keys that are in the queue."""
 
     views = 2
+
+    def encode(self, batch: Batch) -> tuple[Tensor, ...]:
+        return encode_strong_views(self.tower, self.head, batch.ssl_pixels_bCSS, batch.keys_b)
+
+    def score(self, measured: dict[str, float]) -> float:
+        return float(self.outcome.steps)
+
+
+class SiameseRecipe(TwoViewRecipe):
+    """SimCLR or SimSiam."""
 
     def new_head(self, stage: ImageStage) -> nn.Module:
         method = stage.adapt.method
@@ -150,15 +161,26 @@ class TwoViewRecipe(ImageRecipe):
         self.method: Kind = method
         return ssl_head(self.method, self.tower.width, stage.adapt.hidden, stage.adapt.dim)
 
-    def encode(self, batch: Batch) -> tuple[Tensor, ...]:
-        return encode_strong_views(self.tower, self.head, batch.ssl_pixels_bCSS, batch.keys_b)
-
-    def loss_of(self, features: tuple[Tensor, ...]) -> Tensor:
+    def loss_of(self, features: tuple[Tensor, ...], batch: Batch) -> Tensor:
         half = len(features) // 2
         return ssl_loss(self.method, features[:half], features[half:], self.adapt.temperature)
 
-    def score(self, measured: dict[str, float]) -> float:
-        return float(self.outcome.steps)
+
+class MomentumRecipe(TwoViewRecipe):
+    """MoCo."""
+
+    def new_head(self, stage: ImageStage) -> nn.Module:
+        self.momentum = momentum_head(self.tower, stage.adapt, len(self.pool))
+        return self.momentum
+
+    def loss_of(self, features: tuple[Tensor, ...], batch: Batch) -> Tensor:
+        query_1, key_1, query_2, key_2 = features
+        assert batch.rows is not None
+        image_B, queue = batch.rows.study_B, self.momentum.queue
+        return moco((query_1, key_1), (query_2, key_2), queue, image_B, self.adapt.temperature)
+
+    def stepped(self) -> None:
+        self.momentum.follow(self.tower)
 
 
 class MaskedPatchRecipe(ImageRecipe):
@@ -182,7 +204,7 @@ class MaskedPatchRecipe(ImageRecipe):
         kept_bV = kept_patches(batch.keys_b, self.vit.patches, self.adapt.mask)
         return (encode_masked_patches(self.vit, self.head, batch.ssl_pixels_bCSS[0], kept_bV, batch.keys_b),)
 
-    def loss_of(self, features: tuple[Tensor, ...]) -> Tensor:
+    def loss_of(self, features: tuple[Tensor, ...], batch: Batch) -> Tensor:
         return features[0].mean()
 
     def score(self, measured: dict[str, float]) -> float:
@@ -215,7 +237,8 @@ class TextRecipe(StageRecipe):
         reports, special = pool.reports.take(own), self.tokenizer.special
         text = text_batch(reports, special, self.text.max_tokens, self.text.truncation)
         draws_b = sample_keys(seed, samples_b, epoch, 0, "adapt text")
-        masked = mask_tokens(text, special, self.tokenizer.vocabulary, self.adapt.mask, draws_b)
+        vocabulary = self.tokenizer.vocabulary
+        masked = mask_tokens(text, special, vocabulary, self.adapt.mask, draws_b, self.adapt.mask_unit)
         keys_b = sample_keys(seed, samples_b, epoch, 0, "dropout").to(self.device)
         on_device = type(masked)(*(field.to(self.device) for field in masked))
         return Batch(len(numbers), (), (), keys_b, masked=on_device)
@@ -224,19 +247,26 @@ class TextRecipe(StageRecipe):
         assert batch.masked is not None
         return encode_masked(self.tower, self.head, batch.masked, batch.keys_b)
 
-    def loss_of(self, features: tuple[Tensor, ...]) -> Tensor:
+    def loss_of(self, features: tuple[Tensor, ...], batch: Batch) -> Tensor:
         return masked_loss(*features)
 
     def score(self, measured: dict[str, float]) -> float:
         return -measured[LOSS]
 
 
+IMAGE_RECIPES: dict[str, type[ImageRecipe]] = {
+    "simclr": SiameseRecipe,
+    "simsiam": SiameseRecipe,
+    "moco": MomentumRecipe,
+    "mae": MaskedPatchRecipe,
+}
+
+
 def recipe_of(stage: AdaptationStage, data: PreparedData, context: RunContext) -> StageRecipe:
     """The course of a stage's method. Raises: TrialFailed: a pool of fewer than two."""
     if not isinstance(stage, ImageStage):
         return TextRecipe(stage, data, context)
-    image_course = MaskedPatchRecipe if stage.adapt.method == "mae" else TwoViewRecipe
-    return image_course(stage, data, context)
+    return IMAGE_RECIPES[stage.adapt.method](stage, data, context)
 
 
 def adapt(stage: AdaptationStage, data: PreparedData, context: RunContext = RunContext(), *, folder: Path) -> Outcome:

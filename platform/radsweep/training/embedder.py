@@ -39,6 +39,7 @@ class Embedder:
     workers: Workers
     frozen: Frozen = field(default_factory=dict)  # features of towers that need not run
     truncation: Truncation = "head"
+    size: int | None = None  # side of the model's images, where the cached ones are larger
 
     def retrieval(self, name: Split, split: PreparedSplit) -> dict[str, float]:
         """{`text_to_image/recall_at_10`: value, ...} over all studies of the split."""
@@ -124,7 +125,7 @@ class Embedder:
         return text_batch(reports.take(rows), self.tokenizer.special, self.max_tokens, self.truncation)
 
     def _pixels(self, split: PreparedSplit, rows: np.ndarray) -> Tensor:
-        return plain_images(torch.from_numpy(split.pixels(rows)).to(self.device))
+        return plain_images(torch.from_numpy(split.pixels(rows)).to(self.device), self.size)
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

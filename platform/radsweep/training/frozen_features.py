@@ -49,7 +49,8 @@ def run_frozen(
 
     def images(split: PreparedSplit) -> Tensor:
         def embed(rows: np.ndarray) -> Tensor:
-            pooled_BP: Tensor = model.image(plain_images(torch.from_numpy(split.pixels(rows)).to(device))).pooled_BP
+            pixels_BCSS = torch.from_numpy(split.pixels(rows)).to(device)
+            pooled_BP: Tensor = model.image(plain_images(pixels_BCSS, trial.model.image.size)).pooled_BP
             return pooled_BP
 
         return embed_in_shares(split.index.images, workers, embed)

@@ -12,6 +12,7 @@ from radsweep.config.trial import Trial
 from radsweep.models.features import ImageFeatures, TextFeatures, full_precision
 from radsweep.models.masked_lm import masked_language_head
 from radsweep.models.vlm import VisionLanguageModel
+from radsweep.objectives.moco import MomentumHead
 from radsweep.objectives.total import build_heads, total_loss
 from radsweep.objectives.views import Views, Widths, Words
 from radsweep.training.batches import Batch
@@ -38,9 +39,17 @@ class Learner(nn.Module):
             vocabulary=vocabulary,
             dim=trial.model.dim,
             studies=studies,
+            image_tower=model.image,
             pretrained_mlm=lambda: masked_language_head(trial.model.text),
         )
         self.heads = build_heads(trial.objective, widths, trial.train.seed)
+
+    def stepped(self) -> None:
+        """After each step of the optimiser."""
+        self.model.clamp_logit_scale()
+        for head in self.heads.values():
+            if isinstance(head, MomentumHead):
+                head.follow(self.model.image)
 
 
 def backward(

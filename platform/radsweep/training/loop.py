@@ -41,8 +41,8 @@ def check_share(studies: int, workers: Workers) -> None:
     """Raises: TrialFailed: fewer studies, images or reports than workers, each of which needs one of each batch."""
     if studies < workers.world:
         raise TrialFailed(
-            f"train.workers: {workers.world} workers and {studies} to train on, and each needs one; set it to {studies} "
-            "or less"
+            f"train.workers: {workers.world} workers and {studies} to train on, and each needs one; set it to "
+            f"{studies} or less"
         )
 
 

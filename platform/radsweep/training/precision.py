@@ -28,7 +28,7 @@ def half_type(precision: str, device: torch.device) -> torch.dtype | None:
 
 
 def mixed_precision(precision: str, device: torch.device) -> torch.autocast:
-    """Autocast to `half_type`; it does nothing where that is None."""
+    """Autocast to `half_type`; it does nothing if that is None."""
     dtype = half_type(precision, device)
     return torch.autocast(device.type, dtype, enabled=dtype is not None)
 
@@ -39,7 +39,7 @@ def _unscaled() -> torch.amp.GradScaler:
 
 @dataclass
 class Precision:
-    """How a run computes; the default is float32 throughout."""
+    """Types and scaling of a run; the default is float32 throughout."""
 
     dtype: torch.dtype | None = None
     device: Literal["cpu", "cuda"] = "cpu"
@@ -81,7 +81,9 @@ def precision_for(precision: str, device: torch.device) -> Precision:
         if precision == "fp16":
             reason = "fp16 is for GPUs, and this trial runs on a CPU; set it to auto, which is fp32 on a CPU"
         else:
-            reason = f"{torch.cuda.get_device_name(device)} does not compute in bf16; set it to auto, which is fp16 there"
+            reason = (
+                f"{torch.cuda.get_device_name(device)} does not compute in bf16; set it to auto, which is fp16 there"
+            )
         raise InputError(reason, key="train.precision")
     kind: Literal["cpu", "cuda"] = "cuda" if device.type == "cuda" else "cpu"
     return Precision(dtype, kind, torch.amp.GradScaler(kind, enabled=dtype == torch.float16))

@@ -63,7 +63,9 @@ def measured_of(
     torch.set_num_threads(trial.train.threads)
     model.to(device)
     tokenizer, text = load_tokenizer(data.tokenizer), trial.model.text
-    embedder = Embedder(model, tokenizer, text.max_tokens, device, Workers(), truncation=text.truncation)
+    embedder = Embedder(
+        model, tokenizer, text.max_tokens, device, Workers(), {}, text.truncation, trial.model.image.size
+    )
     with mixed_precision(trial.train.precision, device):
         measured = measure(embedder, data, split, trial)
     measured.notes[:0] = cut_notes(text, tokenizer.special, [part.reports for part in data.splits.values()])

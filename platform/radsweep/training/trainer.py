@@ -58,7 +58,14 @@ class TrialRecipe(loop.Recipe):
         self.source = TrainingData(data, rows, self.tokenizer, trial, context, frozen or {})
         text = trial.model.text
         self.embedder = Embedder(
-            self.model, self.tokenizer, text.max_tokens, self.device, self.workers, frozen or {}, text.truncation
+            self.model,
+            self.tokenizer,
+            text.max_tokens,
+            self.device,
+            self.workers,
+            frozen or {},
+            text.truncation,
+            size=trial.model.image.size,
         )
         self.steps_per_epoch = self.source.steps_per_epoch
 
@@ -69,7 +76,7 @@ class TrialRecipe(loop.Recipe):
         return backward(self.learner, batch, self.trial.objective, self.workers, self.settings.accumulate, precision)
 
     def stepped(self) -> None:
-        self.model.clamp_logit_scale()
+        self.learner.stepped()
 
     def measure(self) -> dict[str, float]:
         with mixed_precision(self.settings.precision, self.device):

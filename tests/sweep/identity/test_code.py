@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,15 @@ TRIALS = CASES | {
     "adapters": {"model.text.lora": 2},
     "only probe": FRACTIONS | {"evaluate.tasks": ["retrieval", "linear_probe"]},
 }
-OTHER_KINDS = {"nt_xent", "simcse", "masked_head", "masked_loss"}  # the kinds of a term count together
+# the kinds of a term count together
+OTHER_KINDS = {"nt_xent", "ssl_head", "ssl_loss", "simcse", "masked_head", "masked_loss"}
 TRIAL_NAMES = {"plain", "local", "words", "adapted"}
-STAGES = {"image": {"adapt.image.method": "simclr"}, "text": {"adapt.text.method": "mlm"}, "mae": CASES["mae"]}
+STAGES = {
+    "image": {"adapt.image.method": "simclr"},
+    "text": {"adapt.text.method": "mlm"},
+    "mae": CASES["mae"],
+    "moco": CASES["moco stage"],
+}
 
 
 def run_definitions(work: Callable[[], Any]) -> set[Location]:
@@ -248,7 +255,7 @@ def test_another_version_of_a_library_counts_if_it_is_used(
 def test_trials_or_stages_reach_every_named_definition() -> None:
     roots = {*code.TRIAL, *code.ADAPTATION, *code.FEATURES, *code.FOLDS}
     assert names(map(code.graph().find, roots)) == roots, "each is defined once"
-    without = {*code.switched(BASE), *code.ERRORS, *code.ONLY_TRIALS, code.TWO_VIEWS, code.PATCHES, code.TOKENS}
+    without = {*code.switched(BASE), *code.ERRORS, *code.ONLY_TRIALS, *chain(*code.RECIPES.values())}
     without |= dict(code.NO_ENTRIES).keys()
     found = [place.name for place in code.graph().reached(roots) if place.name in without]
     assert sorted(found) == sorted(without)

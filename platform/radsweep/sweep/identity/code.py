@@ -32,8 +32,16 @@ ERRORS = ("InputError",)  # messages are for people
 STREAMED = ("training_blocks", "streamed_batches")
 WORDS = ("augment_words", "load_words")
 OWN_PIXELS = ("decode_as", "preprocessing_of")
+MOMENTUM = ("moco", "momentum_head", "MomentumHead")
 MASKED = ("mask_tokens", "masked_language_head")
-TWO_VIEWS, PATCHES, TOKENS = "TwoViewRecipe", "MaskedPatchRecipe", "TextRecipe"
+# definitions that only stages of a method run
+RECIPES = {
+    "simclr": ("SiameseRecipe",),
+    "simsiam": ("SiameseRecipe",),
+    "moco": ("MomentumRecipe", *MOMENTUM),
+    "mae": ("MaskedPatchRecipe",),
+    "mlm": ("TextRecipe",),
+}
 # Stages share classes with trials, but run no line of these.
 ONLY_TRIALS = ("Embedder", "same_reports", *STREAMED, *WORDS)
 Entries = tuple[tuple[str, tuple[str, ...]], ...]  # hashable
@@ -51,6 +59,7 @@ def switched(trial: Trial) -> dict[str, bool]:
         "rank_locally": objective.scores_locally and "local_retrieval" in tasks,
         **dict.fromkeys(MASKED, Need.MASKED_TOKENS in objective.needs),
         **dict.fromkeys(WORDS, text.changes_words),
+        **dict.fromkeys(MOMENTUM, objective.image_ssl.weight > 0 and objective.image_ssl.kind == "moco"),
         "Average": trial.train.ema > 0,
         **dict.fromkeys(STREAMED, trial.data.source == "streamed"),
         **dict.fromkeys(OWN_PIXELS, trial.model.image.preprocessing == "own"),
@@ -88,8 +97,8 @@ def stage_code(stage: Stage) -> str:
     if isinstance(stage, FrozenImage | FrozenText):
         own = fingerprint((*FEATURES, *_folds(stage.fold)), without)
         return own if stage.adapted is None else f"{own}-{stage_code(stage.adapted)}"
-    used = TOKENS if not isinstance(stage, ImageStage) else PATCHES if stage.adapt.method == "mae" else TWO_VIEWS
-    others = [recipe for recipe in (TWO_VIEWS, PATCHES, TOKENS) if recipe != used]
+    used = RECIPES[stage.adapt.method]
+    others = [name for names in RECIPES.values() if names != used for name in names]
     return fingerprint((*ADAPTATION, *_folds(stage.fold)), (*without, *others))
 
 

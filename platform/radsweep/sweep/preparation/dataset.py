@@ -100,7 +100,8 @@ def check_sizes(trials: Iterable[Trial], count: Callable[[Trial], int] | None = 
             raise InputError(f"{error}{folds}", key="data.pairs") from None
         if size < trial.train.workers:
             raise InputError(
-                f"{trial.train.workers} workers and {size} pairs to train on, and each needs one; set it to {size} or less",
+                f"{trial.train.workers} workers and {size} pairs to train on, and each needs one; set it to {size} or "
+                "less",
                 key="train.workers",
             )
 
