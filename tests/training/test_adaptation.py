@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms import v2
 from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 from radsweep.config.stages import stages_of
+from radsweep.data.loading.prepared import PreparedSplit
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.training import loop
 from radsweep.training.adaptation import LOSS, adapt, load_adapted, recipe_of
@@ -203,6 +205,40 @@ def test_trials_that_differ_in_nothing_a_stage_sees_share_it() -> None:
     own = {"adapt.image.data": "subset"}
     assert stages(**own, **{"data.seed": 1})["image"] == stages(**own)["image"]  # all studies, in whatever order
     assert stages(**own, **{"data.pairs": 7})["image"] != stages(**own, **{"data.pairs": 8})["image"]
+
+
+def test_trials_stages_and_features_take_images_of_the_models_size_from_larger_cached_ones(tmp_path: Path) -> None:
+    """Item 4: crops had no more detail than the whole image at the model's size."""
+    data, larger = with_pool(size=40), {"augment.source_size": 40}  # the model's images have 16 pixels a side
+    trial = synthetic_trial(**larger, **{"objective.image_ssl.weight": 1.0})
+    recipe = TrialRecipe(trial, data, RunContext())
+    batch = next(recipe.batches(0))
+    assert {pixels.shape[-1] for pixels in (*batch.pixels_bCSS, *batch.ssl_pixels_bCSS)} == {16}
+    assert set(recipe.measure()) >= {"val/text_to_image/recall_at_10"}
+    stage = recipe_of(stages(**larger)["image"], data, RunContext())  # type: ignore[arg-type]
+    assert {pixels.shape[-1] for pixels in next(stage.batches(0)).ssl_pixels_bCSS} == {16}
+    assert stage.measure()[LOSS] > 0
+    frozen = synthetic_trial(**(LIT | larger))
+    run_frozen("image", frozen, data, folder=tmp_path, adapted={})
+    features = load_frozen(tmp_path)
+    assert features is not None
+    small = dataclasses.replace(data, splits={name: at_side(split, 16) for name, split in data.splits.items()})
+    run_frozen("image", synthetic_trial(**LIT), small, folder=tmp_path / "small", adapted={})
+    expected = load_frozen(tmp_path / "small")
+    assert expected is not None
+    torch.testing.assert_close(features["test"], expected["test"], rtol=0, atol=0.05)  # rounded to 8 bits once more
+
+
+def at_side(split: PreparedSplit, side: int) -> PreparedSplit:
+    """The split's images at another side, as a user would shrink them."""
+    blocks = tuple(
+        {
+            "image": block["image"],
+            "pixels": v2.functional.resize(torch.from_numpy(block["pixels"]), [side, side], antialias=True).numpy(),
+        }
+        for block in split.blocks
+    )
+    return dataclasses.replace(split, blocks=blocks)
 
 
 @pytest.mark.parametrize(("tower", "values"), [("image", LIT), ("text", {"model.text.freeze": True})])
