@@ -225,14 +225,28 @@ def scaled_step(workers: Workers) -> list[float]:
     return [*weights, training.outcome.steps, training.precision.scaler.get_scale()]
 
 
+def momentum_state(workers: Workers) -> list[float]:
+    """Return sums of everything that a stage of MoCo keeps, after two epochs of steps: slow tower, queue and place."""
+    values = CASES["moco stage"] | {"adapt.image.batch_size": 30, "adapt.image.epochs": 2, "train.batch_size": 30}
+    trial = synthetic_trial(**values | {"train.workers": workers.world})
+    recipe = recipe_of(adaptations_of(trial)["image"], synthetic_data(size=32), RunContext(workers))
+    training = start(recipe)
+    for _ in range(2):
+        train_epoch(training)
+    state = recipe.learner.state_dict()
+    counters = "num_batches_tracked"  # ours counts nothing: only a momentum of None needs it
+    return [float(tensor.double().abs().mean()) for name, tensor in state.items() if not name.endswith(counters)]
+
+
 def main_odd(rank: int, world: int, out: Path, studies: list[int]) -> None:
-    """One of several workers: what `odd_sizes` and `scaled_step` return, written by every worker."""
+    """One of several workers: results of `odd_sizes`, `scaled_step` and `momentum_state`, written by every worker."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{out / 'init'}", rank=rank, world_size=world)
     workers = Workers(rank, world)
     found = {str(number): odd_sizes(workers, number) for number in studies}
     if 32 % world == 0:
         found["scaled"] = {"step": scaled_step(workers)}
+    found["moco"] = {"state": momentum_state(workers)}
     (out / f"{rank}.json").write_text(json.dumps(found))
 
 

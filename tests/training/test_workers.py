@@ -12,7 +12,7 @@ import torch
 from radsweep.training.collectives import Workers
 from support import synthetic
 from support.processes import start, wait
-from support.synthetic import CASES, measured_metrics, odd_sizes, one_step, scaled_step
+from support.synthetic import CASES, measured_metrics, momentum_state, odd_sizes, one_step, scaled_step
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,9 @@ def test_more_workers_than_studies_in_a_short_batch_give_the_numbers_of_one(
         for studies, expected in alone.items():
             for name, values in expected.items():
                 assert found[studies][name] == pytest.approx(values, rel=1e-4, abs=1e-6), (studies, name)
+    states = [found["moco"]["state"] for found in every]
+    assert all(state == states[0] for state in states), "slow tower and queue are equal on all workers"
+    assert states[0] == pytest.approx(momentum_state(Workers()), rel=1e-3, abs=1e-4)
     if "scaled" in every[0]:
         steps = [found["scaled"]["step"] for found in every]
         assert steps[0] == steps[1], "both skipped the step whose gradient overflowed on one of them"

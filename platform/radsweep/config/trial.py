@@ -54,8 +54,8 @@ class Trial(Settings):
     def _larger_source(self) -> Self:
         if self.cached_image.size < self.model.image.size:
             raise ValueError(
-                f"augment.source_size {self.augment.source_size} is less than model.image.size {self.model.image.size}: "
-                "crops would only be enlarged; leave it out, or raise it"
+                f"augment.source_size {self.augment.source_size} is less than model.image.size {self.model.image.size} "
+                "and crops would only be enlarged; leave it out, or raise it"
             )
         return self
 
