@@ -27,8 +27,9 @@ from radsweep.objectives.total import total_loss
 from radsweep.objectives.views import Views
 from radsweep.training.batches import Batch
 from radsweep.training.context import RunContext
-from radsweep.training.loop import mixed_precision, start, train_epoch
+from radsweep.training.loop import start, train_epoch
 from radsweep.training.optimiser import build_optimiser
+from radsweep.training.precision import mixed_precision
 from radsweep.training.trainer import TrialRecipe
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -78,7 +79,7 @@ def measure(folder: Path, quick: bool) -> Figures:
     def theirs() -> None:
         for _ in range(steps):
             optimiser.zero_grad()
-            with mixed_precision(trial.train, DEVICE):
+            with mixed_precision(trial.train.precision, DEVICE):
                 output = model_output(other, batch)
                 total = sum(loss(**output, output_dict=True).values())
             total.backward()

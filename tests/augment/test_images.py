@@ -35,7 +35,7 @@ def keys() -> Tensor:
 
 
 CHANGES: list[dict[str, Any]] = [
-    {"crop": (0.6, 1.0)}, {"affine": 0.1}, {"brightness": 0.2}, {"contrast": 0.2}, {"blur": 1.5}, {"noise": 0.1},
+    {"crop": (0.6, 1.0)}, {"affine": 0.1}, {"brightness": 0.2}, {"contrast": 0.2}, {"blur": 1 / 32}, {"noise": 0.1},
     {"flip": 0.5},
 ]  # fmt: skip
 
@@ -49,14 +49,14 @@ def test_each_change_changes_its_input_and_only_when_on(change: dict[str, Any], 
 
 
 def test_results_are_float_between_0_and_1(images: Tensor, keys: Tensor) -> None:
-    result = augment_images(images, ImageAugmentation(brightness=1, contrast=1, noise=1, blur=2, flip=0.5), keys)
+    result = augment_images(images, ImageAugmentation(brightness=1, contrast=1, noise=1, blur=0.05, flip=0.5), keys)
     assert result.dtype == torch.float32
     assert result.shape == images.shape
     assert result.min() >= 0
     assert result.max() <= 1
 
 
-@pytest.mark.parametrize("change", [*CHANGES, {"crop": (0.5, 1.0), "affine": 0.2, "noise": 0.1, "blur": 1.0}], ids=str)
+@pytest.mark.parametrize("change", [*CHANGES, {"crop": (0.5, 1.0), "affine": 0.2, "noise": 0.1, "blur": 0.02}], ids=str)
 def test_an_image_is_augmented_alike_in_any_batch(change: dict[str, Any], images: Tensor, keys: Tensor) -> None:
     whole = augment_images(images, settings(**change), keys)
     order = torch.tensor([11, 3, 7])
@@ -137,6 +137,58 @@ def test_blur_equals_torchvisions_with_the_same_deviation(images: Tensor, keys: 
         expected = v2.gaussian_blur(plain[number], kernel_size=[13, 13], sigma=[2.0 * float(draws[number])] * 2)
         inner = (slice(None), slice(6, -6), slice(6, -6))  # torchvision reflects at the border
         torch.testing.assert_close(result[number][inner], expected[inner], rtol=0, atol=1e-5)
+
+
+def test_blur_scales_with_the_image_size(keys: Tensor) -> None:
+    """A picture of twice the side, blurred by the same part of it, is the same picture blurred."""
+    coarse = torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    pictures = {
+        size: (functional.interpolate(coarse, size=size, mode="bicubic").clamp(0, 1) * 255).to(torch.uint8)
+        for size in (64, 128)
+    }
+    small, large = (augment_images(pictures[size], settings(blur=0.05), keys) for size in (64, 128))
+    assert (small - plain_images(pictures[64])).abs().mean() > 0.03
+    torch.testing.assert_close(functional.avg_pool2d(large, 2), small, rtol=0, atol=0.015)
+
+
+def test_a_blur_in_pixels_of_older_files_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"less than or equal to 0\.1"):
+        ImageAugmentation(blur=1.0)
+
+
+def test_crops_of_a_larger_source_have_pixels_of_their_own(keys: Tensor) -> None:
+    """Stripes that a picture of 48 pixels cannot hold are in crops of one of 192 pixels, and not in enlarged ones."""
+    generator = torch.Generator().manual_seed(2)
+    source = (torch.rand(16, 1, 96, 96, generator=generator) * 255).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    source = source.to(torch.uint8)
+    shrunk = (plain_images(source, 48) * 255).round().to(torch.uint8)
+    crop = settings(crop=(0.08, 0.1))
+    own, enlarged = augment_images(source, crop, keys, 48), augment_images(shrunk, crop, keys, 48)
+    assert own.shape == enlarged.shape == (16, 1, 48, 48)
+    detail = [(images - functional.avg_pool2d(images, 3, 1, 1)).std() for images in (own, enlarged)]
+    assert detail[0] > 3 * detail[1]
+
+
+@pytest.mark.parametrize("largest", [2, 3.5])
+def test_a_whole_picture_sampled_from_a_larger_source_is_that_of_an_antialiased_resize(
+    largest: float, keys: Tensor
+) -> None:
+    side = int(48 * largest)
+    source = (torch.rand(16, 1, side, side, generator=torch.Generator().manual_seed(3)) * 255).to(torch.uint8)
+    whole = augment_images(source, settings(crop=(1.0, 1.0), flip=1e-9), keys, 48)  # through the grid
+    expected = plain_images(source, 48)
+    aliased = functional.interpolate(plain_images(source), size=48, mode="bilinear", antialias=False)
+    inner = (slice(None), slice(None), slice(2, -2), slice(2, -2))
+    found, without = ((images - expected)[inner].square().mean().sqrt() for images in (whole, aliased))
+    assert found < 0.35 * without
+    assert torch.equal(augment_images(source, settings(), keys, 48), expected)
+
+
+def test_a_larger_source_is_augmented_alike_in_any_batch(keys: Tensor) -> None:
+    source = (torch.rand(16, 1, 96, 96, generator=torch.Generator().manual_seed(4)) * 255).to(torch.uint8)
+    change = settings(crop=(0.2, 1.0), affine=0.2)
+    whole = augment_images(source, change, keys, 48)
+    torch.testing.assert_close(augment_images(source[5:9], change, keys[5:9], 48), whole[5:9], rtol=0, atol=1e-6)
 
 
 def test_noise_has_the_deviation_asked_for(keys: Tensor) -> None:

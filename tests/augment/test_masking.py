@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Literal
 
 import pytest
 import torch
@@ -30,9 +31,11 @@ def texts(lengths: list[int], padding: int = 0, special: SpecialIds = SPECIAL) -
     return TextBatch(ids, mask, words)
 
 
-def masked(text: TextBatch, part: float = 0.15, epoch: int = 0, vocabulary: int = V) -> MaskedTexts:
+def masked(
+    text: TextBatch, part: float = 0.15, epoch: int = 0, vocabulary: int = V, unit: Literal["token", "word"] = "token"
+) -> MaskedTexts:
     keys = sample_keys(0, torch.arange(len(text.ids_BL)), epoch, purpose="mlm")
-    return mask_tokens(text, SPECIAL, vocabulary, part, keys)
+    return mask_tokens(text, SPECIAL, vocabulary, part, keys, unit)
 
 
 def test_the_target_is_the_token_that_stood_there_and_nothing_else_changes() -> None:
@@ -107,6 +110,62 @@ def test_a_report_is_masked_alike_in_any_batch_and_padding_and_newly_in_each_epo
             assert torch.equal(field[0], wider[row, : length + 2])
     assert (padded.target_BL[:, 42:] == -1).all()
     assert not torch.equal(masked(text, epoch=1).target_BL, whole.target_BL)
+
+
+def pieces(sizes: list[list[int]]) -> TextBatch:
+    """Reports of words of these numbers of tokens."""
+    text = texts([sum(words) for words in sizes])
+    for row, words in enumerate(sizes):
+        numbers = [number for number, size in enumerate(words) for _ in range(size)]
+        text.words_BL[row, 1 : len(numbers) + 1] = torch.tensor(numbers, dtype=torch.int64)
+    return text
+
+
+def test_whole_words_are_predicted_or_not_at_all() -> None:
+    text = pieces([[1, 3, 2, 1, 4, 1, 2, 2, 1, 3]] * 300)
+    found = masked(text, 0.3, unit="word")
+    predicted = found.target_BL >= 0
+    for row in range(300):
+        chosen = set(text.words_BL[row][predicted[row]].tolist())
+        of_chosen = torch.tensor([word in chosen for word in text.words_BL[row].tolist()])
+        assert torch.equal(predicted[row], of_chosen)
+    assert (predicted.sum(dim=1) <= 6).all(), "as many tokens as are asked for, of 20"
+    assert predicted.sum(dim=1).double().mean() > 5.8
+    by_word = torch.stack([predicted[:, text.words_BL[0] == word].all(dim=1).sum() for word in range(10)])
+    assert by_word.min() > 30, "every word has its chance, long ones too"
+    tokens = masked(text, 0.3)
+    assert not torch.equal(tokens.target_BL, found.target_BL)
+
+
+def test_whole_words_are_chosen_as_bert_chooses_them() -> None:
+    """create_pretraining_data.py: in random order, and passed over where they would exceed the number."""
+    from radsweep.augment.random import subkeys, uniform
+
+    sizes = [[2, 3, 1, 4], [5], [1, 1, 1], [3, 3, 3], []]
+    found = masked(pieces(sizes), 0.4, unit="word").target_BL >= 0
+    keys = sample_keys(0, torch.arange(len(sizes)), 0, purpose="mlm")
+    draws = uniform(subkeys(keys, "masked word"), 4)
+    for row, words in enumerate(sizes):
+        wanted, chosen = max(1, round(0.4 * sum(words))), []
+        order = sorted(range(len(words)), key=lambda word: float(draws[row, word]))
+        for word in order:
+            if sum(words[other] for other in chosen) + words[word] <= wanted:
+                chosen.append(word)
+        if words and not chosen:  # BERT's code would predict nothing of such a report
+            chosen = order[:1]
+        expected = [word in chosen for word, size in enumerate(words) for _ in range(size)]
+        assert found[row, 1 : len(expected) + 1].tolist() == expected
+        assert not found[row, len(expected) + 1 :].any()
+
+
+def test_whole_words_are_masked_alike_in_any_batch() -> None:
+    sizes = [[1, 3, 2], [2] * 9, [4]]
+    text, keys = pieces(sizes), sample_keys(0, torch.arange(3), 0, purpose="mlm")
+    whole = masked(text, 0.3, unit="word")
+    for row, words in enumerate(sizes):
+        alone = TextBatch(*(field[row : row + 1, : sum(words) + 2] for field in text))
+        found = mask_tokens(alone, SPECIAL, V, 0.3, keys[row : row + 1], "word")
+        assert torch.equal(found.target_BL[0], whole.target_BL[row, : sum(words) + 2])
 
 
 def test_a_tokenizer_without_a_mask_token_is_refused() -> None:

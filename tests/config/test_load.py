@@ -88,6 +88,11 @@ def test_text_that_looks_a_little_like_a_number_stays_text(write: Write, text: s
         ("augment: {image: {crop: [0.5, 1, 1]}}", "augment.image.crop: expected 2 entries at most"),
         ("augment: {image: {crop: [1, 0.5]}}", "augment.image.crop: expected two numbers with 0 < smallest"),
         ("train: {batch_size: 33, workers: 2}", "train: batch_size 33 is not a multiple of workers 2"),
+        ("train: {batch_size: 64, workers: 64}", "train: workers 64 are too many for batch_size 64"),
+        (
+            "train: {batch_size: 64, workers: 16}\nadapt: {text: {method: mlm, batch_size: 16}}",
+            "adapt.text.batch_size 16 is too small for train.workers 16",
+        ),
         ("train: {batch_size: 8, accumulate: 9}", "train: accumulate 9 is more than a worker's share of the batch"),
         ("evaluate: {select: val/text_to_image/recall_at_7}", "; did you mean val/text_to_image/recall_at_"),
         ("evaluate: {select: test/text_to_image/recall_at_10}", "; did you mean val/text_to_image/recall_at_10?"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -108,7 +109,77 @@ def test_local_is_glorias_loss(regions: int, temperatures: tuple[float, float, f
     rows = np.mean([-log_softmax(scores[i])[i] for i in range(B)])
     columns = np.mean([-log_softmax(scores[:, i])[i] for i in range(B)])
     settings = Local(weight=1, attention=attention, context=context, logits=logits)
-    assert float(local(views, settings).loss) == pytest.approx(rows + columns, abs=1e-9)
+    assert float(local(views, settings).loss) == pytest.approx((rows + columns) / 2, abs=1e-9)
+
+
+def test_the_local_term_weighs_what_glorias_ratio_gives() -> None:
+    """GLoRIA's loss is the sum of both directions of its global loss and of its local loss, with equal weights."""
+    views = random_views(1, 1)
+    objective = Objective(contrast=Contrast(weight=1), local=Local(weight=1))
+    total, _ = total_loss(views, objective)
+    tokens, numbers = (field.numpy() for field in views.words[0])
+    texts = [plain_words(tokens[j], numbers[j]) for j in range(B)]
+    scores = np.array([[plain_local_score(v, t, 4.0, 5.0) for t in texts] for v in views.own_regions_bRD[0].numpy()])
+    cosines = views.image_BD[0].numpy() @ views.text_BD[0].numpy().T
+    gloria = [
+        np.mean([-log_softmax(row)[i] for i, row in enumerate(matrix)])
+        for logits in (3.0 * cosines, 10.0 * scores)
+        for matrix in (logits, logits.T)
+    ]
+    assert float(total) == pytest.approx(sum(gloria) / 2, abs=1e-9)
+
+
+@pytest.mark.parametrize("autocast", [torch.bfloat16, torch.float16])
+def test_losses_are_in_fp32_under_autocast(autocast: torch.dtype) -> None:
+    """Row 13: the local score's noise in bf16 is as large as its spread."""
+    generator = torch.Generator().manual_seed(3)
+
+    def single(views: Views) -> Views:
+        return replace(
+            views,
+            image_BD=tuple(view.float().requires_grad_() for view in views.image_BD),
+            text_BD=tuple(view.float().requires_grad_() for view in views.text_BD),
+            scale=views.scale.float(),
+            own_regions_bRD=tuple(regions.float().requires_grad_() for regions in views.own_regions_bRD),
+            words=tuple(Words(tokens.float().requires_grad_(), word_BL) for tokens, word_BL in views.words),
+            outputs={
+                "image_ssl": tuple(torch.randn(B, 8, generator=generator.manual_seed(n)) for n in range(2)),
+                "text_ssl": tuple(torch.randn(B, 8, generator=generator.manual_seed(n)) for n in range(2)),
+            },
+            rows=Rows(torch.arange(B), torch.arange(B) // 2),
+            heads={"neighbours": full_bank().float()},
+        )
+
+    objective = ALL.model_copy(update={"text_ssl": TextSsl(weight=1, kind="simcse")})
+    plain, cast = single(random_views()), single(random_views())
+    expected, _ = total_loss(plain, objective)
+    with torch.autocast("cpu", autocast):
+        found, logged = total_loss(cast, objective)
+    assert found.dtype == torch.float32
+    assert float(found.detach()) == pytest.approx(float(expected.detach()), abs=1e-6)
+    assert set(logged) >= {f"loss/{name}" for name in TERMS}
+    expected.backward()
+    found.backward()
+    pairs = zip((*plain.own_regions_bRD, plain.words[0].tokens_BLD), (*cast.own_regions_bRD, cast.words[0].tokens_BLD),
+                strict=True)  # fmt: skip
+    for one, other in pairs:
+        torch.testing.assert_close(other.grad, one.grad, rtol=0, atol=1e-6)
+
+
+def test_local_scores_in_chunks_have_their_gradient_in_fp32_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    views = random_views(1, 1)
+    regions, words = views.own_regions_bRD[0].float(), Words(views.words[0].tokens_BLD.float(), views.words[0].word_BL)
+
+    def gradient(enabled: bool) -> torch.Tensor:
+        leaf = regions.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):  # around the backward pass too
+            local_scores(leaf, words, Local(weight=1)).square().sum().backward()
+        assert leaf.grad is not None
+        return leaf.grad
+
+    expected = gradient(enabled=False)
+    monkeypatch.setitem(CHUNK_ELEMENTS, "cpu", 1)
+    torch.testing.assert_close(gradient(enabled=True), expected, rtol=0, atol=1e-5)
 
 
 def test_local_scores_do_not_depend_on_padding_or_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

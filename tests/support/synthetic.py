@@ -19,12 +19,14 @@ from radsweep.data.loading.index import SplitIndex, sample_key
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.training.adaptation import recipe_of
+from radsweep.training.batches import Batch
 from radsweep.training.collectives import Workers
 from radsweep.training.context import RunContext
 from radsweep.training.embedder import Embedder
 from radsweep.training.learner import backward
-from radsweep.training.loop import start
+from radsweep.training.loop import start, train_epoch
 from radsweep.training.measure import measure
+from radsweep.training.precision import Precision
 from radsweep.training.saved_model import untrained_model
 from radsweep.training.trainer import TrialRecipe
 
@@ -50,6 +52,22 @@ CASES = {
         "objective.image_ssl.kind": "simsiam",
         "objective.image_ssl.hidden": 32,
         "objective.image_ssl.dim": 16,
+    },
+    "moco": {
+        "objective.image_ssl.weight": 1.0,
+        "objective.image_ssl.kind": "moco",
+        "objective.image_ssl.hidden": 32,
+        "objective.image_ssl.dim": 16,
+        "train.batch_size": 16,  # the second batch has the first one's keys in the queue
+    },
+    "moco stage": {
+        "adapt.image.method": "moco",
+        "adapt.image.data": "subset",
+        "adapt.image.batch_size": 16,
+        "adapt.image.hidden": 32,
+        "adapt.image.dim": 16,
+        "model.image.backbone": "resnet18",
+        "model.image.size": 32,
     },
     "text ssl": {"objective.text_ssl.weight": 1.0},
     "simcse": {"objective.text_ssl.weight": 1.0, "objective.text_ssl.kind": "simcse"},
@@ -164,7 +182,10 @@ def one_step(case: str, workers: Workers, parts: int = 1, device: str = "cpu") -
             ssl_pixels_bCSS=tuple(pixels.double() for pixels in batch.ssl_pixels_bCSS),
         )
         learner.zero_grad()
-        loss, _ = recipe.backward(batch) if stage else backward(learner, batch, trial.objective, workers, parts)
+        if stage:
+            loss, _ = recipe.backward(batch, Precision())
+        else:
+            loss, _ = backward(learner, batch, trial.objective, workers, parts)
     workers.average_gradients(learner.parameters())
     gradients = {
         name: parameter.grad.cpu().numpy()
@@ -182,6 +203,76 @@ def measured_metrics(workers: Workers) -> dict[str, float]:
     tokens = trial.model.text.max_tokens
     embedder = Embedder(model, load_tokenizer(data.tokenizer), tokens, torch.device("cpu"), workers)
     return measure(embedder, data, "test", trial).metrics
+
+
+def odd_sizes(workers: Workers, studies: int) -> dict[str, list[float]]:
+    """Return the losses of an epoch of a trial and of a stage, and metrics, on few studies that no number divides."""
+    values = {
+        "train.batch_size": 30,
+        "train.workers": workers.world,
+        "adapt.image.method": "simclr",
+        "adapt.image.data": "subset",
+        "adapt.image.batch_size": 30,
+        "adapt.image.hidden": 32,
+        "adapt.image.dim": 16,
+    }
+    trial, data = synthetic_trial(**values), synthetic_data(train=studies, held_out=4)
+    context, precision = RunContext(workers), Precision()
+    recipe, stage = TrialRecipe(trial, data, context), recipe_of(adaptations_of(trial)["image"], data, context)
+    found = {"metrics": list(recipe.measure().values()), "held out": list(stage.measure().values())}
+    for name, course in (("trial", recipe), ("stage", stage)):
+        start(course)
+        found[name] = [course.backward(batch, precision)[0] for batch in course.batches(0)]
+    return found
+
+
+def scaled_step(workers: Workers) -> list[float]:
+    """Return weight, steps and scale after two steps in fp16, of which the gradient of worker 1 alone overflows once.
+
+    On a CPU the scaler's part of it: what it does to gradients, weights and the schedule.
+    """
+    recipe = TrialRecipe(synthetic_trial(**{"train.workers": workers.world}), synthetic_data(), RunContext(workers))
+    training = start(recipe)
+    training.precision = Precision(scaler=torch.amp.GradScaler("cpu", init_scale=2.0**16))
+    backward_pass, calls = recipe.backward, []
+
+    def overflowing(batch: Batch, precision: Precision) -> tuple[float, dict[str, float]]:
+        found = backward_pass(batch, precision)
+        calls.append(1)
+        if len(calls) == 1 and workers.rank == workers.world - 1:
+            next(p.grad for p in recipe.learner.parameters() if p.grad is not None).fill_(float("inf"))
+        return found
+
+    recipe.backward = overflowing  # type: ignore[method-assign]
+    for _ in range(2):
+        train_epoch(training)
+    weights = [float(p.detach().double().sum()) for p in recipe.learner.parameters()]
+    return [*weights, training.outcome.steps, training.precision.scaler.get_scale()]
+
+
+def momentum_state(workers: Workers) -> list[float]:
+    """Return sums of everything that a stage of MoCo keeps, after two epochs of steps: slow tower, queue and place."""
+    values = CASES["moco stage"] | {"adapt.image.batch_size": 30, "adapt.image.epochs": 2, "train.batch_size": 30}
+    trial = synthetic_trial(**values | {"train.workers": workers.world})
+    recipe = recipe_of(adaptations_of(trial)["image"], synthetic_data(size=32), RunContext(workers))
+    training = start(recipe)
+    for _ in range(2):
+        train_epoch(training)
+    state = recipe.learner.state_dict()
+    counters = "num_batches_tracked"  # ours counts nothing: only a momentum of None needs it
+    return [float(tensor.double().abs().mean()) for name, tensor in state.items() if not name.endswith(counters)]
+
+
+def main_odd(rank: int, world: int, out: Path, studies: list[int]) -> None:
+    """One of several workers: results of `odd_sizes`, `scaled_step` and `momentum_state`, written by every worker."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{out / 'init'}", rank=rank, world_size=world)
+    workers = Workers(rank, world)
+    found = {str(number): odd_sizes(workers, number) for number in studies}
+    if 32 % world == 0:
+        found["scaled"] = {"step": scaled_step(workers)}
+    found["moco"] = {"state": momentum_state(workers)}
+    (out / f"{rank}.json").write_text(json.dumps(found))
 
 
 def main(rank: int, world: int, out: Path, cases: list[str]) -> None:

@@ -158,6 +158,18 @@ def test_more_pairs_than_a_fold_trains_on_are_refused(packed: Path, tmp_path: Pa
                     check_sizes(trials, counted)
 
 
+def test_more_workers_than_pairs_are_refused(packed: Path) -> None:
+    """Row 12: a worker without a study failed the whole group."""
+    for workers, fits in ((6, True), (7, False)):
+        train = {"workers": workers, "batch_size": 2 * workers}
+        trials = list(possible_trials(experiment(str(packed), data={"pairs": 6}, train=train)))
+        if fits:
+            check_sizes(trials)
+        else:
+            with pytest.raises(InputError, match=r"^train\.workers: 7 workers and 6 pairs .* set it to 6 or less"):
+                check_sizes(trials)
+
+
 # Keys
 
 

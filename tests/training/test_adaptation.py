@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms import v2
+from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 from radsweep.config.stages import stages_of
+from radsweep.data.loading.prepared import PreparedSplit
+from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.training import loop
 from radsweep.training.adaptation import LOSS, adapt, load_adapted, recipe_of
 from radsweep.training.adaptation_data import ImagePool, ReportPool, pool_parts
 from radsweep.training.context import RunContext
 from radsweep.training.frozen_features import load_frozen, run_frozen
 from radsweep.training.outcome import Outcome
+from radsweep.training.precision import Precision
 from radsweep.training.task import STOP
 from radsweep.training.trainer import TrialRecipe, train
 from support.adapted import LIT, SMALL, stages, with_pool
@@ -76,6 +82,34 @@ def test_the_held_out_loss_falls(name: str, values: dict[str, object], tmp_path:
     assert outcome.best[LOSS] < 0.9 * start
 
 
+def test_mlm_starts_from_the_checkpoints_head_in_a_stage_and_as_a_term(tmp_path: Path) -> None:
+    """Row 14: the loss at step 0 is the library's own, of the same masked tokens."""
+    data = with_pool()
+    loaded = load_tokenizer(data.tokenizer)
+    names = {"cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]", "mask_token": "[MASK]"}
+    PreTrainedTokenizerFast(tokenizer_object=loaded.backend, unk_token="[UNK]", **names).save_pretrained(tmp_path)
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    reference = BertForMaskedLM(BertConfig(vocab_size=loaded.vocabulary, max_position_embeddings=128, **small))
+    for seed, parameter in enumerate(reference.cls.parameters()):
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed))
+    reference.save_pretrained(tmp_path)
+    data = dataclasses.replace(data, tokenizer=str(tmp_path))
+    tower = {"model.text.backbone": str(tmp_path), "model.text.weights": "pretrained"}
+    stage = recipe_of(stages(**tower)["text"], data, RunContext())  # type: ignore[arg-type]
+    trial = synthetic_trial(**(tower | {"objective.text_ssl.weight": 1.0}))
+    term = TrialRecipe(trial, data, RunContext())
+    for recipe in (stage, term):
+        recipe.learner.eval()
+        batch = next(recipe.batches(0))
+        assert batch.masked is not None
+        ids, mask, target = batch.masked
+        output = reference.eval()(
+            input_ids=ids, attention_mask=mask.long(), labels=target.masked_fill(target < 0, -100)
+        )
+        loss, logged = recipe.backward(batch, Precision())
+        assert logged.get("loss/text_ssl", loss) == pytest.approx(float(output.loss.detach()), rel=1e-5)
+
+
 def test_mae_keeps_the_weights_of_the_lowest_held_out_loss_and_leaves_pixels_as_they_are() -> None:
     stage = stages(**MAE)["image"]
     recipe = recipe_of(stage, with_pool(size=32), RunContext())  # type: ignore[arg-type]
@@ -87,7 +121,11 @@ def test_mae_keeps_the_weights_of_the_lowest_held_out_loss_and_leaves_pixels_as_
     assert stages(**MAE, **{"adapt.image.mask": 0.5})["image"] != stage
 
 
-@pytest.mark.parametrize("values", [{}, {"adapt.image.method": "simsiam"}, MAE], ids=["simclr", "simsiam", "mae"])
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"adapt.image.method": "simsiam"}, {"adapt.image.method": "moco"}, MAE],
+    ids=["simclr", "simsiam", "moco", "mae"],
+)
 def test_a_trial_starts_from_the_adapted_towers(values: dict[str, object], tmp_path: Path) -> None:
     trial = synthetic_trial(**(SMALL | values))
     data = with_pool(size=trial.model.image.size)
@@ -110,7 +148,9 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize(
-    ("name", "values"), [("image", {}), ("text", {}), ("image", MAE)], ids=["simclr", "mlm", "mae"]
+    ("name", "values"),
+    [("image", {}), ("text", {}), ("image", MAE), ("image", {"adapt.image.method": "moco"})],
+    ids=["simclr", "mlm", "mae", "moco"],
 )
 def test_a_killed_stage_continues_and_ends_with_the_weights_of_an_undisturbed_one(
     name: str, values: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -165,6 +205,40 @@ def test_trials_that_differ_in_nothing_a_stage_sees_share_it() -> None:
     own = {"adapt.image.data": "subset"}
     assert stages(**own, **{"data.seed": 1})["image"] == stages(**own)["image"]  # all studies, in whatever order
     assert stages(**own, **{"data.pairs": 7})["image"] != stages(**own, **{"data.pairs": 8})["image"]
+
+
+def test_trials_stages_and_features_take_images_of_the_models_size_from_larger_cached_ones(tmp_path: Path) -> None:
+    """Item 4: crops had no more detail than the whole image at the model's size."""
+    data, larger = with_pool(size=40), {"augment.source_size": 40}  # the model's images have 16 pixels a side
+    trial = synthetic_trial(**larger, **{"objective.image_ssl.weight": 1.0})
+    recipe = TrialRecipe(trial, data, RunContext())
+    batch = next(recipe.batches(0))
+    assert {pixels.shape[-1] for pixels in (*batch.pixels_bCSS, *batch.ssl_pixels_bCSS)} == {16}
+    assert set(recipe.measure()) >= {"val/text_to_image/recall_at_10"}
+    stage = recipe_of(stages(**larger)["image"], data, RunContext())  # type: ignore[arg-type]
+    assert {pixels.shape[-1] for pixels in next(stage.batches(0)).ssl_pixels_bCSS} == {16}
+    assert stage.measure()[LOSS] > 0
+    frozen = synthetic_trial(**(LIT | larger))
+    run_frozen("image", frozen, data, folder=tmp_path, adapted={})
+    features = load_frozen(tmp_path)
+    assert features is not None
+    small = dataclasses.replace(data, splits={name: at_side(split, 16) for name, split in data.splits.items()})
+    run_frozen("image", synthetic_trial(**LIT), small, folder=tmp_path / "small", adapted={})
+    expected = load_frozen(tmp_path / "small")
+    assert expected is not None
+    torch.testing.assert_close(features["test"], expected["test"], rtol=0, atol=0.05)  # rounded to 8 bits once more
+
+
+def at_side(split: PreparedSplit, side: int) -> PreparedSplit:
+    """The split's images at another side, as a user would shrink them."""
+    blocks = tuple(
+        {
+            "image": block["image"],
+            "pixels": v2.functional.resize(torch.from_numpy(block["pixels"]), [side, side], antialias=True).numpy(),
+        }
+        for block in split.blocks
+    )
+    return dataclasses.replace(split, blocks=blocks)
 
 
 @pytest.mark.parametrize(("tower", "values"), [("image", LIT), ("text", {"model.text.freeze": True})])

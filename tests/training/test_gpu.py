@@ -67,18 +67,25 @@ def test_local_scores_and_gradients_in_bf16_are_near_those_in_float64(
         assert ((found - expected).norm() / expected.norm()) < 0.05
 
 
-@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["plain", "all terms"])
-def test_bf16_trains_like_fp32(values: dict[str, object]) -> None:
+@pytest.mark.parametrize("half", ["bf16", "fp16"])
+@pytest.mark.parametrize(
+    "values",
+    [{}, EVERYTHING, EVERYTHING | {"objective.image_ssl.kind": "moco"}],
+    ids=["plain", "all terms", "moco"],
+)
+def test_half_precision_trains_like_fp32(values: dict[str, object], half: str) -> None:
     trial = synthetic_trial(**(values | {"train.steps": 12}))
     exact, mixed = (
         train(trial.model_copy(update={"train": trial.train.model_copy(update={"precision": precision})}),
               synthetic_data(), RunContext(device=GPU), read_test=True)
-        for precision in ("fp32", "bf16")
+        for precision in ("fp32", half)
     )  # fmt: skip
     for one, other in zip(exact.history, mixed.history, strict=True):
         assert other.metrics["train/loss"] == pytest.approx(one.metrics["train/loss"], rel=0.05)
     assert [v.metrics["train/loss"] for v in exact.history] != [v.metrics["train/loss"] for v in mixed.history]
     assert all(math.isfinite(value) for value in mixed.final.values())
+    assert mixed.steps == exact.steps
+    assert all(("train/loss_scale" in validation.metrics) == (half == "fp16") for validation in mixed.history)
 
 
 def test_weights_and_selected_weights_stay_float32() -> None:

@@ -50,7 +50,11 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["plain", "neighbours, ema and all terms"])
+@pytest.mark.parametrize(
+    "values",
+    [{}, EVERYTHING, EVERYTHING | {"objective.image_ssl.kind": "moco"}],
+    ids=["plain", "neighbours, ema and all terms", "moco"],
+)
 @pytest.mark.parametrize("at", [4, 8])
 def test_resume_gives_the_same_numbers_as_an_uninterrupted_run(
     at: int, values: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,7 +12,7 @@ import torch
 from radsweep.training.collectives import Workers
 from support import synthetic
 from support.processes import start, wait
-from support.synthetic import CASES, measured_metrics, one_step
+from support.synthetic import CASES, measured_metrics, momentum_state, odd_sizes, one_step, scaled_step
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,36 @@ def test_two_workers_measure_what_one_does(two_workers: Path) -> None:
     assert "test/linear_probe/100_percent/auroc" in found
 
 
+ODD = [33, 41, 71]  # one batch; two of 21 and 20; 30, 21 and 20; and 4 to measure on, fewer than 5 workers
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, dict[str, list[float]]]:
+    torch.set_num_threads(1)
+    return {str(studies): odd_sizes(Workers(), studies) for studies in ODD}
+
+
+@pytest.mark.parametrize("world", [2, 3, 5])
+def test_more_workers_than_studies_in_a_short_batch_give_the_numbers_of_one(
+    world: int, alone: dict[str, dict[str, list[float]]], tmp_path: Path
+) -> None:
+    """Row 12. Batches, losses, held-out loss and metrics; and each worker has the same."""
+    processes = [start(synthetic.main_odd, rank, world, tmp_path, ODD) for rank in range(world)]
+    assert [wait(process) for process in processes] == [0] * world
+    every = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(world)]
+    for found in every:
+        for studies, expected in alone.items():
+            for name, values in expected.items():
+                assert found[studies][name] == pytest.approx(values, rel=1e-4, abs=1e-6), (studies, name)
+    states = [found["moco"]["state"] for found in every]
+    assert all(state == states[0] for state in states), "slow tower and queue are equal on all workers"
+    assert states[0] == pytest.approx(momentum_state(Workers()), rel=1e-3, abs=1e-4)
+    if "scaled" in every[0]:
+        steps = [found["scaled"]["step"] for found in every]
+        assert steps[0] == steps[1], "both skipped the step whose gradient overflowed on one of them"
+        assert steps[0] == pytest.approx(scaled_step(Workers()), rel=1e-4, abs=1e-4)
+
+
 def test_metrics_do_not_depend_on_how_many_are_embedded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measured_metrics(Workers())
     monkeypatch.setattr("radsweep.training.embedder.ROWS", 5)
@@ -50,7 +80,7 @@ def test_metrics_do_not_depend_on_how_many_are_embedded_at_once(monkeypatch: pyt
 
 PARTS = [
     "infonce", "local", "views", "text ssl", "simcse", "neighbours", "same report", "same report, other terms",
-    "similar report, same patient", "soft targets by reports", "views of one modality", "frozen batch norm",
+    "similar report, same patient", "soft targets by reports", "views of one modality", "frozen batch norm", "moco",
 ]  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from radsweep.data.text.impressions import end_with_impression
 from radsweep.data.text.tokenizer import ReportTokenizer, load_tokenizer
 from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.models.vlm import VisionLanguageModel
-from radsweep.training.loop import mixed_precision
+from radsweep.training.precision import mixed_precision
 from radsweep.training.saved_model import load_target
 
 ModelSource = Sweep | Best | str | os.PathLike[str]
@@ -149,7 +149,7 @@ class LoadedModel:
             >>> model.embed_images(np.random.default_rng(0).random((64, 48))).shape
             (1, 32)
         """
-        image, longest = self.trial.model.image, self.packing.longest_side
+        image, longest = self.trial.cached_image, self.packing.longest_side
         own = preprocessing_of(image)
         with ThreadPoolExecutor() as readers:  # decoders free the GIL
 
@@ -158,7 +158,7 @@ class LoadedModel:
                     lambda named: square(named[0], named[1], longest, image.size, image.channels, own), batch
                 )
                 pixels_BCHW = torch.from_numpy(np.stack(list(squares))).to(self.device)
-                return self.network.embed_images(plain_images(pixels_BCHW)).image_BD
+                return self.network.embed_images(plain_images(pixels_BCHW, self.image_size)).image_BD
 
             return self._embedded(embed, images_of(images), batch_size)
 
@@ -225,7 +225,7 @@ class LoadedModel:
 
     def _embedded(self, embed: Callable[[list[Item]], Tensor], items: Iterator[Item], batch_size: int) -> np.ndarray:
         found = [np.empty((0, self.dim), dtype=np.float32)]
-        with torch.no_grad(), mixed_precision(self.trial.train, self.device):
+        with torch.no_grad(), mixed_precision(self.trial.train.precision, self.device):
             while batch := list(islice(items, batch_size)):
                 found.append(embed(batch).float().cpu().numpy())
         return np.concatenate(found)

@@ -16,30 +16,40 @@ from radsweep.config.augmentation import ImageAugmentation
 _ASPECT = math.log(4 / 3)  # a crop is between 3:4 and 4:3
 
 
-def plain_images(images_BCHW: Tensor) -> Tensor:
-    """uint8 -> float32 in [0, 1], for evaluation."""
-    return v2.to_dtype(images_BCHW, torch.float32, scale=True)
+def plain_images(images_BCHW: Tensor, size: int | None = None) -> Tensor:
+    """uint8 -> float32 in [0, 1], for evaluation; of a larger source, the whole at `size` pixels a side."""
+    images = v2.to_dtype(images_BCHW, torch.float32, scale=True)
+    if size is None or images.shape[-1] == size:
+        return images
+    return v2.resize(images, [size, size], antialias=True).clamp_(0, 1)
 
 
-def augment_images(images_BCHW: Tensor, settings: ImageAugmentation, keys_B: Tensor) -> Tensor:
-    """float32 [B, C, H, W] in [0, 1]: cropped, moved, and changed in intensity. What is set to 0 does not run.
+def augment_images(images_BCHW: Tensor, settings: ImageAugmentation, keys_B: Tensor, size: int | None = None) -> Tensor:
+    """float32 [B, C, size, size] in [0, 1]: cropped, moved, and changed in intensity. What is set to 0 does not run.
 
     Args:
-        images_BCHW: uint8.
+        images_BCHW: uint8. Crops of a source larger than `size` have pixels of their own, not enlarged ones.
+        size: side of the result, pixels; by default that of the source.
         keys_B: int64, see `radsweep.augment.random.sample_keys`; only an image's key decides its augmentation.
     """
     images = plain_images(images_BCHW)
     draws = uniform(keys_B, 13)  # a column each, so that switching one change on leaves the draws of the others
+    source = images.shape[-1]
+    size = size or source
     if settings.crop != (1.0, 1.0) or settings.affine > 0 or settings.flip > 0:
         # No random transform of v2: those draw one set of parameters for the whole batch, from global state.
-        grid = _grid_BHW2(_geometry_B23(settings, draws), images.shape[2], images.shape[3])
-        images = functional.grid_sample(images, grid, align_corners=False)
+        theta_B23 = _geometry_B23(settings, draws)
+        if source > size:
+            images = _band_limited(images, theta_B23, size)
+        images = functional.grid_sample(images, _grid_BHW2(theta_B23, size, size), align_corners=False)
+    elif source != size:
+        images = plain_images(images_BCHW, size)
     if settings.clahe > 0:
         chosen_B, limit_B = uniform(subkeys(keys_B, "clahe"), 2).unbind(dim=1)
         rows = (chosen_B < settings.clahe).nonzero().squeeze(1)
         images = images.index_copy(0, rows, equalised(images[rows], 1 + 3 * limit_B[rows]))
     if settings.blur > 0:
-        images = _blurred(images, settings.blur, draws[:, 9])
+        images = _blurred(images, settings.blur * size, draws[:, 9])
     if settings.brightness > 0 or settings.contrast > 0:
         factor = (1 + settings.contrast * _symmetric(draws[:, 10])).view(-1, 1, 1, 1)
         shift = (settings.brightness * _symmetric(draws[:, 11])).view(-1, 1, 1, 1)
@@ -75,6 +85,16 @@ def _geometry_B23(settings: ImageAugmentation, draws: Tensor) -> Tensor:
     if settings.affine > 0:
         theta_B23[:, :, 2] += settings.affine * _symmetric(draws[:, 7:9])  # half of `affine` sides, a side being 2 long
     return theta_B23
+
+
+def _band_limited(images_BCHW: Tensor, theta_B23: Tensor, size: int) -> Tensor:
+    """Blurred as far as sampling every s-th source pixel asks: with the bilinear kernel, of variance 1/6 source pixel,
+    it has the variance s^2/6 of the antialiasing triangle that resizing uses."""
+    largest = images_BCHW.shape[-1] / size
+    step_B = theta_B23[:, :, :2].norm(dim=2).amax(dim=1) * largest
+    deviation_B = ((step_B.square() - 1).clamp(min=0) / 6).sqrt()
+    most = (max(largest**2 - 1, 0) / 6) ** 0.5  # a crop is never wider than its source
+    return _blurred(images_BCHW, most, (deviation_B / most).clamp(max=1))
 
 
 def _grid_BHW2(theta_B23: Tensor, height: int, width: int) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from radsweep.config.objective import Projector
+from radsweep.config.objective import Masking, Projector
 from radsweep.config.settings import Settings
 
 
@@ -24,14 +24,15 @@ class AdaptationSettings(Settings):
 
 
 class AdaptImage(AdaptationSettings, Projector):
-    method: Literal["none", "simclr", "simsiam", "mae"] = Field(
+    method: Literal["none", "simclr", "simsiam", "moco", "mae"] = Field(
         default="none",
-        description="Self-supervision of the image tower before training: simclr and simsiam on two views of "
-        "`augment.ssl`; mae (only for a ViT) hides patches, and of `augment.ssl` takes crop, affine and flip",
+        description="Self-supervision of the image tower before training: simclr, simsiam and moco (for small batches) "
+        "on two views of `augment.ssl`; mae (only for a ViT) hides patches, and of `augment.ssl` takes crop, affine "
+        "and flip",
     )
     epochs: int = Field(default=20, ge=1, description="Length, passes over the images")
     batch_size: int = Field(default=128, ge=2, description="Images a step, over all workers")
-    temperature: float = Field(default=0.2, gt=0, description="Of simclr's similarities")
+    temperature: float = Field(default=0.2, gt=0, description="Of simclr's and moco's similarities")
     mask: float = Field(default=0.75, gt=0, lt=1, description="Part of the patches that mae hides and predicts")
     decoder_width: int = Field(
         default=512, ge=32, le=4096, multiple_of=32, description="Width of mae's decoder, thrown away after the stage"
@@ -39,13 +40,12 @@ class AdaptImage(AdaptationSettings, Projector):
     decoder_layers: int = Field(default=8, ge=1, le=64, description="Layers of mae's decoder")
 
 
-class AdaptText(AdaptationSettings):
+class AdaptText(AdaptationSettings, Masking):
     method: Literal["none", "mlm"] = Field(
         default="none", description="Masked language modelling of the text tower before training"
     )
     epochs: int = Field(default=10, ge=1, description="Length, passes over the reports")
     batch_size: int = Field(default=64, ge=2, description="Reports a step, over all workers")
-    mask: float = Field(default=0.15, gt=0, lt=1, description="Part of the tokens that is predicted")
 
 
 class Adapt(Settings):

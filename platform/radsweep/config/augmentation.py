@@ -19,7 +19,12 @@ class ImageAugmentation(Settings):
     )
     brightness: float = Field(default=0.2, ge=0, le=1, description="Largest change of brightness, 1 = full range")
     contrast: float = Field(default=0.2, ge=0, le=1, description="Largest relative change of contrast")
-    blur: float = Field(default=0.0, ge=0, le=10, description="Largest Gaussian blur, standard deviation, pixels")
+    blur: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.1,
+        description="Largest Gaussian blur, standard deviation as part of the side: 1/64 is one pixel of 64",
+    )
     noise: float = Field(default=0.02, ge=0, le=1, description="Largest pixel noise, standard deviation")
     clahe: float = Field(
         default=0.0,
@@ -97,7 +102,14 @@ class TextAugmentation(Settings):
 class Augment(Settings):
     image: ImageAugmentation = ImageAugmentation()
     text: TextAugmentation = TextAugmentation()
+    source_size: int | None = Field(
+        default=None,
+        ge=16,
+        le=2048,
+        description="Side that images are cached at, pixels: crops are taken from it instead of being enlarged; "
+        "by default `model.image.size`. Memory grows with its square",
+    )
     ssl: ImageAugmentation = Field(
-        default=ImageAugmentation(crop=(0.3, 1.0), affine=0.2, brightness=0.4, contrast=0.4, blur=1.0, noise=0.05),
+        default=ImageAugmentation(crop=(0.3, 1.0), affine=0.2, brightness=0.4, contrast=0.4, blur=1 / 64, noise=0.05),
         description="Stronger image augmentation, for self-supervision: `adapt.image` and `objective.image_ssl`",
     )

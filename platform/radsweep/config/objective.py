@@ -61,38 +61,58 @@ class Local(TermSettings):
 
 
 class Projector(Settings):
-    """The projector of simclr and simsiam on pooled image features."""
+    """The projector of simclr, simsiam and moco on pooled image features, and moco's memory."""
 
     hidden: int | None = Field(
         default=None,
         ge=8,
-        description="Width of the projector's hidden layers; as published: simclr 4096, simsiam 2048",
+        description="Width of the projector's hidden layers; as published: simclr 4096, simsiam and moco 2048",
     )
     dim: int | None = Field(
-        default=None, ge=8, description="Width of the projector's output; as published: simclr 256, simsiam 2048"
+        default=None,
+        ge=8,
+        description="Width of the projector's output; as published: simclr 256, simsiam 2048, moco 128",
+    )
+    queue: int = Field(
+        default=4096, ge=1, description="Keys of earlier batches that moco has as negatives; at most one for each image"
+    )
+    momentum: float = Field(
+        default=0.99, ge=0, lt=1, description="Part of itself that moco's slow copy of the tower keeps in a step"
     )
 
 
 class ImageSsl(TermSettings, Projector):
     trains: ClassVar[frozenset[Embedding]] = frozenset()
 
-    kind: Literal["simclr", "simsiam"] = Field(
-        default="simclr", description="simclr (SLIP's branch) or simsiam (DeCLIP's), on two views of `augment.ssl`"
+    kind: Literal["simclr", "simsiam", "moco"] = Field(
+        default="simclr",
+        description="simclr (SLIP's branch), simsiam (DeCLIP's) or moco (a queue of keys by a slow copy of the tower, "
+        "for small batches), on two views of `augment.ssl`",
     )
-    temperature: float = Field(default=0.1, gt=0, description="Of simclr's similarities")
+    temperature: float = Field(default=0.1, gt=0, description="Of simclr's and moco's similarities")
 
     @property
     def needs(self) -> frozenset[Need]:
         return frozenset({Need.STRONG_VIEWS})
 
 
-class TextSsl(TermSettings):
+class Masking(Settings):
+    """Tokens that masked language modelling predicts."""
+
+    mask: float = Field(default=0.15, gt=0, lt=1, description="Part of the tokens that mlm predicts")
+    mask_unit: Literal["token", "word"] = Field(
+        default="token",
+        description="token: mlm predicts tokens by themselves, as BERT; word: whole words, so that no piece of a word "
+        "gives away the others (BERT's whole-word masking)",
+    )
+
+
+class TextSsl(TermSettings, Masking):
     trains: ClassVar[frozenset[Embedding]] = frozenset()
 
     kind: Literal["mlm", "simcse"] = Field(
         default="mlm", description="mlm (masked tokens, as DeCLIP) or simcse (one report under two dropout masks)"
     )
-    mask: float = Field(default=0.15, gt=0, lt=1, description="Part of the tokens that mlm predicts")
     temperature: float = Field(default=0.05, gt=0, description="Of simcse's similarities")
 
     @property

@@ -8,6 +8,13 @@ from pydantic import Field, model_validator
 
 from radsweep.config.settings import Settings
 
+SMALLEST_REST = 8  # studies: what is left of an epoch beyond whole batches, and less, joins the last of them
+
+
+def smallest_batch(batch_size: int) -> int:
+    """Fewest studies of a batch, where an epoch has more than one (`radsweep.data.loading.epochs.batch_bounds`)."""
+    return batch_size if batch_size <= SMALLEST_REST else (batch_size + 1) // 2
+
 
 class LearningRates(Settings):
     """Learning rates of the parts of a model, as multiples of `train.learning_rate`."""
@@ -59,10 +66,22 @@ class Train(Settings):
     clip: float = Field(default=1.0, gt=0, description="Largest norm of the gradient")
     workers: int = Field(default=1, ge=1, description="Ray Train workers of a trial")
     threads: int = Field(default=1, ge=1, description="CPU threads of a worker")
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        default="auto", description="auto is bf16 on a GPU and fp32 on a CPU"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto",
+        description="Of towers and heads; losses are in fp32. auto is bf16 on a GPU that computes in it, fp16 on other "
+        "GPUs, fp32 on a CPU. fp16 scales the loss, and skips steps whose gradients overflow",
     )
     seed: int = Field(default=0, ge=0, description="Seed of initialisation, order, augmentation and dropout")
+
+    @model_validator(mode="after")
+    def _a_study_each(self) -> Self:
+        """Every batch of an epoch has `smallest_batch` studies, and each worker needs one of each batch."""
+        if self.workers > smallest_batch(self.batch_size):
+            raise ValueError(
+                f"workers {self.workers} are too many for batch_size {self.batch_size}: the last batches of an epoch "
+                f"have {smallest_batch(self.batch_size)} studies or more, and each worker needs one; double batch_size"
+            )
+        return self
 
     @model_validator(mode="after")
     def _whole_parts(self) -> Self:

@@ -10,10 +10,10 @@ from radsweep.config.adaptation import Adapt
 from radsweep.config.augmentation import Augment
 from radsweep.config.data import Data
 from radsweep.config.evaluation import Evaluate
-from radsweep.config.model import Model
+from radsweep.config.model import ImageTower, Model
 from radsweep.config.objective import Objective
 from radsweep.config.settings import Settings
-from radsweep.config.training import Train
+from radsweep.config.training import Train, smallest_batch
 
 
 class Trial(Settings):
@@ -37,10 +37,31 @@ class Trial(Settings):
         workers = self.train.workers
         for name in ("image", "text"):
             adapt = getattr(self.adapt, name)
-            if adapt.method != "none" and adapt.batch_size % workers:
+            if adapt.method == "none":
+                continue
+            if adapt.batch_size % workers:
                 raise ValueError(
                     f"adapt.{name}.batch_size {adapt.batch_size} is not a multiple of train.workers {workers}"
                 )
+            if workers > smallest_batch(adapt.batch_size):
+                raise ValueError(
+                    f"adapt.{name}.batch_size {adapt.batch_size} is too small for train.workers {workers}: the last "
+                    f"batches have {smallest_batch(adapt.batch_size)} or more, and each worker needs one; double it"
+                )
+        return self
+
+    @property
+    def cached_image(self) -> ImageTower:
+        """The image tower, at the side that its images have in memory."""
+        return self.model.image.model_copy(update={"size": self.augment.source_size or self.model.image.size})
+
+    @model_validator(mode="after")
+    def _larger_source(self) -> Self:
+        if self.cached_image.size < self.model.image.size:
+            raise ValueError(
+                f"augment.source_size {self.augment.source_size} is less than model.image.size {self.model.image.size} "
+                "and crops would only be enlarged; leave it out, or raise it"
+            )
         return self
 
     @model_validator(mode="after")

@@ -52,7 +52,7 @@ def check_vit(settings: ImageTower) -> None:
     if patch is None:
         raise InputError(
             f"mae hides patches, and {settings.backbone} has none; set model.image.backbone to a ViT (tiny-vit, "
-            "vit_b_16, a hub id), or the method to simclr or simsiam",
+            "vit_b_16, a hub id), or the method to simclr, simsiam or moco",
             key="adapt.image.method",
         )
     if size // patch < 2:

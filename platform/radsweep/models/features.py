@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import NamedTuple, Self
 
+import torch
 from torch import Tensor, nn
 
 
@@ -88,6 +89,11 @@ class TextTowerModule(TowerModule):
     @abstractmethod
     def input_embeddings(self) -> Tensor:
         """The parameter [vocabulary, E] that ids are looked up in; a decoder of masked tokens shares it."""
+
+
+def full_precision(values: Tensor) -> Tensor:
+    """The values in float32 at least, which norms, similarities and losses are computed in."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def regions_of_map(map_BCHW: Tensor) -> Tensor:

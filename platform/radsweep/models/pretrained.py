@@ -11,6 +11,7 @@ import transformers
 from torch import Tensor, nn
 
 from radsweep.errors import InputError
+from radsweep.models.configs import CXR_BERT
 
 _ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 
@@ -37,7 +38,39 @@ def load_tensors(model_class: Any, state: Mapping[str, Tensor], config: Any, nam
     return _load(model_class, name, pretrained_model_name_or_path=None, state_dict=dict(state), config=config, **extra)
 
 
+def load_as_far_as_known(model_class: Any, name: str, config: Any) -> tuple[nn.Module, list[str]]:
+    """The same, and the names of weights that the checkpoint lacks, which are then random.
+
+    Raises:
+        InputError: the weights cannot be read.
+    """
+    return _read(model_class, name, pretrained_model_name_or_path=name, config=config)
+
+
+def text_config(model_class: Any, name: str, raw: dict[str, Any]) -> Any:
+    """Configuration of a text model, without dropout of attention.
+
+    Args:
+        raw: config.json, as `radsweep.models.configs.model_config` reads it.
+    """
+    if raw["model_type"] == CXR_BERT:  # a BERT under a name that only code of its repository knows
+        config = model_class.config_class(**{key: value for key, value in raw.items() if key != "model_type"})
+    else:
+        config = model_class.config_class.from_pretrained(name)
+    return without_attention_dropout(config)
+
+
 def _load(model_class: Any, name: str, **arguments: Any) -> nn.Module:
+    model, missing = _read(model_class, name, **arguments)
+    if missing:
+        raise InputError(
+            f"{name} lacks {len(missing)} weights of {model_class.__name__}, such as {missing[0]}; give a folder whose "
+            "weights belong to its config.json"
+        )
+    return model
+
+
+def _read(model_class: Any, name: str, **arguments: Any) -> tuple[nn.Module, list[str]]:
     try:
         with _quiet():
             model, report = model_class.from_pretrained(dtype=torch.float32, output_loading_info=True, **arguments)
@@ -46,12 +79,7 @@ def _load(model_class: Any, name: str, **arguments: Any) -> nn.Module:
             f"the weights of {name} cannot be loaded ({str(error).strip().splitlines()[0]}); give a local folder with "
             "model.safetensors, or a hub id that can be reached from here"
         ) from None
-    if missing := sorted(report["missing_keys"]):
-        raise InputError(
-            f"{name} lacks {len(missing)} weights of {model_class.__name__}, such as {missing[0]}; give a folder whose "
-            "weights belong to its config.json"
-        )
-    return model
+    return model, sorted(report["missing_keys"])
 
 
 @contextmanager

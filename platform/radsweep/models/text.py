@@ -11,7 +11,7 @@ from radsweep.config.model import TextTower
 from radsweep.data.text.tokenizer import SPECIAL_TOKENS
 from radsweep.errors import InputError, explaining
 from radsweep.models.backbone_checks import text_source
-from radsweep.models.configs import CXR_BERT, OPEN_CLIP, TEXT_CLASSES, TEXT_KINDS, check_positions, model_config
+from radsweep.models.configs import OPEN_CLIP, TEXT_CLASSES, TEXT_KINDS, check_positions, model_config
 from radsweep.models.features import TextTowerModule
 from radsweep.models.transformers_text import SiglipText, TransformersText, padding_id
 
@@ -56,15 +56,11 @@ def build_text_tower(settings: TextTower, vocabulary: int) -> TextTowerModule:
 def _transformers_text(settings: TextTower, raw: dict[str, Any], vocabulary: int) -> Any:
     import transformers
 
-    from radsweep.models.pretrained import load_pretrained, without_attention_dropout
+    from radsweep.models.pretrained import load_pretrained, text_config
 
     kind = raw["model_type"]
     model_class = getattr(transformers, TEXT_CLASSES[kind])
-    if kind == CXR_BERT:  # a BERT under a name that only code of its repository knows
-        config = model_class.config_class(**{name: value for name, value in raw.items() if name != "model_type"})
-    else:
-        config = model_class.config_class.from_pretrained(settings.backbone)
-    config = without_attention_dropout(config)
+    config = text_config(model_class, settings.backbone, raw)
     extra: dict[str, Any] = {} if kind in _WITHOUT_POOLER else {"add_pooling_layer": False}
     if settings.weights == "pretrained":
         return load_pretrained(model_class, settings.backbone, config, **extra)

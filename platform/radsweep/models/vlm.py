@@ -14,7 +14,14 @@ from radsweep.config.model import ImageTower, TextTower
 from radsweep.config.terms import Need
 from radsweep.config.trial import Trial
 from radsweep.models.adapters import add_adapters, freeze, freeze_batchnorm, train_top
-from radsweep.models.features import ImageFeatures, ImageTowerModule, TextFeatures, TextTowerModule, TowerModule
+from radsweep.models.features import (
+    ImageFeatures,
+    ImageTowerModule,
+    TextFeatures,
+    TextTowerModule,
+    TowerModule,
+    full_precision,
+)
 from radsweep.models.image import build_image_tower
 from radsweep.models.projections import Joint, load_joint
 from radsweep.models.seeding import seeded_start
@@ -79,14 +86,22 @@ class VisionLanguageModel(nn.Module):
         return self.project_texts(self.text(ids_BL, mask_BL))
 
     def project_images(self, features: ImageFeatures) -> ImageEmbedding:
-        embedding = functional.normalize(self.image_projection(features.pooled_BP), dim=-1)
+        """Outside autocast: projections cost little, and similarities of bf16 embeddings would tie."""
         project = self.region_projection
-        return ImageEmbedding(embedding, project(features.regions_BRC) if project is not None else None)
+        with torch.autocast(features.pooled_BP.device.type, enabled=False):
+            image_BD = functional.normalize(self.image_projection(full_precision(features.pooled_BP)), dim=-1)
+            if project is None or features.regions_BRC is None:
+                return ImageEmbedding(image_BD, None)
+            return ImageEmbedding(image_BD, project(full_precision(features.regions_BRC)))
 
     def project_texts(self, features: TextFeatures) -> TextEmbedding:
-        embedding = functional.normalize(self.text_projection(features.pooled_BP), dim=-1)
+        """Outside autocast, as `project_images`."""
         project = self.token_projection
-        return TextEmbedding(embedding, project(features.tokens_BLC) if project is not None else None)
+        with torch.autocast(features.pooled_BP.device.type, enabled=False):
+            text_BD = functional.normalize(self.text_projection(full_precision(features.pooled_BP)), dim=-1)
+            if project is None or features.tokens_BLC is None:
+                return TextEmbedding(text_BD, None)
+            return TextEmbedding(text_BD, project(full_precision(features.tokens_BLC)))
 
     @torch.no_grad()
     def clamp_logit_scale(self) -> None:

@@ -11,23 +11,42 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from radsweep.config.objective import ImageSsl
+from radsweep.config.objective import ImageSsl, Projector
+from radsweep.models.features import ImageTowerModule
+from radsweep.objectives.moco import MomentumHead, moco
 from radsweep.objectives.views import TermOutput, Views, Widths
 
 Kind = Literal["simclr", "simsiam"]
-PUBLISHED: dict[Kind, tuple[int, int]] = {"simclr": (4096, 256), "simsiam": (2048, 2048)}  # hidden, dim
+# hidden, dim
+PUBLISHED: dict[str, tuple[int, int]] = {"simclr": (4096, 256), "simsiam": (2048, 2048), "moco": (2048, 128)}
 
 
 def image_ssl(views: Views, settings: ImageSsl) -> TermOutput:
     """The loss on the two strong views of the whole batch, with the spread of their outputs."""
     outputs = views.outputs["image_ssl"]  # of the first view, then of the second
     first, second = outputs[: len(outputs) // 2], outputs[len(outputs) // 2 :]
-    loss = ssl_loss(settings.kind, first, second, settings.temperature)
+    if settings.kind == "moco":
+        head, rows = views.heads.get("image_ssl"), views.rows
+        if not isinstance(head, MomentumHead) or rows is None:
+            raise ValueError("moco needs its queue, and the studies of the batch")
+        loss = moco((first[0], first[1]), (second[0], second[1]), head.queue, rows.study_B, settings.temperature)
+    else:
+        loss = ssl_loss(settings.kind, first, second, settings.temperature)
     return TermOutput(loss, {"image_ssl_spread": directional_spread(first[-1])})
 
 
 def image_ssl_head(settings: ImageSsl, widths: Widths) -> nn.Module:
+    if settings.kind == "moco":
+        if widths.image_tower is None:
+            raise ValueError("moco needs the image tower that it follows")
+        return momentum_head(widths.image_tower, settings, widths.studies)
     return ssl_head(settings.kind, widths.image, settings.hidden, settings.dim)
+
+
+def momentum_head(tower: ImageTowerModule, settings: Projector, images: int) -> MomentumHead:
+    """MoCo's; `images`: number that it learns from."""
+    hidden, dim = settings.hidden or PUBLISHED["moco"][0], settings.dim or PUBLISHED["moco"][1]
+    return MomentumHead(tower, hidden, dim, settings.queue, settings.momentum, images)
 
 
 def ssl_head(kind: Kind, width: int, hidden: int | None = None, dim: int | None = None) -> nn.Module:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from radsweep.config.objective import Local
+from radsweep.models.features import full_precision
 from radsweep.objectives.infonce import half_sum
 from radsweep.objectives.views import TermOutput, Views, Words, mean, text_relations
 
@@ -18,15 +19,17 @@ CHUNK_ELEMENTS = {"cpu": 500_000, "cuda": 16_000_000}
 
 
 def local(views: Views, settings: Local) -> TermOutput:
-    """Row and column cross-entropy over temp3 * Z(image, text), as eq. 9 to 11 of the paper; targets as in `infonce`.
+    """Half the sum of row and column cross-entropies over temp3 * Z(image, text), eq. 9 to 11 of the paper.
 
-    A worker scores its own images against all texts; the scores, not the regions, are gathered.
+    Targets are those of `infonce`. GLoRIA adds both directions of its global and of its local loss: beside `contrast`,
+    which takes half the sum as CLIP does, equal weights give GLoRIA's ratio. A worker scores its own images against all
+    texts; the scores, not the regions, are gathered.
     """
     losses = []
     for regions_bRD in views.own_regions_bRD:
         for words, relation_BB in zip(views.words, text_relations(views), strict=True):
             scores_BB = settings.logits * views.gather(local_scores(regions_bRD, words, settings))
-            losses.append(2 * half_sum(scores_BB, relation_BB))
+            losses.append(half_sum(scores_BB, relation_BB))
     return TermOutput(mean(losses), {})
 
 
@@ -36,9 +39,14 @@ def local_scores(regions_bRD: Tensor, words: Words, settings: Local) -> Tensor:
     a = v_r . t_l without normalisation; softmax over words, then over regions of temp1 * a, gives alpha; the context
     of a word is c_l = sum_r alpha_rl v_r; Z = log sum_l exp(temp2 cos(t_l, c_l)). What is more than CHUNK_ELEMENTS is
     computed in chunks of images, and again in the backward pass, so memory does not grow with b; on a CPU texts of
-    like length are scored together.
+    like length are scored together. Never under autocast: noise of bf16 scores is as large as their spread.
     """
-    words_BWD, mask_BW = sum_pieces(words)
+    with torch.autocast(regions_bRD.device.type, enabled=False):
+        return _local_scores(full_precision(regions_bRD), words, settings)
+
+
+def _local_scores(regions_bRD: Tensor, words: Words, settings: Local) -> Tensor:
+    words_BWD, mask_BW = sum_pieces(Words(full_precision(words.tokens_BLD), words.word_BL))
     device = words_BWD.device.type
     found, order_B = [], mask_BW.sum(1).argsort(stable=True)
     for rows_G in order_B.split(LIKE_LENGTH if device == "cpu" else len(order_B)):
@@ -97,10 +105,8 @@ class _InChunks(torch.autograd.Function):
         context: float,
         size: int,
     ) -> Tensor:
-        device = regions_bRD.device.type
         ctx.save_for_backward(regions_bRD, words_BWD, mask_BW)
         ctx.settings, ctx.size = (attention, context), size
-        ctx.autocast = (device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device))
         scores_bB = regions_bRD.new_empty(len(regions_bRD), len(words_BWD))
         for part_cRD, scores_cB in zip(regions_bRD.split(size), scores_bB.split(size), strict=True):
             scores_cB.copy_(_scores(part_cRD, words_BWD, mask_BW, attention, context))
@@ -115,8 +121,9 @@ class _InChunks(torch.autograd.Function):
         parts = (tensor.split(ctx.size) for tensor in (regions_bRD, regions, gradient_bB))
         for part_cRD, into_cRD, gradient_cB in zip(*parts, strict=True):
             leaf_cRD = part_cRD.detach().requires_grad_()
-            with torch.enable_grad(), torch.autocast(*ctx.autocast):
-                scores_cB = _scores(leaf_cRD, words_BWD, mask_BW, *ctx.settings)
-            torch.autograd.backward(scores_cB, gradient_cB.to(scores_cB.dtype))  # adds to the words' gradient
+            with torch.autocast(regions.device.type, enabled=False):
+                with torch.enable_grad():
+                    scores_cB = _scores(leaf_cRD, words_BWD, mask_BW, *ctx.settings)
+                torch.autograd.backward(scores_cB, gradient_cB.to(scores_cB.dtype))  # adds to the words' gradient
             into_cRD.copy_(leaf_cRD.grad)
         return regions, words_BWD.grad, None, None, None, None

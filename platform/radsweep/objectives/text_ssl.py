@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radsweep.config.objective import TextSsl
+from radsweep.models.features import full_precision
+from radsweep.models.masked_lm import MaskedLanguageHead
 from radsweep.objectives.infonce import row_cross_entropy
 from radsweep.objectives.relations import without_positives
 from radsweep.objectives.views import TermOutput, Views, Widths
@@ -31,12 +33,20 @@ def text_ssl_head(settings: TextSsl, widths: Widths) -> nn.Module:
     """mlm: `MaskedHead`. simcse: pooled features [N, P] to [N, P], as in SimCSE; not used after training."""
     if settings.kind == "simcse":
         return nn.Sequential(nn.Linear(widths.text, widths.text), nn.Tanh())
-    return masked_head(widths.tokens, widths.token_embeddings, widths.vocabulary)
+    return masked_head(widths.tokens, widths.token_embeddings, widths.vocabulary, widths.pretrained_mlm())
 
 
-def masked_head(token_width: int, token_embeddings: int, vocabulary: int) -> MaskedHead:
-    """The head that predicts masked tokens, for the objective's term and for adaptation alike."""
-    return MaskedHead(token_width, token_embeddings, vocabulary)
+def masked_head(
+    token_width: int, token_embeddings: int, vocabulary: int, pretrained: MaskedLanguageHead | None = None
+) -> MaskedHead:
+    """The head that predicts masked tokens, for the objective's term and for adaptation alike.
+
+    Args:
+        pretrained: that of the text tower's checkpoint, if it has one; else it starts at random.
+    """
+    if pretrained is None:
+        return MaskedHead(token_width, token_embeddings, vocabulary)
+    return MaskedHead(token_width, token_embeddings, len(pretrained.bias_V), pretrained)
 
 
 def masked_loss(loss_B: Tensor, count_B: Tensor) -> Tensor:
@@ -55,15 +65,28 @@ def simcse(first_BK: Tensor, second_BK: Tensor, temperature: float, relation_BB:
 
 
 class MaskedHead(nn.Module):
-    """BERT's (Devlin et al. 2019): dense, GELU, LayerNorm, then the tower's input embeddings as the decoder."""
+    """BERT's (Devlin et al. 2019): dense, GELU, LayerNorm, then the tower's input embeddings as the decoder.
 
-    def __init__(self, token_width: int, token_embeddings: int, vocabulary: int) -> None:
+    A checkpoint's head keeps its activation, and its decoder if that is not the input embeddings.
+    """
+
+    def __init__(
+        self, token_width: int, token_embeddings: int, vocabulary: int, pretrained: MaskedLanguageHead | None = None
+    ) -> None:
         super().__init__()
-        self.dense = nn.Linear(token_width, token_embeddings)
-        self.norm = nn.LayerNorm(token_embeddings, eps=1e-12)
         self.bias = nn.Parameter(torch.zeros(vocabulary))
-        nn.init.normal_(self.dense.weight, std=0.02)
-        nn.init.zeros_(self.dense.bias)
+        self.decoder_VE: nn.Parameter | None = None
+        if pretrained is None:
+            self.dense = nn.Linear(token_width, token_embeddings)
+            self.activation: nn.Module = nn.GELU()
+            self.norm = nn.LayerNorm(token_embeddings, eps=1e-12)
+            nn.init.normal_(self.dense.weight, std=0.02)
+            nn.init.zeros_(self.dense.bias)
+            return
+        self.dense, self.activation, self.norm = pretrained.dense, pretrained.activation, pretrained.norm
+        self.bias.data.copy_(pretrained.bias_V)
+        if pretrained.decoder_VE is not None:
+            self.decoder_VE = nn.Parameter(pretrained.decoder_VE.clone())
 
     def forward(self, tokens_NLC: Tensor, target_NL: Tensor, embedding_VE: Tensor) -> tuple[Tensor, Tensor]:
         """Each text's sum of cross-entropies over its predicted tokens, and their number, both float [N].
@@ -73,9 +96,10 @@ class MaskedHead(nn.Module):
             embedding_VE: the tower's, with gradient; rows beyond the tokenizer's vocabulary are left out.
         """
         predicted_NL = target_NL >= 0
-        hidden_ME = self.norm(functional.gelu(self.dense(tokens_NLC[predicted_NL])))  # logits only at these
-        logits_MV = functional.linear(hidden_ME, embedding_VE[: len(self.bias)], self.bias)
-        logits_MV = logits_MV.to(torch.promote_types(logits_MV.dtype, torch.float32))
-        loss_M = functional.cross_entropy(logits_MV, target_NL[predicted_NL], reduction="none")
+        hidden_ME = self.norm(self.activation(self.dense(tokens_NLC[predicted_NL])))  # logits only at these
+        decoder_VE = embedding_VE[: len(self.bias)] if self.decoder_VE is None else self.decoder_VE
+        with torch.autocast(hidden_ME.device.type, enabled=False):
+            logits_MV = functional.linear(full_precision(hidden_ME), decoder_VE, self.bias)
+            loss_M = functional.cross_entropy(logits_MV, target_NL[predicted_NL], reduction="none")
         loss_NL = loss_M.new_zeros(target_NL.shape).masked_scatter(predicted_NL, loss_M)
         return loss_NL.sum(dim=1), predicted_NL.sum(dim=1).to(loss_M.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from radsweep.config.objective import Objective
@@ -48,7 +49,12 @@ def build_heads(objective: Objective, widths: Widths, seed: int) -> nn.ModuleDic
 
 
 def total_loss(views: Views, objective: Objective) -> tuple[Tensor, dict[str, float]]:
-    """The loss, and what to log: `loss/<term>` unweighted, with what the terms add."""
+    """The loss, and what to log: `loss/<term>` unweighted, with what the terms add. Never under autocast."""
+    with torch.autocast(views.scale.device.type, enabled=False):
+        return _total_loss(views, objective)
+
+
+def _total_loss(views: Views, objective: Objective) -> tuple[Tensor, dict[str, float]]:
     total: Tensor | None = None
     logged: dict[str, float] = {}
     for name, settings in objective.terms.items():

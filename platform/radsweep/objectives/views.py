@@ -12,6 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from radsweep.models.features import ImageTowerModule
+from radsweep.models.masked_lm import MaskedLanguageHead
+
 
 class Words(NamedTuple):
     """Token features of one text view. `word_BL` numbers the word of each token; -1 is padding or special."""
@@ -75,7 +78,7 @@ class TermOutput(NamedTuple):
 
 
 class Widths(NamedTuple):
-    """Sizes that a term's own module depends on."""
+    """Sizes that a term's own module depends on, and what it may start from."""
 
     image: int  # pooled features of the image tower
     text: int  # pooled features of the text tower
@@ -84,6 +87,8 @@ class Widths(NamedTuple):
     vocabulary: int
     dim: int  # shared embedding space
     studies: int  # that the trial trains on
+    image_tower: ImageTowerModule | None = None  # for a head that follows it
+    pretrained_mlm: Callable[[], MaskedLanguageHead | None] = lambda: None  # head of the text tower's checkpoint
 
 
 def pairs_of_views(views: Views) -> list[tuple[Tensor, Tensor, Tensor | None]]:

@@ -61,7 +61,7 @@ def evaluate_model(
     console = Console()
     studies = sum(map(len, shards.splits.values()))
     with console.task(f"Reading {studies:,} studies", studies) as advance:
-        image = trial.model.image
+        image = trial.cached_image
         own = preprocessing_of(image)
         prepared = prepare_in_process(shards, tokenizer, image.size, image.channels, own=own)
         sets = read_sets(trial.evaluate)

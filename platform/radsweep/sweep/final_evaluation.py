@@ -90,7 +90,7 @@ def _record(key: str, trial: Trial, shards: ShardIndex, store: Store, capacity: 
 
 
 def _measured(trial: Trial, shards: ShardIndex, capacity: Capacity) -> Measured:
-    tokenizer, image = trial.model.text.backbone, trial.model.image
+    tokenizer, image = trial.model.text.backbone, trial.cached_image
     own = preprocessing_of(image)
     data = prepare_data(shards, tokenizer, image.size, image.channels, unread(trial), own=own)
     data = dataclasses.replace(data, sets=prepared_sets(trial, tokenizer))

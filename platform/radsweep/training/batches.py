@@ -109,7 +109,7 @@ class TrainingData:
             return
         from radsweep.data.loading.stream import training_blocks  # Ray, which a cached trial does not need
 
-        image = self.trial.model.image
+        image = self.trial.cached_image
         index = self.split.index
         own = preprocessing_of(image)
         decoder = Decoder(first_images({"train": index}, {"train": self.rows}), image.size, image.channels, own)
@@ -125,7 +125,8 @@ class TrainingData:
 
         def augmented(settings: ImageAugmentation, shown: int, view: int, purpose: str) -> Tensor:
             raw = torch.from_numpy(pixels_of(image_of_view(index, rows, seed, epoch, shown))).to(device)
-            return augment_images(raw, settings, sample_keys(seed, samples_b, epoch, view, purpose).to(device))
+            keys_b = sample_keys(seed, samples_b, epoch, view, purpose).to(device)
+            return augment_images(raw, settings, keys_b, trial.model.image.size)
 
         pixels: tuple[Tensor, ...] = ()
         image_bP: tuple[Tensor, ...] = ()
@@ -153,7 +154,8 @@ class TrainingData:
         if Need.MASKED_TOKENS in self.needs:
             keys_b = sample_keys(seed, samples_b, epoch, 0, "mask")
             special, vocabulary = self.tokenizer.special, self.tokenizer.vocabulary
-            hidden = mask_tokens(texts[0], special, vocabulary, objective.text_ssl.mask, keys_b)
+            settings = objective.text_ssl
+            hidden = mask_tokens(texts[0], special, vocabulary, settings.mask, keys_b, settings.mask_unit)
             masked = MaskedTexts(*(field.to(device) for field in hidden))
         dropout_b = sample_keys(seed, samples_b, epoch, 0, "dropout").to(device)
         moved = tuple(TextBatch(*(field.to(device) for field in text)) for text in texts)

@@ -41,6 +41,7 @@ class Embedder:
     workers: Workers
     frozen: Frozen = field(default_factory=dict)  # features of towers that need not run
     truncation: Truncation = "head"
+    size: int | None = None  # side of the model's images, where the cached ones are larger
 
     def retrieval(self, name: Split, split: PreparedSplit) -> dict[str, float]:
         """{`text_to_image/recall_at_10`: value, ...} over all studies of the split."""
@@ -67,8 +68,9 @@ class Embedder:
         length = np.diff(split.reports.offsets)[first]
         by_length = first[np.argsort(length, kind="stable")]  # little padding
         with self._evaluating():
-            parts = [self._texts(name, split, rows) for rows in shares_of(by_length, self.workers)]
-        text_UD = self.workers.gather(torch.cat(parts))
+            text_UD = embed_in_shares(
+                len(by_length), self.workers, lambda rows: self._texts(name, split, by_length[rows])
+            )
         place = np.empty(len(unique), dtype=np.int64)
         place[row_of_study[by_length]] = np.arange(len(unique))
         return text_UD[torch.from_numpy(place[row_of_study]).to(self.device)]
@@ -78,10 +80,11 @@ class Embedder:
         reports = self.tokenizer.tokenise(texts)
         found = []
         with self._evaluating():
-            for rows in shares_of(np.arange(len(texts)), Workers()):
+            for rows in _at_once(np.arange(len(texts))):
                 text = self._batch(reports, rows)
                 pooled_BP = self.model.text(text.ids_BL.to(self.device), text.mask_BL.to(self.device)).pooled_BP
-                found.append(self.model.text_projection(pooled_BP).float())
+                with torch.autocast(self.device.type, enabled=False):  # as `project_texts`
+                    found.append(self.model.text_projection(pooled_BP.float()))
         return torch.cat(found)
 
     def rank_locally(self, split: PreparedSplit, settings: Local) -> dict[str, Ranked]:
@@ -92,11 +95,11 @@ class Embedder:
         """The inputs of the local score, of all images and reports; every worker embeds all of them."""
         regions, tokens, numbers = [], [], []
         with self._evaluating():
-            for rows in shares_of(np.arange(split.index.images), Workers()):
+            for rows in _at_once(np.arange(split.index.images)):
                 found = self.model.embed_images(self._pixels(split, rows))
                 assert found.regions_BRD is not None
                 regions.append(found.regions_BRD.float())
-            for rows in shares_of(np.arange(len(split.index)), Workers()):
+            for rows in _at_once(np.arange(len(split.index))):
                 text = self._batch(split.reports, rows)
                 of_text = self.model.embed_texts(text.ids_BL.to(self.device), text.mask_BL.to(self.device)).tokens_BLD
                 assert of_text is not None
@@ -107,11 +110,9 @@ class Embedder:
 
     def _of_images(self, name: Split, split: PreparedSplit, of: Callable[[ImageFeatures], Tensor]) -> Tensor:
         with self._evaluating():
-            parts = [
-                of(self._image_features(name, split, rows)).float()
-                for rows in shares_of(np.arange(split.index.images), self.workers)
-            ]
-        return self.workers.gather(torch.cat(parts))
+            return embed_in_shares(
+                split.index.images, self.workers, lambda rows: of(self._image_features(name, split, rows))
+            )
 
     def _image_features(self, name: Split, split: PreparedSplit, rows: np.ndarray) -> ImageFeatures:
         if "image" in self.frozen:
@@ -130,7 +131,7 @@ class Embedder:
         return text_batch(reports.take(rows), self.tokenizer.special, self.max_tokens, self.truncation)
 
     def _pixels(self, split: PreparedSplit, rows: np.ndarray) -> Tensor:
-        return plain_images(torch.from_numpy(split.pixels(rows)).to(self.device))
+        return plain_images(torch.from_numpy(split.pixels(rows)).to(self.device), self.size)
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
@@ -143,7 +144,17 @@ class Embedder:
             self.model.train(training)
 
 
-def shares_of(rows: np.ndarray, workers: Workers) -> list[np.ndarray]:
-    """A worker's share, as many rows at a time as are embedded together."""
-    own = rows[workers.share(len(rows))]
-    return [own[start : start + ROWS] for start in range(0, max(1, len(own)), ROWS)]
+def embed_in_shares(total: int, workers: Workers, embed: Callable[[np.ndarray], Tensor]) -> Tensor:
+    """Features [total, ...] in float32, of which each worker embeds its share, `ROWS` at a time.
+
+    A worker without a share (there are fewer rows than workers) embeds the first row and drops it: not every backbone
+    takes an empty batch.
+    """
+    own = np.arange(total)[workers.share(total)]
+    parts = [embed(rows).float() for rows in _at_once(own if len(own) else np.arange(min(1, total)))]
+    return workers.gather(torch.cat(parts)[: len(own)])
+
+
+def _at_once(rows: np.ndarray) -> list[np.ndarray]:
+    """The rows, as many at a time as are embedded together."""
+    return [rows[start : start + ROWS] for start in range(0, max(1, len(rows)), ROWS)]

@@ -13,6 +13,7 @@ from radsweep.augment.text import TextBatch
 from radsweep.config.terms import Need
 from radsweep.models.features import ImageTowerModule, PatchTower, TextTowerModule
 from radsweep.models.vlm import VisionLanguageModel
+from radsweep.objectives.moco import MomentumHead
 from radsweep.training.batches import Batch
 from radsweep.training.dropout import seeded
 
@@ -43,7 +44,12 @@ def encode_strong_views(
     keys = torch.cat([subkeys(keys_b, f"ssl {view}") for view in range(len(pixels_bCSS))])
     with seeded(tower, keys):
         pooled = tower(torch.cat(pixels_bCSS)).pooled_BP
-    views = [head(part) for part in pooled.chunk(len(pixels_bCSS))]  # a view each: BatchNorm sees one at a time
+    parts = pooled.chunk(len(pixels_bCSS))
+    if isinstance(head, MomentumHead):
+        return tuple(
+            rows for part, pixels in zip(parts, pixels_bCSS, strict=True) for rows in (head(part), head.keys(pixels))
+        )
+    views = [head(part) for part in parts]  # a view each: BatchNorm sees one at a time
     return tuple(output for outputs in views for output in outputs)
 
 

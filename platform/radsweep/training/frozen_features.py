@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +17,9 @@ from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.models.vlm import build_model
 from radsweep.training import checkpoint
 from radsweep.training.context import RunContext
-from radsweep.training.embedder import shares_of
-from radsweep.training.loop import mixed_precision
+from radsweep.training.embedder import embed_in_shares
 from radsweep.training.outcome import Outcome
+from radsweep.training.precision import mixed_precision
 from radsweep.training.trainer import Adapted
 
 FEATURES = "features.safetensors"
@@ -48,21 +47,27 @@ def run_frozen(
     outcome = Outcome()
     model = build_model(trial, tokenizer.vocabulary, adapted).to(device).eval()
 
-    def images(split: PreparedSplit) -> Iterator[Tensor]:
-        for rows in shares_of(np.arange(split.index.images), workers):
-            yield model.image(plain_images(torch.from_numpy(split.pixels(rows)).to(device))).pooled_BP
+    def images(split: PreparedSplit) -> Tensor:
+        def embed(rows: np.ndarray) -> Tensor:
+            pixels_BCSS = torch.from_numpy(split.pixels(rows)).to(device)
+            pooled_BP: Tensor = model.image(plain_images(pixels_BCSS, trial.model.image.size)).pooled_BP
+            return pooled_BP
 
-    def texts(split: PreparedSplit) -> Iterator[Tensor]:
-        for rows in shares_of(np.arange(len(split.index)), workers):
+        return embed_in_shares(split.index.images, workers, embed)
+
+    def texts(split: PreparedSplit) -> Tensor:
+        def embed(rows: np.ndarray) -> Tensor:
             reports = split.reports.take(rows)
             text = text_batch(reports, tokenizer.special, settings.max_tokens, settings.truncation)
-            yield model.text(text.ids_BL.to(device), text.mask_BL.to(device)).pooled_BP
+            pooled_BP: Tensor = model.text(text.ids_BL.to(device), text.mask_BL.to(device)).pooled_BP
+            return pooled_BP
+
+        return embed_in_shares(len(split.index), workers, embed)
 
     found: dict[str, Tensor] = {}
-    with outcome.timed("training"), mixed_precision(trial.train, device):
+    with outcome.timed("training"), mixed_precision(trial.train.precision, device):
         for name, split in data.splits.items():
-            parts = images(split) if tower == "image" else texts(split)
-            found[name] = workers.gather(torch.cat([part.float() for part in parts])).cpu()
+            found[name] = (images(split) if tower == "image" else texts(split)).cpu()
     outcome.pairs = sum(map(len, found.values()))
     if workers.rank == 0:
         with outcome.timed("checkpoint"):

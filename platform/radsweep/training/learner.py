@@ -9,14 +9,17 @@ from torch.nn import functional
 from radsweep.augment.random import subkeys
 from radsweep.config.objective import Objective
 from radsweep.config.trial import Trial
-from radsweep.models.features import ImageFeatures, TextFeatures
+from radsweep.models.features import ImageFeatures, TextFeatures, full_precision
+from radsweep.models.masked_lm import masked_language_head
 from radsweep.models.vlm import VisionLanguageModel
+from radsweep.objectives.moco import MomentumHead
 from radsweep.objectives.total import build_heads, total_loss
 from radsweep.objectives.views import Views, Widths, Words
 from radsweep.training.batches import Batch
 from radsweep.training.collectives import Workers
 from radsweep.training.dropout import seeded
 from radsweep.training.encode import OUTPUTS, in_groups
+from radsweep.training.precision import Precision
 
 Features = dict[str, Tensor]  # of this worker's studies, rows first; `image 0` is the first image view's, and so on
 
@@ -36,12 +39,26 @@ class Learner(nn.Module):
             vocabulary=vocabulary,
             dim=trial.model.dim,
             studies=studies,
+            image_tower=model.image,
+            pretrained_mlm=lambda: masked_language_head(trial.model.text),
         )
         self.heads = build_heads(trial.objective, widths, trial.train.seed)
 
+    def stepped(self) -> None:
+        """After each step of the optimiser."""
+        self.model.clamp_logit_scale()
+        for head in self.heads.values():
+            if isinstance(head, MomentumHead):
+                head.follow(self.model.image)
+
 
 def backward(
-    learner: Learner, batch: Batch, objective: Objective, workers: Workers, parts: int = 1
+    learner: Learner,
+    batch: Batch,
+    objective: Objective,
+    workers: Workers,
+    parts: int = 1,
+    precision: Precision | None = None,
 ) -> tuple[float, dict[str, float]]:
     """Add this worker's gradients of the batch; their mean over workers is the gradient of the whole batch.
 
@@ -49,23 +66,30 @@ def backward(
     graph of one part at a time. The memory is that of a part; every negative of the batch is kept. Dropout is seeded
     by sample, so both passes see the same features.
 
+    Args:
+        precision: of the towers and heads; None is float32. Its scaler's factor is in the gradients.
+
     Returns:
         The loss of the global batch, and what to log.
     """
+    precision = precision or Precision()
     if parts == 1:
-        loss, logged = total_loss(_views(learner, _encode(learner, batch, objective), batch, workers), objective)
-        loss.backward()
+        with precision.autocast():
+            features = _encode(learner, batch, objective)
+        loss, logged = total_loss(_views(learner, features, batch, workers), objective)
+        precision.backward(loss)
         return float(loss.detach()), logged
     size = -(-len(batch.keys_b) // parts)
     pieces = [batch.part(slice(start, start + size)) for start in range(0, len(batch.keys_b), size)]
-    with torch.no_grad():
+    with torch.no_grad(), precision.autocast():
         encoded = [_encode(learner, piece, objective) for piece in pieces]
     cached = {name: torch.cat([features[name] for features in encoded]).requires_grad_() for name in encoded[0]}
     loss, logged = total_loss(_views(learner, cached, batch, workers), objective)
-    loss.backward()
+    precision.backward(loss)
     gradients = {name: feature.grad.split(size) for name, feature in cached.items() if feature.grad is not None}
     for number, piece in enumerate(pieces):
-        features = _encode(learner, piece, objective)
+        with precision.autocast():
+            features = _encode(learner, piece, objective)
         graphs = [name for name in gradients if features[name].requires_grad]  # a frozen tower's may have none
         torch.autograd.backward([features[name] for name in graphs], [gradients[name][number] for name in graphs])
     return float(loss.detach()), logged
@@ -92,7 +116,7 @@ def _encode(learner: Learner, batch: Batch, objective: Objective) -> Features:
         needs = objective.terms[name].needs
         outputs = [rows for need, encode in OUTPUTS.items() if need in needs for rows in encode(model, head, batch)]
         features |= {f"output of {name} {number}": rows for number, rows in enumerate(outputs)}
-    return {name: feature.to(torch.promote_types(feature.dtype, torch.float32)) for name, feature in features.items()}
+    return {name: full_precision(feature) for name, feature in features.items()}
 
 
 def _embed_texts(

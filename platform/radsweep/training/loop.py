@@ -24,6 +24,7 @@ from radsweep.training.dropout import seed_by_sample
 from radsweep.training.ema import Average
 from radsweep.training.optimiser import build_optimiser
 from radsweep.training.outcome import Epoch, Outcome, outcome_from_json
+from radsweep.training.precision import Precision, precision_for
 from radsweep.training.schedule import Schedule, schedule_for
 from radsweep.training.task import CONTINUE, PAUSE, STOP
 
@@ -34,6 +35,15 @@ ASK_EVERY = 2.0  # seconds
 
 class TrialFailed(Exception):
     """The trial itself went wrong; the message is for people. The workers that ran it stay usable."""
+
+
+def check_share(studies: int, workers: Workers) -> None:
+    """Raises: TrialFailed: fewer studies, images or reports than workers, each of which needs one of each batch."""
+    if studies < workers.world:
+        raise TrialFailed(
+            f"train.workers: {workers.world} workers and {studies} to train on, and each needs one; set it to "
+            f"{studies} or less"
+        )
 
 
 class Stopped(Exception):
@@ -69,8 +79,8 @@ class Recipe(ABC):
         """This worker's share of every batch of an epoch, without the first `done`."""
 
     @abstractmethod
-    def backward(self, batch: Batch) -> tuple[float, dict[str, float]]:
-        """Add this worker's gradients; the loss of the global batch, and what to log."""
+    def backward(self, batch: Batch, precision: Precision) -> tuple[float, dict[str, float]]:
+        """Add this worker's gradients, times the scaler's factor; the loss of the global batch, and what to log."""
 
     @abstractmethod
     def measure(self) -> dict[str, float]:
@@ -92,6 +102,7 @@ class Training:
     optimiser: torch.optim.Optimizer
     schedule: Schedule
     average: Average | None
+    precision: Precision
     selected: dict[str, Tensor] = field(default_factory=dict)  # weights of the best validation so far
     epoch: Epoch = field(default_factory=Epoch)  # the one under way
 
@@ -109,9 +120,11 @@ def start(recipe: Recipe) -> Training:
 
     Raises:
         TrialFailed: settings that exclude one another.
+        InputError: a precision that the device lacks.
     """
     settings, learner = recipe.settings, recipe.learner
     learner.train()  # what stays in evaluation mode is not replaced below
+    precision = precision_for(settings.precision, recipe.device)
     if settings.accumulate > 1 and has_batch_statistics(learner):
         raise TrialFailed(
             "train.accumulate: the image tower or the head of a self-supervised term has BatchNorm, and statistics of "
@@ -121,7 +134,8 @@ def start(recipe: Recipe) -> Training:
     synchronise(learner, recipe.workers)
     seed_by_sample(learner)
     average = Average(recipe.result, settings.ema) if settings.ema > 0 else None
-    return Training(recipe, build_optimiser(learner, settings), schedule_for(settings, recipe.steps_per_epoch), average)
+    optimiser, schedule = build_optimiser(learner, settings), schedule_for(settings, recipe.steps_per_epoch)
+    return Training(recipe, optimiser, schedule, average, precision)
 
 
 def run_loop(training: Training, folder: Path | None) -> None:
@@ -188,29 +202,41 @@ def train_epoch(training: Training, told_to_pause: Callable[[], bool] = lambda: 
 
 
 def _step(training: Training, batch: Batch) -> dict[str, float]:
-    """One step of the optimiser; what to log."""
+    """One step of the optimiser; what to log.
+
+    A step that is skipped, since a gradient in fp16 is infinite, moves nothing, the schedule included.
+    """
     recipe, optimiser, outcome = training.recipe, training.optimiser, training.outcome
-    settings = recipe.settings
+    settings, precision = recipe.settings, training.precision
     rate = settings.learning_rate * training.schedule.rate(outcome.steps)
     for group in optimiser.param_groups:
         group["lr"] = rate * group["scale"]
     optimiser.zero_grad(set_to_none=True)
-    with mixed_precision(settings, recipe.device):
-        loss, values = recipe.backward(batch)
+    loss, values = recipe.backward(batch, precision)
     if not math.isfinite(loss):
         raise TrialFailed(
             f"the loss is {loss} at step {outcome.steps}: lower {recipe.rate_key}, or set train.precision to fp32"
         )
     recipe.workers.average_gradients(recipe.learner.parameters())
+    precision.scaler.unscale_(optimiser)
     norm = nn.utils.clip_grad_norm_(recipe.learner.parameters(), settings.clip)
-    optimiser.step()
+    try:
+        stepped = precision.step(optimiser)
+    except OverflowError:
+        raise TrialFailed(
+            f"gradients are infinite at step {outcome.steps}, however small the loss is scaled: lower "
+            f"{recipe.rate_key}, or set train.precision to fp32"
+        ) from None
+    scaled = {"loss_scale": precision.scaler.get_scale()} if precision.scaler.is_enabled() else {}
+    if not stepped:
+        return {"loss": loss, "learning_rate": rate, **values, **scaled}
     recipe.stepped()
     outcome.steps += 1
     if training.average is not None:
         training.average.update(recipe.result, outcome.steps)
     outcome.timestamps["last_step"] = time.time()
     outcome.timestamps.setdefault("first_step", outcome.timestamps["last_step"])
-    return {"loss": loss, "gradient_norm": float(norm), "learning_rate": rate, **values}
+    return {"loss": loss, "gradient_norm": float(norm), "learning_rate": rate, **values, **scaled}
 
 
 def validate(training: Training, logged: dict[str, float]) -> Validation:
@@ -227,12 +253,6 @@ def validate(training: Training, logged: dict[str, float]) -> Validation:
     )
     outcome.history.append(validation)
     return validation
-
-
-def mixed_precision(settings: Train, device: torch.device) -> torch.autocast:
-    """bf16 where `train.precision` says so, or by itself on a GPU."""
-    bf16 = settings.precision == "bf16" or (settings.precision == "auto" and device.type == "cuda")
-    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
 
 
 def _keep(training: Training, folder: Path | None) -> None:
@@ -255,6 +275,7 @@ def save(training: Training, folder: Path) -> None:
         "schedule": vars(training.schedule),
         "outcome": training.outcome.as_json(),
         "epoch": vars(training.epoch),
+        "scaler": training.precision.scaler.state_dict(),
     }
     checkpoint.write_folder(folder / "resume", tensors, state)
 
@@ -272,6 +293,8 @@ def resume(training: Training, folder: Path) -> None:
         training.average.tensors = {
             name: tensor.to(training.recipe.device) for name, tensor in tensors[checkpoint.AVERAGE].items()
         }
+    if state["scaler"]:  # empty without fp16
+        training.precision.scaler.load_state_dict(state["scaler"])
     training.schedule = Schedule(**state["schedule"])
     training.epoch = Epoch(**state["epoch"])
     vars(training.outcome).update(vars(outcome_from_json(state["outcome"])))

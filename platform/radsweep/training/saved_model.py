@@ -20,8 +20,8 @@ from radsweep.models.vlm import VisionLanguageModel, build_model
 from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
 from radsweep.training.embedder import Embedder
-from radsweep.training.loop import mixed_precision
 from radsweep.training.measure import measure
+from radsweep.training.precision import mixed_precision
 
 
 def load_checkpoint(folder: Path) -> tuple[VisionLanguageModel, Trial, str]:
@@ -63,8 +63,10 @@ def measured_of(
     torch.set_num_threads(trial.train.threads)
     model.to(device)
     tokenizer, text = load_tokenizer(data.tokenizer), trial.model.text
-    embedder = Embedder(model, tokenizer, text.max_tokens, device, Workers(), truncation=text.truncation)
-    with mixed_precision(trial.train, device):
+    embedder = Embedder(
+        model, tokenizer, text.max_tokens, device, Workers(), {}, text.truncation, trial.model.image.size
+    )
+    with mixed_precision(trial.train.precision, device):
         measured = measure(embedder, data, split, trial)
     measured.notes[:0] = cut_notes(text, tokenizer.special, [part.reports for part in data.splits.values()])
     return measured

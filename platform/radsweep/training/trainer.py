@@ -28,9 +28,10 @@ from radsweep.training.batches import Batch, TrainingData
 from radsweep.training.context import RunContext
 from radsweep.training.embedder import Embedder, Frozen
 from radsweep.training.learner import Learner, backward
-from radsweep.training.loop import TrialFailed, mixed_precision
+from radsweep.training.loop import TrialFailed
 from radsweep.training.measure import chance_levels, measure
 from radsweep.training.outcome import Outcome
+from radsweep.training.precision import Precision, mixed_precision
 
 COLLAPSED = 1e-3  # spread of similarities below which all embeddings are one point
 
@@ -53,6 +54,7 @@ class TrialRecipe(loop.Recipe):
         self.tokenizer = load_tokenizer(data.tokenizer)
         index = data.splits["train"].index
         rows = subset_rows(trial, data)
+        loop.check_share(len(rows), self.workers)
         self.outcome = Outcome(pairs=len(rows), subset_sha256=subset_fingerprint([index.study_ids[r] for r in rows]))
         self.model = self.result = build_model(trial, self.tokenizer.vocabulary, adapted or {}).to(self.device)
         self.outcome.parameters = sum(parameter.numel() for parameter in self.model.parameters())
@@ -60,7 +62,14 @@ class TrialRecipe(loop.Recipe):
         self.source = TrainingData(data, rows, self.tokenizer, trial, context, frozen or {})
         text = trial.model.text
         self.embedder = Embedder(
-            self.model, self.tokenizer, text.max_tokens, self.device, self.workers, frozen or {}, text.truncation
+            self.model,
+            self.tokenizer,
+            text.max_tokens,
+            self.device,
+            self.workers,
+            frozen or {},
+            text.truncation,
+            size=trial.model.image.size,
         )
         self.validation, self.validator = data.splits["validation"], self.embedder
         if trial.data.limits_validation:
@@ -70,14 +79,14 @@ class TrialRecipe(loop.Recipe):
     def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
         return self.source.epoch(epoch, done)
 
-    def backward(self, batch: Batch) -> tuple[float, dict[str, float]]:
-        return backward(self.learner, batch, self.trial.objective, self.workers, self.settings.accumulate)
+    def backward(self, batch: Batch, precision: Precision) -> tuple[float, dict[str, float]]:
+        return backward(self.learner, batch, self.trial.objective, self.workers, self.settings.accumulate, precision)
 
     def stepped(self) -> None:
-        self.model.clamp_logit_scale()
+        self.learner.stepped()
 
     def measure(self) -> dict[str, float]:
-        with mixed_precision(self.settings, self.device):
+        with mixed_precision(self.settings.precision, self.device):
             found = self.validator.retrieval("validation", self.validation)
             if Metric(self.trial.evaluate.select).local:
                 found |= metrics_of(self.validator.rank_locally(self.validation, self.trial.objective.local))
@@ -141,7 +150,7 @@ def conclude(recipe: TrialRecipe, read_test: bool) -> Measured:
     outcome.chance = chance_levels(recipe.validation, list(outcome.best))
     outcome.pool = {"val/queries": pool, "val/candidates": pool}
     if read_test and not outcome.stopped:
-        with outcome.timed("evaluation"), mixed_precision(recipe.settings, recipe.device):
+        with outcome.timed("evaluation"), mixed_precision(recipe.settings.precision, recipe.device):
             measured = measure(recipe.embedder, recipe.data, "test", recipe.trial)
         outcome.final = measured.metrics
         outcome.chance |= measured.chance

@@ -72,4 +72,4 @@ def test_memory_is_limited_to_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
     held = [
         len(pixels.images) for _, pixels in streamed_batches(blocks_of(np.arange(index.images), 10), index, 16, 0, 0)
     ]
-    assert max(held) < 64 + 10 + 3 * 24
+    assert max(held) < 64 + 10 + 3 * 32

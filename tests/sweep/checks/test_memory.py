@@ -33,6 +33,16 @@ def test_images_that_the_object_store_cannot_hold_are_refused_with_both_numbers(
         check_memory([large], shards, needed - 1)
 
 
+def test_memory_counts_images_at_the_side_that_they_are_cached_at(phantom: Path) -> None:
+    shards = read_index(phantom)
+    usual = trial(phantom, **{"model.image.size": 64})
+    larger = trial(phantom, **{"model.image.size": 64, "augment.source_size": 160})
+    assert decoded_bytes([larger], shards) * 64**2 == decoded_bytes([usual], shards) * 160**2
+    assert decoded_bytes([usual, larger], shards) == decoded_bytes([usual], shards) + decoded_bytes([larger], shards)
+    with pytest.raises(InputError, match=r"augment\.source_size 32 is less than model\.image\.size 64"):
+        trial(phantom, **{"model.image.size": 64, "augment.source_size": 32})
+
+
 @pytest.fixture
 def small_stores(monkeypatch: pytest.MonkeyPatch, phantom: Path) -> Callable[[float], None]:
     """`small_stores(part)`: one of two nodes has an object store for this share of the phantom's images."""

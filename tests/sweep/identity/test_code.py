@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ TRIALS = CASES | {
 }
 OTHER_KINDS = {
     "nt_xent",
+    "ssl_head",
+    "ssl_loss",
     "simcse",
     "without_positives",
     "masked_head",
@@ -59,7 +62,12 @@ OTHER_KINDS = {
 }  # the kinds of a term count together
 BY_DATA = {"only_itself", "signs", "uniform_target", "candidates"}  # run if texts of a batch read the same
 TRIAL_NAMES = {"plain", "local", "words", "adapted", "timm"}
-STAGES = {"image": {"adapt.image.method": "simclr"}, "text": {"adapt.text.method": "mlm"}, "mae": CASES["mae"]}
+STAGES = {
+    "image": {"adapt.image.method": "simclr"},
+    "text": {"adapt.text.method": "mlm"},
+    "mae": CASES["mae"],
+    "moco": CASES["moco stage"],
+}
 
 
 def run_definitions(work: Callable[[], Any]) -> set[Location]:
@@ -272,7 +280,7 @@ def test_another_version_of_a_library_counts_if_it_is_used(
 def test_trials_or_stages_reach_every_named_definition() -> None:
     roots = {*code.TRIAL, *code.ADAPTATION, *code.FEATURES, *code.FOLDS}
     assert names(map(code.graph().find, roots)) == roots, "each is defined once"
-    without = {*code.switched(BASE), *code.ERRORS, *code.ONLY_TRIALS, code.TWO_VIEWS, code.PATCHES, code.TOKENS}
+    without = {*code.switched(BASE), *code.ERRORS, *code.ONLY_TRIALS, *chain(*code.RECIPES.values())}
     without |= dict(code.NO_ENTRIES).keys()
     found = [place.name for place in code.graph().reached(roots) if place.name in without]
     assert sorted(found) == sorted(without)
@@ -291,7 +299,7 @@ def test_modules_may_be_renamed_moved_split_and_folded_and_nothing_runs_again(co
     rename(copy, "training.outcome", "objectives.parts.ending")  # moved to a new folder under a new name
     rename(copy, "training.checkpoint", "training.kept")  # imported whole by others: `checkpoint.WEIGHTS`
     rename(copy, "evaluation.ranking", "evaluation.ranks")
-    split(copy, "training.loop", "mixed_precision", "training.precision")
+    split(copy, "training.loop", "validate", "training.validation")
     split(copy, "data.text.tokenizer", "PATIENTS_PER_WORD", "data.limits")  # a constant
     fold(copy, "training.schedule", "training.loop")
     assert codes() == old
@@ -299,7 +307,7 @@ def test_modules_may_be_renamed_moved_split_and_folded_and_nothing_runs_again(co
 
 def test_a_name_with_another_definition_counts(copy: Path) -> None:
     """The hash of a definition depends on the definitions of its names."""
-    other = "from radsweep.training.loop import mixed_precision as original\n\n\n"
+    other = "from radsweep.training.precision import mixed_precision as original\n\n\n"
     (copy / "training" / "other.py").write_text(f"{other}def mixed_precision(*_):\n    return original(*_)\n")
     old = codes()
     file = copy / "training" / "trainer.py"

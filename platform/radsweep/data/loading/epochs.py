@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from radsweep.config.training import SMALLEST_REST
 from radsweep.data.loading.index import SplitIndex
-
-SMALLEST_BATCH = 8  # a smaller remainder joins the previous batch: two studies make a poor contrast
 
 
 def epoch_batches(rows: np.ndarray, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
@@ -19,10 +18,18 @@ def epoch_batches(rows: np.ndarray, batch_size: int, seed: int, epoch: int) -> I
 
 
 def batch_bounds(studies: int, batch_size: int) -> list[tuple[int, int]]:
-    """Return (start, stop) of each batch. All have `batch_size` studies, except that the last holds the remainder."""
+    """Return (start, stop) of each batch. All have `batch_size` studies, but the last holds the remainder.
+
+    A remainder of a few studies joins the batch before it: two studies make a poor contrast. One of less than half a
+    batch shares with the batch before it, half and half. So each of several batches has `smallest_batch` studies: at
+    least one for every worker, and the same for any number of workers.
+    """
     starts = list(range(0, studies, batch_size))
-    if len(starts) > 1 and studies - starts[-1] < min(SMALLEST_BATCH, batch_size):
+    rest = studies - starts[-1]
+    if len(starts) > 1 and rest < min(SMALLEST_REST, batch_size):
         starts.pop()
+    elif len(starts) > 1 and 2 * rest < batch_size:
+        starts[-1] = starts[-2] + (batch_size + rest + 1) // 2
     return list(zip(starts, [*starts[1:], studies], strict=True))
 
 

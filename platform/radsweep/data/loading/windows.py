@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from radsweep.data.loading.epochs import SMALLEST_BATCH, batch_bounds
+from radsweep.data.loading.epochs import batch_bounds
 from radsweep.data.loading.index import SplitIndex
 from radsweep.data.loading.prepared import Block
 
@@ -54,7 +54,7 @@ def streamed_batches(
         fresh = arrived[~np.isin(arrived, waiting)]
         waiting = np.concatenate([waiting, generator.permutation(fresh)])
         done: list[np.ndarray] = []
-        while len(waiting) >= batch_size + SMALLEST_BATCH:
+        while len(waiting) >= 2 * batch_size:  # the rest has the bounds that it would have in one piece
             yield waiting[:batch_size], window
             done.append(waiting[:batch_size])
             waiting = waiting[batch_size:]

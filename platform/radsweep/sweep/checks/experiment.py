@@ -27,7 +27,7 @@ ONE_FOR_ALL = (
     "evaluate.public_models",
 )
 PER_TASK = ("evaluate.zero_shot.", "evaluate.linear_probe.", "evaluate.class_retrieval.")
-NEED_CHOICE = ("model.image.size",)  # each value means decoding all images again
+NEED_CHOICE = ("model.image.size", "augment.source_size")  # each value means decoding all images again
 
 
 def check_experiment(experiment: Experiment) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import torch
+
 from radsweep.cluster.capacity import Capacity, capacities
 from radsweep.config.experiment import Experiment
 from radsweep.config.search import Search
 from radsweep.data.loading.decode import ShardIndex
 from radsweep.data.loading.subsets import subset_size
 from radsweep.errors import InputError
+from radsweep.sweep.design.possible_trials import possible_trials
+from radsweep.training.precision import precision_for
 
 
 def check_capacity(experiment: Experiment, shards: ShardIndex) -> tuple[Capacity, dict[str, Capacity]]:
@@ -21,7 +25,22 @@ def check_capacity(experiment: Experiment, shards: ShardIndex) -> tuple[Capacity
         data = experiment.data
         pairs = subset_size(len(shards.splits["train"]), data.pairs, data.fraction)
         check_search(experiment.search, pairs, capacity.gpus)
+    check_precision(experiment, {capacity.device, *(of_arm.device for of_arm in of_arms.values())})
     return capacity, of_arms
+
+
+def check_precision(experiment: Experiment, devices: set[str]) -> None:
+    """Refuse a precision that no device here has. What a GPU computes in is only known on its node.
+
+    Args:
+        devices: those of all arms, cpu or cuda.
+
+    Raises:
+        InputError: the error names the key.
+    """
+    if devices == {"cpu"}:
+        for precision in {trial.train.precision for trial in possible_trials(experiment)}:
+            precision_for(precision, torch.device("cpu"))
 
 
 def check_search(search: Search, pairs: int, gpus: float) -> None:

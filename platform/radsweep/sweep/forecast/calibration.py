@@ -68,7 +68,7 @@ class Calibration:
         return Expected(step / workers * whole + validation * looks, ceiling, SOURCE.format(timed or steps))
 
     def _prepared(self, trial: Trial) -> PreparedData:
-        image, text = trial.model.image, trial.model.text
+        image, text = trial.cached_image, trial.model.text
         key = (pixels_apart(image), text.backbone if has_tokenizer(text) else text.vocabulary)
         if key not in self._data:
             tokenizer = new_tokenizer(text, self.shards)

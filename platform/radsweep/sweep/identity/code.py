@@ -34,7 +34,16 @@ ERRORS = ("InputError",)  # messages are for people
 STREAMED = ("training_blocks", "streamed_batches")
 WORDS = ("augment_words", "load_words")
 OWN_PIXELS = ("decode_as", "preprocessing_of")
-TWO_VIEWS, PATCHES, TOKENS = "TwoViewRecipe", "MaskedPatchRecipe", "TextRecipe"
+MOMENTUM = ("moco", "momentum_head", "MomentumHead")
+MASKED = ("mask_tokens", "masked_language_head")
+# definitions that only stages of a method run
+RECIPES = {
+    "simclr": ("SiameseRecipe",),
+    "simsiam": ("SiameseRecipe",),
+    "moco": ("MomentumRecipe", *MOMENTUM),
+    "mae": ("MaskedPatchRecipe",),
+    "mlm": ("TextRecipe",),
+}
 # Stages share classes with trials, but run no line of these.
 ONLY_TRIALS = ("Embedder", "ReportSimilarity", "label_similarity", *STREAMED, *WORDS)
 Entries = tuple[tuple[str, tuple[str, ...]], ...]  # hashable
@@ -53,9 +62,10 @@ def switched(trial: Trial) -> dict[str, bool]:
         "ReportSimilarity": objective.compares_words,
         "soft_infonce": objective.contrast.softened_by is not None,
         "label_similarity": objective.contrast.softened_by == "labels",
-        "mask_tokens": Need.MASKED_TOKENS in objective.needs,
         "augment_words": text.changes_words,
         "load_words": trial.reads_words,
+        **dict.fromkeys(MASKED, Need.MASKED_TOKENS in objective.needs),
+        **dict.fromkeys(MOMENTUM, objective.image_ssl.weight > 0 and objective.image_ssl.kind == "moco"),
         "Average": trial.train.ema > 0,
         "timm_tower": is_timm(trial.model.image.backbone),
         **dict.fromkeys(STREAMED, trial.data.source == "streamed"),
@@ -94,8 +104,8 @@ def stage_code(stage: Stage) -> str:
     if isinstance(stage, FrozenImage | FrozenText):
         own = fingerprint((*FEATURES, *_folds(stage.fold)), without, further)
         return own if stage.adapted is None else f"{own}-{stage_code(stage.adapted)}"
-    used = TOKENS if not isinstance(stage, ImageStage) else PATCHES if stage.adapt.method == "mae" else TWO_VIEWS
-    others = [recipe for recipe in (TWO_VIEWS, PATCHES, TOKENS) if recipe != used]
+    used = RECIPES[stage.adapt.method]
+    others = [name for names in RECIPES.values() if names != used for name in names]
     return fingerprint((*ADAPTATION, *_folds(stage.fold)), (*without, *others), further)
 
 

@@ -78,7 +78,7 @@ def training_pairs(shards: str, folds: int | None = None) -> int:
 
 
 def check_sizes(trials: Iterable[Trial], count: Callable[[Trial], int] | None = None) -> None:
-    """Refuse more pairs than there are, before anything starts.
+    """Refuse more pairs than there are, or more workers than pairs, before anything starts.
 
     Args:
         count: returns the number of training studies; by default `training_pairs`.
@@ -94,10 +94,16 @@ def check_sizes(trials: Iterable[Trial], count: Callable[[Trial], int] | None = 
             with explaining(key="data.shards"):
                 available[place] = count(trial)
         try:
-            subset_size(available[place], trial.data.pairs, trial.data.fraction)
+            size = subset_size(available[place], trial.data.pairs, trial.data.fraction)
         except ValueError as error:
             folds = f" to train on in {trial.data.folds} folds" if trial.data.folds else ""
             raise InputError(f"{error}{folds}", key="data.pairs") from None
+        if size < trial.train.workers:
+            raise InputError(
+                f"{trial.train.workers} workers and {size} pairs to train on, and each needs one; set it to {size} or "
+                "less",
+                key="train.workers",
+            )
 
 
 def manifest_summary(manifest: Manifest) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def decoded_bytes(trials: Sequence[Trial], shards: ShardIndex) -> int:
     images = sum(index.images for index in shards.splits.values()) + images_of_sets(trials[0].evaluate)
     if "images" in unpaired_of(trials):
         images += shards.manifest.images["images"]["train"]
-    made = {(pixels_apart(t.model.image), _tokens_apart(t)): t.model.image for t in trials}
+    made = {(pixels_apart(t.cached_image), _tokens_apart(t)): t.cached_image for t in trials}
     return sum(images * image.channels * image.size**2 for image in made.values())
 
 

@@ -75,7 +75,7 @@ def pixels_apart(image: ImageTower) -> str:
 def preparation_key(trial: Trial, tokenizer: str) -> str:
     """Return a key; trials with equal keys share decoded images, splits and tokens."""
     tokens = hashlib.sha256(tokenizer.encode()).hexdigest()[:12]
-    return f"{pixels_apart(trial.model.image)}-{tokens}{_fold_name(trial)}"
+    return f"{pixels_apart(trial.cached_image)}-{tokens}{_fold_name(trial)}"
 
 
 def _fold_name(trial: Trial) -> str:
@@ -121,7 +121,7 @@ class Preparations:
             if example.data.folds is None:
                 data = self._decoded(example, unpaired_of(some), self._wanted(some, every_study))
             else:
-                pixels = pixels_apart(example.model.image)
+                pixels = pixels_apart(example.cached_image)
                 if pixels not in whole:
                     whole[pixels] = self._decoded(example, unpaired, {})
                 data = resplit(whole[pixels], self.shards_of(example), self.tokenizer(example))
@@ -149,7 +149,7 @@ class Preparations:
 
     def _decoded(self, example: Trial, unpaired: tuple[Unpaired, ...], wanted: dict[str, np.ndarray]) -> PreparedData:
 
-        image, tokenizer = example.model.image, self.tokenizer(example)
+        image, tokenizer = example.cached_image, self.tokenizer(example)
         streamed = example.data.source == "streamed"
         total = sum(index.images for index in self.shards.splits.values())
         total += self.shards.manifest.images["images"]["train"] if "images" in unpaired else 0
@@ -181,7 +181,7 @@ def _reads_all_images(trial: Trial) -> bool:
 def prepared_sets(trial: Trial, tokenizer: str) -> tuple[PreparedData, ...]:
     """Prepare the data sets of `evaluate.sets`, with the splits that the tasks read."""
 
-    image, sets = trial.model.image, read_sets(trial.evaluate)
+    image, sets = trial.cached_image, read_sets(trial.evaluate)
     own = preprocessing_of(image)
     return tuple(prepare_data(each, tokenizer, image.size, image.channels, {}, own=own) for each in sets)
 
