@@ -17,7 +17,8 @@ from radsweep.data.loading.subsets import seeded_order, subset_fingerprint, subs
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.data.text.truncation import cut_notes
 from radsweep.evaluation.measurement import Measured
-from radsweep.evaluation.queries import write_queries
+from radsweep.evaluation.queries import QueryResults, write_queries
+from radsweep.evaluation.retrieval import Ranked, metrics_of
 from radsweep.models.vlm import build_model
 from radsweep.training import checkpoint, loop
 from radsweep.training.batches import Batch, TrainingData
@@ -59,6 +60,8 @@ class TrialRecipe(loop.Recipe):
             self.model, self.tokenizer, text.max_tokens, self.device, self.workers, frozen or {}, text.truncation
         )
         self.steps_per_epoch = self.source.steps_per_epoch
+        judged = judged_metric(trial.evaluate.select)
+        self.chance = chance_levels(data.splits["validation"], [judged])[judged]
 
     def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
         return self.source.epoch(epoch, done)
@@ -71,8 +74,9 @@ class TrialRecipe(loop.Recipe):
 
     def measure(self) -> dict[str, float]:
         with mixed_precision(self.settings, self.device):
-            found = self.embedder.retrieval("validation", self.data.splits["validation"])
-        return {f"val/{name}": value for name, value in found.items()}
+            ranks = self.embedder.retrieval("validation", self.data.splits["validation"])
+        self.value_Q = judged_values(self.trial.evaluate.select, ranks)
+        return {f"val/{name}": value for name, value in metrics_of(ranks).items()}
 
     def score(self, measured: dict[str, float]) -> float:
         select = self.trial.evaluate.select
@@ -141,6 +145,22 @@ def conclude(recipe: TrialRecipe, read_test: bool) -> Measured:
     if spread < COLLAPSED:
         outcome.notes.append("the embeddings collapsed to one point: all similarities are equal")
     return measured
+
+
+def judged_metric(select: str) -> str:
+    """The metric that convergence is judged by: the one that selects, or the percentile if that is a rank."""
+    metric = Metric(select)
+    return f"{metric.direction}/{metric.name if metric.higher else 'rank_percentile'}"
+
+
+def judged_values(select: str, ranks: Mapping[str, Ranked]) -> np.ndarray:
+    """Each query's part in the metric that convergence is judged by."""
+    results = QueryResults(
+        (), (), {name: of.ranks_Q for name, of in ranks.items()}, {name: of.others_Q for name, of in ranks.items()}
+    )
+    value_Q = results.values(judged_metric(select))
+    assert value_Q is not None, select
+    return value_Q
 
 
 def subset_rows(trial: Trial, data: PreparedData) -> np.ndarray:

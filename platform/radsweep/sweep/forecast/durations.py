@@ -20,7 +20,10 @@ from radsweep.training.schedule import schedule_for
 # keys that affect the time of a step, without those below
 COST = ("model.", "objective.", "augment.", "train.")
 NO_COST = ("train.seed", "train.learning_rate", "train.weight_decay", "train.warmup", "train.clip", "train.until")
-LENGTH = ("train.epochs", "train.steps", "train.max_epochs", "train.max_steps", "train.patience", "train.cooldown")
+LENGTH = (
+    *("train.epochs", "train.steps", "train.max_epochs", "train.max_steps"),
+    *("train.patience", "train.smallest_gain", "train.cooldown"),
+)
 MUST_BE_EQUAL = (
     "model.image.backbone",
     "model.image.size",
