@@ -24,17 +24,21 @@ LEARNING_RATES = {"loguniform": [1e-4, 2e-3]}
 Figures = dict[str, Any]
 
 
-def run(measure: Callable[[Path, bool], Figures]) -> None:
+def run(measure: Callable[..., Figures], **folders: str) -> None:
     """Measure in a temporary folder and print the figures: one JSON object with --json, else a short table.
 
     measure: takes the folder, and a flag for tiny settings, which only show that the benchmark works.
+    folders: options that name a folder, with their help; `measure` takes them by name.
     """
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--quick", action="store_true", help=argparse.SUPPRESS)
+    for name, explained in folders.items():
+        parser.add_argument(f"--{name}", type=Path, help=explained)
     options = parser.parse_args()
+    named = {name: getattr(options, name) for name in folders}
     with quiet_output() as out, tempfile.TemporaryDirectory(prefix="radsweep-") as folder:
-        figures = measure(Path(folder), options.quick) | {"machine": machine()}
+        figures = measure(Path(folder), options.quick, **named) | {"machine": machine()}
         print(json.dumps(figures) if options.json else "\n".join(_table(figures)), file=out, flush=True)
 
 

@@ -108,7 +108,7 @@ def _record(cell: PlannedCell, trial: dict[str, Any], rank_Q: np.ndarray, data: 
     seconds = {"training": 25.0, "evaluation": 5.0, "checkpoint": 0.1, "total": 30.2}
     return CellRecord(
         key=cell.key, trial=trial, status="finished", pairs=cell.pairs or 0, history=looks, best=metrics["val"],
-        best_step=200, final=metrics["test"], converged=True, epochs=10, steps=200, seconds=seconds, data=data,
+        best_step=200, final=metrics["test"], convergence="converged", epochs=10, steps=200, seconds=seconds, data=data,
         pool={f"{split}/{what}": QUERY_COUNT for split in ("val", "test") for what in ("queries", "candidates")},
         chance={name: 0.05 for of in metrics.values() for name in of}, code=code_fingerprint(), versions=versions(),
         started="2026-11-01T10:00:00.000+00:00", ended="2026-11-01T10:00:30.200+00:00",

@@ -30,7 +30,7 @@ NOT_OURS = (
 )
 
 PATTERNS = {
-    "told, tells: say reported, printed, passed, known": r"\b(told|tells?(?! you)|telling)\b",
+    "told, tells: say reported, printed, passed, known": r"\b(told|(?<!cannot )tells?(?! you)|telling)\b",
     "a postposed alone: say only, before the word": r"\balone\b",
     "is no X: say is not a X, not a valid X": r"\b(is|are|was|were) no(?! longer| more| less)\b",
     "where for if": r"\bwhere (it|they|that|there|this|one|nothing|none|no|several|both) "

@@ -31,7 +31,7 @@ def test_a_row_of_trials_is_its_record(sweep: rs.Sweep, prepared: Any) -> None:
         record = prepared.store.read_cell(cell.key)
         assert (row["arm"], row["pairs"], row["subset_seed"]) == (cell.arm, cell.pairs, cell.subset_seed)
         assert (row["status"], row["role"], row["steps"]) == ("finished", "trial", 4)
-        assert row["converged"] == record.converged
+        assert row["convergence"] == record.convergence == "cannot tell"
         assert row["seconds"] == record.seconds["total"]
         assert {name: row[name] for name in (*record.best, *record.final)} == {**record.best, **record.final}
         assert pd.isna(row["error"])
@@ -57,7 +57,7 @@ def test_trials_that_failed_or_have_not_run_have_a_row(sweep: rs.Sweep, prepared
     assert trials["error"].dropna().tolist() == ["it diverged"]
     assert trials["train.warmup"].dropna().tolist() == [2]
     assert trials[TEST].notna().tolist() == [False, False, True, True, False, False]
-    assert trials["converged"].isna().tolist() == [True, False, False, False, True, True]
+    assert trials["convergence"].isna().tolist() == [True, False, False, False, True, True]
 
 
 def test_effects_are_those_of_the_report(sweep: rs.Sweep) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from support.processes import run_script
@@ -147,3 +148,29 @@ def test_searches_are_compared_over_recorded_curves(figures_of: Figures) -> None
     low, high = figures["compute_ratio_range"]
     assert 0 < low <= figures["compute_ratio"] <= high
     assert max(max(scores) for scores in figures["scores"].values()) <= figures["best_recorded"]
+
+
+def test_convergence_is_judged_by_an_oracle(figures_of: Figures) -> None:
+    figures = figures_of("convergence")
+    cells = figures["cells"].values()
+    assert len(cells) == 24
+    assert figures["checks"]["wrong"] == {"met": 24, "of": 24}
+    assert figures["checks"]["hidden"]["met"] == figures["checks"]["hidden"]["of"] > 0
+    assert max(cell["patience_wrong"] for cell in cells) == 1, "the fault of the former rule is seen"
+    for row in figures["annealed"].values():
+        assert row["converged"] == 0 < row["former"]
+
+
+def test_real_curves_are_judged_too(tmp_path: Path) -> None:
+    """An easy curve in the format of record_curves.py: hits from rank 40 to rank 1, flat from step 800 on."""
+    rng, step = np.random.default_rng(0), np.arange(20, 4001, 20)
+    level = np.minimum(step / 800, 1)[:, None]
+    np.savez(tmp_path / "easy.npz", step=step, rank=np.where(rng.random((200, 400)) < level / 2, 1, 40), warmup=40)
+    sys.path.insert(0, str(FOLDER))
+    try:
+        (row,) = runpy.run_path(str(FOLDER / "convergence.py"))["recorded"](tmp_path)
+    finally:
+        sys.path.remove(str(FOLDER))
+    assert row["answer"] == "converged"
+    assert 800 < row["said"] < 3400
+    assert abs(row.get("said_further_gain", 0.0)) < 0.03

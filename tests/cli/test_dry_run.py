@@ -39,7 +39,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     whole = {
         "experiment": "dry",
         "data": {"shards": str(tmp_path / "shards")},
-        "train": {"batch_size": 8, "max_epochs": 2},
+        "train": {"batch_size": 8, "max_steps": 500},
         "ablation": {"arms": ARMS, "pairs": [16, 24], "seeds": 2},
         "run": {"slots": 1},
     }

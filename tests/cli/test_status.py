@@ -114,17 +114,20 @@ def test_writes_are_rare_and_a_full_disk_stops_nothing(store: Store, monkeypatch
 
 def test_a_sweep_without_a_progress_file_is_shown_from_its_records(store: Store, run: Callable[..., Any]) -> None:
     sweep_in(store, status="interrupted")
-    for key, how, score, of in (
-        ("0", "finished", 0.2, "mine-1"),
-        ("1", "finished", 0.3, "old"),
-        ("2", "failed", None, "mine-1"),
+    for key, how, score, of, rose in (
+        ("0", "finished", 0.2, "mine-1", "converged"),
+        ("1", "finished", 0.3, "old", "still rising"),
+        ("2", "failed", None, "mine-1", "cannot tell"),
     ):
         best = {} if score is None else {SELECT: score}
-        store.write_cell(CellRecord(key=key, trial={}, status=how, best=best, sweep=of, ended="2026-11-02"))
+        store.write_cell(
+            CellRecord(key=key, trial={}, status=how, best=best, sweep=of, ended="2026-11-02", convergence=rose)
+        )
     ended = run("status", "mine", "--store", str(store.root), "--json")
     (told,) = json.loads(ended.out)
     assert (told["state"], told["done"], told["total"]) == ("interrupted", 3, 4)
     assert told["counts"] == {"finished": 1, "reused": 1, "failed": 1}
+    assert told["convergence"] == {"converged": 1, "still rising": 1}
     assert (told["best"], told["best_place"]) == (0.3, "local / 100 pairs / seed 1")
     ended = run("status", "mine", "--store", str(store.root))
     assert "3 of 4" in ended.out

@@ -10,6 +10,7 @@ import pytest
 
 from radsweep.config.experiment import Experiment
 from radsweep.config.load import parse_experiment, trial_with
+from radsweep.config.training import Convergence
 from radsweep.evaluation.queries import QueryResults
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord, Validation
 
@@ -34,7 +35,7 @@ def record(
     val: float,
     test: float | None = None,
     pairs: int = 300,
-    converged: bool = True,
+    convergence: Convergence = "converged",
     **others: Any,
 ) -> CellRecord:
     curve = [val * part for part in (0.35, 0.7, 0.9, 1.0, 0.98)]
@@ -54,7 +55,7 @@ def record(
         "pool": {"val/queries": 400, "val/candidates": 400, "test/queries": 400, "test/candidates": 400},
         "steps": 100, "epochs": 5, "seconds": {"training": 30.0, "evaluation": 4.0}, "device": "cpu", "code": "c0de",
     }  # fmt: skip
-    return CellRecord(key=key, trial=trial, pairs=pairs, converged=converged, **(values | others))
+    return CellRecord(key=key, trial=trial, pairs=pairs, convergence=convergence, **(values | others))
 
 
 def experiment(**parts: Any) -> Experiment:
@@ -68,6 +69,7 @@ def ablation() -> Callable[..., Sweep]:
     def make(
         numbers: Mapping[str, Mapping[int, Sequence[float]]],
         unconverged: Sequence[tuple[str, int, int]] = (),
+        unknown: Sequence[tuple[str, int, int]] = (),
         name: str = "made-up",
         **sweep: Any,
     ) -> Sweep:
@@ -83,8 +85,9 @@ def ablation() -> Callable[..., Sweep]:
                     trial = trial_with(whole.trial(), changes[arm] | {"data.pairs": size, "data.seed": r})
                     where = {"pairs": size, "subset_seed": r, "init_seed": 0, "number": len(planned)}
                     planned.append(PlannedCell(key=key, arm=arm, changes=changes[arm], **where))
-                    done = (arm, size, r) not in unconverged
-                    cells[key] = record(key, trial.model_dump(mode="json"), value * 1.02, value, size, converged=done)
+                    rises, hidden = (arm, size, r) in unconverged, (arm, size, r) in unknown
+                    found: Convergence = "still rising" if rises else "cannot tell" if hidden else "converged"
+                    cells[key] = record(key, trial.model_dump(mode="json"), value * 1.02, value, size, found)
         settings: dict[str, Any] = {
             "id": "0001", "name": name, "kind": "ablation", "experiment": whole.model_dump(mode="json"),
             "select": SELECT, "cells": tuple(planned), "baseline": next(iter(numbers)), "status": "finished",
@@ -175,4 +178,4 @@ def one_trial() -> Sweep:
         id="0003", name="one-trial", kind="train", experiment=whole.model_dump(mode="json"), select=SELECT,
         cells=(PlannedCell(key="only"),), status="finished", data=DATA,
     )  # fmt: skip
-    return sweep, {"only": record("only", trial, 0.2, 0.18, converged=False)}
+    return sweep, {"only": record("only", trial, 0.2, 0.18, convergence="still rising")}

@@ -35,7 +35,8 @@ def fold_record(key: str, queries: int, seed: int, **others: Any) -> tuple[CellR
     )
     values: dict[str, Any] = {
         "status": "finished", "trial": {"data": {"fold": seed - 1}}, "pairs": 30 + seed, "subset_sha256": f"sha{seed}",
-        "best": best, "best_step": seed, "final": final, "history": looks, "converged": True, "steps": 10 * seed,
+        "best": best, "best_step": seed, "final": final, "history": looks, "convergence": "converged",
+        "steps": 10 * seed,
         "pool": {f"{split}/{of}": n for split, n in (("val", queries + 1), ("test", queries)) for of in POOL},
         "chance": {SELECT: 10 / (queries + 1), TEST: 10 / queries}, "epochs": seed, "notes": ("cut",),
         "seconds": {"training": 2.0, "total": 3.0}, "stages": {"image": f"stage{seed}"},
@@ -97,8 +98,10 @@ def test_a_pooled_record_sums_what_the_folds_cost_and_keeps_what_all_have() -> N
     assert [look.metrics[SELECT] for look in record.history] == [2.0, 4.0]
     assert (record.started, record.ended) == ("2026-01-01", "2026-01-13")
     assert not any(name.endswith("median_rank") for name in (*record.final, *record.best))  # without queries
-    found[folds()[1].key] = found[folds()[1].key].model_copy(update={"converged": False})
-    assert not pool_folds(folds(), found)[1][cell.key].converged
+    for answers, joint in ((("cannot tell",), "cannot tell"), (("cannot tell", "still rising"), "still rising")):
+        for fold, answer in zip(folds(), answers, strict=False):
+            found[fold.key] = found[fold.key].model_copy(update={"convergence": answer})
+        assert pool_folds(folds(), found)[1][cell.key].convergence == joint
 
 
 def test_subsets_of_pooled_records_are_equal_if_those_of_every_fold_are() -> None:

@@ -11,10 +11,10 @@ import pytest
 from radsweep.config.experiment import Experiment
 from radsweep.config.load import parse_experiment
 from radsweep.config.run import Run
-from radsweep.store.records import SweepRecord
+from radsweep.store.records import CellRecord, SweepRecord
 
 SEARCH = {"space": {"train.learning_rate": {"loguniform": [1e-5, 1e-2]}, "model.dim": {"int": [8, 64]}}}
-ABLATION = {"arms": {"baseline": {}, "long": {"train.max_steps": None, "train.epochs": 9}}, "seeds": 2}
+ABLATION = {"arms": {"baseline": {}, "long": {"train.max_epochs": None, "train.epochs": 9}}, "seeds": 2}
 
 
 def experiment(**parts: Any) -> Experiment:
@@ -97,3 +97,20 @@ def test_reading_the_plan_changes_no_record() -> None:
     before, text = sweep.model_copy(), sweep.model_dump_json()
     assert sweep.plan is not None
     assert (sweep, sweep.model_dump_json()) == (before, text)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "read"),
+    [
+        ({"converged": True}, "converged"),
+        ({"converged": False}, "cannot tell"),
+        ({"convergence": "still rising"}, "still rising"),
+        ({}, "cannot tell"),
+    ],
+)
+def test_convergence_of_an_earlier_version_is_read(recorded: dict[str, Any], read: str) -> None:
+    tree = {"key": "a", "trial": {}, "status": "finished", **recorded}
+    cell = CellRecord.model_validate(tree)
+    assert cell.convergence == read
+    assert cell.converged == (read == "converged")
+    assert CellRecord.model_validate_json(cell.model_dump_json()) == cell

@@ -18,7 +18,7 @@ def numbers(outcome: Outcome) -> tuple[object, ...]:
         (v.epoch, v.step, {k: x for k, x in v.metrics.items() if k != "train/samples_per_second"})
         for v in outcome.history
     ]
-    return history, outcome.best, outcome.best_step, outcome.final, outcome.steps, outcome.epochs, outcome.converged
+    return history, outcome.best, outcome.best_step, outcome.final, outcome.steps, outcome.epochs, outcome.convergence
 
 
 EVERYTHING = {

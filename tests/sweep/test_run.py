@@ -31,7 +31,8 @@ def test_the_report_uses_the_results_of_each_query_and_the_stages_in_the_store(t
             ranks = np.where(rng.permutation(60) < hit, 3.0, 40.0)
             store.write_cell(
                 CellRecord(
-                    key=key, trial={}, status="finished", pairs=100, best={f"val/{METRIC}": hit / 60}, converged=True,
+                    key=key, trial={}, status="finished", pairs=100, convergence="converged",
+                    best={f"val/{METRIC}": hit / 60},
                     final={f"test/{METRIC}": hit / 60}, steps=50, seconds={"total": 10.0}, pool={"test/candidates": 60},
                     stages={"image": "stage"} if arm == "adapted" else {},
                 )
@@ -72,7 +73,8 @@ def ablation(store: Store, scores: dict[str, list[float]], trial: dict[str, Any]
             new = store.read_cell(key) is None
             store.write_cell(
                 CellRecord(
-                    key=key, trial=of, status="finished", pairs=100, best={f"val/{METRIC}": score}, converged=True,
+                    key=key, trial=of, status="finished", pairs=100, convergence="converged",
+                    best={f"val/{METRIC}": score},
                     final={f"test/{METRIC}": score}, pool={"test/candidates": 60}, data="d",
                 )
             )  # fmt: skip

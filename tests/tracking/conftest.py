@@ -81,7 +81,7 @@ def record(cell: PlannedCell, status: str = "finished", looks: int = 3) -> CellR
         best=history[-1].metrics if history else {},
         best_step=history[-1].step if history else 0,
         final={f"test/{SELECT}": float(top - 0.02)} if status == "finished" else {},
-        converged=cell.pairs == 100,
+        convergence="converged" if cell.pairs == 100 else "still rising",
         epochs=looks,
         steps=20 * looks,
         seconds={"training": 4.0, "total": 5.0},

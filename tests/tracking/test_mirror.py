@@ -106,6 +106,7 @@ def test_a_trials_metrics_are_at_its_optimiser_steps(whole: str, made: SimpleNam
     assert run.data.metrics[f"best/{RECALL}"] == record.best[f"val/{RECALL}"]
     assert run.data.metrics[f"final/{RECALL}"] == record.final[f"test/{RECALL}"]
     assert run.data.metrics["converged"] == 0.0
+    assert run.data.tags["radsweep.convergence"] == "still rising"
     assert run.data.metrics["seconds/total"] == 5.0
 
 

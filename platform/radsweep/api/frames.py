@@ -31,7 +31,7 @@ def trials_frame(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> pd.Da
     metrics = _ordered(record.best | record.final for trial in trials if (record := trial.record))
     place = ["number", "key", "role", "arm", "pairs", "subset_seed", "init_seed"]
     place += ["fold"] if any(cell.fold is not None for cell in planned) else []
-    columns = [*place, *varying(sweep), "status", "converged", "steps", "seconds", "error"]
+    columns = [*place, *varying(sweep), "status", "convergence", "steps", "seconds", "error"]
     columns += (measured := [name for split in ("val/", "test/") for name in metrics if name.startswith(split)])
     return _typed(pd.DataFrame(map(_trial, trials), columns=columns), ["seconds", *measured])
 
@@ -43,7 +43,7 @@ def _trial(trial: Result) -> dict[str, Any]:
     row = {**place, **planned.changes, **planned.tuned, "status": trial.status}
     if record is None:
         return row
-    row |= {"converged": record.converged, "steps": record.steps, "error": record.error}
+    row |= {"convergence": record.convergence, "steps": record.steps, "error": record.error}
     return row | {"seconds": record.seconds.get("total"), **record.best, **record.final}
 
 

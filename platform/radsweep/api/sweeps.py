@@ -96,8 +96,9 @@ class Sweep(Shown):
             - `number`, `key`, `role` (`trial`; `tuning` if it only chose the settings of its arm; `reference` for a
               public model), `arm`, `pairs` (asked for), `subset_seed`, `init_seed`, and `fold` with cross-validation;
             - a column for each setting that differs between trials, such as `objective.local.weight`;
-            - `status` (`finished`, `failed`, `stopped`, or `missing` if it has not run), `converged`, `steps`,
-              `seconds` (training, evaluation and checkpoint), `error` (one line if it failed);
+            - `status` (`finished`, `failed`, `stopped`, or `missing` if it has not run), `convergence` (`converged`,
+              `still rising` or `cannot tell`), `steps`, `seconds` (training, evaluation and checkpoint), `error` (one
+              line if it failed);
             - `val/...` of the selected checkpoint and `test/...`, empty where the design does not read the test
               split. Shares such as recall are between 0 and 1.
 

@@ -92,16 +92,17 @@ def _table(found: list[tuple[SweepRecord, Progress, SweepState]]) -> Table:
     from radsweep.console import duration
 
     table = Table()
-    for head in ("sweep", "", "done", "running", "stopped", "failed", "best trial", "time left"):
+    for head in ("sweep", "", "done", "converged", "running", "stopped", "failed", "best trial", "time left"):
         table.add_column(head, justify="left" if head in ("sweep", "", "best trial") else "right")
     for record, now, state in found:
         of = f" of {now.total:,}" if now.total else ""
         best = f"{now.best:.3f}  {now.best_place}" if now.best is not None else ""
         seconds = now.seconds_left_now
         left = duration(seconds) if state == "running" and seconds is not None else ""
+        converged = str(now.convergence.get("converged", 0)) if now.done else ""
         running = str(len(now.running)) if state == "running" else ""
         counts = (str(now.counts.get(how, 0) or "") for how in ("stopped", "failed"))
-        table.add_row(record.id, state, f"{now.done:,}{of}", running, *counts, best, left)
+        table.add_row(record.id, state, f"{now.done:,}{of}", converged, running, *counts, best, left)
     return table
 
 

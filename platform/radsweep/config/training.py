@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from radsweep.config.settings import Settings
 
@@ -14,6 +14,17 @@ SMALLEST_REST = 8  # studies: what is left of an epoch beyond whole batches, and
 def smallest_batch(batch_size: int) -> int:
     """Fewest studies of a batch, where an epoch has more than one (`radsweep.data.loading.epochs.batch_bounds`)."""
     return batch_size if batch_size <= SMALLEST_REST else (batch_size + 1) // 2
+
+
+Convergence = Literal["converged", "still rising", "cannot tell"]  # of a trial's validation metric
+CONVERGENCES: tuple[Convergence, ...] = get_args(Convergence)
+
+MAX_STEPS = 4000
+
+
+def _default_of_null(value: Any) -> Any:
+    """Earlier versions wrote null into every record, with a ceiling in epochs beside it."""
+    return MAX_STEPS if value is None else value
 
 
 class LearningRates(Settings):
@@ -33,11 +44,24 @@ class Train(Settings):
     )
     epochs: int = Field(default=30, ge=1, description="Length with `until: epochs`")
     steps: int = Field(default=1000, ge=1, description="Length with `until: steps`, optimiser steps")
-    max_epochs: int = Field(default=60, ge=1, description="Ceiling of `until: plateau`, epochs")
-    max_steps: int | None = Field(
-        default=None, ge=1, description="Ceiling of `until: plateau` in optimiser steps, instead of max_epochs"
+    max_steps: Annotated[int, BeforeValidator(_default_of_null)] = Field(
+        default=MAX_STEPS,
+        ge=1,
+        description="Ceiling of `until: plateau` in optimiser steps, the same for every number of pairs",
     )
-    patience: int = Field(default=8, ge=1, description="Validations without a new best until the metric counts as flat")
+    max_epochs: int | None = Field(
+        default=None, ge=1, description="Ceiling of `until: plateau` in epochs, if it comes before max_steps"
+    )
+    patience: int = Field(
+        default=8, ge=1, description="Validations at the constant rate, at least, before the metric may count as flat"
+    )
+    smallest_gain: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="A metric is flat if as many steps again would add less than this (0.01 is 1 point), or less than "
+        "a tenth of the gain so far",
+    )
     cooldown: float = Field(
         default=0.2,
         gt=0,

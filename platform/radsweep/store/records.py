@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from radsweep.config.ablation import Ablation
 from radsweep.config.experiment import Experiment
@@ -16,6 +16,7 @@ from radsweep.config.paths import as_recorded
 from radsweep.config.run import Run
 from radsweep.config.search import Dimension, Search
 from radsweep.config.settings import Settings
+from radsweep.config.training import Convergence
 
 Part = TypeVar("Part", bound=Settings)
 Status = Literal["finished", "stopped", "failed"]
@@ -30,6 +31,11 @@ class Validation(BaseModel):
     step: int  # optimiser steps completed
     seconds: float  # of this trial so far, evaluation included
     metrics: dict[str, float]  # train/loss, train/loss/<term>, train/samples_per_second, val/...
+
+
+def _of_two(recorded: Any) -> Any:
+    """Earlier versions recorded True, or False if they had not seen the metric stop rising."""
+    return {True: "converged", False: "cannot tell"}[recorded] if isinstance(recorded, bool) else recorded
 
 
 class CellRecord(BaseModel):
@@ -48,7 +54,9 @@ class CellRecord(BaseModel):
     final: dict[str, float] = {}  # test/text_to_image/recall_at_10, ...; empty if the test split was not read
     pool: dict[str, int] = {}  # val/queries, val/candidates, test/queries, ...
     chance: dict[str, float] = {}  # metric name -> its value for random embeddings
-    converged: bool = False  # the validation metric stopped improving before the longest allowed length
+    convergence: Annotated[Convergence, BeforeValidator(_of_two)] = Field(
+        default="cannot tell", validation_alias=AliasChoices("convergence", "converged")
+    )  # of the validation metric at the constant learning rate
     epochs: int = 0
     steps: int = 0
     parameters: int = 0  # of the model
@@ -66,6 +74,10 @@ class CellRecord(BaseModel):
     notes: tuple[str, ...] = ()  # warnings for people: collapse, cut reports, ...
     started: str = ""  # ISO 8601, UTC
     ended: str = ""
+
+    @property
+    def converged(self) -> bool:
+        return self.convergence == "converged"
 
 
 class PlannedCell(BaseModel):

@@ -130,7 +130,7 @@ def ended_tags(sweep: SweepRecord, record: CellRecord) -> dict[str, str]:
     tags = {
         "radsweep.reused_from": reused,  # the sweep that ran it; empty if it is this one
         "radsweep.status": record.status,
-        "radsweep.converged": "yes" if record.converged else "no",
+        "radsweep.convergence": record.convergence,
         "radsweep.device": record.device,
         "radsweep.workers": str(record.workers),
         "radsweep.data": record.data,
@@ -217,7 +217,7 @@ def note(sweep: SweepRecord) -> str:
         f"**{sweep.name}** ({sweep.kind}). {question}\n\n"
         f"Compare trials by `{selected(sweep)}` (best validation value); `final/...` is the test split, read once. "
         f"Saved views (top right): {views}. "
-        "`converged` is 0 if a trial ended before its metric stopped rising. "
+        "`converged` is 1 if the metric had stopped rising; the tag `radsweep.convergence` says more. "
         "Means and intervals are in the report among the artifacts of the sweep's run."
     )
 

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 WEIGHTS, STATE = "model.safetensors", "state.json"
 OPTIMISER, SELECTED, AVERAGE = "optimiser.safetensors", "selected.safetensors", "average.safetensors"
+TRAIL = "trail.safetensors"
 
 
 def write_folder(folder: Path, tensors: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from radsweep.data.loading.prepared import PreparedSplit
 from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import ReportTokenizer, TokenisedReports
 from radsweep.evaluation.local_retrieval import rank_locally
-from radsweep.evaluation.retrieval import Ranked, metrics_of, ranked
+from radsweep.evaluation.retrieval import Ranked, ranked
 from radsweep.models.features import ImageFeatures, TextFeatures
 from radsweep.models.vlm import VisionLanguageModel
 from radsweep.objectives.views import Words
@@ -43,10 +43,10 @@ class Embedder:
     truncation: Truncation = "head"
     size: int | None = None  # side of the model's images, where the cached ones are larger
 
-    def retrieval(self, name: Split, split: PreparedSplit) -> dict[str, float]:
-        """{`text_to_image/recall_at_10`: value, ...} over all studies of the split."""
+    def retrieval(self, name: Split, split: PreparedSplit) -> dict[str, Ranked]:
+        """{`text_to_image`: ranks, ...} over all studies of the split."""
         image_MD, text_SD = self.embed(name, split)
-        return metrics_of(ranked(image_MD, text_SD, split.index.image_study_M, split.index.report_group_S))
+        return ranked(image_MD, text_SD, split.index.image_study_M, split.index.report_group_S)
 
     def embed(self, name: Split, split: PreparedSplit) -> tuple[Tensor, Tensor]:
         """Unit embeddings of every image [M, D] and every study's report [S, D]."""

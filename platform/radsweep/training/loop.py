@@ -10,10 +10,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from radsweep.config.training import Train
+from radsweep.config.training import CONVERGENCES, Train
 from radsweep.store.records import Validation
 from radsweep.training import checkpoint
 from radsweep.training.batches import Batch
@@ -27,6 +28,7 @@ from radsweep.training.outcome import Epoch, Outcome, outcome_from_json
 from radsweep.training.precision import Precision, precision_for
 from radsweep.training.schedule import Schedule, schedule_for
 from radsweep.training.task import CONTINUE, PAUSE, STOP
+from radsweep.training.trail import Trail, trail_of
 
 SAVE_EVERY = 30.0  # seconds between checkpoints of a run under way
 
@@ -62,6 +64,8 @@ class Recipe(ABC):
     result: nn.Module  # the part of the learner whose weights are kept
     context: RunContext
     outcome: Outcome
+    value_Q: np.ndarray | None = None  # each validation query at the last `measure`, higher is better
+    chance: float = 0.0  # its mean for random embeddings
     steps_per_epoch: int
     every_steps: int  # between validations, at least
     rate_key = "train.learning_rate"  # for messages
@@ -104,6 +108,7 @@ class Training:
     average: Average | None
     precision: Precision
     selected: dict[str, Tensor] = field(default_factory=dict)  # weights of the best validation so far
+    trail: Trail = field(default_factory=Trail)
     epoch: Epoch = field(default_factory=Epoch)  # the one under way
 
     @property
@@ -174,7 +179,7 @@ def run_loop(training: Training, folder: Path | None) -> None:
         if order == PAUSE and not training.finished:
             raise Paused
     recipe.result.load_state_dict(training.selected)
-    outcome.converged = training.schedule.converged
+    outcome.convergence = training.schedule.convergence
 
 
 def train_epoch(training: Training, told_to_pause: Callable[[], bool] = lambda: False) -> dict[str, float]:
@@ -248,11 +253,20 @@ def validate(training: Training, logged: dict[str, float]) -> Validation:
         if training.schedule.validated(recipe.score(found), outcome.steps):
             training.selected = checkpoint.model_tensors(recipe.result)
             outcome.best, outcome.best_step = found, outcome.steps
+        _judge(training)
     validation = Validation(
         epoch=outcome.epochs, step=outcome.steps, seconds=sum(outcome.seconds.values()), metrics=logged | found
     )
     outcome.history.append(validation)
     return validation
+
+
+def _judge(training: Training) -> None:
+    """Judge convergence; worker 0 decides for all, whose last digits may differ."""
+    recipe, schedule, step = training.recipe, training.schedule, training.outcome.steps
+    if schedule.until_plateau and recipe.value_Q is not None:
+        found = schedule.follow(training.trail, recipe.value_Q, step, recipe.chance)
+        schedule.judged(CONVERGENCES[recipe.workers.first(CONVERGENCES.index(found))], step)
 
 
 def _keep(training: Training, folder: Path | None) -> None:
@@ -271,6 +285,8 @@ def save(training: Training, folder: Path) -> None:
     }
     if training.average is not None:
         tensors[checkpoint.AVERAGE] = training.average.tensors
+    if kept := training.trail.tensors:
+        tensors[checkpoint.TRAIL] = kept
     state = {
         "schedule": vars(training.schedule),
         "outcome": training.outcome.as_json(),
@@ -296,6 +312,8 @@ def resume(training: Training, folder: Path) -> None:
     if state["scaler"]:  # empty without fp16
         training.precision.scaler.load_state_dict(state["scaler"])
     training.schedule = Schedule(**state["schedule"])
+    if checkpoint.TRAIL in tensors:
+        training.trail = trail_of(tensors[checkpoint.TRAIL])
     training.epoch = Epoch(**state["epoch"])
     vars(training.outcome).update(vars(outcome_from_json(state["outcome"])))
     training.outcome.stopped = False  # it goes on now, whatever stopped it then

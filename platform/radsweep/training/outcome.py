@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from radsweep.config.training import Convergence
 from radsweep.store.records import Validation
 
 
@@ -27,7 +28,7 @@ class Outcome:
     final: dict[str, float] = field(default_factory=dict)
     pool: dict[str, int] = field(default_factory=dict)
     chance: dict[str, float] = field(default_factory=dict)
-    converged: bool = False
+    convergence: Convergence = "cannot tell"
     stopped: bool = False
     pairs: int = 0
     subset_sha256: str = ""

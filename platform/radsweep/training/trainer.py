@@ -20,8 +20,8 @@ from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.data.text.truncation import cut_notes
 from radsweep.evaluation.measurement import Measured
-from radsweep.evaluation.queries import write_queries
-from radsweep.evaluation.retrieval import metrics_of
+from radsweep.evaluation.queries import QueryResults, write_queries
+from radsweep.evaluation.retrieval import Ranked, metrics_of
 from radsweep.models.vlm import build_model
 from radsweep.training import checkpoint, loop
 from radsweep.training.batches import Batch, TrainingData
@@ -75,6 +75,8 @@ class TrialRecipe(loop.Recipe):
         if trial.data.limits_validation:
             self.validation, self.validator = part_that_selects(trial, data, self.embedder)
         self.steps_per_epoch = self.source.steps_per_epoch
+        judged = judged_metric(trial.evaluate.select)
+        self.chance = chance_levels(self.validation, [judged])[judged]
 
     def batches(self, epoch: int, done: int = 0) -> Iterator[Batch]:
         return self.source.epoch(epoch, done)
@@ -86,11 +88,13 @@ class TrialRecipe(loop.Recipe):
         self.learner.stepped()
 
     def measure(self) -> dict[str, float]:
+        select = self.trial.evaluate.select
         with mixed_precision(self.settings.precision, self.device):
-            found = self.validator.retrieval("validation", self.validation)
-            if Metric(self.trial.evaluate.select).local:
-                found |= metrics_of(self.validator.rank_locally(self.validation, self.trial.objective.local))
-        return {f"val/{name}": value for name, value in found.items()}
+            ranks = self.validator.retrieval("validation", self.validation)
+            if Metric(select).local:
+                ranks |= self.validator.rank_locally(self.validation, self.trial.objective.local)
+        self.value_Q = judged_values(select, ranks)
+        return {f"val/{name}": value for name, value in metrics_of(ranks).items()}
 
     def score(self, measured: dict[str, float]) -> float:
         select = self.trial.evaluate.select
@@ -178,6 +182,22 @@ def part_that_selects(trial: Trial, data: PreparedData, embedder: Embedder) -> t
         tower: {"validation": features["validation"][kept[tower]]} for tower, features in embedder.frozen.items()
     }
     return whole.take(rows), replace(embedder, frozen=frozen)
+
+
+def judged_metric(select: str) -> str:
+    """The metric that convergence is judged by: the one that selects, or the percentile if that is a rank."""
+    metric = Metric(select)
+    return f"{metric.direction}/{metric.name if metric.higher else 'rank_percentile'}"
+
+
+def judged_values(select: str, ranks: Mapping[str, Ranked]) -> np.ndarray:
+    """Each query's part in the metric that convergence is judged by."""
+    results = QueryResults(
+        (), (), {name: of.ranks_Q for name, of in ranks.items()}, {name: of.others_Q for name, of in ranks.items()}
+    )
+    value_Q = results.values(judged_metric(select))
+    assert value_Q is not None, select
+    return value_Q
 
 
 def subset_rows(trial: Trial, data: PreparedData) -> np.ndarray:

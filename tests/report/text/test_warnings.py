@@ -44,7 +44,7 @@ def test_failed_stopped_missing_and_unconverged_cells_are_named(ablation: Callab
     assert "1 of 4 cells have no record yet (the sweep is still running)" in text
     assert "1 cell failed (baseline, 300 pairs, replicate 1): the loss is NaN at step 12" in text
     assert "1 cell was stopped early (local, 300 pairs, replicate 2)" in text
-    assert "1 of 2 measured cells had not converged" in text
+    assert "1 of 2 measured cells had not converged: the validation metric was still rising" in text
 
 
 @pytest.mark.parametrize("baseline", ["", "absent"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+from radsweep.config.training import Convergence
 from radsweep.evaluation.summary import Comparison
 from radsweep.report import wording
 from radsweep.report.analysis.results import Group, Result, Results
@@ -11,19 +13,35 @@ from radsweep.report.analysis.results import Group, Result, Results
 SAME_RUN = "the two are one configuration, or the change did nothing"
 
 
-def unconverged(results: Results, groups: Sequence[Group], comparison: Comparison | None) -> list[str]:
-    """`baseline (replicates 1 and 3)` for each group with cells that were still rising."""
-    late = []
-    for group in groups:
-        counted = group.measured(results.metric)
-        if comparison is not None:
-            counted = [r for r in counted if r.replicate in comparison.replicates]
-        open_ended = [r for r in counted if not (r.record and r.record.converged)]
-        if open_ended:
-            numbers = sorted(results.replicate_number(r.replicate) for r in open_ended)
-            which = "every replicate" if len(open_ended) == len(counted) > 1 else _replicates(numbers)
-            late.append(f"{group.arm} ({which})")
-    return late
+DOUBTS: dict[Convergence, str] = {"still rising": "had not converged", "cannot tell": "may not have converged"}
+
+
+def answer(result: Result) -> Convergence:
+    return result.record.convergence if result.record else "cannot tell"
+
+
+def unconverged(results: Results, groups: Sequence[Group], comparison: Comparison | None) -> str:
+    """`baseline (replicates 1 and 3) had not converged and local (replicate 2) may not have converged`, if so."""
+    clauses = []
+    for doubt, words in DOUBTS.items():
+        late = []
+        for group in groups:
+            counted = group.measured(results.metric)
+            if comparison is not None:
+                counted = [r for r in counted if r.replicate in comparison.replicates]
+            if open_ended := [r for r in counted if answer(r) == doubt]:
+                numbers = sorted(results.replicate_number(r.replicate) for r in open_ended)
+                which = "every replicate" if len(open_ended) == len(counted) > 1 else _replicates(numbers)
+                late.append(f"{group.arm} ({which})")
+        if late:
+            clauses.append(f"{wording.listed(late)} {words}")
+    return wording.listed(clauses)
+
+
+def counted_doubts(results: Sequence[Result]) -> str:
+    """`2 still rising, 1 cannot tell`; empty if all had converged."""
+    found = Counter(answer(result) for result in results)
+    return ", ".join(f"{found[doubt]} {doubt}" for doubt in DOUBTS if found[doubt])
 
 
 def _replicates(numbers: Sequence[int]) -> str:

@@ -46,7 +46,9 @@ def forest(results: Results) -> Figure | None:
         )
         picture.axes.axvline(0, color=INK, linewidth=1)
     left = f" {len(rows) - len(shown)} more rows are in the table." if len(rows) > len(shown) else ""
-    note = f"Bars: {100 * LEVEL:.4g} % intervals. Green: helped. Red: hurt. Hollow: a cell had not converged.{left}"
+    note = (
+        f"Bars: {100 * LEVEL:.4g} % intervals. Green: helped. Red: hurt. Hollow: a cell may not have converged.{left}"
+    )
     return Figure(title, picture.svg, note, picture.file, "forest")
 
 

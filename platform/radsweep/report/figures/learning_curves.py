@@ -70,7 +70,9 @@ def by_size(results: Results) -> Figure | None:
         alone.axes.set_title(title, fontsize=11)
     bars = f" Bars: {100 * LEVEL:.4g} % intervals." if results.evidence.levels else ""
     fewer = f" (the first {MOST_DRAWN})" if any(len(g.measured(results.metric)) > MOST_DRAWN for g in groups) else ""
-    note = f"Line: mean over replicates.{bars} Small points: each replicate{fewer}. Hollow: had not converged. "
+    note = (
+        f"Line: mean over replicates.{bars} Small points: each replicate{fewer}. Hollow: not known to have converged. "
+    )
     note += "Dotted: chance."
     return Figure(title, picture.svg, note, alone.file, "learning_curves")
 
@@ -130,7 +132,7 @@ def training_curves(results: Results) -> list[Figure]:
 
 
 def draw_curve(axes: Axes, result: Result, metric: str, colour: str, width: float = 1.4) -> None:
-    """Draw a curve, dashed if it had not converged; the dot is the checkpoint that was kept."""
+    """Draw a curve, dashed if it is not known to have converged; the dot is the checkpoint that was kept."""
     steps, values = _curve(result, metric)
     if not steps or result.record is None:
         return

@@ -55,7 +55,7 @@ def _curves(results: Results) -> Figure:
             draw_curve(picture.axes, best, results.metric, COLOURS[0], 2.0)
         picture.axes.set_xlabel("optimiser steps")
         metric_axis(picture.axes, results.metric)
-    return Figure("Training curves", picture.svg, "The chosen trial in colour. Dashed: had not converged.")
+    return Figure("Training curves", picture.svg, "The chosen trial in colour. Dashed: not known to have converged.")
 
 
 def _slice(results: Results, key: str, place: int) -> Figure:

@@ -120,8 +120,7 @@ def _cell(metric: str, cell: ArmCell) -> str:
     change += f", {p}" if p else ""
     if cell.verdict == "same run":
         change = "; same numbers"
-    late = cell.replicates.measured - cell.replicates.converged
-    unconverged = f"; {late} not converged" if late else ""
+    unconverged = f"; {cell.replicates.doubts}" if cell.replicates.doubts else ""
     return f"{value_shown(metric, cell)} ({cell.replicates.measured}){change}{unconverged}"
 
 

@@ -35,7 +35,7 @@ def terminal_table(sweep: SweepRecord, cells: Mapping[str, CellRecord], queries:
     table = Table(
         title=Text(title),
         caption=Text(
-            f"{caption}\nmean {spread} (n replicates)\ndifference from the baseline{p}\n* a cell had not converged"
+            f"{caption}\nmean {spread} (n replicates)\ndifference from the baseline{p}\n* a cell may not have converged"
         ),
         caption_justify="left",
         min_width=48,
@@ -52,7 +52,7 @@ def terminal_table(sweep: SweepRecord, cells: Mapping[str, CellRecord], queries:
 def _cell(metric: str, cell: ArmCell) -> Text:
     n, text = cell.replicates, Text(value_shown(metric, cell))
     if n.measured:
-        text.append(f" ({n.measured}){'*' * (n.converged < n.measured)}", style="dim")
+        text.append(f" ({n.measured}){'*' * bool(n.doubts)}", style="dim")
     if cell.verdict == "same run":
         text.append("\nsame numbers as the baseline", style="dim")
     elif cell.comparison:

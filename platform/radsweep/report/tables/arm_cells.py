@@ -8,6 +8,7 @@ from radsweep.config.metrics import Metric
 from radsweep.evaluation.statistics import Difference, Interval, Multiplier, SignFlipTest
 from radsweep.evaluation.summary import Spread
 from radsweep.report.analysis.compute import Relative, relative
+from radsweep.report.analysis.convergence import counted_doubts
 from radsweep.report.analysis.results import Group, Results
 from radsweep.report.text import multipliers
 from radsweep.report.text.verdicts import Verdict, verdict
@@ -24,7 +25,7 @@ class CellValue:
 class CellReplicates:
     measured: int
     planned: int
-    converged: int
+    doubts: str  # `2 still rising, 1 cannot tell`; empty if all had converged
     failed: int
     cells: tuple[int, ...]  # numbers of the cells that the value comes from
 
@@ -108,7 +109,7 @@ def arm_cell(results: Results, group: Group) -> ArmCell:
         replicates=CellReplicates(
             measured=len(measured),
             planned=len(group.results),
-            converged=sum(bool(r.record and r.record.converged) for r in measured),
+            doubts=counted_doubts(measured),
             failed=sum(r.status == "failed" for r in group.results),
             cells=tuple(r.planned.number for r in measured),
         ),

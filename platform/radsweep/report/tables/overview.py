@@ -195,4 +195,4 @@ def all_cells(results: Results) -> Table:
 def _converged(result: Result) -> str:
     if result.record is None or result.record.status == "failed":
         return "–"
-    return "yes" if result.record.converged else "no"
+    return "yes" if result.record.converged else result.record.convergence

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from radsweep.config.metrics import Metric
 from radsweep.report import wording
-from radsweep.report.analysis.convergence import SAME_RUN, unconverged
+from radsweep.report.analysis.convergence import DOUBTS, SAME_RUN, answer, unconverged
 from radsweep.report.analysis.results import Group, Result, Results, once
 from radsweep.report.text.public_models import beside_public_models
 from radsweep.report.text.verdicts import Finding, compared
@@ -68,7 +68,7 @@ def _ablation_headline(results: Results, compared: Sequence[Finding]) -> list[Fi
         lines.append("No arm could be compared with a baseline so far; the table holds what was measured.")
     if unfinished:
         which = wording.listed(list(dict.fromkeys(f"{f.arm} at {wording.size_name(f.size)}" for f in unfinished)))
-        lines.append(f"{which} differed from {results.sweep.baseline}, but before training had converged.")
+        lines.append(f"{which} differed from {results.sweep.baseline}, but training is not known to have converged.")
     lines += [line for line in (_growth(results), beside_public_models(results)) if line]
     return [Finding("measured", line) for line in lines]
 
@@ -85,8 +85,8 @@ def _growth(results: Results) -> str:
     text = f"{start} {wording.number(results.metric, low)} at {wording.size_name(first.size)}"
     if len(means) > 1:
         text += f" and {wording.number(results.metric, high)} at {wording.size_name(last.size)}"
-    late = [f"at {wording.size_name(g.size)} {w}" for g in (first, last) for w in unconverged(results, (g,), None)]
-    unfinished = f", though {wording.listed(list(dict.fromkeys(late)))} had not converged" if late else ""
+    late = [f"at {wording.size_name(g.size)} {w}" for g in (first, last) if (w := unconverged(results, (g,), None))]
+    unfinished = f", though {wording.listed(list(dict.fromkeys(late)))}" if late else ""
     return f"{text}{unfinished}; {_chance(results)}."
 
 
@@ -102,7 +102,8 @@ def _search(results: Results) -> list[str]:
     assert best is not None
     metric, measured = results.metric, results.measured
     median = statistics.median(v for r in measured if (v := r.value(metric)) is not None)
-    late = "" if best.record and best.record.converged else " It had not converged when it ended."
+    doubt = DOUBTS.get(answer(best))
+    late = f" It {doubt} when it ended." if doubt else ""
     which = f"The best of {wording.count(len(measured), 'measured trial')}"
     if best.status == "stopped":
         late += " It was stopped early, and none is recommended, because no trial has finished."
@@ -133,7 +134,8 @@ def _alone(results: Results, result: Result) -> str:
             f"{wording.number(results.sweep.select, result.value(results.sweep.select))} on the validation split "
             "that chose the checkpoint"
         )
-    state = "it had converged" if record.converged else "it had not converged, so longer training may change this"
+    doubt = DOUBTS.get(record.convergence)
+    state = f"it {doubt}, so longer training may change this" if doubt else "it had converged"
     return (
         f"One trial on {record.pairs:,} pairs reached {wording.listed(parts)}; {_chance(results)}; {state}. "
         "A single run does not show how much such numbers vary between seeds."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from radsweep.evaluation.statistics import Multiplier
 from radsweep.report import wording
-from radsweep.report.analysis.convergence import unconverged
+from radsweep.report.analysis.convergence import DOUBTS, answer, unconverged
 from radsweep.report.analysis.results import Group, Results
 
 
@@ -42,27 +42,34 @@ def multiplier_sentence(results: Results, group: Group) -> str:
 
 def trusted(results: Results, group: Group) -> bool:
     """Return True if the arm and the part of the baseline's curve behind the multiplier had converged."""
-    return not _late_sizes(results, group) and not unconverged(results, (group,), None)
+    return not _late_groups(results, group) and not unconverged(results, (group,), None)
 
 
 def multiplier_doubt(results: Results, group: Group) -> str:
     """Reasons not to trust the multiplier; empty if there are none."""
     doubts = []
-    if late := _late_sizes(results, group):
+    if late := _late_groups(results, group):
+        at = wording.listed([wording.size_name(g.size) for g in late])
+        rising = any(answer(r) == "still rising" for g in late for r in g.measured(results.metric))
         doubts.append(
-            f"an upper bound, not to be trusted, since {results.sweep.baseline} had not converged at "
-            f"{wording.listed(late)} and would do better with longer training"
+            f"an upper bound, not to be trusted, since {results.sweep.baseline} "
+            f"{DOUBTS['still rising' if rising else 'cannot tell']} at {at} and "
+            f"{'would' if rising else 'might'} do better with longer training"
         )
-    if unconverged(results, (group,), None):
-        doubts.append(f"{'' if late else 'not to be trusted, since '}{group.arm} itself had not converged")
+    if own := [r for r in group.measured(results.metric) if answer(r) in DOUBTS]:
+        rising = any(answer(r) == "still rising" for r in own)
+        doubts.append(
+            f"{'' if late else 'not to be trusted, since '}{group.arm} itself "
+            f"{DOUBTS['still rising' if rising else 'cannot tell']}"
+        )
     found = results.evidence.multipliers.get((group.arm, group.size))
     if found and found.seeds == 1:
         doubts.append("from one seed, others may differ")
     return "; ".join(doubts)
 
 
-def _late_sizes(results: Results, group: Group) -> list[str]:
-    """Sizes at which the baseline had not converged, among those around the interval on its curve."""
+def _late_groups(results: Results, group: Group) -> list[Group]:
+    """Sizes of the baseline that are not known to have converged, among those around the interval on its curve."""
     found = results.evidence.multipliers.get((group.arm, group.size))
     if found is None:
         return []
@@ -70,7 +77,7 @@ def _late_sizes(results: Results, group: Group) -> list[str]:
     first = max((n for n in found.measured if n <= ends[0] * (1 + 1e-9)), default=found.measured[0])
     last = min((n for n in found.measured if n >= ends[1] * (1 - 1e-9)), default=found.measured[-1])
     curve = [g for size in results.sizes if (g := results.group(results.sweep.baseline, size))]
-    return [wording.size_name(g.size) for g in curve if first <= g.trained <= last and unconverged(results, (g,), None)]
+    return [g for g in curve if first <= g.trained <= last and unconverged(results, (g,), None)]
 
 
 def _end(value: float, beyond: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from radsweep.report import wording
 from radsweep.report.analysis.compute import relative
-from radsweep.report.analysis.convergence import unconverged
+from radsweep.report.analysis.convergence import answer, unconverged
 from radsweep.report.analysis.results import Group, Results, once
 from radsweep.report.text.best import as_yaml, selection
 from radsweep.report.text.findings import findings
@@ -77,7 +78,7 @@ def _recipe(results: Results, chosen: Selection, group: Group, claims: list[Find
 def _doubt(base: str, found: str) -> str:
     """Reasons against the arm with the best mean."""
     return {
-        "not converged": "but training had not converged there, so that the technique is not shown to be better",
+        "not converged": "but training may not have converged there, so that the technique is not shown to be better",
         "hurt": f"but on the test split it was worse than {base}",
         "same run": f"but it is {base} itself",
     }.get(found, "but that it is better there is not shown")
@@ -109,8 +110,7 @@ def _cautions(results: Results, group: Group, claims: list[Finding]) -> Iterator
     base = results.group(results.sweep.baseline, group.size)
     change = results.evidence.differences.get((group.arm, group.size))
     if base and (late := unconverged(results, (base, group) if group is not base else (base,), None)):
-        names = wording.sentence_start(wording.listed(late))
-        yield f"{names} had not converged; longer training may change the ranking."
+        yield f"{wording.sentence_start(late)}; longer training may change the ranking."
     if group is not base and _verdict(claims, group.arm, group.size) == "no evidence":
         yield "The difference from the baseline may be chance."
     if change is not None and change.seeds == 1:
@@ -129,11 +129,16 @@ def _cautions(results: Results, group: Group, claims: list[Finding]) -> Iterator
 
 
 def _next(results: Results, group: Group, claims: list[Finding], combined: dict[str, Any]) -> Iterator[str]:
-    late = [r for r in results.measured if r.record and not r.record.converged]
-    if late:
+    count = Counter(answer(r) for r in results.measured)
+    if rising := count["still rising"]:
         yield (
-            f"Train longer (train.until: plateau with a higher train.max_epochs): {len(late):,} of "
+            f"Train longer (train.until: plateau with a higher train.max_steps): {rising:,} of "
             f"{len(results.measured):,} cells had not converged."
+        )
+    if unknown := count["cannot tell"]:
+        yield (
+            f"Find out if training had converged in {unknown:,} of {len(results.measured):,} cells: use train.until: "
+            "plateau, with a higher train.max_steps or a larger validation split."
         )
     yield from _narrower(results, [f.arm for f in claims if f.size == group.size and f.verdict == "no evidence"], group)
     if combined:

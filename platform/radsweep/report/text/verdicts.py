@@ -116,21 +116,18 @@ def _levels(results: Results, comparison: Comparison) -> list[str]:
 def _with_interval(results: Results, group: Group, comparison: Comparison, found: Verdict, change: Difference) -> str:
     """Effect and interval, with the reasons against trusting them in the same sentence."""
     effect = wording.difference_interval(results.metric, change)
-    late = wording.listed(unconverged(results, (_baseline(results, group), group), comparison))
+    late = unconverged(results, (_baseline(results, group), group), comparison)
     if found in ("helped", "hurt"):
         return f" {found}: {effect}"
     if found == "not converged":
-        return (
-            f": {effect}, but {late} had not converged, so this is evidence about this much training only, not about "
-            "the technique"
-        )
+        return f": {effect}, but {late}, so this is evidence about this much training only, not about the technique"
     doubts = [_unlikely(results.metric, change)]
     if change.seeds == 1:
         doubts = ["with one replicate the interval holds only other patients, not other seeds or subsets of studies"]
     if change.no_variation:
         doubts = ["nothing varied between patients or seeds, so that the interval says little"]
     if late:
-        doubts.append(f"{late} had not converged, so this is about this much training only")
+        doubts.append(f"{late}, so this is about this much training only")
     return f": {effect}, no evidence of a difference; {'; '.join(doubts)}"
 
 
@@ -155,7 +152,7 @@ def _tested(results: Results, group: Group, comparison: Comparison, change: Diff
     replicates, subsets = wording.count(comparison.difference.n, "replicate"), ""
     if change.seeds < comparison.difference.n:
         subsets = f" on {wording.count(change.seeds, 'subset')} of studies, and only these count as independent"
-    parts.append(f"{replicates}{subsets}, {'not all' if late else 'all'} cells converged")
+    parts.append(f"{replicates}{subsets}, {'not all cells are known to have' if late else 'all cells'} converged")
     return wording.sentence_start("; ".join(parts)) + "."
 
 
@@ -171,7 +168,7 @@ def _without_interval(results: Results, group: Group, comparison: Comparison, fo
         return f"{found}: {numbers} for {base}, {change}, all cells converged."
     if not results.evidence.gap:  # else the rule says it once for all
         late = unconverged(results, (_baseline(results, group), group), comparison)
-        also = f", and {wording.listed(late)} had not converged" if late else ""
+        also = f", and {late}" if late else ""
         return (
             f"reached {numbers} for {base}, {change}; this is not evidence of a difference. "
             f"The difference has no interval, because {gap}{also}."
@@ -190,5 +187,5 @@ def _reasons(results: Results, group: Group, comparison: Comparison) -> list[str
     elif n > 1 and not comparison.beyond_spread:
         reasons.append("the differences vary too much between replicates for their mean")
     if late := unconverged(results, (_baseline(results, group), group), comparison):
-        reasons.append(f"{wording.listed(late)} had not converged")
+        reasons.append(late)
     return reasons

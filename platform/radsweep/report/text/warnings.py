@@ -12,7 +12,7 @@ from radsweep.config.evaluation import shown_names
 from radsweep.config.metrics import Metric
 from radsweep.evaluation.chance import USELESS, guessed
 from radsweep.report import wording
-from radsweep.report.analysis.convergence import same_run
+from radsweep.report.analysis.convergence import DOUBTS, answer, same_run
 from radsweep.report.analysis.results import Result, Results
 from radsweep.store.records import CellRecord
 
@@ -176,12 +176,16 @@ def _sizes(results: Results) -> Iterator[str]:
 
 
 def _unconverged(results: Results) -> Iterator[str]:
-    late = [r for r in results.measured if r.record and not r.record.converged]
-    if late:
-        yield (
-            f"{len(late):,} of {wording.count(len(results.measured), 'measured cell')} had not converged: the "
-            f"validation metric was not known to have stopped rising ({_named(results, late)})."
-        )
+    reasons = {
+        "still rising": "the validation metric was still rising",
+        "cannot tell": "too few validations or queries at a constant learning rate to see if the metric still rose",
+    }
+    for doubt, reason in reasons.items():
+        if late := [r for r in results.measured if answer(r) == doubt]:
+            yield (
+                f"{len(late):,} of {wording.count(len(results.measured), 'measured cell')} {DOUBTS[answer(late[0])]}: "
+                f"{reason} ({_named(results, late)})."
+            )
 
 
 def _mixed(results: Results) -> Iterator[str]:

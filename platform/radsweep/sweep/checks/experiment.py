@@ -12,6 +12,7 @@ from radsweep.models.backbone_checks import check_dropout, check_model, check_vi
 from radsweep.models.backbone_names import nearest
 from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.models.pretrained_vlm import fitting_settings
+from radsweep.sweep.checks.plateau import check_plateaus
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.dataset import check_sizes
 
@@ -75,6 +76,7 @@ def check_experiment(experiment: Experiment) -> None:
                 raise InputError("use `choice`, since all images are decoded for each size", key=f"search.space.{key}")
     trials = list(possible_trials(experiment))
     check_sizes(trials)
+    check_plateaus(trials)
     for model in {trial.model for trial in trials}:
         check_model(model)
         preprocessing_of(model.image)

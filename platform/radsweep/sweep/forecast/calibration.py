@@ -17,6 +17,7 @@ from radsweep.sweep.forecast.durations import Expected, longest
 from radsweep.sweep.preparation.prepare import has_tokenizer, new_tokenizer, pixels_apart
 from radsweep.training import loop
 from radsweep.training.context import RunContext
+from radsweep.training.schedule import between_validations
 from radsweep.training.trainer import TrialRecipe
 
 STEPS = 4  # of warm-up, and the same number timed
@@ -59,10 +60,8 @@ class Calibration:
         loop.validate(training, logged)
         validation = training.outcome.seconds["evaluation"]
         whole = longest(trial, pairs)
-        # a validation comes at an epoch's end once `every_steps` have passed; the test split counts as one more
-        epoch = len(batch_bounds(pairs, batch))
-        between = epoch * math.ceil(trial.evaluate.every_steps / epoch)
-        looks = math.ceil(whole / between) + 1
+        between = between_validations(len(batch_bounds(pairs, batch)), trial.evaluate.every_steps)
+        looks = math.ceil(whole / between) + 1  # the test split counts as one more
         ceiling = trial.train.until == "plateau"
         workers = trial.train.workers
         return Expected(step / workers * whole + validation * looks, ceiling, SOURCE.format(timed or steps))

@@ -23,7 +23,10 @@ NO_COST = (
     *("train.seed", "train.learning_rate", "train.weight_decay", "train.warmup", "train.clip", "train.until"),
     *(f"train.learning_rates.{part}" for part in ("image", "text", "heads", "temperature")),
 )
-LENGTH = ("train.epochs", "train.steps", "train.max_epochs", "train.max_steps", "train.patience", "train.cooldown")
+LENGTH = (
+    *("train.epochs", "train.steps", "train.max_epochs", "train.max_steps"),
+    *("train.patience", "train.smallest_gain", "train.cooldown"),
+)
 MUST_BE_EQUAL = (
     "model.image.backbone",
     "model.image.size",

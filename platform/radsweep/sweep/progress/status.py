@@ -38,6 +38,7 @@ class Progress(BaseModel):
 
     total: int | None = None  # None: hours limit the search, not a number
     counts: dict[str, int] = {}  # finished, reused, stopped, failed
+    convergence: dict[str, int] = {}  # finished and stopped: converged, still rising, cannot tell
     running: dict[str, Running] = {}  # by key
     best: float | None = None  # validation score so far
     best_place: str = ""
@@ -118,6 +119,7 @@ def read_progress(store: Store, sweep: SweepRecord) -> Progress:
     known = {key: records[key] for key in cells if key in records and records[key].ended >= sweep.not_before}
     counts = Counter("reused" if r.sweep != sweep.id and r.status == "finished" else r.status for r in known.values())
     found = Progress(total=len(cells), counts=dict(counts))
+    found.convergence = dict(Counter(r.convergence for r in known.values() if r.status != "failed"))
     scores = {key: record.best[sweep.select] for key, record in known.items() if sweep.select in record.best}
     if scores:
         best = Metric(sweep.select).best(scores, key=lambda key: scores[key])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +46,7 @@ class ProgressCallback(Callback):
         self.select, self.total = sweep.select, 0  # of trials; 0 if their number is not known
         self.ended: dict[str, CellRecord] = {}  # by key; without trial and history, which grow with the sweep
         self.counts = {"finished": 0, "reused": 0, "stopped": 0, "failed": 0}
+        self.convergence: Counter[str] = Counter()
         self.how: dict[str, str] = {}  # how each trial ended, by key: several positions of a design may share a trial
         self.stages: dict[str, PlannedCell] = {}  # that ended, by key
         self.adapted: defaultdict[str, float] = defaultdict(float)  # how a stage ended -> seconds
@@ -190,6 +191,9 @@ class ProgressCallback(Callback):
         if cell.stage:
             self._ended_stage(cell, record, how)
             return
+        for earlier, count in ((self.ended.get(cell.key), -1), (record, 1)):
+            if earlier is not None and earlier.status != "failed":
+                self.convergence[earlier.convergence] += count
         self.ended[cell.key] = record.model_copy(update={"trial": {}, "history": ()})  # the store has them
         if cell.key in self.how:  # the winner of a search that ran again, to read the test split
             self.counts[self.how[cell.key]] -= 1
@@ -199,6 +203,7 @@ class ProgressCallback(Callback):
         self.counts[how] += 1
         done = len(self.how)
         score, left = record.best.get(self.select), self.time_left.seconds()
+        self.status_writer.progress.convergence = +self.convergence
         self.status_writer.ended(in_words(cell), self.counts, score, left)
         if told:
             said = f"{self.select} {score:.3f}" if score is not None else (record.error or "no result")
