@@ -7,13 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from radsweep.config.load import load_experiment, trial_with
 from radsweep.config.stages import stages_of
+from radsweep.data.loading.decode import read_index
 from radsweep.data.phantom import write_phantom
-from radsweep.data.shards.dataset import read_manifest
+from radsweep.data.phantom.images import encode_png
+from radsweep.data.shards.dataset import read_manifest, write_dataset
+from radsweep.data.shards.schema import Image, Study
+from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.store.records import CellRecord
 from radsweep.store.store import Store
 from radsweep.sweep.design.cells import cell_trial, plan_cells
@@ -206,3 +211,51 @@ def test_a_search_without_a_number_of_trials_uses_its_budget(
     assert found["estimate"]["compute_hours"] == pytest.approx(wall * slots)
     assert found["estimate"]["at_most"]
     assert "Trials: as many as its hours allow" in run("sweep", tmp_path / "search.yaml", "--dry-run").out
+
+
+def test_row_8_reports_that_are_cut_are_counted_for_each_tokenizer_and_length(
+    run: Callable[..., Any], file: Path, tmp_path: Path
+) -> None:
+    shards = read_index(tmp_path / "shards")
+    rows = list(zip(shards.splits["train"].patient_ids, shards.reports["train"], strict=True))
+    arms = {
+        "baseline": {},
+        "short": {"model.text.max_tokens": 16},
+        "tail": {"model.text.max_tokens": 16, "model.text.truncation": "tail"},
+        "small": {"model.text.vocabulary": 100},
+    }
+    found = dry_run(run, file, "--set", f"ablation.arms={json.dumps(arms)}")
+    texts = [text for reports in shards.reports.values() for text in reports]
+    expected = []
+    for vocabulary, length, kept in ((8000, 128, "head"), (8000, 16, "head"), (8000, 16, "tail"), (100, 128, "head")):
+        backend = load_tokenizer(train_tokenizer(rows, vocabulary)).backend
+        cut = lost = 0
+        for text in texts:
+            impression = text.find("IMPRESSION:")
+            places = [end > impression for _, end in backend.encode(text, add_special_tokens=False).offsets]
+            cut += len(places) > length - 2
+            lost += impression >= 0 and not any(places[: length - 2] if kept == "head" else places[2 - length :])
+        assert cut > 0
+        expected.append(
+            f"With tiny-bert, {cut} of 44 reports are cut, and {lost} lose their whole impression at {length} tokens "
+            f"(model.text.truncation: {kept})."
+        )
+    assert [note for note in found["notes"] if "are cut" in note] == expected
+
+
+def test_row_8_impression_first_is_refused_if_no_impression_is_known(
+    run: Callable[..., Any], file: Path, tmp_path: Path
+) -> None:
+    png = encode_png(np.zeros((8, 8), np.uint8))
+    splits = ("train",) * 24 + ("validation",) * 4 + ("test",) * 4
+    studies = [
+        Study(f"s{number}", f"p{number}", split, f"Clear.\n\nNo {number}.", (Image("i", png, ""),))
+        for number, split in enumerate(splits)
+    ]
+    write_dataset(tmp_path / "plain", studies, name="plain", source={}, dropped={})
+    shards = f"data.shards={tmp_path / 'plain'}"
+    ended = run("sweep", file, "--dry-run", "--set", shards, "--set", "model.text.truncation=impression_first")
+    assert ended.code == 2
+    assert "model.text.truncation: impression_first needs to know where an impression begins" in ended.err
+    assert "the reports of plain have no sections" in ended.err
+    assert dry_run(run, file, "--set", shards, "--set", "model.text.truncation=tail")["refused"] == []

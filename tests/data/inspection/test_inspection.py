@@ -71,3 +71,23 @@ def test_a_shard_that_cannot_be_read_is_named(packed: Path) -> None:
     path.write_bytes(bytes(path.stat().st_size))
     with pytest.raises(InputError, match=r"train-00000.parquet: the shard cannot be read"):
         inspect_dataset(packed)
+
+
+def test_row_8_reports_that_a_tower_would_cut_are_counted(tmp_path: Path, make_png: Callable[..., bytes]) -> None:
+    findings, impression = "the lungs are clear and the heart is normal", "no change"
+    texts = [f"{findings}\n\n{impression}", findings, f"lungs\n\n{impression}"]
+    studies = [
+        Study(f"s{number}", f"p{number}", split, texts[number % 3], (Image(f"i{number}", make_png(number), ""),))
+        for number, split in enumerate(("train",) * 15 + ("validation",) * 3 + ("test",) * 3)
+    ]
+    write_dataset(tmp_path / "out", studies, name="mine", source={"sections": "findings+impression"}, dropped={})
+    found = inspect_dataset(tmp_path / "out", lengths=(8, 12, 64))
+    assert [cuts.model_dump() for cuts in found.cut_reports] == [
+        {"max_tokens": 8, "reports": 21, "cut": 14, "impressions": 14, "lost": 7},  # 6 of a report's own tokens
+        {"max_tokens": 12, "reports": 21, "cut": 7, "impressions": 14, "lost": 0},
+        {"max_tokens": 64, "reports": 21, "cut": 0, "impressions": 14, "lost": 0},
+    ]
+    file = io.StringIO()
+    Console(file=file, width=120).print(inspection_tables(found))
+    assert "14 of 21 reports; 7 lose their whole impression" in file.getvalue()
+    assert "cut at 64 tokens" not in file.getvalue()

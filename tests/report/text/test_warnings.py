@@ -125,3 +125,6 @@ def test_public_models_without_numbers_are_counted_and_named(ablation: Callable[
     )
     cells |= {name: cells["clip"].model_copy(update={"key": name}) for name in ("biovil", "ours")}
     assert warnings(join(sweep.model_copy(update={"references": planned}), cells)) == []
+    cells = changed(cells, "clip", notes=("With clip, 369 of 3,087 reports are cut at 77 tokens",))
+    (warning,) = warnings(join(sweep.model_copy(update={"references": planned}), cells))
+    assert warning == "With clip, 369 of 3,087 reports are cut at 77 tokens (1 cell)"
