@@ -56,16 +56,24 @@ class TextAugmentation(Settings):
         default=0.6, gt=0, le=1, description="Probability that `sentences: sample` keeps a sentence; one always stays"
     )
     synonyms: float = Field(default=0.0, ge=0, le=1, description="Part of a report's words replaced by a synonym (EDA)")
-    swap: float = Field(default=0.0, ge=0, le=1, description="Part of a report's words that change places (EDA)")
+    swap: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Part of a report's words that change places (EDA); not recommended: no report reads like that",
+    )
     delete: float = Field(
         default=0.0, ge=0, le=1, description="Probability that a word is left out; one at least (EDA)"
     )
     insert: float = Field(
-        default=0.0, ge=0, le=1, description="Synonyms of its words inserted, as part of a report's words (EDA)"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Synonyms of its words inserted, as part of a report's words (EDA); not recommended, as `swap`",
     )
     words: str = Field(
         default="english",
-        description="Protected words and synonyms: a language that ships, or a YAML file of your own",
+        description="Protected words, findings and synonyms: a language that ships, or a YAML file of your own",
         min_length=1,
     )
 

@@ -15,7 +15,7 @@ JOINED = ("findings+impression",)
     [
         "Findings: clear lungs.\nImpression: normal.",
         "FINDINGS: Clear lungs. IMPRESSION: Normal.",
-        "Clear lungs.\n\n  CONCLUSION : Normal.",
+        "Clear lungs.\n  CONCLUSION : Normal.",
         "Clear lungs.\nimpressions:\nNormal.",
     ],
 )
@@ -45,6 +45,12 @@ def test_packing_joins_sections_so_that_the_impression_can_be_found() -> None:
     assert impression_start(alone, joined=True) is None
     for text in (report, alone):  # a blank line still ends a sentence
         assert [text[cut:].split()[0] for cut in sentence_starts(text)][:2] == ["Clear", "No"]
+
+
+def test_a_header_within_the_impression_is_a_part_of_it() -> None:
+    report = "Clear lungs.\n\nNo change.\nConclusion: normal."
+    assert impression_start(report, joined=True) == report.index("No change")
+    assert impression_start(report, joined=False) == report.index("Conclusion")
 
 
 def test_one_section_is_packed_as_it_stands() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from radsweep.augment.random import sample_keys
 from radsweep.augment.text import TextAugmenter, text_batch
 from radsweep.config.augmentation import TextAugmentation
 from radsweep.config.model import TextTower, Truncation
+from radsweep.data.importers.toolkit.sections import SectionChooser
+from radsweep.data.packing.rows import PLACEHOLDERS
 from radsweep.data.text.tokenizer import (
     NO_IMPRESSION,
     ReportTokenizer,
@@ -20,6 +24,7 @@ from radsweep.data.text.tokenizer import (
 )
 from radsweep.data.text.truncation import count_cuts, cut_notes, room, truncated
 
+IU_XRAY = Path(__file__).resolve().parents[4] / "shared/data/iu_xray/indiana_reports.csv"
 FINDINGS = "the heart is normal in size and the lungs are clear"  # 11 tokens, as all words are known
 IMPRESSION = "no acute disease"
 TEXTS = (f"{FINDINGS}\n\n{IMPRESSION}", FINDINGS, f"heart\n\n{IMPRESSION}", f"lungs\n\n{FINDINGS}")
@@ -118,6 +123,8 @@ def test_a_note_names_the_tokenizer_the_length_and_what_is_kept(tokenizer: Repor
         "(model.text.truncation: head)."
     ]
     assert cut_notes(TextTower(max_tokens=40), special, [reports]) == []
+    (note,) = cut_notes(TextTower(max_tokens=10, truncation="impression_first"), special, [tokenizer.tokenise(TEXTS)])
+    assert note.endswith("(model.text.truncation: head, since no report shows where its impression begins).")
 
 
 def test_rows_are_taken_with_their_impressions(tokenizer: ReportTokenizer) -> None:
@@ -125,3 +132,28 @@ def test_rows_are_taken_with_their_impressions(tokenizer: ReportTokenizer) -> No
     assert reports.impression_N is not None
     assert reports.impression_N.tolist() == [1, NO_IMPRESSION, 1, 1]
     assert reports.take(np.array([2, 1])).impression_N.tolist() == [1, NO_IMPRESSION]  # type: ignore[union-attr]
+
+
+@pytest.mark.skipif(not IU_XRAY.is_file(), reason="the real reports of shared/data/iu_xray are not here")
+def test_row_8_over_all_reports_of_open_i() -> None:
+    """At 77 tokens 369 of 3,087 reports are cut and 119 lose their whole impression: counted section by section."""
+    with IU_XRAY.open(encoding="utf-8", newline="") as file:
+        rows = [{name: row[name].strip() for name in ("uid", "findings", "impression")} for row in csv.DictReader(file)]
+    chooser = SectionChooser(("findings+impression",), PLACEHOLDERS)
+    reports = [(row["uid"], text, row) for row in rows if (text := chooser.choose(row))]
+    tokenizer = load_tokenizer(train_tokenizer([(uid, text) for uid, text, _ in reports], 8000))
+    tokenised = tokenizer.tokenise([text for _, text, _ in reports], joined=True)
+
+    def tokens(text: str) -> int:
+        return len(tokenizer.backend.encode(text, add_special_tokens=False).ids)
+
+    both = [(tokens(row["findings"]), text) for _, text, row in reports if "\n\n" in text]
+    most = room(tokenizer.special, 77)
+    cuts = count_cuts([tokenised], most, "head")
+    assert cuts.cut == sum(tokens(text) > most for _, text, _ in reports) == 369
+    assert cuts.lost == sum(findings >= most for findings, _ in both) == 119
+    assert (cuts.reports, cuts.impressions) == (3087, len(both))
+    for truncation in ("tail", "impression_first"):
+        assert count_cuts([tokenised], most, truncation).lost == 0
+    kept = truncated(tokenised, most, "impression_first")
+    assert np.diff(kept.offsets).max() == most

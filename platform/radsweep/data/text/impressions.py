@@ -37,10 +37,9 @@ def impression_start(report: str, joined: bool) -> int | None:
     Args:
         joined: as `end_with_impression`.
     """
-    if header := _HEADER.search(report):
-        return header.start()
-    joint = report.rfind(JOINT) if joined else -1
-    return None if joint < 0 else joint + len(JOINT)
+    header, joint = _HEADER.search(report), report.rfind(JOINT) if joined else -1
+    starts = [header.start()] if header else []
+    return min([*starts, joint + len(JOINT)] if joint >= 0 else starts, default=None)
 
 
 def check_impressions(name: str, reports: Iterable[str], sections: Sequence[str]) -> None:

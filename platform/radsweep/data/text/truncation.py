@@ -70,8 +70,14 @@ def count_cuts(parts: Iterable[TokenisedReports], most: int, truncation: Truncat
 def cut_notes(text: TextTower, special: SpecialIds, parts: Iterable[TokenisedReports]) -> list[str]:
     """A sentence on the reports that a text tower does not read in full, if there are any."""
     cuts = count_cuts(parts, room(special, text.max_tokens), text.truncation)
-    kept = f"at {text.max_tokens} tokens (model.text.truncation: {text.truncation})"
-    return [f"With {Path(text.backbone).name}, {cuts.text} {kept}."] if cuts.cut else []
+    if not cuts.cut:
+        return []
+    kept: str = text.truncation
+    if kept == "impression_first" and not cuts.impressions:
+        kept = "head, since no report shows where its impression begins"
+    return [
+        f"With {Path(text.backbone).name}, {cuts.text} at {text.max_tokens} tokens (model.text.truncation: {kept})."
+    ]
 
 
 def _impression_tokens(reports: TokenisedReports) -> np.ndarray:
