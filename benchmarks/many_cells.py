@@ -29,7 +29,7 @@ from radsweep.data.shards.dataset import read_manifest
 from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
 from radsweep.store.records import CellRecord, PlannedCell, Validation
 from radsweep.store.store import RECORD, Store
-from radsweep.sweep.design.cells import cell_trial, plan_cells
+from radsweep.sweep.design.planned_trials import cell_trial, plan_cells
 from radsweep.sweep.identity.cell_key import cell_key
 from radsweep.sweep.identity.code import code_fingerprint
 

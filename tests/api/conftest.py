@@ -22,7 +22,7 @@ from radsweep.data.loading.decode import prepare_in_process, read_index
 from radsweep.data.text.tokenizer import train_tokenizer
 from radsweep.store.records import SweepRecord, now
 from radsweep.store.store import Store
-from radsweep.sweep.design.cells import cell_trial, plan_cells
+from radsweep.sweep.design.planned_trials import cell_trial, plan_cells
 from radsweep.sweep.identity.cell_key import cell_key
 from radsweep.sweep.preparation.dataset import manifest_summary
 from radsweep.sweep.run import finish

@@ -21,7 +21,7 @@ from radsweep.data.shards.schema import Image, Study
 from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.store.records import CellRecord
 from radsweep.store.store import Store
-from radsweep.sweep.design.cells import cell_trial, plan_cells
+from radsweep.sweep.design.planned_trials import cell_trial, plan_cells
 from radsweep.sweep.identity.cell_key import cell_key
 
 ARMS: dict[str, Any] = {"baseline": {}, "same": {"objective.local.weight": 0}, "local": {"objective.local.weight": 1}}

@@ -12,7 +12,7 @@ import pytest
 from radsweep.config.load import parse_experiment
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep.design.cells import cell_trial, plan_cells
+from radsweep.sweep.design.planned_trials import cell_trial, plan_cells
 from radsweep.tracking.address import prepare
 from radsweep.tracking.mirror import Mirror
 

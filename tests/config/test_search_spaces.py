@@ -8,7 +8,7 @@ import pytest
 
 from radsweep.config.load import load_experiment
 from radsweep.sweep.checks.experiment import check_experiment
-from radsweep.sweep.design.cells import plan_cells
+from radsweep.sweep.design.planned_trials import plan_cells
 
 FOLDER = Path(__file__).resolve().parents[2] / "search_spaces"
 FILES = sorted(FOLDER.glob("*.yaml"))

@@ -10,7 +10,7 @@ from radsweep.config.load import parse_experiment
 from radsweep.errors import InputError
 from radsweep.store.merge import merge
 from radsweep.store.records import PlannedCell, SweepRecord
-from radsweep.sweep.design.cells import plan_cells
+from radsweep.sweep.design.planned_trials import plan_cells
 
 SELECT = "val/text_to_image/recall_at_10"
 

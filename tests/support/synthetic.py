@@ -23,9 +23,9 @@ from radsweep.training.batches import Batch
 from radsweep.training.collectives import Workers
 from radsweep.training.context import RunContext
 from radsweep.training.embedder import Embedder
+from radsweep.training.evaluate_tasks import measure
 from radsweep.training.learner import backward
 from radsweep.training.loop import start, train_epoch
-from radsweep.training.measure import measure
 from radsweep.training.precision import Precision
 from radsweep.training.saved_model import untrained_model
 from radsweep.training.trainer import TrialRecipe

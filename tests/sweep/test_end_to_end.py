@@ -14,7 +14,7 @@ import pytest
 import ray
 from sklearn.metrics import roc_auc_score
 
-from radsweep.cluster import capacity
+from radsweep.cluster import trial_capacity
 from radsweep.config.load import load_experiment, parse_experiment
 from radsweep.config.trial import Trial
 from radsweep.config.tune import Tune
@@ -24,7 +24,7 @@ from radsweep.data.phantom import write_phantom
 from radsweep.data.shards.dataset import read_manifest
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep.preparation.memory import decoded_bytes
+from radsweep.sweep.preparation.image_memory import decoded_bytes
 from radsweep.sweep.progress.status import PROGRESS, Progress
 from radsweep.sweep.run import run_sweep
 from radsweep.tracking.address import tracking_uri
@@ -201,8 +201,8 @@ def test_a_resumed_sweep_runs_nothing_again_on_a_machine_with_less_free_memory(
 ) -> None:
     store, record, _ = ablation
     free = 1.5 * decoded_bytes([parse_experiment(record.experiment, "test.yaml").trial()], read_index(phantom))
-    less = [node._replace(store=free) for node in capacity.nodes()]
-    monkeypatch.setattr(capacity, "nodes", lambda: less)
+    less = [node._replace(store=free) for node in trial_capacity.nodes()]
+    monkeypatch.setattr(trial_capacity, "nodes", lambda: less)
     resumed, _ = sweep(phantom, store, resume=True, ablation={"arms": ARMS, "pairs": [20, 40], "seeds": 2})
     assert (resumed.id, resumed.cost["trials_run"]) == (record.id, 0)
 

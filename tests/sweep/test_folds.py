@@ -19,11 +19,11 @@ from radsweep.data.shards.schema import Image, Split, Study
 from radsweep.errors import InputError, explaining
 from radsweep.store.store import Store
 from radsweep.sweep.checks.experiment import check_experiment
-from radsweep.sweep.design.cells import cell_trial, plan_cells
+from radsweep.sweep.design.planned_trials import cell_trial, plan_cells
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.identity.cell_key import cell_key, stage_key
 from radsweep.sweep.preparation.dataset import check_sizes
-from radsweep.sweep.preparation.memory import source_for
+from radsweep.sweep.preparation.image_memory import source_for
 from radsweep.sweep.preparation.prepare import Preparations
 
 ARMS = {"baseline": {}, "local": {"objective.local.weight": 1}}

@@ -15,7 +15,7 @@ from radsweep.evaluation.queries import QUERIES, QueryResults, write_queries
 from radsweep.report.render.write import write_report
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import RECORD, Store
-from radsweep.sweep.design.cells import cell_trial, plan_cells
+from radsweep.sweep.design.planned_trials import cell_trial, plan_cells
 from radsweep.tracking.fetch import fetch_sweep
 from radsweep.tracking.mirror import Mirror
 

@@ -3,9 +3,9 @@
 STORE/cells/KEY/record.json, checkpoint/   a finished trial, reused by every later sweep; the results of each query of
     the test split are in queries.parquet
 STORE/stages/KEY/record.json, checkpoint/  a finished adaptation stage, likewise
-STORE/sweeps/ID/sweep.json, report.html    a sweep: its experiment, its plan, its report
+STORE/sweeps/ID/sweep.json, report/        a sweep: its experiment, its plan, its report
 STORE/leases/HASH/holder.json              which process runs an experiment now
-STORE/comparison/HASH/report.html          a report over several sweeps
+STORE/comparison/HASH/                     a report over several sweeps
 STORE/tokenizers/, data/, mlflow.db        tokenizers trained here, phantom data sets, the default MLflow
 """
 

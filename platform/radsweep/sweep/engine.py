@@ -9,14 +9,14 @@ from typing import Any
 from optuna.storages import BaseStorage
 from ray import tune
 
-from radsweep.cluster.capacity import Capacity
+from radsweep.cluster.trial_capacity import Capacity
 from radsweep.cluster.versions import versions
 from radsweep.config.search import Search
 from radsweep.config.trial import Trial
 from radsweep.data.loading.subsets import subset_size
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep.design.cells import cell_trial
+from radsweep.sweep.design.planned_trials import cell_trial
 from radsweep.sweep.identity.cell_key import stage_keys
 from radsweep.sweep.identity.code import code_fingerprint
 from radsweep.sweep.progress.watch import ProgressCallback

@@ -18,12 +18,12 @@ from radsweep.data.loading.index import read_split
 from radsweep.data.shards.dataset import read_manifest, shard_paths
 from radsweep.data.shards.schema import Split
 from radsweep.errors import InputError, explaining
-from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import QUERIES, write_queries
+from radsweep.evaluation.task_results import Measured
 from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.sweep.checks.data import check_tasks
 from radsweep.sweep.preparation.evaluation_sets import read_sets
-from radsweep.training.measure import NAMES
+from radsweep.training.evaluate_tasks import NAMES
 from radsweep.training.saved_model import load_target, measured_of, trained_on
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import ray
 import torch
 
-from radsweep.cluster.capacity import Capacity
+from radsweep.cluster.trial_capacity import Capacity
 from radsweep.cluster.versions import versions
 from radsweep.config.evaluation import shown_names
 from radsweep.config.load import trial_with
@@ -20,13 +20,13 @@ from radsweep.data.loading.decode import ShardIndex
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.loading.stream import prepare_data
 from radsweep.errors import InputError
-from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import write_queries
+from radsweep.evaluation.task_results import Measured
 from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.models.pretrained_vlm import fitting_settings
 from radsweep.store.records import CellRecord, PlannedCell, now
 from radsweep.store.store import Store
-from radsweep.sweep.design.cells import cell_trial, folds_of
+from radsweep.sweep.design.planned_trials import cell_trial, folds_of
 from radsweep.sweep.identity.cell_key import reference_key
 from radsweep.sweep.identity.code import code_fingerprint
 from radsweep.sweep.preparation.prepare import prepared_sets, unread

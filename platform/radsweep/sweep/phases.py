@@ -11,7 +11,7 @@ from radsweep.config.search import Search
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.selection import Ending, choices, how_it_ended, is_complete, select_best, without_choice
 from radsweep.store.store import Store
-from radsweep.sweep.design.cells import ablation_cells, cell_trial
+from radsweep.sweep.design.planned_trials import ablation_cells, cell_trial
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.engine import Engine
 from radsweep.sweep.final_evaluation import measure_references, read_test_split

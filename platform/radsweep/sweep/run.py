@@ -22,7 +22,7 @@ from radsweep.store.records import PlannedCell, SweepRecord, now
 from radsweep.store.selection import Ending, Selection, statistics
 from radsweep.store.store import Store
 from radsweep.sweep.checks.experiment import check_experiment
-from radsweep.sweep.design.cells import ablation_cells, plan_cells
+from radsweep.sweep.design.planned_trials import ablation_cells, plan_cells
 from radsweep.sweep.identity.code import code_fingerprint, git_commit
 from radsweep.sweep.identity.experiment import experiment_key, latest_unfinished
 from radsweep.sweep.phases import Phases

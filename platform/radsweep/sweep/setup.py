@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from radsweep.cluster.capacity import Capacity
 from radsweep.cluster.node_files import check_nodes
+from radsweep.cluster.trial_capacity import Capacity
 from radsweep.config.experiment import Experiment
 from radsweep.config.trial import Trial
 from radsweep.console import Console
@@ -20,7 +20,7 @@ from radsweep.sweep.checks.paths import places_of
 from radsweep.sweep.checks.resources import check_capacity
 from radsweep.sweep.checks.selection_metric import check_selection
 from radsweep.sweep.checks.techniques import check_techniques
-from radsweep.sweep.design.cells import cell_trial
+from radsweep.sweep.design.planned_trials import cell_trial
 from radsweep.sweep.forecast.durations import work
 from radsweep.sweep.identity.cell_key import cell_key
 from radsweep.sweep.preparation.dataset import check_shards, dataset_folder

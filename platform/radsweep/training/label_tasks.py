@@ -16,9 +16,9 @@ from radsweep.data.shards.schema import SPLITS, Split
 from radsweep.evaluation.class_retrieval import class_retrieval, draw_class_pool
 from radsweep.evaluation.classification import mean_of_images
 from radsweep.evaluation.linear_probe import LabelledFeatures, linear_probe
-from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.prompts import load_prompts
 from radsweep.evaluation.queries import QueryResults
+from radsweep.evaluation.task_results import Measured
 from radsweep.evaluation.zero_shot import zero_shot
 from radsweep.training.embedder import Embedder
 

@@ -14,13 +14,13 @@ from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.data.text.truncation import cut_notes
 from radsweep.errors import InputError
-from radsweep.evaluation.measurement import Measured
+from radsweep.evaluation.task_results import Measured
 from radsweep.models.pretrained_vlm import fitting_settings
 from radsweep.models.vlm import VisionLanguageModel, build_model
 from radsweep.training import checkpoint
 from radsweep.training.collectives import Workers
 from radsweep.training.embedder import Embedder
-from radsweep.training.measure import measure
+from radsweep.training.evaluate_tasks import measure
 from radsweep.training.precision import mixed_precision
 
 

@@ -19,17 +19,17 @@ from radsweep.data.loading.validation_part import validation_rows
 from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.data.text.truncation import cut_notes
-from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import QueryResults, write_queries
 from radsweep.evaluation.retrieval import Ranked, metrics_of
+from radsweep.evaluation.task_results import Measured
 from radsweep.models.vlm import build_model
 from radsweep.training import checkpoint, loop
 from radsweep.training.batches import Batch, TrainingData
 from radsweep.training.context import RunContext
 from radsweep.training.embedder import Embedder, Frozen
+from radsweep.training.evaluate_tasks import chance_levels, measure
 from radsweep.training.learner import Learner, backward
 from radsweep.training.loop import TrialFailed
-from radsweep.training.measure import chance_levels, measure
 from radsweep.training.outcome import Outcome
 from radsweep.training.precision import Precision, mixed_precision
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from radsweep.cluster import capacity
-from radsweep.cluster.capacity import Node
+from radsweep.cluster import trial_capacity
+from radsweep.cluster.trial_capacity import Node
 from radsweep.config.experiment import Experiment
 from radsweep.config.load import trial_with
 from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import read_index
 from radsweep.errors import InputError
 from radsweep.sweep.checks.memory import check_memory, decide_source
-from radsweep.sweep.preparation.memory import decoded_bytes
+from radsweep.sweep.preparation.image_memory import decoded_bytes
 
 
 def trial(phantom: Path, **values: Any) -> Trial:
@@ -49,7 +49,7 @@ def small_stores(monkeypatch: pytest.MonkeyPatch, phantom: Path) -> Callable[[fl
     needed = decoded_bytes([trial(phantom)], read_index(phantom))
 
     def set_to(part: float) -> None:
-        monkeypatch.setattr(capacity, "nodes", lambda: [Node(4, 0, 100 * needed), Node(4, 0, part * needed)])
+        monkeypatch.setattr(trial_capacity, "nodes", lambda: [Node(4, 0, 100 * needed), Node(4, 0, part * needed)])
 
     return set_to
 

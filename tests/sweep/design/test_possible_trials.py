@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from radsweep.config.load import parse_experiment
-from radsweep.sweep.design.cells import cell_trial, plan_cells
+from radsweep.sweep.design.planned_trials import cell_trial, plan_cells
 from radsweep.sweep.design.possible_trials import possible_trials
 
 

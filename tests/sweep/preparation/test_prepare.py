@@ -18,7 +18,7 @@ from radsweep.data.loading.decode import prepare_in_process, read_index
 from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.store.store import Store
 from radsweep.sweep.identity.cell_key import cell_key
-from radsweep.sweep.preparation.memory import decoded_bytes
+from radsweep.sweep.preparation.image_memory import decoded_bytes
 from radsweep.sweep.preparation.prepare import Preparations, pixels_apart, preparation_key
 
 

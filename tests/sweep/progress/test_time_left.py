@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from radsweep.cluster.capacity import Capacity
+from radsweep.cluster.trial_capacity import Capacity
 from radsweep.store.records import CellRecord, PlannedCell
 from radsweep.sweep.progress.time_left import TimeLeft
 

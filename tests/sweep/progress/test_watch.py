@@ -10,7 +10,7 @@ from unittest.mock import MagicMock
 import pytest
 from rich.console import Console as Terminal
 
-from radsweep.cluster.capacity import Capacity
+from radsweep.cluster.trial_capacity import Capacity
 from radsweep.console import Console
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.store import Store

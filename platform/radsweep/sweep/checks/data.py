@@ -18,7 +18,7 @@ from radsweep.errors import InputError, explaining
 from radsweep.evaluation.class_retrieval import draw_class_pool
 from radsweep.evaluation.prompts import load_prompts
 from radsweep.evaluation.queries import file_name
-from radsweep.sweep.design.cells import folds_of
+from radsweep.sweep.design.planned_trials import folds_of
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.dataset import check_sizes
 from radsweep.sweep.preparation.evaluation_sets import read_sets

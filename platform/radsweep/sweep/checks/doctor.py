@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from radsweep.cluster import capacity as cluster
+from radsweep.cluster import trial_capacity as cluster
 from radsweep.cluster.auth import find_token
 from radsweep.cluster.connect import connect
 from radsweep.cluster.node_files import check_nodes
@@ -34,7 +34,7 @@ from radsweep.sweep.checks.weights import check_weights
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.dataset import PHANTOM, check_shards, place_of
 from radsweep.sweep.preparation.evaluation_sets import read_sets
-from radsweep.sweep.preparation.memory import decoded_bytes
+from radsweep.sweep.preparation.image_memory import decoded_bytes
 from radsweep.sweep.preparation.prepare import Preparations
 from radsweep.sweep.search.optuna_study import open_storage, storage_url
 from radsweep.tracking.address import sanitise_uri, tracking_uri

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from radsweep.cluster import capacity as cluster
+from radsweep.cluster import trial_capacity as cluster
 from radsweep.config.experiment import Experiment
 from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex
 from radsweep.errors import InputError
 from radsweep.sweep.design.possible_trials import possible_trials
-from radsweep.sweep.preparation.memory import decoded_bytes, source_for
+from radsweep.sweep.preparation.image_memory import decoded_bytes, source_for
 
 
 def decide_source(experiment: Experiment, shards: ShardIndex, began: str | None = None) -> Experiment:

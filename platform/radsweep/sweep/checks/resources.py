@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from radsweep.cluster.capacity import Capacity, capacities
+from radsweep.cluster.trial_capacity import Capacity, capacities
 from radsweep.config.experiment import Experiment
 from radsweep.config.search import Search
 from radsweep.data.loading.decode import ShardIndex

@@ -12,7 +12,7 @@ from radsweep.config.load import trial_with
 from radsweep.config.search import Search, ordered
 from radsweep.config.trial import Trial
 from radsweep.errors import InputError
-from radsweep.sweep.design.cells import ablation_cells, folds_of, grid, tuning_cells
+from radsweep.sweep.design.planned_trials import ablation_cells, folds_of, grid, tuning_cells
 
 STRUCTURE = ("adapt.", "model.", "data.source", "objective.text_ssl.kind")  # keys that decide which data a trial needs
 MOST_COMBINATIONS = 10_000

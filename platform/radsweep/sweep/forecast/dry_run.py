@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from radsweep.cluster.capacity import Node, capacities_of_arms, capacity_in
+from radsweep.cluster.trial_capacity import Node, capacities_of_arms, capacity_in
 from radsweep.config.experiment import Experiment
 from radsweep.config.load import trial_with
 from radsweep.config.stages import Stage, stages_of
@@ -31,7 +31,7 @@ from radsweep.sweep.checks.data import check_targets, check_tasks, check_truncat
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.checks.selection_metric import check_selection
 from radsweep.sweep.checks.techniques import check_techniques
-from radsweep.sweep.design.cells import ablation_cells, cell_trial, folds_of, plan_cells
+from radsweep.sweep.design.planned_trials import ablation_cells, cell_trial, folds_of, plan_cells
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.forecast.cut_reports import notes_on_cut_reports
 from radsweep.sweep.forecast.dry_run_table import plan_lines, plan_table
@@ -39,7 +39,7 @@ from radsweep.sweep.forecast.durations import Estimate, Expected, StageTimes
 from radsweep.sweep.forecast.forecast import Forecast, OfArm, Say, budget, latest
 from radsweep.sweep.identity.cell_key import cell_key, stage_keys
 from radsweep.sweep.preparation.dataset import place_of
-from radsweep.sweep.preparation.memory import source_for
+from radsweep.sweep.preparation.image_memory import source_for
 from radsweep.sweep.preparation.prepare import Preparations
 
 OBJECT_STORE = 0.3  # share of memory that Ray takes by default

@@ -6,7 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
-from radsweep.cluster.capacity import Capacity
+from radsweep.cluster.trial_capacity import Capacity
 from radsweep.store.records import ArmSize, CellRecord, PlannedCell
 
 ANY = ("", None)  # trials that a search has not suggested yet

@@ -15,7 +15,7 @@ from radsweep.config.trial import Trial
 from radsweep.store.records import CellRecord, PlannedCell, Validation, now
 from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
-from radsweep.sweep.design.cells import KeyOf, cell_trial, planned
+from radsweep.sweep.design.planned_trials import KeyOf, cell_trial, planned
 from radsweep.sweep.progress.watch import ProgressCallback
 from radsweep.sweep.search.optuna_study import counts
 from radsweep.sweep.search.searcher import CELL

@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from radsweep.config.load import parse_experiment
-from radsweep.sweep.design.cells import cell_trial, plan_cells
+from radsweep.sweep.design.planned_trials import cell_trial, plan_cells
 
 
 def experiment(**parts: Any) -> Any:

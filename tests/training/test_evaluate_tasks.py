@@ -13,12 +13,12 @@ from sklearn.metrics import roc_auc_score
 from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.text.tokenizer import load_tokenizer
-from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import read_queries
+from radsweep.evaluation.task_results import Measured
 from radsweep.training.collectives import Workers
 from radsweep.training.embedder import Embedder
+from radsweep.training.evaluate_tasks import measure
 from radsweep.training.label_tasks import LAYER
-from radsweep.training.measure import measure
 from radsweep.training.saved_model import untrained_model
 from radsweep.training.trainer import train
 from support.synthetic import PROMPTS, synthetic_data, synthetic_trial

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from radsweep.cluster import capacity
-from radsweep.cluster.capacity import Capacity, Node, capacity_in, nodes
+from radsweep.cluster import trial_capacity
+from radsweep.cluster.trial_capacity import Capacity, Node, capacity_in, nodes
 from radsweep.config.data import Data
 from radsweep.config.load import trial_with
 from radsweep.config.run import Run
@@ -104,7 +104,7 @@ def test_nodes_are_those_that_are_alive(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_object_store_is_the_smallest_of_nodes_that_run_trials() -> None:
     nodes = [Node(2, 0, 1), Node(8, 1, 5), Node(8, 1, 3), Node(0, 0, 2)]
-    assert capacity.object_store(nodes, Run()) == 3, "trials only run on GPUs"
-    assert capacity.object_store(nodes, Run(gpus_per_worker=0)) == 1
-    assert capacity.object_store(nodes, Run(cpus_per_worker=3, gpus_per_worker=0)) == 3
-    assert capacity.object_store([], Run()) == 0
+    assert trial_capacity.object_store(nodes, Run()) == 3, "trials only run on GPUs"
+    assert trial_capacity.object_store(nodes, Run(gpus_per_worker=0)) == 1
+    assert trial_capacity.object_store(nodes, Run(cpus_per_worker=3, gpus_per_worker=0)) == 3
+    assert trial_capacity.object_store([], Run()) == 0

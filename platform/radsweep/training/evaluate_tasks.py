@@ -9,9 +9,9 @@ from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData, PreparedSplit
 from radsweep.data.shards.schema import Split
 from radsweep.evaluation.chance import chance, positives_per_query
-from radsweep.evaluation.measurement import Measured
 from radsweep.evaluation.queries import QUERIES, QueryResults, file_name
 from radsweep.evaluation.retrieval import metrics_of, ranked
+from radsweep.evaluation.task_results import Measured
 from radsweep.training.embedder import Embedder
 from radsweep.training.label_tasks import embed, measure_by_labels, measure_class_retrieval
 
@@ -24,7 +24,7 @@ def measure(embedder: Embedder, data: PreparedData, split: Split, trial: Trial) 
     Every worker calls it. All embed together; then only worker 0 ranks, scores and fits, and has the result.
 
     Raises:
-        InputError: a task that the data cannot serve; `sweep.tasks` finds out beforehand.
+        InputError: a task that the data cannot serve; `radsweep.sweep.checks.data` refuses it before a sweep.
     """
     found, part, prefix = Measured(), data.splits[split], NAMES[split]
     image_MD, text_SD = embedder.embed(split, part)
