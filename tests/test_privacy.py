@@ -36,7 +36,12 @@ FINDINGS = ("edema", "clear lungs", "effusion")
 ARMS: dict[str, dict[str, Any]] = {
     "baseline": {},
     "adapted": {"adapt.text.method": "mlm", "adapt.image.method": "simclr"},
-    "words": {"augment.text.sentences": "sample", "objective.local.weight": 1.0, "objective.neighbours.weight": 1.0},
+    "words": {
+        "augment.text.sentences": "sample",
+        "objective.local.weight": 1.0,
+        "objective.neighbours.weight": 1.0,
+        "objective.neighbours.bank": 16,
+    },
     "diverging": {"train.learning_rate": 1e30},
 }
 
@@ -73,7 +78,11 @@ def swept(short_folder: Path, ray_session: None, tmp_path_factory: pytest.TempPa
             "model": {"image": {"size": 32}, "dim": 32},
             "adapt": {"image": {"steps": 2, "batch_size": 8}, "text": {"steps": 2, "batch_size": 8}},
             "train": {"until": "steps", "steps": 4, "batch_size": 16, "learning_rate": 1e-3},
-            "evaluate": {"every_steps": 2, "tasks": ["retrieval", "local_retrieval", "zero_shot", "linear_probe"]},
+            "evaluate": {
+                "every_steps": 2,
+                "select": "val/text_to_image/mean_reciprocal_rank",
+                "tasks": ["retrieval", "local_retrieval", "zero_shot", "linear_probe"],
+            },
             "ablation": {"arms": ARMS},
             "run": {"store": str(store.root), "slots": 1, "tracking_uri": f"http://ann:{MARK}-secret@127.0.0.1:9"},
         },

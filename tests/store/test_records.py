@@ -14,7 +14,7 @@ from radsweep.config.run import Run
 from radsweep.store.records import CellRecord, SweepRecord
 
 SEARCH = {"space": {"train.learning_rate": {"loguniform": [1e-5, 1e-2]}, "model.dim": {"int": [8, 64]}}}
-ABLATION = {"arms": {"baseline": {}, "long": {"train.max_epochs": None, "train.epochs": 9}}, "seeds": 2}
+ABLATION = {"arms": {"baseline": {}, "long": {"train.max_epochs": None, "train.max_steps": 9}}, "seeds": 2}
 
 
 def experiment(**parts: Any) -> Experiment:
