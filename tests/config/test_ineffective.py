@@ -41,6 +41,13 @@ def problems(changes: dict[str, Any]) -> list[str]:
         (STILL_SSL | {"objective.image_ssl.weight": 1}, "objective.image_ssl.weight: augment.ssl changes nothing"),
         (STILL_SSL | {"adapt.image.method": "simclr"}, "adapt.image.method: augment.ssl changes nothing"),
         (FROZEN | {"train.layer_decay": 0.8}, "train.layer_decay: both towers are frozen"),
+        (FROZEN | {"train.learning_rates.image": 0.1}, "train.learning_rates.image: model.image.freeze: nothing"),
+        (FROZEN | {"train.learning_rates.text": 2.0}, "train.learning_rates.text: model.text.freeze: nothing"),
+        (FROZEN | {"model.image.freeze_batchnorm": True}, "model.image.freeze_batchnorm: model.image.freeze keeps"),
+        (
+            {"objective.local.weight": 1, "objective.contrast.weight": 0, "train.learning_rates.temperature": 0},
+            "train.learning_rates.temperature: the objective (local) does not scale similarities",
+        ),
     ],
 )
 def test_a_technique_that_does_nothing_is_refused_with_the_reason(changes: dict[str, Any], said: str) -> None:
@@ -58,6 +65,8 @@ def test_a_technique_that_does_nothing_is_refused_with_the_reason(changes: dict[
         {"objective.text_ssl.weight": 1, "model.image.freeze": True},
         STILL_SSL | {"adapt.image.method": "mae"},
         {"train.layer_decay": 0.8, "model.text.freeze": True},
+        {"train.learning_rates.image": 0.1, "model.text.freeze": True, "train.learning_rates.temperature": 0},
+        {"model.image.freeze_batchnorm": True, "model.image.top_layers": 1},
         {"adapt.image.method": "simclr", "model.image.freeze": True},  # adapted, then frozen
     ],
     ids=str,

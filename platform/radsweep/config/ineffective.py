@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from radsweep.config.terms import TermSettings
+from radsweep.config.terms import WHOLE, TermSettings
 from radsweep.config.trial import Trial
 from radsweep.errors import InputError
 
@@ -32,6 +32,23 @@ def ineffective(trial: Trial) -> Iterator[InputError]:
             yield InputError(f"{same}, or set it to 0", key="objective.image_ssl.weight")
         if trial.adapt.image.method in ("simclr", "simsiam"):
             yield InputError(f"{same}, or set it to none", key="adapt.image.method")
+    if model.image.freeze and model.image.freeze_batchnorm:
+        yield InputError(
+            "model.image.freeze keeps the whole tower as it starts, BatchNorm too. Leave one of them out",
+            key="model.image.freeze_batchnorm",
+        )
+    rates = trial.train.learning_rates
+    for name, tower, rate in (("image", model.image, rates.image), ("text", model.text, rates.text)):
+        if tower.freeze and rate != 1:
+            yield InputError(
+                f"model.{name}.freeze: nothing of it learns. Set it to 1", key=f"train.learning_rates.{name}"
+            )
+    if rates.temperature != 1 and not objective.trains & WHOLE:
+        yield InputError(
+            f"the objective ({' and '.join(objective.terms)}) does not scale similarities by a learned temperature. "
+            "Set it to 1",
+            key="train.learning_rates.temperature",
+        )
     if trial.train.layer_decay < 1 and model.image.freeze and model.text.freeze:
         yield InputError("both towers are frozen and have no learning rate. Set it to 1", key="train.layer_decay")
 
