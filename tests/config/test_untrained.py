@@ -14,6 +14,7 @@ from radsweep.config.trial import Trial
 from radsweep.config.untrained import untrained
 from radsweep.training.context import RunContext
 from radsweep.training.loop import start
+from radsweep.training.precision import Precision
 from radsweep.training.trainer import TrialRecipe
 from support.synthetic import synthetic_data, synthetic_trial
 
@@ -96,7 +97,7 @@ def test_a_term_trains_the_embeddings_that_it_declares_and_no_other(name: str) -
     recipe.trial = trial_with(trial, others)  # contrast, without which some are no objective
     for batch in recipe.batches(0):  # the bank of neighbours is full at the second
         recipe.learner.zero_grad()
-        recipe.backward(batch)
+        recipe.backward(batch, Precision())
     gradients = {key: value.grad for key, value in recipe.learner.named_parameters() if value.grad is not None}
     trained = {
         embedding for embedding, key in PARAMETERS.items() if key in gradients and gradients[key].abs().max() > 1e-20

@@ -8,6 +8,8 @@ from radsweep.config.terms import WHOLE, TermSettings
 from radsweep.config.trial import Trial
 from radsweep.errors import InputError
 
+TWO_VIEWS = ("simclr", "simsiam", "moco")  # adaptation that compares two views of an image
+
 
 def ineffective(trial: Trial) -> Iterator[InputError]:
     """Errors for techniques that are on and do nothing, whatever the data; see also `sweep.checks.techniques`."""
@@ -30,7 +32,7 @@ def ineffective(trial: Trial) -> Iterator[InputError]:
         same = "augment.ssl changes nothing, so that the two views of an image would be the same. Set augment.ssl.crop"
         if "image_ssl" in objective.terms:
             yield InputError(f"{same}, or set it to 0", key="objective.image_ssl.weight")
-        if trial.adapt.image.method in ("simclr", "simsiam"):
+        if trial.adapt.image.method in TWO_VIEWS:
             yield InputError(f"{same}, or set it to none", key="adapt.image.method")
     if model.image.freeze and model.image.freeze_batchnorm:
         yield InputError(
@@ -68,8 +70,9 @@ def _of_terms(trial: Trial) -> Reasons:
             for field in type(term).model_fields.keys() - {"weight"}:
                 yield f"objective.{name}.{field}", f"objective.{name}.weight is 0"
     image, text = objective.image_ssl, objective.text_ssl
-    if image.weight and image.kind != "simclr":
-        yield "objective.image_ssl.temperature", f"objective.image_ssl.kind is {image.kind}"
+    off = {"simclr": ("queue", "momentum"), "simsiam": ("queue", "momentum", "temperature"), "moco": ()}[image.kind]
+    for field in off if image.weight else ():
+        yield f"objective.image_ssl.{field}", f"objective.image_ssl.kind is {image.kind}"
     if text.weight:
         other = {"mlm": "temperature", "simcse": "mask"}[text.kind]
         yield f"objective.text_ssl.{other}", f"objective.text_ssl.kind is {text.kind}"
@@ -79,6 +82,7 @@ def _of_adaptation(trial: Trial) -> Reasons:
     read_by = {
         "simclr": {"hidden", "dim", "temperature"},
         "simsiam": {"hidden", "dim"},
+        "moco": {"hidden", "dim", "temperature", "queue", "momentum"},
         "mae": {"mask", "decoder_width", "decoder_layers"},
     }
     some = set().union(*read_by.values())
@@ -96,7 +100,7 @@ def _of_augmentation(trial: Trial) -> Reasons:
     text, method = trial.augment.text, trial.adapt.image.method
     if text.sentences != "sample":
         yield "augment.text.keep", f"augment.text.sentences is {text.sentences}"
-    if "image_ssl" in trial.objective.terms or method in ("simclr", "simsiam"):
+    if "image_ssl" in trial.objective.terms or method in TWO_VIEWS:
         return
     moved = {} if method == "none" else vars(trial.augment.ssl.moved_alone())
     for field, value in trial.augment.ssl:
