@@ -18,6 +18,7 @@ from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.text.tokenizer import load_tokenizer, train_tokenizer
 from radsweep.training.adaptation import recipe_of
+from radsweep.training.collectives import Workers
 from radsweep.training.context import RunContext
 from radsweep.training.frozen_features import load_frozen, run_frozen
 from radsweep.training.saved_model import load_checkpoint, measured_of
@@ -81,7 +82,7 @@ def test_row_8_in_adaptation(truncation: Truncation, data: PreparedData) -> None
     stage = stages_of(trial_of(truncation, **values))["text"]
     recipe = recipe_of(stage, data, RunContext())  # type: ignore[arg-type]
     for held_out in (False, True):
-        masked = recipe.batch(np.arange(16), 0, held_out).masked
+        masked = recipe.batch(np.arange(16), Workers(), 0, held_out).masked
         assert masked is not None
         rows = [set(words) - {"[MASK]"} for words in read(data, masked.ids_BL)]
         assert sum(len(row & set(KEPT[truncation])) for row in rows) >= 60

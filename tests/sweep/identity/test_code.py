@@ -40,6 +40,7 @@ BASE = trial_with(
 CLASSES = {"evaluate.class_retrieval.classes": ["upper left", "upper right"], "evaluate.class_retrieval.per_class": 3}
 FRACTIONS = {"evaluate.linear_probe.fractions": [1.0]}
 TIMM = {"model.image.backbone": "timm:test_efficientnet", "model.image.size": 32}
+OWN = {"model.image.backbone": "resnet18", "model.image.weights": "imagenet", "model.image.preprocessing": "own"}
 TRIALS = CASES | {
     "tasks": MEASURED | {"evaluate.tasks": ["retrieval", "zero_shot", "linear_probe", "class_retrieval"]} | CLASSES,
     "local retrieval": CASES["local"] | {"evaluate.tasks": ["retrieval", "local_retrieval"]},
@@ -61,7 +62,7 @@ OTHER_KINDS = {
     "masked_loss",
 }  # the kinds of a term count together
 BY_DATA = {"only_itself", "signs", "uniform_target", "candidates"}  # run if texts of a batch read the same
-TRIAL_NAMES = {"plain", "local", "words", "adapted", "timm"}
+TRIAL_NAMES = {"plain", "local", "words", "adapted", "timm", "own"}
 STAGES = {
     "image": {"adapt.image.method": "simclr"},
     "text": {"adapt.text.method": "mlm"},
@@ -150,6 +151,16 @@ def test_the_preparation_of_data_runs_no_line_that_keys_leave_out(phantom: Path)
     assert names(ran - reached) == {"prepare_in_process"}, "which tests use in place of Ray"
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_row_10_the_code_of_a_towers_own_preprocessing_counts_for_its_stages(frozen: bool, kept: list[Any]) -> None:
+    image = LIT if frozen else STAGES["image"]
+    for values in (image, image | OWN):
+        code.stage_code(adaptation(trial_with(BASE, values), "image features" if frozen else "image"))
+    letterbox, own = (names(code.graph().reached(*each).keys()) for each in kept)
+    assert own - letterbox >= {*code.OWN_PIXELS, "published_preprocessing"}
+    assert "decode_square" in letterbox
+
+
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Arguments of `fingerprint`."""
@@ -187,6 +198,7 @@ def codes() -> dict[str, str]:
         "words": code.trial_code(trial_with(BASE, TRIALS["words"])),
         "adapted": code.trial_code(adapted),
         "timm": code.trial_code(trial_with(BASE, TIMM)),
+        "own": code.trial_code(trial_with(BASE, OWN)),
         "stage": code.stage_code(adaptation(adapted, "image")),
         "all": code.code_fingerprint(),
     }
@@ -205,6 +217,8 @@ CHANGED_LINES = [
     ("def run_loop(", "    torch.set_num", "    assert True\n    torch.set_num", TRIAL_NAMES | {"stage", "all"}),
     ("LEVEL =", "LEVEL = ", "LEVEL = 2 * ", set()),
     ("def timm_tower(", "    return", "    assert True\n    return", {"timm"}),
+    ("def decode_as(", "    return", "    assert True\n    return", {"own"}),
+    ("def published_preprocessing(", "    return", "    assert True\n    return", {"own"}),
     ("def how_it_ended(", "    return", "    assert True\n    return", set()),
 ]  # fmt: skip
 

@@ -99,14 +99,17 @@ def stage_code(stage: Stage) -> str:
     """Fingerprint of the code that a stage and the stage before it run."""
     further = _libraries(stage.tower)
     without: tuple[str, ...] = ONLY_TRIALS if further else (*ONLY_TRIALS, "timm_tower")
-    if not isinstance(stage, FrozenImage | ImageStage) or stage.tower.preprocessing == "letterbox":
+    roots = _folds(stage.fold)
+    if isinstance(stage, FrozenImage | ImageStage) and stage.tower.preprocessing == "own":
+        roots += OWN_PIXELS  # of the images that are prepared for it
+    else:
         without += OWN_PIXELS
     if isinstance(stage, FrozenImage | FrozenText):
-        own = fingerprint((*FEATURES, *_folds(stage.fold)), without, further)
+        own = fingerprint((*FEATURES, *roots), without, further)
         return own if stage.adapted is None else f"{own}-{stage_code(stage.adapted)}"
     used = RECIPES[stage.adapt.method]
     others = [name for names in RECIPES.values() if names != used for name in names]
-    return fingerprint((*ADAPTATION, *_folds(stage.fold)), (*without, *others), further)
+    return fingerprint((*ADAPTATION, *roots), (*without, *others), further)
 
 
 def code_fingerprint() -> str:
