@@ -170,7 +170,12 @@ def test_as_a_term_it_knows_the_studies_of_the_batch() -> None:
     assert isinstance(head, MomentumHead)
     outputs = tuple(torch.randn(B, 8, generator=torch.Generator().manual_seed(n)) for n in range(4))
     views = Views(
-        (), (), torch.tensor(1.0), rows=Rows(IDS, IDS), heads={"image_ssl": head}, outputs={"image_ssl": outputs}
+        (),
+        (),
+        torch.tensor(1.0),
+        rows=Rows(IDS, IDS, IDS, IDS[:, None]),
+        heads={"image_ssl": head},
+        outputs={"image_ssl": outputs},
     )
     found = image_ssl(views, settings).loss
     expected = moco(outputs[:2], outputs[2:], KeyQueue(9, 8), IDS, settings.temperature)  # type: ignore[arg-type]
