@@ -151,7 +151,7 @@ def test_the_final_trials_of_a_tuned_ablation_are_counted_and_timed(
     tune = "ablation.tune={trials: 3, space: {train.learning_rate: {loguniform: [1.0e-5, 1.0e-3]}}}"
     changes = ("--set", tune, "--set", "ablation.pairs=[16]", "--set", "ablation.seeds=10")
     trial = trial_with(load_experiment(file).trial(), {"data.pairs": 16}).model_dump(mode="json")
-    done = CellRecord(key="x", trial=trial, status="finished", pairs=16, steps=4, seconds={"total": 6.0})
+    done = CellRecord(key="x", trial=trial, status="finished", pairs=16, steps=500, seconds={"total": 6.0})
     Store(tmp_path / "store").write_cell(done)
     found = dry_run(run, file, *changes)
     assert found["trials"] == 3 * 3 + 3 * 10
@@ -159,6 +159,13 @@ def test_the_final_trials_of_a_tuned_ablation_are_counted_and_timed(
     assert found["distinct"] == 2 * 3 + 2 * 10  # two arms are one configuration
     assert sum(found["estimate"]["sources"].values()) == 26
     assert found["estimate"]["wall_seconds"] == pytest.approx(26 * 6)
+
+
+def test_a_plateau_that_cannot_be_reached_is_refused_with_the_numbers(run: Callable[..., Any], file: Path) -> None:
+    ended = run("sweep", file, "--dry-run", "--set", "train.max_steps=100")
+    assert ended.code == 2
+    assert "train.max_steps: 16 pairs cannot reach a plateau: of at most 100 steps, 10 are warm-up" in ended.err
+    assert "Allow 420 steps" in ended.err
 
 
 def test_a_data_set_on_demand_is_not_made(run: Callable[..., Any], file: Path, tmp_path: Path) -> None:

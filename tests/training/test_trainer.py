@@ -133,6 +133,28 @@ def test_a_bank_is_in_the_checkpoint_that_a_trial_resumes_from(tmp_path: Path) -
     assert (other.recipe.learner.state_dict()["heads.neighbours.studies"] >= 0).all()
 
 
+@pytest.mark.parametrize(
+    ("select", "judged"),
+    [
+        ("recall_at_5", "recall_at_5"),
+        ("mean_reciprocal_rank", "mean_reciprocal_rank"),
+        ("median_rank", "rank_percentile"),
+    ],
+)
+def test_convergence_is_judged_by_each_querys_part_in_the_selection_metric(select: str, judged: str) -> None:
+    trial = synthetic_trial(**{"evaluate.select": f"val/image_to_text/{select}"})
+    recipe = trainer.TrialRecipe(trial, synthetic_data(), RunContext())
+    measured = recipe.measure()
+    assert recipe.value_Q is not None
+    assert recipe.value_Q.shape == (24,)
+    assert recipe.value_Q.mean() == pytest.approx(measured[f"val/image_to_text/{judged}"])
+    assert recipe.chance == pytest.approx({"recall_at_5": 5 / 24, "rank_percentile": 0.5}.get(judged, recipe.chance))
+
+
+def test_a_trial_of_a_fixed_length_is_not_known_to_have_converged() -> None:
+    assert run(synthetic_trial()).convergence == "cannot tell"
+
+
 def test_a_term_of_weight_zero_is_not_built() -> None:
     recipe = trainer.TrialRecipe(synthetic_trial(), synthetic_data(), RunContext())
     assert len(recipe.learner.heads) == 0

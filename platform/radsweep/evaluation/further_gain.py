@@ -75,7 +75,7 @@ def probability_of_gain(found: Stretches, horizon: float, margin: float, chance:
         return None
     noise_BB = np.cov(value_QB, rowvar=False) / queries
     noise_BB += np.diag(found.wobble / found.count_B[kept] + UNSEEN / queries**2)
-    # an estimated covariance exaggerates misfits (Hartlap et al. 2007)
+    # the inverse of an estimated covariance is too large: the mean of an inverse Wishart distribution
     noise_BB *= (queries - 1) / (queries - contrasts - 2)
     # the level is free: only differences from the last stretch count
     change_CB = np.hstack([np.eye(contrasts), -np.ones((contrasts, 1))])

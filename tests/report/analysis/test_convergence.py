@@ -20,7 +20,8 @@ LATE = {"unconverged": [("baseline", 300, 0), ("baseline", 300, 2)], "unknown": 
 
 @pytest.fixture
 def late(ablation: Callable[..., Sweep], with_queries: Callable[..., Any]) -> Results:
-    return join(*with_queries(*ablation(NUMBERS, **LATE)))
+    sweep, cells, queries = with_queries(*ablation(NUMBERS, **LATE))
+    return join(sweep, cells, queries.get)
 
 
 def test_cells_that_still_rose_are_distinguished_from_those_that_may_have_risen(late: Results) -> None:
