@@ -45,7 +45,7 @@ def test_the_same_curve_needs_more_evidence_on_a_small_split() -> None:
     assert asked(few) == "cannot tell"
 
 
-def test_queries_that_never_changed_are_no_proof() -> None:
+def test_queries_that_never_changed_prove_little() -> None:
     """The rule of three: 3 % of queries may yet change if none of 100 did."""
     value_QB = np.repeat((np.arange(100) < 50).astype(float)[:, None], 12, axis=1)
     found = Stretches(TIME, np.full(12, 10), value_QB, 0.0, np.zeros(100))

@@ -16,6 +16,7 @@ from radsweep.training import loop
 from radsweep.training.batches import Batch
 from radsweep.training.context import RunContext
 from radsweep.training.outcome import Outcome
+from radsweep.training.precision import Precision
 from radsweep.training.task import CONTINUE, PAUSE
 
 QUERIES = 2000
@@ -38,9 +39,9 @@ class Scripted(loop.Recipe):
         for _ in range(done, self.steps_per_epoch):
             yield Batch(1, (), (), torch.zeros(1, dtype=torch.int64))
 
-    def backward(self, batch: Batch) -> tuple[float, dict[str, float]]:
+    def backward(self, batch: Batch, precision: Precision) -> tuple[float, dict[str, float]]:
         loss = self.learner(torch.ones(1, 1)).square().sum()
-        loss.backward()
+        precision.backward(loss)
         return float(loss.detach()), {}
 
     def measure(self) -> dict[str, float]:

@@ -65,7 +65,7 @@ def test_a_run_that_still_rises_at_its_ceiling_is_still_rising_and_is_annealed_a
 
 
 @pytest.mark.parametrize("constant", [1, 100, 20_000])
-def test_an_annealed_schedule_alone_never_shows_that_a_run_has_converged(constant: float) -> None:
+def test_an_annealed_schedule_never_shows_that_a_run_has_converged(constant: float) -> None:
     schedule = schedule_for(Train(until="steps", steps=1000), 5)
     assert trained(schedule, constant) == 1000
     assert schedule.convergence == "cannot tell"
