@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from radsweep.config.objective import Contrast, ImageSsl, Local, Neighbours, Objective, TextSsl
+from radsweep.config.objective import Contrast, ImageImage, ImageSsl, Local, Neighbours, Objective, TextSsl, TextText
 from radsweep.config.terms import Need, TermSettings
 from radsweep.objectives.contrast import contrast
 from radsweep.objectives.local import CHUNK_ELEMENTS, local, local_scores, sum_pieces
@@ -146,11 +146,12 @@ def test_losses_are_in_fp32_under_autocast(autocast: torch.dtype) -> None:
                 "image_ssl": tuple(torch.randn(B, 8, generator=generator.manual_seed(n)) for n in range(2)),
                 "text_ssl": tuple(torch.randn(B, 8, generator=generator.manual_seed(n)) for n in range(2)),
             },
-            rows=Rows(torch.arange(B), torch.arange(B) // 2),
+            rows=Rows(torch.arange(B), torch.arange(B) // 2, torch.arange(B), torch.arange(B)[:, None]),
             heads={"neighbours": full_bank().float()},
         )
 
-    objective = ALL.model_copy(update={"text_ssl": TextSsl(weight=1, kind="simcse")})
+    two_views = {"image_image": ImageImage(weight=1), "text_text": TextText(weight=1)}
+    objective = ALL.model_copy(update={"text_ssl": TextSsl(weight=1, kind="simcse")} | two_views)
     plain, cast = single(random_views()), single(random_views())
     expected, _ = total_loss(plain, objective)
     with torch.autocast("cpu", autocast):
