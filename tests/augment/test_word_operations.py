@@ -189,4 +189,4 @@ def test_every_alternative_and_every_word_gets_its_turn(tokenizer_of: TokenizerO
         "osseous bony xxxx", "bony osseous xxxx", "osseous skeletal xxxx", "skeletal osseous xxxx",
     }  # fmt: skip
     assert len(outcomes(tokenizer, "the heart spine lungs", swap=0.01)) == 6
-    assert "lungs lungs spine" not in outcomes(tokenizer, "lungs lungs spine", swap=0.01)  # equal words are no pair
+    assert "lungs lungs spine" not in outcomes(tokenizer, "lungs lungs spine", swap=0.01)  # equal words are not a pair

@@ -94,7 +94,7 @@ def test_a_term_trains_the_embeddings_that_it_declares_and_no_other(name: str) -
     recipe = TrialRecipe(trial, synthetic_data(), RunContext())
     start(recipe)
     others = {f"objective.{other}.weight": 1e-30 for other in terms if other in trial.objective.terms and other != name}
-    recipe.trial = trial_with(trial, others)  # contrast, without which some are no objective
+    recipe.trial = trial_with(trial, others)  # contrast, without which some are not an objective
     for batch in recipe.batches(0):  # the bank of neighbours is full at the second
         recipe.learner.zero_grad()
         recipe.backward(batch, Precision())

@@ -178,14 +178,16 @@ def test_local_has_the_targets_of_infonce() -> None:
     words = Words(tokens, torch.arange(4).expand(B, 4))
     settings = Local(weight=1)
     plain = Views((unit(1),), (unit(2),), torch.tensor(1.0), own_regions_bRD=(regions,), words=(words,))
-    scores = []  # of each image with each text alone
+    scores = []  # of each image with one text at a time
     for image in regions:
         pairs = [Words(tokens[j : j + 1], words.word_BL[j : j + 1]) for j in range(B)]
         scores.append([float(_score(image, pair, settings)) for pair in pairs])
     table = some_relation().tolist()
-    ratio = float(local(plain, settings).loss) / both_ways(np.array(scores), _plain_table())
+    assert float(local(plain, settings).loss) == pytest.approx(
+        both_ways(np.array(scores), _plain_table()) / 2, abs=1e-9
+    )
     found = local(_with(plain, relations_of(some_relation())), settings).loss
-    assert float(found) == pytest.approx(ratio * both_ways(np.array(scores), table), abs=1e-9)
+    assert float(found) == pytest.approx(both_ways(np.array(scores), table) / 2, abs=1e-9)
 
 
 def _score(image: torch.Tensor, words: Words, settings: Local) -> float:

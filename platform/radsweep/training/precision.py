@@ -10,7 +10,7 @@ from torch import Tensor
 
 from radsweep.errors import InputError
 
-SMALLEST_SCALE = 2.0**-14  # of the loss in fp16: gradients that overflow even so are no matter of scale
+SMALLEST_SCALE = 2.0**-14  # of the loss in fp16: gradients that overflow even so do not depend on the scale
 
 
 def half_type(precision: str, device: torch.device) -> torch.dtype | None:
