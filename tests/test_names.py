@@ -35,11 +35,10 @@ SAME_FILE = {
     **dict.fromkeys(("doctor.py", "experiments.py", "jobs.py", "results.py", "status.py"), "cli/ has the commands"),
     **dict.fromkeys(("best.py", "data.py"), "api/ and cli/ have the interfaces to what the other files do"),
     **dict.fromkeys(("images.py", "reports.py", "findings.py", "write.py"), "data/phantom/ makes them"),
-    **dict.fromkeys(("labels.py", "dataset.py", "memory.py", "weights.py"), "one subject: read, packed, or checked"),
+    **dict.fromkeys(("labels.py", "dataset.py", "weights.py"), "one subject: read, packed, or checked"),
     **dict.fromkeys(("table.py", "public_models.py"), "a table, and its parts or sentences"),
     "text.py": "augmentation of reports, and their towers",
     "views.py": "views of a batch, and saved views of MLflow",
-    "cells.py": "cells of a design, and cells that a search asks for",
 }
 
 

@@ -76,7 +76,7 @@ def test_a_tracking_server_that_is_down_is_reported(examined: Callable[..., Any]
 
 def test_a_request_for_too_many_cpus_is_reported(examined: Callable[..., Any]) -> None:
     assert "1 x 1000 CPUs" in examined("run.cpus_per_worker=1000")["resources"]["told"]
-    arms = '{"baseline": {}, "many": {"train.workers": 10}}'
+    arms = '{"baseline": {}, "many": {"train.workers": 10, "train.batch_size": 20}}'
     assert "a trial of many needs 10 x 1 CPUs" in examined(f"ablation.arms={arms}")["resources"]["told"]
 
 

@@ -244,7 +244,7 @@ def test_row_8_reports_that_are_cut_are_counted_for_each_tokenizer_and_length(
             lost += impression >= 0 and not any(places[: length - 2] if kept == "head" else places[2 - length :])
         assert cut > 0
         expected.append(
-            f"With tiny-bert, {cut} of 44 reports are cut, and {lost} lose their whole impression at {length} tokens "
+            f"With tiny-bert, {cut} of {len(texts)} reports are cut, and {lost} lose their whole impression at {length} tokens "
             f"(model.text.truncation: {kept})."
         )
     assert [note for note in found["notes"] if "are cut" in note] == expected
@@ -254,7 +254,7 @@ def test_row_8_impression_first_is_refused_if_no_impression_is_known(
     run: Callable[..., Any], file: Path, tmp_path: Path
 ) -> None:
     png = encode_png(np.zeros((8, 8), np.uint8))
-    splits = ("train",) * 24 + ("validation",) * 4 + ("test",) * 4
+    splits = ("train",) * 24 + ("validation",) * 40 + ("test",) * 40
     studies = [
         Study(f"s{number}", f"p{number}", split, f"Clear.\n\nNo {number}.", (Image("i", png, ""),))
         for number, split in enumerate(splits)

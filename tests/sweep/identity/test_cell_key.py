@@ -54,7 +54,7 @@ def test_settings_of_a_task_count_if_it_is_measured(tmp_path: Path) -> None:
 def test_the_content_of_a_word_list_counts_if_reports_are_compared_by_it(tmp_path: Path) -> None:
     def key(list_of: str, part: float) -> str:
         file = tmp_path / f"{list_of}.yaml"
-        file.write_text(f"protected: {{negation: [{list_of}]}}")
+        file.write_text(f"protected: {{negation: [{list_of}]}}\nfindings: {{effusion: [erguss]}}")
         trial = trial_with(BASE, {"augment.text.words": str(file), "objective.positives.same_report": part})
         return cell_key.cell_key(trial, "data", "cpu")
 

@@ -313,7 +313,7 @@ def test_modules_may_be_renamed_moved_split_and_folded_and_nothing_runs_again(co
     rename(copy, "training.outcome", "objectives.parts.ending")  # moved to a new folder under a new name
     rename(copy, "training.checkpoint", "training.kept")  # imported whole by others: `checkpoint.WEIGHTS`
     rename(copy, "evaluation.ranking", "evaluation.ranks")
-    split(copy, "training.loop", "validate", "training.validation")
+    split(copy, "training.loop", "save", "training.saving")  # it uses no other definition of the loop
     split(copy, "data.text.tokenizer", "PATIENTS_PER_WORD", "data.limits")  # a constant
     fold(copy, "training.schedule", "training.loop")
     assert codes() == old
