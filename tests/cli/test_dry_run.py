@@ -244,8 +244,8 @@ def test_row_8_reports_that_are_cut_are_counted_for_each_tokenizer_and_length(
             lost += impression >= 0 and not any(places[: length - 2] if kept == "head" else places[2 - length :])
         assert cut > 0
         expected.append(
-            f"With tiny-bert, {cut} of {len(texts)} reports are cut, and {lost} lose their whole impression at {length} tokens "
-            f"(model.text.truncation: {kept})."
+            f"With tiny-bert, {cut} of {len(texts)} reports are cut, and {lost} lose their whole impression "
+            f"at {length} tokens (model.text.truncation: {kept})."
         )
     assert [note for note in found["notes"] if "are cut" in note] == expected
 
