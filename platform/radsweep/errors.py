@@ -51,6 +51,11 @@ def joined(errors: Iterable[InputError]) -> InputError:
     return InputErrors(found.values()) if len(found) > 1 else next(iter(found.values()))
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of an error of a library, or its type if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 @contextmanager
 def explaining(file: str | Path = "", *, key: str = "") -> Iterator[None]:
     """Add the file and the key to each InputError that is raised within the block and lacks them.

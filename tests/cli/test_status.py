@@ -124,11 +124,11 @@ def test_a_sweep_without_a_progress_file_is_shown_from_its_records(store: Store,
             CellRecord(key=key, trial={}, status=how, best=best, sweep=of, ended="2026-11-02", convergence=rose)
         )
     ended = run("status", "mine", "--store", str(store.root), "--json")
-    (told,) = json.loads(ended.out)
-    assert (told["state"], told["done"], told["total"]) == ("interrupted", 3, 4)
-    assert told["counts"] == {"finished": 1, "reused": 1, "failed": 1}
-    assert told["convergence"] == {"converged": 1, "still rising": 1}
-    assert (told["best"], told["best_place"]) == (0.3, "local / 100 pairs / seed 1")
+    (shown,) = json.loads(ended.out)
+    assert (shown["state"], shown["done"], shown["total"]) == ("interrupted", 3, 4)
+    assert shown["counts"] == {"finished": 1, "reused": 1, "failed": 1}
+    assert shown["convergence"] == {"converged": 1, "still rising": 1}
+    assert (shown["best"], shown["best_place"]) == (0.3, "local / 100 pairs / seed 1")
     ended = run("status", "mine", "--store", str(store.root))
     assert "3 of 4" in ended.out
     assert "--resume" in ended.out

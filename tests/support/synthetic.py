@@ -32,6 +32,14 @@ from radsweep.training.trainer import TrialRecipe
 
 WORDS = ["heart", "lungs", "clear", "opacity", "effusion", "left", "right", "large", "small", "no", "nodule", "mass"]
 PROMPTS = str(Path(__file__).with_name("prompts.yaml"))
+COMPARING: dict[str, object] = {  # the other terms that compare studies
+    "objective.local.weight": 1.0,
+    "objective.neighbours.weight": 1.0,
+    "objective.neighbours.bank": 16,
+    "objective.text_ssl.weight": 1.0,
+    "objective.text_ssl.kind": "simcse",
+    "train.batch_size": 16,
+}
 # one of a few short sentences, so that texts of a batch become equal
 SAME = {"objective.views.text": 2, "augment.text.sentences": "one"}
 CASES = {
@@ -74,15 +82,7 @@ CASES = {
     "neighbours": {"objective.neighbours.weight": 1.0, "objective.neighbours.bank": 16, "train.batch_size": 16},
     "same report": SAME,
     "same report, sigmoid": SAME | {"objective.contrast.kind": "sigmoid"},
-    "same report, other terms": SAME
-    | {
-        "objective.local.weight": 1.0,
-        "objective.neighbours.weight": 1.0,
-        "objective.neighbours.bank": 16,
-        "objective.text_ssl.weight": 1.0,
-        "objective.text_ssl.kind": "simcse",
-        "train.batch_size": 16,
-    },
+    "same report, other terms": SAME | COMPARING,
     "similar report, same patient": {
         "objective.positives.same_report": 0.3,
         "objective.positives.same_patient": "ignored",

@@ -16,16 +16,8 @@ from radsweep.training.frozen_features import load_frozen, run_frozen
 from radsweep.training.learner import backward
 from radsweep.training.loop import start
 from radsweep.training.trainer import TrialRecipe
-from support.synthetic import SAME, synthetic_data, synthetic_trial
+from support.synthetic import COMPARING, SAME, synthetic_data, synthetic_trial
 
-EVERY_TERM = {
-    "objective.local.weight": 1.0,
-    "objective.neighbours.weight": 1.0,
-    "objective.neighbours.bank": 16,
-    "objective.text_ssl.weight": 1.0,
-    "objective.text_ssl.kind": "simcse",
-    "train.batch_size": 16,
-}
 OFF = {"objective.positives.same_report": None}
 
 
@@ -120,7 +112,7 @@ def test_other_studies_of_a_patient_can_be_left_out() -> None:
 
 
 def test_similar_reports_are_positives_below_1() -> None:
-    """Of 3 and 20, which share 5 of 6 words; a negation parts both from 7."""
+    """Reports 3 and 20 share 5 of 6 words; a negation divides both from 7."""
     texts = {3: "no mass seen heart lungs change.", 20: "no mass seen heart lungs.", 7: "mass seen heart lungs change."}
     data = with_reports(synthetic_data(), texts)
     pairs = {(3, 20), (20, 3)}
@@ -131,7 +123,7 @@ def test_similar_reports_are_positives_below_1() -> None:
 
 def gradients(**values: object) -> list[torch.Tensor]:
     """The losses and every gradient of an epoch's batches; the bank fills with the first."""
-    recipe = TrialRecipe(synthetic_trial(**EVERY_TERM | values), synthetic_data(), RunContext())
+    recipe = TrialRecipe(synthetic_trial(**COMPARING | values), synthetic_data(), RunContext())
     start(recipe)
     found = []
     for batch in recipe.batches(0):

@@ -46,21 +46,21 @@ ODD = [33, 41, 71]  # one batch; two of 21 and 20; 30, 21 and 20; and 4 to measu
 
 
 @pytest.fixture(scope="module")
-def alone() -> dict[str, dict[str, list[float]]]:
+def single() -> dict[str, dict[str, list[float]]]:
     torch.set_num_threads(1)
     return {str(studies): odd_sizes(Workers(), studies) for studies in ODD}
 
 
 @pytest.mark.parametrize("world", [2, 3, 5])
 def test_more_workers_than_studies_in_a_short_batch_give_the_numbers_of_one(
-    world: int, alone: dict[str, dict[str, list[float]]], tmp_path: Path
+    world: int, single: dict[str, dict[str, list[float]]], tmp_path: Path
 ) -> None:
     """Row 12. Batches, losses, held-out loss and metrics; and each worker has the same."""
     processes = [start(synthetic.main_odd, rank, world, tmp_path, ODD) for rank in range(world)]
     assert [wait(process) for process in processes] == [0] * world
     every = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(world)]
     for found in every:
-        for studies, expected in alone.items():
+        for studies, expected in single.items():
             for name, values in expected.items():
                 assert found[studies][name] == pytest.approx(values, rel=1e-4, abs=1e-6), (studies, name)
     states = [found["moco"]["state"] for found in every]

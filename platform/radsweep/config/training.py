@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -18,6 +19,13 @@ def smallest_batch(batch_size: int) -> int:
 
 Convergence = Literal["converged", "still rising", "cannot tell"]  # of a trial's validation metric
 CONVERGENCES: tuple[Convergence, ...] = get_args(Convergence)
+
+
+def joint_convergence(answers: Iterable[Convergence]) -> Convergence:
+    """Converged if all trainings are; still rising if any is."""
+    found = set(answers)
+    return next((each for each in ("still rising", "cannot tell") if each in found), "converged")
+
 
 MAX_STEPS = 4000
 

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from radsweep.errors import first_line
+
 SECONDS = 5.0  # for the hub to answer, before a name counts as unreadable
 
 
@@ -62,7 +64,7 @@ def _fetch(name: str, file: str) -> Path | None:
     try:
         return Path(hf_hub_download(name, file, etag_timeout=SECONDS))
     except Exception as error:  # of the network, the hub, or the disk
-        raise Unreadable(_first_line(error)) from None
+        raise Unreadable(first_line(error)) from None
 
 
 @cache
@@ -78,9 +80,5 @@ def _ask(name: str, file: str) -> bool:
     except EntryNotFoundError:
         return False
     except Exception as error:  # of the network, the hub, or a name that can be none
-        raise Unreadable(_first_line(error)) from None
+        raise Unreadable(first_line(error)) from None
     return True
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from radsweep.config.model import ImageTower
-from radsweep.errors import InputError, explaining
+from radsweep.errors import InputError, explaining, first_line
 from radsweep.models.backbone_checks import image_source
 from radsweep.models.configs import CXR_BERT, IMAGE_KINDS, OPEN_CLIP, model_config
 from radsweep.models.features import ImageTowerModule
@@ -72,10 +72,8 @@ def check_by_building(settings: ImageTower) -> ImageTowerModule:
     except NotImplementedError:
         return tower
     except (AssertionError, AttributeError, RuntimeError, TypeError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"{settings.backbone} cannot take images of {settings.size} pixels ({reason})", key="model.image.size"
-        ) from None
+        message = f"{settings.backbone} cannot take images of {settings.size} pixels ({first_line(error)})"
+        raise InputError(message, key="model.image.size") from None
     if (found.pooled_BP.shape[-1], found.regions_BRC.shape[-1]) != (tower.width, tower.region_width):
         raise InputError(f"{settings.backbone} does not give its features as other models do; choose another")
     return tower

@@ -10,7 +10,7 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from radsweep.errors import InputError
+from radsweep.errors import InputError, first_line
 from radsweep.models.configs import CXR_BERT
 
 _ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
@@ -76,7 +76,7 @@ def _read(model_class: Any, name: str, **arguments: Any) -> tuple[nn.Module, lis
             model, report = model_class.from_pretrained(dtype=torch.float32, output_loading_info=True, **arguments)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(
-            f"the weights of {name} cannot be loaded ({str(error).strip().splitlines()[0]}); give a local folder with "
+            f"the weights of {name} cannot be loaded ({first_line(error)}); give a local folder with "
             "model.safetensors, or a hub id that can be reached from here"
         ) from None
     return model, sorted(report["missing_keys"])

@@ -9,7 +9,7 @@ from typing import Any, cast
 from PIL.Image import Resampling
 
 from radsweep.data.images.preprocessing import Interpolation, Preprocessing
-from radsweep.errors import InputError
+from radsweep.errors import InputError, first_line
 from radsweep.models.configs import BIOVIL_T_FILE, CXR_BERT, IMAGE_KINDS, OPEN_CLIP, biovil_file, model_config
 from radsweep.models.open_clip_config import open_clip_settings
 
@@ -58,7 +58,7 @@ def image_processor(name: str) -> Any:
         return transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{name} does not say how its pixels are normalised ({str(error).strip().splitlines()[0]}); save its image "
+            f"{name} does not say how its pixels are normalised ({first_line(error)}); save its image "
             "processor (preprocessor_config.json) beside the weights"
         ) from None
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from radsweep.config.model import ImageTower
-from radsweep.errors import InputError
+from radsweep.errors import InputError, first_line
 from radsweep.models.features import ImageFeatures, ImageTowerModule, PatchTower, regions_of_map, rows_of
 from radsweep.models.layers import COARSEST_REGION, outer_blocks, residual_blocks
 from radsweep.models.normalise import Pixels
@@ -227,5 +227,5 @@ def _explained(name: str, size: int | None) -> Iterator[None]:
     except NotImplementedError:  # an operation on a tensor without values
         raise
     except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{name} cannot take images of {size} pixels ({reason})", key="model.image.size") from None
+        message = f"{name} cannot take images of {size} pixels ({first_line(error)})"
+        raise InputError(message, key="model.image.size") from None

@@ -15,7 +15,7 @@ from torchvision.models import VisionTransformer
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from radsweep.config.model import ImageTower
-from radsweep.errors import InputError
+from radsweep.errors import InputError, first_line
 from radsweep.models.backbone_names import TINY_PATCH, architecture_in
 from radsweep.models.configs import check_patches
 from radsweep.models.features import ImageFeatures, ImageTowerModule, PatchTower, regions_of_map, rows_of
@@ -40,8 +40,7 @@ def torchvision_tower(settings: ImageTower, load: bool = True) -> ImageTowerModu
     except NotImplementedError:  # an operation on a tensor without values
         raise
     except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        message = f"{name} cannot take images of {settings.size} pixels ({reason})"
+        message = f"{name} cannot take images of {settings.size} pixels ({first_line(error)})"
         raise InputError(message, key="model.image.size") from None
     if load and settings.weights != "scratch":
         state = _imagenet(name) if settings.weights == "imagenet" else read_state(Path(settings.backbone))

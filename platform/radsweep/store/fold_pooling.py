@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from radsweep.config.training import Convergence
+from radsweep.config.training import joint_convergence
 from radsweep.evaluation.queries import Queries, QueryResults, concatenated, no_queries
 from radsweep.store.records import CellRecord, PlannedCell, Validation
 
@@ -92,7 +92,7 @@ def _pooled(key: str, folds: Sequence[CellRecord], queries: QueryResults | None)
                 for name in folds[0].pool
             },
             "chance": chance,
-            "convergence": _joint(record.convergence for record in folds),
+            "convergence": joint_convergence(record.convergence for record in folds),
             "epochs": sum(record.epochs for record in folds),
             "steps": sum(record.steps for record in folds),
             "seconds": {part: sum(record.seconds.get(part, 0.0) for record in folds) for part in folds[0].seconds},
@@ -107,12 +107,6 @@ def _pooled(key: str, folds: Sequence[CellRecord], queries: QueryResults | None)
             "ended": max(record.ended for record in folds),
         }
     )
-
-
-def _joint(folds: Iterable[Convergence]) -> Convergence:
-    """Converged if all folds are; still rising if any is."""
-    found = set(folds)
-    return next((each for each in ("still rising", "cannot tell") if each in found), "converged")
 
 
 def _mean(folds: Sequence[Mapping[str, float]], queries: Sequence[int], prefix: str = "") -> dict[str, float]:

@@ -14,13 +14,14 @@ from radsweep.data.loading.decode import ShardIndex, read_index
 from radsweep.data.shards.schema import SPLITS
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.store import Store
-from radsweep.sweep.checks.data import check_evaluation, check_folds, check_targets, check_truncation
+from radsweep.sweep.checks.data import check_evaluation, check_folds, check_reports_and_labels
 from radsweep.sweep.checks.memory import decide_source
 from radsweep.sweep.checks.paths import places_of
 from radsweep.sweep.checks.resources import check_capacity
 from radsweep.sweep.checks.selection_metric import check_selection
 from radsweep.sweep.checks.techniques import check_techniques
 from radsweep.sweep.design.planned_trials import cell_trial
+from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.forecast.durations import work
 from radsweep.sweep.identity.cell_key import cell_key
 from radsweep.sweep.preparation.dataset import check_shards, dataset_folder
@@ -61,11 +62,11 @@ def open_data(experiment: Experiment, store: Store, console: Console, previous: 
     check_shards(shards)
     preparations = Preparations(shards, store, console)
     check_folds(experiment, preparations)
-    check_truncation(experiment, shards)
-    check_techniques(experiment, preparations.shards_of)
-    for note in check_selection(experiment, preparations.shards_of):
+    trials = list(possible_trials(experiment))
+    check_reports_and_labels(trials, shards)
+    check_techniques(experiment, trials, preparations.shards_of)
+    for note in check_selection(experiment, trials, preparations.shards_of):
         console.say(note)
-    check_targets(experiment, shards)
     began = previous.plan.data.source if previous and previous.plan else None
     experiment = decide_source(experiment, shards, began)
     check_nodes(store.root, places_of(experiment, shards.folder))

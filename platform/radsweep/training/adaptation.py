@@ -15,7 +15,7 @@ from radsweep.augment.masking import kept_patches, mask_tokens
 from radsweep.augment.random import sample_keys
 from radsweep.augment.text import text_batch
 from radsweep.config.stages import AdaptationStage, ImageStage, TextStage
-from radsweep.data.loading.epochs import batch_bounds, epoch_batches
+from radsweep.data.loading.epochs import batch_bounds, epoch_batches, steps_of_epoch
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.data.text.tokenizer import load_tokenizer
 from radsweep.models.features import PatchTower, full_precision
@@ -56,7 +56,7 @@ class StageRecipe(loop.Recipe):
         self.studies = studies
         loop.check_share(studies, self.workers)
         self.batch_size = min(stage.train.batch_size, studies)
-        self.steps_per_epoch = len(batch_bounds(studies, self.batch_size))
+        self.steps_per_epoch = steps_of_epoch(studies, self.batch_size)
         self.outcome = Outcome(pairs=studies)
 
     def batch(self, numbers: np.ndarray, workers: Workers, epoch: int, held_out: bool = False) -> Batch:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -22,7 +23,7 @@ from radsweep.config.augmentation import ImageAugmentation
 from radsweep.config.terms import Need
 from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import Decoder
-from radsweep.data.loading.epochs import batch_bounds, epoch_batches, image_of_view
+from radsweep.data.loading.epochs import epoch_batches, image_of_view, steps_of_epoch
 from radsweep.data.loading.prepared import PreparedData, first_images
 from radsweep.data.loading.windows import streamed_batches
 from radsweep.data.text.tokenizer import ReportTokenizer
@@ -65,6 +66,8 @@ class Batch:
         )
 
 
+AT_ONCE = 1024  # reports
+
 PixelsOf = Callable[[np.ndarray], np.ndarray]  # image rows -> uint8 [n, C, S, S]
 
 
@@ -85,7 +88,7 @@ class TrainingData:
         self.workers, self.device = context.workers, context.device
         self.frozen = {tower: features["train"] for tower, features in (frozen or {}).items()}
         self.batch_size = min(trial.train.batch_size, len(rows))
-        self.steps_per_epoch = len(batch_bounds(len(rows), self.batch_size))
+        self.steps_per_epoch = steps_of_epoch(len(rows), self.batch_size)
         self.augment_texts = TextAugmenter(trial.augment.text, tokenizer)
         words = trial.augment.text.words
         self.similarity = ReportSimilarity(tokenizer, words) if trial.objective.compares_words else None
@@ -95,10 +98,14 @@ class TrainingData:
     def epoch(self, epoch: int, done: int = 0) -> Iterator[Batch]:
         """Every study of the subset once, but for those of the first `done` batches."""
         for rows, pixels_of in islice(self._global_batches(epoch), done, None):
-            batch, seen_bV = self._batch(rows[self.workers.share(len(rows))], len(rows), epoch, pixels_of)
-            related = self._rows(rows, seen_bV)
+            own = rows[self.workers.share(len(rows))]
+            texts = [] if "text" in self.frozen else self._texts(own, epoch)
+            related = self._rows(rows, texts)
             yield replace(
-                batch, rows=related, relations=self._relations(related), similarity_BB=self._similarities(rows)
+                self._batch(own, texts, len(rows), epoch, pixels_of),
+                rows=related,
+                relations=self._relations(related),
+                similarity_BB=self._similarities(rows),
             )
 
     def _global_batches(self, epoch: int) -> Iterator[tuple[np.ndarray, PixelsOf]]:
@@ -117,8 +124,16 @@ class TrainingData:
         for rows, window in streamed_batches(blocks, index, self.batch_size, seed, epoch):
             yield rows, window.pixels
 
-    def _batch(self, rows: np.ndarray, studies: int, epoch: int, pixels_of: PixelsOf) -> tuple[Batch, Tensor]:
-        """A worker's share, and a key of each of its texts, equal for equal ones; int64 [b, V]."""
+    def _texts(self, rows: np.ndarray, epoch: int) -> list[TextBatch]:
+        """The text views of a worker's share, on the CPU."""
+        samples_b, text = torch.from_numpy(self.split.index.sample_key_S[rows]), self.trial.model.text
+        written, texts = self.split.reports.take(rows), []
+        for view in range(self.trial.objective.views.text):
+            reports = self.augment_texts(written, sample_keys(self.trial.train.seed, samples_b, epoch, view, "text"))
+            texts.append(text_batch(reports, self.tokenizer.special, text.max_tokens, text.truncation))
+        return texts
+
+    def _batch(self, rows: np.ndarray, texts: list[TextBatch], studies: int, epoch: int, pixels_of: PixelsOf) -> Batch:
         trial, index, device = self.trial, self.split.index, self.device
         seed, objective = trial.train.seed, trial.objective
         samples_b = torch.from_numpy(index.sample_key_S[rows])
@@ -139,17 +154,9 @@ class TrainingData:
         ssl: tuple[Tensor, ...] = ()
         if Need.STRONG_VIEWS in self.needs:
             ssl = tuple(augmented(trial.augment.ssl, 0, view, "image ssl") for view in range(2))
-        texts: list[TextBatch] = []
         text_bP: tuple[Tensor, ...] = ()
-        for view in range(objective.views.text):
-            keys_b = sample_keys(seed, samples_b, epoch, view, "text")
-            reports = self.augment_texts(self.split.reports.take(rows), keys_b)
-            text = trial.model.text
-            texts.append(text_batch(reports, self.tokenizer.special, text.max_tokens, text.truncation))
-        seen_bV = torch.stack([text_keys(text) for text in texts], dim=1)
-        if "text" in self.frozen:  # its texts are only compared
+        if "text" in self.frozen:
             text_bP = (self.frozen["text"][torch.from_numpy(rows)].to(device),) * objective.views.text
-            texts = []
         masked = None
         if Need.MASKED_TOKENS in self.needs:
             keys_b = sample_keys(seed, samples_b, epoch, 0, "mask")
@@ -159,16 +166,31 @@ class TrainingData:
             masked = MaskedTexts(*(field.to(device) for field in hidden))
         dropout_b = sample_keys(seed, samples_b, epoch, 0, "dropout").to(device)
         moved = tuple(TextBatch(*(field.to(device) for field in text)) for text in texts)
-        return Batch(studies, pixels, moved, dropout_b, image_bP, text_bP, ssl, masked), seen_bV
+        return Batch(studies, pixels, moved, dropout_b, image_bP, text_bP, ssl, masked)
 
-    def _rows(self, rows: np.ndarray, seen_bV: Tensor) -> Rows:
+    def _rows(self, rows: np.ndarray, texts: list[TextBatch]) -> Rows:
+        """The studies of the global batch; `texts` are those of this worker's share."""
         study_B, patient_B, report_B = (
             torch.from_numpy(numbers).to(self.device)
             for numbers in (rows, self.patient_S[rows], self.split.index.report_group_S[rows])
         )
+        views = self.trial.objective.views.text
         if self.trial.objective.positives.same_report is None:
-            return Rows(study_B, patient_B, study_B, study_B[:, None].expand(-1, seen_bV.shape[1]))
+            return Rows(study_B, patient_B, study_B, study_B[:, None].expand(-1, views))
+        if "text" in self.frozen:
+            seen_B = torch.from_numpy(self.frozen_keys_S[rows]).to(self.device)
+            return Rows(study_B, patient_B, report_B, seen_B[:, None].expand(-1, views))
+        seen_bV = torch.stack([text_keys(text) for text in texts], dim=1)
         return Rows(study_B, patient_B, report_B, self.workers.gather(seen_bV.to(self.device)))
+
+    @cached_property
+    def frozen_keys_S(self) -> np.ndarray:
+        """`text_keys` of the subset's reports, which a frozen tower reads as they are in every step."""
+        keys_S = np.zeros(len(self.split.index), dtype=np.int64)
+        for start in range(0, len(self.rows), AT_ONCE):
+            rows = self.rows[start : start + AT_ONCE]
+            keys_S[rows] = text_keys(self._texts(rows, epoch=0)[0]).numpy()
+        return keys_S
 
     def _relations(self, rows: Rows) -> Relations | None:
         positives = self.trial.objective.positives

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Self
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from radsweep.augment.images import plain_images
 from radsweep.augment.text import TextBatch, text_batch
 from radsweep.config.model import Truncation
 from radsweep.config.objective import Local
+from radsweep.config.trial import Trial
 from radsweep.data.loading.prepared import PreparedSplit
 from radsweep.data.shards.schema import Split
 from radsweep.data.text.tokenizer import ReportTokenizer, TokenisedReports
@@ -42,6 +45,20 @@ class Embedder:
     frozen: Frozen = field(default_factory=dict)  # features of towers that need not run
     truncation: Truncation = "head"
     size: int | None = None  # side of the model's images, where the cached ones are larger
+
+    @classmethod
+    def of(
+        cls,
+        trial: Trial,
+        model: VisionLanguageModel,
+        tokenizer: ReportTokenizer,
+        device: torch.device,
+        workers: Workers = Workers(),
+        frozen: Frozen = MappingProxyType({}),
+    ) -> Self:
+        """The embedder of a trial's model, with the lengths and sizes of its settings."""
+        text, size = trial.model.text, trial.model.image.size
+        return cls(model, tokenizer, text.max_tokens, device, workers, frozen, text.truncation, size)
 
     def retrieval(self, name: Split, split: PreparedSplit) -> dict[str, Ranked]:
         """{`text_to_image`: ranks, ...} over all studies of the split."""

@@ -18,7 +18,6 @@ from radsweep.evaluation.task_results import Measured
 from radsweep.models.pretrained_vlm import fitting_settings
 from radsweep.models.vlm import VisionLanguageModel, build_model
 from radsweep.training import checkpoint
-from radsweep.training.collectives import Workers
 from radsweep.training.embedder import Embedder
 from radsweep.training.evaluate_tasks import measure
 from radsweep.training.precision import mixed_precision
@@ -62,13 +61,11 @@ def measured_of(
     """Measure `evaluate.tasks` of the trial on one split."""
     torch.set_num_threads(trial.train.threads)
     model.to(device)
-    tokenizer, text = load_tokenizer(data.tokenizer), trial.model.text
-    embedder = Embedder(
-        model, tokenizer, text.max_tokens, device, Workers(), {}, text.truncation, trial.model.image.size
-    )
+    tokenizer = load_tokenizer(data.tokenizer)
+    embedder = Embedder.of(trial, model, tokenizer, device)
     with mixed_precision(trial.train.precision, device):
         measured = measure(embedder, data, split, trial)
-    measured.notes[:0] = cut_notes(text, tokenizer.special, [part.reports for part in data.splits.values()])
+    measured.notes[:0] = cut_notes(trial.model.text, tokenizer.special, [part.reports for part in data.splits.values()])
     return measured
 
 

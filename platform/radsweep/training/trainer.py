@@ -60,17 +60,7 @@ class TrialRecipe(loop.Recipe):
         self.outcome.parameters = sum(parameter.numel() for parameter in self.model.parameters())
         self.learner: Learner = Learner(self.model, trial, self.tokenizer.vocabulary, len(rows)).to(self.device)
         self.source = TrainingData(data, rows, self.tokenizer, trial, context, frozen or {})
-        text = trial.model.text
-        self.embedder = Embedder(
-            self.model,
-            self.tokenizer,
-            text.max_tokens,
-            self.device,
-            self.workers,
-            frozen or {},
-            text.truncation,
-            size=trial.model.image.size,
-        )
+        self.embedder = Embedder.of(trial, self.model, self.tokenizer, self.device, self.workers, frozen or {})
         self.validation, self.validator = data.splits["validation"], self.embedder
         if trial.data.limits_validation:
             self.validation, self.validator = part_that_selects(trial, data, self.embedder)

@@ -9,11 +9,13 @@ import pytest
 
 from radsweep.config.evaluation import Evaluate
 from radsweep.config.experiment import Experiment
+from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import read_index
 from radsweep.data.shards.dataset import write_dataset
 from radsweep.data.shards.schema import SPLITS, Image, Split, Study
 from radsweep.errors import InputError
-from radsweep.sweep.checks.data import check_targets, check_tasks
+from radsweep.sweep.checks.data import check_reports_and_labels, check_tasks
+from radsweep.sweep.design.possible_trials import possible_trials
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -69,10 +71,10 @@ def test_an_unsupported_task_is_named_with_its_reason(
         check(data(tmp_path, labels=labels), **evaluate)
 
 
-def experiment_on(shards: Path, **objective: Any) -> Experiment:
-    return Experiment.model_validate(
-        {"experiment": "e", "data": {"shards": str(shards)}, "ablation": {"arms": {"baseline": {}, "soft": objective}}}
-    )
+def trials_on(shards: Path, **objective: Any) -> list[Trial]:
+    arms = {"baseline": {}, "soft": objective}
+    tree = {"experiment": "e", "data": {"shards": str(shards)}, "ablation": {"arms": arms}}
+    return list(possible_trials(Experiment.model_validate(tree)))
 
 
 def test_soft_targets_by_labels_need_labels(tmp_path: Path) -> None:
@@ -80,9 +82,16 @@ def test_soft_targets_by_labels_need_labels(tmp_path: Path) -> None:
     without = data(tmp_path, "without", labels=())
     message = r"objective\.contrast\.targets\.kind: labels: no pair of without to train on has a label\. Pack it with"
     with pytest.raises(InputError, match=message):
-        check_targets(experiment_on(without, **soft), read_index(without))
-    check_targets(experiment_on(without, **{"objective.contrast.targets.kind": "reports"}), read_index(without))
-    check_targets(experiment_on(data(tmp_path), **soft), read_index(tmp_path / "ours"))
+        check_reports_and_labels(trials_on(without, **soft), read_index(without))
+    check_reports_and_labels(trials_on(without, **{"objective.contrast.targets.kind": "reports"}), read_index(without))
+    check_reports_and_labels(trials_on(data(tmp_path), **soft), read_index(tmp_path / "ours"))
+
+
+def test_impression_first_needs_reports_that_show_their_impression(tmp_path: Path) -> None:
+    ours = data(tmp_path)
+    with pytest.raises(InputError, match="impression_first needs to know where an impression begins"):
+        check_reports_and_labels(trials_on(ours, **{"model.text.truncation": "impression_first"}), read_index(ours))
+    check_reports_and_labels(trials_on(ours, **{"model.text.truncation": "tail"}), read_index(ours))
 
 
 def test_sets_need_a_task_that_reads_them_and_distinct_names(tmp_path: Path) -> None:

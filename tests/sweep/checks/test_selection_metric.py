@@ -19,6 +19,7 @@ from radsweep.errors import InputError
 from radsweep.store.store import Store
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.checks.selection_metric import check_selection
+from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.forecast.dry_run import dry_run
 from radsweep.sweep.preparation.prepare import Preparations
 
@@ -42,7 +43,8 @@ def check(tmp_path: Path) -> Callable[..., list[str]]:
         tree = {"experiment": "x", **parts, "data": {"shards": str(folder)} | parts.get("data", {})}
         shards = read_index(folder, () if tree["data"].get("folds") else ("train", "validation", "test"))
         shards_of = Preparations(shards, Store(tmp_path / "store"), Console()).shards_of
-        return check_selection(parse_experiment(tree), shards_of)
+        experiment = parse_experiment(tree)
+        return check_selection(experiment, possible_trials(experiment), shards_of)
 
     return checked
 

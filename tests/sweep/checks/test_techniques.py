@@ -17,6 +17,7 @@ from radsweep.errors import InputError
 from radsweep.store.store import Store
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.checks.techniques import check_techniques
+from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.preparation.prepare import Preparations
 
 STILL = {"crop": [1.0, 1.0], "affine": 0, "brightness": 0, "contrast": 0, "noise": 0}
@@ -39,7 +40,8 @@ def check(tmp_path: Path) -> Check:
         write_dataset(folder, studies, name="ours", source={}, key=b"k")
         tree = {"experiment": "x", **parts, "data": {"shards": str(folder)} | parts.get("data", {})}
         preparations = Preparations(read_index(folder), Store(tmp_path / "store"), Console())
-        check_techniques(parse_experiment(tree), preparations.shards_of)
+        experiment = parse_experiment(tree)
+        check_techniques(experiment, possible_trials(experiment), preparations.shards_of)
 
     return checked
 

@@ -3,23 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
-from radsweep.config.load import parse_experiment
 from radsweep.sweep.design.planned_trials import cell_trial, plan_cells
-
-
-def experiment(**parts: Any) -> Any:
-    size = {} if parts.get("ablation", {}).get("pairs") else {"pairs": 50}
-    base = {"experiment": "x", "data": {"shards": "somewhere", "seed": 4} | size, "train": {"seed": 7}}
-    return parse_experiment(base | parts, "x.yaml")
-
-
-def key_of(trial: Any) -> str:
-    return trial.model_dump_json()
-
-
-ARMS = {"baseline": {}, "local": {"objective.local.weight": 1}}
+from support.designs import ARMS, experiment, key_of
 
 
 def test_arms_are_crossed_with_sizes_and_seeds() -> None:

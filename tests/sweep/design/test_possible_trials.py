@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from radsweep.config.load import parse_experiment
 from radsweep.sweep.design.planned_trials import cell_trial, plan_cells
 from radsweep.sweep.design.possible_trials import possible_trials
-
-
-def experiment(**parts: Any) -> Any:
-    size = {} if parts.get("ablation", {}).get("pairs") else {"pairs": 50}
-    base = {"experiment": "x", "data": {"shards": "somewhere", "seed": 4} | size, "train": {"seed": 7}}
-    return parse_experiment(base | parts, "x.yaml")
-
-
-def key_of(trial: Any) -> str:
-    return trial.model_dump_json()
-
-
-ARMS = {"baseline": {}, "local": {"objective.local.weight": 1}}
+from support.designs import ARMS, experiment, key_of
 
 
 def test_the_trials_of_the_plan_are_checked() -> None:

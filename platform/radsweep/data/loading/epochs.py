@@ -17,6 +17,11 @@ def epoch_batches(rows: np.ndarray, batch_size: int, seed: int, epoch: int) -> I
         yield order[start:stop]
 
 
+def steps_of_epoch(studies: int, batch_size: int) -> int:
+    """Return the number of batches, each of which is a step."""
+    return len(batch_bounds(studies, batch_size))
+
+
 def batch_bounds(studies: int, batch_size: int) -> list[tuple[int, int]]:
     """Return (start, stop) of each batch. All have `batch_size` studies, but the last holds the remainder.
 

@@ -24,13 +24,7 @@ def subset_size(available: int, pairs: int | None, fraction: float | None) -> in
     Raises:
         ValueError: more studies are asked for than there are.
     """
-    if pairs is not None:
-        if pairs > available:
-            raise ValueError(f"{pairs} training studies were asked for, but the data set has {available}")
-        return pairs
-    if fraction is not None:
-        return min(available, max(2, round(fraction * available)))
-    return available
+    return _size("training", available, pairs, None if fraction is None else fraction * available)
 
 
 def validation_size(available: int, trained: int, pairs: int | None, ratio: float | None) -> int:
@@ -42,11 +36,16 @@ def validation_size(available: int, trained: int, pairs: int | None, ratio: floa
     Raises:
         ValueError: more studies are asked for than there are.
     """
+    return _size("validation", available, pairs, None if ratio is None else ratio * trained)
+
+
+def _size(split: str, available: int, pairs: int | None, part: float | None) -> int:
+    """Studies of a split: exactly `pairs`, or about `part` but not fewer than two, or all."""
     if pairs is not None:
         if pairs > available:
-            raise ValueError(f"{pairs} validation studies were asked for, but the data set has {available}")
+            raise ValueError(f"{pairs} {split} studies were asked for, but the data set has {available}")
         return pairs
-    return available if ratio is None else min(available, max(2, round(ratio * trained)))
+    return available if part is None else min(available, max(2, round(part)))
 
 
 def subset_fingerprint(study_ids: Sequence[str]) -> str:

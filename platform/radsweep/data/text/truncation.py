@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,11 +67,12 @@ def count_cuts(parts: Iterable[TokenisedReports], most: int, truncation: Truncat
     return Cuts(*counts.tolist())
 
 
-def cut_notes(text: TextTower, special: SpecialIds, parts: Iterable[TokenisedReports]) -> list[str]:
+def cut_notes(text: TextTower, special: SpecialIds, parts: Sequence[TokenisedReports]) -> list[str]:
     """A sentence on the reports that a text tower does not read in full, if there are any."""
-    cuts = count_cuts(parts, room(special, text.max_tokens), text.truncation)
-    if not cuts.cut:
+    most = room(special, text.max_tokens)
+    if all((np.diff(reports.offsets) <= most).all() for reports in parts):
         return []
+    cuts = count_cuts(parts, most, text.truncation)
     kept: str = text.truncation
     if kept == "impression_first" and not cuts.impressions:
         kept = "head, since no report shows where its impression begins"

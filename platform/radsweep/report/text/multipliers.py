@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from radsweep.config.training import joint_convergence
 from radsweep.evaluation.statistics import Multiplier
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import DOUBTS, answer, unconverged
@@ -50,18 +51,13 @@ def multiplier_doubt(results: Results, group: Group) -> str:
     doubts = []
     if late := _late_groups(results, group):
         at = wording.listed([wording.size_name(g.size) for g in late])
-        rising = any(answer(r) == "still rising" for g in late for r in g.measured(results.metric))
+        found_late = joint_convergence(answer(r) for g in late for r in g.measured(results.metric))
         doubts.append(
-            f"an upper bound, not to be trusted, since {results.sweep.baseline} "
-            f"{DOUBTS['still rising' if rising else 'cannot tell']} at {at} and "
-            f"{'would' if rising else 'might'} do better with longer training"
+            f"an upper bound, not to be trusted, since {results.sweep.baseline} {DOUBTS[found_late]} at {at} and "
+            f"{'would' if found_late == 'still rising' else 'might'} do better with longer training"
         )
-    if own := [r for r in group.measured(results.metric) if answer(r) in DOUBTS]:
-        rising = any(answer(r) == "still rising" for r in own)
-        doubts.append(
-            f"{'' if late else 'not to be trusted, since '}{group.arm} itself "
-            f"{DOUBTS['still rising' if rising else 'cannot tell']}"
-        )
+    if doubt := DOUBTS.get(joint_convergence(map(answer, group.measured(results.metric)))):
+        doubts.append(f"{'' if late else 'not to be trusted, since '}{group.arm} itself {doubt}")
     found = results.evidence.multipliers.get((group.arm, group.size))
     if found and found.seeds == 1:
         doubts.append("from one seed, others may differ")

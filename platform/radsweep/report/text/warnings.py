@@ -10,6 +10,7 @@ import numpy as np
 
 from radsweep.config.evaluation import shown_names
 from radsweep.config.metrics import Metric
+from radsweep.config.training import Convergence
 from radsweep.evaluation.chance import USELESS, guessed
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import DOUBTS, answer, same_run
@@ -176,14 +177,14 @@ def _sizes(results: Results) -> Iterator[str]:
 
 
 def _unconverged(results: Results) -> Iterator[str]:
-    reasons = {
+    reasons: dict[Convergence, str] = {
         "still rising": "the validation metric was still rising",
         "cannot tell": "too few validations or queries at a constant learning rate to see if the metric still rose",
     }
     for doubt, reason in reasons.items():
         if late := [r for r in results.measured if answer(r) == doubt]:
             yield (
-                f"{len(late):,} of {wording.count(len(results.measured), 'measured cell')} {DOUBTS[answer(late[0])]}: "
+                f"{len(late):,} of {wording.count(len(results.measured), 'measured cell')} {DOUBTS[doubt]}: "
                 f"{reason} ({_named(results, late)})."
             )
 

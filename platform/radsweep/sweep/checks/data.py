@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from radsweep.config.evaluation import Evaluate
 from radsweep.config.experiment import Experiment
 from radsweep.config.load import trial_with
+from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex
 from radsweep.data.loading.index import SplitIndex
 from radsweep.data.shards.schema import Split
@@ -38,26 +39,22 @@ def check_folds(experiment: Experiment, preparations: Preparations) -> None:
         check_sizes(trials, lambda trial: len(preparations.shards_of(trial).splits["train"]))
 
 
-def check_truncation(experiment: Experiment, shards: ShardIndex) -> None:
-    """Refuse `model.text.truncation: impression_first` if reports do not show where their impression begins.
+def check_reports_and_labels(trials: Collection[Trial], shards: ShardIndex) -> None:
+    """Refuse `impression_first` if reports do not show where their impression begins, and soft targets without labels.
+
+    Args:
+        trials: all of the sweep, as `possible_trials` gives them.
 
     Raises:
         InputError: the error says what to do.
     """
-    if any(trial.model.text.truncation == "impression_first" for trial in possible_trials(experiment)):
+    if any(trial.model.text.truncation == "impression_first" for trial in trials):
         reports = itertools.chain.from_iterable(shards.reports.values())
         check_impressions(shards.manifest.name, list(reports), sections_of(shards.manifest.source))
-
-
-def check_targets(experiment: Experiment, shards: ShardIndex) -> None:
-    """Refuse soft targets by labels if no study to train on has a label.
-
-    Raises:
-        InputError: the error names the key.
-    """
-    if all(trial.objective.contrast.softened_by != "labels" for trial in possible_trials(experiment)):
+    soft = [trial for trial in trials if trial.objective.contrast.softened_by == "labels"]
+    if not soft:
         return
-    trained = shards.splits.values() if experiment.data.folds else [shards.splits["train"]]
+    trained = shards.splits.values() if soft[0].data.folds else [shards.splits["train"]]
     if not any(np.isfinite(index.labels_SC).any() for index in trained):
         raise InputError(
             f"labels: no pair of {shards.manifest.name} to train on has a label. Pack it with `--labels`, or set it to "

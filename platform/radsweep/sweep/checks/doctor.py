@@ -23,7 +23,7 @@ from radsweep.errors import InputError, explaining
 from radsweep.store.archive import archive_place, open_store
 from radsweep.store.locks import Lock
 from radsweep.store.store import Store, store_folder
-from radsweep.sweep.checks.data import check_evaluation, check_folds, check_targets
+from radsweep.sweep.checks.data import check_evaluation, check_folds, check_reports_and_labels
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.checks.memory import decide_source
 from radsweep.sweep.checks.paths import places_of
@@ -172,7 +172,7 @@ def _data(experiment: Experiment, store: Store, opened: list[Preparations]) -> s
     check_shards(index)
     opened.append(Preparations(index, store, Console()))
     check_folds(experiment, opened[0])
-    check_targets(experiment, index)
+    check_reports_and_labels(list(possible_trials(experiment)), index)
     sizes = ", ".join(f"{len(split):,} {name}" for name, split in index.splits.items())
     return f"{folder}: {sizes} studies"
 
@@ -222,9 +222,11 @@ def _evaluation(experiment: Experiment, opened: Preparations) -> str:
 
 
 def _selection(experiment: Experiment, opened: Preparations) -> str:
-    return " ".join([f"{experiment.evaluate.select}.", *check_selection(experiment, opened.shards_of)])
+    return " ".join(
+        [f"{experiment.evaluate.select}.", *check_selection(experiment, possible_trials(experiment), opened.shards_of)]
+    )
 
 
 def _techniques(experiment: Experiment, opened: Preparations) -> str:
-    check_techniques(experiment, opened.shards_of)
+    check_techniques(experiment, possible_trials(experiment), opened.shards_of)
     return "each changes something on this data"

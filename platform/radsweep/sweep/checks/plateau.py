@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from radsweep.config.stages import fold_of_trial
 from radsweep.config.training import Train
 from radsweep.config.trial import Trial
-from radsweep.data.loading.epochs import batch_bounds
+from radsweep.data.loading.epochs import steps_of_epoch
 from radsweep.data.loading.subsets import subset_size
 from radsweep.errors import InputError
 from radsweep.evaluation.further_gain import FEWEST, WINDOW
@@ -45,7 +45,7 @@ def check_plateaus(trials: Iterable[Trial], count: Callable[[Trial], int] | None
 
 def _check(trial: Trial, pairs: int) -> None:
     train = trial.train
-    epoch = len(batch_bounds(pairs, train.batch_size))
+    epoch = steps_of_epoch(pairs, train.batch_size)
     between = between_validations(epoch, trial.evaluate.every_steps)
     schedule = schedule_for(train, epoch)
     if _suffice(schedule, between):

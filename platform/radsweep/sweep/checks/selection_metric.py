@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,6 @@ from radsweep.data.loading.decode import ShardIndex
 from radsweep.data.loading.validation_part import validation_rows
 from radsweep.errors import InputError
 from radsweep.evaluation.chance import NOTICEABLE, USELESS, chance, guessed
-from radsweep.sweep.design.possible_trials import possible_trials
 
 MOST_FOLDS = 5  # that are proposed
 
@@ -35,10 +34,13 @@ class _Pool(NamedTuple):
         return f"{pairs:,} {self.split} pairs" + (f" (different reports: {reports:,})" if reports < pairs else "")
 
 
-def check_selection(experiment: Experiment, shards_of: Callable[[Trial], ShardIndex]) -> list[str]:
+def check_selection(
+    experiment: Experiment, trials: Iterable[Trial], shards_of: Callable[[Trial], ShardIndex]
+) -> list[str]:
     """Refuse a selection metric that is mostly chance on the validation pairs that select, or on the test pairs.
 
     Args:
+        trials: all of the sweep, as `possible_trials` gives them.
         shards_of: returns the index of a trial's splits.
 
     Returns:
@@ -48,7 +50,8 @@ def check_selection(experiment: Experiment, shards_of: Callable[[Trial], ShardIn
         InputError: names the key, how far chance goes, and what to do.
     """
     select = Metric(experiment.evaluate.select)
-    pools = list(_pools(experiment, shards_of))
+    # the pools of a search do not depend on what it suggests
+    pools = list(_pools([experiment.trial()] if experiment.search else trials, shards_of))
     notes = []
     for split in ("validation", "test"):
         worst = max((pool for pool in pools if pool.split == split), key=lambda pool: pool.guessed(select))
@@ -73,11 +76,10 @@ def check_selection(experiment: Experiment, shards_of: Callable[[Trial], ShardIn
     return [note[0].upper() + note[1:] for note in notes]
 
 
-def _pools(experiment: Experiment, shards_of: Callable[[Trial], ShardIndex]) -> Iterator[_Pool]:
+def _pools(trials: Iterable[Trial], shards_of: Callable[[Trial], ShardIndex]) -> Iterator[_Pool]:
     """Yield the pools of every fold, and of every size of the part of the validation split that selects."""
     seen: set[object] = set()
-    # the pools of a search do not depend on what it suggests
-    for trial in [experiment.trial()] if experiment.search else possible_trials(experiment):
+    for trial in trials:
         data = trial.data
         place = fold_of_trial(trial), (data.pairs, data.fraction) if data.validation_ratio else None
         if place in seen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +12,10 @@ from radsweep.config.experiment import Experiment
 from radsweep.config.stages import Fold, fold_of_trial
 from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex
-from radsweep.data.loading.epochs import batch_bounds
+from radsweep.data.loading.epochs import steps_of_epoch
 from radsweep.data.loading.subsets import subset_size
 from radsweep.data.text.sentences import sentence_starts
 from radsweep.errors import InputError, joined
-from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.training.schedule import schedule_for
 
 
@@ -28,12 +27,13 @@ class _Facts(NamedTuple):
     one_sentence: bool  # no report has two
 
 
-def check_techniques(experiment: Experiment, shards_of: Callable[[Trial], ShardIndex]) -> None:
+def check_techniques(experiment: Experiment, trials: Iterable[Trial], shards_of: Callable[[Trial], ShardIndex]) -> None:
     """Refuse techniques that do nothing on this data; those that never do are refused when the file is read.
 
     Suggestions of a search are not judged: a trial that changes nothing only costs its time there.
 
     Args:
+        trials: all of the sweep, as `possible_trials` gives them.
         shards_of: returns the index of a trial's splits.
 
     Raises:
@@ -43,7 +43,7 @@ def check_techniques(experiment: Experiment, shards_of: Callable[[Trial], ShardI
         return
     facts: dict[Fold | None, _Facts] = {}
     problems: dict[str, InputError] = {}
-    for trial in possible_trials(experiment):
+    for trial in trials:
         fold = fold_of_trial(trial)
         if fold not in facts:
             facts[fold] = _facts(shards_of(trial))
@@ -74,7 +74,7 @@ def _problems(trial: Trial, facts: _Facts) -> Iterator[InputError]:
         )
     if "neighbours" in objective.terms:
         pairs = subset_size(facts.studies, trial.data.pairs, trial.data.fraction)
-        bank, epoch = min(objective.neighbours.bank, pairs), len(batch_bounds(pairs, trial.train.batch_size))
+        bank, epoch = min(objective.neighbours.bank, pairs), steps_of_epoch(pairs, trial.train.batch_size)
         steps, filled = schedule_for(trial.train, epoch).ceiling, min(epoch, math.ceil(bank / trial.train.batch_size))
         if steps <= filled:
             yield InputError(

@@ -10,7 +10,7 @@ import torch
 from radsweep.config.load import trial_with
 from radsweep.config.trial import Trial
 from radsweep.data.loading.decode import ShardIndex, prepare_in_process
-from radsweep.data.loading.epochs import batch_bounds
+from radsweep.data.loading.epochs import steps_of_epoch
 from radsweep.data.loading.prepared import PreparedData
 from radsweep.models.image_preprocessing import preprocessing_of
 from radsweep.sweep.forecast.durations import Expected, longest
@@ -60,7 +60,7 @@ class Calibration:
         loop.validate(training, logged)
         validation = training.outcome.seconds["evaluation"]
         whole = longest(trial, pairs)
-        between = between_validations(len(batch_bounds(pairs, batch)), trial.evaluate.every_steps)
+        between = between_validations(steps_of_epoch(pairs, batch), trial.evaluate.every_steps)
         looks = math.ceil(whole / between) + 1  # the test split counts as one more
         ceiling = trial.train.until == "plateau"
         workers = trial.train.workers

@@ -27,7 +27,7 @@ from radsweep.store.archive import open_store
 from radsweep.store.records import ArmSize, PlannedCell
 from radsweep.store.selection import is_complete
 from radsweep.store.store import Store
-from radsweep.sweep.checks.data import check_targets, check_tasks, check_truncation
+from radsweep.sweep.checks.data import check_reports_and_labels, check_tasks
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.checks.selection_metric import check_selection
 from radsweep.sweep.checks.techniques import check_techniques
@@ -129,8 +129,7 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
         base = experiment.trial()
     if shards is not None:
         with _noted(refused):
-            check_truncation(experiment, shards)
-            check_targets(experiment, shards)
+            check_reports_and_labels(list(possible_trials(experiment)), shards)
         if not refused:
             notes += notes_on_cut_reports(possible_trials(experiment), shards)
     fingerprint = shards.manifest.fingerprint if shards is not None else ""
@@ -232,9 +231,9 @@ def _shards(experiment: Experiment, store: Store, refused: list[InputError], not
                 check_tasks(base.evaluate, shards, "test", base.data.source == "streamed")
         shards_of = Preparations(shards, store, Console()).shards_of
         with _noted(refused):
-            check_techniques(experiment, shards_of)
+            check_techniques(experiment, possible_trials(experiment), shards_of)
         with _noted(refused):
-            notes += check_selection(experiment, shards_of)
+            notes += check_selection(experiment, possible_trials(experiment), shards_of)
         return shards
     return None
 

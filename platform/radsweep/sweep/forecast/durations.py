@@ -12,7 +12,7 @@ from typing import Any
 from radsweep.config.keys import flat
 from radsweep.config.stages import Stage
 from radsweep.config.trial import Trial
-from radsweep.data.loading.epochs import batch_bounds
+from radsweep.data.loading.epochs import steps_of_epoch
 from radsweep.data.loading.subsets import subset_size
 from radsweep.store.records import CellRecord
 from radsweep.training.schedule import schedule_for
@@ -104,7 +104,7 @@ class Paces:
 
 def longest(trial: Trial, pairs: int) -> int:
     """Maximum number of optimiser steps of a trial on so many pairs."""
-    return schedule_for(trial.train, len(batch_bounds(pairs, trial.train.batch_size))).ceiling
+    return schedule_for(trial.train, steps_of_epoch(pairs, trial.train.batch_size)).ceiling
 
 
 def work(trial: Trial, available: int) -> int:
