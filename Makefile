@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-ray test-units test-rest chaos lint format docs bench clean
+.PHONY: demo test test-ray test-units test-rest chaos lint format docs bench bench-quick clean
 
 demo: .venv/installed
 	$(BIN)/radsweep demo
 
 # Three processes on two cores: tests also wait, for servers and for Ray.
-UNITS := $(addprefix tests/,augment config data evaluation models objectives report training)
+UNITS := $(addprefix tests/,augment data evaluation models objectives training)
 
 test: .venv/installed
 	$(MAKE) --no-print-directory --jobs=3 --output-sync=target test-ray test-units test-rest
@@ -42,6 +42,9 @@ docs: .venv/installed
 bench: .venv/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[full,bench]"
 	for file in benchmarks/[a-z]*.py; do case $$file in */common.py|*/stock.py|*/simulated_curves.py|*/convergence_oracle.py|*/record_curves.py) ;; *) $(BIN)/python $$file --json || exit 1;; esac; done
+
+bench-quick: .venv/installed
+	$(BIN)/python -m pytest tests/benchmarks
 
 clean:
 	rm -rf .venv build demo .pytest_cache .mypy_cache .ruff_cache

@@ -15,7 +15,7 @@ import pytest
 from support.processes import run_script
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-NEEDS_MINUTES = pytest.mark.slow  # starts Ray once or more, and runs sweeps of its own
+NEEDS_MINUTES = pytest.mark.slow  # over 5 seconds: `make bench-quick` runs these too
 
 
 Figures = Callable[[str], dict[str, Any]]
@@ -57,6 +57,7 @@ def test_a_sweep_decodes_each_image_once(figures_of: Figures) -> None:
     assert 1 < figures["cost_ratio"] < 2
 
 
+@NEEDS_MINUTES
 def test_input_is_measured_three_ways(
     ray_session: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_store_of_finished_cells_is_planned_resumed_and_reported(figures_of: F
     assert all(figures[part] > 0 for part in ("plan_s", "resume_s", "report_s", "mlflow_s", "plan_peak_mb"))
 
 
+@NEEDS_MINUTES
 def test_precomputed_features_of_a_frozen_tower_give_the_same_metric(figures_of: Figures) -> None:
     figures = figures_of("frozen_tower")
     assert figures["metric_difference"] < 0.03  # rounding may move a rank or two
@@ -116,6 +118,7 @@ def test_retrieval_at_scale_reports_time_and_memory(figures_of: Figures) -> None
     assert figures["metrics"]["text_to_image_same_text/recall_at_10"] > 0.1  # the signal is found
 
 
+@NEEDS_MINUTES
 def test_packing_is_compared_with_a_plain_pool(figures_of: Figures) -> None:
     figures = figures_of("pack")
     for kind in (figures, figures["png"]):
@@ -133,6 +136,7 @@ def test_packing_that_was_killed_twice_has_every_pair_once(figures_of: Figures) 
     assert 0 < figures["peak_mb"] < figures["tenth_peak_mb"] + 60
 
 
+@NEEDS_MINUTES
 def test_the_local_loss_equals_the_direct_formula(figures_of: Figures) -> None:
     figures = figures_of("local_loss")
     assert figures["max_abs_difference"] < 1e-5
@@ -150,6 +154,7 @@ def test_searches_are_compared_over_recorded_curves(figures_of: Figures) -> None
     assert max(max(scores) for scores in figures["scores"].values()) <= figures["best_recorded"]
 
 
+@NEEDS_MINUTES
 def test_convergence_is_judged_by_an_oracle(figures_of: Figures) -> None:
     figures = figures_of("convergence")
     cells = figures["cells"].values()

@@ -73,13 +73,18 @@ def test_similar_reports_join_almost_no_normal_and_abnormal_study() -> None:
     assert pairs(alike & mixed) <= 2, "two reports that differ in a mark or an article"
 
 
+@cache
+def impression_groups() -> np.ndarray:
+    return groups([text for text, _ in sections("impression")])
+
+
 def drawn(size: int, seed: int, known: bool = True) -> tuple[Rows, np.ndarray]:
     """A batch of impressions, each its patient's only study, and their groups.
 
     Args:
         known: if equal texts are known to be equal.
     """
-    group_S = groups([text for text, _ in sections("impression")])
+    group_S = impression_groups()
     study_B = np.random.default_rng(seed).choice(len(group_S), size, replace=False)
     rows, group_B = torch.from_numpy(study_B), torch.from_numpy(group_S[study_B])
     report_B = group_B if known else rows
