@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from common import Figures, run, tell
+from radsweep.evaluation.statistics.curves import crossing
 from scipy import stats
 
 from radsweep.evaluation.statistics import (
@@ -28,7 +29,6 @@ from radsweep.evaluation.statistics import (
     level_interval,
     sign_flip_test,
 )
-from radsweep.evaluation.statistics.curves import crossing
 
 SEEDS, PATIENTS, CANDIDATES = 3, 320, 400
 SIZES, AT = (100, 300, 1000, 3000), 300

@@ -15,13 +15,13 @@ from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.tracking.run_fields import role, varying
 
 EFFECTS = (
-    *("arm", "pairs", "metric", "difference", "low", "high", "p_value", "p_holm", "verdict", "mean", "baseline"),
+    *("arm", "pairs", "metric", "difference", "low", "high", "p_value", "p_adjusted", "verdict", "mean", "baseline"),
     *("replicates", "converged", "multiplier", "multiplier_low", "multiplier_high"),
-    *("multiplier_beyond", "multiplier_trusted", "gap"),
+    *("multiplier_trusted", "why"),
 )
-NUMBERS = ("difference", "low", "high", "p_value", "p_holm", "mean", "baseline", *EFFECTS[13:16])
+NUMBERS = ("difference", "low", "high", "p_value", "p_adjusted", "mean", "baseline", *EFFECTS[13:16])
 WHOLE = ("pairs", "fold", "steps", "replicates")
-YES_OR_NO = ("converged", "multiplier_beyond", "multiplier_trusted")
+YES_OR_NO = ("converged", "multiplier_trusted")
 
 
 def trials_frame(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> pd.DataFrame:
@@ -66,20 +66,20 @@ def _effect(results: Results, group: Group) -> dict[str, Any] | None:
         "pairs": cell.size,
         "metric": results.metric,
         "difference": found.difference,
-        "p_holm": found.p_holm,
         "verdict": found.verdict,
         "mean": averages.arm.mean,
         "baseline": averages.baseline.mean,
         "replicates": found.spread.n,
         "converged": not unconverged(results, (baseline, group), averages),
-        "gap": found.why_no_interval,
+        "why": found.why,
     }
     if found.change:
-        row |= {"low": found.change.low, "high": found.change.high, "p_value": found.change.p}
+        row |= {"low": found.change.low, "high": found.change.high}
+        row |= {"p_value": found.change.p, "p_adjusted": found.change.p_adjusted}
     if cell.multiplier and found.verdict != "same run" and multipliers.says_something(cell.multiplier.found):
         times = cell.multiplier.found
         row |= {"multiplier": times.estimate, "multiplier_low": times.low, "multiplier_high": times.high}
-        row |= {"multiplier_beyond": multipliers.beyond(times), "multiplier_trusted": not cell.multiplier.doubt}
+        row |= {"multiplier_trusted": not cell.multiplier.doubt}
     return row
 
 

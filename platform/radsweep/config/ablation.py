@@ -56,6 +56,12 @@ class Ablation(Settings):
     seeds: Annotated[Seeds, BeforeValidator(_number_of_seeds, json_schema_input_type=Seeds | int)] = Field(
         default=Seeds(), description="Replicates; a plain number means `subset`"
     )
+    equivalence_margin: float | None = Field(
+        default=2.0,
+        gt=0,
+        description="Differences below it are too small to matter, in points of the metric (ranks, of a rank); null if "
+        "every difference matters",
+    )
     tune: Tune | None = Field(
         default=None,
         description="Tune every arm at every size first, with equal budgets; what is chosen runs on fresh seeds, and "

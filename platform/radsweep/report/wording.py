@@ -104,6 +104,17 @@ def signed(metric: str, value: float) -> str:
     return size if not size.strip("0.") else ("+" if value > 0 else "−") + size
 
 
+def unsigned(metric: str, value: float) -> str:
+    """The size of a difference with its unit: `3.9 points`, `0.021`, `12.5`."""
+    return _bare(metric, abs(value)) + points(metric)
+
+
+def rounded(number: int) -> str:
+    """`1,300` of 1,287: two digits of a number that is only known roughly."""
+    digits = max(len(str(number)) - 2, 0)
+    return f"{round(number, -digits):,}"
+
+
 def deviation(metric: str, found: Spread) -> str:
     """`± 1.3`; nothing if there is one replicate."""
     if found.deviation is None:

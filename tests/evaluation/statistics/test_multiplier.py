@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from radsweep.evaluation.statistics.curves import crossing, monotone
 from sklearn.isotonic import IsotonicRegression
 
 from radsweep.evaluation.statistics import (
@@ -12,7 +13,6 @@ from radsweep.evaluation.statistics import (
     learning_curve,
     level_interval,
 )
-from radsweep.evaluation.statistics.curves import crossing, monotone
 
 SIZES = (100, 300, 1000, 3000)
 AT = np.log(SIZES)

@@ -1,20 +1,17 @@
-"""Statistics over the per-query results of arms and replicates: intervals, paired tests, curves, effects."""
+"""Statistics over the per-query results of arms and replicates: simultaneous intervals, multipliers, effects, plans."""
 
-from radsweep.evaluation.statistics.auroc import AurocTest, auroc_test, estimate_auroc
-from radsweep.evaluation.statistics.curves import CurvePoint, learning_curve
-from radsweep.evaluation.statistics.delong import delong_covariance
+from radsweep.evaluation.statistics.auroc import estimate_auroc
 from radsweep.evaluation.statistics.effects import Effect, factorial_effects
 from radsweep.evaluation.statistics.estimates import Estimates, estimate_means, macro_estimates
 from radsweep.evaluation.statistics.importances import Importance, Importances, fanova_importances
 from radsweep.evaluation.statistics.intervals import Difference, Interval, contrast_of_means, difference, level_interval
-from radsweep.evaluation.statistics.multiplicity import holm
+from radsweep.evaluation.statistics.multiplicity import Correction
 from radsweep.evaluation.statistics.multiplier import Multiplier, data_efficiency_multiplier
-from radsweep.evaluation.statistics.permutation import SignFlipTest, sign_flip_test
-from radsweep.evaluation.statistics.resamples import PatientResamples
+from radsweep.evaluation.statistics.patients import Patients
+from radsweep.evaluation.statistics.planning import Outlook, outlook
 
 __all__ = [
-    "AurocTest",
-    "CurvePoint",
+    "Correction",
     "Difference",
     "Effect",
     "Estimates",
@@ -22,20 +19,16 @@ __all__ = [
     "Importances",
     "Interval",
     "Multiplier",
-    "PatientResamples",
-    "SignFlipTest",
-    "auroc_test",
+    "Outlook",
+    "Patients",
     "contrast_of_means",
     "data_efficiency_multiplier",
-    "delong_covariance",
     "difference",
     "estimate_auroc",
     "estimate_means",
     "factorial_effects",
     "fanova_importances",
-    "holm",
-    "learning_curve",
     "level_interval",
     "macro_estimates",
-    "sign_flip_test",
+    "outlook",
 ]

@@ -3,21 +3,21 @@
 theta_ar is the metric of arm a in replicate r, c the contrast, R the number of replicates, D_r = sum_a c_a theta_ar.
 
     estimate = mean_r D_r
-    V_P  patients: variance of the estimate over resampled patients, the trained models held
-    V_I  the part of V_P in which replicates disagree about patients: (mean variance of D_r over resampled patients
-         - mean covariance of D_r and D_s) / R
-    V_S  seeds: variance of D_r over replicates, pooled over arms, / R; it contains V_I
-    variance = V_P + max(V_S - V_I, 0), so that V_I is not counted twice
-    degrees of freedom = variance^2 / (V_S^2 / nu_S + V_P^2 / nu_P)
+    V_S  seeds: variance of D_r over replicates / R. It contains V_I, the part in which replicates disagree about
+         patients.
+    V_P  patients: covariance over patients of two replicates' D_r, which replicates do not average out.
+    half-width at alpha = sqrt(t(nu_S, 1 - alpha/2)^2 V_S + t(nu_P, 1 - alpha/2)^2 V_P)
 
-This is the random-reader random-case variance of Obuchowski and Rockette (1995, Commun. Stat. Simul. 24:285-308) with
-seeds for readers, its mean squares held positive, and degrees of freedom after Satterthwaite as in Hillis (2007, Stat.
-Med. 26:596-619). The target is the mean over a population of queries and of seeds, with the candidate pool fixed.
+Each part keeps its own quantile of Student's t. One quantile for the sum, with degrees of freedom after Satterthwaite,
+is the usual choice (Obuchowski and Rockette 1995, Commun. Stat. Simul. 24:285-308; Hillis 2007, Stat. Med. 26:596-619),
+but its estimated degrees of freedom can fall below 1, where intervals have no bounds, or come out too high where seeds
+dominate. The sum of separate parts has neither fault; it is somewhat wider where both parts are large.
 
-Pooling assumes that all arms vary alike between seeds and that any two correlate alike (compound symmetry, the
-classical randomised block design: replicates are blocks). Then sum_a c_a^2 and (sum_a c_a)^2 weigh two mean squares.
-Simulated, an arm whose seeds vary twice as much as those of three others is covered in 86 % instead of 95 where seeds
-dominate, differences from it in 91 %; `Estimates.select` pools over fewer arms, at the price of degrees of freedom.
+nu_P is the effective number n of patients less 1. If nothing varies, a patient who differs may still exist: the
+half-width is then the range of the contrast times 1 - (alpha/2)^(1/n), after Clopper and Pearson (1934).
+
+The target is the mean over subsets of the same size of these training studies, over starts, and over patients like
+those of the test split; the candidates among which a query is searched are fixed.
 """
 
 from __future__ import annotations
@@ -25,98 +25,99 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from radsweep.evaluation.statistics.estimates import Estimates
-
-
-@dataclass(frozen=True)
-class MeanSquares:
-    """Mean squares of A arms x R replicates: between replicates, and the rest within them (0 for a single arm)."""
-
-    arms: int
-    between: float
-    between_degrees: int
-    within: float
-    within_degrees: int
+from radsweep.evaluation.statistics.seeds import VariancePart, seed_parts
 
 
 @dataclass(frozen=True)
 class Components:
+    """An estimate, and the parts of its variance. Without replicates, `seeds` is empty."""
+
     estimate: float
-    variance: float
-    degrees_of_freedom: float
-    patients: float  # V_P
-    seeds: float | None  # max(V_S - V_I, 0); None with a single seed
-    unsure: float  # V_S^2 / nu_S
-
-
-@dataclass(frozen=True)
-class PatientSpread:
-    """Variances over resampled patients, of R replicates: without their covariances, of which there are R^2."""
-
-    of_one: float  # mean of those of each replicate
-    of_the_mean: float  # V_P: of the replicates' mean, which is the mean of all covariances, [R, R]
-    replicates: int
+    patients: VariancePart  # V_P
+    seeds: tuple[VariancePart, ...]  # V_S, in parts with degrees of freedom of their own
+    disagreement: float = 0.0  # V_I, contained in V_S
+    span: float = 1.0  # width of the contrast's range, on one side of 0
 
     @property
-    def disagreement(self) -> float:
-        """R x V_I: mean variance less mean covariance, of two or more replicates."""
-        count = self.replicates
-        covariance = (count * self.of_the_mean - self.of_one) / (count - 1)
-        return self.of_one - covariance
+    def seed_variance(self) -> float:
+        return sum(part.variance for part in self.seeds)
+
+    @property
+    def variance(self) -> float:
+        return self.patients.variance + self.seed_variance
+
+    @property
+    def seed_degrees(self) -> float:
+        """The fewest degrees of freedom of a part; infinite without one."""
+        return min((part.degrees for part in self.seeds), default=float("inf"))
+
+    def half_width(self, alpha: float) -> float:
+        """Half the width of the interval that fails in `alpha` of cases."""
+        return float(self._half_widths(np.array([alpha]))[0])
+
+    def p_value(self) -> float:
+        """The alpha at which the interval ends at 0, two-sided."""
+        if self.estimate == 0:
+            return 1.0
+        width_N = self._half_widths(_ALPHAS)
+        return float(np.exp(np.interp(-abs(self.estimate), -width_N, np.log(_ALPHAS))))
+
+    def _half_widths(self, alpha_N: np.ndarray) -> np.ndarray:
+        """At several levels, [N]."""
+        if self.variance == 0:
+            unseen_N: np.ndarray = self.span * (1 - (alpha_N / 2) ** (1 / (self.patients.degrees + 1)))
+            return unseen_N
+        square_N = np.zeros(len(alpha_N))
+        for part in (self.patients, *self.seeds):
+            if part.variance > 0:
+                square_N += special.stdtrit(part.degrees, 1 - alpha_N / 2) ** 2 * part.variance
+        width_N: np.ndarray = square_N**0.5
+        return width_N
+
+
+_ALPHAS = np.concatenate([np.logspace(-12, -2, 120), np.linspace(0.0105, 1, 200)])  # half-widths fall along these
 
 
 def components(estimates: Estimates, contrast_A: np.ndarray) -> Components:
     """Estimate and variance of a contrast; with one replicate the variance is only that of patients."""
-    difference_R = contrast_A @ estimates.value_AR
-    spread = patient_spread(estimates, contrast_A @ estimates.resampled_BAR)
-    patients, degrees = spread.of_the_mean, float(estimates.patient_degrees)
-    estimate = float(difference_R.mean())
-    if estimates.replicates == 1:
-        return Components(estimate, patients, degrees, patients, None, 0.0)
-    seeds, seed_degrees = _seed_variance(estimates.value_AR, contrast_A)
-    excess = max(seeds - spread.disagreement, 0.0) / estimates.replicates
-    unsure = (seeds / estimates.replicates) ** 2 / seed_degrees
-    found = satterthwaite(patients, degrees, excess, unsure)
-    return Components(estimate, patients + excess, found, patients, excess, unsure)
+    influence_PR = np.tensordot(estimates.influence_PAR, contrast_A, (1, 0))
+    patients, disagreement = patient_variance(influence_PR)
+    return Components(
+        float((contrast_A @ estimates.value_AR).mean()),
+        VariancePart(patients, max(estimates.patient_degrees, 1.0)),
+        seed_parts(estimates, contrast_A),
+        disagreement,
+        estimates.span * max(contrast_A[contrast_A > 0].sum(), -contrast_A[contrast_A < 0].sum()),
+    )
 
 
-def satterthwaite(patients: float, patient_degrees: float, excess: float, unsure: float) -> float:
-    """Degrees of freedom of V_P + excess, where `unsure` sums V_S^2 / nu_S over independent sets of seeds."""
-    spread = unsure + patients**2 / patient_degrees
-    return (patients + excess) ** 2 / spread if spread else patient_degrees
+def difference_of_sizes(first: Estimates, arm: str, second: Estimates, against: str) -> Components:
+    """One arm less another at another size: seeds of the two are independent, patients are the same."""
+    parts = [components(first, first.weights({arm: 1.0})), components(second, second.weights({against: 1.0}))]
+    mean_P = first.influence_PAR[:, first.arms.index(arm)].mean(1) - second.influence_PAR[
+        :, second.arms.index(against)
+    ].mean(1)
+    disagreement = sum(part.disagreement for part in parts)
+    patients = max(float((mean_P**2).sum()) - disagreement, 0.0)
+    degrees = max(min(first.patient_degrees, second.patient_degrees), 1.0)
+    return Components(
+        parts[0].estimate - parts[1].estimate,
+        VariancePart(patients, degrees),
+        (*parts[0].seeds, *parts[1].seeds),
+        disagreement,
+        first.span,
+    )
 
 
-def patient_spread(estimates: Estimates, resampled_BR: np.ndarray) -> PatientSpread:
-    """Over resampled patients; resamples that leave the metric undefined are left out."""
-    defined_BR = resampled_BR[np.isfinite(resampled_BR).all(1)]
-    # n patients drawn of n vary less than n of a population, by (n - 1) / n
-    correction = (estimates.patient_degrees + 1) / estimates.patient_degrees
-    of_one, of_the_mean = defined_BR.var(0, ddof=1).mean(), defined_BR.mean(1).var(ddof=1)
-    return PatientSpread(float(of_one) * correction, float(of_the_mean) * correction, resampled_BR.shape[1])
-
-
-def mean_squares(value_AR: np.ndarray) -> MeanSquares:
-    """Two-way analysis of variance without replication; arms that gave the very same numbers count once."""
-    distinct_AR = np.unique(value_AR, axis=0)
-    arms, replicates = distinct_AR.shape
-    mean_R = distinct_AR.mean(0)
-    left_AR = distinct_AR - distinct_AR.mean(1, keepdims=True) - mean_R + mean_R.mean()
-    degrees = (arms - 1) * (replicates - 1)
-    within = float((left_AR**2).sum()) / degrees if degrees else 0.0
-    return MeanSquares(arms, arms * float(mean_R.var(ddof=1)), replicates - 1, within, degrees)
-
-
-def _seed_variance(value_AR: np.ndarray, contrast_A: np.ndarray) -> tuple[float, float]:
-    """Variance of the contrast between replicates (R x V_S), pooled over arms, and its degrees of freedom."""
-    squares = mean_squares(value_AR)
-    _, same_A = np.unique(value_AR, axis=0, return_inverse=True)
-    weight = np.bincount(same_A.reshape(-1), weights=contrast_A, minlength=squares.arms)
-    common = float(weight.sum()) ** 2 / squares.arms
-    parts = [
-        (common * squares.between, squares.between_degrees),
-        ((float((weight**2).sum()) - common) * squares.within, squares.within_degrees),
-    ]
-    variance = sum(part for part, _ in parts)
-    unsure = sum(part**2 / degrees for part, degrees in parts if degrees)
-    return variance, variance**2 / unsure if unsure else float(squares.between_degrees)
+def patient_variance(influence_PR: np.ndarray) -> tuple[float, float]:
+    """V_P, the part that replicates share, and V_I, their disagreement, which replicates average out."""
+    replicates = influence_PR.shape[1]
+    of_one = float((influence_PR**2).sum() / replicates)
+    if replicates == 1:
+        return of_one, 0.0
+    of_all = float((influence_PR.sum(1) ** 2).sum())
+    shared = max((of_all - replicates * of_one) / (replicates * (replicates - 1)), 0.0)
+    return shared, max(of_one - shared, 0.0) / replicates

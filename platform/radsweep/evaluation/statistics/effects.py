@@ -9,7 +9,8 @@ from typing import Literal
 
 from radsweep.evaluation.statistics.estimates import Estimates
 from radsweep.evaluation.statistics.fractions import Confounded, Factors, chains, is_fraction, weights
-from radsweep.evaluation.statistics.intervals import LEVEL, Difference, contrast_of_means
+from radsweep.evaluation.statistics.intervals import Difference, contrast_of_means
+from radsweep.evaluation.statistics.multiplicity import ONE, Correction
 
 Others = Literal["averaged", "off", "on"]
 
@@ -25,7 +26,7 @@ class Effect:
 
 
 def factorial_effects(
-    estimates: Estimates, factors_of: Mapping[str, Set[str]], *, level: float = LEVEL
+    estimates: Estimates, factors_of: Mapping[str, Set[str]], correction: Correction = ONE
 ) -> tuple[Effect, ...]:
     """Effects that the design can estimate, main effects first.
 
@@ -63,7 +64,7 @@ def factorial_effects(
     else:
         raise ValueError("no arm with all factors off and none with all on: effects have nothing to start from")
     return tuple(
-        Effect(term, others, contrast_of_means(estimates, of, level=level), confounded.get(term, Confounded()))
+        Effect(term, others, contrast_of_means(estimates, of, correction), confounded.get(term, Confounded()))
         for term, of in weight_of.items()
         if of
     )

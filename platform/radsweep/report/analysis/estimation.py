@@ -1,4 +1,4 @@
-"""One metric of every run of an ablation, query by query, on the same studies, order and resamples."""
+"""One metric of every run of an ablation, query by query, on the same studies in the same order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from radsweep.evaluation.classification import classification_metrics
 from radsweep.evaluation.queries import Queries, QueryResults
-from radsweep.evaluation.statistics import Estimates, PatientResamples, estimate_auroc, estimate_means, macro_estimates
+from radsweep.evaluation.statistics import Estimates, Patients, estimate_auroc, estimate_means, macro_estimates
 from radsweep.evaluation.summary import Replicate
 from radsweep.report import wording
 from radsweep.store.records import ArmSize
@@ -25,12 +25,11 @@ TOLERANCE = 1e-6  # between a recorded metric and its recomputation
 class Estimator:
     """Shapes: Q queries."""
 
-    resamples: PatientResamples
-    patient_ids: tuple[str, ...]
+    patients: Patients
     columns: dict[ArmSize, dict[Replicate, Columns]]
-    reciprocal: dict[ArmSize, dict[Replicate, np.ndarray]]
     labels: Mapping[str, np.ndarray]  # class -> [Q]; empty for a mean over queries
-    left_out: tuple[str, ...] = ()  # classes of a macro AUROC with fewer than 2 patients on a side: not resampled
+    span: float = 1.0  # width of the metric's range
+    left_out: tuple[str, ...] = ()  # classes of a macro AUROC with fewer than 2 patients on a side
     gaps: dict[ArmSize, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     replicates: dict[ArmSize, frozenset[Replicate]] = field(default_factory=dict)  # that statistics rest on
@@ -51,19 +50,14 @@ class Estimator:
                     continue
                 values = {arm: np.stack([rs[r][name] for r in chosen]) for arm, rs in arms.items()}
                 if name:
-                    parts.append(estimate_auroc(values, self.labels[name], self.resamples))
+                    parts.append(estimate_auroc(values, self.labels[name], self.patients))
                 else:
-                    parts.append(estimate_means(values, self.resamples))
+                    parts.append(estimate_means(values, self.patients, span=self.span))
             found = macro_estimates(parts) if len(parts) > 1 else parts[0]
             subsets = [subset for subset, _ in chosen]
             several = 1 < len(set(subsets)) < len(subsets)
             self._made[key] = found.over_starts(subsets) if several else found
         return self._made[key]
-
-    def reciprocal_ranks(self, place: ArmSize, replicates: Set[Replicate]) -> np.ndarray | None:
-        """[replicates, Q]; None for a metric without ranks."""
-        ranks = self.reciprocal.get(place)
-        return np.stack([ranks[r] for r in sorted(replicates)]) if ranks else None
 
 
 def estimator(
@@ -92,13 +86,13 @@ def estimator(
             return "no results of queries in this measure were found"
         return f"the {wording.short_name(name)} is not a mean over queries"
     try:
-        resamples = PatientResamples.draw(first.patient_ids)
+        patients = Patients.of(first.patient_ids)
     except ValueError as error:
         return str(error)
-    rare = tuple(of for of, label_Q in (labels or {}).items() if fewest_patients(label_Q, resamples.patient_Q) < 2)
+    rare = tuple(of for of, label_Q in (labels or {}).items() if fewest_patients(label_Q, patients.patient_Q) < 2)
     if labels is not None and len(rare) == len(labels):
         return "an interval of AUROC needs a class that at least 2 patients have and at least 2 do not have"
-    found = Estimator(resamples, first.patient_ids, {}, {}, labels or {}, rare)
+    found = Estimator(patients, {}, labels or {}, _span(first, name), rare)
     for place, of in cells.items():
         _take(
             found,
@@ -121,7 +115,6 @@ def _take(
 ) -> None:
     """All replicates of an arm and size, or the reason why it has no statistics."""
     columns: dict[Replicate, Columns] = {}
-    reciprocal: dict[Replicate, np.ndarray] = {}
     for replicate, results in of.items():
         order = None if results is None else _order(results, first)
         if results is None or order is None:
@@ -133,16 +126,13 @@ def _take(
             found.gaps[place] = f"a run of {place[0]} has no numbers of its queries in this metric"
             return
         columns[replicate] = taken
-        ranks = results.ranks.get(name.rpartition("/")[0])
-        if ranks is not None:
-            reciprocal[replicate] = 1 / ranks[order]
     if not columns:
         return
     values = _value_of(columns, found)
     if any(abs(values[r] - recorded[r]) > TOLERANCE for r in values.keys() & recorded.keys()):
         found.gaps[place] = f"the results of the queries of {place[0]} do not add up to the recorded metric"
         return
-    found.columns[place], found.reciprocal[place] = columns, reciprocal
+    found.columns[place] = columns
     found.replicates[place] = frozenset(balanced(columns.keys()))
     if dropped := len(columns) - len(found.replicates[place]):
         found.notes.append(
@@ -161,6 +151,12 @@ def _value_of(columns: Mapping[Replicate, Columns], found: Estimator) -> dict[Re
     labels_QC = np.stack([found.labels[name] for name in names], axis=1)
     scores = {replicate: np.stack([of[name] for name in names], axis=1) for replicate, of in columns.items()}
     return {r: classification_metrics(scores_QC, labels_QC, names).metrics["auroc"] for r, scores_QC in scores.items()}
+
+
+def _span(results: QueryResults, name: str) -> float:
+    """Width of the metric's range: of a rank, the most candidates that a query has before its own."""
+    others = results.others.get(name.rpartition("/")[0])
+    return float(others.max()) if wording.is_rank(name) and others is not None else 1.0
 
 
 def fewest_patients(label_Q: np.ndarray, patient_Q: np.ndarray) -> int:

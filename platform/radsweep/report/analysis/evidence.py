@@ -1,36 +1,36 @@
-"""The statistics of an ablation, from the results of the test split's queries: intervals, paired tests, multipliers.
+"""The statistics of an ablation, from the results of the test split's queries: intervals, multipliers, effects.
 
-A comparison rests on the replicates that the arm and the baseline share; patients are drawn once, for all arms and
-sizes; Holm's correction counts every comparison of the table.
+A comparison rests on the replicates that the arm and the baseline share. The intervals of all comparisons of the table,
+and of all looks at it, hold together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
 from radsweep.config.metrics import Metric
 from radsweep.evaluation.queries import Queries
 from radsweep.evaluation.statistics import (
+    Correction,
     Difference,
     Effect,
     Estimates,
     Interval,
     Multiplier,
-    SignFlipTest,
     data_efficiency_multiplier,
     difference,
     factorial_effects,
-    holm,
     level_interval,
-    sign_flip_test,
 )
 from radsweep.evaluation.summary import Replicate
 from radsweep.report import wording
 from radsweep.report.analysis.estimation import Estimator, Size, balanced, estimator
 from radsweep.store.records import ArmSize
 
-SIGNIFICANT = 0.05
+
+def _alone(place: ArmSize) -> Correction:
+    return Correction()
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Runs:
     recorded: Mapping[ArmSize, Mapping[Replicate, float]]  # the metric as each run recorded it
     pairs: Mapping[Size, int]  # studies that a size trained on
     factors: Mapping[str, Set[str]] = field(default_factory=dict)  # of a factorial design, by arm
+    correction: Callable[[ArmSize], Correction] = _alone  # how many comparisons and looks a comparison is one of
 
 
 @dataclass(frozen=True)
@@ -52,21 +53,13 @@ class Evidence:
     gap: str = ""
     gaps: Mapping[ArmSize, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()  # classes left out of a macro AUROC: too few patients to resample
+    left_out: tuple[str, ...] = ()  # classes left out of a macro AUROC: too few patients
     levels: Mapping[ArmSize, Interval] = field(default_factory=dict)
     differences: Mapping[ArmSize, Difference] = field(default_factory=dict)  # from the baseline, paired
     replicates: Mapping[ArmSize, frozenset[Replicate]] = field(default_factory=dict)  # that a difference rests on
-    p_holm: Mapping[ArmSize, float] = field(default_factory=dict)
-    sign_flips: Mapping[ArmSize, SignFlipTest] = field(
-        default_factory=dict
-    )  # of reciprocal ranks; these decide nothing
     multipliers: Mapping[ArmSize, Multiplier] = field(default_factory=dict)
+    no_multipliers: str = ""  # why there are none, if the baseline was measured at several sizes
     effects: Mapping[Size, tuple[Effect, ...]] = field(default_factory=dict)
-    effects_p_holm: Mapping[tuple[Size, tuple[str, ...]], float] = field(default_factory=dict)
-
-    @property
-    def comparisons(self) -> int:
-        return len(self.differences)
 
     def why_not(self, place: ArmSize, against: ArmSize) -> str:
         """Reason why a comparison has no interval."""
@@ -84,9 +77,11 @@ def evidence(metric: str, baseline: str, runs: Runs) -> Evidence:
         for place, rs in found.replicates.items()
     }
     shared = _shared(found, baseline)
-    differences = {place: difference(found.estimates(place[1], rs), place[0], baseline) for place, rs in shared.items()}
-    effects = _effects(found, runs.factors)
-    effect_p = {(size, e.factors): e.difference.p for size, es in effects.items() for e in es}
+    differences = {
+        place: difference(found.estimates(place[1], rs), place[0], baseline, runs.correction(place))
+        for place, rs in shared.items()
+    }
+    multipliers, why = _multipliers(found, baseline, shared, runs, Metric(metric).higher)
     return Evidence(
         metric,
         gaps=found.gaps,
@@ -95,11 +90,9 @@ def evidence(metric: str, baseline: str, runs: Runs) -> Evidence:
         levels=levels,
         differences=differences,
         replicates=shared,
-        p_holm=holm({place: d.p for place, d in differences.items()}),
-        sign_flips=_sign_flips(found, baseline, shared),
-        multipliers=_multipliers(found, baseline, shared, runs.pairs, Metric(metric).higher),
-        effects=effects,
-        effects_p_holm=holm(effect_p),
+        multipliers=multipliers,
+        no_multipliers=why,
+        effects=_effects(found, runs.factors),
     )
 
 
@@ -113,48 +106,48 @@ def _shared(found: Estimator, baseline: str) -> dict[ArmSize, frozenset[Replicat
     return {place: frozenset(balanced(rs)) for place, rs in pairs.items() if rs}
 
 
-def _sign_flips(
-    found: Estimator, baseline: str, shared: Mapping[ArmSize, frozenset[Replicate]]
-) -> dict[ArmSize, SignFlipTest]:
-    return {
-        (arm, size): sign_flip_test(first, second, found.patient_ids)
-        for (arm, size), rs in shared.items()
-        if (first := found.reciprocal_ranks((arm, size), rs)) is not None
-        and (second := found.reciprocal_ranks((baseline, size), rs)) is not None
-    }
-
-
 def _multipliers(
-    found: Estimator,
-    baseline: str,
-    shared: Mapping[ArmSize, frozenset[Replicate]],
-    pairs: Mapping[Size, int],
-    higher: bool,
-) -> dict[ArmSize, Multiplier]:
-    """Multipliers, if the baseline has been measured at two sizes or more."""
+    found: Estimator, baseline: str, shared: Mapping[ArmSize, frozenset[Replicate]], runs: Runs, higher: bool
+) -> tuple[dict[ArmSize, Multiplier], str]:
+    """Multipliers, if the baseline has been measured at two sizes or more; else, or if it falls, why there are none."""
     curve: dict[int, Estimates] = {
-        pairs[size]: found.estimates(size, rs) for (arm, size), rs in found.replicates.items() if arm == baseline
+        runs.pairs[size]: found.estimates(size, rs) for (arm, size), rs in found.replicates.items() if arm == baseline
     }
     if len(curve) < 2:
-        return {}
-    return {
+        return {}, ""
+    multipliers = {
         (arm, size): data_efficiency_multiplier(
-            {**curve, pairs[size]: found.estimates(size, rs)}, arm, pairs[size], baseline, higher_is_better=higher
+            {**curve, runs.pairs[size]: found.estimates(size, rs)},
+            arm,
+            runs.pairs[size],
+            baseline,
+            higher_is_better=higher,
+            correction=runs.correction((arm, size)),
         )
         for (arm, size), rs in shared.items()
     }
+    known = {place: multiplier for place, multiplier in multipliers.items() if multiplier is not None}
+    falls = multipliers and not known
+    return known, f"the mean of {baseline} does not rise from each number of pairs to the next" if falls else ""
 
 
 def _effects(found: Estimator, factors: Mapping[str, Set[str]]) -> dict[Size, tuple[Effect, ...]]:
-    """Over the replicates that all measured arms of a size have."""
-    effects = {}
+    """Over the replicates that all measured arms of a size have; the intervals of all sizes hold together."""
+    designs: dict[Size, tuple[Estimates, dict[str, Set[str]]]] = {}
     for size in dict.fromkeys(size for _, size in found.replicates):
         sets = {arm: rs for (arm, at), rs in found.replicates.items() if at == size and arm in factors}
         common = frozenset.intersection(*map(frozenset, sets.values())) if sets else frozenset()
-        if len(sets) < 2 or not common:
-            continue
-        try:
-            effects[size] = factorial_effects(found.estimates(size, common), {arm: factors[arm] for arm in sets})
-        except ValueError:  # a sweep under way may lack the arm that effects start from
-            continue
-    return effects
+        if len(sets) >= 2 and common:
+            designs[size] = found.estimates(size, common), {arm: factors[arm] for arm in sets}
+
+    def effects(correction: Correction) -> dict[Size, tuple[Effect, ...]]:
+        results = {}
+        for size, (estimates, on) in designs.items():
+            try:
+                results[size] = factorial_effects(estimates, on, correction)
+            except ValueError:  # a sweep under way may lack the arm that effects start from
+                continue
+        return results
+
+    number = sum(map(len, effects(Correction()).values()))
+    return effects(Correction(comparisons=number)) if number else {}

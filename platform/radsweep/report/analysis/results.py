@@ -13,6 +13,7 @@ from radsweep.config.ablation import ON_OFF
 from radsweep.config.metrics import HIGHER_IS_BETTER, Metric
 from radsweep.evaluation.chance import chance
 from radsweep.evaluation.queries import Queries, no_queries
+from radsweep.evaluation.statistics import Correction
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
 from radsweep.report.analysis.evidence import Evidence, Runs, evidence
 from radsweep.store.fold_pooling import pool_folds, pooled_queries
@@ -82,6 +83,7 @@ class Results:
     references: tuple[Result, ...] = ()  # public models on the same test split
     queries: Queries = no_queries
     stages: Mapping[str, CellRecord] = field(default_factory=dict)  # adaptation that cells started from, by key
+    earlier_looks: Mapping[ArmSize, int] = field(default_factory=dict)  # at fewer replicates of a comparison
     _evidence: dict[str, Evidence] = field(default_factory=dict, init=False, repr=False, compare=False)  # by metric
     kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # see `once`
 
@@ -105,8 +107,14 @@ class Results:
             {place: g.values(metric) for place, g in places.items()},
             {g.size: g.trained for g in self.groups if g.arm == self.sweep.baseline},
             self.factors,
+            self._correction,
         )
         return evidence(metric, self.sweep.baseline, runs)
+
+    def _correction(self, place: ArmSize) -> Correction:
+        """The comparisons of the whole plan count from the start, so that intervals do not widen as a sweep goes on."""
+        planned = sum(group.arm != self.sweep.baseline for group in self.groups)
+        return Correction(comparisons=max(planned, 1), look=1 + self.earlier_looks.get(place, 0))
 
     @property
     def factors(self) -> dict[str, frozenset[str]]:

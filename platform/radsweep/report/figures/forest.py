@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 
 from radsweep.evaluation.statistics import Importances
-from radsweep.evaluation.statistics.intervals import LEVEL
+from radsweep.evaluation.statistics.multiplicity import LEVEL
 from radsweep.report import wording
+from radsweep.report.analysis.claims import claim_of
 from radsweep.report.analysis.convergence import unconverged
 from radsweep.report.analysis.results import Results
 from radsweep.report.figures.learning_curves import Figure
 from radsweep.report.figures.svg import COLOURS, INK, PAGE, drawing, short
-from radsweep.report.text.verdicts import verdict
 
 MOST_ROWS = 80
 WIDTH = 4.8  # inches: narrow, so that names can be read on a telephone
@@ -63,7 +63,8 @@ def _rows(results: Results) -> list[Row]:
             assert group is not None
             assert base is not None
             comparison = results.comparison(group)
-            judged = verdict(results, group, comparison) if comparison else ""
+            claim = claim_of(results, group)
+            judged = claim.verdict if claim else ""
             colour = {"helped": _GOOD, "hurt": _BAD}.get(judged, INK)
             ends = (change.low, change.estimate, change.high)
             rows.append(Row(arm, ends, colour, bool(unconverged(results, (group, base), comparison))))

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-from radsweep.evaluation.statistics.intervals import LEVEL
+from radsweep.evaluation.statistics.multiplicity import LEVEL
 from radsweep.report import wording
 from radsweep.report.analysis.results import Group, Result, Results
 from radsweep.report.figures.svg import COLOURS, INK, MARKERS, OUTLINES, drawing, short

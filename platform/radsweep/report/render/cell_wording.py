@@ -27,10 +27,10 @@ def difference_shown(metric: str, cell: ArmCell) -> str:
 def p_shown(cell: ArmCell) -> str:
     """`p = 0.012` after correction; empty without a test."""
     found = cell.comparison
-    return f"p {wording.p_value(found.p_holm)}" if found and found.change and found.p_holm is not None else ""
+    return f"p {wording.p_value(found.change.p_adjusted)}" if found and found.change else ""
 
 
 def multiplier_shown(cell: ArmCell) -> str:
-    """`2.1 × [1.3, 3.4] pairs`; empty if there is none, or if it says nothing."""
+    """`1.3 to 3.4 × pairs`; empty if there is none, or if it says nothing."""
     found = cell.multiplier.found if cell.multiplier and cell.verdict != "same run" else None
     return f"{multipliers.shown(found)} pairs" if found and multipliers.says_something(found) else ""

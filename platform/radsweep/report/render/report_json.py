@@ -9,7 +9,14 @@ from typing import Any
 
 from radsweep.report.analysis.results import Results
 from radsweep.report.render.content import Content
-from radsweep.report.render.numbers import effect_numbers, measure_numbers
+from radsweep.report.render.numbers import (
+    comparison_numbers,
+    effect_numbers,
+    level_numbers,
+    measure_numbers,
+    multiplier_numbers,
+    recommended,
+)
 from radsweep.report.sections.section import Numbers
 
 
@@ -18,7 +25,15 @@ def render_json(results: Results, content: Content) -> str:
     for section in content.sections:
         report |= section.data
         report |= {b.name: b.table for b in section.nested if isinstance(b, Numbers) and b.name}
-    numbers = {"measures": measure_numbers(results), "effects": effect_numbers(results), "curves": _curves(results)}
+    numbers = {
+        "comparisons": comparison_numbers(results),
+        "levels": level_numbers(results),
+        "multipliers": multiplier_numbers(results),
+        "recommended": recommended(results),
+        "measures": measure_numbers(results),
+        "effects": effect_numbers(results),
+        "curves": _curves(results),
+    }
     return json.dumps(_plain({"report": report, **numbers}), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

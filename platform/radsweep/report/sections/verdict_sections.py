@@ -30,7 +30,7 @@ from radsweep.report.text.recommendation import recommendation
 from radsweep.report.text.verdicts import rule
 from radsweep.report.text.warnings import warnings
 
-_CLEAR = ("helped", "hurt", "not converged")
+_CLEAR = ("helped", "hurt", "equivalent", "not converged")
 MOST_CLEAR = 20  # comparisons listed below the headlines; more are folded away
 
 

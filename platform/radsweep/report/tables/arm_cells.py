@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from radsweep.config.metrics import Metric
-from radsweep.evaluation.statistics import Difference, Interval, Multiplier, SignFlipTest
+from radsweep.evaluation.statistics import Difference, Interval, Multiplier
 from radsweep.evaluation.summary import Spread
+from radsweep.report.analysis.claims import Verdict, claim_of
 from radsweep.report.analysis.compute import Relative, relative
 from radsweep.report.analysis.convergence import counted_doubts
 from radsweep.report.analysis.results import Group, Results
 from radsweep.report.text import multipliers
-from radsweep.report.text.verdicts import Verdict, verdict
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,7 @@ class CellComparison:
     difference: float  # mean of the paired differences
     spread: Spread  # of the paired differences
     change: Difference | None  # the difference with its interval and p
-    p_holm: float | None  # corrected over the whole table
-    sign_flip: SignFlipTest | None
-    why_no_interval: str
+    why: str  # the verdict is no more than it is, as the end of a sentence
 
 
 @dataclass(frozen=True)
@@ -120,19 +118,15 @@ def arm_cell(results: Results, group: Group) -> ArmCell:
 
 
 def _comparison(results: Results, group: Group) -> CellComparison | None:
-    found = results.comparison(group)
-    if found is None:
+    found, claim = results.comparison(group), claim_of(results, group)
+    if found is None or claim is None:
         return None
-    evidence, place, against = results.evidence, (group.arm, group.size), (results.sweep.baseline, group.size)
-    change = evidence.differences.get(place)
     return CellComparison(
-        verdict=verdict(results, group, found),
-        difference=change.estimate if change else found.difference.mean,
+        verdict=claim.verdict,
+        difference=claim.change.estimate if claim.change else found.difference.mean,
         spread=found.difference,
-        change=change,
-        p_holm=evidence.p_holm.get(place),
-        sign_flip=evidence.sign_flips.get(place),
-        why_no_interval="" if change else evidence.why_not(place, against),
+        change=claim.change,
+        why=claim.why,
     )
 
 

@@ -11,6 +11,7 @@ from radsweep.evaluation.statistics import Importances, fanova_importances
 from radsweep.evaluation.statistics.fractions import Confounded
 from radsweep.evaluation.statistics.importances import FEWEST_TRIALS
 from radsweep.report import wording
+from radsweep.report.analysis.claims import claim_of
 from radsweep.report.analysis.compute import relative
 from radsweep.report.analysis.convergence import unconverged
 from radsweep.report.analysis.evidence import Evidence
@@ -24,13 +25,13 @@ _TASKS = ("/zero_shot", "/100_percent")  # their scores are kept
 def comparisons(results: Results) -> Table:
     """Every comparison with the baseline, with everything needed to judge it."""
     evidence, base = results.evidence, results.sweep.baseline
-    head = ("arm", "pairs", "difference", "p", "p, Holm", "sign-flip p", "multiplier", "time", "steps", "converged")
+    head = ("arm", "pairs", "difference", "verdict", "p", "p, corrected", "multiplier", "time", "steps", "converged")
     rows = []
     for (arm, size), change in evidence.differences.items():
         group, against = results.group(arm, size), results.group(base, size)
         assert group is not None
         assert against is not None
-        flip, times = evidence.sign_flips.get((arm, size)), evidence.multipliers.get((arm, size))
+        times, claim = evidence.multipliers.get((arm, size)), claim_of(results, group)
         doubt = "" if multipliers.trusted(results, group) else ", not to be trusted"
         cost = relative(results, arm, [size])
         rows.append(
@@ -38,9 +39,9 @@ def comparisons(results: Results) -> Table:
                 arm,
                 size_cell(size),
                 wording.difference_bracketed(results.metric, change),
+                claim.verdict if claim else "–",
                 wording.p_value(change.p).removeprefix("= "),
-                wording.p_value(evidence.p_holm[arm, size]).removeprefix("= "),
-                wording.p_value(flip.p).removeprefix("= ") if flip else "–",
+                wording.p_value(change.p_adjusted).removeprefix("= "),
                 multipliers.shown(times) + doubt if times else "–",
                 cost.shown if cost else "–",
                 f"{wording.times(cost.steps)} ×" if cost else "–",
@@ -69,7 +70,7 @@ def effects_table(results: Results) -> Table:
             " × ".join(effect.factors),
             size_cell(size),
             wording.difference_bracketed(metric, effect.difference),
-            wording.p_value(evidence.effects_p_holm[size, effect.factors]).removeprefix("= "),
+            wording.p_value(effect.difference.p_adjusted).removeprefix("= "),
             effect.others,
             *([_confounded(effect.confounded)] if fraction else []),
             effect.difference.rests_on,
@@ -78,7 +79,7 @@ def effects_table(results: Results) -> Table:
         for size, found in evidence.effects.items()
         for effect in found
     ]
-    head = ("factor", "pairs", "effect", "p, Holm", "other factors", *(["confounded with"] if fraction else []))
+    head = ("factor", "pairs", "effect", "p, corrected", "other factors", *(["confounded with"] if fraction else []))
     return Table("Main effects and interactions", (*head, "rests on", "cells"), tuple(rows))
 
 
@@ -111,12 +112,12 @@ def levels_table(results: Results) -> Table:
                         size_cell(size),
                         shown or wording.with_deviation(metric, group.spread(metric)),
                         wording.difference_bracketed(metric, change) if change else "–",
-                        wording.p_value(evidence.p_holm[arm, size]).removeprefix("= ") if change else "–",
+                        wording.p_value(change.p_adjusted).removeprefix("= ") if change else "–",
                         str(len(group.measured(metric))),
                         cell_numbers(group.measured(metric)),
                     )
                 )
-    head = ("key", "level", "pairs", "value", "difference from the base", "p, Holm", "n", "cells")
+    head = ("key", "level", "pairs", "value", "difference from the base", "p, corrected", "n", "cells")
     return Table("Levels", head, tuple(rows))
 
 
@@ -151,7 +152,7 @@ def _change(evidence: Evidence, metric: str, place: tuple[str, int | None]) -> s
     change = evidence.differences.get(place)
     if change is None:
         return "–"
-    return f"{wording.difference_bracketed(metric, change)}, p {wording.p_value(evidence.p_holm[place])}"
+    return f"{wording.difference_bracketed(metric, change)}, p {wording.p_value(change.p_adjusted)}"
 
 
 def other_metrics(results: Results) -> list[str]:

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from radsweep.report import wording
+from radsweep.report.analysis.claims import claims
 from radsweep.report.analysis.results import Results, once
-from radsweep.report.text.verdicts import verdict
 from radsweep.store.records import PlannedCell
 from radsweep.store.selection import Reason, Selection
 
@@ -21,10 +21,10 @@ def selection(results: Results) -> Selection:
     """Apply the rule of "best" with the results of the comparisons."""
     if results.sweep.kind != "ablation":
         return results.selection()
-    compared = [(group, found) for group in results.groups if (found := results.comparison(group)) is not None]
-    verdicts = {(group.arm, group.size): verdict(results, group, found) for group, found in compared}
-    better = [place for place, found in verdicts.items() if found == "helped"]
-    return results.selection(better, [place for place, found in verdicts.items() if found in ("hurt", "same run")])
+    found = claims(results)
+    better = [(claim.arm, claim.size) for claim in found if claim.verdict == "helped"]
+    ruled_out = [(claim.arm, claim.size) for claim in found if claim.verdict in ("hurt", "equivalent", "same run")]
+    return results.selection(better, ruled_out)
 
 
 def how_chosen(results: Results, chosen: Selection) -> str:

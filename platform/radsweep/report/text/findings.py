@@ -12,6 +12,8 @@ from radsweep.report.analysis.results import Group, Result, Results, once
 from radsweep.report.text.public_models import beside_public_models
 from radsweep.report.text.verdicts import Finding, compared
 
+MOST_NAMED = 6  # comparisons whose arms are named in the headline
+
 
 @once
 def findings(results: Results) -> list[Finding]:
@@ -47,30 +49,45 @@ def _shortened(results: Results, comparisons: Sequence[Finding]) -> list[Finding
 
 
 def _ablation_headline(results: Results, compared: Sequence[Finding]) -> list[Finding]:
-    clear = [f for f in compared if f.verdict in ("helped", "hurt")]
-    unfinished = [f for f in compared if f.verdict == "not converged"]
-    lines = []
-    if clear:
-        found: dict[str, list[int | None]] = {}
-        for f in clear:
-            found.setdefault(f"{f.arm} {f.verdict}", []).append(f.size)
-        parts = [f"{what} at {wording.sizes_name(sizes)}" for what, sizes in found.items()]
-        which = f"{len(clear)} of {wording.count(len(compared), 'comparison')} with {results.sweep.baseline}"
-        lines.append(f"{which} {'is' if len(clear) == 1 else 'are'} clear: {'; '.join(parts)}.")
-    elif compared:
-        many = f"None of the {len(compared)} comparisons" if len(compared) > 1 else "The one comparison"
-        evidence = "is evidence" if len(compared) > 1 else "is not evidence"
-        lines.append(
-            f"{many} with {results.sweep.baseline} {evidence} of a difference between techniques; what was measured, "
-            "and why it does not support more, is below."
-        )
-    else:
-        lines.append("No arm could be compared with a baseline so far; the table holds what was measured.")
-    if unfinished:
-        which = wording.listed(list(dict.fromkeys(f"{f.arm} at {wording.size_name(f.size)}" for f in unfinished)))
-        lines.append(f"{which} differed from {results.sweep.baseline}, but training is not known to have converged.")
+    lines = [_answer(results, compared)]
     lines += [line for line in (_growth(results), beside_public_models(results)) if line]
     return [Finding("measured", line) for line in lines]
+
+
+# In the order of the answer: of one comparison, and of several.
+_ANSWERS: dict[str, tuple[str, str]] = {
+    "helped": ("helped", "helped"),
+    "hurt": ("hurt", "hurt"),
+    "not converged": (
+        "differs, but training is not known to have converged",
+        "differ, but training is not known to have converged",
+    ),
+    "equivalent": ("made no difference that matters", "made no difference that matters"),
+    "open": ("is open", "are open"),
+    "cannot be claimed": ("bears no claim", "bear no claim"),
+    "same run": ("is the same run", "are the same run"),
+}
+
+
+def _answer(results: Results, compared: Sequence[Finding]) -> str:
+    """`Of 6 comparisons with baseline: local helped at 300 pairs; 4 are open; 1 bears no claim.`"""
+    if not compared:
+        return "No arm could be compared with a baseline so far; the table holds what was measured."
+    parts = []
+    for verdict, (one, several) in _ANSWERS.items():
+        found = [f for f in compared if f.verdict == verdict]
+        if not found:
+            continue
+        if verdict in ("helped", "hurt", "not converged", "equivalent") and len(found) <= MOST_NAMED:
+            sizes: dict[str, list[int | None]] = {}
+            for f in found:
+                sizes.setdefault(f.arm, []).append(f.size)
+            parts += [f"{arm} {one} at {wording.sizes_name(at)}" for arm, at in sizes.items()]
+        else:
+            parts.append(f"{len(found)} {one if len(found) == 1 else several}")
+    if len(compared) == 1 and parts[0].startswith("1 "):
+        return f"The one comparison with {results.sweep.baseline} {parts[0][2:]}."
+    return f"Of {wording.count(len(compared), 'comparison')} with {results.sweep.baseline}: {'; '.join(parts)}."
 
 
 def _growth(results: Results) -> str:

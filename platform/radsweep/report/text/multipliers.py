@@ -9,76 +9,55 @@ from radsweep.report.analysis.convergence import DOUBTS, answer, unconverged
 from radsweep.report.analysis.results import Group, Results
 
 
-def shown(found: Multiplier) -> str:
-    """`2.1 × [1.3, 3.4]`; `> 10` and `< 0.33` if it is beyond the measured range."""
-    if not says_something(found):
-        return "beyond the range"
-    ends = f"[{_end(found.low, found.low_beyond)}, {_end(found.high, found.high_beyond)}]"
-    return f"{_end(found.estimate, found.beyond)} × {ends}"
-
-
 def says_something(found: Multiplier) -> bool:
-    """Return False if an arm passes the baseline at the largest size: more than 1 times the pairs is not news."""
-    return found.beyond != "above" or found.pairs < found.measured[-1]
+    """Return True if a measured size bounds it beyond what the comparison at the arm's own size says."""
+    return (found.low or 0.0) > 1 or found.high is not None
 
 
-def beyond(found: Multiplier) -> bool:
-    """Return True if it, or an end of its interval, is beyond the measured range."""
-    return bool(found.beyond or found.low_beyond or found.high_beyond)
+def shown(found: Multiplier) -> str:
+    """`1 to 3.3 ×`, `≥ 3 ×`, `≤ 0.33 ×`."""
+    if not says_something(found):
+        return "–"
+    if found.low and found.high:
+        return f"{wording.times(found.low)} to {wording.times(found.high)} ×"
+    return f"≥ {wording.times(found.low)} ×" if found.low else f"≤ {wording.times(found.high or 0.0)} ×"
 
 
 def multiplier_sentence(results: Results, group: Group) -> str:
-    """Sentence on the multiplier; empty if the baseline has too few sizes, or none as large as it would need."""
+    """Sentence on the multiplier; empty if the baseline has too few sizes, or none that bounds it."""
     found = results.evidence.multipliers.get((group.arm, group.size))
     if found is None or not says_something(found):
         return ""
-    times = f"{_word(found.estimate, found.beyond)} times the pairs"
-    ends = f"{_word(found.low, found.low_beyond)} to {_word(found.high, found.high_beyond)}"
-    text = f"It does as well as {results.sweep.baseline} would with {times} ({100 * found.level:.4g} % interval {ends}"
-    if beyond(found):
-        text += f"; beyond the measured range of {found.measured[0]:,} to {found.measured[-1]:,} pairs"
+    base = results.sweep.baseline
+    ends = [f"at least {wording.times(found.low)}"] if found.low else []
+    ends += [f"at most {wording.times(found.high)}"] if found.high else []
+    about = f" (about {wording.times(found.estimate)})" if found.estimate else ""
+    text = f"{wording.sentence_start(base)} would need {wording.listed(ends)} times the pairs{about} for the same"
     doubt = multiplier_doubt(results, group)
-    return f"{text}): {doubt}." if doubt else f"{text})."
+    return f"{text}: {doubt}." if doubt else f"{text}."
 
 
 def trusted(results: Results, group: Group) -> bool:
-    """Return True if the arm and the part of the baseline's curve behind the multiplier had converged."""
-    return not _late_groups(results, group) and not unconverged(results, (group,), None)
+    """Return True if the arm and all sizes of the baseline had converged."""
+    return not _late(results) and not unconverged(results, (group,), None)
 
 
 def multiplier_doubt(results: Results, group: Group) -> str:
     """Reasons not to trust the multiplier; empty if there are none."""
     doubts = []
-    if late := _late_groups(results, group):
+    if late := _late(results):
         at = wording.listed([wording.size_name(g.size) for g in late])
         found_late = joint_convergence(answer(r) for g in late for r in g.measured(results.metric))
-        doubts.append(
-            f"an upper bound, not to be trusted, since {results.sweep.baseline} {DOUBTS[found_late]} at {at} and "
-            f"{'would' if found_late == 'still rising' else 'might'} do better with longer training"
-        )
+        doubts.append(f"{results.sweep.baseline} {DOUBTS[found_late]} at {at}")
     if doubt := DOUBTS.get(joint_convergence(map(answer, group.measured(results.metric)))):
-        doubts.append(f"{'' if late else 'not to be trusted, since '}{group.arm} itself {doubt}")
+        doubts.append(f"{group.arm} itself {doubt}")
     found = results.evidence.multipliers.get((group.arm, group.size))
     if found and found.seeds == 1:
-        doubts.append("from one seed, others may differ")
-    return "; ".join(doubts)
+        doubts.append("one seed was run, others may differ")
+    return f"not to be trusted, since {wording.listed(doubts)}" if doubts else ""
 
 
-def _late_groups(results: Results, group: Group) -> list[Group]:
-    """Sizes of the baseline that are not known to have converged, among those around the interval on its curve."""
-    found = results.evidence.multipliers.get((group.arm, group.size))
-    if found is None:
-        return []
-    ends = found.low * found.pairs, found.high * found.pairs
-    first = max((n for n in found.measured if n <= ends[0] * (1 + 1e-9)), default=found.measured[0])
-    last = min((n for n in found.measured if n >= ends[1] * (1 - 1e-9)), default=found.measured[-1])
+def _late(results: Results) -> list[Group]:
+    """Sizes of the baseline that are not known to have converged."""
     curve = [g for size in results.sizes if (g := results.group(results.sweep.baseline, size))]
-    return [g for g in curve if first <= g.trained <= last and unconverged(results, (g,), None)]
-
-
-def _end(value: float, beyond: str) -> str:
-    return {"above": ">", "below": "<"}.get(beyond, "") + wording.times(value)
-
-
-def _word(value: float, beyond: str) -> str:
-    return {"above": "more than ", "below": "less than "}.get(beyond, "") + wording.times(value)
+    return [g for g in curve if unconverged(results, (g,), None)]

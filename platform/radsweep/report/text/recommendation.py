@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from radsweep.report import wording
+from radsweep.report.analysis.claims import Claim, claims
 from radsweep.report.analysis.compute import relative
 from radsweep.report.analysis.convergence import answer, unconverged
 from radsweep.report.analysis.results import Group, Results, once
 from radsweep.report.text.best import as_yaml, selection
-from radsweep.report.text.findings import findings
-from radsweep.report.text.verdicts import SETTING, Finding
+from radsweep.report.text.verdicts import SETTING, effect
 from radsweep.store.selection import Reason, Selection
 
 DEAR = 1.2  # times the baseline's time
@@ -32,29 +32,29 @@ class Recommendation:
 @once
 def recommendation(results: Results) -> Recommendation | None:
     """Advice on an ablation with numbers: the validation split ranks the arms, the evidence is of the metric shown."""
-    chosen, claims = selection(results), findings(results)
+    chosen, found = selection(results), claims(results)
     base, best, leader = results.sweep.baseline, chosen.recommended, chosen.leader
     if results.sweep.kind != "ablation" or best is None or leader is None or base not in results.arms:
         return None
     subject = leader if best.arm == base else best  # the arm that the evidence and the cautions are about
     group = results.group(subject.arm, subject.pairs)
     assert group is not None
-    combined = _combination(results, claims, group.size)
+    combined = _combination(results, found, group.size)
     return Recommendation(
-        recipe=_recipe(results, chosen, group, claims),
+        recipe=_recipe(results, chosen, group, found),
         evidence=_evidence(results, group),
         files=_files(chosen),
-        cautions=list(_cautions(results, group, claims)),
-        next=list(_next(results, group, claims, combined)),
+        cautions=list(_cautions(results, group, found)),
+        next=list(_next(results, group, found, combined)),
         next_yaml=as_yaml({"ablation": {"arms": combined}}) if combined else "",
     )
 
 
-def _verdict(claims: list[Finding], arm: str, size: int | None) -> str:
-    return next((f.verdict for f in claims if f.arm == arm and f.size in (size, None)), "")
+def _verdict(found: Sequence[Claim], arm: str, size: int | None) -> str:
+    return next((f.verdict for f in found if f.arm == arm and f.size in (size, None)), "")
 
 
-def _recipe(results: Results, chosen: Selection, group: Group, claims: list[Finding]) -> str:
+def _recipe(results: Results, chosen: Selection, group: Group, found: Sequence[Claim]) -> str:
     """Arm to use, in agreement with best.yaml; `group` is of the leader, or of the recommended arm."""
     base, at, leader = results.sweep.baseline, wording.size_name(group.size), chosen.contenders[0].arm
     leads = f"had the best mean on the validation split at {at}"
@@ -62,8 +62,8 @@ def _recipe(results: Results, chosen: Selection, group: Group, claims: list[Find
         return f"Stay with {base}: it {leads}."
     if chosen.reason == Reason.NOT_COMPARED:
         return f"Decide nothing yet: {leader} {leads}, but {base} has no number there to compare it with."
-    helped = [f.size for f in claims if f.arm == group.arm and f.verdict == "helped"]
-    doubt = _doubt(base, _verdict(claims, leader, group.size))
+    helped = [f.size for f in found if f.arm == group.arm and f.verdict == "helped"]
+    doubt = _doubt(base, _verdict(found, leader, group.size))
     if chosen.reason == Reason.BASELINE_KEPT:
         elsewhere = f" At {wording.sizes_name(helped)} use {leader}: it helped there." if helped else ""
         return f"Keep {base} for now: {leader} {leads}, {doubt}.{elsewhere}"
@@ -80,6 +80,7 @@ def _doubt(base: str, found: str) -> str:
     return {
         "not converged": "but training may not have converged there, so that the technique is not shown to be better",
         "hurt": f"but on the test split it was worse than {base}",
+        "equivalent": f"but on the test split it made no difference to {base} that matters",
         "same run": f"but it is {base} itself",
     }.get(found, "but that it is better there is not shown")
 
@@ -98,26 +99,26 @@ def _evidence(results: Results, group: Group) -> str:
         return "Differences of the other arms from it are below." if results.evidence.differences else ""
     if change is None:
         return f"{group.arm} has no interval, because {results.evidence.why_not(place, (base, group.size))}."
-    p = wording.p_value(results.evidence.p_holm[place])
     return (
         f"On the test split, at {wording.size_name(group.size)}, {group.arm} differs from {base} by "
-        f"{wording.difference_interval(results.metric, change)}, p {p} after correction; from "
-        f"{change.rests_on}."
+        f"{effect(results.metric, change)}, p {wording.p_value(change.p_adjusted)} after correction; from "
+        f"{change.rests_on}. The interval holds although this arm was chosen among "
+        f"{wording.count(change.correction.comparisons, 'comparison')}."
     )
 
 
-def _cautions(results: Results, group: Group, claims: list[Finding]) -> Iterator[str]:
+def _cautions(results: Results, group: Group, found: Sequence[Claim]) -> Iterator[str]:
     base = results.group(results.sweep.baseline, group.size)
     change = results.evidence.differences.get((group.arm, group.size))
     if base and (late := unconverged(results, (base, group) if group is not base else (base,), None)):
         yield f"{wording.sentence_start(late)}; longer training may change the ranking."
-    if group is not base and _verdict(claims, group.arm, group.size) == "no evidence":
+    if group is not base and _verdict(found, group.arm, group.size) in ("open", "cannot be claimed"):
         yield "The difference from the baseline may be chance."
     if change is not None and change.seeds == 1:
         yield "One replicate cannot separate the technique from the luck of its subset of studies and its start."
     if group is not base and (cost := relative(results, group.arm, [group.size])) and cost.seconds > DEAR:
         yield f"{cost.sentence} With the same time spent on more pairs or longer training, the baseline may do as well."
-    elsewhere = [f for f in claims if f.arm == group.arm and f.size != group.size and f.verdict == "hurt"]
+    elsewhere = [f for f in found if f.arm == group.arm and f.size != group.size and f.verdict == "hurt"]
     if elsewhere:
         yield f"{group.arm} hurt at {wording.sizes_name([f.size for f in elsewhere])}."
     name = results.sweep.data.get("name")
@@ -128,7 +129,7 @@ def _cautions(results: Results, group: Group, claims: list[Finding]) -> Iterator
     yield SETTING
 
 
-def _next(results: Results, group: Group, claims: list[Finding], combined: dict[str, Any]) -> Iterator[str]:
+def _next(results: Results, group: Group, found: Sequence[Claim], combined: dict[str, Any]) -> Iterator[str]:
     count = Counter(answer(r) for r in results.measured)
     if rising := count["still rising"]:
         yield (
@@ -140,7 +141,7 @@ def _next(results: Results, group: Group, claims: list[Finding], combined: dict[
             f"Find out if training had converged in {unknown:,} of {len(results.measured):,} cells: use train.until: "
             "plateau, with a higher train.max_steps or a larger validation split."
         )
-    yield from _narrower(results, [f.arm for f in claims if f.size == group.size and f.verdict == "no evidence"], group)
+    yield from _decisive(results, [f for f in found if f.size == group.size and f.outlook])
     if combined:
         yield f"Run {wording.listed(list(combined))}: each part helped by itself, together they were not run."
     if len(results.sizes) == 1:
@@ -148,28 +149,29 @@ def _next(results: Results, group: Group, claims: list[Finding], combined: dict[
     yield "Give every arm the same tuning budget before a technique is written off: each ran at one setting."
 
 
-def _narrower(results: Results, undecided: list[str], group: Group) -> Iterator[str]:
-    """Ways to narrow the intervals of undecided comparisons: more seeds, or more test studies."""
-    found = [d for arm in undecided if (d := results.evidence.differences.get((arm, group.size)))]
-    if not found:
-        return
-    names = wording.listed(undecided)
-    of_seeds = sum((d.seed_variance or 0.0) > d.patient_variance for d in found)
-    if found[0].seeds < 3 or 2 * of_seeds >= len(found):
-        yield f"More replicates (ablation.seeds.subset above {found[0].seeds}) to decide on {names}."
-    else:
+def _decisive(results: Results, undecided: Sequence[Claim]) -> Iterator[str]:
+    """Ways to decide open comparisons: more seeds, or more test patients."""
+    seeds = [f for f in undecided if f.outlook and f.outlook.seeds]
+    patients = [f for f in undecided if f.outlook and not f.outlook.seeds and f.outlook.patients]
+    if seeds:
+        most = max(f.outlook.seeds for f in seeds if f.outlook and f.outlook.seeds)
+        names = wording.listed([f.arm for f in seeds])
+        yield f"More replicates (ablation.seeds.subset) to decide on {names}: about {most} if the estimates stay."
+    if patients:
+        most = max(f.outlook.patients for f in patients if f.outlook and f.outlook.patients)
+        names = wording.listed([f.arm for f in patients])
         yield (
-            f"A larger test split to decide on {names}: their intervals are wide because patients differ, which more "
-            "replicates would hardly change."
+            f"A larger test split to decide on {names}: about {wording.rounded(most)} patients. More replicates "
+            "cannot, since the patients by themselves leave an interval that is too wide."
         )
 
 
-def _combination(results: Results, claims: list[Finding], size: int | None) -> dict[str, Any]:
+def _combination(results: Results, found: Sequence[Claim], size: int | None) -> dict[str, Any]:
     """{arm: changes} of the arms that helped at a size, merged; empty if it was run, or if two set one key."""
     ablation = results.sweep.ablation
     if ablation is None or ablation.design != "add-one":
         return {}
-    helped = [f.arm for f in claims if f.verdict == "helped" and f.size == size]
+    helped = [f.arm for f in found if f.verdict == "helped" and f.size == size]
     changes = {r.planned.arm: r.planned.changes for r in results.all}
     merged: dict[str, Any] = {}
     for arm in helped:

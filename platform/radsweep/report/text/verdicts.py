@@ -1,45 +1,24 @@
-"""Claim that a comparison with the baseline supports, in one sentence.
-
-The rule: `helped` or `hurt` is said if p after Holm's correction over the whole table is below 0.05, the interval
-holds seeds as well as patients, and every cell had converged. If no comparison has an interval, since no results
-of queries are recorded, it is said only of at least 3 paired replicates that all differ in the same direction, by
-a mean of at least 3 standard deviations of the differences; if only one arm lacks its interval, it has no evidence.
-Everything else is stated as measured, with the reason in the same sentence.
-"""
+"""The sentence of each comparison, and the rule by which its words were chosen."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from radsweep.evaluation.statistics import Difference
-from radsweep.evaluation.summary import FEWEST_REPLICATES, Comparison
+from radsweep.evaluation.statistics import Difference, Outlook
+from radsweep.evaluation.summary import Comparison
 from radsweep.report import wording
+from radsweep.report.analysis.claims import Claim, Verdict, claim_of, margin
 from radsweep.report.analysis.compute import relative
-from radsweep.report.analysis.convergence import SAME_RUN, is_same_run, unconverged
-from radsweep.report.analysis.evidence import SIGNIFICANT
+from radsweep.report.analysis.convergence import SAME_RUN, unconverged
 from radsweep.report.analysis.results import Group, Results
 from radsweep.report.text.multipliers import multiplier_sentence
 
-Verdict = Literal["helped", "hurt", "not converged", "no evidence", "same run", "measured"]
 SETTING = "Every arm ran at one setting of its own, none was tuned: what an arm adds, it adds at this setting."
-RULE = (
-    f"“Helped” and “hurt” are said if p is below {SIGNIFICANT:g} after Holm's correction over all comparisons of "
-    "the table, from at least 2 replicates and from cells that had all converged. Intervals and p hold two sources of "
-    "chance, other patients and other seeds (subsets of studies, starts); the candidates that a query is searched "
-    f"among are held fixed. {SETTING}"
-)
-RULE_WITHOUT = (
-    f"“Helped” and “hurt” are said only of at least {FEWEST_REPLICATES} paired replicates that all differ in the same "
-    "direction, by a mean of at least 3 standard deviations of their differences, from cells that had all converged. "
-    "Intervals and tests are missing, because {gap}; several comparisons side by side raise the odds of a chance find. "
-    f"{SETTING}"
-)
 
 
 @dataclass(frozen=True)
 class Finding:
-    verdict: Verdict
+    verdict: Verdict | str  # `measured` of a sentence that compares nothing
     sentence: str
     arm: str = ""
     size: int | None = None
@@ -47,145 +26,113 @@ class Finding:
     cells: tuple[int, ...] = ()  # numbers of the cells that it rests on
 
 
+def population(results: Results) -> str:
+    """What the intervals speak of, in one sentence."""
+    pool = results.sweep.data.get("studies", {}).get("pairs", {}).get("train")
+    studies = f"these {pool:,} training studies" if pool else "these training studies"
+    return (
+        f"Every claim is about subsets of {studies}, other starts, and other patients like those of the test split; "
+        "other training studies may give another answer. The candidates that a query is searched among are held fixed."
+    )
+
+
 def rule(results: Results) -> str:
     """Rule by which the words of this report were chosen."""
     evidence = results.evidence
-    return RULE_WITHOUT.format(gap=evidence.gap) if evidence.gap else RULE
+    if evidence.gap:
+        return f"No claim is made, because intervals are missing: {evidence.gap}. {SETTING}"
+    corrections = [change.correction for change in evidence.differences.values()]
+    compared = max((c.comparisons for c in corrections), default=1)
+    look = max((c.look for c in corrections), default=1)
+    looks = f" and over {look} looks" if look > 1 else ""
+    small = margin(results)
+    equivalent = (
+        f", and “no difference that matters” if it lies within ±{wording.unsigned(results.metric, small)}"
+        if small
+        else ""
+    )
+    return (
+        f"All intervals of the {wording.count(compared, 'comparison')} hold together{looks}: 95 % sure. “Helped” and "
+        f"“hurt” are said if the interval excludes 0{equivalent}, from cells that had all converged. "
+        f"{population(results)} {SETTING}"
+    )
 
 
 def compared(results: Results, group: Group) -> Finding | None:
-    comparison = results.comparison(group)
-    if comparison is None:
-        return None
-    found = verdict(results, group, comparison)
-    baseline = _baseline(results, group)
-    cells = [r.planned.number for g in (group, baseline) for r in g.results if r.replicate in comparison.replicates]
-    sentence, beside = _worded(results, group, comparison, found)
-    return Finding(found, sentence, group.arm, group.size, beside, tuple(cells))
-
-
-def verdict(results: Results, group: Group, comparison: Comparison) -> Verdict:
-    baseline = _baseline(results, group)
-    if is_same_run(group, baseline, comparison):
-        return "same run"
-    late = unconverged(results, (baseline, group), comparison)
-    change = results.evidence.differences.get((group.arm, group.size))
-    if change is None:
-        sound = comparison.enough and comparison.one_direction and comparison.beyond_spread and not late
-        sound = sound and bool(results.evidence.gap)  # a gap beside others' intervals is not filled by a weaker rule
-        return _direction(results, comparison.difference.mean) if sound else "no evidence"
-    if results.evidence.p_holm[group.arm, group.size] >= SIGNIFICANT or change.seeds == 1:
-        return "no evidence"
-    return "not converged" if late else _direction(results, change.estimate)
-
-
-def _direction(results: Results, change: float) -> Verdict:
-    return "helped" if (change > 0) == results.higher else "hurt"
-
-
-def _baseline(results: Results, group: Group) -> Group:
+    comparison, found = results.comparison(group), claim_of(results, group)
     baseline = results.group(results.sweep.baseline, group.size)
-    assert baseline is not None
-    return baseline
+    if comparison is None or found is None or baseline is None:
+        return None
+    cells = [r.planned.number for g in (group, baseline) for r in g.results if r.replicate in comparison.replicates]
+    sentence = _sentence(results, comparison, found)
+    beside = [] if found.verdict == "same run" else _beside(results, group, comparison, found)
+    if times := multiplier_sentence(results, group):
+        if found.verdict in ("helped", "hurt", "equivalent"):
+            sentence = f"{sentence} {times}"
+        elif found.change:
+            beside.append(times)
+    return Finding(found.verdict, sentence, group.arm, group.size, " ".join(beside), tuple(cells))
 
 
-def _worded(results: Results, group: Group, comparison: Comparison, found: Verdict) -> tuple[str, str]:
-    """The sentence, and the details beside it."""
-    at, base = f"At {wording.size_name(group.size)}, {group.arm}", results.sweep.baseline
-    if found == "same run":
-        return f"{at} gave exactly the same numbers as {base} ({_levels(results, comparison)[0]}): {SAME_RUN}.", ""
-    change = results.evidence.differences.get((group.arm, group.size))
+def effect(metric: str, change: Difference) -> str:
+    return wording.difference_interval(metric, change)
+
+
+def open_until(results: Results, change: Difference, found: Outlook) -> str:
+    """What the comparison could have shown, and what would decide it."""
+    could = f"it would have shown a difference of {wording.unsigned(results.metric, found.detectable)}"
+    seeds = f"about {found.seeds} replicates in place of {change.seeds}" if found.seeds else ""
+    patients = f"about {wording.rounded(found.patients)} test patients" if found.patients else ""
+    if seeds and patients:
+        return f"{could}; {seeds} would decide it, or {patients} in place of {change.patients:,}"
+    if seeds:
+        return f"{could}; {seeds} would decide it"
+    if patients:
+        return f"{could}; more replicates cannot decide it, {patients} in place of {change.patients:,} would"
+    return f"{could}; more replicates or more test patients by themselves would not decide it"
+
+
+def _sentence(results: Results, comparison: Comparison, found: Claim) -> str:
+    """Verdict, effect and interval, with the reason why it is no more in the same sentence."""
+    at = f"At {wording.size_name(found.size)}, {found.arm}"
+    base, metric, change = results.sweep.baseline, results.metric, found.change
+    ours, theirs = (wording.number(metric, s.mean) for s in (comparison.arm, comparison.baseline))
+    if found.verdict == "same run":
+        return f"{at} gave exactly the same numbers as {base} ({ours}): {SAME_RUN}."
+    if change is None:
+        difference = wording.difference_with_unit(metric, comparison.difference.mean)
+        return f"{at} reached {ours} against {theirs} for {base}, {difference}; nothing is claimed, since {found.why}."
+    shown = effect(metric, change)
+    if found.verdict in ("helped", "hurt"):
+        return f"{at} {found.verdict}: {shown}."
+    if found.verdict == "equivalent":
+        small = margin(results) or 0.0
+        return f"{at} made no difference that matters: {shown}, within ±{wording.unsigned(metric, small)}."
+    if found.verdict == "not converged":
+        return f"{at}: {shown}, but {found.why}, so this is about this much training only, not about the technique."
+    if found.verdict == "cannot be claimed":
+        return f"{at}: {shown}; nothing is claimed, because {found.why}."
+    assert found.outlook is not None
+    return f"{at} is open: {shown}; {open_until(results, change, found.outlook)}."
+
+
+def _beside(results: Results, group: Group, comparison: Comparison, found: Claim) -> list[str]:
+    """Levels, p, the basis of the comparison, and its cost."""
     cost = relative(results, group.arm, [group.size])
     compute = [cost.sentence] if cost else []
-    if change is None:
-        return f"{at} {_without_interval(results, group, comparison, found)}", " ".join(compute)
-    sentence = f"{at}{_with_interval(results, group, comparison, found, change)}."
-    beside = [_tested(results, group, comparison, change), *compute]
-    if times := multiplier_sentence(results, group):
-        if found == "no evidence":
-            beside.append(times)
-        else:
-            sentence = f"{sentence} {times}"
-    return sentence, " ".join(beside)
-
-
-def _levels(results: Results, comparison: Comparison) -> list[str]:
-    return [wording.number(results.metric, s.mean) for s in (comparison.arm, comparison.baseline)]
-
-
-def _with_interval(results: Results, group: Group, comparison: Comparison, found: Verdict, change: Difference) -> str:
-    """Effect and interval, with the reasons against trusting them in the same sentence."""
-    effect = wording.difference_interval(results.metric, change)
-    late = unconverged(results, (_baseline(results, group), group), comparison)
-    if found in ("helped", "hurt"):
-        return f" {found}: {effect}"
-    if found == "not converged":
-        return f": {effect}, but {late}, so this is evidence about this much training only, not about the technique"
-    doubts = [_unlikely(results.metric, change)]
-    if change.seeds == 1:
-        doubts = ["with one replicate the interval holds only other patients, not other seeds or subsets of studies"]
-    if change.no_variation:
-        doubts = ["nothing varied between patients or seeds, so that the interval says little"]
-    if late:
-        doubts.append(f"{late}, so this is about this much training only")
-    return f": {effect}, no evidence of a difference; {'; '.join(doubts)}"
-
-
-def _unlikely(metric: str, change: Difference) -> str:
-    """Sentence on the ends of an interval beyond no difference."""
-    ends = [change.low] * (change.low < 0) + [change.high] * (change.high > 0)
-    beyond = " or ".join(wording.signed(metric, end) for end in ends)
-    return f"effects beyond {beyond}{wording.points(metric)} are unlikely on this data"
-
-
-def _tested(results: Results, group: Group, comparison: Comparison, change: Difference) -> str:
-    """p, levels and the basis of the comparison."""
-    evidence = results.evidence
-    adjusted = evidence.p_holm[group.arm, group.size]
-    parts = ["{} against {} for {}".format(*_levels(results, comparison), results.sweep.baseline)]
-    parts.append(
-        f"p {wording.p_value(adjusted)} after correction for {wording.count(evidence.comparisons, 'comparison')}"
-    )
-    if change.p < SIGNIFICANT <= adjusted:
-        parts.append(f"p {wording.p_value(change.p)} by itself, a hint that may be chance among so many")
-    late = unconverged(results, (_baseline(results, group), group), comparison)
+    if found.change is None:
+        return compute
+    change, baseline = found.change, results.group(results.sweep.baseline, group.size)
+    assert baseline is not None
+    ours, theirs = (wording.number(results.metric, s.mean) for s in (comparison.arm, comparison.baseline))
+    compared = wording.count(change.correction.comparisons, "comparison")
+    late = unconverged(results, (baseline, group), comparison)
     replicates, subsets = wording.count(comparison.difference.n, "replicate"), ""
     if change.seeds < comparison.difference.n:
         subsets = f" on {wording.count(change.seeds, 'subset')} of studies, and only these count as independent"
-    parts.append(f"{replicates}{subsets}, {'not all cells are known to have' if late else 'all cells'} converged")
-    return wording.sentence_start("; ".join(parts)) + "."
-
-
-def _without_interval(results: Results, group: Group, comparison: Comparison, found: Verdict) -> str:
-    metric, base = results.metric, results.sweep.baseline
-    numbers = "{} against {}".format(*_levels(results, comparison))
-    n = comparison.difference.n
-    ends = [wording.signed(metric, end) for end in (min(comparison.differences), max(comparison.differences))]
-    over = f"in the mean of {n} paired replicates ({ends[0]} to {ends[1]})" if n > 1 else "in one paired replicate"
-    change = f"{wording.difference_with_unit(metric, comparison.difference.mean)} {over}"
-    gap = results.evidence.why_not((group.arm, group.size), (base, group.size))
-    if found != "no evidence":
-        return f"{found}: {numbers} for {base}, {change}, all cells converged."
-    if not results.evidence.gap:  # else the rule says it once for all
-        late = unconverged(results, (_baseline(results, group), group), comparison)
-        also = f", and {late}" if late else ""
-        return (
-            f"reached {numbers} for {base}, {change}; this is not evidence of a difference. "
-            f"The difference has no interval, because {gap}{also}."
-        )
-    because = ", and ".join(f"because {reason}" for reason in _reasons(results, group, comparison))
-    return f"reached {numbers} for {base}, {change}; this is not yet evidence of a difference, {because}."
-
-
-def _reasons(results: Results, group: Group, comparison: Comparison) -> list[str]:
-    n = comparison.difference.n
-    reasons = []
-    if not comparison.enough:
-        reasons.append(f"{wording.count(n, 'replicate is', 'replicates are')} fewer than {FEWEST_REPLICATES}")
-    if n > 1 and not comparison.one_direction:
-        reasons.append("the replicates do not all differ in the same direction")
-    elif n > 1 and not comparison.beyond_spread:
-        reasons.append("the differences vary too much between replicates for their mean")
-    if late := unconverged(results, (_baseline(results, group), group), comparison):
-        reasons.append(late)
-    return reasons
+    parts = [
+        f"{ours} against {theirs} for {results.sweep.baseline}",
+        f"p {wording.p_value(change.p_adjusted)} after correction for {compared}",
+        f"{replicates}{subsets}, {'not all cells are known to have' if late else 'all cells'} converged",
+    ]
+    return [wording.sentence_start("; ".join(parts)) + ".", *compute]

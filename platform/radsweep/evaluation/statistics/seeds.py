@@ -1,0 +1,105 @@
+"""The variance between seeds (subset of studies and start) of a contrast of arms, and how well it is known.
+
+Replicates are blocks: replicate r has the same subset and start in every arm. If all arms vary alike between seeds and
+any two correlate alike (compound symmetry), a contrast's variance weighs two mean squares, pooled over arms: with 3
+seeds and 12 arms it has 22 degrees of freedom instead of 2. An arm whose seeds vary far more than those of the others
+would be covered in 75 % instead of 95. So arms are first compared by their spread (`uneven_arms`), and a contrast that
+contains an arm of uneven spread is judged by its own variance over replicates, with R - 1 degrees of freedom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from radsweep.evaluation.statistics.estimates import Estimates
+
+UNEVEN_LEVEL = 0.2  # of the test for an uneven arm: a missed one costs coverage, a false alarm only width
+FEWEST_ARMS = 3  # of two arms, none can be said to be the uneven one
+_SIMULATED = 4000
+
+
+@dataclass(frozen=True)
+class VariancePart:
+    """A part of the variance of a mean, and the degrees of freedom of its estimate."""
+
+    variance: float
+    degrees: float
+
+
+def seed_parts(estimates: Estimates, contrast_A: np.ndarray) -> tuple[VariancePart, ...]:
+    """The parts of the variance between seeds of a contrast's mean over replicates; none with a single replicate."""
+    replicates = estimates.replicates
+    if replicates == 1 or not contrast_A.any():
+        return ()
+    even_A = ~_uneven(estimates)
+    if contrast_A[~even_A].any() or even_A.sum() < 2:
+        own = float((contrast_A @ estimates.value_AR).var(ddof=1))
+        return (VariancePart(own / replicates, replicates - 1),)
+    distinct_AR, same_A = np.unique(estimates.value_AR[even_A], axis=0, return_inverse=True)
+    weight_D = np.bincount(same_A.reshape(-1), weights=contrast_A[even_A], minlength=len(distinct_AR))
+    between, within = mean_squares(distinct_AR)
+    common = float(weight_D.sum()) ** 2 / len(distinct_AR)
+    apart = float((weight_D**2).sum()) - common
+    found = [
+        VariancePart(common * between.variance / replicates, between.degrees),
+        VariancePart(apart * within.variance / replicates, within.degrees),
+    ]
+    return tuple(part for part in found if part.variance > 0 and part.degrees > 0)
+
+
+def mean_squares(value_AR: np.ndarray) -> tuple[VariancePart, VariancePart]:
+    """Mean squares between replicates and within them: two-way analysis of variance without replication."""
+    arms, replicates = value_AR.shape
+    mean_R = value_AR.mean(0)
+    left_AR = _residuals(value_AR)
+    degrees = (arms - 1) * (replicates - 1)
+    within = float((left_AR**2).sum()) / degrees if degrees else 0.0
+    return VariancePart(arms * float(mean_R.var(ddof=1)), replicates - 1), VariancePart(within, degrees)
+
+
+def uneven_arms(value_AR: np.ndarray) -> np.ndarray:
+    """Arms whose spread over replicates stands out from that of the others: [A], True if it does.
+
+    Cochran's test (1941, Annals of Eugenics 11:47-52) of the largest share in the arms' sums of squared residuals, one
+    arm after another while it finds one. Its critical values are simulated, since residuals of arms are correlated.
+    """
+    found_A = np.zeros(len(value_AR), dtype=bool)
+    while (left := np.flatnonzero(~found_A)).size >= FEWEST_ARMS:
+        share_A = _shares(value_AR[left])
+        if not share_A.max() > critical_share(len(left), value_AR.shape[1]):
+            break
+        found_A[left[share_A.argmax()]] = True
+    return found_A
+
+
+@lru_cache(maxsize=256)
+def critical_share(arms: int, replicates: int) -> float:
+    """The largest share of an arm that is exceeded in `UNEVEN_LEVEL` of designs whose arms vary alike."""
+    normal_SAR = np.random.default_rng(0).standard_normal((_SIMULATED, arms, replicates))
+    return float(np.quantile(_shares(normal_SAR).max(-1), 1 - UNEVEN_LEVEL))
+
+
+def _uneven(estimates: Estimates) -> np.ndarray:
+    if estimates not in _FOUND:
+        _FOUND[estimates] = uneven_arms(estimates.value_AR)
+    return _FOUND[estimates]
+
+
+_FOUND: WeakKeyDictionary[Estimates, np.ndarray] = WeakKeyDictionary()  # every comparison of a size asks for it
+
+
+def _residuals(value_AR: np.ndarray) -> np.ndarray:
+    mean_A1, mean_1R = value_AR.mean(-1, keepdims=True), value_AR.mean(-2, keepdims=True)
+    left_AR: np.ndarray = value_AR - mean_A1 - mean_1R + mean_1R.mean(-1, keepdims=True)
+    return left_AR
+
+
+def _shares(value_AR: np.ndarray) -> np.ndarray:
+    squares_A = (_residuals(value_AR) ** 2).sum(-1)
+    total = squares_A.sum(-1, keepdims=True)
+    share_A: np.ndarray = np.divide(squares_A, total, out=np.zeros_like(squares_A), where=total > 0)
+    return share_A
