@@ -71,11 +71,12 @@ def ablation() -> Callable[..., Sweep]:
         unconverged: Sequence[tuple[str, int, int]] = (),
         unknown: Sequence[tuple[str, int, int]] = (),
         name: str = "made-up",
+        margin: float | None = 2.0,
         **sweep: Any,
     ) -> Sweep:
         weights = {arm: i / 10 for i, arm in enumerate(numbers)}
         changes = {arm: {"objective.local.weight": w} if w else {} for arm, w in weights.items()}
-        whole = experiment(ablation={"arms": changes, "seeds": 3})
+        whole = experiment(ablation={"arms": changes, "seeds": 3, "equivalence_margin": margin})
         planned: list[PlannedCell] = []
         cells: dict[str, CellRecord] = {}
         for arm, by_size in numbers.items():

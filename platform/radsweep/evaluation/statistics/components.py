@@ -6,7 +6,9 @@ theta_ar is the metric of arm a in replicate r, c the contrast, R the number of 
     V_S  seeds: variance of D_r over replicates / R. It contains V_I, the part in which replicates disagree about
          patients.
     V_P  patients: covariance over patients of two replicates' D_r, which replicates do not average out.
-    half-width at alpha = sqrt(t(nu_S, 1 - alpha/2)^2 V_S + t(nu_P, 1 - alpha/2)^2 V_P)
+    half-width at alpha = sqrt(max(t(nu_S)^2 V_S, t(nu_P)^2 V_I) + t(nu_P)^2 V_P), t at 1 - alpha/2
+
+V_S is known from few replicates, V_I from all patients: V_S that comes out below V_I by chance does not count.
 
 Each part keeps its own quantile of Student's t. One quantile for the sum, with degrees of freedom after Satterthwaite,
 is the usual choice (Obuchowski and Rockette 1995, Commun. Stat. Simul. 24:285-308; Hillis 2007, Stat. Med. 26:596-619),
@@ -47,7 +49,7 @@ class Components:
 
     @property
     def variance(self) -> float:
-        return self.patients.variance + self.seed_variance
+        return self.patients.variance + max(self.seed_variance, self.disagreement)
 
     @property
     def seed_degrees(self) -> float:
@@ -70,15 +72,21 @@ class Components:
         if self.variance == 0:
             unseen_N: np.ndarray = self.span * (1 - (alpha_N / 2) ** (1 / (self.patients.degrees + 1)))
             return unseen_N
-        square_N = np.zeros(len(alpha_N))
-        for part in (self.patients, *self.seeds):
-            if part.variance > 0:
-                square_N += special.stdtrit(part.degrees, 1 - alpha_N / 2) ** 2 * part.variance
+        of_patients_N = _square_t(self.patients.degrees, alpha_N)
+        of_seeds_N = np.zeros(len(alpha_N))
+        for part in self.seeds:
+            of_seeds_N += _square_t(part.degrees, alpha_N) * part.variance
+        square_N = of_patients_N * self.patients.variance + np.maximum(of_seeds_N, of_patients_N * self.disagreement)
         width_N: np.ndarray = square_N**0.5
         return width_N
 
 
 _ALPHAS = np.concatenate([np.logspace(-12, -2, 120), np.linspace(0.0105, 1, 200)])  # half-widths fall along these
+
+
+def _square_t(degrees: float, alpha_N: np.ndarray) -> np.ndarray:
+    square_N: np.ndarray = special.stdtrit(degrees, 1 - alpha_N / 2) ** 2
+    return square_N
 
 
 def components(estimates: Estimates, contrast_A: np.ndarray) -> Components:

@@ -49,7 +49,8 @@ def with_seeds(change: Difference, seeds: int) -> tuple[Components, Correction]:
         VariancePart(part.variance * change.seeds / seeds, part.degrees * ratio) for part in change.parts.seeds
     )
     correction = replace(change.correction, look=change.correction.look + (seeds > change.seeds))
-    return replace(change.parts, seeds=parts), correction
+    left = change.parts.disagreement * change.seeds / seeds
+    return replace(change.parts, seeds=parts, disagreement=left), correction
 
 
 def _seeds(change: Difference, needed: float) -> int | None:
@@ -77,4 +78,4 @@ def _with_patients(parts: Components, times: float) -> Components:
     whole = parts.seed_variance
     kept = 1.0 if not whole else 1 - min(parts.disagreement / whole, 1.0) * (1 - 1 / times)
     seeds = tuple(VariancePart(part.variance * kept, part.degrees) for part in parts.seeds)
-    return replace(parts, patients=patients, seeds=seeds)
+    return replace(parts, patients=patients, seeds=seeds, disagreement=parts.disagreement / times)
