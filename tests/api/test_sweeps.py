@@ -71,10 +71,10 @@ def test_effects_are_those_of_the_report(sweep: rs.Sweep) -> None:
         comparison = cell["comparison"]
         change = comparison["change"]
         assert (row["low"], row["high"], row["p_value"]) == (change["low"], change["high"], change["p"])
-        assert (row["difference"], row["p_holm"]) == (comparison["difference"], comparison["p_holm"])
+        assert (row["difference"], row["p_adjusted"]) == (comparison["difference"], change["p_adjusted"])
         assert row["verdict"] == comparison["verdict"] == findings[row["arm"], row["pairs"]]["verdict"]
         assert row["difference"] == pytest.approx(row["mean"] - row["baseline"])
-        assert (row["metric"], row["replicates"], row["gap"]) == (TEST, 1, "")
+        assert (row["metric"], row["replicates"], row["why"]) == (TEST, 1, comparison["why"])
         assert not row["converged"]
         if not math.isnan(row["multiplier"]):
             ends = (row["multiplier"], row["multiplier_low"], row["multiplier_high"])
@@ -88,9 +88,9 @@ def test_an_effect_without_an_interval_has_a_reason(sweep: rs.Sweep, prepared: A
     for cell in prepared.sweep.cells:  # without results of queries
         store.write_cell(prepared.store.read_cell(cell.key))
     effects = rs.open_sweep("small", store=tmp_path).effects()
-    assert effects["gap"].tolist() == ["no results of queries were found"] * 2
+    assert effects["why"].tolist() == ["it has no interval, because no results of queries were found"] * 2
     assert effects["low"].isna().all()
-    assert effects["p_holm"].isna().all()
+    assert effects["p_adjusted"].isna().all()
     assert effects["difference"].tolist() == pytest.approx(sweep.effects()["difference"].tolist())
 
 

@@ -122,16 +122,17 @@ class Sweep(Shown):
             - `arm`, `pairs` (training pairs; empty for all), `metric`;
             - `difference`: arm minus baseline, over the replicates that both have. Recall and other shares
               are between 0 and 1: 0.05 is 5 points;
-            - `low`, `high`: 95 % interval of the difference, over patients and seeds;
-            - `p_value`, and `p_holm`: after Holm's correction over all comparisons;
-            - `verdict`: `helped`, `hurt`, `no evidence`, `not converged`, or `same run` if the arm changed nothing;
+            - `low`, `high`: simultaneous 95 % interval of the difference, over patients and seeds;
+            - `p_value`, and `p_adjusted`: after Bonferroni's correction over all comparisons, below 0.05 exactly if
+              the interval excludes 0;
+            - `verdict`: `helped`, `hurt`, `equivalent` (within `ablation.equivalence_margin`), `open`,
+              `not converged`, `cannot be claimed`, or `same run` if the arm changed nothing;
             - `mean`, `baseline`: the metric of the arm and of the baseline over these replicates;
             - `replicates` that the comparison rests on, and `converged`: true if all its trials had converged;
             - `multiplier`, `multiplier_low`, `multiplier_high`: how many times the pairs the baseline would need to
-              do as well, with its 95 % interval, if it was measured at several sizes. `multiplier_beyond`: one of
-              these is only a bound, at the end of the measured range; `multiplier_trusted`: the report has no doubt
-              about it;
-            - `gap`: reason why a comparison has no interval.
+              do as well, with the measured sizes that bracket it. An end is empty if it is beyond the measured
+              sizes. `multiplier_trusted`: the report has no doubt about it;
+            - `why`: reason for the verdict, or why a comparison has no interval.
 
             It has no rows for a search or a single trial.
 

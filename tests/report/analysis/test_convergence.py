@@ -36,7 +36,7 @@ def test_every_sentence_that_rests_on_convergence_words_both_cases(late: Results
     assert claim.verdict == "not converged"
     assert (
         "but baseline (replicates 1 and 3) had not converged and local (replicate 2) may not have converged, so this "
-        "is evidence about this much training only"
+        "is about this much training only, not about the technique"
     ) in claim.sentence
     text = "\n".join(warnings(late))
     assert "2 of 6 measured cells had not converged: the validation metric was still rising" in text

@@ -49,7 +49,8 @@ def test_every_number_of_the_report_is_in_all_its_forms(ablation: Callable[..., 
     assert cell["value"]["spread"]["mean"] == pytest.approx(0.190333, abs=1e-6)
     assert cell["comparison"]["difference"] == pytest.approx(0.060333, abs=1e-6)
     assert (report["pool"], report["chance"]) == (400, 0.025)
-    assert load_experiment(tmp_path / "best.yaml").objective.local.weight == 0.1
+    assert load_experiment(tmp_path / "best.yaml").objective.local.weight == 0.0, "without intervals nothing helped"
+    assert load_experiment(tmp_path / "candidate.yaml").objective.local.weight == 0.1
     for fact in ("images decoded", "5,211", "report is empty", "abc123", "made-up", "local-300-2"[:12]):
         assert fact in html
 
@@ -81,6 +82,7 @@ def test_statistics_are_in_every_form_and_can_be_traced(
     ablation: Callable[..., Sweep], with_queries: Callable[..., Any], tmp_path: Path
 ) -> None:
     numbers = NUMBERS | {"weak": {100: [0.06, 0.07, 0.0625], 300: [0.125, 0.14, 0.1325]}}
+    numbers |= {"strong": {100: [0.25, 0.26, 0.2575], 300: [0.36, 0.37, 0.365]}}
     sweep, cells, queries = with_queries(*ablation(numbers))
     page, logged, _ = write_report(tmp_path, sweep, cells, queries.get)
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["report"]
@@ -90,13 +92,17 @@ def test_statistics_are_in_every_form_and_can_be_traced(
     assert change["low"] < cell["comparison"]["difference"] < change["high"]
     assert logged[f"{name}/difference_low"] == change["low"]
     assert logged[f"{name}/low"] == cell["value"]["interval"]["low"]
-    assert logged[f"{name}/p_holm"] == cell["comparison"]["p_holm"] >= change["p"]
-    small = next(c for c in report["arm_cells"] if (c["arm"], c["size"]) == ("local", 100))
-    assert logged["arm/local/100" + name[13:] + "/multiplier"] == small["multiplier"]["found"]["estimate"]
+    assert logged[f"{name}/p_adjusted"] == change["p_adjusted"] >= change["p"]
+    compared = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["comparisons"]
+    row = next(row for row in compared if (row["arm"], row["size"]) == ("local", 300))
+    assert (row["low"], row["high"], row["p_adjusted"]) == (change["low"], change["high"], change["p_adjusted"])
+    assert row["verdict"] == cell["comparison"]["verdict"] == "helped"
+    small = next(c for c in report["arm_cells"] if (c["arm"], c["size"]) == ("strong", 100))
+    assert logged["arm/strong/100" + name[13:] + "/multiplier_low"] == small["multiplier"]["found"]["low"] == 3
     assert f"arm/baseline/300{name[13:]}/difference" not in logged
     other = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["measures"]
     assert {m["metric"] for m in other} == {"test/image_to_text/recall_at_10"}
-    assert len(other) == 6
+    assert len(other) == 8
     low, high = (f"{100 * change[end]:+.1f}" for end in ("low", "high"))
     shown_change = f"+6.0 [{low}, {high}] points"
     html = page.read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")

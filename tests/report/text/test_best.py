@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from radsweep.config.load import load_experiment
-from radsweep.report.analysis.results import join
+from radsweep.report.analysis.results import Results, join
 from radsweep.report.text.best import best_yaml, candidate_yaml, experiment_yaml, how_chosen, selection, why_candidate
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 from radsweep.store.selection import Reason, Selection
@@ -18,14 +19,25 @@ CLEAR = [0.18, 0.20, 0.19]
 LEADS = [0.13, 0.145, 0.1325]  # a better mean than BASE, within its noise
 
 
+@pytest.fixture
+def shown(ablation: Callable[..., Sweep], with_queries: Callable[..., Any]) -> Callable[..., Results]:
+    """shown(numbers): an ablation with the results of its queries, without which nothing is claimed."""
+
+    def make(numbers: Any, **others: Any) -> Results:
+        sweep, cells, queries = with_queries(*ablation(numbers, **others))
+        return join(sweep, cells, queries.get)
+
+    return make
+
+
 def place(cell: PlannedCell | None) -> tuple[str, int | None, str]:
     assert cell is not None
     return cell.arm, cell.pairs, cell.key
 
 
-def test_the_best_configuration_runs_as_an_experiment_file(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
+def test_the_best_configuration_runs_as_an_experiment_file(shown: Callable[..., Results], tmp_path: Path) -> None:
     numbers = {"baseline": {100: [0.3], 300: BASE}, "local": {100: [0.1], 300: CLEAR}}
-    results = join(*ablation(numbers, name="a name\nwith ümlauts: yes"))
+    results = shown(numbers, name="a name\nwith ümlauts: yes")
     text = best_yaml(results, selection(results))
     (tmp_path / "best.yaml").write_text(text, encoding="utf-8")
     experiment = load_experiment(tmp_path / "best.yaml")
@@ -64,8 +76,8 @@ def test_a_search_recommends_a_finished_trial_and_only_names_a_stopped_one(searc
     assert yaml.safe_load(candidate_yaml(results, chosen))["experiment"] == "made-up-search-candidate"
 
 
-def test_an_arm_that_is_shown_to_be_better_is_recommended(ablation: Callable[..., Sweep]) -> None:
-    results = join(*ablation({"baseline": {300: BASE}, "local": {300: CLEAR}}))
+def test_an_arm_that_is_shown_to_be_better_is_recommended(shown: Callable[..., Results]) -> None:
+    results = shown({"baseline": {300: BASE}, "local": {300: CLEAR}})
     chosen = selection(results)
     assert chosen.reason == Reason.SHOWN_BETTER
     assert place(chosen.recommended) == ("local", 300, "local-300-0")
@@ -106,9 +118,9 @@ def test_an_arm_that_had_not_converged_is_a_candidate(
     assert (place(chosen.recommended)[0], place(chosen.candidate)[0]) == ("baseline", "local")
 
 
-def test_of_several_arms_the_best_that_is_shown_to_be_better_is_recommended(ablation: Callable[..., Sweep]) -> None:
+def test_of_several_arms_the_best_that_is_shown_to_be_better_is_recommended(shown: Callable[..., Results]) -> None:
     unsteady = [0.10, 0.50, 0.30]
-    results = join(*ablation({"baseline": {300: BASE}, "local": {300: CLEAR}, "unsteady": {300: unsteady}}))
+    results = shown({"baseline": {300: BASE}, "local": {300: CLEAR}, "unsteady": {300: unsteady}})
     chosen = selection(results)
     assert [cell.arm for cell in chosen.contenders] == ["unsteady", "local", "baseline"]
     assert (place(chosen.recommended)[0], place(chosen.candidate)[0]) == ("local", "unsteady")
@@ -118,12 +130,14 @@ def test_of_several_arms_the_best_that_is_shown_to_be_better_is_recommended(abla
     )
 
 
-def test_an_arm_that_is_worse_on_the_test_split_is_not_a_candidate(ablation: Callable[..., Sweep]) -> None:
-    sweep, cells = ablation({"baseline": {300: CLEAR}, "local": {300: BASE}})
+def test_an_arm_that_is_worse_on_the_test_split_is_not_a_candidate(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
+) -> None:
+    sweep, cells, queries = with_queries(*ablation({"baseline": {300: CLEAR}, "local": {300: BASE}}))
     for key, cell in cells.items():
         if key.startswith("local"):
             cells[key] = cell.model_copy(update={"best": {name: 2 * value for name, value in cell.best.items()}})
-    chosen = selection(join(sweep, cells))
+    chosen = selection(join(sweep, cells, queries.get))
     assert (chosen.reason, chosen.candidate) == (Reason.BASELINE_KEPT, None)
     assert [cell.arm for cell in chosen.contenders] == ["local", "baseline"]
 

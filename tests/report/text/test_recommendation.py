@@ -101,17 +101,17 @@ def test_the_baseline_is_kept_if_it_is_best(ablation: Callable[..., Sweep], with
     assert found.recipe == "Stay with baseline: it had the best mean on the validation split at 300 pairs."
 
 
-def test_an_arm_that_helped_is_recommended_although_another_leads(ablation: Callable[..., Sweep]) -> None:
+def test_an_arm_that_helped_is_recommended_although_another_leads(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
+) -> None:
     numbers = {"baseline": {300: BASE}, "local": {300: CLEAR}, "unsteady": {300: [0.05, 0.55, 0.10]}}
-    results = join(*ablation(numbers))
-    found = recommendation(results)
-    assert found is not None
+    found = advice(ablation, with_queries, numbers)
     assert found.recipe == (
         "Use local: it helped at 300 pairs, and of the arms that helped at 300 pairs it had the best mean on the "
         "validation split. unsteady had the best mean on the validation split at 300 pairs, but that it is better "
         "there is not shown."
     )
-    assert found.evidence.startswith("local has no interval, because ")
+    assert found.evidence.startswith("On the test split, at 300 pairs, local differs from baseline by +")
     assert found.files == "best.yaml runs local at 300 pairs; candidate.yaml runs unsteady, which is not recommended."
 
 

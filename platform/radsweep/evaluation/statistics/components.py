@@ -103,7 +103,9 @@ def components(estimates: Estimates, contrast_A: np.ndarray) -> Components:
 
 
 def difference_of_sizes(first: Estimates, arm: str, second: Estimates, against: str) -> Components:
-    """One arm less another at another size: seeds of the two are independent, patients are the same."""
+    """One arm less another, each at its size: seeds of two sizes are independent, patients are the same."""
+    if first is second:
+        return components(first, first.weights({arm: 1.0, against: -1.0}))
     parts = [components(first, first.weights({arm: 1.0})), components(second, second.weights({against: 1.0}))]
     mean_P = first.influence_PAR[:, first.arms.index(arm)].mean(1) - second.influence_PAR[
         :, second.arms.index(against)
