@@ -193,3 +193,24 @@ def test_a_file_asks_one_question() -> None:
 def test_an_experiment_can_be_written_down_and_read_again(ablation: dict[str, Any]) -> None:
     whole = parse_experiment({"experiment": "t", "data": {"shards": "x"}, "ablation": ablation}, "FILE")
     assert parse_experiment(whole.model_dump(mode="json"), "FILE") == whole
+
+
+def test_replicates_until_decided_need_a_ceiling_and_nothing_else_that_counts_them() -> None:
+    ablation = parse_experiment(
+        {"experiment": "x", "data": {"shards": "s", "pairs": 9}}
+        | {"ablation": {"arms": ARMS, "seeds": {"max": 12, "until": "decided", "init": 2}}},
+        "FILE",
+    ).ablation
+    assert ablation is not None
+    assert (ablation.seeds.most, ablation.seeds.init) == (12, 2)
+    assert "`until: decided` expects the most replicates" in refusal({"arms": ARMS, "seeds": {"until": "decided"}})
+    assert "only with `until: decided`" in refusal({"arms": ARMS, "seeds": {"max": 12}})
+    twice = {"max": 12, "until": "decided", "subset": 3}
+    assert "leave it out, max is the ceiling" in refusal({"arms": ARMS, "seeds": twice})
+    assert "ablation.seeds.max: expected 3 or more" in refusal({"arms": ARMS, "seeds": {"max": 2, "until": "decided"}})
+
+
+def test_an_experiment_that_adds_replicates_is_read_again_from_its_record() -> None:
+    tree = {"experiment": "x", "data": {"shards": "s", "pairs": 9}}
+    whole = parse_experiment(tree | {"ablation": {"arms": ARMS, "seeds": {"max": 12, "until": "decided"}}}, "FILE")
+    assert parse_experiment(whole.model_dump(mode="json", exclude_none=True), "FILE") == whole

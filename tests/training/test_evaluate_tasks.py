@@ -1,4 +1,4 @@
-"""What a trial measures beside retrieval, held against scikit-learn on the model's own embeddings."""
+"""Measurements of a trial beside retrieval, held against scikit-learn on the model's own embeddings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a trial trains, and at which rate."""
+"""The length of a trial's training, and its rate."""
 
 from __future__ import annotations
 

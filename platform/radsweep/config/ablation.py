@@ -22,6 +22,27 @@ BASELINE = "baseline"
 class Seeds(Settings):
     subset: int = Field(default=1, ge=1, le=1000, description="Replicates, each with a subset of its own")
     init: int = Field(default=1, ge=1, le=1000, description="Starts (initialisation, order) within a replicate")
+    until: Literal["decided"] | None = Field(
+        default=None,
+        description="Instead of `subset`: add replicates where a comparison with the baseline is open, until each is "
+        "decided (helped, hurt, equivalent) or `max` is reached",
+    )
+    max: int | None = Field(default=None, ge=3, le=1000, description="Of `until: decided`: the most replicates")
+
+    @model_validator(mode="after")
+    def _until(self) -> Self:
+        if self.until is None and self.max is not None:
+            raise ValueError("max: only with `until: decided`; add it, or set subset")
+        if self.until is not None and self.max is None:
+            raise ValueError("max: is missing; `until: decided` expects the most replicates, such as 12")
+        if self.until is not None and self.subset > 1:
+            raise ValueError("subset: `until: decided` decides on it; leave it out, max is the ceiling")
+        return self
+
+    @property
+    def most(self) -> int:
+        """The most replicates that an arm can have."""
+        return self.max or self.subset
 
 
 def _number_of_seeds(value: Any) -> Any:
@@ -67,6 +88,12 @@ class Ablation(Settings):
         description="Tune every arm at every size first, with equal budgets; what is chosen runs on fresh seeds, and "
         "only that reads the test split",
     )
+
+    @model_validator(mode="after")
+    def _one_way_to_add(self) -> Self:
+        if self.seeds.until is not None and self.tune is not None:
+            raise ValueError("seeds.until: `decided` cannot be combined with tune; set seeds to a number")
+        return self
 
     @model_validator(mode="after")
     def _arms(self) -> Self:

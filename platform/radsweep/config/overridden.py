@@ -42,7 +42,7 @@ def _beside_sizes(data: Data, ablation: Ablation) -> Iterator[InputError]:
 
 def _beside_seeds(ablation: Ablation) -> Iterator[InputError]:
     """A seed of an arm's own would make its replicates copies of one another."""
-    subsets, starts = ablation.seeds.subset, ablation.seeds.subset * ablation.seeds.init
+    subsets, starts = ablation.seeds.most, ablation.seeds.most * ablation.seeds.init
     for place, key in _varied(ablation):
         if key not in ("data.seed", "train.seed"):
             continue

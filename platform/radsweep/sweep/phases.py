@@ -8,10 +8,13 @@ from optuna.storages import BaseStorage
 
 from radsweep.config.ablation import Ablation
 from radsweep.config.search import Search
+from radsweep.report.analysis.looks import open_comparisons
+from radsweep.report.analysis.results import join
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.selection import Ending, choices, how_it_ended, is_complete, select_best, without_choice
 from radsweep.store.store import Store
-from radsweep.sweep.design.planned_trials import ablation_cells, cell_trial
+from radsweep.sweep.design.looks import cells_through, first_replicates, with_one_more
+from radsweep.sweep.design.planned_trials import ablation_cells, cell_trial, plan_cells
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.engine import Engine
 from radsweep.sweep.final_evaluation import measure_references, read_test_split
@@ -42,6 +45,8 @@ class Phases:
             whole = True
             if ablation and ablation.tune:
                 whole = self.tuned(ablation)
+            elif ablation and ablation.seeds.until:
+                whole = self.until_decided(ablation)
             elif search is not None and storage is not None:
                 whole = self.search(search, storage)
             else:
@@ -101,6 +106,33 @@ class Phases:
         self.console.say(f"Running the selected configurations on new seeds: {len(cells):,} trials")
         self.design(cells, read_test=True)
         return True
+
+    def until_decided(self, ablation: Ablation) -> bool:
+        """Add replicates where a comparison is open, look by look.
+
+        Returns:
+            True if every comparison is decided or has the most replicates; False if a look was cut short.
+        """
+        every = plan_cells(self.setup.experiment, self.setup.key_of)
+        replicates, most = first_replicates(every, ablation), ablation.seeds.most
+        while True:
+            cells = cells_through(every, replicates)
+            self.watch.expect(cells)
+            self.sweep = self.sweep.model_copy(update={"cells": tuple(cells)})
+            self.store.write_sweep(self.sweep)
+            self.design([cell for cell in cells if cell.key not in self.watch.ended], read_test=True)
+            self.watch.collect(cells)
+            if any(cell.key not in self.watch.ended for cell in cells):
+                return False
+            still_open = open_comparisons(join(self.sweep, self.watch.ended, self.store.read_queries))
+            grown = with_one_more(replicates, still_open, self.sweep.baseline, most)
+            if grown == replicates:
+                return True
+            added = sum(grown.values()) - sum(replicates.values())
+            self.console.say(
+                f"{len(still_open):,} comparisons are open: adding {added:,} replicates, of at most {most} for each arm"
+            )
+            replicates = grown
 
     def search(self, search: Search, storage: BaseStorage) -> bool:
         """Run the search; True if it came to its end."""

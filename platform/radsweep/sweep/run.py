@@ -22,6 +22,7 @@ from radsweep.store.records import PlannedCell, SweepRecord, now
 from radsweep.store.selection import Ending, Selection, statistics
 from radsweep.store.store import Store
 from radsweep.sweep.checks.experiment import check_experiment
+from radsweep.sweep.design.looks import cells_through, first_replicates
 from radsweep.sweep.design.planned_trials import ablation_cells, plan_cells
 from radsweep.sweep.identity.code import code_fingerprint, git_commit
 from radsweep.sweep.identity.experiment import experiment_key, latest_unfinished
@@ -94,6 +95,8 @@ def _plan(setup: Setup, store: Store, sweep: SweepRecord) -> _Planned:
     ablation, search = setup.experiment.ablation, setup.experiment.search
     tunes = ablation is not None and ablation.tune is not None
     cells = plan_cells(setup.experiment, setup.key_of)
+    if ablation is not None and ablation.seeds.until:
+        cells = cells_through(cells, first_replicates(cells, ablation))
     storage, asked = None, 0
     if search is not None and not cells:
         storage = open_storage(storage_url(setup.experiment.run.optuna_storage, store.sweep_folder(sweep.id)))

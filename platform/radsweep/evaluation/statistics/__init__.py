@@ -8,7 +8,8 @@ from radsweep.evaluation.statistics.intervals import Difference, Interval, contr
 from radsweep.evaluation.statistics.multiplicity import Correction
 from radsweep.evaluation.statistics.multiplier import Multiplier, data_efficiency_multiplier
 from radsweep.evaluation.statistics.patients import Patients
-from radsweep.evaluation.statistics.planning import Outlook, outlook
+from radsweep.evaluation.statistics.planning import Outlook, detectable, outlook, stops, with_seeds
+from radsweep.evaluation.statistics.sequential import first_look, planned_looks
 
 __all__ = [
     "Correction",
@@ -23,12 +24,17 @@ __all__ = [
     "Patients",
     "contrast_of_means",
     "data_efficiency_multiplier",
+    "detectable",
     "difference",
     "estimate_auroc",
     "estimate_means",
     "factorial_effects",
     "fanova_importances",
+    "first_look",
     "level_interval",
     "macro_estimates",
     "outlook",
+    "planned_looks",
+    "stops",
+    "with_seeds",
 ]

@@ -60,6 +60,10 @@ class Components:
         """Half the width of the interval that fails in `alpha` of cases."""
         return float(self._half_widths(np.array([alpha]))[0])
 
+    def patient_half_width(self, alpha: float) -> float:
+        """What would be left of it with any number of replicates."""
+        return float((_square_t(self.patients.degrees, np.array([alpha]))[0] * self.patients.variance) ** 0.5)
+
     def p_value(self) -> float:
         """The alpha at which the interval ends at 0, two-sided."""
         if self.estimate == 0:

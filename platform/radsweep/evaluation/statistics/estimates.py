@@ -23,6 +23,8 @@ class Estimates:
     queries: int
     patient_degrees: float  # effective number of patients, less 1
     span: float = 1.0  # width of the metric's range
+    # of arms that have only some of these replicates, NaN for the others: they show how much seeds vary
+    partial_AR: np.ndarray | None = None
 
     @property
     def replicates(self) -> int:
@@ -38,7 +40,11 @@ class Estimates:
         """Some of the arms: a seed variance is then only pooled over these."""
         places = [self.arms.index(arm) for arm in arms]
         return replace(
-            self, arms=tuple(arms), value_AR=self.value_AR[places], influence_PAR=self.influence_PAR[:, places]
+            self,
+            arms=tuple(arms),
+            value_AR=self.value_AR[places],
+            influence_PAR=self.influence_PAR[:, places],
+            partial_AR=None,
         )
 
     def over_starts(self, subset_R: Sequence[Any]) -> Estimates:
@@ -54,7 +60,8 @@ class Estimates:
             )
         order = np.argsort(subset, kind="stable").reshape(len(starts), -1)
         value_AR, influence_PAR = self.value_AR[:, order].mean(-1), self.influence_PAR[:, :, order].mean(-1)
-        return replace(self, value_AR=value_AR, influence_PAR=influence_PAR)
+        partial_AR = None if self.partial_AR is None else self.partial_AR[:, order].mean(-1)
+        return replace(self, value_AR=value_AR, influence_PAR=influence_PAR, partial_AR=partial_AR)
 
 
 def estimate_means(values: Mapping[str, np.ndarray], patients: Patients, *, span: float = 1.0) -> Estimates:

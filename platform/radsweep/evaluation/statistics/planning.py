@@ -1,4 +1,4 @@
-"""What more seeds or more test patients would decide: half-widths projected from the parts of a variance."""
+"""Seeds or test patients that would decide an open comparison: half-widths projected from the parts of a variance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NORMAL = 0.8416  # the standard normal's quantile at POWER
 
 @dataclass(frozen=True)
 class Outlook:
-    """Where an undecided comparison stands."""
+    """Power of an undecided comparison, and what would decide it."""
 
     detectable: float  # the smallest true difference that it would have shown in 80 %
     seeds: int | None  # replicates in all that would decide it at today's estimate; None if they cannot
@@ -31,10 +31,19 @@ def outlook(change: Difference, margin: float) -> Outlook:
     """
     needed = needed_half_width(change.estimate, margin)
     return Outlook(
-        detectable=change.parts.half_width(change.correction.alpha) + _NORMAL * change.standard_error,
+        detectable=detectable(change.parts, change.correction),
         seeds=_seeds(change, needed),
         patients=_patients(change, needed),
     )
+
+
+def stops(change: Difference, margin: float) -> bool:
+    """True if a comparison is decided, or if no number of seeds would decide it, since the patients leave it open."""
+    if change.clear or change.within(margin):
+        return True
+    left = change.parts.patient_half_width(change.correction.alpha)
+    moves = max(change.parts.half_width(change.correction.alpha) ** 2 - left**2, 0.0) ** 0.5  # of more seeds
+    return left > max(abs(change.estimate) + moves, margin)
 
 
 def needed_half_width(estimate: float, margin: float) -> float:
@@ -42,13 +51,24 @@ def needed_half_width(estimate: float, margin: float) -> float:
     return max(abs(estimate), margin - abs(estimate))
 
 
-def with_seeds(change: Difference, seeds: int) -> tuple[Components, Correction]:
-    """The parts and the correction of a later look at more replicates."""
+def detectable(parts: Components, correction: Correction) -> float:
+    """The smallest true difference that is shown in 80 %."""
+    return parts.half_width(correction.alpha) + _NORMAL * parts.variance**0.5
+
+
+def with_seeds(change: Difference, seeds: int, keep: bool = False) -> tuple[Components, Correction]:
+    """The parts with another number of replicates, and the correction of a later look at them.
+
+    Args:
+        keep: the correction stays, for a new sweep.
+    """
     ratio = (seeds - 1) / max(change.seeds - 1, 1)
     parts = tuple(
         VariancePart(part.variance * change.seeds / seeds, part.degrees * ratio) for part in change.parts.seeds
     )
-    correction = replace(change.correction, look=change.correction.look + (seeds > change.seeds))
+    correction = change.correction
+    if correction.planned_looks == 1 and not keep:  # else another sweep is not needed
+        correction = replace(correction, look=correction.look + (seeds > change.seeds))
     left = change.parts.disagreement * change.seeds / seeds
     return replace(change.parts, seeds=parts, disagreement=left), correction
 
@@ -73,7 +93,7 @@ def _patients(change: Difference, needed: float) -> int | None:
 
 
 def _with_patients(parts: Components, times: float) -> Components:
-    """Of the variance between seeds, the part in which replicates disagree about patients falls as well."""
+    """The parts with more patients: the disagreement of replicates about patients falls too."""
     patients = VariancePart(parts.patients.variance / times, parts.patients.degrees * times)
     whole = parts.seed_variance
     kept = 1.0 if not whole else 1 - min(parts.disagreement / whole, 1.0) * (1 - 1 / times)

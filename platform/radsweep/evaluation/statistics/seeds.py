@@ -42,6 +42,8 @@ def seed_parts(estimates: Estimates, contrast_A: np.ndarray) -> tuple[VariancePa
     distinct_AR, same_A = np.unique(estimates.value_AR[even_A], axis=0, return_inverse=True)
     weight_D = np.bincount(same_A.reshape(-1), weights=contrast_A[even_A], minlength=len(distinct_AR))
     between, within = mean_squares(distinct_AR)
+    if estimates.partial_AR is not None and not contrast_A.sum():
+        within = within_of_partial(np.concatenate([distinct_AR, _even_partial(estimates, distinct_AR)]))
     common = float(weight_D.sum()) ** 2 / len(distinct_AR)
     apart = float((weight_D**2).sum()) - common
     found = [
@@ -59,6 +61,29 @@ def mean_squares(value_AR: np.ndarray) -> tuple[VariancePart, VariancePart]:
     degrees = (arms - 1) * (replicates - 1)
     within = float((left_AR**2).sum()) / degrees if degrees else 0.0
     return VariancePart(arms * float(mean_R.var(ddof=1)), replicates - 1), VariancePart(within, degrees)
+
+
+def within_of_partial(value_AR: np.ndarray) -> VariancePart:
+    """The mean square within replicates if some arms lack some replicates (NaN): the residuals of arm + replicate."""
+    arms, replicates = value_AR.shape
+    arm, replicate = np.nonzero(np.isfinite(value_AR))
+    design = np.hstack([np.eye(arms)[arm], np.eye(replicates)[replicate][:, 1:]])
+    value = value_AR[arm, replicate]
+    left = value - design @ np.linalg.lstsq(design, value, rcond=None)[0]
+    degrees = len(arm) - arms - replicates + 1
+    return VariancePart(float(left @ left) / degrees if degrees > 0 else 0.0, degrees)
+
+
+def _even_partial(estimates: Estimates, distinct_AR: np.ndarray) -> np.ndarray:
+    """Arms with some of the replicates, less those whose spread over these stands out from that of the others."""
+    assert estimates.partial_AR is not None
+    kept = []
+    for value_R in estimates.partial_AR:
+        there_R = np.isfinite(value_R)
+        beside_AR = np.concatenate([distinct_AR[:, there_R], value_R[None, there_R]])
+        if there_R.sum() > 1 and not uneven_arms(beside_AR)[-1]:
+            kept.append(value_R)
+    return np.array(kept).reshape(-1, distinct_AR.shape[1])
 
 
 def uneven_arms(value_AR: np.ndarray) -> np.ndarray:

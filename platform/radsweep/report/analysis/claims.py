@@ -2,7 +2,7 @@
 
 `helped`, `hurt`: the simultaneous interval excludes 0. `equivalent`: it lies within the margin below which differences
 are too small to matter. `open`: neither. These are said only if every cell had converged (else `not converged`) and if
-the design bears a claim (else `cannot be claimed`, with the reason).
+the design supports a claim (else `cannot be claimed`, with the reason).
 """
 
 from __future__ import annotations
@@ -56,8 +56,11 @@ def claim_of(results: Results, group: Group) -> Claim | None:
 def margin(results: Results) -> float | None:
     """`ablation.equivalence_margin` in units of the metric; None if every difference matters."""
     ablation = results.sweep.ablation
-    points = ablation.equivalence_margin if ablation else None
-    return None if points is None else points / (1 if wording.is_rank(results.metric) else 100)
+    return margin_in_units(results.metric, ablation.equivalence_margin if ablation else None)
+
+
+def margin_in_units(metric: str, points: float | None) -> float | None:
+    return None if points is None else points / (1 if wording.is_rank(metric) else 100)
 
 
 def claim(results: Results, group: Group) -> Claim | None:
@@ -85,8 +88,13 @@ def claim(results: Results, group: Group) -> Claim | None:
     return Claim(*place, "helped" if (change.estimate > 0) == results.higher else "hurt", "", change)
 
 
+def few_patients(change: Difference) -> bool:
+    """True if a few patients have most of the queries."""
+    return change.patient_degrees + 1 < FEWEST_PATIENTS
+
+
 def _obstacles(group: Group, baseline: Group, change: Difference) -> Iterator[str]:
-    """Reasons why a design bears no claim, as the end of a sentence, the most telling first."""
+    """Reasons why a design supports no claim, as the end of a sentence, the gravest first."""
     for each in (group, baseline):
         planned, failed = len(each.results), sum(r.status == "failed" for r in each.results)
         waiting = sum(r.status == "missing" for r in each.results)
@@ -101,6 +109,6 @@ def _obstacles(group: Group, baseline: Group, change: Difference) -> Iterator[st
         yield "one replicate does not show how much seeds vary; run 3 or more"
     elif change.seed_degrees is not None and change.seed_degrees < FEWEST_SEED_DEGREES:
         yield "two replicates do not show how much seeds vary; run 3 or more"
-    if change.patient_degrees + 1 < FEWEST_PATIENTS:
+    if few_patients(change):
         weight = f"{change.patient_degrees + 1:.1f}"
         yield f"the {change.patients:,} test patients weigh no more than {weight}, since few have most of the queries"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -43,21 +43,43 @@ class Estimator:
         chosen = balanced(replicates)
         key = size, frozenset(chosen)
         if key not in self._made:
-            arms = {arm: rs for (arm, at), rs in self.columns.items() if at == size and rs.keys() >= set(chosen)}
-            parts = []
-            for name in next(iter(arms.values()))[chosen[0]]:
-                if name in self.left_out:
-                    continue
-                values = {arm: np.stack([rs[r][name] for r in chosen]) for arm, rs in arms.items()}
-                if name:
-                    parts.append(estimate_auroc(values, self.labels[name], self.patients))
-                else:
-                    parts.append(estimate_means(values, self.patients, span=self.span))
-            found = macro_estimates(parts) if len(parts) > 1 else parts[0]
+            at_size = {arm: rs for (arm, at), rs in self.columns.items() if at == size}
+            whole = {arm: rs for arm, rs in at_size.items() if rs.keys() >= set(chosen)}
+            found = self._estimates(whole, chosen)
+            found = replace(found, partial_AR=self._partial(at_size.keys() - whole.keys(), at_size, chosen))
             subsets = [subset for subset, _ in chosen]
             several = 1 < len(set(subsets)) < len(subsets)
             self._made[key] = found.over_starts(subsets) if several else found
         return self._made[key]
+
+    def _estimates(self, arms: Mapping[str, Mapping[Replicate, Columns]], chosen: Sequence[Replicate]) -> Estimates:
+        parts = []
+        for name in next(iter(arms.values()))[chosen[0]]:
+            if name in self.left_out:
+                continue
+            values = {arm: np.stack([rs[r][name] for r in chosen]) for arm, rs in arms.items()}
+            if name:
+                parts.append(estimate_auroc(values, self.labels[name], self.patients))
+            else:
+                parts.append(estimate_means(values, self.patients, span=self.span))
+        return macro_estimates(parts) if len(parts) > 1 else parts[0]
+
+    def _partial(
+        self,
+        names: Set[str],
+        at_size: Mapping[str, Mapping[Replicate, Columns]],
+        chosen: Sequence[Replicate],
+    ) -> np.ndarray | None:
+        """Values of arms that have some of the chosen replicates, NaN for the others; None if there are none."""
+        rows = []
+        for arm in sorted(names):
+            there = [replicate for replicate in chosen if replicate in at_size[arm]]
+            if len(there) < 2:
+                continue
+            value_R = np.full(len(chosen), np.nan)
+            value_R[[chosen.index(r) for r in there]] = self._estimates({arm: at_size[arm]}, there).value_AR[0]
+            rows.append(value_R)
+        return np.array(rows) if rows else None
 
 
 def estimator(

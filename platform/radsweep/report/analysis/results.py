@@ -13,7 +13,7 @@ from radsweep.config.ablation import ON_OFF
 from radsweep.config.metrics import HIGHER_IS_BETTER, Metric
 from radsweep.evaluation.chance import chance
 from radsweep.evaluation.queries import Queries, no_queries
-from radsweep.evaluation.statistics import Correction
+from radsweep.evaluation.statistics import Correction, planned_looks
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
 from radsweep.report.analysis.evidence import Evidence, Runs, evidence
 from radsweep.store.fold_pooling import pool_folds, pooled_queries
@@ -113,8 +113,12 @@ class Results:
 
     def _correction(self, place: ArmSize) -> Correction:
         """The comparisons of the whole plan count from the start, so that intervals do not widen as a sweep goes on."""
-        planned = sum(group.arm != self.sweep.baseline for group in self.groups)
-        return Correction(comparisons=max(planned, 1), look=1 + self.earlier_looks.get(place, 0))
+        comparisons = max(sum(group.arm != self.sweep.baseline for group in self.groups), 1)
+        look, ablation = 1 + self.earlier_looks.get(place, 0), self.sweep.ablation
+        if ablation is None or ablation.seeds.until is None:
+            return Correction(comparisons, look)
+        arms = sum(group.size == place[1] for group in self.groups)
+        return Correction(comparisons, look, planned_looks(arms, ablation.seeds.most), arms)
 
     @property
     def factors(self) -> dict[str, frozenset[str]]:

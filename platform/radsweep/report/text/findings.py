@@ -64,13 +64,13 @@ _ANSWERS: dict[str, tuple[str, str]] = {
     ),
     "equivalent": ("made no difference that matters", "made no difference that matters"),
     "open": ("is open", "are open"),
-    "cannot be claimed": ("bears no claim", "bear no claim"),
+    "cannot be claimed": ("supports no claim", "support no claim"),
     "same run": ("is the same run", "are the same run"),
 }
 
 
 def _answer(results: Results, compared: Sequence[Finding]) -> str:
-    """`Of 6 comparisons with baseline: local helped at 300 pairs; 4 are open; 1 bears no claim.`"""
+    """`Of 6 comparisons with baseline: local helped at 300 pairs; 4 are open; 1 supports no claim.`"""
     if not compared:
         return "No arm could be compared with a baseline so far; the table holds what was measured."
     parts = []

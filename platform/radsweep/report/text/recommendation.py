@@ -156,7 +156,8 @@ def _decisive(results: Results, undecided: Sequence[Claim]) -> Iterator[str]:
     if seeds:
         most = max(f.outlook.seeds for f in seeds if f.outlook and f.outlook.seeds)
         names = wording.listed([f.arm for f in seeds])
-        yield f"More replicates (ablation.seeds.subset) to decide on {names}: about {most} if the estimates stay."
+        key = "max" if results.sweep.ablation and results.sweep.ablation.seeds.until else "subset"
+        yield f"More replicates (ablation.seeds.{key}) to decide on {names}: about {most} if the estimates stay."
     if patients:
         most = max(f.outlook.patients for f in patients if f.outlook and f.outlook.patients)
         names = wording.listed([f.arm for f in patients])

@@ -27,7 +27,7 @@ class Finding:
 
 
 def population(results: Results) -> str:
-    """What the intervals speak of, in one sentence."""
+    """The population of the claims, in one sentence."""
     pool = results.sweep.data.get("studies", {}).get("pairs", {}).get("train")
     studies = f"these {pool:,} training studies" if pool else "these training studies"
     return (
@@ -44,7 +44,9 @@ def rule(results: Results) -> str:
     corrections = [change.correction for change in evidence.differences.values()]
     compared = max((c.comparisons for c in corrections), default=1)
     look = max((c.look for c in corrections), default=1)
-    looks = f" and over {look} looks" if look > 1 else ""
+    planned = max((c.planned_looks for c in corrections), default=1)
+    looks = f" and over up to {planned} looks" if planned > 1 else ""
+    looks += f"; this is sweep {look} that looks at them" if look > 1 else ""
     small = margin(results)
     equivalent = (
         f", and “no difference that matters” if it lies within ±{wording.unsigned(results.metric, small)}"
@@ -79,7 +81,7 @@ def effect(metric: str, change: Difference) -> str:
 
 
 def open_until(results: Results, change: Difference, found: Outlook) -> str:
-    """What the comparison could have shown, and what would decide it."""
+    """The power of an open comparison, and what would decide it."""
     could = f"it would have shown a difference of {wording.unsigned(results.metric, found.detectable)}"
     seeds = f"about {found.seeds} replicates in place of {change.seeds}" if found.seeds else ""
     patients = f"about {wording.rounded(found.patients)} test patients" if found.patients else ""

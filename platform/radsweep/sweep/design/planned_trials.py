@@ -65,7 +65,7 @@ def ablation_cells(
             without values are left out.
     """
     sizes = ablation.pairs or (None,)
-    replicates = itertools.product(range(ablation.seeds.subset), range(ablation.seeds.init))
+    replicates = itertools.product(range(ablation.seeds.most), range(ablation.seeds.init))
     arms = ablation.designed_arms(base)
     fresh = 0 if chosen is None else 1  # tuning ran on the seeds of the base trial
     cells: list[PlannedCell] = []
@@ -102,7 +102,7 @@ def tuning_cells(base: Trial, ablation: Ablation, tune: Tune, key_of: KeyOf) -> 
 def number_of_cells(base: Trial, ablation: Ablation) -> int:
     """Number of cells of an ablation, without its tuning cells."""
     arms, sizes = len(ablation.designed_arms(base)), len(ablation.pairs or (None,))
-    return arms * sizes * ablation.seeds.subset * ablation.seeds.init * len(folds_of(base))
+    return arms * sizes * ablation.seeds.most * ablation.seeds.init * len(folds_of(base))
 
 
 def cell_trial(base: Trial, cell: PlannedCell) -> Trial:

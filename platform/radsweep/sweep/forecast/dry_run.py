@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,12 +31,14 @@ from radsweep.sweep.checks.data import check_reports_and_labels, check_tasks
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.checks.selection_metric import check_selection
 from radsweep.sweep.checks.techniques import check_techniques
+from radsweep.sweep.design.looks import cells_through, first_replicates
 from radsweep.sweep.design.planned_trials import ablation_cells, cell_trial, folds_of, plan_cells
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.forecast.cut_reports import notes_on_cut_reports
 from radsweep.sweep.forecast.dry_run_table import plan_lines, plan_table
 from radsweep.sweep.forecast.durations import Estimate, Expected, StageTimes
 from radsweep.sweep.forecast.forecast import Forecast, OfArm, Say, budget, latest
+from radsweep.sweep.forecast.power import power_notes
 from radsweep.sweep.identity.cell_key import cell_key, stage_keys
 from radsweep.sweep.preparation.dataset import place_of
 from radsweep.sweep.preparation.image_memory import source_for
@@ -136,6 +138,10 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
     key_of = partial(cell_key, data=fingerprint, device=device)
     cells = plan_cells(experiment, key_of)
     ablation, search = experiment.ablation, experiment.search
+    if ablation is not None and ablation.seeds.until:
+        least = len(cells_through(cells, first_replicates(cells, ablation)))
+        notes.append(f"Replicates are added only where a comparison is open: {least:,} to {len(cells):,} trials.")
+    notes += power_notes(store, experiment, cells, fingerprint) if fingerprint else []
     tunes = ablation is not None and ablation.tune is not None
     read_test = search is None and not tunes
     final: list[PlannedCell] = []
@@ -163,6 +169,8 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
         forecast = Forecast(store, shards, capacity, capacities, calibrate, notes, say)
         phases = [todo, list(last.values())]
         estimated, why_not = forecast.of(phases, made_first) if asked or cells else (None, "")
+        if estimated is not None and ablation is not None and ablation.seeds.until:
+            estimated = replace(estimated, at_most=True)
         if estimated is None and refused:
             why_not = "the sweep would be refused"
         if (

@@ -1,0 +1,165 @@
+"""Replicates are added until each comparison is decided; trials are simulated, everything that judges them is real."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from radsweep.config.load import parse_experiment
+from radsweep.evaluation.queries import QueryResults
+from radsweep.report.analysis.claims import claims
+from radsweep.report.analysis.results import join
+from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
+from radsweep.sweep.design.planned_trials import plan_cells
+from radsweep.sweep.phases import Phases
+from support.designs import key_of
+
+METRIC = "text_to_image/recall_at_10"
+QUERIES = 400
+NAMES = tuple(f"q{n:03}" for n in range(QUERIES))
+GAINS = {"baseline": 0.0, "strong": 0.3, "null": 0.0, "weak": 0.03}  # share of the misses that become hits
+
+
+class Simulated(Phases):
+    """A trial is drawn from its arm's gain and its seed; `most` trials end before an interruption."""
+
+    def __init__(
+        self,
+        seeds: Any,
+        records: dict[str, CellRecord],
+        noise: float = 0.01,
+        most: int = 10**6,
+        of_patients: bool = False,
+    ) -> None:
+        arms = {arm: {"objective.local.weight": n} if n else {} for n, arm in enumerate(GAINS)}
+        tree = {"experiment": "x", "data": {"shards": "somewhere"}, "ablation": {"arms": arms, "pairs": [50, 100]}}
+        tree["ablation"]["seeds"] = seeds
+        experiment = parse_experiment(tree, "x.yaml")
+        self.queries: dict[str, QueryResults] = {}
+        self.ran: list[PlannedCell] = []
+        self.expected: list[int] = []
+        self.noise, self.most, self.records, self.of_patients = noise, most, records, of_patients
+        setup: Any = SimpleNamespace(experiment=experiment, base=experiment.trial(), key_of=key_of)
+        store: Any = SimpleNamespace(
+            scratch_folder=Path, write_sweep=lambda sweep: None, read_queries=lambda key: self.queries[key]
+        )
+        watch: Any = SimpleNamespace(
+            console=SimpleNamespace(say=lambda line: None),
+            ended={},
+            collect=lambda cells: None,
+            expect=lambda cells: self.expected.append(len(cells)),
+        )
+        sweep = SweepRecord(
+            id="x", name="x", kind="ablation", experiment=experiment.model_dump(mode="json", exclude_none=True),
+            select=f"val/{METRIC}", cells=(), baseline="baseline",
+        )  # fmt: skip
+        super().__init__(setup, store, sweep, watch)
+
+    def design(self, cells: Sequence[PlannedCell], read_test: bool) -> None:
+        assert read_test
+        for cell in cells:
+            if cell.key not in self.records:
+                if len(self.ran) == self.most:
+                    return
+                self.ran.append(cell)
+            hits_Q = _hits(cell, self.noise, self.of_patients)
+            value = float(hits_Q.mean())
+            self.queries[cell.key] = QueryResults(
+                NAMES, NAMES, {"text_to_image": np.where(hits_Q, 1.0, 50.0)}, {"text_to_image": np.full(QUERIES, 399.0)}
+            )
+            self.records[cell.key] = self.watch.ended[cell.key] = CellRecord(
+                key=cell.key, trial={}, status="finished", pairs=cell.pairs or 0, convergence="converged",
+                best={f"val/{METRIC}": value}, final={f"test/{METRIC}": value}, pool={"test/candidates": QUERIES},
+            )  # fmt: skip
+
+    @property
+    def replicates(self) -> dict[tuple[str, int | None], int]:
+        return dict(Counter((cell.arm, cell.pairs) for cell in self.sweep.cells))
+
+
+def _hits(cell: PlannedCell, noise: float, of_patients: bool) -> np.ndarray:
+    """A third of the queries, those that the arm gains, and errors: of each trial, or of the arm on some patients."""
+    hits_Q = np.arange(QUERIES) % 3 == 0
+    rng = np.random.default_rng([sorted(GAINS).index(cell.arm), cell.subset_seed, cell.pairs or 0])
+    gained_Q = ~hits_Q & (rng.random(QUERIES) < GAINS[cell.arm])
+    if of_patients:
+        rng = np.random.default_rng(sorted(GAINS).index(cell.arm))
+    found_Q: np.ndarray = (hits_Q | gained_Q) ^ (rng.random(QUERIES) < noise)
+    return found_Q
+
+
+@pytest.fixture
+def run() -> Simulated:
+    found = Simulated({"max": 12, "until": "decided"}, {})
+    assert found.run([], None) == "finished"
+    return found
+
+
+def test_each_comparison_gets_the_replicates_that_decide_it(run: Simulated) -> None:
+    results = join(run.sweep, run.records, run.queries.get)
+    verdicts = {(found.arm, found.size): found.verdict for found in claims(results)}
+    for size in (50, 100):
+        assert verdicts["strong", size] == "helped"
+        assert verdicts["null", size] == "equivalent"
+        assert run.replicates["strong", size] <= 3
+    assert sum(run.replicates.values()) < 0.5 * 12 * 8
+
+
+def test_the_baseline_has_as_many_replicates_as_the_arm_with_the_most(run: Simulated) -> None:
+    for size in (50, 100):
+        most = max(n for (arm, at), n in run.replicates.items() if at == size and arm != "baseline")
+        assert run.replicates["baseline", size] == most
+
+
+def test_the_final_report_says_what_each_look_said(run: Simulated) -> None:
+    """An arm that has stopped keeps its replicates and its correction, so nothing is taken back later."""
+    results = join(run.sweep, run.records, run.queries.get)
+    for found in claims(results):
+        assert found.change is not None
+        assert found.change.seeds == run.replicates[found.arm, found.size]
+        assert found.change.correction.planned_looks == 11
+
+
+def test_a_resumed_sweep_takes_the_same_looks_and_runs_nothing_twice() -> None:
+    records: dict[str, CellRecord] = {}
+    cut = Simulated({"max": 12, "until": "decided"}, records, most=20)
+    assert cut.run([], None) == "interrupted"
+    resumed = Simulated({"max": 12, "until": "decided"}, records)
+    assert resumed.run([], None) == "finished"
+    whole = Simulated({"max": 12, "until": "decided"}, {})
+    whole.run([], None)
+    assert resumed.sweep.cells == whole.sweep.cells
+    assert len(cut.ran) + len(resumed.ran) == len(whole.ran)
+    assert not {cell.key for cell in cut.ran} & {cell.key for cell in resumed.ran}
+
+
+def test_the_ceiling_ends_a_sweep_that_stays_open() -> None:
+    noisy = Simulated({"max": 4, "until": "decided"}, {}, noise=0.2)
+    assert noisy.run([], None) == "finished"
+    assert max(noisy.replicates.values()) == 4
+    assert noisy.expected[0] == 16
+    assert noisy.expected == sorted(noisy.expected)
+
+
+def test_replicates_that_cannot_decide_are_not_run() -> None:
+    """An arm without a gain errs on other patients than the baseline: the patients leave more than 2 points open."""
+    hopeless = Simulated({"max": 12, "until": "decided"}, {}, noise=0.2, of_patients=True)
+    hopeless.run([], None)
+    assert hopeless.replicates["null", 50] < 6
+    found = claims(join(hopeless.sweep, hopeless.records, hopeless.queries.get))
+    (null,) = [claim for claim in found if (claim.arm, claim.size) == ("null", 50)]
+    assert null.verdict == "open"
+    assert null.outlook is not None
+    assert null.outlook.seeds is None
+    assert null.outlook.patients is not None
+
+
+def test_numbers_of_cells_stay_those_of_the_whole_plan(run: Simulated) -> None:
+    whole = {cell.key: cell.number for cell in plan_cells(run.setup.experiment, key_of)}
+    assert all(whole[cell.key] == cell.number for cell in run.sweep.cells)
