@@ -46,7 +46,7 @@ class Recorded(Phases):
     def search(self, search: Any, storage: Any) -> bool:
         return self._note("search")
 
-    def design(self, cells: Any, read_test: bool) -> None:
+    def design(self, cells: Any, read_test: bool, later: Any = ()) -> None:
         self._note("design, test read" if read_test else "design")
 
     def test_of_winner(self) -> None:

@@ -61,8 +61,9 @@ class Simulated(Phases):
         )  # fmt: skip
         super().__init__(setup, store, sweep, watch)
 
-    def design(self, cells: Sequence[PlannedCell], read_test: bool) -> None:
+    def design(self, cells: Sequence[PlannedCell], read_test: bool, later: Sequence[PlannedCell] = ()) -> None:
         assert read_test
+        assert {cell.key for cell in later} >= {cell.key for cell in cells}, "images would be decoded at each look"
         for cell in cells:
             if cell.key not in self.records:
                 if len(self.ran) == self.most:

@@ -61,8 +61,12 @@ class Phases:
             return "interrupted"
         return status
 
-    def design(self, cells: Sequence[PlannedCell], read_test: bool) -> None:
-        """Reuse every cell that is complete in the store and run the others; a repeated cell runs once."""
+    def design(self, cells: Sequence[PlannedCell], read_test: bool, later: Sequence[PlannedCell] = ()) -> None:
+        """Reuse every cell that is complete in the store and run the others; a repeated cell runs once.
+
+        Args:
+            later: cells that may follow, whose data is prepared with that of the first that run.
+        """
         not_before = self.sweep.not_before
         self.store.fetch(dict.fromkeys(cell.key for cell in cells), not_before)
         known: set[str] = set()
@@ -76,7 +80,8 @@ class Phases:
         todo = list({cell.key: cell for cell in cells if cell.key not in known}.values())
         if not todo:
             return
-        self.setup.preparations.make([cell_trial(self.setup.base, cell) for cell in todo])
+        if not (later and self.setup.preparations.made):
+            self.setup.preparations.make([cell_trial(self.setup.base, cell) for cell in (*todo, *later)])
         stages = self.engine.stages(todo)
         self.store.fetch([stage.key for stage in stages], not_before, stages=True)
         read = ((stage, self.store.read_stage(stage.key)) for stage in stages)
@@ -120,7 +125,7 @@ class Phases:
             self.watch.expect(cells)
             self.sweep = self.sweep.model_copy(update={"cells": tuple(cells)})
             self.store.write_sweep(self.sweep)
-            self.design([cell for cell in cells if cell.key not in self.watch.ended], read_test=True)
+            self.design([cell for cell in cells if cell.key not in self.watch.ended], read_test=True, later=every)
             self.watch.collect(cells)
             if any(cell.key not in self.watch.ended for cell in cells):
                 return False
