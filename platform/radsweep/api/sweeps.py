@@ -182,17 +182,21 @@ class Sweep(Shown):
         """The configuration that the report recommends (`best.yaml`): its settings and its checkpoint.
 
         Raises:
-            InputError: no trial has finished yet.
+            InputError: nothing is recommended: no trial has finished yet, an ablation has no complete size, or its
+                baseline failed too often.
 
         Example:
             >>> import radsweep as rs
             >>> model = rs.load_model(rs.open_sweep("small", store="store").best)
         """
         from radsweep.report.text.best import selection
+        from radsweep.report.text.not_ranked import why_nothing
 
         record, results = self.record, self._results()
-        cell = selection(results).recommended
-        joined = results.result(cell)
+        chosen = selection(results)
+        cell, joined = chosen.recommended, results.result(chosen.recommended)
+        if why := why_nothing(results, chosen):
+            raise InputError(f"{self.id}: {why}")
         if cell is None or joined is None or joined.record is None:
             raise InputError(f"{self.id}: no trial has finished yet; wait for one, or see `trials()` for their errors")
         found = joined.record

@@ -65,6 +65,14 @@ class Group:
         return [r for r in self.results if r.value(metric) is not None]
 
     @property
+    def planned(self) -> int:
+        return len(self.results)
+
+    @property
+    def failed(self) -> int:
+        return sum(r.status == "failed" for r in self.results)
+
+    @property
     def trained(self) -> int:
         """Pairs that it trained on, on average."""
         pairs = [r.record.pairs for r in self.results if r.record and r.record.pairs]
