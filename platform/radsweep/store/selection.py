@@ -157,7 +157,8 @@ def _best_arm(
     rest: dict[str, Any] = {"contenders": contenders, "failed": failed, "waiting": waiting, "undecided": undecided}
     names = [progress.arm for progress in ranked]
     if baseline not in names:
-        return Selection(Reason.NOT_COMPARED if ranked else Reason.NOTHING_FINISHED, *contenders[:1], **rest)
+        reason = Reason.NOT_COMPARED if ranked else Reason.NOTHING_FINISHED
+        return Selection(reason, contenders[0] if ranked else None, **rest)
     place = next(i for i, arm in enumerate(names) if arm == baseline or (arm, size) in better)
     promising = place > 0 and (names[0], size) not in ruled_out
     candidate = contenders[0] if promising else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from radsweep.report.analysis.results import Results
 from radsweep.report.figures.forest import importance_figure
 from radsweep.report.figures.search import slices
-from radsweep.report.sections.section import Caution, Details, Figures, Numbers, Remark, Section
+from radsweep.report.sections.section import Bullets, Caution, Details, Figures, Numbers, Remark, Section
 from radsweep.report.tables import comparisons, overview
 from radsweep.report.tables.class_measures import by_class, further
 from radsweep.report.tables.pareto_front import front_table
@@ -69,10 +69,12 @@ def models(results: Results) -> Section:
 def importances(results: Results) -> Section:
     found = comparisons.searched_importances(results)
     table = comparisons.importances_table(found)
+    said = (comparisons.importances_beside_chance(found),) if found else ()
     stopped = sum(r.status == "stopped" for r in results.measured)
-    figures = Figures((importance_figure(found, stopped),) if found else (), width="narrow")
-    numbers = Numbers(table, "importances_table", "pairs")
-    return Section(table.title, "importances", (figures, numbers), data={"importances": found})
+    figures = Figures((importance_figure(found, stopped),) if found and found.keys else (), width="narrow")
+    title = table.title or "Importance of keys"
+    blocks = (Bullets(said), figures, Numbers(table, "importances_table", "pairs"))
+    return Section(title, "importances", blocks, data={"importances": found, "importances_beside_chance": said})
 
 
 def searched_keys(results: Results) -> Section:
