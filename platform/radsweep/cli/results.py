@@ -131,6 +131,8 @@ def tell(
     cells = store.read_records(record)
     _results(None, terminal_table(record, cells, store.read_queries), False)
     said = json.loads((folder / "report.json").read_text(encoding="utf-8"))["report"]
+    if said["why_nothing_is_recommended"]:
+        print(said["why_nothing_is_recommended"])
     for name, sentence in {"best.yaml": said["chosen"], "candidate.yaml": said["candidate"]}.items():
         if sentence:
             print(f"{name}: {sentence}")

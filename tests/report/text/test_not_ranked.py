@@ -2,14 +2,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from radsweep.report.analysis.claims import claims
 from radsweep.report.analysis.results import join
 from radsweep.report.render.write import write_report
+from radsweep.report.sections.measure_sections import effects
+from radsweep.report.sections.section import Bullets, Caution
+from radsweep.report.sections.verdict_sections import what_to_do
 from radsweep.report.text.best import best_yaml, how_chosen, selection
+from radsweep.report.text.multipliers import multiplier_doubt, trusted
 from radsweep.report.text.not_ranked import why_nothing
-from radsweep.report.text.warnings import warnings
+from radsweep.report.text.recommendation import recommendation
 from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
@@ -28,17 +34,18 @@ def test_an_arm_of_which_3_of_5_replicates_failed_is_not_recommended_and_the_rep
     sweep, cells = ablation({"baseline": {300: BASE}, "local": {300: CLEAR}})
     cells = failing(cells, *(f"local-300-{r}" for r in range(3)))
     results = join(sweep, cells)
-    chosen, group = selection(results), results.group("local", 300)
+    chosen, progress = selection(results), results.progress["local", 300]
     assert chosen.recommended is not None
     assert (chosen.recommended.arm, chosen.candidate) == ("baseline", None)
-    assert group is not None
-    assert (group.failed, group.planned) == (3, 5)
+    assert (progress.failed, progress.planned) == (3, 5)
     said = (
-        "Not ranked: local, because 3 of 5 replicates of local at 300 pairs failed; those that finished may be the "
+        "Not ranked: local, because 3 of 5 replicates of local at 300 pairs failed; those that did not may be the "
         "easy ones."
     )
     assert how_chosen(results, chosen).endswith(said)
-    assert said in warnings(results)
+    advice = recommendation(results)
+    assert advice is not None
+    assert advice.recipe.endswith(said)
     written = write_report(tmp_path, sweep, cells)
     assert written.selection.recommended == chosen.recommended
     assert not (tmp_path / "candidate.yaml").exists()
@@ -53,7 +60,7 @@ def test_a_baseline_that_failed_too_often_leaves_the_report_without_a_recommenda
     why = why_nothing(results, chosen)
     assert why.startswith("Nothing is recommended: 1 of 5 replicates of baseline at 300 pairs failed, and no arm is")
     assert best_yaml(results, chosen) == ""
-    assert why in warnings(results)
+    assert what_to_do(results).blocks == (Bullets((why,)),)
 
 
 def test_a_running_sweep_does_not_recommend_from_one_arm_without_its_baseline(
@@ -90,3 +97,42 @@ def test_without_a_complete_size_nothing_is_recommended_and_the_report_says_what
         f"baseline at {size} pairs (4 of 5 replicates ended)."
     )
     assert "Nothing is recommended yet" in (tmp_path / "report.md").read_text()
+
+
+def test_the_verdict_of_an_arm_that_failed_too_often_says_so_though_its_numbers_are_clear(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
+) -> None:
+    sweep, cells, queries = with_queries(*ablation({"baseline": {300: BASE}, "local": {300: CLEAR}}))
+    (sound,) = claims(join(sweep, cells, queries.get))
+    assert sound.verdict == "helped"
+    for key, arm in (("local-300-4", "local"), ("baseline-300-4", "baseline")):
+        (claim,) = claims(join(sweep, failing(cells, key), queries.get))
+        assert claim.verdict == "cannot be claimed"
+        assert claim.why == f"1 of 5 replicates of {arm} failed, and those that did not may be the easy ones"
+
+
+def test_a_multiplier_of_an_arm_that_failed_too_often_is_not_to_be_trusted(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
+) -> None:
+    numbers = {"baseline": {100: BASE, 300: CLEAR, 1000: [0.3, 0.32, 0.31, 0.3, 0.32]}, "local": {100: CLEAR}}
+    sweep, cells, queries = with_queries(*ablation(numbers))
+    for key, failed in (("local-100-0", "local at 100"), ("baseline-1000-2", "baseline at 1,000")):
+        results = join(sweep, failing(cells, key), queries.get)
+        group = results.group("local", 100)
+        assert group is not None
+        assert not trusted(results, group)
+        assert f"not to be trusted, since 1 of 5 replicates of {failed} pairs failed" in multiplier_doubt(
+            results, group
+        )
+
+
+def test_effects_of_techniques_say_that_they_rest_on_the_replicates_that_every_arm_has(
+    ablation: Callable[..., Sweep],
+) -> None:
+    sweep, cells = ablation({"baseline": {300: BASE}, "local": {300: CLEAR}})
+    assert all(not isinstance(block, Caution) or block.empty for block in effects(join(sweep, cells)).blocks)
+    (caution,) = (b for b in effects(join(sweep, failing(cells, "local-300-0"))).blocks if isinstance(b, Caution))
+    assert caution.text == (
+        "These effects rest on the replicates that every arm has, and too many of local failed: those that did not "
+        "may be the easy ones."
+    )

@@ -16,6 +16,7 @@ from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.evaluation.statistics import Correction, planned_looks
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
 from radsweep.report.analysis.evidence import Evidence, Runs, evidence
+from radsweep.store.arm_progress import ArmProgress, arm_progress
 from radsweep.store.fold_pooling import pool_folds, pooled_queries
 from radsweep.store.records import ArmSize, CellRecord, PlannedCell, SweepRecord
 from radsweep.store.selection import Selection, select_best
@@ -63,14 +64,6 @@ class Group:
 
     def measured(self, metric: str) -> list[Result]:
         return [r for r in self.results if r.value(metric) is not None]
-
-    @property
-    def planned(self) -> int:
-        return len(self.results)
-
-    @property
-    def failed(self) -> int:
-        return sum(r.status == "failed" for r in self.results)
 
     @property
     def trained(self) -> int:
@@ -169,6 +162,13 @@ class Results:
 
     def group(self, arm: str, size: int | None) -> Group | None:
         return next((g for g in self.groups if (g.arm, g.size) == (arm, size)), None)
+
+    @cached_property
+    def progress(self) -> Mapping[ArmSize, ArmProgress]:
+        """Planned, ended and failed replicates by arm and size."""
+        records = {r.planned.key: r.record for r in self.all if r.record}
+        found = arm_progress([r.planned for r in self.all], records, self.sweep.select)
+        return {(progress.arm, progress.pairs): progress for progress in found}
 
     def result(self, cell: PlannedCell | None) -> Result | None:
         """The result at a cell's place in the plan."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from radsweep.report import wording
 from radsweep.report.analysis.results import Results
 from radsweep.report.figures.forest import importance_figure
 from radsweep.report.figures.search import slices
@@ -23,7 +24,15 @@ def effects(results: Results) -> Section:
         else ""
     )
     about = f"One technique: on minus off. Two: how much more the one adds if the other is on.{confounded}"
-    return Section(table.title, "effects", (Remark(f"{about} Corrected over this table."), Numbers(table, "effects")))
+    failed = sorted({progress.arm for progress in results.progress.values() if progress.failed_too_often})
+    survivors = (
+        f"These effects rest on the replicates that every arm has, and too many of {wording.listed(failed)} failed: "
+        "those that did not may be the easy ones."
+        if failed
+        else ""
+    )
+    blocks = (Remark(f"{about} Corrected over this table."), Caution(survivors), Numbers(table, "effects"))
+    return Section(table.title, "effects", blocks)
 
 
 def levels(results: Results) -> Section:

@@ -39,7 +39,7 @@ def left_out(results: Results, chosen: Selection) -> list[str]:
     if failed:
         sentences.append(
             f"Not ranked: {wording.listed([progress.arm for progress in failed])}, because {_failures(failed)} failed; "
-            "those that finished may be the easy ones."
+            "those that did not may be the easy ones."
         )
     if chosen.waiting:
         sentences.append(f"Not ranked yet: {_progress(chosen.waiting)}.")

@@ -15,8 +15,6 @@ from radsweep.evaluation.chance import USELESS, guessed
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import DOUBTS, answer, same_run
 from radsweep.report.analysis.results import Result, Results
-from radsweep.report.text.best import selection
-from radsweep.report.text.not_ranked import left_out, why_nothing
 from radsweep.store.records import CellRecord
 
 MOST_NAMED = 6
@@ -27,7 +25,6 @@ def warnings(results: Results) -> list[str]:
     """Warnings for people, none twice."""
     found = [
         *_unreadable(results),
-        *_nothing_recommended(results),
         *_baseline(results),
         *_missing(results),
         *_failed(results),
@@ -65,11 +62,6 @@ def _unreadable(results: Results) -> Iterator[str]:
             "Another version of radsweep wrote this sweep's experiment, and this version cannot read all of it: parts "
             "of this report may be missing. Make the report with that version to see them."
         )
-
-
-def _nothing_recommended(results: Results) -> Iterator[str]:
-    chosen = selection(results)
-    yield from filter(None, [why_nothing(results, chosen), *left_out(results, chosen)])
 
 
 def _baseline(results: Results) -> Iterator[str]:
