@@ -47,6 +47,12 @@ class Result:
         return found if found is not None and math.isfinite(found) else None
 
 
+    def untested(self, metric: str) -> bool:
+        """True if it ended without a failure, but has no number of a metric of the test split."""
+        ended = self.record is not None and self.record.status != "failed"
+        return ended and metric.startswith("test/") and self.value(metric) is None
+
+
 @dataclass(frozen=True)
 class Group:
     """All replicates of an arm at a size (None: all pairs, or the base trial's own number)."""
@@ -64,6 +70,10 @@ class Group:
 
     def measured(self, metric: str) -> list[Result]:
         return [r for r in self.results if r.value(metric) is not None]
+
+    def untested(self, metric: str) -> list[Result]:
+        """Results that lack the metric of the test split, though they ended without a failure."""
+        return [r for r in self.results if r.untested(metric)]
 
     @property
     def trained(self) -> int:
@@ -237,8 +247,8 @@ def join(
 ) -> Results:
     """The sweep's cells in the order of the plan; the folds of a replicate are one.
 
-    The metric shown is that of the test split if every measured cell has it (never in a search, in which only the
-    winner may have it), else that of the validation split that also selected.
+    The metric shown is that of the test split if any cell has it (never in a search, in which only the winner may have
+    it), else that of the validation split that also selected.
     """
     sweep = with_fold_note(sweep, cells)
     planned_cells, pooled = pool_folds(sweep.cells, cells, queries)
@@ -258,9 +268,8 @@ def join(
 
 def _shown_metric(sweep: SweepRecord, results: Sequence[Result]) -> str:
     test = str(Metric(sweep.select).on("test"))
-    measured = [r for r in results if r.value(sweep.select) is not None]
-    everywhere = bool(measured) and all(r.value(test) is not None for r in measured)
-    return test if everywhere and sweep.kind != "search" else sweep.select
+    tested = any(r.value(test) is not None for r in results)
+    return test if tested and sweep.kind != "search" else sweep.select
 
 
 def searched(results: Results) -> list[str]:

@@ -62,6 +62,8 @@ def _cell(metric: str, cell: ArmCell) -> Text:
         text.append(shown, style=_STYLE.get(cell.comparison.verdict, "dim"))
     if n.failed:
         text.append(f"\n{n.failed} failed", style="red")
+    if n.untested:
+        text.append(f"\n{n.untested} without a test number", style="red")
     return text
 
 

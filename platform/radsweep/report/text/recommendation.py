@@ -96,6 +96,8 @@ def _evidence(results: Results, group: Group) -> str:
     change = results.evidence.differences.get(place)
     if group.arm == base:
         return "Differences of the other arms from it are below." if results.evidence.differences else ""
+    if group.untested(results.metric) and not group.measured(results.metric):
+        return f"{group.arm} has no number on the test split at {wording.size_name(group.size)}."
     if change is None:
         return f"{group.arm} has no interval, because {results.evidence.why_not(place, (base, group.size))}."
     return (
