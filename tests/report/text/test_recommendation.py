@@ -121,8 +121,8 @@ def test_a_size_at_which_the_baseline_has_no_number_decides_nothing(ablation: Ca
     found = recommendation(results)
     assert found is not None
     assert found.recipe == (
-        "Stay with baseline: it had the best mean on the validation split at 100 pairs. Not ranked yet: baseline at 300 "
-        "pairs (0 of 3 replicates ended)."
+        "Stay with baseline: it had the best mean on the validation split at 100 pairs. Not ranked yet: baseline at "
+        "300 pairs (0 of 3 replicates ended)."
     )
     assert found.files == "best.yaml runs baseline at 100 pairs."
 

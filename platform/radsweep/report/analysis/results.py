@@ -46,7 +46,6 @@ class Result:
         found = (self.record.final if metric.startswith("test/") else self.record.best).get(metric)
         return found if found is not None and math.isfinite(found) else None
 
-
     def untested(self, metric: str) -> bool:
         """True if it ended without a failure, but has no number of a metric of the test split."""
         ended = self.record is not None and self.record.status != "failed"
