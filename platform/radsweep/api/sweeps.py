@@ -171,10 +171,12 @@ class Sweep(Shown):
         page = where / "report.html"
         if folder is not None or record.status == "running" or not page.exists():
             from radsweep.report.render.write import write_report
+            from radsweep.store.ledger import read_ledger
 
             cells = self.store.read_records(record)
             stages = self.store.read_stages_of(cells)
-            page = write_report(where, record, cells, self.store.read_queries, stages).page
+            ledger = read_ledger(self.store, record, cells)
+            page = write_report(where, record, cells, self.store.read_queries, stages, ledger).page
         return SweepReport(page)
 
     @property
@@ -214,14 +216,18 @@ class Sweep(Shown):
 
     def _results(self) -> Results:
         from radsweep.report.analysis.results import join
+        from radsweep.store.ledger import read_ledger
 
         record = self.record
         cells = self.store.read_records(record)
-        return join(record, cells, self.store.read_queries, self.store.read_stages_of(cells))
+        stages, ledger = self.store.read_stages_of(cells), read_ledger(self.store, record, cells)
+        return join(record, cells, self.store.read_queries, stages, ledger)
 
     def __rich__(self) -> RenderableType:
         from radsweep.report.render.terminal import terminal_table
+        from radsweep.store.ledger import read_ledger
 
         record = self.record
-        table = terminal_table(record, self.store.read_records(record), self.store.read_queries)
+        cells = self.store.read_records(record)
+        table = terminal_table(record, cells, self.store.read_queries, read_ledger(self.store, record, cells))
         return Group(f"Sweep {self.id}: {self.status}", table)

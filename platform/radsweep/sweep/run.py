@@ -17,6 +17,7 @@ from radsweep.console import Console
 from radsweep.report.render.write import write_report
 from radsweep.store.archive import archive_place, open_store
 from radsweep.store.kept_checkpoints import forget_checkpoints, link_winner
+from radsweep.store.ledger import read_ledger
 from radsweep.store.locks import Lease
 from radsweep.store.records import PlannedCell, SweepRecord, now
 from radsweep.store.selection import Ending, Selection, statistics
@@ -150,7 +151,8 @@ def finish(store: Store, sweep: SweepRecord) -> Finished:
     """Write the report, put the recommended checkpoint beside it, and remove the others."""
     folder = store.report_folder(sweep)
     records = store.read_records(sweep)
-    _, evidence, selection = write_report(folder, sweep, records, store.read_queries, store.read_stages_of(records))
+    stages, ledger = store.read_stages_of(records), read_ledger(store, sweep, records)
+    _, evidence, selection = write_report(folder, sweep, records, store.read_queries, stages, ledger)
     kept = link_winner(store, folder, selection)
     forget_checkpoints(store, sweep, selection)
     return Finished(folder, evidence, selection, kept)

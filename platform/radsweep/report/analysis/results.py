@@ -18,6 +18,7 @@ from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, 
 from radsweep.report.analysis.evidence import Evidence, Runs, evidence
 from radsweep.store.arm_progress import ArmProgress, arm_progress
 from radsweep.store.fold_pooling import pool_folds, pooled_queries
+from radsweep.store.ledger import NOTHING_READ, Ledger
 from radsweep.store.records import ArmSize, CellRecord, PlannedCell, SweepRecord
 from radsweep.store.selection import Selection, select_best
 
@@ -93,7 +94,7 @@ class Results:
     references: tuple[Result, ...] = ()  # public models on the same test split
     queries: Queries = no_queries
     stages: Mapping[str, CellRecord] = field(default_factory=dict)  # adaptation that cells started from, by key
-    earlier_looks: Mapping[ArmSize, int] = field(default_factory=dict)  # at fewer replicates of a comparison
+    ledger: Ledger = NOTHING_READ  # of the test split
     _evidence: dict[str, Evidence] = field(default_factory=dict, init=False, repr=False, compare=False)  # by metric
     kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # see `once`
 
@@ -124,7 +125,7 @@ class Results:
     def _correction(self, place: ArmSize) -> Correction:
         """The comparisons of the whole plan count from the start, so that intervals do not widen as a sweep goes on."""
         comparisons = max(sum(group.arm != self.sweep.baseline for group in self.groups), 1)
-        look, ablation = 1 + self.earlier_looks.get(place, 0), self.sweep.ablation
+        look, ablation = 1 + self.ledger.earlier_looks.get(place, 0), self.sweep.ablation
         if ablation is None or ablation.seeds.until is None:
             return Correction(comparisons, look)
         arms = sum(group.size == place[1] for group in self.groups)
@@ -243,6 +244,7 @@ def join(
     cells: Mapping[str, CellRecord],
     queries: Queries = no_queries,
     stages: Mapping[str, CellRecord] | None = None,
+    ledger: Ledger = NOTHING_READ,
 ) -> Results:
     """The sweep's cells in the order of the plan; the folds of a replicate are one.
 
@@ -262,7 +264,7 @@ def join(
     references = tuple(Result(planned, models.get(planned.key)) for planned in planned_models)
     metric = _shown_metric(sweep, results)
     tuning = tuple(Result(planned, cells.get(planned.key)) for planned in sweep.tuning)
-    return Results(sweep, results, groups, metric, tuning, references, pooled_queries(queries), stages or {})
+    return Results(sweep, results, groups, metric, tuning, references, pooled_queries(queries), stages or {}, ledger)
 
 
 def _shown_metric(sweep: SweepRecord, results: Sequence[Result]) -> str:

@@ -96,9 +96,7 @@ def searched_keys(results: Results) -> Section:
 
 def front(results: Results) -> Section:
     table = front_table(results)
-    about = Remark(
-        "From the cheapest on. Chosen on the validation split; the test split was read only for the best score."
-    )
+    about = Remark("From the cheapest on. Chosen on the validation split; the test split had no part in it.")
     return Section(table.title, "front", (about, Numbers(table, "front", "")))
 
 
