@@ -73,10 +73,10 @@ def test_seeds_added_by_hand_are_a_look_at_each_comparison_that_grew(kept: Kept)
     kept.sweep("second", {"baseline": range(4), "local": range(4), "global": range(4)})
     last = kept.sweep("last", {"baseline": range(6), "local": range(6), "global": range(2)})
     assert kept.ledger(last).earlier_looks == {("local", 100): 2}
-    assert kept.ledger(first).earlier_looks == {}, "later sweeps are no looks of an earlier one"
+    assert kept.ledger(first).earlier_looks == {}, "a later sweep does not count"
 
 
-def test_another_arm_more_of_the_baseline_or_the_same_trials_again_are_no_look(kept: Kept) -> None:
+def test_another_arm_more_of_the_baseline_or_the_same_trials_again_add_none(kept: Kept) -> None:
     kept.sweep("first", {"baseline": range(3), "local": range(3)})
     kept.sweep("again", {"baseline": range(3), "local": range(3)})
     more = kept.sweep("more", {"baseline": range(6), "local": range(3), "global": range(6)})

@@ -21,7 +21,7 @@ class ArmProgress:
     pairs: int | None
     planned: int
     ended: int  # finished or failed
-    failed: int  # without a number, which the others may owe to luck
+    failed: int  # or finished without a number
     scored: tuple[tuple[PlannedCell, float], ...]  # in the order of the plan
 
     @property
@@ -64,7 +64,7 @@ def _progress(planned: Sequence[PlannedCell], records: Mapping[str, CellRecord],
 
 
 def deciding_size(found: Sequence[ArmProgress], baseline: str) -> tuple[ArmProgress, ...]:
-    """Arms at the largest size at which the baseline and another arm are complete; empty if there is no such size.
+    """Arms at the largest size at which the baseline and another arm are complete; empty without such a size.
 
     A size at which no replicate of the baseline has a number decides nothing, since nothing can be compared there. A
     plan of one arm needs no other. In a plan without a baseline, any two arms will do.

@@ -21,7 +21,7 @@ Comparison = frozenset[
 
 @dataclass(frozen=True)
 class Ledger:
-    """What the store knows of the reads of a data set's test split."""
+    """Reads of a data set's test split, as far as the store shows them."""
 
     earlier_looks: Mapping[ArmSize, int] = field(default_factory=dict)  # at fewer replicates of a comparison
     tested: frozenset[str] = frozenset()  # keys of the sweep's own trials that read it, in whichever sweep
@@ -48,10 +48,10 @@ def read_ledger(store: Store, sweep: SweepRecord, cells: Mapping[str, CellRecord
     """
     data = sweep.data.get("fingerprint")
     tested = _Tested(store)
-    own = comparisons(sweep, tested)
+    own = paired_trials(sweep, tested)
     parts = sweep.id.split("+")
     others = [other for other in store.sweeps() if data and other.data.get("fingerprint") == data]
-    of_others = {other.id: comparisons(other, tested) for other in others}
+    of_others = {other.id: paired_trials(other, tested) for other in others}
     earlier = [
         (other, of_others[other.id])
         for other in others
@@ -76,7 +76,7 @@ def read_ledger(store: Store, sweep: SweepRecord, cells: Mapping[str, CellRecord
     )
 
 
-def comparisons(sweep: SweepRecord, tested: Container[str]) -> dict[ArmSize, Comparison]:
+def paired_trials(sweep: SweepRecord, tested: Container[str]) -> dict[ArmSize, Comparison]:
     """The comparisons of an ablation with its baseline by arm and size, of trials that both read the test split."""
     if sweep.kind != "ablation":
         return {}

@@ -107,7 +107,7 @@ def _leaves(forest: RandomForestRegressor, low_C: np.ndarray, high_C: np.ndarray
 
 
 def _inside(leaves: _Leaves, factor: Factor, at: slice) -> np.ndarray:
-    """Of a number the share of its range that is in the leaf, L; of a choice which options are, [L, options]."""
+    """Part of a factor in each leaf: of a number the share of its range, L; of a choice its options, [L, options]."""
     low, high = leaves.low_LC[:, at], leaves.high_LC[:, at]
     if not factor.options:
         return np.maximum((high - low)[:, 0] / (factor.high - factor.low), SMALLEST)

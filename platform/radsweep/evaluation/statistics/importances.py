@@ -1,7 +1,7 @@
 """Importances of searched keys: fANOVA over the trials of a search. Observational, not an experiment.
 
 A forest finds shares in noise too: of 40 trials without any effect, the first of 6 keys gets about a fifth. So a key
-counts only if its share exceeds what the largest share of any key reaches when the scores are dealt out anew.
+counts only if its share exceeds what the largest share of any key reaches if the scores are permuted over the trials.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Importance:
 @dataclass(frozen=True)
 class Importances:
     keys: tuple[Importance, ...]  # those that exceed chance, largest first
-    chance: tuple[str, ...]  # keys that cannot be told from chance
+    chance: tuple[str, ...]  # keys that cannot be distinguished from chance
     reference: float  # share that the largest of all keys stays below in 95 % of permutations
     left_out: tuple[str, ...]  # keys that not every trial has (conditions), or of a single value
     level: float
@@ -118,7 +118,7 @@ def _reference(factors: Sequence[Factor], score_N: np.ndarray, rng: np.random.Ge
 
 
 def _resampled(factors: Sequence[Factor], score_N: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Shares of trials drawn anew from the same ones, which do not all have one value."""
+    """Shares of trials that are drawn with replacement, and do not all have one value."""
     while True:
         chosen = rng.integers(len(score_N), size=len(score_N))
         if np.ptp(score_N[chosen]) > 0:

@@ -181,7 +181,7 @@ def importances_table(found: Importances | None) -> Table:
 
 
 def importances_beside_chance(found: Importances) -> str:
-    """Which keys' importances can be told from chance, in one sentence."""
+    """Sentence on which keys' importances are distinguishable from chance."""
     share = f"{100 * found.reference:.0f} %"
     if not found.keys:
         return (

@@ -31,7 +31,7 @@ def winner_on_test_split(results: Results, best: Result) -> str:
 
 
 def reads_of_test_split(results: Results) -> str:
-    """How often the test split of this data set was read, by the sweeps of the store; empty if it is not known."""
+    """Sentence on the sweeps of the store that read the test split of this data set; empty if they are not known."""
     ledger = results.ledger
     if not ledger.sweeps:
         return ""
