@@ -75,5 +75,5 @@ def test_an_earlier_look_widens_the_interval_and_the_rule_counts_it(
     first, third = join(sweep, cells, queries.get), join(sweep, cells, queries.get, ledger=looked)
     widths = [(d := r.evidence.differences["local", 300]).high - d.low for r in (first, third)]
     assert widths[1] > 1.1 * widths[0]
-    assert "hold together and over 3 looks: 95 % sure" in rule(third)
-    assert "looks" not in rule(first)
+    assert "hold together; this is sweep 3 that looks at them" in rule(third)
+    assert "looks at them" not in rule(first)
