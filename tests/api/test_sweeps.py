@@ -171,6 +171,16 @@ def test_a_best_without_its_checkpoint_is_refused_by_name(prepared: Any, tmp_pat
         rs.load_model(rs.open_sweep("small", tmp_path))
 
 
+def test_a_sweep_without_a_complete_size_has_no_best_and_the_error_says_what_is_missing(
+    prepared: Any, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    store.write_sweep(prepared.sweep.model_copy(update={"status": "interrupted"}))
+    store.write_cell(prepared.store.read_cell(prepared.sweep.cells[-1].key))
+    with pytest.raises(rs.InputError, match=r"Nothing is recommended yet: .* Missing: baseline at \d+ pairs \(0 of "):
+        _ = rs.open_sweep("small", tmp_path).best
+
+
 def test_an_unknown_sweep_is_refused_as_on_the_command_line(prepared: Any, tmp_path: Path) -> None:
     with pytest.raises(rs.InputError) as refused:
         rs.open_sweep("other", prepared.store.root)

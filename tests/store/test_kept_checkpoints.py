@@ -88,3 +88,11 @@ def test_the_store_keeps_the_checkpoints_that_a_later_sweep_may_recommend(
         (store.cell_folder(key) / "checkpoint").mkdir(parents=True)
     forget_checkpoints(store, sweep, recommending(A, candidate=B))
     assert checkpoints(store) == set(kept)
+
+
+def test_an_interrupted_sweep_keeps_the_checkpoints_of_sizes_that_are_not_complete_yet(store: Store) -> None:
+    sweep = SweepRecord(
+        id="x", name="x", kind="ablation", experiment={}, select="val/x", status="interrupted", cells=CELLS
+    )
+    forget_checkpoints(store, sweep, Selection(Reason.BASELINE_IS_BEST, A, None, (A,), undecided=(A, C)))
+    assert checkpoints(store) == {"a", "c"}

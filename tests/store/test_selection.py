@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
+from radsweep.store.records import ArmSize, CellRecord, PlannedCell, SweepRecord
 from radsweep.store.selection import Reason, Selection, allowed, how_it_ended, is_complete, select_best, statistics
 
 SELECT = "val/text_to_image/recall_at_10"
@@ -160,15 +160,102 @@ def test_the_largest_size_with_numbers_decides() -> None:
     assert keys(select_best(of, planned, failed)) == ("large", None)
 
 
-def test_the_best_mean_is_recommended_if_the_baseline_has_no_number() -> None:
+def test_the_best_mean_is_recommended_if_the_plan_has_no_baseline() -> None:
     chosen = ablation({"a": [0.2], "b": [0.3]}, better=["a"])
     assert (chosen.reason, keys(chosen)) == (Reason.NOT_COMPARED, ("b 0", None))
 
 
-def test_a_failed_replicate_leaves_the_arm_to_the_others() -> None:
-    planned = [PlannedCell(key=key, arm="baseline", pairs=100, number=n) for n, key in enumerate("ab")]
-    records = {"a": record("a", 0.9, "failed"), "b": record("b", 0.2)}
-    assert keys(select_best(sweep("ablation", planned), planned, records)) == ("b", None)
+def partly_failed(failed: dict[str, int], planned: int, better: Sequence[str] = ()) -> Selection:
+    """Select from arms whose first replicates failed; arm `local` leads."""
+    cells_of_all, records = [], {}
+    for arm in failed:
+        for seed in range(planned):
+            key = f"{arm} {seed}"
+            where = {"pairs": 100, "subset_seed": seed, "number": len(cells_of_all)}
+            cells_of_all.append(PlannedCell(key=key, arm=arm, **where))
+            score = 0.9 if arm == "local" else 0.1
+            records[key] = record(key, score, "failed" if seed < failed[arm] else "finished")
+    return select_best(sweep("ablation", cells_of_all), cells_of_all, records, [(arm, 100) for arm in better])
+
+
+def test_an_arm_of_which_more_than_a_tenth_failed_is_neither_recommended_nor_the_candidate() -> None:
+    for better in ([], ["local"]):
+        chosen = partly_failed({"baseline": 0, "local": 3}, 5, better)
+        assert (chosen.reason, keys(chosen)) == (Reason.BASELINE_IS_BEST, ("baseline 0", None))
+        assert [(one.arm, one.failed, one.planned) for one in chosen.failed] == [("local", 3, 5)]
+        assert [cell.arm for cell in chosen.contenders] == ["baseline"]
+
+
+def test_a_tenth_of_the_replicates_may_fail() -> None:
+    chosen = partly_failed({"baseline": 0, "local": 1}, 10, ["local"])
+    assert (chosen.reason, keys(chosen), chosen.failed) == (Reason.SHOWN_BETTER, ("local 1", None), ())
+    assert partly_failed({"baseline": 1, "local": 0}, 10).reason == Reason.BASELINE_KEPT
+
+
+def test_a_baseline_that_failed_too_often_is_not_recommended_either() -> None:
+    chosen = partly_failed({"baseline": 3, "local": 0}, 5)
+    assert (chosen.reason, keys(chosen)) == (Reason.BASELINE_FAILED, (None, "local 0"))
+    assert partly_failed({"baseline": 3, "local": 0}, 5, ["local"]).reason == Reason.SHOWN_BETTER
+    everywhere = partly_failed({"baseline": 5, "local": 0}, 5)
+    assert (everywhere.reason, keys(everywhere)) == (Reason.BASELINE_FAILED, (None, None))
+    assert [(one.arm, one.failed) for one in everywhere.failed] == [("baseline", 5)]
+
+
+def test_a_replicate_without_a_finite_number_counts_as_failed() -> None:
+    chosen = ablation({"baseline": [0.1, 0.1], "local": [0.9, math.nan]}, better=["local"])
+    assert (chosen.reason, [one.arm for one in chosen.failed]) == (Reason.BASELINE_IS_BEST, ["local"])
+
+
+SIZES = {"baseline": (100, 300), "local": (100, 300), "global": (100, 300)}
+
+
+def under_way(missing: Sequence[str], better: Sequence[ArmSize] = ()) -> Selection:
+    """Select from 3 arms x 2 sizes x 2 replicates, of which `missing` (`arm size replicate`) have no record."""
+    planned = [
+        PlannedCell(key=f"{arm} {pairs} {seed}", arm=arm, pairs=pairs, subset_seed=seed)
+        for arm, sizes in SIZES.items()
+        for pairs in sizes
+        for seed in range(2)
+    ]
+    planned = [cell.model_copy(update={"number": number}) for number, cell in enumerate(planned)]
+    scores = {"baseline": 0.1, "local": 0.2, "global": 0.3}
+    records = {c.key: record(c.key, scores[c.arm]) for c in planned if c.key not in missing}
+    return select_best(sweep("ablation", planned), planned, records, better)
+
+
+def test_the_largest_size_at_which_the_baseline_and_another_arm_are_complete_decides() -> None:
+    everything = under_way([], [("global", 300)])
+    assert (keys(everything), everything.waiting) == (("global 300 0", None), ())
+    chosen = under_way(["baseline 300 1"], [("global", 300)])
+    assert keys(chosen) == ("baseline 100 0", "global 100 0"), "one arm without its baseline decides nothing"
+    assert [(one.arm, one.pairs, one.ended, one.planned) for one in chosen.waiting] == [("baseline", 300, 1, 2)]
+    assert keys(under_way(["local 300 0", "global 300 0"])) == ("baseline 100 0", "global 100 0")
+
+
+def test_an_arm_that_is_incomplete_is_not_ranked() -> None:
+    chosen = under_way(["global 300 1"], [("global", 300), ("local", 300)])
+    assert keys(chosen) == ("local 300 0", None)
+    assert [cell.arm for cell in chosen.contenders] == ["local", "baseline"]
+    assert [(one.arm, one.pairs) for one in chosen.waiting] == [("global", 300)]
+
+
+def test_without_a_complete_size_nothing_is_recommended_and_what_is_missing_is_listed() -> None:
+    chosen = under_way(["baseline 100 0", "baseline 300 0", "local 300 1"], [("global", 100)])
+    assert (chosen.reason, keys(chosen), chosen.leader) == (Reason.NO_SIZE_COMPLETE, (None, None), None)
+    assert [(one.arm, one.pairs) for one in chosen.waiting] == [("baseline", 100), ("baseline", 300), ("local", 300)]
+
+
+def test_a_larger_size_may_still_decide_between_its_arms() -> None:
+    chosen = under_way(["baseline 300 0"])
+    assert {cell.key for cell in chosen.undecided if cell.pairs == 300} == {
+        "baseline 300 1", "local 300 0", "global 300 0"
+    }  # fmt: skip
+
+
+def test_a_failed_replicate_has_ended() -> None:
+    planned = [PlannedCell(key=f"{arm} {n}", arm=arm, subset_seed=n) for arm in ("baseline", "local") for n in range(2)]
+    records = {cell.key: record(cell.key, 0.1, "failed" if cell.key == "local 1" else "finished") for cell in planned}
+    assert keys(select_best(sweep("ablation", planned), planned, records)) == ("baseline 0", None)
 
 
 def test_only_the_best_trial_of_a_search_shows_its_test_results() -> None:

@@ -171,10 +171,12 @@ class Sweep(Shown):
         page = where / "report.html"
         if folder is not None or record.status == "running" or not page.exists():
             from radsweep.report.render.write import write_report
+            from radsweep.store.ledger import read_ledger
 
             cells = self.store.read_records(record)
             stages = self.store.read_stages_of(cells)
-            page = write_report(where, record, cells, self.store.read_queries, stages).page
+            ledger = read_ledger(self.store, record, cells)
+            page = write_report(where, record, cells, self.store.read_queries, stages, ledger).page
         return SweepReport(page)
 
     @property
@@ -182,17 +184,21 @@ class Sweep(Shown):
         """The configuration that the report recommends (`best.yaml`): its settings and its checkpoint.
 
         Raises:
-            InputError: no trial has finished yet.
+            InputError: nothing is recommended: no trial has finished yet, an ablation has no complete size, or its
+                baseline failed too often.
 
         Example:
             >>> import radsweep as rs
             >>> model = rs.load_model(rs.open_sweep("small", store="store").best)
         """
         from radsweep.report.text.best import selection
+        from radsweep.report.text.not_ranked import why_nothing
 
         record, results = self.record, self._results()
-        cell = selection(results).recommended
-        joined = results.result(cell)
+        chosen = selection(results)
+        cell, joined = chosen.recommended, results.result(chosen.recommended)
+        if why := why_nothing(results, chosen):
+            raise InputError(f"{self.id}: {why}")
         if cell is None or joined is None or joined.record is None:
             raise InputError(f"{self.id}: no trial has finished yet; wait for one, or see `trials()` for their errors")
         found = joined.record
@@ -210,14 +216,18 @@ class Sweep(Shown):
 
     def _results(self) -> Results:
         from radsweep.report.analysis.results import join
+        from radsweep.store.ledger import read_ledger
 
         record = self.record
         cells = self.store.read_records(record)
-        return join(record, cells, self.store.read_queries, self.store.read_stages_of(cells))
+        stages, ledger = self.store.read_stages_of(cells), read_ledger(self.store, record, cells)
+        return join(record, cells, self.store.read_queries, stages, ledger)
 
     def __rich__(self) -> RenderableType:
         from radsweep.report.render.terminal import terminal_table
+        from radsweep.store.ledger import read_ledger
 
         record = self.record
-        table = terminal_table(record, self.store.read_records(record), self.store.read_queries)
+        cells = self.store.read_records(record)
+        table = terminal_table(record, cells, self.store.read_queries, read_ledger(self.store, record, cells))
         return Group(f"Sweep {self.id}: {self.status}", table)

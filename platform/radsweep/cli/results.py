@@ -42,6 +42,7 @@ def report(
 
     from radsweep.report.render.write import write_report
     from radsweep.store.kept_checkpoints import link_winner
+    from radsweep.store.ledger import read_ledger
     from radsweep.store.merge import merge
     from radsweep.store.store import Store, store_folder
     from radsweep.tracking.address import tracking_uri as checked
@@ -58,7 +59,8 @@ def report(
         record = records[0] if len(records) == 1 else merge(records)
         folder = out or place.report_folder(record)
         cells = source.read_records(record)
-        written = write_report(folder, record, cells, source.read_queries, source.read_stages_of(cells))
+        stages, ledger = source.read_stages_of(cells), read_ledger(source, record, cells)
+        written = write_report(folder, record, cells, source.read_queries, stages, ledger)
         if out is None and tracking_uri is None and len(records) == 1 and record.status != "running":
             link_winner(place, folder, written.selection)
         tell(source, record, as_json, folder, tracking_uri)
@@ -122,6 +124,7 @@ def tell(
 ) -> None:
     """Print a sweep's table of results and the places of the rest."""
     from radsweep.report.render.terminal import terminal_table
+    from radsweep.store.ledger import read_ledger
     from radsweep.tracking.address import sanitise_uri
 
     folder = folder or store.report_folder(record)
@@ -129,8 +132,11 @@ def tell(
         print((folder / "report.json").read_text(encoding="utf-8"), end="")
         return
     cells = store.read_records(record)
-    _results(None, terminal_table(record, cells, store.read_queries), False)
+    ledger = read_ledger(store, record, cells)
+    _results(None, terminal_table(record, cells, store.read_queries, ledger), False)
     said = json.loads((folder / "report.json").read_text(encoding="utf-8"))["report"]
+    if said["why_nothing_is_recommended"]:
+        print(said["why_nothing_is_recommended"])
     for name, sentence in {"best.yaml": said["chosen"], "candidate.yaml": said["candidate"]}.items():
         if sentence:
             print(f"{name}: {sentence}")

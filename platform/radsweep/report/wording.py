@@ -127,6 +127,12 @@ def value_bracketed(metric: str, found: Interval) -> str:
     return f"{number(metric, found.estimate)} [{_bare(metric, found.low)}, {_bare(metric, found.high)}]"
 
 
+def value_interval(metric: str, found: Interval) -> str:
+    """`19.0 % (95 % interval 17.1 to 21.0)`."""
+    ends = f"{_bare(metric, found.low)} to {_bare(metric, found.high)}"
+    return f"{number(metric, found.estimate)} ({100 * found.level:.4g} % interval {ends})"
+
+
 def difference_bracketed(metric: str, found: Difference) -> str:
     """`+6.0 [+4.1, +7.9] points`."""
     ends = f"[{signed(metric, found.low)}, {signed(metric, found.high)}]"

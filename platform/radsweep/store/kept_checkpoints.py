@@ -41,10 +41,11 @@ def forget_checkpoints(store: Store, sweep: SweepRecord, selection: Selection) -
     """Remove the checkpoints of the sweep's cells that are not needed any more.
 
     The candidate's is kept, since more replicates may make it the recommended arm. An interrupted sweep keeps that of
-    every contender, since the rest of the sweep decides between them.
+    every contender, and of those at larger sizes, since the rest of the sweep decides between them.
     """
     decided = (selection.recommended, selection.candidate)
-    kept = {_own_key(cell) for cell in (selection.contenders if sweep.status == "interrupted" else decided) if cell}
+    open_ones = (*selection.contenders, *selection.undecided)
+    kept = {_own_key(cell) for cell in (open_ones if sweep.status == "interrupted" else decided) if cell}
     for cell in (*sweep.tuning, *sweep.cells):
         if cell.key not in kept:
             store.forget_checkpoint(cell.key)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from radsweep.config.metrics import Metric
 from radsweep.evaluation.summary import spread
+from radsweep.store.arm_progress import ArmProgress, arm_progress, deciding_size
 from radsweep.store.fold_pooling import pool_folds
 from radsweep.store.records import ArmSize, CellRecord, PlannedCell, SweepRecord
 
@@ -56,7 +57,9 @@ class Reason(StrEnum):
     BASELINE_IS_BEST = "baseline is best"
     SHOWN_BETTER = "shown to be better"
     BASELINE_KEPT = "baseline kept"  # an arm has a better mean, but none is shown to be better
-    NOT_COMPARED = "not compared"  # the baseline has no number at the deciding size; the best mean is recommended
+    NOT_COMPARED = "not compared"  # the plan has no baseline; the best mean is recommended
+    BASELINE_FAILED = "baseline failed"  # too often to be recommended or to compare with, and no arm is shown better
+    NO_SIZE_COMPLETE = "no size complete"  # nowhere have the baseline and another arm ended
     NOTHING_FINISHED = "nothing finished"
 
 
@@ -72,6 +75,9 @@ class Selection:
     recommended: PlannedCell | None = None
     candidate: PlannedCell | None = None  # leads on the validation split, but is not recommended: candidate.yaml
     contenders: tuple[PlannedCell, ...] = ()  # one cell for each arm that was ranked, the best first
+    failed: tuple[ArmProgress, ...] = ()  # arms that failed too often to be recommended, at the deciding size
+    waiting: tuple[ArmProgress, ...] = ()  # arms without all replicates, at the deciding size or a larger one
+    undecided: tuple[PlannedCell, ...] = ()  # contenders now, or once what is waiting has ended
 
     @property
     def leader(self) -> PlannedCell | None:
@@ -89,8 +95,10 @@ def select_best(
     """Apply the rule of "best" to the records of a sweep.
 
     Trials are ranked on the validation split. In a search the best finished trial is recommended. In an ablation, arms
-    are ranked by their mean at the largest size with numbers, and the first one is recommended that is the baseline or
-    is shown to be better than it. Of equal arms the baseline comes first, then the order of the plan decides.
+    are ranked by their mean at the largest size at which the baseline and another arm have ended all their replicates,
+    and the first one is recommended that is the baseline or is shown to be better than it. Arms that are incomplete, or
+    of which more than a tenth of the replicates failed, are not ranked. Of equal arms the baseline comes first, then
+    the order of the plan decides.
 
     Args:
         cells: cells of the sweep; their folds may be pooled already.
@@ -99,6 +107,8 @@ def select_best(
         ruled_out: (arm, pairs) shown to be worse than the baseline or equal to it; they are not candidates.
     """
     pooled, records = pool_folds(cells, records)
+    if sweep.kind == "ablation":
+        return _best_arm(sweep.baseline, arm_progress(pooled, records, sweep.select), better, ruled_out)
     found = [(cell, records[cell.key]) for cell in pooled if cell.key in records and not cell.lower_rung]
     sign = Metric(sweep.select).sign
     scored = [
@@ -107,8 +117,6 @@ def select_best(
         if (score := record.best.get(sweep.select)) is not None and math.isfinite(score)
     ]
     finished = [(cell, score) for cell, score, status in scored if status == "finished"]
-    if sweep.kind == "ablation":
-        return _best_arm(sweep.baseline, finished, better, ruled_out)
     if finished:
         best = _best_trial(finished)
         return Selection(Reason.BEST_TRIAL, best, contenders=(best,))
@@ -125,29 +133,45 @@ def _best_trial(scored: Iterable[tuple[PlannedCell, float]]) -> PlannedCell:
 
 def _best_arm(
     baseline: str,
-    finished: Sequence[tuple[PlannedCell, float]],
-    better: Collection[tuple[str, int | None]],
-    ruled_out: Collection[tuple[str, int | None]],
+    found: Sequence[ArmProgress],
+    better: Collection[ArmSize],
+    ruled_out: Collection[ArmSize],
 ) -> Selection:
-    if not finished:
+    arms = deciding_size(found, baseline)
+    reached = [progress for progress in found if not arms or _size(progress) >= _size(arms[0])]
+    waiting = tuple(progress for progress in reached if not progress.complete)
+    undecided = tuple(progress.representative for progress in reached if progress.scored)
+    if not undecided:
         return Selection(Reason.NOTHING_FINISHED)
-    size = max((cell.pairs for cell, _ in finished), key=lambda pairs: math.inf if pairs is None else pairs)
-    arms: dict[str, list[tuple[PlannedCell, float]]] = {}
-    for cell, score in sorted(finished, key=lambda one: one[0].number):
-        if cell.pairs == size:
-            arms.setdefault(cell.arm, []).append((cell, score))
-    means = {arm: spread([score for _, score in replicates]).mean for arm, replicates in arms.items()}
-    ranked = sorted(arms, key=lambda arm: (-means[arm], arm != baseline))
-    contenders = tuple(arms[arm][0][0] for arm in ranked)
-    if baseline not in arms:
-        return Selection(Reason.NOT_COMPARED, contenders[0], contenders=contenders)
-    place = next(i for i, arm in enumerate(ranked) if arm == baseline or (arm, size) in better)
-    promising = place > 0 and (ranked[0], size) not in ruled_out
-    if ranked[place] != baseline:
-        reason = Reason.SHOWN_BETTER
-    else:
-        reason = Reason.BASELINE_KEPT if place else Reason.BASELINE_IS_BEST
-    return Selection(reason, contenders[place], contenders[0] if promising else None, contenders)
+    if not arms and waiting:
+        return Selection(Reason.NO_SIZE_COMPLETE, waiting=waiting, undecided=undecided)
+    if not arms:
+        failed = tuple(progress for progress in found if progress.arm == baseline)
+        return Selection(Reason.BASELINE_FAILED, failed=failed, undecided=undecided)
+    size = arms[0].pairs
+    failed = tuple(progress for progress in arms if progress.complete and progress.failed_too_often)
+    entered = [progress for progress in arms if progress.complete and progress.scored]
+    kept = [progress for progress in entered if progress.arm == baseline or not progress.failed_too_often]
+    ranked = sorted(kept, key=lambda progress: (-progress.mean, progress.arm != baseline))
+    contenders = tuple(progress.representative for progress in ranked)
+    rest: dict[str, Any] = {"contenders": contenders, "failed": failed, "waiting": waiting, "undecided": undecided}
+    names = [progress.arm for progress in ranked]
+    if baseline not in names:
+        reason = Reason.NOT_COMPARED if ranked else Reason.NOTHING_FINISHED
+        return Selection(reason, contenders[0] if ranked else None, **rest)
+    place = next(i for i, arm in enumerate(names) if arm == baseline or (arm, size) in better)
+    promising = place > 0 and (names[0], size) not in ruled_out
+    candidate = contenders[0] if promising else None
+    if names[place] != baseline:
+        return Selection(Reason.SHOWN_BETTER, contenders[place], candidate, **rest)
+    if ranked[place].failed_too_often:
+        return Selection(Reason.BASELINE_FAILED, None, candidate, **rest)
+    reason = Reason.BASELINE_KEPT if place else Reason.BASELINE_IS_BEST
+    return Selection(reason, contenders[place], candidate, **rest)
+
+
+def _size(progress: ArmProgress) -> float:
+    return math.inf if progress.pairs is None else progress.pairs
 
 
 def statistics(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[str, float]:

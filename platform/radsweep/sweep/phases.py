@@ -10,10 +10,11 @@ from radsweep.config.ablation import Ablation
 from radsweep.config.search import Search
 from radsweep.report.analysis.looks import open_comparisons
 from radsweep.report.analysis.results import join
+from radsweep.store.ledger import read_ledger
 from radsweep.store.records import PlannedCell, SweepRecord
 from radsweep.store.selection import Ending, choices, how_it_ended, is_complete, select_best, without_choice
 from radsweep.store.store import Store
-from radsweep.sweep.design.looks import cells_through, first_replicates, with_one_more
+from radsweep.sweep.design.added_replicates import cells_through, first_replicates, with_one_more
 from radsweep.sweep.design.planned_trials import ablation_cells, cell_trial, plan_cells
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.engine import Engine
@@ -129,7 +130,8 @@ class Phases:
             self.watch.collect(cells)
             if any(cell.key not in self.watch.ended for cell in cells):
                 return False
-            still_open = open_comparisons(join(self.sweep, self.watch.ended, self.store.read_queries))
+            ledger = read_ledger(self.store, self.sweep, self.watch.ended)
+            still_open = open_comparisons(join(self.sweep, self.watch.ended, self.store.read_queries, ledger=ledger))
             grown = with_one_more(replicates, still_open, self.sweep.baseline, most)
             if grown == replicates:
                 return True

@@ -17,12 +17,13 @@ from radsweep.console import Console
 from radsweep.report.render.write import write_report
 from radsweep.store.archive import archive_place, open_store
 from radsweep.store.kept_checkpoints import forget_checkpoints, link_winner
+from radsweep.store.ledger import read_ledger
 from radsweep.store.locks import Lease
 from radsweep.store.records import PlannedCell, SweepRecord, now
 from radsweep.store.selection import Ending, Selection, statistics
 from radsweep.store.store import Store
 from radsweep.sweep.checks.experiment import check_experiment
-from radsweep.sweep.design.looks import cells_through, first_replicates
+from radsweep.sweep.design.added_replicates import cells_through, first_replicates
 from radsweep.sweep.design.planned_trials import ablation_cells, plan_cells
 from radsweep.sweep.identity.code import code_fingerprint, git_commit
 from radsweep.sweep.identity.experiment import experiment_key, latest_unfinished
@@ -150,7 +151,8 @@ def finish(store: Store, sweep: SweepRecord) -> Finished:
     """Write the report, put the recommended checkpoint beside it, and remove the others."""
     folder = store.report_folder(sweep)
     records = store.read_records(sweep)
-    _, evidence, selection = write_report(folder, sweep, records, store.read_queries, store.read_stages_of(records))
+    stages, ledger = store.read_stages_of(records), read_ledger(store, sweep, records)
+    _, evidence, selection = write_report(folder, sweep, records, store.read_queries, stages, ledger)
     kept = link_winner(store, folder, selection)
     forget_checkpoints(store, sweep, selection)
     return Finished(folder, evidence, selection, kept)

@@ -128,7 +128,7 @@ def test_starts_on_one_subset_are_averaged_before_seeds_are_counted(
     ("break_it", "reason"),
     [
         ("none", "no results of queries were found"),
-        ("one", "a run of local lacks the results of its queries"),
+        ("arm", "no run of local has the results of its queries"),
         ("numbers", "do not add up to the recorded metric"),
         ("studies", "a run of local ran on other test studies"),
         ("validation", "numbers of the validation split"),
@@ -142,15 +142,15 @@ def test_a_metric_that_cannot_be_estimated_has_a_reason(
     key = "local-300-1"
     if break_it == "none":
         queries.clear()
-    if break_it == "one":
-        del queries[key]
+    if break_it == "arm":
+        queries = {k: q for k, q in queries.items() if not k.startswith("local")}
     if break_it == "numbers":
         final = {name: value + 0.01 for name, value in cells[key].final.items()}
         cells[key] = cells[key].model_copy(update={"final": final})
     if break_it == "studies":
         queries[key] = dataclasses.replace(queries[key], study_ids=tuple(f"x{n}" for n in range(400)))
     if break_it == "validation":
-        cells[key] = cells[key].model_copy(update={"final": {}})
+        cells = {k: cell.model_copy(update={"final": {}}) for k, cell in cells.items()}
     if break_it == "one patient":
         queries = {k: dataclasses.replace(q, patient_ids=("p",) * 400) for k, q in queries.items()}
     found = join(sweep, cells, queries.get).evidence

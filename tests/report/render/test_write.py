@@ -124,7 +124,7 @@ def test_figures_are_files_that_need_nothing_else(
 ) -> None:
     sweep, cells, queries = with_queries(*ablation(NUMBERS | {HOSTILE: NUMBERS["local"]}))
     write_report(tmp_path / "ablation", sweep, cells, queries.get)
-    write_report(tmp_path / "search", *search([0.1, 0.3, 0.2, 0.15, 0.25, 0.12, 0.22, 0.18, 0.31, 0.27]))
+    write_report(tmp_path / "search", *search([0.1 + 0.02 * (n * 7 % 20) for n in range(20)]))
     found = {file.name: file.read_text(encoding="utf-8") for file in tmp_path.rglob("*.svg")}
     assert set(found) == {"forest.svg", "learning_curves.svg", "importances.svg"}
     for text in found.values():
@@ -144,7 +144,7 @@ def test_a_search_of_few_trials_has_no_importances_and_many_are_observational(
 ) -> None:
     few = write_report(tmp_path / "few", *search([0.1, 0.3, 0.2])).page.read_text(encoding="utf-8")
     assert "Importance of keys" not in few
-    many = write_report(tmp_path / "many", *search([0.1 + 0.02 * n for n in range(12)]))
+    many = write_report(tmp_path / "many", *search([0.1 + 0.02 * (n * 7 % 12) for n in range(12)]))
     html = many.page.read_text(encoding="utf-8")
     assert "Importance of keys, 12 trials" in html
     assert "Observational" in html

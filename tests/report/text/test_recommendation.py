@@ -115,16 +115,16 @@ def test_an_arm_that_helped_is_recommended_although_another_leads(
     assert found.files == "best.yaml runs local at 300 pairs; candidate.yaml runs unsteady, which is not recommended."
 
 
-def test_nothing_is_decided_if_the_baseline_has_no_number(ablation: Callable[..., Sweep]) -> None:
+def test_a_size_at_which_the_baseline_has_no_number_decides_nothing(ablation: Callable[..., Sweep]) -> None:
     sweep, cells = ablation({"baseline": {100: BASE, 300: BASE}, "local": {100: BASE, 300: CLEAR}})
     results = join(sweep, {key: cell for key, cell in cells.items() if not key.startswith("baseline-300")})
     found = recommendation(results)
     assert found is not None
     assert found.recipe == (
-        "Decide nothing yet: local had the best mean on the validation split at 300 pairs, but baseline has no number "
-        "there to compare it with."
+        "Stay with baseline: it had the best mean on the validation split at 100 pairs. Not ranked yet: baseline at "
+        "300 pairs (0 of 3 replicates ended)."
     )
-    assert found.files == "best.yaml runs local at 300 pairs."
+    assert found.files == "best.yaml runs baseline at 100 pairs."
 
 
 def test_a_search_and_a_sweep_without_numbers_have_no_recommendation(

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from radsweep.report.analysis.results import join
+from radsweep.report.render.write import write_report
+from radsweep.report.tables.overview import all_cells
 from radsweep.report.text.warnings import warnings
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 
@@ -45,6 +48,29 @@ def test_failed_stopped_missing_and_unconverged_cells_are_named(ablation: Callab
     assert "1 cell failed (baseline, 300 pairs, replicate 1): the loss is NaN at step 12" in text
     assert "1 cell was stopped early (local, 300 pairs, replicate 2)" in text
     assert "1 of 2 measured cells had not converged: the validation metric was still rising" in text
+
+
+def test_cells_without_a_test_number_are_counted_and_say_so(ablation: Callable[..., Sweep], tmp_path: Path) -> None:
+    sweep, cells = ablation(NUMBERS)
+    cells = changed(cells, "local-300-1", final={})
+    results = join(sweep, cells)
+    (warning,) = warnings(results)
+    assert warning.startswith("1 of 4 cells without a number on the test split (local, 300 pairs, replicate 2): ")
+    assert [row[-1] for row in all_cells(results).rows] == ["12.0 %", "14.0 %", "18.0 %", "no number"]
+    write_report(tmp_path, sweep, cells)
+    said = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "1 without a test number" in said
+    write_report(tmp_path, sweep, changed(cells, "local-300-0", final={}))
+    assert "| 2 without a test number |" in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_failed_cell_and_one_that_is_missing_are_not_counted_as_cells_without_a_test_number(
+    ablation: Callable[..., Sweep],
+) -> None:
+    sweep, cells = ablation({"baseline": {300: [0.12, 0.14]}, "local": {300: [0.18, 0.20]}}, status="running")
+    cells = changed(cells, "local-300-1", status="failed", error="the loss is NaN", final={})
+    del cells["local-300-0"]
+    assert not any("without a number on the test split" in warning for warning in warnings(join(sweep, cells)))
 
 
 @pytest.mark.parametrize("baseline", ["", "absent"])

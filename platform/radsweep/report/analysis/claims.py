@@ -20,7 +20,6 @@ Verdict = Literal["helped", "hurt", "equivalent", "open", "not converged", "same
 CLEAR: tuple[Verdict, ...] = ("helped", "hurt")
 FEWEST_SEED_DEGREES = 2.0  # with 1 a quantile of Student's t is 12.7, and rests on normal seeds
 FEWEST_PATIENTS = 5.0  # effective number: half of the queries of one patient leave 4
-MOST_FAILED = 0.1  # of the planned replicates
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,12 @@ def claim(results: Results, group: Group) -> Claim | None:
     if is_same_run(group, baseline, comparison):
         return Claim(*place, "same run")
     change = results.evidence.differences.get(place)
+    if why := next(_absent(results, group, baseline), ""):
+        return Claim(*place, "cannot be claimed", why, change)
     if change is None:
         why = results.evidence.why_not(place, (baseline.arm, group.size))
         return Claim(*place, "cannot be claimed", f"it has no interval, because {why}")
-    if why := next(_obstacles(group, baseline, change), ""):
+    if why := next(_obstacles(change), ""):
         return Claim(*place, "cannot be claimed", why, change)
     small = margin(results)
     equivalent = small is not None and change.within(small)
@@ -93,18 +94,24 @@ def few_patients(change: Difference) -> bool:
     return change.patient_degrees + 1 < FEWEST_PATIENTS
 
 
-def _obstacles(group: Group, baseline: Group, change: Difference) -> Iterator[str]:
-    """Reasons why a design supports no claim, as the end of a sentence, the gravest first."""
-    for each in (group, baseline):
-        planned, failed = len(each.results), sum(r.status == "failed" for r in each.results)
-        waiting = sum(r.status == "missing" for r in each.results)
-        if waiting:
-            yield f"{waiting} of {wording.count(planned, 'replicate')} of {each.arm} have not ended"
-        if failed > MOST_FAILED * planned:
+def _absent(results: Results, *groups: Group) -> Iterator[str]:
+    """Replicates without which nothing is claimed: those that failed too often, or have not ended."""
+    found = [results.progress[group.arm, group.size] for group in groups]
+    for progress in found:
+        if progress.failed_too_often:
+            replicates = wording.count(progress.planned, "replicate")
             yield (
-                f"{failed} of {wording.count(planned, 'replicate')} of {each.arm} failed, and those that did not may "
-                "be the easy ones"
+                f"{progress.failed} of {replicates} of {progress.arm} failed, and those that did not may be the easy "
+                "ones"
             )
+    for progress in found:
+        if not progress.complete:
+            replicates = wording.count(progress.planned, "replicate")
+            yield f"{progress.planned - progress.ended} of {replicates} of {progress.arm} have not ended"
+
+
+def _obstacles(change: Difference) -> Iterator[str]:
+    """Reasons why a design supports no claim, as the end of a sentence, the gravest first."""
     if change.seeds == 1:
         yield "one replicate does not show how much seeds vary; run 3 or more"
     elif change.seed_degrees is not None and change.seed_degrees < FEWEST_SEED_DEGREES:

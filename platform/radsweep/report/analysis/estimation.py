@@ -135,13 +135,22 @@ def _take(
     first: QueryResults,
     recorded: Mapping[Replicate, float],
 ) -> None:
-    """All replicates of an arm and size, or the reason why it has no statistics."""
+    """The replicates of an arm and size with results, or the reason why it has no statistics."""
     columns: dict[Replicate, Columns] = {}
+    if of and all(results is None for results in of.values()):
+        found.gaps[place] = f"no run of {place[0]} has the results of its queries"
+        return
+    if without := sum(results is None for results in of.values()):
+        found.notes.append(
+            f"{place[0]}, {wording.size_name(place[1])}: intervals leave out {without} of "
+            f"{wording.count(len(of), 'run')}, without results of the queries."
+        )
     for replicate, results in of.items():
-        order = None if results is None else _order(results, first)
-        if results is None or order is None:
-            what = "lacks the results of its queries" if results is None else "ran on other test studies"
-            found.gaps[place] = f"a run of {place[0]} {what}"
+        if results is None:
+            continue
+        order = _order(results, first)
+        if order is None:
+            found.gaps[place] = f"a run of {place[0]} ran on other test studies"
             return
         taken = _columns(results, name, order, found.labels)
         if taken is None:

@@ -16,7 +16,9 @@ from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.evaluation.statistics import Correction, planned_looks
 from radsweep.evaluation.summary import Comparison, Replicate, Spread, compare, spread
 from radsweep.report.analysis.evidence import Evidence, Runs, evidence
+from radsweep.store.arm_progress import ArmProgress, arm_progress
 from radsweep.store.fold_pooling import pool_folds, pooled_queries
+from radsweep.store.ledger import NOTHING_READ, Ledger
 from radsweep.store.records import ArmSize, CellRecord, PlannedCell, SweepRecord
 from radsweep.store.selection import Selection, select_best
 
@@ -45,6 +47,11 @@ class Result:
         found = (self.record.final if metric.startswith("test/") else self.record.best).get(metric)
         return found if found is not None and math.isfinite(found) else None
 
+    def untested(self, metric: str) -> bool:
+        """True if it ended without a failure, but has no number of a metric of the test split."""
+        ended = self.record is not None and self.record.status != "failed"
+        return ended and metric.startswith("test/") and self.value(metric) is None
+
 
 @dataclass(frozen=True)
 class Group:
@@ -63,6 +70,10 @@ class Group:
 
     def measured(self, metric: str) -> list[Result]:
         return [r for r in self.results if r.value(metric) is not None]
+
+    def untested(self, metric: str) -> list[Result]:
+        """Results that lack the metric of the test split, though they ended without a failure."""
+        return [r for r in self.results if r.untested(metric)]
 
     @property
     def trained(self) -> int:
@@ -83,7 +94,7 @@ class Results:
     references: tuple[Result, ...] = ()  # public models on the same test split
     queries: Queries = no_queries
     stages: Mapping[str, CellRecord] = field(default_factory=dict)  # adaptation that cells started from, by key
-    earlier_looks: Mapping[ArmSize, int] = field(default_factory=dict)  # at fewer replicates of a comparison
+    ledger: Ledger = NOTHING_READ  # of the test split
     _evidence: dict[str, Evidence] = field(default_factory=dict, init=False, repr=False, compare=False)  # by metric
     kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # see `once`
 
@@ -114,7 +125,7 @@ class Results:
     def _correction(self, place: ArmSize) -> Correction:
         """The comparisons of the whole plan count from the start, so that intervals do not widen as a sweep goes on."""
         comparisons = max(sum(group.arm != self.sweep.baseline for group in self.groups), 1)
-        look, ablation = 1 + self.earlier_looks.get(place, 0), self.sweep.ablation
+        look, ablation = 1 + self.ledger.earlier_looks.get(place, 0), self.sweep.ablation
         if ablation is None or ablation.seeds.until is None:
             return Correction(comparisons, look)
         arms = sum(group.size == place[1] for group in self.groups)
@@ -161,6 +172,13 @@ class Results:
 
     def group(self, arm: str, size: int | None) -> Group | None:
         return next((g for g in self.groups if (g.arm, g.size) == (arm, size)), None)
+
+    @cached_property
+    def progress(self) -> Mapping[ArmSize, ArmProgress]:
+        """Planned, ended and failed replicates by arm and size."""
+        records = {r.planned.key: r.record for r in self.all if r.record}
+        found = arm_progress([r.planned for r in self.all], records, self.sweep.select)
+        return {(progress.arm, progress.pairs): progress for progress in found}
 
     def result(self, cell: PlannedCell | None) -> Result | None:
         """The result at a cell's place in the plan."""
@@ -226,11 +244,12 @@ def join(
     cells: Mapping[str, CellRecord],
     queries: Queries = no_queries,
     stages: Mapping[str, CellRecord] | None = None,
+    ledger: Ledger = NOTHING_READ,
 ) -> Results:
     """The sweep's cells in the order of the plan; the folds of a replicate are one.
 
-    The metric shown is that of the test split if every measured cell has it (never in a search, in which only the
-    winner may have it), else that of the validation split that also selected.
+    The metric shown is that of the test split if any cell has it (never in a search, in which only the winner may have
+    it), else that of the validation split that also selected.
     """
     sweep = with_fold_note(sweep, cells)
     planned_cells, pooled = pool_folds(sweep.cells, cells, queries)
@@ -245,14 +264,13 @@ def join(
     references = tuple(Result(planned, models.get(planned.key)) for planned in planned_models)
     metric = _shown_metric(sweep, results)
     tuning = tuple(Result(planned, cells.get(planned.key)) for planned in sweep.tuning)
-    return Results(sweep, results, groups, metric, tuning, references, pooled_queries(queries), stages or {})
+    return Results(sweep, results, groups, metric, tuning, references, pooled_queries(queries), stages or {}, ledger)
 
 
 def _shown_metric(sweep: SweepRecord, results: Sequence[Result]) -> str:
     test = str(Metric(sweep.select).on("test"))
-    measured = [r for r in results if r.value(sweep.select) is not None]
-    everywhere = bool(measured) and all(r.value(test) is not None for r in measured)
-    return test if everywhere and sweep.kind != "search" else sweep.select
+    tested = any(r.value(test) is not None for r in results)
+    return test if tested and sweep.kind != "search" else sweep.select
 
 
 def searched(results: Results) -> list[str]:

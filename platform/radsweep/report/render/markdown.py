@@ -110,7 +110,7 @@ def _(block: SideBySide, header: Header) -> Iterator[str]:
 
 
 def _row(metric: str, row: ArmRow) -> Sequence[str]:
-    shown = [_cell(metric, cell) if cell and cell.replicates.measured else "–" for cell in row.cells]
+    shown = [_cell(metric, cell) if cell else "–" for cell in row.cells]
     return [row.arm, *shown, row.compute.shown if row.compute else "–"]
 
 
@@ -120,6 +120,10 @@ def _cell(metric: str, cell: ArmCell) -> str:
     change += f", {p}" if p else ""
     if cell.verdict == "same run":
         change = "; same numbers"
+    untested = f"{cell.replicates.untested} without a test number" if cell.replicates.untested else ""
+    if not cell.replicates.measured:
+        return untested or "–"
+    change += f"; {untested}" if untested else ""
     unconverged = f"; {cell.replicates.doubts}" if cell.replicates.doubts else ""
     return f"{value_shown(metric, cell)} ({cell.replicates.measured}){change}{unconverged}"
 

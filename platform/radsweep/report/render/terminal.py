@@ -14,14 +14,20 @@ from radsweep.report.analysis.results import Results, join
 from radsweep.report.render.cell_wording import difference_shown, p_shown, value_shown
 from radsweep.report.tables import overview
 from radsweep.report.tables.arm_cells import ArmCell, arm_table
+from radsweep.store.ledger import NOTHING_READ, Ledger
 from radsweep.store.records import CellRecord, SweepRecord
 
 _STYLE = {"helped": "green", "hurt": "red"}
 
 
-def terminal_table(sweep: SweepRecord, cells: Mapping[str, CellRecord], queries: Queries = no_queries) -> Table:
+def terminal_table(
+    sweep: SweepRecord,
+    cells: Mapping[str, CellRecord],
+    queries: Queries = no_queries,
+    ledger: Ledger = NOTHING_READ,
+) -> Table:
     """Arms x sizes with mean and interval, or deviation, over n replicates, or a search's best trials."""
-    results = join(sweep, cells, queries)
+    results = join(sweep, cells, queries, ledger=ledger)
     title = wording.metric_name(results.metric)
     level, pool = results.chance(), results.pool()
     beside = f"chance {wording.number(results.metric, level)}" if level is not None else "no chance level recorded"
@@ -62,6 +68,8 @@ def _cell(metric: str, cell: ArmCell) -> Text:
         text.append(shown, style=_STYLE.get(cell.comparison.verdict, "dim"))
     if n.failed:
         text.append(f"\n{n.failed} failed", style="red")
+    if n.untested:
+        text.append(f"\n{n.untested} without a test number", style="red")
     return text
 
 

@@ -15,6 +15,7 @@ from radsweep.report.render.markdown import render_markdown
 from radsweep.report.render.numbers import logged
 from radsweep.report.render.report_json import render_json
 from radsweep.report.text.best import FILES, selection
+from radsweep.store.ledger import NOTHING_READ, Ledger
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.selection import Selection
 
@@ -31,6 +32,7 @@ def write_report(
     cells: Mapping[str, CellRecord],
     queries: Queries = no_queries,
     stages: Mapping[str, CellRecord] | None = None,
+    ledger: Ledger = NOTHING_READ,
 ) -> Written:
     """Write the report; it names cells that are missing, failed or stopped.
 
@@ -38,8 +40,9 @@ def write_report(
         cells: {key: record} of the cells that have ended; others may be missing, and unplanned ones are ignored.
         queries: results of the test split's queries by key of the cell; None if there are none.
         stages: {key: record} of the adaptation stages that cells started from.
+        ledger: reads of the test split that the store knows of (`read_ledger`).
     """
-    results = join(sweep, cells, queries, stages)
+    results = join(sweep, cells, queries, stages, ledger)
     chosen = selection(results)
     said = content(results)
     _write(folder / "report.json", render_json(results, said))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from radsweep.report import wording
 from radsweep.report.analysis.results import Results
 from radsweep.report.figures.forest import importance_figure
 from radsweep.report.figures.search import slices
-from radsweep.report.sections.section import Caution, Details, Figures, Numbers, Remark, Section
+from radsweep.report.sections.section import Bullets, Caution, Details, Figures, Numbers, Remark, Section
 from radsweep.report.tables import comparisons, overview
 from radsweep.report.tables.class_measures import by_class, further
 from radsweep.report.tables.pareto_front import front_table
@@ -23,7 +24,15 @@ def effects(results: Results) -> Section:
         else ""
     )
     about = f"One technique: on minus off. Two: how much more the one adds if the other is on.{confounded}"
-    return Section(table.title, "effects", (Remark(f"{about} Corrected over this table."), Numbers(table, "effects")))
+    failed = sorted({progress.arm for progress in results.progress.values() if progress.failed_too_often})
+    survivors = (
+        f"These effects rest on the replicates that every arm has, and too many of {wording.listed(failed)} failed: "
+        "those that did not may be the easy ones."
+        if failed
+        else ""
+    )
+    blocks = (Remark(f"{about} Corrected over this table."), Caution(survivors), Numbers(table, "effects"))
+    return Section(table.title, "effects", blocks)
 
 
 def levels(results: Results) -> Section:
@@ -69,10 +78,12 @@ def models(results: Results) -> Section:
 def importances(results: Results) -> Section:
     found = comparisons.searched_importances(results)
     table = comparisons.importances_table(found)
+    said = (comparisons.importances_beside_chance(found),) if found else ()
     stopped = sum(r.status == "stopped" for r in results.measured)
-    figures = Figures((importance_figure(found, stopped),) if found else (), width="narrow")
-    numbers = Numbers(table, "importances_table", "pairs")
-    return Section(table.title, "importances", (figures, numbers), data={"importances": found})
+    figures = Figures((importance_figure(found, stopped),) if found and found.keys else (), width="narrow")
+    title = table.title or "Importance of keys"
+    blocks = (Bullets(said), figures, Numbers(table, "importances_table", "pairs"))
+    return Section(title, "importances", blocks, data={"importances": found, "importances_beside_chance": said})
 
 
 def searched_keys(results: Results) -> Section:
@@ -85,9 +96,7 @@ def searched_keys(results: Results) -> Section:
 
 def front(results: Results) -> Section:
     table = front_table(results)
-    about = Remark(
-        "From the cheapest on. Chosen on the validation split; the test split was read only for the best score."
-    )
+    about = Remark("From the cheapest on. Chosen on the validation split; the test split had no part in it.")
     return Section(table.title, "front", (about, Numbers(table, "front", "")))
 
 

@@ -18,6 +18,7 @@ from radsweep.report.text.best import (
     why_candidate,
 )
 from radsweep.report.text.limits import adaptation, selection_cost
+from radsweep.report.text.reads_of_test import reads_of_test_split
 from radsweep.report.text.recommendation import recommendation
 
 
@@ -95,7 +96,11 @@ def _limits(results: Results) -> list[str]:
         f"Measured were {measured_what(results)}. The numbers are of these studies; they say nothing of other "
         "hospitals, or of clinical use.",
     ]
-    limits += [*filter(None, [selection_cost(results)]), *tuning_notes(results), *adaptation(results)]
+    limits += [
+        *filter(None, [reads_of_test_split(results), selection_cost(results)]),
+        *tuning_notes(results),
+        *adaptation(results),
+    ]
     if results.sweep.kind == "ablation":
         limits += [
             "± is the standard deviation over replicates (subset of studies and start); intervals hold the noise of a "

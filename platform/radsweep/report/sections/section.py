@@ -168,6 +168,10 @@ class Caution(Block):
     is_remark: ClassVar[bool] = True
     text: str
 
+    @property
+    def empty(self) -> bool:
+        return not self.text
+
 
 @dataclass(frozen=True)
 class Details(Block):

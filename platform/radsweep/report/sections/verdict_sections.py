@@ -25,7 +25,9 @@ from radsweep.report.sections.section import (
 )
 from radsweep.report.tables import comparisons as evidence_tables
 from radsweep.report.tables.arm_cells import arm_table
+from radsweep.report.text.best import selection
 from radsweep.report.text.findings import findings
+from radsweep.report.text.not_ranked import why_nothing
 from radsweep.report.text.recommendation import recommendation
 from radsweep.report.text.verdicts import rule
 from radsweep.report.text.warnings import warnings
@@ -44,9 +46,9 @@ def what_was_found(results: Results) -> Section:
 
 
 def what_to_do(results: Results) -> Section:
-    advice = recommendation(results)
-    blocks = (Advice(advice),) if advice else ()
-    return Section("What to do", "advice", blocks, data={"recommendation": advice})
+    advice, why = recommendation(results), why_nothing(results, selection(results))
+    blocks: tuple[Block, ...] = (Advice(advice),) if advice else (Bullets((why,)),) if why else ()
+    return Section("What to do", "advice", blocks, data={"recommendation": advice, "why_nothing_is_recommended": why})
 
 
 def before_you_trust(results: Results) -> Section:

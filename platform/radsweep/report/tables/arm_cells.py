@@ -27,6 +27,7 @@ class CellReplicates:
     planned: int
     doubts: str  # `2 still rising, 1 cannot tell`; empty if all had converged
     failed: int
+    untested: int  # without a number of the test split, which the metric is of; 0 if the metric is of another
     cells: tuple[int, ...]  # numbers of the cells that the value comes from
 
 
@@ -109,6 +110,7 @@ def arm_cell(results: Results, group: Group) -> ArmCell:
             planned=len(group.results),
             doubts=counted_doubts(measured),
             failed=sum(r.status == "failed" for r in group.results),
+            untested=len(group.untested(results.metric)),
             cells=tuple(r.planned.number for r in measured),
         ),
         comparison=_comparison(results, group),

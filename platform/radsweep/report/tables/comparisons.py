@@ -15,7 +15,7 @@ from radsweep.report.analysis.claims import claim_of
 from radsweep.report.analysis.compute import relative
 from radsweep.report.analysis.convergence import unconverged
 from radsweep.report.analysis.evidence import Evidence
-from radsweep.report.analysis.results import Results
+from radsweep.report.analysis.results import Results, once
 from radsweep.report.tables.table import Table, cell_numbers, size_cell
 from radsweep.report.text import multipliers
 
@@ -168,18 +168,34 @@ def other_metrics(results: Results) -> list[str]:
 
 
 def importances_table(found: Importances | None) -> Table:
-    """Importances of a search: the association of each key with the metric."""
-    if found is None:
+    """Importances of a search that exceed chance: the association of each key with the metric."""
+    if found is None or not found.keys:
         return Table("", (), ())
     rows = [
         (i.key, f"{100 * i.estimate:.0f} %", f"{100 * max(i.low, 0):.0f} to {100 * i.high:.0f} %") for i in found.keys
     ]
-    rows.append(("combinations of keys", f"{100 * found.together:.0f} %", ""))
+    rows.append(("other keys, combinations, noise", f"{100 * found.rest:.0f} %", ""))
     rows += [(key, "–", "not in every trial, or of one value") for key in found.left_out]
     interval = f"{100 * found.level:.4g} % interval over trials"
     return Table(f"Importance of keys, {found.trials} trials", ("key", "share of the spread", interval), tuple(rows))
 
 
+def importances_beside_chance(found: Importances) -> str:
+    """Sentence on which keys' importances are distinguishable from chance."""
+    share = f"{100 * found.reference:.0f} %"
+    if not found.keys:
+        return (
+            f"No key's importance is distinguishable from chance with {found.trials} trials: if the scores were dealt "
+            f"out at random, some key would reach a share of {share} in 1 of 20 searches."
+        )
+    others = f" {wording.listed(found.chance)} cannot be distinguished from chance." if found.chance else ""
+    return (
+        f"Only keys with a share above {share} are shown: if the scores were dealt out at random, some key would reach "
+        f"that in 1 of 20 searches.{others}"
+    )
+
+
+@once
 def searched_importances(results: Results) -> Importances | None:
     """Estimate importances; None with fewer than 10 trials, or if nothing varied."""
     if results.sweep.kind != "search" or len(results.measured) < FEWEST_TRIALS:

@@ -186,7 +186,7 @@ def all_cells(results: Results) -> Table:
                 f"{record.steps:,}" if record else "–",
                 _converged(r),
                 wording.number(select, r.value(select)),
-                wording.number(test, r.value(test)),
+                "no number" if r.untested(results.metric) else wording.number(test, r.value(test)),
             )
         )
     return Table("Cells", (*head, "validation", "test"), tuple(rows))

@@ -10,6 +10,7 @@ import yaml
 from radsweep.report import wording
 from radsweep.report.analysis.claims import claims
 from radsweep.report.analysis.results import Results, once
+from radsweep.report.text.not_ranked import left_out
 from radsweep.store.records import PlannedCell
 from radsweep.store.selection import Reason, Selection
 
@@ -33,7 +34,7 @@ def how_chosen(results: Results, chosen: Selection) -> str:
     if best is None:
         return ""
     if results.sweep.kind == "ablation":
-        return _why_this_arm(results, chosen, best.planned)
+        return " ".join([_why_this_arm(results, chosen, best.planned), *left_out(results, chosen)])
     if results.sweep.kind == "search":
         value = wording.number(results.sweep.select, best.value(results.sweep.select))
         that = " that finished" if any(r.status == "stopped" for r in results.measured) else ""
@@ -49,8 +50,8 @@ def why_candidate(results: Results, chosen: Selection) -> str:
     if candidate is None:
         return ""
     if results.sweep.kind == "ablation":
-        top = _leads(results, chosen)
-        return f"Arm {candidate.planned.arm}, {top}, but not shown to be better than {results.sweep.baseline}."
+        arm, base = candidate.planned.arm, results.sweep.baseline
+        return f"Arm {arm}, {_leads(results, chosen)}, but not shown to be better than {base}."
     value = wording.number(results.sweep.select, candidate.value(results.sweep.select))
     trials = wording.count(len(results.measured), "trial")
     by = f"by {wording.metric_name(results.sweep.select)}; it was stopped early, and no trial has finished"
@@ -65,7 +66,7 @@ def _why_this_arm(results: Results, chosen: Selection, best: PlannedCell) -> str
     if chosen.reason == Reason.BASELINE_IS_BEST:
         return f"Arm {base}, {top}; {untested}."
     if chosen.reason == Reason.NOT_COMPARED:
-        return f"Arm {best.arm}, {top}; nothing is compared there, because the baseline has no number; {untested}."
+        return f"Arm {best.arm}, {top}; nothing is compared, because the plan has no baseline; {untested}."
     if chosen.reason == Reason.BASELINE_KEPT:
         return f"Arm {base}, kept at {size}: {leader} has {top}, but is not shown to be better than {base}; {tested}."
     if best.arm == leader:

@@ -10,6 +10,7 @@ from radsweep.report import wording
 from radsweep.report.analysis.convergence import DOUBTS, SAME_RUN, answer, unconverged
 from radsweep.report.analysis.results import Group, Result, Results, once
 from radsweep.report.text.public_models import beside_public_models
+from radsweep.report.text.reads_of_test import winner_on_test_split, with_interval
 from radsweep.report.text.verdicts import Finding, compared
 
 MOST_NAMED = 6  # comparisons whose arms are named in the headline
@@ -133,19 +134,15 @@ def _search(results: Results) -> list[str]:
         f"This number is optimistic by an unknown amount: it is the best of {len(measured)} on the validation studies "
         "that chose it, from one seed.",
     ]
-    test = str(Metric(metric).on("test"))
-    if (held_out := best.value(test)) is not None:
-        lines.append(
-            f"On the test split, read once and only for this trial, it reached {wording.number(test, held_out)}; "
-            f"{_chance(results, test)}."
-        )
+    if tested := winner_on_test_split(results, best):
+        lines.append(f"{tested}; {_chance(results, str(Metric(metric).on('test')))}.")
     return lines
 
 
 def _alone(results: Results, result: Result) -> str:
     record = result.record
     assert record is not None
-    parts = [f"{wording.number(results.metric, result.value(results.metric))} {wording.metric_name(results.metric)}"]
+    parts = [f"{with_interval(results, results.metric, result)} {wording.metric_name(results.metric)}"]
     if results.metric != results.sweep.select:
         parts.append(
             f"{wording.number(results.sweep.select, result.value(results.sweep.select))} on the validation split "

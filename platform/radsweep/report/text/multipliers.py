@@ -7,6 +7,7 @@ from radsweep.evaluation.statistics import Multiplier
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import DOUBTS, answer, unconverged
 from radsweep.report.analysis.results import Group, Results
+from radsweep.store.arm_progress import ArmProgress
 
 
 def says_something(found: Multiplier) -> bool:
@@ -38,8 +39,8 @@ def multiplier_sentence(results: Results, group: Group) -> str:
 
 
 def trusted(results: Results, group: Group) -> bool:
-    """Return True if the arm and all sizes of the baseline had converged."""
-    return not _late(results) and not unconverged(results, (group,), None)
+    """Return True if the arm and all sizes of the baseline had converged, and few of their replicates failed."""
+    return not _late(results) and not unconverged(results, (group,), None) and not _failed(results, group)
 
 
 def multiplier_doubt(results: Results, group: Group) -> str:
@@ -51,10 +52,20 @@ def multiplier_doubt(results: Results, group: Group) -> str:
         doubts.append(f"{results.sweep.baseline} {DOUBTS[found_late]} at {at}")
     if doubt := DOUBTS.get(joint_convergence(map(answer, group.measured(results.metric)))):
         doubts.append(f"{group.arm} itself {doubt}")
+    doubts += [
+        f"{p.failed} of {wording.count(p.planned, 'replicate')} of {p.arm} at {wording.size_name(p.pairs)} failed"
+        for p in _failed(results, group)
+    ]
     found = results.evidence.multipliers.get((group.arm, group.size))
     if found and found.seeds == 1:
         doubts.append("one seed was run, others may differ")
     return f"not to be trusted, since {wording.listed(doubts)}" if doubts else ""
+
+
+def _failed(results: Results, group: Group) -> list[ArmProgress]:
+    """The arm and the sizes of the baseline of which too many replicates failed."""
+    curve = [progress for (arm, _), progress in results.progress.items() if arm == results.sweep.baseline]
+    return [each for each in (*curve, results.progress[group.arm, group.size]) if each.failed_too_often]
 
 
 def _late(results: Results) -> list[Group]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from radsweep.evaluation.summary import Replicate
 from radsweep.report import wording
-from radsweep.report.analysis.evidence import Evidence, Runs, evidence
+from radsweep.report.analysis.evidence import Evidence
 from radsweep.report.analysis.results import Result, Results
-from radsweep.store.records import ArmSize
+from radsweep.report.analysis.single_runs import evidence_of_runs
 
 CAUTION = (
     "As published, not trained here; intervals hold only the noise of patients. What such a model was trained on is "
@@ -38,14 +37,7 @@ def measured_models(results: Results) -> list[Result]:
 
 def model_evidence(results: Results, metric: str) -> Evidence:
     """Names of the models that have the metric, by key: two folders of one name are two models."""
-    cells: dict[ArmSize, dict[Replicate, str]] = {}
-    recorded: dict[ArmSize, dict[Replicate, float]] = {}
-    for r in measured_models(results):
-        value = r.value(metric)
-        if value is not None:
-            cells[r.planned.key, None] = {r.replicate: r.planned.key}
-            recorded[r.planned.key, None] = {r.replicate: value}
-    return evidence(metric, "", Runs(cells, results.queries, recorded, {}))
+    return evidence_of_runs(results, metric, measured_models(results))
 
 
 def model_value(result: Result, metric: str, found: Evidence) -> str:

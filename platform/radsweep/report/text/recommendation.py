@@ -13,6 +13,7 @@ from radsweep.report.analysis.compute import relative
 from radsweep.report.analysis.convergence import answer, unconverged
 from radsweep.report.analysis.results import Group, Results, once
 from radsweep.report.text.best import as_yaml, selection
+from radsweep.report.text.not_ranked import left_out
 from radsweep.report.text.verdicts import SETTING, effect
 from radsweep.store.selection import Reason, Selection
 
@@ -41,7 +42,7 @@ def recommendation(results: Results) -> Recommendation | None:
     assert group is not None
     combined = _combination(results, found, group.size)
     return Recommendation(
-        recipe=_recipe(results, chosen, group, found),
+        recipe=" ".join([_recipe(results, chosen, group, found), *left_out(results, chosen)]),
         evidence=_evidence(results, group),
         files=_files(chosen),
         cautions=list(_cautions(results, group, found)),
@@ -60,8 +61,6 @@ def _recipe(results: Results, chosen: Selection, group: Group, found: Sequence[C
     leads = f"had the best mean on the validation split at {at}"
     if chosen.reason == Reason.BASELINE_IS_BEST:
         return f"Stay with {base}: it {leads}."
-    if chosen.reason == Reason.NOT_COMPARED:
-        return f"Decide nothing yet: {leader} {leads}, but {base} has no number there to compare it with."
     helped = [f.size for f in found if f.arm == group.arm and f.verdict == "helped"]
     doubt = _doubt(base, _verdict(found, leader, group.size))
     if chosen.reason == Reason.BASELINE_KEPT:
@@ -97,6 +96,8 @@ def _evidence(results: Results, group: Group) -> str:
     change = results.evidence.differences.get(place)
     if group.arm == base:
         return "Differences of the other arms from it are below." if results.evidence.differences else ""
+    if group.untested(results.metric) and not group.measured(results.metric):
+        return f"{group.arm} has no number on the test split at {wording.size_name(group.size)}."
     if change is None:
         return f"{group.arm} has no interval, because {results.evidence.why_not(place, (base, group.size))}."
     return (

@@ -137,4 +137,9 @@ def _beside(results: Results, group: Group, comparison: Comparison, found: Claim
         f"p {wording.p_value(change.p_adjusted)} after correction for {compared}",
         f"{replicates}{subsets}, {'not all cells are known to have' if late else 'all cells'} converged",
     ]
+    parts += [
+        f"{len(untested)} of {wording.count(len(g.results), 'replicate')} of {g.arm} without a test number"
+        for g in (group, baseline)
+        if (untested := g.untested(results.metric))
+    ]
     return [wording.sentence_start("; ".join(parts)) + ".", *compute]

@@ -28,6 +28,7 @@ def warnings(results: Results) -> list[str]:
         *_baseline(results),
         *_missing(results),
         *_failed(results),
+        *_untested(results),
         *_stopped(results),
         *_public_models(results),
         *_same_arms(results),
@@ -94,6 +95,17 @@ def _failed(results: Results) -> Iterator[str]:
             by_error.setdefault(result.record.error or "no reason was recorded", []).append(result)
     for error, cells in by_error.items():
         yield f"{wording.count(len(cells), 'cell')} failed ({_named(results, cells)}): {error}"
+
+
+def _untested(results: Results) -> Iterator[str]:
+    """Cells without a number of the test split in a report on the test split."""
+    without = [r for r in results.all if r.untested(results.metric)]
+    if without and results.sweep.kind == "ablation":
+        yield (
+            f"{len(without):,} of {wording.count(len(results.all), 'cell')} without a number on the test split "
+            f"({_named(results, without)}): comparisons leave out these replicates. If the test split was not read "
+            "for them, run the sweep again with --resume."
+        )
 
 
 def _public_models(results: Results) -> Iterator[str]:

@@ -31,7 +31,7 @@ from radsweep.sweep.checks.data import check_reports_and_labels, check_tasks
 from radsweep.sweep.checks.experiment import check_experiment
 from radsweep.sweep.checks.selection_metric import check_selection
 from radsweep.sweep.checks.techniques import check_techniques
-from radsweep.sweep.design.looks import cells_through, first_replicates
+from radsweep.sweep.design.added_replicates import cells_through, first_replicates
 from radsweep.sweep.design.planned_trials import ablation_cells, cell_trial, folds_of, plan_cells
 from radsweep.sweep.design.possible_trials import possible_trials
 from radsweep.sweep.forecast.cut_reports import notes_on_cut_reports
