@@ -43,7 +43,11 @@ class Simulated(Phases):
         self.noise, self.most, self.records, self.of_patients = noise, most, records, of_patients
         setup: Any = SimpleNamespace(experiment=experiment, base=experiment.trial(), key_of=key_of)
         store: Any = SimpleNamespace(
-            scratch_folder=Path, write_sweep=lambda sweep: None, read_queries=lambda key: self.queries[key]
+            scratch_folder=Path,
+            cell_folder=lambda key: Path("no folder"),
+            sweeps=list,
+            write_sweep=lambda sweep: None,
+            read_queries=lambda key: self.queries[key],
         )
         watch: Any = SimpleNamespace(
             console=SimpleNamespace(say=lambda line: None),
