@@ -70,7 +70,7 @@ class Components:
 
     def patient_half_width(self, alpha: float) -> float:
         """What would be left of it with any number of replicates."""
-        return float((_square_t(self.patients.degrees, np.array([alpha]))[0] * self.patients.variance) ** 0.5)
+        return (_square_t(self.patients.degrees, alpha) * self.patients.variance) ** 0.5
 
     def p_value(self) -> float:
         """The alpha at which the interval ends at 0, two-sided: from `LEAST_P` to 1."""
