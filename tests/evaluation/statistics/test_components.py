@@ -6,7 +6,6 @@ import pytest
 from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
-from support.replicates import Model, named, unbounded
 
 from radsweep.evaluation.statistics.components import (
     LEAST_P,
@@ -17,6 +16,7 @@ from radsweep.evaluation.statistics.components import (
 )
 from radsweep.evaluation.statistics.estimates import Estimates
 from radsweep.evaluation.statistics.seeds import VariancePart
+from support.replicates import Model, named, unbounded
 
 DIFFERENCE = np.array([1.0, -1.0])
 

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 from statsmodels.formula.api import ols
-from support.replicates import Model, named, unbounded
 
 from radsweep.evaluation.statistics import (
     Correction,
@@ -16,6 +15,7 @@ from radsweep.evaluation.statistics import (
     estimate_means,
     level_interval,
 )
+from support.replicates import Model, named, unbounded
 
 PLAIN = 0.95 + 0.05 * 0.2  # the first look at one comparison leaves a fifth of the error for later looks
 
@@ -33,7 +33,9 @@ def test_where_only_seeds_vary_two_arms_are_compared_by_the_paired_t_test() -> N
     assert (found.estimate, found.p) == pytest.approx((np.mean(value_AR[0] - value_AR[1]), expected.pvalue), rel=1e-6)
     assert (found.low, found.high, found.seed_degrees) == pytest.approx((low, high, 3))
     alone = level_interval(without_patients(value_AR[:1]), "a0", bounded=False)
-    assert (alone.low, alone.high) == pytest.approx(stats.t.interval(0.95, 3, value_AR[0].mean(), stats.sem(value_AR[0])))
+    assert (alone.low, alone.high) == pytest.approx(
+        stats.t.interval(0.95, 3, value_AR[0].mean(), stats.sem(value_AR[0]))
+    )
 
 
 def test_where_only_seeds_vary_even_arms_are_compared_by_the_analysis_of_variance_in_blocks() -> None:
@@ -131,9 +133,7 @@ def test_an_interaction_is_a_contrast_with_bounds_twice_as_wide() -> None:
     with pytest.raises(KeyError, match="no arm 'z' among a0, a1, a2, a3"):
         contrast_of_means(unbounded(named(values_ARP)), {"z": 1})
     hits = named(np.array([1.0, 0, 0, 1])[:, None, None] * np.ones((1, 1, 4)))
-    wide = contrast_of_means(
-        estimate_means(hits, Patients.of(np.arange(4))), {"a0": 1, "a1": -1, "a2": -1, "a3": 1}
-    )
+    wide = contrast_of_means(estimate_means(hits, Patients.of(np.arange(4))), {"a0": 1, "a1": -1, "a2": -1, "a3": 1})
     assert (wide.estimate, wide.high) == (2, 2)
     assert wide.low < 1
 

@@ -6,9 +6,9 @@ import pytest
 from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
-from support.replicates import Model, named, unbounded
 
 from radsweep.evaluation.statistics.seeds import UNEVEN_LEVEL, critical_share, mean_squares, seed_parts, uneven_arms
+from support.replicates import Model, named, unbounded
 
 
 def test_mean_squares_are_those_of_a_two_way_analysis_of_variance() -> None:

@@ -33,6 +33,7 @@ from radsweep.evaluation.statistics.estimates import Estimates
 from radsweep.evaluation.statistics.seeds import VariancePart, seed_parts
 
 LEAST_P = 1e-12  # smaller ones are not told apart
+ROUNDING = 1e-12  # of a metric's range: the mean of equal values is off by this little, which is no variation
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Components:
 
     def half_width(self, alpha: float) -> float:
         """Half the width of the interval that fails in `alpha` of cases."""
-        if self.variance == 0:
+        if self.variance <= (ROUNDING * self.span) ** 2:
             unseen: float = self.span * (1 - (alpha / 2) ** (1 / (self.patients.degrees + 1)))
             return unseen
         of_patients = _square_t(self.patients.degrees, alpha)
@@ -98,7 +99,7 @@ def components(estimates: Estimates, contrast_A: np.ndarray) -> Components:
         VariancePart(patients, max(estimates.patient_degrees, 1.0)),
         seed_parts(estimates, contrast_A),
         disagreement,
-        estimates.span * max(contrast_A[contrast_A > 0].sum(), -contrast_A[contrast_A < 0].sum()),
+        estimates.span * float(max(contrast_A[contrast_A > 0].sum(), -contrast_A[contrast_A < 0].sum())),
     )
 
 
