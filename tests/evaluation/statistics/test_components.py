@@ -22,7 +22,7 @@ DIFFERENCE = np.array([1.0, -1.0])
 
 
 def test_the_parts_are_the_mean_squares_of_replicates_by_patients() -> None:
-    """V_P = (MS_patients - MS_error) / (R P), V_I = MS_error / (R P) and, with two arms, V_S = MS_replicates / (R P)."""
+    """V_P = (MS_patients - MS_error) / (R P), V_I = MS_error / (R P) and, of two arms, V_S = MS_replicates / (R P)."""
     values_ARP = Model(arm_patient=2).draw(np.random.default_rng(0), replicates=4, patients=15)
     change_RP = values_ARP[0] - values_ARP[1]
     table = pd.DataFrame(
