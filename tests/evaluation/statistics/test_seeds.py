@@ -37,7 +37,7 @@ def test_the_parts_have_the_expectation_of_the_model_for_levels_differences_and_
 
 
 def test_cochrans_published_critical_values_are_those_of_the_same_bound() -> None:
-    """Of 5 independent samples of 3: .6838 at 5 %, .7885 at 1 %. Arms share the means of replicates: one sample less."""
+    """Of 5 independent samples of 3: .6838 at 5 %. Arms share the means of their replicates: one sample less."""
 
     def independent(samples: int, size: int, level: float) -> float:
         return float(stats.beta.ppf(1 - level / samples, (size - 1) / 2, (samples - 1) * (size - 1) / 2))
