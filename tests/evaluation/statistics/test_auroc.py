@@ -120,7 +120,7 @@ def test_the_estimated_variance_is_that_of_the_auroc_of_other_patients() -> None
     assert np.mean(variances) == pytest.approx(np.var(values), rel=4 * (2 / repeats) ** 0.5)
 
 
-def test_copies_of_items_tell_nothing_new() -> None:
+def test_copies_of_items_leave_intervals_as_they_are() -> None:
     scores, label, patient = items(1, patients=150, most=1)
     once = estimate_auroc({"a": scores[:1], "b": scores[1:2]}, label, Patients.of(patient))
     thrice = estimate_auroc(

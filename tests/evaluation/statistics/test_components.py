@@ -80,7 +80,7 @@ def test_where_nothing_varies_a_patient_who_differs_may_still_exist() -> None:
     assert Components(0.001, VariancePart(0.0, 39), ()).p_value() == 1
 
 
-def test_p_is_that_of_students_t_where_one_part_varies_and_ends_the_interval_at_zero_where_several_do() -> None:
+def test_p_is_that_of_students_t_for_one_part_and_ends_the_interval_at_zero_for_several() -> None:
     for estimate in (-0.3, 0.5, 4.0, 12.0):
         alone = Components(estimate, VariancePart(0.7, 12), ())
         assert alone.p_value() == pytest.approx(2 * stats.t.sf(abs(estimate) / 0.7**0.5, 12), rel=1e-6)

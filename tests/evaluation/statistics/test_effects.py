@@ -97,7 +97,7 @@ def test_effects_of_a_fraction_are_least_squares_and_name_what_they_are_confound
     )
 
     named = [*(e.factors for e in found), *(term for e in found for _, term in e.confounded.pairs)]
-    assert sorted(named) == sorted(terms), "every term is either told or named as confounded, once"
+    assert sorted(named) == sorted(terms), "every term is estimated or named as confounded, once"
     for e in found:
         whole = truth[e.factors] + sum(s * truth[term] for s, term in e.confounded.pairs)
         assert e.difference.estimate == pytest.approx(2 ** len(e.factors) * whole)

@@ -19,7 +19,7 @@ def test_all_comparisons_at_all_looks_together_use_five_percent() -> None:
 
 @pytest.mark.parametrize("look", [1, 2, 5])
 def test_planned_looks_share_the_error_of_their_sweep(look: int) -> None:
-    """What they use together lies between Bonferroni's correction for all of them and none."""
+    """Wider than for a single look, narrower than by Bonferroni over looks."""
     once = Correction(comparisons=3, look=look, arms=4)
     planned = Correction(comparisons=3, look=look, planned_looks=11, arms=4)
     assert once.alpha / 11 < planned.alpha < once.alpha

@@ -80,7 +80,7 @@ def test_row_6_a_baseline_that_falls_from_one_size_to_the_next_gives_no_multipli
     assert (flat.low, flat.high) == (None, 1000 / 300), "a flat curve does not fall"
 
 
-def test_row_6_between_sizes_far_apart_there_is_no_estimate_and_the_bracket_stays() -> None:
+def test_row_6_sizes_far_apart_bracket_a_multiplier_without_an_estimate() -> None:
     by_size = curve((0.1, 0.2, 0.4), 0.3, sizes=(100, 300, 3000))
     result = found(by_size)
     assert (result.low, result.high, result.estimate) == (1, 10, None)
@@ -95,8 +95,8 @@ def test_row_6_between_sizes_far_apart_there_is_no_estimate_and_the_bracket_stay
     assert two.estimate is None
 
 
-def test_sizes_are_read_from_the_far_ends_until_one_does_not_tell() -> None:
-    """Whether it is better at 3,000 does not count if that is not known at 1,000."""
+def test_sizes_are_tested_from_the_far_ends_until_one_is_not_decided() -> None:
+    """Better at 3,000 does not count if 1,000 is not decided."""
     loud = found(curve((0.1, 0.2, 0.21, 0.22), 0.9, noise=[0.001, 0.001, 30, 0.001]))
     assert (loud.low, loud.high) == (1, None)
     lowest = found(curve((0.1, 0.2, 0.3, 0.4), 0.05, noise=[30, 0.001, 0.001, 0.001]))
@@ -151,7 +151,7 @@ def test_the_bracket_covers_the_truth() -> None:
         covered += result is None or result.covers(truth)
         bounded += result is not None and (result.low or 0) >= 1
     assert covered / repeats >= 0.95 - 2 * (0.95 * 0.05 / repeats) ** 0.5
-    assert bounded / repeats > 0.1, "and it tells something"
+    assert bounded / repeats > 0.1, "the bracket is not trivial"
 
 
 def test_a_baseline_at_a_single_size_is_an_error() -> None:

@@ -37,7 +37,7 @@ def test_the_parts_have_the_expectation_of_the_model_for_levels_differences_and_
 
 
 def test_cochrans_published_critical_values_are_those_of_the_same_bound() -> None:
-    """Of 5 independent samples of 3: .6838 at 5 %. Arms share the means of their replicates: one sample less."""
+    """Five independent samples of 3 have .6838 at 5 %. Arms share the means of their replicates: one sample less."""
 
     def independent(samples: int, size: int, level: float) -> float:
         return float(stats.beta.ppf(1 - level / samples, (size - 1) / 2, (samples - 1) * (size - 1) / 2))
@@ -67,6 +67,16 @@ def test_an_arm_with_a_far_larger_spread_is_found_and_two_are_found_one_after_th
     value_AR[5] *= 10
     assert np.flatnonzero(uneven_arms(value_AR)).tolist() == [2, 5]
     assert not uneven_arms(value_AR[[2, 0]]).any(), "of two arms, none can be said to be the uneven one"
+
+
+@pytest.mark.parametrize(("replicates", "found"), [(3, 0.77), (5, 0.95)])
+def test_of_six_arms_one_of_five_times_the_spread_is_found_as_often_as_the_docs_say(
+    replicates: int, found: float
+) -> None:
+    rng, repeats = np.random.default_rng(3), 1500
+    spread_A1 = np.array([5.0, 1, 1, 1, 1, 1])[:, None]
+    seen = np.mean([uneven_arms(spread_A1 * rng.normal(size=(6, replicates)))[0] for _ in range(repeats)])
+    assert seen == pytest.approx(found, abs=3 * (found * (1 - found) / repeats) ** 0.5)
 
 
 def test_an_uneven_arm_is_compared_by_its_own_spread_and_the_others_are_pooled_without_it() -> None:

@@ -1,4 +1,4 @@
-"""What holds for every design, and how often intervals and claims are right if the truth is known."""
+"""Properties of every design, and the rates at which intervals and claims are right if the truth is known."""
 
 from __future__ import annotations
 

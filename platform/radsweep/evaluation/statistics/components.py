@@ -32,8 +32,8 @@ from scipy import optimize, special
 from radsweep.evaluation.statistics.estimates import Estimates
 from radsweep.evaluation.statistics.seeds import VariancePart, seed_parts
 
-LEAST_P = 1e-12  # smaller ones are not told apart
-ROUNDING = 1e-12  # of a metric's range: the mean of equal values is off by this little, which is no variation
+LEAST_P = 1e-12  # smaller ones are given as this
+ROUNDING = 1e-12  # of a metric's range: the mean of equal values is off by as little
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Components:
         return width
 
     def patient_half_width(self, alpha: float) -> float:
-        """What would be left of it with any number of replicates."""
+        """Half the width that any number of replicates would leave."""
         return (_square_t(self.patients.degrees, alpha) * self.patients.variance) ** 0.5
 
     def p_value(self) -> float:
