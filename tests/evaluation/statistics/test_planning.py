@@ -7,8 +7,10 @@ import pytest
 from scipy import stats
 
 from radsweep.evaluation.statistics import Correction, Difference, difference, outlook
+from radsweep.evaluation.statistics.components import Components
 from radsweep.evaluation.statistics.multiplicity import PLANNED
-from radsweep.evaluation.statistics.planning import MOST_SEEDS, needed_half_width, with_seeds
+from radsweep.evaluation.statistics.planning import MOST_SEEDS, needed_half_width, stops, with_seeds
+from radsweep.evaluation.statistics.seeds import VariancePart
 from support.replicates import Model, named, unbounded
 
 SEEDS_MATTER = Model(seed=0.3, arm_patient=0.3, noise=0.5)
@@ -55,6 +57,51 @@ def test_the_patients_proposed_decide_and_four_fifths_of_them_do_not() -> None:
 
     times = found.patients / change.patients
     assert half(times) < abs(change.estimate) < half(times / 1.26)
+
+
+def of_parts(estimate: float, patients: float, seeds: float, disagreement: float = 0.0) -> Difference:
+    """3 replicates of 4 arms on 100 patients."""
+    parts = Components(estimate, VariancePart(patients, 99.0), (VariancePart(seeds, 6.0),), disagreement)
+    any_one = compared(SEEDS_MATTER, 0)
+    half = parts.half_width(any_one.correction.alpha)
+    return dataclasses.replace(
+        any_one, estimate=estimate, low=estimate - half, high=estimate + half, parts=parts, patients=100
+    )
+
+
+def test_with_more_replicates_seeds_and_their_disagreement_fall_and_patients_stay() -> None:
+    now = of_parts(1.0, 0.2, 0.9, 0.3)
+    later, correction = with_seeds(now, 12)
+    assert later.patients == now.parts.patients
+    assert later.seeds == (VariancePart(pytest.approx(0.9 / 4), pytest.approx(6 * 11 / 2)),)
+    assert later.disagreement == pytest.approx(0.3 / 4)
+    assert correction.look == 2
+    assert with_seeds(now, 12, keep=True)[1] == now.correction
+
+
+def test_with_more_patients_what_replicates_disagree_about_falls_too() -> None:
+    now = of_parts(1.2, 0.1, 0.12, 0.1)
+
+    def half(times: float) -> float:
+        t_p, t_s = (stats.t.ppf(1 - now.correction.alpha / 2, degrees) ** 2 for degrees in (99 * times, 6))
+        return float((t_p * 0.1 / times + max(t_s * (0.02 + 0.1 / times), t_p * 0.1 / times)) ** 0.5)
+
+    proposed = outlook(dataclasses.replace(now, estimate=0.6), 0.0).patients
+    assert proposed is not None
+    assert half(proposed / 100) < 0.6 < half(proposed / 126)
+
+
+def test_replicates_stop_if_it_is_decided_or_if_the_patients_leave_it_open() -> None:
+    clear, within = of_parts(3.0, 0.1, 0.1), of_parts(0.1, 0.001, 0.001)
+    assert clear.clear
+    assert stops(clear, 0.0)
+    assert within.within(1.0)
+    assert stops(within, 1.0)
+    assert not stops(of_parts(0.5, 0.001, 0.1), 0.0), "more replicates would show it"
+    patients = of_parts(0.1, 1.0, 0.001)
+    assert patients.parts.patient_half_width(0.05) == pytest.approx(stats.t.ppf(0.975, 99))
+    assert stops(patients, 0.5), "the patients leave more than two points open"
+    assert not stops(of_parts(0.1, 1.0, 0.3), 2.4), "that it is too small to matter can be shown"
 
 
 def test_the_width_needed_is_the_nearer_of_a_clear_difference_and_one_too_small_to_matter() -> None:
