@@ -8,14 +8,20 @@ import pytest
 from statsmodels.formula.api import ols
 
 from radsweep.config.ablation import Ablation
-from radsweep.evaluation.statistics import PatientResamples, estimate_means, factorial_effects
+from radsweep.evaluation.statistics import (
+    Correction,
+    Patients,
+    contrast_of_means,
+    difference,
+    estimate_means,
+    factorial_effects,
+)
 from radsweep.evaluation.statistics.estimates import Estimates
 
 
 def run(arms: dict[str, set[str]], seed: int = 0) -> Estimates:
     rng = np.random.default_rng(seed)
-    resamples = PatientResamples.draw(np.arange(30), count=100)
-    return estimate_means({arm: rng.normal(size=(3, 30)) for arm in arms}, resamples)
+    return estimate_means({arm: rng.normal(size=(3, 30)) for arm in arms}, Patients.of(np.arange(30)), span=10)
 
 
 def test_the_effects_of_all_combinations_are_the_coefficients_of_least_squares() -> None:
@@ -36,14 +42,28 @@ def test_the_effects_of_all_combinations_are_the_coefficients_of_least_squares()
         assert effect.difference.low < effect.difference.estimate < effect.difference.high
 
 
+def test_effects_of_all_combinations_have_the_intervals_of_their_contrasts_and_hold_together() -> None:
+    arms: dict[str, set[str]] = {"none": set(), "a": {"a"}, "b": {"b"}, "a + b": {"a", "b"}}
+    estimates, correction = run(arms), Correction(comparisons=3)
+    effects = {e.factors: e.difference for e in factorial_effects(estimates, arms, correction)}
+    halves = {"none": -0.5, "a": 0.5, "b": -0.5, "a + b": 0.5}
+    both = {"none": 1.0, "a": -1.0, "b": -1.0, "a + b": 1.0}
+    assert effects["a",] == contrast_of_means(estimates, halves, correction)
+    assert effects["a", "b"] == contrast_of_means(estimates, both, correction)
+    # 4 arms carry an effect averaged over the others: the variance of an interaction is four times as large
+    assert effects["a", "b"].seed_variance == pytest.approx(4 * effects["a",].seed_variance)
+    plain = difference(estimates, "a", "none", correction)
+    assert effects["a",].seed_variance == pytest.approx(plain.seed_variance / 2)
+
+
 def exact(arms: dict[str, set[str]], value_of: dict[tuple[str, ...], float]) -> Estimates:
     """A response without noise: each arm's value is the sum of the coefficients of its on/off (1, -1) products."""
 
     def response(on: set[str]) -> float:
         return sum(c * np.prod([1 if name in on else -1 for name in term]) for term, c in value_of.items())
 
-    resamples = PatientResamples.draw(np.arange(30), count=50)
-    return estimate_means({arm: np.full((2, 30), response(on)) for arm, on in arms.items()}, resamples)
+    values = {arm: np.full((2, 30), response(on)) for arm, on in arms.items()}
+    return estimate_means(values, Patients.of(np.arange(30)), span=100)
 
 
 def fractional(names: str, **settings: int) -> dict[str, set[str]]:
@@ -77,7 +97,7 @@ def test_effects_of_a_fraction_are_least_squares_and_name_what_they_are_confound
     )
 
     named = [*(e.factors for e in found), *(term for e in found for _, term in e.confounded.pairs)]
-    assert sorted(named) == sorted(terms), "every term is either told or named as confounded, once"
+    assert sorted(named) == sorted(terms), "every term is estimated or named as confounded, once"
     for e in found:
         whole = truth[e.factors] + sum(s * truth[term] for s, term in e.confounded.pairs)
         assert e.difference.estimate == pytest.approx(2 ** len(e.factors) * whole)

@@ -27,10 +27,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 from radsweep.evaluation.statistics.estimates import Estimates
 from radsweep.evaluation.statistics.seeds import VariancePart, seed_parts
+
+LEAST_P = 1e-12  # smaller ones are given as this
+ROUNDING = 1e-12  # of a metric's range: the mean of equal values is off by as little
 
 
 @dataclass(frozen=True)
@@ -58,39 +61,33 @@ class Components:
 
     def half_width(self, alpha: float) -> float:
         """Half the width of the interval that fails in `alpha` of cases."""
-        return float(self._half_widths(np.array([alpha]))[0])
+        if self.variance <= (ROUNDING * self.span) ** 2:
+            unseen: float = self.span * (1 - (alpha / 2) ** (1 / (self.patients.degrees + 1)))
+            return unseen
+        of_patients = _square_t(self.patients.degrees, alpha)
+        of_seeds = sum(_square_t(part.degrees, alpha) * part.variance for part in self.seeds)
+        width: float = (of_patients * self.patients.variance + max(of_seeds, of_patients * self.disagreement)) ** 0.5
+        return width
 
     def patient_half_width(self, alpha: float) -> float:
-        """What would be left of it with any number of replicates."""
-        return float((_square_t(self.patients.degrees, np.array([alpha]))[0] * self.patients.variance) ** 0.5)
+        """Half the width that any number of replicates would leave."""
+        return (_square_t(self.patients.degrees, alpha) * self.patients.variance) ** 0.5
 
     def p_value(self) -> float:
-        """The alpha at which the interval ends at 0, two-sided."""
-        if self.estimate == 0:
+        """The alpha at which the interval ends at 0, two-sided: from `LEAST_P` to 1."""
+        found = abs(self.estimate)
+        if found <= self.half_width(1.0):
             return 1.0
-        width_N = self._half_widths(_ALPHAS)
-        return float(np.exp(np.interp(-abs(self.estimate), -width_N, np.log(_ALPHAS))))
-
-    def _half_widths(self, alpha_N: np.ndarray) -> np.ndarray:
-        """At several levels, [N]."""
-        if self.variance == 0:
-            unseen_N: np.ndarray = self.span * (1 - (alpha_N / 2) ** (1 / (self.patients.degrees + 1)))
-            return unseen_N
-        of_patients_N = _square_t(self.patients.degrees, alpha_N)
-        of_seeds_N = np.zeros(len(alpha_N))
-        for part in self.seeds:
-            of_seeds_N += _square_t(part.degrees, alpha_N) * part.variance
-        square_N = of_patients_N * self.patients.variance + np.maximum(of_seeds_N, of_patients_N * self.disagreement)
-        width_N: np.ndarray = square_N**0.5
-        return width_N
+        if found >= self.half_width(LEAST_P):
+            return LEAST_P
+        # Half-widths fall with alpha
+        log_p = optimize.brentq(lambda log_alpha: self.half_width(np.exp(log_alpha)) - found, np.log(LEAST_P), 0.0)
+        return float(np.exp(log_p))
 
 
-_ALPHAS = np.concatenate([np.logspace(-12, -2, 120), np.linspace(0.0105, 1, 200)])  # half-widths fall along these
-
-
-def _square_t(degrees: float, alpha_N: np.ndarray) -> np.ndarray:
-    square_N: np.ndarray = special.stdtrit(degrees, 1 - alpha_N / 2) ** 2
-    return square_N
+def _square_t(degrees: float, alpha: float) -> float:
+    """The square of Student's t at 1 - alpha/2."""
+    return float(special.stdtrit(degrees, alpha / 2)) ** 2
 
 
 def components(estimates: Estimates, contrast_A: np.ndarray) -> Components:
@@ -102,7 +99,7 @@ def components(estimates: Estimates, contrast_A: np.ndarray) -> Components:
         VariancePart(patients, max(estimates.patient_degrees, 1.0)),
         seed_parts(estimates, contrast_A),
         disagreement,
-        estimates.span * max(contrast_A[contrast_A > 0].sum(), -contrast_A[contrast_A < 0].sum()),
+        estimates.span * float(max(contrast_A[contrast_A > 0].sum(), -contrast_A[contrast_A < 0].sum())),
     )
 
 

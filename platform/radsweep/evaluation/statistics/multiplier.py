@@ -19,6 +19,7 @@ from radsweep.evaluation.statistics.estimates import Estimates
 from radsweep.evaluation.statistics.multiplicity import LEVEL, ONE, Correction
 
 WIDEST_STEP = 4.0  # between two sizes of the baseline, for a straight line in log n to say something in between
+ROUNDING = 1e-12  # of a mean over replicates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ def data_efficiency_multiplier(
         raise ValueError(f"{baseline} was measured at {len(sizes)} sizes; a multiplier needs it at 2 or more")
     sign = 1.0 if higher_is_better else -1.0
     curve_K = sign * np.array([_mean(by_size[size], baseline) for size in sizes])
-    if (np.diff(curve_K) < 0).any():
+    if (np.diff(curve_K) < -ROUNDING).any():
         return None
     found = {size: difference_of_sizes(by_size[pairs], arm, by_size[size], baseline) for size in sizes}
     half = {size: parts.half_width(correction.alpha) for size, parts in found.items()}

@@ -10,16 +10,15 @@ contains an arm of uneven spread is judged by its own variance over replicates, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from scipy import special
 
 from radsweep.evaluation.statistics.estimates import Estimates
 
 UNEVEN_LEVEL = 0.2  # of the test for an uneven arm: a missed one costs coverage, a false alarm only width
 FEWEST_ARMS = 3  # of two arms, none can be said to be the uneven one
-_SIMULATED = 4000
 
 
 @dataclass(frozen=True)
@@ -35,16 +34,17 @@ def seed_parts(estimates: Estimates, contrast_A: np.ndarray) -> tuple[VariancePa
     replicates = estimates.replicates
     if replicates == 1 or not contrast_A.any():
         return ()
-    even_A = ~_uneven(estimates)
-    if contrast_A[~even_A].any() or even_A.sum() < 2:
-        own = float((contrast_A @ estimates.value_AR).var(ddof=1))
+    arms = _distinct(estimates)
+    weight_D = np.bincount(arms.number_A, weights=contrast_A, minlength=len(arms.value_DR))
+    even_D = ~arms.uneven_D
+    if weight_D[~even_D].any():
+        own = float((weight_D @ arms.value_DR).var(ddof=1))
         return (VariancePart(own / replicates, replicates - 1),)
-    distinct_AR, same_A = np.unique(estimates.value_AR[even_A], axis=0, return_inverse=True)
-    weight_D = np.bincount(same_A.reshape(-1), weights=contrast_A[even_A], minlength=len(distinct_AR))
-    between, within = mean_squares(distinct_AR)
+    even_DR = arms.value_DR[even_D]
+    between, within = mean_squares(even_DR)
     if estimates.partial_AR is not None and not contrast_A.sum():
-        within = within_of_partial(np.concatenate([distinct_AR, _even_partial(estimates, distinct_AR)]))
-    common = float(weight_D.sum()) ** 2 / len(distinct_AR)
+        within = within_of_partial(np.concatenate([even_DR, _even_partial(estimates.partial_AR, even_DR)]))
+    common = float(weight_D.sum()) ** 2 / len(even_DR)
     apart = float((weight_D**2).sum()) - common
     found = [
         VariancePart(common * between.variance / replicates, between.degrees),
@@ -74,11 +74,10 @@ def within_of_partial(value_AR: np.ndarray) -> VariancePart:
     return VariancePart(float(left @ left) / degrees if degrees > 0 else 0.0, degrees)
 
 
-def _even_partial(estimates: Estimates, distinct_AR: np.ndarray) -> np.ndarray:
+def _even_partial(partial_AR: np.ndarray, distinct_AR: np.ndarray) -> np.ndarray:
     """Arms with some of the replicates, less those whose spread over these stands out from that of the others."""
-    assert estimates.partial_AR is not None
     kept = []
-    for value_R in estimates.partial_AR:
+    for value_R in partial_AR:
         there_R = np.isfinite(value_R)
         beside_AR = np.concatenate([distinct_AR[:, there_R], value_R[None, there_R]])
         if there_R.sum() > 1 and not uneven_arms(beside_AR)[-1]:
@@ -90,7 +89,7 @@ def uneven_arms(value_AR: np.ndarray) -> np.ndarray:
     """Arms whose spread over replicates stands out from that of the others: [A], True if it does.
 
     Cochran's test (1941, Annals of Eugenics 11:47-52) of the largest share in the arms' sums of squared residuals, one
-    arm after another while it finds one. Its critical values are simulated, since residuals of arms are correlated.
+    arm after another while it finds one.
     """
     found_A = np.zeros(len(value_AR), dtype=bool)
     while (left := np.flatnonzero(~found_A)).size >= FEWEST_ARMS:
@@ -101,20 +100,33 @@ def uneven_arms(value_AR: np.ndarray) -> np.ndarray:
     return found_A
 
 
-@lru_cache(maxsize=256)
-def critical_share(arms: int, replicates: int) -> float:
-    """The largest share of an arm that is exceeded in `UNEVEN_LEVEL` of designs whose arms vary alike."""
-    normal_SAR = np.random.default_rng(0).standard_normal((_SIMULATED, arms, replicates))
-    return float(np.quantile(_shares(normal_SAR).max(-1), 1 - UNEVEN_LEVEL))
+def critical_share(arms: int, replicates: int, level: float = UNEVEN_LEVEL) -> float:
+    """The largest share of an arm that at most `level` of designs exceed whose arms vary alike.
+
+    Cochran's bound with the residuals of a two-way table: an arm's share is (1 - 1/arms) times a beta variable. The
+    level is exact where the result is 1/2 or more, since two arms cannot both exceed it.
+    """
+    free = (replicates - 1) / 2
+    return float((1 - 1 / arms) * special.betaincinv(free, (arms - 2) * free, 1 - level / arms))
 
 
-def _uneven(estimates: Estimates) -> np.ndarray:
+@dataclass(frozen=True)
+class _Distinct:
+    """An arm under two names is one arm. Shapes: A arms, D distinct arms, R replicates."""
+
+    number_A: np.ndarray
+    value_DR: np.ndarray
+    uneven_D: np.ndarray
+
+
+def _distinct(estimates: Estimates) -> _Distinct:
     if estimates not in _FOUND:
-        _FOUND[estimates] = uneven_arms(estimates.value_AR)
+        value_DR, number_A = np.unique(estimates.value_AR, axis=0, return_inverse=True)
+        _FOUND[estimates] = _Distinct(number_A.reshape(-1), value_DR, uneven_arms(value_DR))
     return _FOUND[estimates]
 
 
-_FOUND: WeakKeyDictionary[Estimates, np.ndarray] = WeakKeyDictionary()  # every comparison of a size asks for it
+_FOUND: WeakKeyDictionary[Estimates, _Distinct] = WeakKeyDictionary()  # every comparison of a size asks for it
 
 
 def _residuals(value_AR: np.ndarray) -> np.ndarray:
