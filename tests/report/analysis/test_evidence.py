@@ -14,6 +14,7 @@ from radsweep.report.analysis.results import Results, join
 from radsweep.report.render.numbers import effect_numbers, logged, measure_numbers
 from radsweep.report.tables.class_measures import further
 from radsweep.report.tables.comparisons import effects_table, levels_table, measures_table
+from radsweep.store.ledger import Ledger
 from radsweep.store.records import CellRecord, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
@@ -94,7 +95,7 @@ def test_each_earlier_look_at_fewer_replicates_widens_an_interval(
 ) -> None:
     sweep, cells, queries = with_queries(*ablation(NUMBERS))
     results = join(sweep, cells, queries.get)
-    again = dataclasses.replace(results, earlier_looks={("local", 300): 2})
+    again = dataclasses.replace(results, ledger=Ledger({("local", 300): 2}))
     first, third = (r.evidence.differences["local", 300] for r in (results, again))
     assert third.correction.look == 3
     assert third.low < first.low < first.high < third.high
