@@ -19,11 +19,11 @@ import numpy as np
 from common import machine, quiet_output, tell
 
 from radsweep.evaluation.statistics import (
+    FIRST_LOOK,
     Correction,
     Difference,
     Estimates,
     difference,
-    first_look,
     planned_looks,
     stops,
 )
@@ -73,11 +73,10 @@ def after(whole: Estimates, stopped: Mapping[str, int], seeds: int) -> Estimates
 def adaptive(whole: Estimates, margin: float | None) -> tuple[dict[str, Difference], int]:
     """The comparison of each arm at the look at which it stopped, and the trials that were run."""
     arms = len(whole.arms)
-    first, stopped, found = first_look(arms), dict[str, int](), dict[str, Difference]()
-    seeds = first
-    for seeds in range(first, MOST + 1):
+    stopped, found, seeds = dict[str, int](), dict[str, Difference](), FIRST_LOOK
+    for seeds in range(FIRST_LOOK, MOST + 1):
         estimates = after(whole, stopped, seeds)
-        correction = Correction(arms - 1, 1, planned_looks(arms, MOST), arms)
+        correction = Correction(arms - 1, 1, planned_looks(MOST), arms)
         for arm in estimates.arms[1:]:
             found[arm] = difference(estimates, arm, "baseline", correction)
             if stops(found[arm], margin or 0.0):

@@ -8,13 +8,13 @@ from scipy import optimize, stats
 
 from radsweep.evaluation.statistics import Correction
 from radsweep.evaluation.statistics.seeds import within_of_partial
-from radsweep.evaluation.statistics.sequential import first_look, look_alpha, planned_looks
+from radsweep.evaluation.statistics.sequential import FIRST_LOOK, look_alpha, planned_looks
 
 
 @pytest.mark.parametrize("arms", [3, 6])
 def test_one_look_is_dunnetts_correction(arms: int) -> None:
     """Dunnett 1955: comparisons with one baseline are multivariate t with correlations of a half."""
-    degrees = (arms - 1) * (first_look(arms) - 1)
+    degrees = (arms - 1) * (FIRST_LOOK - 1)
     correlation = np.full((arms - 1, arms - 1), 0.5) + 0.5 * np.eye(arms - 1)
     together = stats.multivariate_t(shape=correlation, df=degrees, seed=0)
 
@@ -37,11 +37,11 @@ def test_more_looks_arms_and_sizes_leave_less_for_each() -> None:
 def test_of_sweeps_without_a_difference_five_per_cent_claim_one_at_any_look(arms: int) -> None:
     """Those of 30 arms as well: beyond 20 the level is Bonferroni's."""
     most, sweeps = 8, 1500
-    rng, first = np.random.default_rng(99), first_look(arms)
-    alpha = look_alpha(arms, planned_looks(arms, most), 0.05)
+    rng = np.random.default_rng(99)
+    alpha = look_alpha(arms, planned_looks(most), 0.05)
     value_SAR = rng.standard_t(20, (sweeps, arms, most)) + rng.normal(size=(sweeps, 1, most))
     claimed_S = np.zeros(sweeps, dtype=bool)
-    for seeds in range(first, most + 1):
+    for seeds in range(FIRST_LOOK, most + 1):
         seen_SAR = value_SAR[:, :, :seeds] - value_SAR[:, :, :seeds].mean(1, keepdims=True)
         mean_SA, degrees = seen_SAR.mean(2), (arms - 1) * (seeds - 1)
         error_S = np.sqrt(2 * ((seen_SAR - mean_SA[:, :, None]) ** 2).sum((1, 2)) / degrees / seeds)
@@ -51,9 +51,8 @@ def test_of_sweeps_without_a_difference_five_per_cent_claim_one_at_any_look(arms
     assert claimed_S.mean() > 0.015
 
 
-def test_two_arms_are_first_looked_at_with_three_seeds() -> None:
-    assert [first_look(arms) for arms in (2, 3, 12)] == [3, 2, 2]
-    assert [planned_looks(arms, 12) for arms in (2, 3)] == [10, 11]
+def test_looks_are_planned_after_each_seed_from_the_third() -> None:
+    assert [planned_looks(most) for most in (3, 4, 12)] == [1, 2, 10]
 
 
 def test_the_variance_with_stopped_arms_is_that_of_least_squares() -> None:

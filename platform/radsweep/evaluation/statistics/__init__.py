@@ -9,9 +9,10 @@ from radsweep.evaluation.statistics.multiplicity import Correction
 from radsweep.evaluation.statistics.multiplier import Multiplier, data_efficiency_multiplier
 from radsweep.evaluation.statistics.patients import Patients
 from radsweep.evaluation.statistics.planning import Outlook, detectable, outlook, stops, with_seeds
-from radsweep.evaluation.statistics.sequential import first_look, planned_looks
+from radsweep.evaluation.statistics.sequential import FIRST_LOOK, planned_looks
 
 __all__ = [
+    "FIRST_LOOK",
     "Correction",
     "Difference",
     "Effect",
@@ -30,7 +31,6 @@ __all__ = [
     "estimate_means",
     "factorial_effects",
     "fanova_importances",
-    "first_look",
     "level_interval",
     "macro_estimates",
     "outlook",

@@ -1,6 +1,6 @@
 """Seeds that are added until each comparison is decided: how much of the error each planned look may use.
 
-The looks are planned after each seed, from `first_look` to the most. They share the same nominal level, as Pocock's do
+The looks are planned after each seed, from `FIRST_LOOK` to the most. They share the same nominal level, as Pocock's do
 (1977, Biometrika 64:191-199). Bonferroni over looks and comparisons would waste more than half of it, since looks share
 data and comparisons share the baseline. So the level is simulated: arms without a difference and with equal spread, the
 smallest p over all comparisons and looks. Where patients vary too, looks have still more in common.
@@ -17,14 +17,12 @@ _SIMULATED = 20_000
 _MOST_ARMS = 20  # more are judged as so many and by Bonferroni for the rest
 
 
-def first_look(arms: int) -> int:
-    """The fewest seeds at which a claim can be made: the variance between seeds needs 2 degrees of freedom."""
-    return 2 if arms > 2 else 3
+FIRST_LOOK = 3  # seeds: with two, an arm whose seeds vary far more than those of the others mostly goes unnoticed
 
 
-def planned_looks(arms: int, most: int) -> int:
+def planned_looks(most: int) -> int:
     """The number of looks up to `most` seeds."""
-    return max(most - first_look(arms) + 1, 1)
+    return max(most - FIRST_LOOK + 1, 1)
 
 
 @lru_cache(maxsize=256)
@@ -45,12 +43,12 @@ def look_alpha(arms: int, looks: int, error: float) -> float:
 @lru_cache(maxsize=32)
 def _smallest_p(arms: int, looks: int) -> np.ndarray:
     """The smallest p of all comparisons with the baseline at all looks: [simulated sweeps]."""
-    rng, first = np.random.default_rng(0), first_look(arms)
+    rng = np.random.default_rng(0)
     smallest: list[np.ndarray] = []
     for _ in range(10):  # in parts, for memory
-        value_SAR = rng.standard_normal((_SIMULATED // 10, arms, first + looks - 1))
+        value_SAR = rng.standard_normal((_SIMULATED // 10, arms, FIRST_LOOK + looks - 1))
         smallest.append(
-            np.min([_smallest_at(value_SAR[:, :, :seeds]) for seeds in range(first, first + looks)], axis=0)
+            np.min([_smallest_at(value_SAR[:, :, :seeds]) for seeds in range(FIRST_LOOK, FIRST_LOOK + looks)], axis=0)
         )
     return np.concatenate(smallest)
 

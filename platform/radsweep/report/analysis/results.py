@@ -129,7 +129,7 @@ class Results:
         if ablation is None or ablation.seeds.until is None:
             return Correction(comparisons, look)
         arms = sum(group.size == place[1] for group in self.groups)
-        return Correction(comparisons, look, planned_looks(arms, ablation.seeds.most), arms)
+        return Correction(comparisons, look, planned_looks(ablation.seeds.most), arms)
 
     @property
     def factors(self) -> dict[str, frozenset[str]]:

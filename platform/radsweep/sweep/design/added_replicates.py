@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from radsweep.config.ablation import Ablation
-from radsweep.evaluation.statistics import first_look
+from radsweep.evaluation.statistics import FIRST_LOOK
 from radsweep.store.records import ArmSize, PlannedCell
 
 
 def first_replicates(cells: Iterable[PlannedCell], ablation: Ablation) -> dict[ArmSize, int]:
     """The number of replicates of each arm and size at the first look."""
-    places = list(dict.fromkeys((cell.arm, cell.pairs) for cell in cells))
-    arms = {size: sum(at == size for _, at in places) for _, size in places}
-    return {place: min(first_look(arms[place[1]]), ablation.seeds.most) for place in places}
+    first = min(FIRST_LOOK, ablation.seeds.most)
+    return {(cell.arm, cell.pairs): first for cell in cells}
 
 
 def with_one_more(

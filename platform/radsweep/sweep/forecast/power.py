@@ -8,7 +8,7 @@ from dataclasses import replace
 from statistics import median
 
 from radsweep.config.experiment import Experiment
-from radsweep.evaluation.statistics import Correction, Difference, detectable, planned_looks, with_seeds
+from radsweep.evaluation.statistics import FIRST_LOOK, Correction, Difference, detectable, planned_looks, with_seeds
 from radsweep.report import wording
 from radsweep.report.analysis.claims import margin_in_units
 from radsweep.report.analysis.results import Results, join
@@ -37,7 +37,7 @@ def _notes(experiment: Experiment, cells: Sequence[PlannedCell], earlier: Result
         if not known:
             continue
         arms = sum(at == size for _, at in places)
-        looks = planned_looks(arms, ablation.seeds.most) if ablation.seeds.until else 1
+        looks = planned_looks(ablation.seeds.most) if ablation.seeds.until else 1
         correction = Correction(comparisons, planned_looks=looks, arms=arms)
         changes = [replace(change, correction=correction) for change in known]
         seeds = ablation.seeds.most
@@ -61,7 +61,7 @@ def _notes(experiment: Experiment, cells: Sequence[PlannedCell], earlier: Result
 
 def _until_equivalent(changes: Sequence[Difference], small: float, most: int) -> int | None:
     """Replicates after which most comparisons without a difference are decided; None if more than `most`."""
-    for seeds in range(FEWEST_SEEDS, most + 1):
+    for seeds in range(FIRST_LOOK, most + 1):
         widths = []
         for change in changes:
             parts, correction = with_seeds(change, seeds, keep=True)
