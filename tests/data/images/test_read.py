@@ -100,5 +100,5 @@ def test_a_16_bit_png_stays_16_bit(tmp_path: Path) -> None:
 def test_a_blank_picture_and_a_missing_file_are_distinguished(tmp_path: Path) -> None:
     with pytest.raises(BlankError):
         read_picture(save(tmp_path / "a.png", Image.new("L", (9, 9), 3)))
-    with pytest.raises(PictureError, match="cannot be opened"):
+    with pytest.raises(PictureError, match="not found"):
         read_picture(tmp_path / "missing.png")

@@ -171,7 +171,7 @@ def _open(data: bytes, size: int | None = None, channels: int = 3) -> Image.Imag
 
 def _deep(data: bytes, opened: Image.Image) -> Image.Image:
     """Return grey values in mode I;16, or colours of 8 bits, of a PNG that Pillow reads at 8 bits."""
-    values = decode_deep(data, opened.info.get("transparency"))
+    values = decode_deep(data)
     picture = Image.fromarray(values if values.ndim == 2 else to_8_bit(values))
     picture.info.update({name: value for name, value in opened.info.items() if name != "transparency"})  # orientation
     return picture

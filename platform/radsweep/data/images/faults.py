@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+NOT_FOUND = "image file not found"
 EMPTY = "image file is empty"
 ZEROS = "image file contains only zeros"
 NOT_OPENED = "image file cannot be opened"
@@ -35,7 +36,7 @@ _ADVICE = {
     CUT_OFF: _AGAIN,
     DAMAGED: _AGAIN,
     JPEG_KIND: "convert it to PNG",
-    NOT_AN_IMAGE: "convert it to PNG",
+    NOT_AN_IMAGE: "give a PNG, JPEG or DICOM file",
     TRANSPARENT: "save it without its alpha channel",
     NO_PIXELS: "it may be a report, a presentation state or a DICOMDIR; name the image instead",
     DICOM_CUT_OFF: _AGAIN,

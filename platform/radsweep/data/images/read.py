@@ -43,6 +43,8 @@ def read_picture(path: Path, longest: int | None = None) -> Picture:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise PictureError(faults.TOO_MANY_BYTES)
         data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise PictureError(faults.NOT_FOUND) from error
     except (OSError, ValueError) as error:  # a path with a zero byte is a ValueError
         raise PictureError(faults.NOT_OPENED) from error
     return picture_of(data, longest)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from radsweep.data.images.codec import PictureError
 from radsweep.data.images.read import read_picture
-from radsweep.data.packing.rows import NO_IMAGE
 
 _AT_ONCE = 4  # files per task of a thread
 
@@ -54,7 +53,7 @@ def read_file(root: Path, path: str, longest: int | None) -> ReadResult:
     try:
         picture = read_picture(root / path, longest)
     except PictureError as error:
-        return ReadResult(path, state, fault=str(error) if os.path.lexists(root / path) else NO_IMAGE)
+        return ReadResult(path, state, fault=str(error))
     return ReadResult(path, state, picture.data, picture.pixels, "", picture.source, picture.low_contrast)
 
 
