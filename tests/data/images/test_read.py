@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from radsweep.data.images.codec import BlankError, PictureError, decode
+from radsweep.data.images.codec import MAX_PIXELS, BlankError, PictureError, decode
+from radsweep.data.images.faults import TOO_MANY_PIXELS, advice
 from radsweep.data.images.read import read_picture
 
 MARK = "DOE^JANE"
@@ -102,3 +103,103 @@ def test_a_blank_picture_and_a_missing_file_are_distinguished(tmp_path: Path) ->
         read_picture(save(tmp_path / "a.png", Image.new("L", (9, 9), 3)))
     with pytest.raises(PictureError, match="not found"):
         read_picture(tmp_path / "missing.png")
+
+
+def broken_end(data: bytes, kind: str) -> bytes:
+    """Break a sound file in a way that decoders forgive."""
+    if kind == "PNG without an end":
+        return data[: data.index(b"IEND") - 4]
+    if kind == "PNG with a cut end":
+        return data[:-5]
+    quantisation = data.index(b"\xff\xdb")
+    added = {"JPEG with bytes between segments": b"\1\2\3", "JPEG with zeros between segments": b"\xff\0\xff\0"}
+    if kind in added:
+        return data[:quantisation] + added[kind] + data[quantisation:]
+    return data[:-2]  # JPEG without an end
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "PNG without an end",
+        "PNG with a cut end",
+        "JPEG with bytes between segments",
+        "JPEG with zeros between segments",
+        "JPEG without an end",
+    ],
+)
+def test_the_size_does_not_decide_whether_a_file_is_packed(tmp_path: Path, picture: Image.Image, kind: str) -> None:
+    smooth = picture.resize((6, 4)).resize((60, 40), Image.Resampling.BICUBIC)
+    path = save(tmp_path / ("a.png" if "PNG" in kind else "a.jpg"), smooth, exif=exif(1))
+    whole = decode(path.read_bytes())
+    path.write_bytes(broken_end(path.read_bytes(), kind))
+    results = []
+    for longest in (None, 60, 30):
+        try:
+            results.append(read_picture(path, longest))
+        except PictureError as error:
+            results.append(str(error))
+    if kind == "JPEG without an end":  # Pillow refuses it, so it is dropped at every size
+        assert results == ["image is cut off"] * 3
+        return
+    assert MARK.encode() not in b"".join(result.data for result in results)
+    limit = 0 if "PNG" in kind else 3  # a JPEG is encoded again
+    assert np.abs(decode(results[0].data).astype(int) - whole).mean() <= limit
+    assert decode(results[2].data).shape == (20, 30, 3)
+    assert len({result.pixels for result in results}) == 1
+
+
+REASONS = {
+    "image file is empty": b"",
+    "image file contains only zeros": bytes(999),
+    "image format is not read (TIFF)": b"II*\0" + bytes(99),
+    "image format is not read (JPEG 2000)": b"\0\0\0\x0cjP  \r\n\x87\n",
+    "image format is not read (WebP)": b"RIFF\x10\0\0\0WEBPVP8 ",
+    "image format is not read (HEIF)": b"\0\0\0\x18ftypheic",
+    "image format is not read (BMP)": b"BM" + bytes(99),
+    "file is not an image (HTML page)": b"\n<!DOCTYPE html><p>Log in",
+    "file is not an image (Git LFS pointer)": b"version https://git-lfs.github.com/spec/v1\noid sha256:1",
+    "file is not an image (resource file of a Mac)": b"\0\x05\x16\x07" + bytes(99),
+    "file is neither PNG, JPEG nor DICOM": b"patient,notes\n1,2\n",
+    "image is damaged": b"\x89PNG\n\x1a\n" + bytes(99),  # sent as text
+    "image is cut off": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_each_cause_has_its_own_reason_and_says_what_to_do(tmp_path: Path, reason: str) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(REASONS[reason])
+    with pytest.raises(PictureError) as raised:
+        read_picture(path)
+    assert str(raised.value) == reason
+    assert advice(reason)
+
+
+def test_a_jpeg_of_12_bits_and_a_lossless_one_are_a_kind_that_is_not_read(tmp_path: Path, picture: Image.Image) -> None:
+    data = save(tmp_path / "a.jpg", picture).read_bytes()
+    start = data.index(b"\xff\xc0")
+    for changed in (
+        data[: start + 1] + b"\xc3" + data[start + 2 :],
+        data[: start + 1] + b"\xf7" + data[start + 2 :],
+        data[: start + 4] + b"\x0c" + data[start + 5 :],
+    ):
+        (tmp_path / "a.jpg").write_bytes(changed)
+        with pytest.raises(PictureError, match="JPEG of a kind that is not read"):
+            read_picture(tmp_path / "a.jpg")
+
+
+def test_a_tiff_that_is_also_a_dicom_file_is_read_as_dicom(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").write_bytes(b"II*\0".ljust(128, b"\0") + b"DICM")
+    with pytest.raises(PictureError, match="DICOM without pixel data"):
+        read_picture(tmp_path / "a.dcm")
+
+
+def test_the_reason_for_too_many_pixels_names_the_limit() -> None:
+    assert f"{MAX_PIXELS:,}" in TOO_MANY_PIXELS
+
+
+def test_files_that_cannot_be_opened_have_reasons(tmp_path: Path) -> None:
+    for name, reason in (("missing.png", "not found"), ("", "cannot be opened"), ("a\0.png", "cannot be opened")):
+        with pytest.raises(PictureError, match=reason):
+            read_picture(tmp_path / name)

@@ -25,8 +25,8 @@ class LookupTable:
     first: int
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        at = np.clip(np.round(values) - self.first, 0, len(self.entries) - 1)
-        return self.entries[at.astype(np.int64)]
+        whole = np.clip(np.nan_to_num(np.round(values)), -(2**53), 2**53).astype(np.int64)
+        return self.entries[np.clip(whole - self.first, 0, len(self.entries) - 1)]
 
 
 @dataclass(frozen=True)
