@@ -57,7 +57,15 @@ def decode_square(data: bytes, size: int, channels: int) -> np.ndarray:
     A JPEG much larger than `size` is decoded at a half, quarter or eighth (at least twice `size`). That is faster and
     differs by a few grey levels from the full decoding.
     """
-    return to_square(array_of(_plain(_open(data, size, channels))), size, channels)
+    return to_square(decode_small(data, size, channels), size, channels)
+
+
+def decode_small(data: bytes, size: int, channels: int) -> np.ndarray:
+    """Decode a picture as `decode` does, but a much larger JPEG at a part of its size. Raises PictureError.
+
+    size: half the longest side that is wanted at least. channels: 1 makes a JPEG that is decoded at a part grey.
+    """
+    return array_of(_plain(_open(data, size, channels)))
 
 
 def to_square(image: np.ndarray, size: int, channels: int) -> np.ndarray:
