@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 
 from radsweep.data.images.codec import MAX_PIXELS, BlankError, PictureError, decode
 from radsweep.data.images.faults import TOO_MANY_PIXELS, advice
-from radsweep.data.images.read import read_picture
+from radsweep.data.images.read import picture_of, read_picture
 
 MARK = "DOE^JANE"
 
@@ -203,3 +204,38 @@ def test_files_that_cannot_be_opened_have_reasons(tmp_path: Path) -> None:
     for name, reason in (("missing.png", "not found"), ("", "cannot be opened"), ("a\0.png", "cannot be opened")):
         with pytest.raises(PictureError, match=reason):
             read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("side", [9_100, 20_000])  # Pillow warns of the first one and refuses the second
+def test_too_many_pixels_are_a_reason_of_their_own(tmp_path: Path, side: int) -> None:
+    data = bytearray(save(tmp_path / "a.png", Image.new("L", (9, 9))).read_bytes())
+    data[16:24] = side.to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(PictureError, match=TOO_MANY_PIXELS):
+        picture_of(bytes(data))
+
+
+def test_no_picture_with_changed_or_missing_bytes_ends_in_another_error(tmp_path: Path, picture: Image.Image) -> None:
+    wide = Image.fromarray(np.arange(2400, dtype=np.uint16).reshape(40, 60) * 27)
+    files = [
+        save(tmp_path / "a.png", picture),
+        save(tmp_path / "b.png", wide),
+        save(tmp_path / "c.png", picture.quantize(16), transparency=3),
+        save(tmp_path / "d.jpg", picture, exif=exif(6)),
+        save(tmp_path / "e.jpg", picture.convert("CMYK"), progressive=True),
+    ]
+    random, reasons = np.random.default_rng(0), set[str]()
+    for path in files:
+        data = path.read_bytes()
+        for number in range(60):
+            damaged = bytearray(data)
+            for at in random.integers(8, min(len(data), 700), 3):
+                damaged[at] = random.integers(256)
+            whole = bytes(damaged) if number % 2 else bytes(damaged[: random.integers(1, len(data))])
+            for longest in (None, 30):
+                try:
+                    decode(picture_of(whole, longest).data)
+                except PictureError as error:
+                    reasons.add(str(error))
+    assert len(reasons) >= 2
+    assert all(advice(reason) for reason in reasons - {"blank image"})

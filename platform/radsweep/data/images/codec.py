@@ -14,6 +14,7 @@ Policies, the same at pack time and in training:
 from __future__ import annotations
 
 import io
+import warnings
 import zlib
 from contextlib import suppress
 
@@ -29,6 +30,7 @@ MAX_PIXELS = 80_000_000  # a radiograph has 5 to 25 million; more is a decompres
 FORMATS = ("PNG", "JPEG")
 _ORIENTATION = 0x0112
 _PNG_TEXTS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # chunks that may hold EXIF or XMP
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # such pictures are dropped and counted
 _WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 ENCODED_AS = (PNG, JPEG)
 
@@ -124,7 +126,7 @@ def shape_and_turn(data: bytes) -> tuple[int, int, bool]:
                 orientation = picture.getexif().get(_ORIENTATION, 1)
             height, width = picture.height, picture.width
     except Exception as error:
-        raise PictureError(why_unread(data)) from error
+        raise PictureError(_reason(data, error)) from error
     return (width, height, True) if orientation >= 5 else (height, width, orientation != 1)
 
 
@@ -174,7 +176,13 @@ def _open(data: bytes, size: int | None = None, channels: int = 3) -> Image.Imag
     except PictureError:
         raise
     except Exception as error:  # broken bytes lead decoders to errors of many kinds
-        raise PictureError(why_unread(data)) from error
+        raise PictureError(_reason(data, error)) from error
+
+
+def _reason(data: bytes, error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):  # of Pillow, for twice as many pixels
+        return faults.TOO_MANY_PIXELS
+    return why_unread(data)
 
 
 def _deep(data: bytes, opened: Image.Image) -> Image.Image:
