@@ -174,7 +174,7 @@ def test_a_high_bit_that_the_words_contradict_or_that_cannot_be_is_ignored() -> 
         assert off(saved(header(stored=12, HighBit=high))) <= 1, high
 
 
-def test_bits_above_the_stored_ones_are_no_part_of_a_value() -> None:
+def test_bits_above_the_stored_ones_do_not_count() -> None:
     assert off(saved(header(RAMP | 0xA000, stored=12))) <= 1
 
 

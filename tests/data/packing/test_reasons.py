@@ -63,7 +63,7 @@ def test_a_wildcard_that_only_matches_formats_that_are_not_read_says_so(tree: Tr
     images = {"p1.png": 1, "p2.tif": tiff(), "p3.TIFF": tiff(), "p4.png": 4, "p4.tif": tiff(), "p5.txt": b"text"}
     packed = pack(tree([row(name, name) for name in ("p1", "p2", "p3", "p4", "p5")], images), pattern)
     assert packed.manifest.dropped == {"image format is not read (TIFF)": 2, "image file not found": 1}
-    assert packed.manifest.notes == ("the table was read as utf-8",), "a TIFF beside a PNG is no loss"
+    assert packed.manifest.notes == ("the table was read as utf-8",), "a TIFF beside a PNG is not lost"
 
 
 @pytest.mark.parametrize("reader", [read_here, read_on_ray])

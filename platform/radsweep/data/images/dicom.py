@@ -14,7 +14,7 @@ import numpy as np
 
 from radsweep.data.images import faults
 from radsweep.data.images.codec import MAX_PIXELS, BlankError, PictureError, to_8_bit
-from radsweep.data.images.dicom_header import NEEDED, PALETTE, Header
+from radsweep.data.images.dicom_header import NEEDED, PALETTE, DicomHeader
 from radsweep.data.images.formats import is_dicom, may_be_bare_dicom, why_unread
 
 _PIXEL_TAGS = (b"\xe0\x7f\x10\0", b"\x7f\xe0\0\x10")  # in either byte order
@@ -29,7 +29,7 @@ def read_dicom(data: bytes) -> tuple[np.ndarray, int]:
     """Return uint8 [H, W] or [H, W, 3], the first frame as its header says that it is shown, and how many there are.
 
     Raises:
-        PictureError: there is no picture, or it cannot be decoded or is blank; the text is one of `faults`.
+        PictureError: the picture is missing, is blank or cannot be decoded; the text is one of `faults`.
     """
     _silence()
     try:
@@ -41,7 +41,7 @@ def read_dicom(data: bytes) -> tuple[np.ndarray, int]:
         raise PictureError(faults.DICOM_DAMAGED) from None
 
 
-def _shown(header: Header) -> np.ndarray:
+def _shown(header: DicomHeader) -> np.ndarray:
     from pydicom.pixels import apply_color_lut
 
     photometric = header.photometric
@@ -62,7 +62,7 @@ def _shown(header: Header) -> np.ndarray:
     return to_8_bit(np.clip(pixels, 0, None))
 
 
-def _read(data: bytes) -> Header:
+def _read(data: bytes) -> DicomHeader:
     import pydicom
 
     try:
@@ -73,7 +73,7 @@ def _read(data: bytes) -> Header:
         raise PictureError(faults.DICOM_CUT_OFF if isinstance(error, EOFError) else faults.DICOM_DAMAGED) from None
     if not is_dicom(data) and "Rows" not in dataset and not _begins_pixels(data):
         raise PictureError(faults.NO_PIXELS if may_be_bare_dicom(data) else why_unread(data))
-    header = Header(dataset)
+    header = DicomHeader(dataset)
     if not header.has_pixels and _begins_pixels(data):
         raise PictureError(faults.DICOM_CUT_OFF)
     header.check()
@@ -91,7 +91,7 @@ def _begins_pixels(data: bytes) -> bool:
     return "Rows" in pydicom.dcmread(io.BytesIO(data), force=True, specific_tags=["Rows"], stop_before_pixels=True)
 
 
-def _pixels(header: Header) -> np.ndarray:
+def _pixels(header: DicomHeader) -> np.ndarray:
     """Return the values of the first frame, colours as RGB."""
     from pydicom.pixels import get_decoder, pixel_array
 
@@ -106,7 +106,7 @@ def _pixels(header: Header) -> np.ndarray:
     return pixel_array(header.dataset, index=0)
 
 
-def _why_blank(header: Header, stored: np.ndarray) -> str:
+def _why_blank(header: DicomHeader, stored: np.ndarray) -> str:
     if stored.min() != stored.max():
         return faults.BLANK_IN_WINDOW
     return faults.BLANK_FRAME if header.frames > 1 else faults.BLANK

@@ -41,7 +41,7 @@ _OFFSETS = ["ExtendedOffsetTable", "ExtendedOffsetTableLengths"]
 NEEDED = [*_LAYOUT, *_VALUES, *_SHOWN, *_GROUPS, *_TABLES, *_OFFSETS, *_PIXELS]
 
 
-class Header:
+class DicomHeader:
     """The header of a picture. dataset: of pydicom, with the tags of NEEDED."""
 
     def __init__(self, dataset: Any) -> None:

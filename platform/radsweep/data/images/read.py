@@ -11,10 +11,10 @@ from PIL import Image
 
 from radsweep.data.images import codec, faults
 from radsweep.data.images.codec import ENCODED_AS, BlankError, PictureError
-from radsweep.data.images.contrast import LOW_CONTRAST, contrast
 from radsweep.data.images.deep_png import is_deep
 from radsweep.data.images.dicom import read_dicom
 from radsweep.data.images.formats import JPEG, is_dicom, other_kind, why_unread
+from radsweep.data.images.grey_range import LOW_CONTRAST, grey_range
 from radsweep.data.images.metadata import strip_metadata
 
 _MAX_FILE_BYTES = 2**30
@@ -28,7 +28,7 @@ class Picture:
         data: PNG or JPEG.
         pixels: hash of the source's decoded pixels, whatever its format.
         source: format of the source's file, such as "PNG, 16 bits".
-        low_contrast: hardly any contrast is left (`contrast.LOW_CONTRAST`).
+        low_contrast: hardly any contrast is left (`grey_range.LOW_CONTRAST`).
     """
 
     data: bytes
@@ -76,7 +76,7 @@ def picture_of(data: bytes, longest: int | None = None) -> Picture:
         raise PictureError(faults.TRANSPARENT) if transparent else BlankError(faults.BLANK)
     if array.ndim == 3 and (array[..., :1] == array[..., 1:]).all():
         array, picture = np.ascontiguousarray(array[..., 0]), picture.getchannel(0)
-    pixels, low = _hash(array), contrast(array) < LOW_CONTRAST
+    pixels, low = _hash(array), grey_range(array) < LOW_CONTRAST
     if longest is not None and max(picture.size) > longest:
         if array.dtype != np.uint8:
             picture = Image.fromarray(codec.to_8_bit(array))

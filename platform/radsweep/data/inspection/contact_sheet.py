@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from radsweep.data.images import codec
-from radsweep.data.images.contrast import LOW_CONTRAST, contrast
+from radsweep.data.images.grey_range import LOW_CONTRAST, grey_range
 from radsweep.data.inspection.inspection import read_studies
 from radsweep.data.shards.dataset import read_manifest, shard_paths
 from radsweep.data.shards.schema import KINDS, SPLITS
@@ -32,7 +32,7 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A small picture. contrast: see `images.contrast`. image: encoded. about: place, format and size for a reader."""
+    """A small picture. contrast: see `images.grey_range`. image: encoded. about: place, format and size for a reader."""
 
     contrast: float
     image: bytes
@@ -116,7 +116,7 @@ def _thumbnail(data: bytes, place: str) -> Thumbnail:
         ) from None
     picture = codec.shrink(Image.fromarray(codec.to_8_bit(array)), _SIDE)
     kind = "JPEG" if data.startswith(codec.JPEG) else f"PNG of {8 * array.dtype.itemsize} bits"
-    levels = contrast(array)
+    levels = grey_range(array)
     about = f"{place}: {kind}, {width} x {height}, {levels:.0f} grey levels"
     return Thumbnail(levels, codec.encode(picture, lossless=max(picture.size) < _SIDE), about, kind)
 

@@ -8,13 +8,13 @@ LOW_CONTRAST = 24  # of 255 grey levels; radiographs have 150 and more
 _SAMPLES = 64  # along the shorter side
 
 
-def contrast(image: np.ndarray) -> float:
+def grey_range(image: np.ndarray) -> float:
     """Return the grey levels, of 255, between a picture's 1st and 99th percentile, as a model sees them.
 
     image: [H, W] or [H, W, 3], uint8 or uint16. About 64 x 64 of its pixels are looked at, so that this takes no time.
 
     Example:
-        >>> contrast(np.full((100, 100), 7, np.uint8))
+        >>> grey_range(np.full((100, 100), 7, np.uint8))
         0.0
     """
     step = max(1, min(image.shape[:2]) // _SAMPLES)
