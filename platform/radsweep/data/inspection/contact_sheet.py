@@ -32,7 +32,7 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A small picture. contrast: see `images.grey_range`. image: encoded. about: place, format and size for a reader."""
+    """A small picture, encoded. contrast: see `images.grey_range`. about: place, format and size for a reader."""
 
     contrast: float
     image: bytes
