@@ -28,6 +28,7 @@ from radsweep.data.images.read import picture_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Invalid value for VR:UserWarning")
 
+PALETTE = "PALETTE COLOR"
 RAMP = np.tile(np.round(np.linspace(0, 4095, 48)), (32, 1)).astype(np.uint16)  # 12 bits
 SHOWN = np.round(RAMP / 4095 * 255).astype(int)
 INSIDE = slice(4, None)  # rows of the picture, if the first four are background
@@ -319,6 +320,7 @@ REASONS: dict[str, tuple[Dataset | bytes, str]] = {
     "not JPEG 2000": (compressed(JPEG2000Lossless), "DICOM pixel data cannot be decoded"),
     "CMYK": (header(photometric="CMYK"), "DICOM photometric interpretation is not read"),
     "one sample of RGB": (header(photometric="RGB"), "DICOM photometric interpretation is not read"),
+    "no palette": (header(photometric=PALETTE), "DICOM lacks RedPaletteColorLookupTableDescriptor"),
     "no rows": (header(Rows=0), "DICOM has an unusable Rows"),
     "slope of 0": (header(RescaleSlope=0, RescaleIntercept=0), "DICOM has an unusable RescaleSlope"),
     "words for a window": (

@@ -29,6 +29,7 @@ _TABLES = [
     for colour in ("Red", "Green", "Blue")
     for segmented, part in (("", "Descriptor"), ("", "Data"), ("Segmented", "Data"))
 ]
+_DESCRIPTORS = [name for name in _TABLES if name.endswith("Descriptor")]
 _REQUIRED = ["Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated"]
 _OF_WHOLE_VALUES = ["BitsStored", "PixelRepresentation"]
 _LAYOUT = [*_REQUIRED, *_OF_WHOLE_VALUES, "HighBit", "PlanarConfiguration", "NumberOfFrames"]
@@ -57,6 +58,8 @@ class DicomHeader:
                 raise PictureError(faults.lacks(name))
         if not self.photometric:
             raise PictureError(faults.lacks("PhotometricInterpretation"))
+        if self.photometric == PALETTE and not all(self.dataset.get(name) for name in _DESCRIPTORS):
+            raise PictureError(faults.lacks(_DESCRIPTORS[0]))
         for name in ("Rows", "Columns", "BitsAllocated", *(("BitsStored",) if whole else ())):
             if not (self._whole(name) or 0) > 0:
                 raise PictureError(faults.unusable(name))
