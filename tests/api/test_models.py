@@ -133,10 +133,10 @@ def test_arrays_and_tensors_of_one_picture_are_one(model: rs.LoadedModel) -> Non
 @pytest.mark.parametrize(
     ("image", "said"),
     [
-        ("nowhere.png", "nowhere.png: cannot be read: No such file or directory"),
-        ("text.png", "text.png: DICOM without a picture that can be decoded; expected a JPEG, PNG or DICOM file"),
-        ("cut.png", "cut.png: cut off; expected a JPEG, PNG or DICOM file"),
-        (np.full((9, 9), 7, np.uint8), "image 1: blank, one value throughout"),
+        ("nowhere.png", "nowhere.png: image file not found; expected a JPEG, PNG or DICOM file"),
+        ("text.png", "text.png: file is neither PNG, JPEG nor DICOM; give a PNG, JPEG or DICOM file"),
+        ("cut.png", "cut.png: image is cut off; copy or download it again"),
+        (np.full((9, 9), 7, np.uint8), "image 1: blank image, one value throughout"),
         (np.zeros((2, 9, 9), np.uint8), "image 1: has shape (2, 9, 9); expected an image of shape [H, W]"),
         (torch.zeros((2, 9, 9), dtype=torch.uint8), "image 1: has shape"),
         (np.array([[0.0, 1.5]]), "image 1: floating-point values have to be between 0 and 1"),

@@ -166,6 +166,15 @@ def test_inspect_shows_counts_as_a_table_and_as_json(run: Run, phantom: Path) ->
     assert told["fingerprint"] in shown.out, "nothing is cut without a terminal"
 
 
+def test_inspect_writes_a_contact_sheet_if_asked(run: Run, phantom: Path, tmp_path: Path) -> None:
+    ended = run("inspect", phantom, "--pictures", tmp_path / "pictures.html")
+    assert ended.code == 0
+    assert "pictures have hardly any contrast" in (tmp_path / "pictures.html").read_text(encoding="utf-8")
+    again = run("inspect", phantom, "--pictures", tmp_path / "pictures.html")
+    assert again.code == 2
+    assert "exists and is not overwritten" in again.err
+
+
 def test_inspect_of_something_else_is_refused(run: Run, tmp_path: Path) -> None:
     ended = run("inspect", tmp_path)
     assert ended == (2, "", f"radsweep: {tmp_path}: no packed data set there (manifest.json is missing)\n")

@@ -20,11 +20,14 @@ if TYPE_CHECKING:  # otherwise `radsweep --help` would wait for pyarrow
     from radsweep.data.packing.reading import Reader
 
 OUT = folder_here("OUT", "pack to a folder, then copy it, without private/, to the bucket")
+PICTURES = folder_here("--pictures", "write the file to a folder")
 ROOT = folder_here("ROOT", "copy the source to a folder, or mount it")
 AnyPath = str | os.PathLike[str]
 
 
-def inspect(shards: AnyPath, *, tokenizer: str = "", max_tokens: int | None = None) -> Inspection:
+def inspect(
+    shards: AnyPath, *, tokenizer: str = "", max_tokens: int | None = None, pictures: AnyPath | None = None
+) -> Inspection:
     """Find out what is in a packed data set: studies, patients and images by split, sizes, report lengths, labels.
 
     Args:
@@ -32,12 +35,14 @@ def inspect(shards: AnyPath, *, tokenizer: str = "", max_tokens: int | None = No
         tokenizer: hub id or folder of the text model whose tokenizer counts the reports that are cut; by default, one
             is trained on the training split, as for a text tower from scratch.
         max_tokens: length at which they are counted; by default, several lengths that text towers have.
+        pictures: new HTML file for a contact sheet: small pictures, those with hardly any contrast first. It shows
+            patients' images, so keep it where the data may be.
 
     Returns:
         An `Inspection`, which prints and shows in a notebook as the tables of `radsweep inspect`.
 
     Raises:
-        InputError: no data set there, a damaged one, or a tokenizer that cannot be loaded.
+        InputError: no data set there, a damaged one, a tokenizer that cannot be loaded, or `pictures` exists.
 
     Example:
         >>> import radsweep as rs
@@ -48,10 +53,17 @@ def inspect(shards: AnyPath, *, tokenizer: str = "", max_tokens: int | None = No
             kind       split  studies  patients  images
         0  pairs       train       80  ...
     """
+    from radsweep.data.inspection.contact_sheet import check_sheet, write_contact_sheet
     from radsweep.data.inspection.inspection import COMMON_LENGTHS, inspect_dataset
 
     lengths = COMMON_LENGTHS if max_tokens is None else (max_tokens,)
-    return inspect_dataset(os.fspath(shards), tokenizer, lengths)
+    sheet = None if pictures is None else PICTURES(os.fspath(pictures))
+    if sheet:
+        check_sheet(sheet)
+    found = inspect_dataset(os.fspath(shards), tokenizer, lengths)
+    if sheet:
+        write_contact_sheet(os.fspath(shards), sheet)
+    return found
 
 
 def pack_csv(

@@ -13,6 +13,7 @@ from PIL import ImageOps
 
 from radsweep.data.images import codec
 from radsweep.data.images.codec import BlankError, PictureError
+from radsweep.data.images.faults import advice
 from radsweep.data.images.preprocessing import Preprocessing, decode_as
 from radsweep.data.images.read import picture_of, read_picture
 from radsweep.data.importers.toolkit.sections import SectionChooser
@@ -61,10 +62,10 @@ def square(
         if own is not None:
             return decode_as(stored.data, own, channels)
         return codec.decode_square(stored.data, size, channels)
-    except BlankError:
-        raise InputError(f"{name}: blank, one value throughout; packing leaves such images out") from None
+    except BlankError as error:
+        raise InputError(f"{name}: {error}, one value throughout; packing leaves such images out") from None
     except PictureError as error:
-        raise InputError(f"{name}: {error}; expected a JPEG, PNG or DICOM file") from None
+        raise InputError(f"{name}: {error}; {advice(str(error)) or 'expected a JPEG, PNG or DICOM file'}") from None
 
 
 def text_of(name: str, report: ReportInput, sections: Sequence[str]) -> str:

@@ -70,15 +70,25 @@ def inspect(
     max_tokens: Annotated[
         int | None, typer.Option(help="Count the reports that are cut at this length, in tokens.", min=8)
     ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            parser=api_data.PICTURES,
+            help="Write a contact sheet: small pictures, those with hardly any contrast first. It shows patients' "
+            "images, so keep it where the data may be.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show the contents of a packed data set.
 
-    Counts by split, sizes, report lengths, reports that text towers cut, repeats, labels, and dropped rows by reason.
+    Counts by split, sizes, image formats, images with hardly any contrast, report lengths, reports that text towers
+    cut, repeats, labels, and dropped rows by reason.
     """
     from radsweep.cli.output import show
 
-    inspection = api_data.inspect(shards, tokenizer=tokenizer, max_tokens=max_tokens)
+    inspection = api_data.inspect(shards, tokenizer=tokenizer, max_tokens=max_tokens, pictures=pictures)
     if as_json:
         print(inspection.model_dump_json(indent=1))
     else:

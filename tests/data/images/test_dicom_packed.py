@@ -73,7 +73,7 @@ def test_every_form_packs_like_the_png_it_came_from_and_names_nobody(
     with caplog.at_level(logging.DEBUG), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         packed = pack_source("csv", settings, root, root.parent / "out")
-    assert packed.manifest.dropped == {"unreadable image": 1}
+    assert packed.manifest.dropped == {"DICOM is cut off": 1}
     shards = [root.parent / "out" / shard.path for shard in packed.manifest.shards]
     stored = {study["report"]: study["images"] for shard in shards for study in pq.read_table(shard).to_pylist()}
     for form, name in enumerate(FORMS):

@@ -71,7 +71,7 @@ def test_without_reports_only_images_are_packed_with_labels_views_and_official_s
     assert counted(packed.manifest.studies) == {"images": (3, 2, 0)}
     assert packed.manifest.dropped == {
         "image file not found": 1,
-        "unreadable image": 1,
+        "image is cut off": 1,
         "duplicate of another row": 1,
     }
     views = [[image["view"] for image in study["images"]] for study in packed.studies if study["split"] == "train"]

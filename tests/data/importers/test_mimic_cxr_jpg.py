@@ -114,7 +114,7 @@ def test_each_dropped_row_has_its_reason(pack: Pack, root: Path) -> None:
         "report file not found": 1,
         "report without a usable section": 1,
         "image file not found": 1,
-        "unreadable image": 1,
+        "image is cut off": 1,
         "no split given": 1,
         "duplicate of another row": 1,
     }
@@ -122,7 +122,7 @@ def test_each_dropped_row_has_its_reason(pack: Pack, root: Path) -> None:
         ("6", "report file not found"),
         ("7", "report without a usable section"),
         ("8", "image file not found"),
-        ("9", "unreadable image"),
+        ("9", "image is cut off"),
         ("10", "no split given"),
         ("11", "duplicate of another row"),
     ]

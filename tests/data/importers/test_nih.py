@@ -59,7 +59,7 @@ def test_the_official_test_split_is_kept_and_validation_set_aside_by_patient(
     assert packed.manifest.dropped == {
         "no split given": 1,
         "image file not found": 1,
-        "unreadable image": 1,
+        "image is cut off": 1,
         "duplicate of another row": 1,
     }
     assert any("validation was set aside by patient and seed" in note for note in packed.manifest.notes)

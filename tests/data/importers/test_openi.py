@@ -78,7 +78,7 @@ def test_xml_reports_without_a_picture_are_dropped_with_their_reason(pack: Pack,
     assert packed.manifest.dropped == {
         "report without a usable section": 1,
         "image file not found": 2,
-        "unreadable image": 1,
+        "image is cut off": 1,
     }
     assert [row["row"] for row in packed.dropped] == ["4", "5", "6", "7"]
 

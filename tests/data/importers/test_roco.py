@@ -43,7 +43,7 @@ def test_version_1_pairs_captions_with_downloaded_images(pack: Pack, first: Path
     assert packed.study("“Ground glass”, bilateral.")["split"] == "train"
     assert packed.manifest.dropped == {
         "image file not found": 1,
-        "unreadable image": 1,
+        "file is not an image (HTML page)": 1,
         "no report": 1,
         "duplicate of another row": 1,
     }

@@ -4,6 +4,7 @@ Policies, the same at pack time and in training:
 
 - EXIF orientation is applied, transparency is put on black, palettes and CMYK become RGB, and of an animation only
   the first frame is used.
+- PNGs of 16 bits with colour or alpha: see `deep_png`. Colours become 8 bits, equal channels stay 16 bits of grey.
 - `to_8_bit` turns 16 bits into 8. The scale is the smallest power of two that holds the brightest value, so a 12-bit
   picture in a 16-bit file does not become black, and no contrast is stretched.
 - A square keeps the whole picture, since findings may be at its borders. The longest side becomes `size` (antialiased
@@ -13,6 +14,7 @@ Policies, the same at pack time and in training:
 from __future__ import annotations
 
 import io
+import warnings
 import zlib
 from contextlib import suppress
 
@@ -20,20 +22,25 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageOps
 
+from radsweep.data.images import faults
+from radsweep.data.images.deep_png import decode_deep, is_deep
+from radsweep.data.images.formats import JPEG, PNG, why_unread
+
 MAX_PIXELS = 80_000_000  # a radiograph has 5 to 25 million; more is a decompression bomb
 FORMATS = ("PNG", "JPEG")
 _ORIENTATION = 0x0112
 _PNG_TEXTS = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # chunks that may hold EXIF or XMP
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # such pictures are dropped and counted
 _WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-ENCODED_AS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+ENCODED_AS = (PNG, JPEG)
 
 
 class PictureError(Exception):
-    """A picture that cannot be read: broken, cut off, of another format, or too large."""
+    """A picture that cannot be read. Its text is the reason that is counted, one of `faults`."""
 
 
 class BlankError(PictureError):
-    """A picture of one value throughout."""
+    """A picture of one value throughout, as stored or as its header says that it is shown."""
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -52,7 +59,15 @@ def decode_square(data: bytes, size: int, channels: int) -> np.ndarray:
     A JPEG much larger than `size` is decoded at a half, quarter or eighth (at least twice `size`). That is faster and
     differs by a few grey levels from the full decoding.
     """
-    return to_square(array_of(_plain(_open(data, size, channels))), size, channels)
+    return to_square(decode_small(data, size, channels), size, channels)
+
+
+def decode_small(data: bytes, size: int, channels: int) -> np.ndarray:
+    """Decode a picture as `decode` does, but a much larger JPEG at a part of its size. Raises PictureError.
+
+    size: half the longest side that is wanted at least. channels: 1 makes a JPEG that is decoded at a part grey.
+    """
+    return array_of(_plain(_open(data, size, channels)))
 
 
 def to_square(image: np.ndarray, size: int, channels: int) -> np.ndarray:
@@ -71,11 +86,14 @@ def to_square(image: np.ndarray, size: int, channels: int) -> np.ndarray:
     return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
 
 
-def to_8_bit(image: np.ndarray) -> np.ndarray:
-    """Return uint8 unchanged, and uint16 scaled from 0 .. 2^n - 1; its maximum needs n bits, or n is 8."""
+def to_8_bit(image: np.ndarray, bits: int | None = None) -> np.ndarray:
+    """Return uint8 unchanged, and uint16 scaled from 0 .. 2^n - 1.
+
+    bits: n; if None, the bits that the maximum needs, at least 8.
+    """
     if image.dtype == np.uint8:
         return image
-    bits = max(8, int(image.max(initial=0)).bit_length())
+    bits = bits or max(8, int(image.max(initial=0)).bit_length())
     return np.round(image.astype(np.float32) * (255 / (2**bits - 1))).astype(np.uint8)
 
 
@@ -108,8 +126,14 @@ def shape_and_turn(data: bytes) -> tuple[int, int, bool]:
                 orientation = picture.getexif().get(_ORIENTATION, 1)
             height, width = picture.height, picture.width
     except Exception as error:
-        raise PictureError("neither PNG nor JPEG") from error
+        raise PictureError(_reason(data, error)) from error
     return (width, height, True) if orientation >= 5 else (height, width, orientation != 1)
+
+
+def is_transparent(data: bytes) -> bool:
+    """Return True if every pixel of a PNG is transparent."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        return picture.has_transparency_data and picture.convert("RGBA").getchannel("A").getextrema() == (0, 0)
 
 
 def array_of(picture: Image.Image) -> np.ndarray:
@@ -139,19 +163,34 @@ def _open(data: bytes, size: int | None = None, channels: int = 3) -> Image.Imag
     try:
         picture = Image.open(io.BytesIO(data), formats=FORMATS)
         if picture.width * picture.height > MAX_PIXELS:
-            raise PictureError(f"larger than {MAX_PIXELS:,} pixels")
+            raise PictureError(faults.TOO_MANY_PIXELS)
         if size and picture.mode in ("L", "RGB"):
             picture.draft("L" if channels == 1 else picture.mode, (2 * size, 2 * size))
         picture.decodermaxblock = max(
             picture.decodermaxblock, len(data)
         )  # all at once, since after a pause a row is decoded again
         picture.load()
-        ImageOps.exif_transpose(picture, in_place=True)
-        return picture
+        plain = _deep(data, picture) if is_deep(data) else picture
+        ImageOps.exif_transpose(plain, in_place=True)
+        return plain
     except PictureError:
         raise
     except Exception as error:  # broken bytes lead decoders to errors of many kinds
-        raise PictureError("broken, cut off, or neither PNG nor JPEG") from error
+        raise PictureError(_reason(data, error)) from error
+
+
+def _reason(data: bytes, error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):  # of Pillow, for twice as many pixels
+        return faults.TOO_MANY_PIXELS
+    return why_unread(data)
+
+
+def _deep(data: bytes, opened: Image.Image) -> Image.Image:
+    """Return grey values in mode I;16, or colours of 8 bits, of a PNG that Pillow reads at 8 bits."""
+    values = decode_deep(data)
+    picture = Image.fromarray(values if values.ndim == 2 else to_8_bit(values))
+    picture.info.update({name: value for name, value in opened.info.items() if name != "transparency"})  # orientation
+    return picture
 
 
 def _resize(picture: Image.Image, longest: int, reducing_gap: float | None = None) -> Image.Image:

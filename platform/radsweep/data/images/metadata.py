@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import struct
 
+from radsweep.data.images import faults
 from radsweep.data.images.codec import PictureError
+from radsweep.data.images.formats import PNG
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _SOI, _EOI, _SOS, _COM, _APP0, _APP14 = 0xD8, 0xD9, 0xDA, 0xFE, 0xE0, 0xEE
@@ -21,21 +22,22 @@ _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 def strip_metadata(data: bytes) -> bytes:
     """Return the same picture, pixel for pixel. Raises PictureError.
 
-    Orientation tags are removed too, so apply them first.
+    Orientation tags are removed too, so apply them first. Decoders forgive more than this does: a picture that is
+    refused here may still be decoded and encoded again.
     """
     try:
-        return _strip_png(data) if data.startswith(_PNG) else _strip_jpeg(data)
+        return _strip_png(data) if data.startswith(PNG) else _strip_jpeg(data)
     except (struct.error, IndexError) as error:
-        raise PictureError("cut off") from error
+        raise PictureError(faults.CUT_OFF) from error
 
 
 def _strip_png(data: bytes) -> bytes:
-    kept, at = [_PNG], len(_PNG)
+    kept, at = [PNG], len(PNG)
     while True:
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if end > len(data):
-            raise PictureError("cut off")
+            raise PictureError(faults.CUT_OFF)
         if kind in _PNG_CHUNKS:
             kept.append(data[at:end])
         if kind == b"IEND":
@@ -45,11 +47,11 @@ def _strip_png(data: bytes) -> bytes:
 
 def _strip_jpeg(data: bytes) -> bytes:
     if data[:2] != b"\xff\xd8":
-        raise PictureError("neither PNG nor JPEG")
+        raise PictureError(faults.NOT_AN_IMAGE)
     kept, at = [b"\xff\xd8"], 2
     while True:
         if data[at] != 0xFF:
-            raise PictureError("broken JPEG")
+            raise PictureError(faults.DAMAGED)
         while data[at + 1] == 0xFF:  # fill bytes
             at += 1
         marker = data[at + 1]
@@ -78,5 +80,5 @@ def _end_of_scan(data: bytes, at: int) -> int:
     """Return the position of the next marker that is neither a stuffed zero nor a restart."""
     found = _MARKER.search(data, at)
     if not found:
-        raise PictureError("cut off")
+        raise PictureError(faults.CUT_OFF)
     return found.start()

@@ -94,6 +94,8 @@ class Inspection(Shown, BaseModel):
     shortest_side: RangeSummary | None  # pixels
     longest_side: RangeSummary | None
     formats: dict[str, int]
+    source_formats: dict[str, int]  # of the files that were packed; empty for sets made by an older version
+    low_contrast: dict[str, int]  # the same, only images with hardly any contrast, such as nearly black ones
     views: dict[str, int]
     images_per_study: RangeSummary | None
     report_words: dict[StudyKind, RangeSummary]
@@ -182,7 +184,7 @@ def inspect_dataset(folder: str | Path, tokenizer: str = "", lengths: Sequence[i
     for kind in KINDS:
         for split in SPLITS:
             for path in shard_paths(folder, manifest, kind, split):
-                for study in _studies(path):
+                for study in read_studies(path):
                     for image in study["images"]:
                         sides.append(_sides(image["data"], path))
                         formats["PNG" if image["data"].startswith(b"\x89PNG") else "JPEG"] += 1
@@ -207,6 +209,8 @@ def inspect_dataset(folder: str | Path, tokenizer: str = "", lengths: Sequence[i
         shortest_side=_spread([min(pair) for pair in sides]),
         longest_side=_spread([max(pair) for pair in sides]),
         formats=dict(formats.most_common()),
+        source_formats=manifest.source_formats,
+        low_contrast=manifest.low_contrast,
         views=dict(views.most_common()),
         images_per_study=_spread(per_study),
         report_words={kind: spread for kind in words if (spread := _spread(words[kind]))},
@@ -220,7 +224,8 @@ def inspect_dataset(folder: str | Path, tokenizer: str = "", lengths: Sequence[i
     )
 
 
-def _studies(path: str) -> Iterator[dict[str, Any]]:
+def read_studies(path: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a shard. Raises InputError."""
     try:
         with storage.parquet(path) as file:
             for batch in file.iter_batches(batch_size=_STUDIES_AT_A_TIME):

@@ -42,6 +42,7 @@ def _facts(inspection: Inspection) -> list[tuple[str, str]]:
             ("longest side", f"{_range(inspection.longest_side)} pixels"),
             ("images per study", _range(inspection.images_per_study)),
             ("formats", _counted(inspection.formats)),
+            *_sources(inspection),
             ("views", _counted(inspection.views)),
         ]
     facts += [(f"words per report in {kind}", _range(spread)) for kind, spread in inspection.report_words.items()]
@@ -58,6 +59,20 @@ def _facts(inspection: Inspection) -> list[tuple[str, str]]:
     return facts
 
 
+def _sources(inspection: Inspection) -> list[tuple[str, str]]:
+    low = inspection.low_contrast
+    facts = [("formats of the source", _counted(inspection.source_formats, ";"))] if inspection.source_formats else []
+    if low:
+        facts += [
+            (
+                "hardly any contrast",
+                "; ".join(f"{name}: {low[name]} of {inspection.source_formats[name]}" for name in low),
+            ),
+            ("", "look at them: --pictures FILE.html"),
+        ]
+    return facts
+
+
 def _cut(cuts: CutReports) -> str:
     lost = f"; {cuts.lost:,} lose their whole impression" if cuts.impressions else ""
     return f"{cuts.cut:,} of {cuts.reports:,} reports{lost}"
@@ -69,8 +84,8 @@ def _range(spread: RangeSummary) -> str:
     return f"{spread.smallest} to {spread.largest}, median {spread.median:g}"
 
 
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name}: {count}" for name, count in counts.items())
+def _counted(counts: Mapping[str, int], mark: str = ",") -> str:
+    return f"{mark} ".join(f"{name}: {count}" for name, count in counts.items())
 
 
 def _share(prevalence: Prevalence) -> str:

@@ -11,9 +11,9 @@ from typing import BinaryIO
 import PIL
 
 from radsweep import __version__
+from radsweep.data.images import faults
 from radsweep.data.packing.image_cache_index import Stored, add, take_over
 from radsweep.data.packing.reading import Reader, file_state
-from radsweep.data.packing.rows import NO_IMAGE, UNREADABLE
 from radsweep.errors import InputError
 
 Progress = Callable[[str, int, int], None]  # current task, steps done, total steps
@@ -61,10 +61,10 @@ class ImageCache:
         at = self._file.seek(0, os.SEEK_END)
         for done, reading in enumerate(reader(self._root, todo, self._longest), 1):
             data = reading.data
-            stored = Stored(at, len(data), zlib.crc32(data), reading.pixels, reading.fault)
+            stored = Stored(at, len(data), zlib.crc32(data), *reading[3:])
             self.pictures[reading.path] = stored
             at += self._file.write(data)
-            if reading.fault not in (NO_IMAGE, UNREADABLE):  # these are tried again, since the file may be repaired
+            if reading.fault in ("", faults.BLANK):  # all others are tried again, since the file may be repaired
                 self._file.flush()  # before the index lists it
                 add(self._index, reading.path, stored, reading.state)
             progress("reading pictures", done, len(todo))

@@ -10,13 +10,18 @@ from radsweep.data.packing.reading import FileState
 
 
 class Stored(NamedTuple):
-    """Position of a picture in the cache, its checksum (CRC-32) and the hash of its pixels; or the fault it has."""
+    """Position of a picture in the cache, its checksum (CRC-32) and what was found out about it; or the fault it has.
+
+    pixels, source, low_contrast: as of `images.read.Picture`.
+    """
 
     offset: int = 0
     length: int = 0
     checksum: int = 0
     pixels: str = ""
     fault: str = ""
+    source: str = ""
+    low_contrast: bool = False
 
 
 CacheIndex = dict[str, tuple[Stored, FileState]]  # by path; the state of the source's file when it was read
@@ -63,7 +68,7 @@ def _parsed(line: bytes) -> tuple[str, Stored, FileState] | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        path, offset, length, checksum, pixels, fault, size, modified = json.loads(line)
-    except ValueError:  # a crash of the machine may leave zeros
+        path, *stored, size, modified = json.loads(line)
+        return path, Stored(*stored), FileState(size, modified)
+    except (ValueError, TypeError):  # a crash of the machine may leave zeros
         return None
-    return path, Stored(offset, length, checksum, pixels, fault), FileState(size, modified)

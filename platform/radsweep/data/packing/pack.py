@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from radsweep import __version__
+from radsweep.data.images.faults import advice
 from radsweep.data.packing import rows as reasons
 from radsweep.data.packing.duplicates import merged_ids, placeholders, same_person
 from radsweep.data.packing.image_cache import FILES, ImageCache, Progress, Say
@@ -31,6 +32,7 @@ class Packed:
     rows: int
     packed: int
     dropped: tuple[Dropped, ...]
+    low_contrast: tuple[int, ...]  # rows that have an image with hardly any contrast
     one_person: tuple[tuple[int, ...], ...]  # groups of patient ids that share a picture: the first row of each id
     moved: tuple[tuple[int, ...], ...]  # those of these groups whose given splits differed
 
@@ -71,6 +73,7 @@ def pack(
             raise InputError(f"{root}: none of {len(rows)} rows can be packed ({listed})")
         split_of, moved = _splits(drafts, settings)
         one_person = merged_ids(person_of)
+        formats, low = _formats(drafts, cache), _low_contrast(drafts, cache)
         packed = len(rows) - len(dropped)
         manifest = write_shards(
             folder,
@@ -78,17 +81,22 @@ def pack(
             name=settings.name or out.name,
             source={"version": __version__, **_recorded(settings), **source, "rows": len(rows), "packed": packed},
             dropped=dict(counts.most_common()),
-            notes=[*notes, *_notes(one_person, moved)],
+            notes=[*notes, *_notes(one_person, moved), *_left_out(drafts, cache)],
             key=key,
+            source_formats=formats,
+            low_contrast=dict(Counter(cache.pictures[path].source for _, path in low).most_common()),
         )
         listing = ((drop.row.number, drop.reason, " ".join(drop.row.files)) for drop in dropped)
         write_private(folder, "dropped.csv", ("row", "reason", "path"), listing)
+        listing = ((row.number, cache.pictures[path].source, path) for row, path in low)
+        write_private(folder, "low_contrast.csv", ("row", "format", "path"), listing)
         write_private(
             folder, "one_person.csv", ("person", "patient"), [(ids[0], name) for ids in one_person for name in ids]
         )
     first_rows = _first_rows(sound)
     by_row = [tuple(tuple(first_rows[name] for name in ids) for ids in groups) for groups in (one_person, moved)]
-    return Packed(manifest, len(rows), packed, tuple(dropped), *by_row)
+    low_rows = tuple(dict.fromkeys(row.number for row, _ in low))
+    return Packed(manifest, len(rows), packed, tuple(dropped), low_rows, *by_row)
 
 
 def describe(packed: Packed) -> list[str]:
@@ -105,11 +113,22 @@ def describe(packed: Packed) -> list[str]:
     if packed.one_person:
         lines.append("the ids of each person are listed in private/one_person.csv")
     for reason, count in packed.manifest.dropped.items():
-        numbers = [str(drop.row.number) for drop in packed.dropped if drop.reason == reason]
-        more = f" and {count - 10} more" if count > 10 else ""
-        lines.append(f"dropped, {reason}: {count} (rows {', '.join(numbers[:10])}{more})")
+        numbers = [drop.row.number for drop in packed.dropped if drop.reason == reason]
+        todo = f"; {advice(reason)}" if advice(reason) else ""
+        lines.append(f"dropped, {reason}: {count} ({_some(numbers)}){todo}")
+    for source, count in packed.manifest.low_contrast.items():
+        lines.append(f"hardly any contrast: {count} of {packed.manifest.source_formats[source]} images ({source})")
+    if packed.low_contrast:
+        lines.append(
+            f"these are in {_some(packed.low_contrast)}; look at them: radsweep inspect SHARDS --pictures FILE.html"
+        )
     lines += packed.manifest.notes
     return lines
+
+
+def _some(rows: Sequence[int]) -> str:
+    more = f" and {len(rows) - 10} more" if len(rows) > 10 else ""
+    return f"rows {', '.join(map(str, rows[:10]))}{more}"
 
 
 def _look(
@@ -129,6 +148,24 @@ def _look(
         faults[row.number] = "" if pictures[row.number] else (why or [reasons.NO_IMAGE])[0]
     shown = ((row.patient, pixels) for row in rows for _, pixels in pictures[row.number])
     return pictures, faults, same_person(shown)
+
+
+def _formats(drafts: Sequence[Draft], cache: ImageCache) -> dict[str, int]:
+    """Count the packed images by the format of the source's file, most frequent first."""
+    return dict(Counter(cache.pictures[path].source for draft in drafts for _, path in draft.pictures).most_common())
+
+
+def _low_contrast(drafts: Sequence[Draft], cache: ImageCache) -> list[tuple[SourceRow, str]]:
+    """Return packed images with hardly any contrast, in the order of their rows."""
+    found = [(row, path) for draft in drafts for row, path in draft.pictures if cache.pictures[path].low_contrast]
+    return sorted(found, key=lambda image: image[0].number)
+
+
+def _left_out(drafts: Sequence[Draft], cache: ImageCache) -> list[str]:
+    """Return a note for each reason why packed rows lack one of their images."""
+    faults = (cache.pictures[path].fault for draft in drafts for row in draft.rows for path in row.files)
+    counted = Counter(fault for fault in faults if fault).most_common()
+    return [f"packed without one of its images, {fault}: {count}" for fault, count in counted]
 
 
 def _first_rows(rows: Sequence[SourceRow]) -> dict[str, int]:

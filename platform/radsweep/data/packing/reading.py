@@ -9,9 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from radsweep.data.images.codec import BlankError, PictureError
+from radsweep.data.images.codec import PictureError
 from radsweep.data.images.read import read_picture
-from radsweep.data.packing.rows import BLANK_IMAGE, NO_IMAGE, UNREADABLE
 
 _AT_ONCE = 4  # files per task of a thread
 
@@ -24,13 +23,15 @@ class FileState(NamedTuple):
 
 
 class ReadResult(NamedTuple):
-    """A picture to store (PNG or JPEG) and the hash of its pixels, or its fault."""
+    """A picture to store (PNG or JPEG), or its fault. pixels, source, low_contrast: as of `images.read.Picture`."""
 
     path: str
     state: FileState
     data: bytes = b""
     pixels: str = ""
     fault: str = ""
+    source: str = ""
+    low_contrast: bool = False
 
 
 # From root, paths below it and longest side to results in any order.
@@ -51,11 +52,9 @@ def read_file(root: Path, path: str, longest: int | None) -> ReadResult:
     state = file_state(root / path)
     try:
         picture = read_picture(root / path, longest)
-    except BlankError:
-        return ReadResult(path, state, fault=BLANK_IMAGE)
-    except PictureError:
-        return ReadResult(path, state, fault=UNREADABLE if os.path.exists(root / path) else NO_IMAGE)
-    return ReadResult(path, state, picture.data, picture.pixels)
+    except PictureError as error:
+        return ReadResult(path, state, fault=str(error))
+    return ReadResult(path, state, picture.data, picture.pixels, "", picture.source, picture.low_contrast)
 
 
 def read_here(root: Path, paths: Sequence[str], longest: int | None) -> Iterator[ReadResult]:

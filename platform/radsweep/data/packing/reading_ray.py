@@ -24,6 +24,8 @@ _SCHEMA = pa.schema(
         ("data", pa.large_binary()),
         ("pixels", pa.string()),
         ("fault", pa.string()),
+        ("source", pa.string()),
+        ("low_contrast", pa.bool_()),
     ]
 )
 
@@ -50,8 +52,8 @@ def read_on_ray(root: Path, paths: Sequence[str], longest: int | None) -> Iterat
                 if row["fault"] == _NO_ROOT:
                     where = row["data"].decode()
                     raise OSError(errno.ENOENT, f"not found on {where}; give a folder that all nodes share", str(root))
-                state = FileState(row["size"], row["modified"])
-                yield ReadResult(os.fsdecode(row["path"]), state, row["data"], row["pixels"], row["fault"])
+                state = FileState(row.pop("size"), row.pop("modified"))
+                yield ReadResult(os.fsdecode(row.pop("path")), state, **row)
     except ray.exceptions.RayError as error:
         line = " ".join(str(error).split())[:200]
         raise OSError(errno.EIO, f"Ray failed while it read pictures ({line})", str(root)) from error
@@ -64,8 +66,5 @@ def _read(batch: pa.Table, root: Path, longest: int | None) -> pa.Table:
         readings = [read_file(root, path, longest) for path in paths]
     else:  # else all of its pictures would count as missing
         readings = [ReadResult(path, FileState(), os.uname().nodename.encode(), fault=_NO_ROOT) for path in paths]
-    rows = [
-        (os.fsencode(reading.path), *reading.state, reading.data, reading.pixels, reading.fault)
-        for reading in readings
-    ]  # fmt: skip
+    rows = [(os.fsencode(reading.path), *reading.state, *reading[2:]) for reading in readings]
     return pa.table([list(column) for column in zip(*rows, strict=True)], schema=_SCHEMA)

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from radsweep.data.images import faults
+
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow
     from radsweep.data.shards.schema import Split
 
 NO_REPORT = "no report"
 PLACEHOLDER_REPORT = "report is a placeholder"
 OTHER_REPORT = "report differs from the first of its study"
-NO_IMAGE = "image file not found"
+NO_IMAGE = faults.NOT_FOUND
 OUTSIDE_ROOT = "image path leaves the root folder"
-UNREADABLE = "unreadable image"
-BLANK_IMAGE = "blank image"
 STAND_IN_IMAGE = "image belongs to many patients"
 DUPLICATE = "duplicate of another row"
 NO_PATIENT = "no patient id"

@@ -66,6 +66,8 @@ def write_shards(
     notes: Sequence[str] = (),
     rows_per_shard: int = 512,
     key: bytes | None = None,
+    source_formats: Mapping[str, int] | None = None,
+    low_contrast: Mapping[str, int] | None = None,
 ) -> Manifest:
     """Write as `write_dataset`, into a folder that the caller made with `new_folder`. The manifest is written last."""
     pseudonyms = Pseudonyms(folder, key or new_key())
@@ -113,6 +115,8 @@ def write_shards(
         images=counts["images"],
         labels=tuple(sorted(labels)),
         dropped=dict(dropped or {}),
+        source_formats=dict(source_formats or {}),
+        low_contrast=dict(low_contrast or {}),
         notes=tuple(notes),
         source=dict(source),
     )

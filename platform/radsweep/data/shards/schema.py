@@ -101,5 +101,7 @@ class Manifest(BaseModel):
     images: dict[StudyKind, dict[Split, int]]
     labels: tuple[str, ...] = ()
     dropped: dict[str, int] = {}  # reason -> number of rows
+    source_formats: dict[str, int] = {}  # format of the source's files -> number of packed images
+    low_contrast: dict[str, int] = {}  # the same, images with hardly any contrast only
     notes: tuple[str, ...] = ()  # actions of the packer that a reader of results should know
     source: dict[str, str | int | float | bool] = {}  # importer or generator, its version and settings

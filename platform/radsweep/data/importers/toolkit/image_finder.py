@@ -16,6 +16,10 @@ from pathlib import Path, PurePosixPath
 from radsweep.data.importers.toolkit.tables import Row, columns_of, fill
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom", ".dic")
+UNREAD_SUFFIXES = (  # images too: reading them gives the reason why they are not packed
+    ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".j2k", ".jpx", ".jls", ".jxl", ".jfif", ".jpe", ".heic", ".heif",
+    ".avif", ".pgm", ".pnm", ".exr", ".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm.gz", ".npy", ".pdf", ".zip",
+)  # fmt: skip
 _WILD = "*?["
 
 
@@ -27,7 +31,8 @@ class ImageFinder:
     """Find the files of a row: `find(row)` returns paths relative to `root`, in order; empty if no file matches.
 
     pattern: a column's name, or text with columns in braces and wildcards, `images/{patientid}.*`. With wildcards,
-    all image files that match belong to the row: jpg, jpeg, png, dcm, dicom, dic, or without a suffix. A bare file
+    all image files that match belong to the row: jpg, jpeg, png, dcm, dicom, dic, or without a suffix; if there are
+    none, those of other image formats, so that the reason is their format and not that no file was found. A bare file
     name that is not in `root` itself is searched in all its subfolders, and used if it is found exactly once.
     """
 
@@ -61,7 +66,8 @@ class ImageFinder:
             found = [os.path.join(folder, file) for file in self._in_folder(folder, name)]
         else:
             found = sorted(glob.glob(path, root_dir=self._root))
-        return [file for file in found if _may_be_picture(file)]
+        pictures = [file for file in found if _may_be_picture(file)]
+        return pictures or [file for file in found if file.lower().endswith(UNREAD_SUFFIXES)]
 
     def _in_folder(self, folder: str, name: str) -> list[str]:
         if folder not in self._listings:
