@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +90,35 @@ def test_a_comparison_is_written_to_the_given_folder_and_refused_over_two_data_s
     assert run("report", "crop", "--out", tmp_path / "out", "--json").code == 0
     assert (tmp_path / "out" / "report.html").is_file()
     assert not (store.root / "sweeps" / "crop-1" / "report").exists()
+
+
+def test_every_comparison_is_printed_as_csv_latex_or_json(run: Run, store: Store) -> None:
+    record = sweep(store, "local", LOCAL)
+    table = run("report", "local", "--format", "csv")
+    assert table.code == 0, table.err
+    base, local = csv.DictReader(io.StringIO(table.out))
+    assert (base["arm"], local["arm"], local["changes"]) == ("baseline", "local", "objective.local.weight: 1")
+    assert float(local["difference"]) == pytest.approx(0.1)
+    assert (local["verdict"], local["difference_low"]) == ("cannot be claimed", "")
+    assert run("report", "local", "--format", "latex").out.startswith("\\begin{table}")
+    whole = run("report", "local", "--format", "json")
+    assert (
+        whole.out == run("report", "local", "--json").out == (store.report_folder(record) / "report.json").read_text()
+    )
+
+
+def test_two_formats_and_a_table_of_no_comparisons_are_refused_before_anything_is_written(
+    run: Run, store: Store, tmp_path: Path
+) -> None:
+    record = sweep(store, "local", LOCAL)
+    both = run("report", "local", "--json", "--format", "csv", "--out", tmp_path / "out")
+    assert (both.code, both.out) == (2, "")
+    assert "--json and --format csv print two things; give one of them" in both.err
+    store.write_sweep(record.model_copy(update={"kind": "search"}))
+    search = run("report", "local", "--format", "latex", "--out", tmp_path / "out")
+    assert search.code == 2
+    assert "local-1 is a search, and latex is a table of an ablation's comparisons; use --format json" in search.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_report_written_again_names_the_best_and_updates_the_winner(run: Run, store: Store, tmp_path: Path) -> None:

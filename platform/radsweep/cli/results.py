@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from radsweep.cli.arguments import REPORT_FOLDER, Changes, Json, StoreOption
+from radsweep.errors import InputError
 
 if TYPE_CHECKING:
     from radsweep.store.records import SweepRecord
@@ -32,6 +33,13 @@ def report(
         Path | None,
         typer.Option(metavar="FOLDER", parser=REPORT_FOLDER, help="New folder for the report; default: in the store."),
     ] = None,
+    form: Annotated[
+        Literal["csv", "latex", "json"] | None,
+        typer.Option(
+            "--format",
+            help="Print every comparison as CSV or as a LaTeX table, or the whole report as JSON, on standard output.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a sweep's report again, also while the sweep runs.
@@ -40,6 +48,9 @@ def report(
     """
     from tempfile import TemporaryDirectory
 
+    from radsweep.report.analysis.results import join
+    from radsweep.report.render.latex import render_latex
+    from radsweep.report.render.long_table import refuse_other_kinds, render_csv
     from radsweep.report.render.write import write_report
     from radsweep.store.kept_checkpoints import link_winner
     from radsweep.store.ledger import read_ledger
@@ -48,6 +59,9 @@ def report(
     from radsweep.tracking.address import tracking_uri as checked
     from radsweep.tracking.fetch import fetch_sweep
 
+    if as_json and form not in (None, "json"):
+        raise InputError(f"--json and --format {form} print two things; give one of them")
+    as_json = as_json or form == "json"
     place = Store(store_folder(store))
     with TemporaryDirectory(prefix="radsweep-") as fetched:
         if tracking_uri is None:
@@ -57,12 +71,18 @@ def report(
             source = Store(Path(fetched))
             records = [fetch_sweep(checked(tracking_uri, place.root), name, source) for name in sweeps]
         record = records[0] if len(records) == 1 else merge(records)
+        if form in ("csv", "latex"):
+            refuse_other_kinds(record, form)
         folder = out or place.report_folder(record)
         cells = source.read_records(record)
         stages, ledger = source.read_stages_of(cells), read_ledger(source, record, cells)
         written = write_report(folder, record, cells, source.read_queries, stages, ledger)
         if out is None and tracking_uri is None and len(records) == 1 and record.status != "running":
             link_winner(place, folder, written.selection)
+        if form in ("csv", "latex"):
+            results = join(record, cells, source.read_queries, stages, ledger)
+            print({"csv": render_csv, "latex": render_latex}[form](results), end="")
+            return
         tell(source, record, as_json, folder, tracking_uri)
 
 

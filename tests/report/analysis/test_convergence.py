@@ -9,9 +9,10 @@ import pytest
 
 from radsweep.report.analysis.convergence import counted_doubts, unconverged
 from radsweep.report.analysis.results import Results, join
+from radsweep.report.render.cell_wording import notes
+from radsweep.report.tables.arm_cells import arm_table
 from radsweep.report.text.findings import findings
 from radsweep.report.text.recommendation import recommendation
-from radsweep.report.text.warnings import warnings
 
 Sweep = tuple[Any, dict[str, Any]]
 NUMBERS = {"baseline": {300: [0.12, 0.14, 0.13]}, "local": {300: [0.18, 0.20, 0.19]}}
@@ -38,9 +39,12 @@ def test_every_sentence_that_rests_on_convergence_words_both_cases(late: Results
         "but baseline (replicates 1 and 3) had not converged and local (replicate 2) may not have converged, so this "
         "is about this much training only, not about the technique"
     ) in claim.sentence
-    text = "\n".join(warnings(late))
-    assert "2 of 6 measured cells had not converged: the validation metric was still rising" in text
-    assert "1 of 6 measured cells may not have converged: too few validations or queries" in text
+    cell = next(c for row in arm_table(late).rows for c in row.cells if c and c.arm == "local")
+    assert list(notes(late.metric, cell)) == [
+        "baseline (replicates 1 and 3) had not converged and local (replicate 2) may not have converged"
+    ]
+    base = next(c for row in arm_table(late).rows for c in row.cells if c and c.arm == "baseline")
+    assert list(notes(late.metric, base)) == ["2 still rising"]
     advice = recommendation(late)
     assert advice is not None
     assert "Train longer (train.until: plateau with a higher train.max_steps): 2 of 6 cells had" in advice.next[0]

@@ -14,8 +14,6 @@ from radsweep.report.render.html import render_html
 from radsweep.report.render.markdown import render_markdown
 from radsweep.report.render.report_json import render_json
 from radsweep.report.tables.public_models import public_models
-from radsweep.report.text.findings import findings
-from radsweep.report.wording import value_bracketed
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 
 Sweep = tuple[SweepRecord, dict[str, CellRecord]]
@@ -43,16 +41,6 @@ def test_two_models_that_share_a_name_keep_their_own_numbers(beside: Results) ->
     assert [value.split(" [")[0] for value in shown] == ["5.0 %", "10.0 %"]
     assert all("[" in value for value in shown)
     assert [row[-1] for row in table.rows] == ["k" * 12, "l" * 12]
-
-
-def test_results_of_public_models_are_a_finding_beside_the_largest_baseline(beside: Results) -> None:
-    sentence = next(f.sentence for f in findings(beside) if f.sentence.startswith("As published"))
-    first, second = (row[1] for row in public_models(beside).rows)
-    level = value_bracketed(TEST, beside.evidence.levels["baseline", 300])
-    assert sentence == (
-        f"As published, clip reaches {first} and clip reaches {second} on the same test split; baseline with 300 pairs "
-        f"reached {level}. Whether such a model has seen these studies is not known."
-    )
 
 
 def test_the_caution_about_public_models_is_part_of_every_form(beside: Results, ablation: Callable[..., Sweep]) -> None:

@@ -33,9 +33,20 @@ def test_an_arm_that_helped_is_recommended_with_its_interval(
     assert "at 300 pairs, local differs from baseline by +6.0 points (95 % interval +" in found.evidence
     assert found.files == "best.yaml runs local at 300 pairs."
     assert "from 3 seeds and 400 queries of 240 patients" in found.evidence
-    assert any("one data set (made-up)" in caution for caution in found.cautions)
+    assert found.caution == "", "it took no longer than the baseline"
     assert any("Add sizes" in step for step in found.next)
     assert found.next_yaml == ""
+
+
+def test_an_arm_that_takes_much_longer_has_a_caution(
+    ablation: Callable[..., Sweep], with_queries: Callable[..., Any]
+) -> None:
+    sweep, cells, queries = with_queries(*ablation({"baseline": {300: BASE}, "local": {300: CLEAR}}))
+    slow = {key: r.model_copy(update={"seconds": {"training": 68.0}}) for key, r in cells.items() if "local" in key}
+    found = recommendation(join(sweep, cells | slow, queries.get))
+    assert found is not None
+    assert found.caution.startswith("Compute: 2.0 × the baseline's time")
+    assert found.caution.endswith("the baseline may do as well.")
 
 
 def test_the_recipes_file_gives_the_evidence_and_still_runs(
@@ -56,7 +67,6 @@ def test_an_arm_that_may_be_better_by_chance_is_not_recommended(
     assert found.recipe.startswith("Keep baseline for now: local had the best mean")
     assert "local differs from baseline by" in found.evidence
     assert found.files == "best.yaml runs baseline at 300 pairs; candidate.yaml runs local, which is not recommended."
-    assert "The difference from the baseline may be chance." in found.cautions
     assert any("decide on local" in step for step in found.next)
 
 
@@ -71,7 +81,6 @@ def test_unconverged_cells_call_for_longer_training_first(
     assert "training may not have converged there" in found.recipe
     assert found.recipe.endswith("At 100 pairs use local: it helped there.")
     assert found.files.startswith("best.yaml runs baseline at 300 pairs; candidate.yaml runs local,")
-    assert found.cautions[0] == "Baseline (replicate 1) had not converged; longer training may change the ranking."
     assert found.next[0].startswith("Train longer")
     assert "1 of 12 cells had not converged" in found.next[0]
 

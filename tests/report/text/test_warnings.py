@@ -47,7 +47,13 @@ def test_failed_stopped_missing_and_unconverged_cells_are_named(ablation: Callab
     assert "1 of 4 cells have no record yet (the sweep is still running)" in text
     assert "1 cell failed (baseline, 300 pairs, replicate 1): the loss is NaN at step 12" in text
     assert "1 cell was stopped early (local, 300 pairs, replicate 2)" in text
-    assert "1 of 2 measured cells had not converged: the validation metric was still rising" in text
+    assert "had not converged" not in text, "the table has it beside each comparison"
+
+
+def test_a_search_warns_of_trials_that_had_not_converged(search: Callable[..., Sweep]) -> None:
+    sweep, cells = search([0.1, 0.2])
+    text = "\n".join(warnings(join(sweep, changed(cells, "t0", convergence="still rising"))))
+    assert "1 of 2 measured cells had not converged: the validation metric was still rising (trial 0)" in text
 
 
 def test_cells_without_a_test_number_are_counted_and_say_so(ablation: Callable[..., Sweep], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Statistics over the per-query results of arms and replicates: simultaneous intervals, multipliers, effects, plans."""
 
 from radsweep.evaluation.statistics.auroc import estimate_auroc
+from radsweep.evaluation.statistics.best_arm import best_probabilities
 from radsweep.evaluation.statistics.effects import Effect, factorial_effects
 from radsweep.evaluation.statistics.estimates import Estimates, estimate_means, macro_estimates
 from radsweep.evaluation.statistics.importances import Importance, Importances, fanova_importances
@@ -23,6 +24,7 @@ __all__ = [
     "Multiplier",
     "Outlook",
     "Patients",
+    "best_probabilities",
     "contrast_of_means",
     "data_efficiency_multiplier",
     "detectable",

@@ -16,6 +16,16 @@ class Compute:
     steps: float  # optimiser steps, those of adaptation included
     seconds: float  # of its slot, and of adaptation, which each sharer of a stage counts in full
     complete: bool  # True if every stage's record was there
+    hours: float  # of one device: the seconds of all workers together
+    device: str  # `GPU` or `CPU`
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Difference of a comparison beside the time that one run took."""
+
+    per_hour: float  # difference from the baseline / hours, in units of the metric
+    device: str  # of the hours: `GPU` or `CPU`
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,15 @@ def compute(results: Results, groups: Sequence[Group]) -> Compute | None:
         sum(part.steps for part in parts) / n,
         sum(part.seconds for part in parts) / n,
         all(part.complete for part in parts),
+        sum(part.hours for part in parts) / n,
+        parts[0].device,
     )
+
+
+def gain(results: Results, group: Group, difference: float) -> Gain | None:
+    """Return the gain for an hour; None if nothing was timed, or an adaptation stage's record is missing."""
+    found = compute(results, [group])
+    return Gain(difference / found.hours, found.device) if found and found.complete and found.hours else None
 
 
 def relative(results: Results, arm: str, sizes: Sequence[int | None]) -> Relative | None:
@@ -75,10 +93,13 @@ def _one(results: Results, result: Result) -> Compute:
     stages = [results.stages.get(key) for key in record.stages.values()]
     found = [stage for stage in stages if stage is not None]
     adaptation = sum(seconds(stage.seconds) for stage in found)
+    device_seconds = sum(seconds(each.seconds) * each.workers for each in (record, *found))
     return Compute(
         steps=record.steps + sum(stage.steps for stage in found),
         seconds=seconds(record.seconds) + adaptation,
         complete=len(found) == len(stages),
+        hours=device_seconds / 3600,
+        device="CPU" if record.device == "cpu" else "GPU",
     )
 
 

@@ -18,6 +18,7 @@ from radsweep.evaluation.statistics import (
     Estimates,
     Interval,
     Multiplier,
+    best_probabilities,
     data_efficiency_multiplier,
     difference,
     factorial_effects,
@@ -60,6 +61,7 @@ class Evidence:
     multipliers: Mapping[ArmSize, Multiplier] = field(default_factory=dict)
     no_multipliers: str = ""  # why there are none, if the baseline was measured at several sizes
     effects: Mapping[Size, tuple[Effect, ...]] = field(default_factory=dict)
+    best: Mapping[ArmSize, float] = field(default_factory=dict)  # probability of being the best arm of its size
 
     def why_not(self, place: ArmSize, against: ArmSize) -> str:
         """Reason why a comparison has no interval."""
@@ -93,6 +95,7 @@ def evidence(metric: str, baseline: str, runs: Runs) -> Evidence:
         multipliers=multipliers,
         no_multipliers=why,
         effects=_effects(found, runs.factors),
+        best=_best(found, Metric(metric).higher) if baseline else {},
     )
 
 
@@ -129,6 +132,17 @@ def _multipliers(
     known = {place: multiplier for place, multiplier in multipliers.items() if multiplier is not None}
     falls = multipliers and not known
     return known, f"the mean of {baseline} does not rise from each number of pairs to the next" if falls else ""
+
+
+def _best(found: Estimator, higher: bool) -> dict[ArmSize, float]:
+    """Over the replicates that all measured arms of a size have."""
+    probabilities: dict[ArmSize, float] = {}
+    for size in dict.fromkeys(size for _, size in found.replicates):
+        sets = [frozenset(rs) for (_, at), rs in found.replicates.items() if at == size]
+        if common := frozenset.intersection(*sets):
+            of_size = best_probabilities(found.estimates(size, common), higher_is_better=higher)
+            probabilities |= {(arm, size): share for arm, share in of_size.items()}
+    return probabilities
 
 
 def _effects(found: Estimator, factors: Mapping[str, Set[str]]) -> dict[Size, tuple[Effect, ...]]:

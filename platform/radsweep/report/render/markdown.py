@@ -7,7 +7,14 @@ from collections.abc import Iterator, Sequence
 from functools import singledispatch
 
 from radsweep.report import wording
-from radsweep.report.render.cell_wording import difference_shown, p_shown, value_shown
+from radsweep.report.render.cell_wording import (
+    difference_shown,
+    gain_shown,
+    notes,
+    p_shown,
+    probability_shown,
+    value_shown,
+)
 from radsweep.report.render.content import Content, Header
 from radsweep.report.sections.section import (
     Advice,
@@ -21,7 +28,7 @@ from radsweep.report.sections.section import (
     SideBySide,
     Summary,
 )
-from radsweep.report.tables.arm_cells import ArmCell, ArmRow
+from radsweep.report.tables.arm_cells import ArmCell, ArmRow, ArmTable
 
 
 def render_markdown(content: Content) -> str:
@@ -45,22 +52,17 @@ def _lines(block: Block, header: Header) -> Iterator[str]:
 @_lines.register
 def _(block: Summary, header: Header) -> Iterator[str]:
     yield ""
-    for finding in block.findings:
-        label = f"**{finding.verdict}**: " if finding.arm else ""
-        trace = f" (cells {wording.numbers_listed(finding.cells)})" if finding.cells else ""
-        yield f"- {label}{_escaped(f'{finding.sentence} {finding.beside}'.strip())}{trace}"
-    beside = f" Chance level {header.chance_shown}." if header.chance is not None else ""
-    explained = f"{wording.sentence_start(header.metric_name)}: {header.metric_explained}.{beside} {block.rule}"
-    yield from ("", _escaped(explained.strip()))
+    yield from _bullets([finding.sentence for finding in block.findings])
+    if block.about:
+        yield from ("", _escaped(block.about))
 
 
 @_lines.register
 def _(block: Advice, header: Header) -> Iterator[str]:
     advice = block.recommendation
-    parts = (advice.recipe, advice.evidence, advice.files)
-    yield from ("", _escaped(" ".join(part for part in parts if part)))
-    yield from ("", "When not to follow it:", "", *_bullets(advice.cautions))
-    yield from ("", "What to run next:", "", *_bullets(advice.next))
+    yield from ("", _escaped(" ".join(filter(None, (advice.recipe, advice.files, advice.caution)))))
+    if advice.next:
+        yield from ("", "What to run next:", "", *_bullets(advice.next))
 
 
 @_lines.register
@@ -71,14 +73,19 @@ def _(block: Bullets, header: Header) -> Iterator[str]:
 @_lines.register
 def _(block: Arms, header: Header) -> Iterator[str]:
     table = block.table
-    rows = [_row(header.metric, row) for row in table.rows]
-    yield from ("", *_table(("arm", *map(wording.size_name, table.sizes), "time"), rows))
-    value = "mean [95 % interval]" if table.intervals else "mean ± standard deviation"
-    name = _escaped(wording.sentence_start(header.metric_name))
-    yield from (
-        "",
-        f"{name}: {value} (n replicates); paired difference from the baseline. Time: times the baseline's.",
-    )
+    best = (f"best at {wording.size_name(table.decided_at)}",) if table.has_best else ()
+    head = ("arm", "changes", *map(wording.size_name, table.sizes), "time", *best)
+    if block.about:
+        yield from ("", _escaped(block.about))
+    yield from ("", *_table(head, [_row(header.metric, table, row) for row in table.rows]))
+    if block.basis:
+        yield from ("", _escaped(f"{block.basis} {' '.join(block.reading)}"))
+    found = [finding for row in table.rows for finding in row.findings]
+    if found:
+        yield from ("", "### Every comparison in words", "")
+    for finding in found:
+        trace = f" (cells {wording.numbers_listed(finding.cells)})" if finding.cells else ""
+        yield f"- **{finding.verdict}**: {_escaped(f'{finding.sentence} {finding.beside}'.strip())}{trace}"
 
 
 @_lines.register
@@ -94,7 +101,7 @@ def _(block: Caution, header: Header) -> Iterator[str]:
 
 @_lines.register
 def _(block: Chosen, header: Header) -> Iterator[str]:
-    yield from ("", f"{_escaped(block.how)} It is in `{block.file}`.")
+    yield from ("", f"`radsweep train {block.file}` runs it.")
 
 
 @_lines.register
@@ -109,23 +116,24 @@ def _(block: SideBySide, header: Header) -> Iterator[str]:
         yield from _lines(each, header)
 
 
-def _row(metric: str, row: ArmRow) -> Sequence[str]:
-    shown = [_cell(metric, cell) if cell else "–" for cell in row.cells]
-    return [row.arm, *shown, row.compute.shown if row.compute else "–"]
+def _row(metric: str, table: ArmTable, row: ArmRow) -> Sequence[str]:
+    changes = ", ".join(f"{change.key}: {change.value}" for change in row.changes)
+    shown = [_cell(metric, cell, table.shared_why) if cell else "–" for cell in row.cells]
+    at = row.at(table.decided_at)
+    best = ("–" if at is None or at.best is None else probability_shown(at.best),) if table.has_best else ()
+    time = [row.compute.shown] if row.compute else []
+    time += [gain] if at and (gain := gain_shown(metric, at)) else []
+    return [row.arm, changes or "–", *shown, ", ".join(time) or "–", *best]
 
 
-def _cell(metric: str, cell: ArmCell) -> str:
-    difference, p = difference_shown(metric, cell), p_shown(cell)
-    change = f"; {difference}" if difference else ""
-    change += f", {p}" if p else ""
-    if cell.verdict == "same run":
-        change = "; same numbers"
-    untested = f"{cell.replicates.untested} without a test number" if cell.replicates.untested else ""
+def _cell(metric: str, cell: ArmCell, shared_why: str) -> str:
+    beside = list(notes(metric, cell, shared_why))
     if not cell.replicates.measured:
-        return untested or "–"
-    change += f"; {untested}" if untested else ""
-    unconverged = f"; {cell.replicates.doubts}" if cell.replicates.doubts else ""
-    return f"{value_shown(metric, cell)} ({cell.replicates.measured}){change}{unconverged}"
+        return "; ".join(beside) or "–"
+    found = [f"{value_shown(metric, cell)} ({cell.replicates.measured})"]
+    if cell.verdict and cell.verdict != "same run":
+        found.append(", ".join(filter(None, (difference_shown(metric, cell), p_shown(cell)))))
+    return "; ".join([*found, *filter(None, [cell.verdict]), *beside])
 
 
 def _bullets(items: Sequence[str]) -> Iterator[str]:

@@ -25,11 +25,10 @@ from radsweep.report.text.recommendation import recommendation
 def best_configuration(results: Results) -> Section:
     chosen = selection(results)
     best, how, text = chosen.recommended, how_chosen(results, chosen), best_yaml(results, chosen, _evidence(results))
-    changes = tuple((key, wording.setting(value)) for key, value in best.changes.items()) if best else ()
     return Section(
         "The best configuration",
         "best",
-        (Chosen(how, changes, text, "best.yaml"),) if text else (),
+        (Chosen(text, "best.yaml"),) if text else (),
         data={"chosen": how, "best": experiment_of(results, best, "best"), "best_yaml": text},
         files={"best.yaml": text} if text else {},
     )
@@ -42,7 +41,7 @@ def candidate(results: Results) -> Section:
     return Section(
         "A candidate, not recommended",
         "candidate",
-        (Chosen(why, (), text, "candidate.yaml"),) if text else (),
+        (Chosen(text, "candidate.yaml"),) if text else (),
         data={"candidate": why, "candidate_yaml": text},
         files={"candidate.yaml": text} if text else {},
     )

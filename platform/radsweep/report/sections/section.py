@@ -57,16 +57,16 @@ class Section:
 
 @dataclass(frozen=True)
 class Summary(Block):
-    """Headlines, the metric in words and the rule behind the verdicts."""
+    """The answer, and the metric in words if no table of arms explains it."""
 
-    findings: tuple[Finding, ...]  # those without an arm are headlines
-    clear: tuple[Finding, ...]  # comparisons that the page lists right below the headlines
-    rule: str
+    findings: tuple[Finding, ...]
+    about: str = ""
 
 
 @dataclass(frozen=True)
 class Advice(Block):
     recommendation: Recommendation
+    better: bool  # True if it recommends an arm that is shown to be better than the baseline
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,13 @@ class Bullets(Block):
 
 
 @dataclass(frozen=True)
-class Claims(Block):
-    """Comparisons of one arm on the page. Markdown lists every comparison in the summary."""
-
-    title: str
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True)
 class Arms(Block):
-    """Arms by number of pairs."""
+    """Arms by number of pairs, each comparison with its verdict and, folded away, its sentences."""
 
     table: ArmTable
+    about: str  # what the numbers are
+    basis: str  # the number of comparisons, and their population
+    reading: tuple[str, ...]  # explanation of verdicts and columns
 
     @property
     def empty(self) -> bool:
@@ -140,9 +135,7 @@ class Figures(Block):
 class Chosen(Block):
     """A configuration that has a file of its own beside the report."""
 
-    how: str  # reason for the choice
-    changes: tuple[tuple[str, str], ...]  # keys and values that differ from the base trial
-    yaml: str
+    yaml: str  # comments at its top give the reason for the choice
     file: str
 
 

@@ -1,4 +1,4 @@
-"""Tables of statistics, already worded: comparisons, factorial effects, other measures, importances."""
+"""Tables of statistics, already worded: factorial effects, levels, other measures, importances."""
 
 from __future__ import annotations
 
@@ -11,51 +11,11 @@ from radsweep.evaluation.statistics import Importances, fanova_importances
 from radsweep.evaluation.statistics.fractions import Confounded
 from radsweep.evaluation.statistics.importances import FEWEST_TRIALS
 from radsweep.report import wording
-from radsweep.report.analysis.claims import claim_of
-from radsweep.report.analysis.compute import relative
-from radsweep.report.analysis.convergence import unconverged
 from radsweep.report.analysis.evidence import Evidence
 from radsweep.report.analysis.results import Results, once
 from radsweep.report.tables.table import Table, cell_numbers, size_cell
-from radsweep.report.text import multipliers
 
 _TASKS = ("/zero_shot", "/100_percent")  # their scores are kept
-
-
-def comparisons(results: Results) -> Table:
-    """Every comparison with the baseline, with everything needed to judge it."""
-    evidence, base = results.evidence, results.sweep.baseline
-    head = ("arm", "pairs", "difference", "verdict", "p", "p, corrected", "multiplier", "time", "steps", "converged")
-    rows = []
-    for (arm, size), change in evidence.differences.items():
-        group, against = results.group(arm, size), results.group(base, size)
-        assert group is not None
-        assert against is not None
-        times, claim = evidence.multipliers.get((arm, size)), claim_of(results, group)
-        doubt = "" if multipliers.trusted(results, group) else ", not to be trusted"
-        cost = relative(results, arm, [size])
-        rows.append(
-            (
-                arm,
-                size_cell(size),
-                wording.difference_bracketed(results.metric, change),
-                claim.verdict if claim else "–",
-                wording.p_value(change.p).removeprefix("= "),
-                wording.p_value(change.p_adjusted).removeprefix("= "),
-                multipliers.shown(times) + doubt if times else "–",
-                cost.shown if cost else "–",
-                f"{wording.times(cost.steps)} ×" if cost else "–",
-                "no" if unconverged(results, (against, group), None) else "yes",
-                change.rests_on,
-                " − ".join(
-                    cell_numbers(
-                        [r for r in g.measured(results.metric) if r.replicate in evidence.replicates[arm, size]]
-                    )
-                    for g in (group, against)
-                ),
-            )
-        )
-    return Table("All comparisons", (*head, "rests on", "cells"), tuple(rows))
 
 
 def effects_table(results: Results) -> Table:

@@ -53,7 +53,8 @@ def further_metrics_table(results: Results) -> Table:
     if results.sweep.kind == "ablation":
         lead: tuple[str, ...] = ("arm", "pairs", "n", "cells")
         levels = [wording.number(c, results.chance(f"{split}/{c}")) for c in columns]
-        rows.append(("chance", "", "", "", *levels))
+        if results.measured:
+            rows.append(("chance", "", "", "", *levels))
         for group in results.groups:
             if found := group.spread(results.metric):
                 shown = [wording.with_deviation(c, group.spread(f"{split}/{c}")) for c in columns]
@@ -121,16 +122,9 @@ def data_card(results: Results) -> list[Table]:
 
 def provenance(results: Results) -> Table:
     sweep = results.sweep
-    measured, select = len(results.measured), wording.metric_name(sweep.select)
     records = [r.record for r in results.all if r.record]
-    compared = sweep.kind == "ablation" and results.metric.startswith("test/")
-    tested = "only for whether an arm is shown to be better than the baseline" if compared else "no"
     rows = [
         ("sweep", sweep.id),
-        ("selection metric", select),
-        ("test split used for selection", tested),
-        ("trials behind the chosen configuration", f"{measured:,}"),
-        ("trials behind each number", "n, and the cells named beside it"),
         ("device", wording.listed(sorted({record.device for record in records}))),
         ("code fingerprint", sweep.code),
         ("git commit", sweep.git_commit),

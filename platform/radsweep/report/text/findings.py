@@ -1,4 +1,4 @@
-"""The report's first paragraph: headline sentences, then every comparison with the claim that it supports."""
+"""The report's answer in a sentence, and every comparison with the claim that it supports."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from radsweep.config.metrics import Metric
 from radsweep.report import wording
-from radsweep.report.analysis.convergence import DOUBTS, SAME_RUN, answer, unconverged
+from radsweep.report.analysis.convergence import DOUBTS, SAME_RUN, answer
 from radsweep.report.analysis.results import Group, Result, Results, once
-from radsweep.report.text.public_models import beside_public_models
 from radsweep.report.text.reads_of_test import winner_on_test_split, with_interval
 from radsweep.report.text.verdicts import Finding, compared
 
@@ -18,12 +17,12 @@ MOST_NAMED = 6  # comparisons whose arms are named in the headline
 
 @once
 def findings(results: Results) -> list[Finding]:
-    """The headline first, then one finding a comparison."""
+    """The answer first, then one finding a comparison."""
     if not results.measured:
         return [Finding("measured", _nothing(results))]
     if results.sweep.kind == "ablation":
         comparisons = [f for group in _by_size(results) if (f := compared(results, group))]
-        return [*_ablation_headline(results, comparisons), *_shortened(results, comparisons)]
+        return [Finding("measured", _answer(results, comparisons)), *_shortened(results, comparisons)]
     if results.sweep.kind == "search":
         return [Finding("measured", sentence) for sentence in _search(results)]
     return [Finding("measured", _alone(results, results.measured[0]))]
@@ -47,12 +46,6 @@ def _shortened(results: Results, comparisons: Sequence[Finding]) -> list[Finding
         else:
             short[finding.arm, finding.size] = finding
     return list(short.values())
-
-
-def _ablation_headline(results: Results, compared: Sequence[Finding]) -> list[Finding]:
-    lines = [_answer(results, compared)]
-    lines += [line for line in (_growth(results), beside_public_models(results)) if line]
-    return [Finding("measured", line) for line in lines]
 
 
 # In the order of the answer: of one comparison, and of several.
@@ -88,24 +81,9 @@ def _answer(results: Results, compared: Sequence[Finding]) -> str:
             parts.append(f"{len(found)} {one if len(found) == 1 else several}")
     if len(compared) == 1 and parts[0].startswith("1 "):
         return f"The one comparison with {results.sweep.baseline} {parts[0][2:]}."
+    if len(parts) == 1 and parts[0].startswith(f"{len(compared)} "):
+        return f"All {len(compared)} comparisons with {results.sweep.baseline} {parts[0].partition(' ')[2]}."
     return f"Of {wording.count(len(compared), 'comparison')} with {results.sweep.baseline}: {'; '.join(parts)}."
-
-
-def _growth(results: Results) -> str:
-    """Result of the baseline, or else of the first arm, by pairs and beside chance."""
-    arm = results.sweep.baseline if results.sweep.baseline in results.arms else results.arms[0]
-    groups = [g for size in results.sizes if (g := results.group(arm, size)) and g.measured(results.metric)]
-    if not groups:
-        return ""
-    means = [(g, s.mean) for g in groups if (s := g.spread(results.metric))]
-    (first, low), (last, high) = means[0], means[-1]
-    start = f"{wording.sentence_start(arm)} reached"
-    text = f"{start} {wording.number(results.metric, low)} at {wording.size_name(first.size)}"
-    if len(means) > 1:
-        text += f" and {wording.number(results.metric, high)} at {wording.size_name(last.size)}"
-    late = [f"at {wording.size_name(g.size)} {w}" for g in (first, last) if (w := unconverged(results, (g,), None))]
-    unfinished = f", though {wording.listed(list(dict.fromkeys(late)))}" if late else ""
-    return f"{text}{unfinished}; {_chance(results)}."
 
 
 def _chance(results: Results, metric: str | None = None) -> str:

@@ -13,24 +13,6 @@ CAUTION = (
 )
 
 
-def beside_public_models(results: Results) -> str:
-    """One sentence: their value of the metric shown, and the baseline's at its largest size; empty without them."""
-    metric, arm = results.metric, results.sweep.baseline
-    measured = [r for r in measured_models(results) if r.value(metric) is not None]
-    if not measured or not metric.startswith("test/") or results.sweep.kind != "ablation":
-        return ""
-    found = model_evidence(results, metric)
-    levels = [f"{r.planned.arm} reaches {model_value(r, metric, found)}" for r in measured]
-    text = f"As published, {wording.listed(levels)} on the same test split"
-    groups = [g for size in results.sizes if (g := results.group(arm, size)) and g.measured(metric)]
-    if not groups:
-        return f"{text}."
-    interval, spread = results.evidence.levels.get((arm, groups[-1].size)), groups[-1].spread(metric)
-    reached = wording.value_bracketed(metric, interval) if interval else wording.with_deviation(metric, spread)
-    reached = f"{arm} with {wording.size_name(groups[-1].size)} reached {reached}"
-    return f"{text}; {reached}. Whether such a model has seen these studies is not known."
-
-
 def measured_models(results: Results) -> list[Result]:
     return [r for r in results.references if r.status == "finished"]
 

@@ -1,4 +1,4 @@
-"""Recommendation on this evidence: the recipe, the evidence for it, when not to follow it, and the next runs."""
+"""Recommendation on this evidence: the recipe, the evidence for it, what to consider, and the next runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from radsweep.report import wording
 from radsweep.report.analysis.claims import Claim, claims
 from radsweep.report.analysis.compute import relative
-from radsweep.report.analysis.convergence import answer, unconverged
+from radsweep.report.analysis.convergence import answer
 from radsweep.report.analysis.results import Group, Results, once
 from radsweep.report.text.best import as_yaml, selection
 from radsweep.report.text.not_ranked import left_out
-from radsweep.report.text.verdicts import SETTING, effect
+from radsweep.report.text.verdicts import effect
 from radsweep.store.selection import Reason, Selection
 
 DEAR = 1.2  # times the baseline's time
@@ -23,9 +23,9 @@ DEAR = 1.2  # times the baseline's time
 @dataclass(frozen=True)
 class Recommendation:
     recipe: str
-    evidence: str
+    evidence: str  # for best.yaml; the report has it in its table
     files: str  # contents of the files
-    cautions: list[str]  # when not to follow it
+    caution: str  # empty if the arm costs about as much as the baseline
     next: list[str]
     next_yaml: str = ""  # arms to add, if there are some
 
@@ -37,7 +37,7 @@ def recommendation(results: Results) -> Recommendation | None:
     base, best, leader = results.sweep.baseline, chosen.recommended, chosen.leader
     if results.sweep.kind != "ablation" or best is None or leader is None or base not in results.arms:
         return None
-    subject = leader if best.arm == base else best  # the arm that the evidence and the cautions are about
+    subject = leader if best.arm == base else best  # the arm that the evidence and the caution are about
     group = results.group(subject.arm, subject.pairs)
     assert group is not None
     combined = _combination(results, found, group.size)
@@ -45,7 +45,7 @@ def recommendation(results: Results) -> Recommendation | None:
         recipe=" ".join([_recipe(results, chosen, group, found), *left_out(results, chosen)]),
         evidence=_evidence(results, group),
         files=_files(chosen),
-        cautions=list(_cautions(results, group, found)),
+        caution=_caution(results, group),
         next=list(_next(results, group, found, combined)),
         next_yaml=as_yaml({"ablation": {"arms": combined}}) if combined else "",
     )
@@ -108,26 +108,12 @@ def _evidence(results: Results, group: Group) -> str:
     )
 
 
-def _cautions(results: Results, group: Group, found: Sequence[Claim]) -> Iterator[str]:
-    base = results.group(results.sweep.baseline, group.size)
-    change = results.evidence.differences.get((group.arm, group.size))
-    if base and (late := unconverged(results, (base, group) if group is not base else (base,), None)):
-        yield f"{wording.sentence_start(late)}; longer training may change the ranking."
-    if group is not base and _verdict(found, group.arm, group.size) in ("open", "cannot be claimed"):
-        yield "The difference from the baseline may be chance."
-    if change is not None and change.seeds == 1:
-        yield "One replicate cannot separate the technique from the luck of its subset of studies and its start."
-    if group is not base and (cost := relative(results, group.arm, [group.size])) and cost.seconds > DEAR:
-        yield f"{cost.sentence} With the same time spent on more pairs or longer training, the baseline may do as well."
-    elsewhere = [f for f in found if f.arm == group.arm and f.size != group.size and f.verdict == "hurt"]
-    if elsewhere:
-        yield f"{group.arm} hurt at {wording.sizes_name([f.size for f in elsewhere])}."
-    name = results.sweep.data.get("name")
-    yield (
-        f"All of it is from one data set{f' ({name})' if name else ''}: another hospital's images or reports may "
-        "differ."
-    )
-    yield SETTING
+def _caution(results: Results, group: Group) -> str:
+    """Warn that the arm takes longer, and that the baseline could have used that time."""
+    cost = relative(results, group.arm, [group.size]) if group.arm != results.sweep.baseline else None
+    if cost is None or cost.seconds <= DEAR:
+        return ""
+    return f"{cost.sentence} With the same time spent on more pairs or longer training, the baseline may do as well."
 
 
 def _next(results: Results, group: Group, found: Sequence[Claim], combined: dict[str, Any]) -> Iterator[str]:

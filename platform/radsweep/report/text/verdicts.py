@@ -26,38 +26,51 @@ class Finding:
     cells: tuple[int, ...] = ()  # numbers of the cells that it rests on
 
 
-def population(results: Results) -> str:
-    """The population of the claims, in one sentence."""
-    pool = results.sweep.data.get("studies", {}).get("pairs", {}).get("train")
-    studies = f"these {pool:,} training studies" if pool else "these training studies"
-    return (
-        f"Every claim is about subsets of {studies}, other starts, and other patients like those of the test split; "
-        "other training studies may give another answer. The candidates that a query is searched among are held fixed."
-    )
-
-
-def rule(results: Results) -> str:
-    """Rule by which the words of this report were chosen."""
+def basis(results: Results) -> str:
+    """The number of comparisons and their population; or the reason why nothing is claimed."""
     evidence = results.evidence
     if evidence.gap:
-        return f"No claim is made, because intervals are missing: {evidence.gap}. {SETTING}"
+        return f"No claim is made, because intervals are missing: {evidence.gap}."
     corrections = [change.correction for change in evidence.differences.values()]
     compared = max((c.comparisons for c in corrections), default=1)
     look = max((c.look for c in corrections), default=1)
     planned = max((c.planned_looks for c in corrections), default=1)
     looks = f" and over up to {planned} looks" if planned > 1 else ""
     looks += f"; this is sweep {look} that looks at them" if look > 1 else ""
+    comparisons = wording.count(compared, "comparison")
+    together = f"All intervals of the {comparisons} hold together{looks}: 95 % sure."
+    return f"{together} {population(results)}"
+
+
+def population(results: Results) -> str:
+    """The population of the claims, in one sentence."""
+    pool = results.sweep.data.get("studies", {}).get("pairs", {}).get("train")
+    studies = f"these {pool:,} training studies" if pool else "these training studies"
+    return (
+        f"Every claim is about subsets of {studies}, other starts, and other patients like those of the test split; "
+        "other training studies may give another answer."
+    )
+
+
+def words(results: Results) -> str:
+    """The rule of each verdict."""
+    if results.evidence.gap:
+        return SETTING
     small = margin(results)
     equivalent = (
-        f", and “no difference that matters” if it lies within ±{wording.unsigned(results.metric, small)}"
+        f", and “equivalent” (no difference that matters) if it lies within ±{wording.unsigned(results.metric, small)}"
         if small
         else ""
     )
     return (
-        f"All intervals of the {wording.count(compared, 'comparison')} hold together{looks}: 95 % sure. “Helped” and "
-        f"“hurt” are said if the interval excludes 0{equivalent}, from cells that had all converged. "
-        f"{population(results)} {SETTING}"
+        f"“Helped” and “hurt” are said if the interval excludes 0{equivalent}, from cells that had all converged. "
+        f"The candidates that a query is searched among are held fixed. {SETTING}"
     )
+
+
+def rule(results: Results) -> str:
+    """Rule by which the words of this report were chosen."""
+    return f"{basis(results)} {words(results)}"
 
 
 def compared(results: Results, group: Group) -> Finding | None:
@@ -128,13 +141,14 @@ def _beside(results: Results, group: Group, comparison: Comparison, found: Claim
     assert baseline is not None
     ours, theirs = (wording.number(results.metric, s.mean) for s in (comparison.arm, comparison.baseline))
     compared = wording.count(change.correction.comparisons, "comparison")
+    look = f" and look {change.correction.look}" if change.correction.look > 1 else ""
     late = unconverged(results, (baseline, group), comparison)
     replicates, subsets = wording.count(comparison.difference.n, "replicate"), ""
     if change.seeds < comparison.difference.n:
         subsets = f" on {wording.count(change.seeds, 'subset')} of studies, and only these count as independent"
     parts = [
         f"{ours} against {theirs} for {results.sweep.baseline}",
-        f"p {wording.p_value(change.p_adjusted)} after correction for {compared}",
+        f"p {wording.p_value(change.p_adjusted)} after correction for {compared}{look}",
         f"{replicates}{subsets}, {'not all cells are known to have' if late else 'all cells'} converged",
     ]
     parts += [

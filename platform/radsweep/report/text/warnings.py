@@ -193,6 +193,8 @@ def _unconverged(results: Results) -> Iterator[str]:
         "still rising": "the validation metric was still rising",
         "cannot tell": "too few validations or queries at a constant learning rate to see if the metric still rose",
     }
+    if results.sweep.kind == "ablation":
+        return  # the table has it beside each comparison
     for doubt, reason in reasons.items():
         if late := [r for r in results.measured if answer(r) == doubt]:
             yield (
