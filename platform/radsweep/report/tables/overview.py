@@ -92,6 +92,8 @@ def cost_table(results: Results) -> Table:
         for part, seconds in (result.record.seconds if result.record else {}).items():
             parts[part] = parts.get(part, 0.0) + seconds
     rows += [(f"{part}, summed over cells", duration(seconds)) for part, seconds in parts.items()]
+    if tuning := sum(r.record.seconds.get("total", 0.0) for r in results.tuning if r.record):
+        rows.append(("tuning trials, summed", duration(tuning)))
     steps = sum(r.record.steps for r in results.all if r.record)
     return Table("Cost", ("what", "how much"), (*rows, ("optimiser steps, summed over cells", f"{steps:,}")))
 
@@ -121,7 +123,8 @@ def data_card(results: Results) -> list[Table]:
 
 def provenance(results: Results) -> Table:
     sweep = results.sweep
-    measured, select = len(results.measured), wording.metric_name(sweep.select)
+    behind = len(results.measured) + sum(r.status == "finished" for r in results.tuning)
+    select = wording.metric_name(sweep.select)
     records = [r.record for r in results.all if r.record]
     compared = sweep.kind == "ablation" and results.metric.startswith("test/")
     tested = "only for whether an arm is shown to be better than the baseline" if compared else "no"
@@ -129,7 +132,7 @@ def provenance(results: Results) -> Table:
         ("sweep", sweep.id),
         ("selection metric", select),
         ("test split used for selection", tested),
-        ("trials behind the chosen configuration", f"{measured:,}"),
+        ("trials behind the chosen configuration", f"{behind:,}"),
         ("trials behind each number", "n, and the cells named beside it"),
         ("device", wording.listed(sorted({record.device for record in records}))),
         ("code fingerprint", sweep.code),

@@ -9,6 +9,7 @@ from radsweep.config.metrics import Metric
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import DOUBTS, SAME_RUN, answer, unconverged
 from radsweep.report.analysis.results import Group, Result, Results, once
+from radsweep.report.analysis.tuned import tuned_once
 from radsweep.report.text.public_models import beside_public_models
 from radsweep.report.text.reads_of_test import winner_on_test_split, with_interval
 from radsweep.report.text.verdicts import Finding, compared
@@ -88,7 +89,8 @@ def _answer(results: Results, compared: Sequence[Finding]) -> str:
             parts.append(f"{len(found)} {one if len(found) == 1 else several}")
     if len(compared) == 1 and parts[0].startswith("1 "):
         return f"The one comparison with {results.sweep.baseline} {parts[0][2:]}."
-    return f"Of {wording.count(len(compared), 'comparison')} with {results.sweep.baseline}: {'; '.join(parts)}."
+    values = "; the values were tuned once, and claims speak of these only" if tuned_once(results) else ""
+    return f"Of {wording.count(len(compared), 'comparison')} with {results.sweep.baseline}: {'; '.join(parts)}{values}."
 
 
 def _growth(results: Results) -> str:

@@ -11,9 +11,9 @@ from radsweep.report.analysis.claims import Claim, Verdict, claim_of, margin
 from radsweep.report.analysis.compute import relative
 from radsweep.report.analysis.convergence import SAME_RUN, unconverged
 from radsweep.report.analysis.results import Group, Results
+from radsweep.report.analysis.tuned import tuned_once
+from radsweep.report.text.design import population, tuning_statement
 from radsweep.report.text.multipliers import multiplier_sentence
-
-SETTING = "Every arm ran at one setting of its own, none was tuned: what an arm adds, it adds at this setting."
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,11 @@ class Finding:
     cells: tuple[int, ...] = ()  # numbers of the cells that it rests on
 
 
-def population(results: Results) -> str:
-    """The population of the claims, in one sentence."""
-    pool = results.sweep.data.get("studies", {}).get("pairs", {}).get("train")
-    studies = f"these {pool:,} training studies" if pool else "these training studies"
-    return (
-        f"Every claim is about subsets of {studies}, other starts, and other patients like those of the test split; "
-        "other training studies may give another answer. The candidates that a query is searched among are held fixed."
-    )
-
-
 def rule(results: Results) -> str:
     """Rule by which the words of this report were chosen."""
     evidence = results.evidence
     if evidence.gap:
-        return f"No claim is made, because intervals are missing: {evidence.gap}. {SETTING}"
+        return f"No claim is made, because intervals are missing: {evidence.gap}. {tuning_statement(results)}"
     corrections = [change.correction for change in evidence.differences.values()]
     compared = max((c.comparisons for c in corrections), default=1)
     look = max((c.look for c in corrections), default=1)
@@ -56,7 +46,7 @@ def rule(results: Results) -> str:
     return (
         f"All intervals of the {wording.count(compared, 'comparison')} hold together{looks}: 95 % sure. “Helped” and "
         f"“hurt” are said if the interval excludes 0{equivalent}, from cells that had all converged. "
-        f"{population(results)} {SETTING}"
+        f"{population(results)} {tuning_statement(results)}"
     )
 
 
@@ -106,7 +96,8 @@ def _sentence(results: Results, comparison: Comparison, found: Claim) -> str:
         return f"{at} reached {ours} against {theirs} for {base}, {difference}; nothing is claimed, since {found.why}."
     shown = effect(metric, change)
     if found.verdict in ("helped", "hurt"):
-        return f"{at} {found.verdict}: {shown}."
+        values = " at these tuned values" if tuned_once(results) else ""
+        return f"{at} {found.verdict}{values}: {shown}."
     if found.verdict == "equivalent":
         small = margin(results) or 0.0
         return f"{at} made no difference that matters: {shown}, within ±{wording.unsigned(metric, small)}."
