@@ -1,8 +1,8 @@
 """Tuning of the settings of arms, and its consequences for what a comparison can claim.
 
 A tuning that all replicates share is one draw: its luck is the same in each of them, so no spread between replicates
-shows it. An arm with keys of its own that were tuned once can therefore look better or worse than the baseline by that
-luck. Tuned in each replicate, the luck differs between replicates like that of subsets and starts.
+shows it. An arm whose values were tuned once, and not to those of the baseline, can therefore look better or worse than
+it by that luck. Tuned in each replicate, the luck differs between replicates like that of subsets and starts.
 """
 
 from __future__ import annotations
@@ -23,19 +23,22 @@ def tuned_once(results: Results) -> bool:
     return is_tuned(results) and any(planned.tuning_replicate is None for planned in places)
 
 
-def not_about_the_technique(results: Results, group: Group) -> str:
+def not_about_the_technique(results: Results, group: Group, *others: Group) -> str:
     """Reason why a comparison says nothing of the technique, as the end of a sentence; empty without one.
 
-    Keys that both arms tune over the same values do not count: the comparison then speaks of what was chosen.
+    Args:
+        others: groups of the baseline; at the group's own size unless given. If they have the same tuned values, the
+            comparison is one at a setting, and luck in tuning has no part in it.
     """
-    base = results.sweep.baseline
-    if not tuned_once(results) or not (own := _tuned_differently(results, group.arm, base)):
+    baseline = results.group(results.sweep.baseline, group.size)
+    against = others or ((baseline,) if baseline else ())
+    differ = sorted({key for other in against for key in _different(group, other)}) if tuned_once(results) else []
+    if not differ:
         return ""
-    owner = group.arm if set(own) & _tuned_keys(results, group.arm) else base
-    were = "was" if len(own) == 1 else "were"
     return (
-        f"{wording.listed(own)} {were} tuned for {owner} by itself and only once, so luck in tuning is in no interval; "
-        f"tune in each replicate ({HOW_TO_TUNE})"
+        f"{wording.listed(differ)} {'was' if len(differ) == 1 else 'were'} tuned only once and not to the same "
+        f"{'value' if len(differ) == 1 else 'values'} as in {results.sweep.baseline}, so luck in tuning is in no "
+        f"interval; tune in each replicate ({HOW_TO_TUNE})"
     )
 
 
@@ -49,14 +52,7 @@ def _place(group: Group) -> tuple[str, int | None]:
     return group.arm, group.size
 
 
-def _tuned_keys(results: Results, arm: str) -> set[str]:
-    cells = [r.planned for r in (*results.tuning, *results.all) if r.planned.arm == arm]
-    return {key for cell in cells for key in cell.tuned}
-
-
-def _tuned_differently(results: Results, arm: str, base: str) -> list[str]:
-    """Keys that one of two arms tunes, or that the two tune over different values."""
-    ours, theirs = _tuned_keys(results, arm), _tuned_keys(results, base)
-    tune = results.sweep.ablation.tune if results.sweep.ablation else None
-    spaces = (tune.space_of(arm), tune.space_of(base)) if tune else ({}, {})
-    return sorted((ours ^ theirs) | {key for key in ours & theirs if spaces[0].get(key) != spaces[1].get(key)})
+def _different(group: Group, other: Group) -> set[str]:
+    """Keys that one of two groups tuned, or that both tuned to different values."""
+    ours, theirs = (of.results[0].planned.tuned for of in (group, other))
+    return {key for key in {*ours, *theirs} if key not in ours or key not in theirs or ours[key] != theirs[key]}
