@@ -154,11 +154,37 @@ def test_the_final_trials_of_a_tuned_ablation_are_counted_and_timed(
     done = CellRecord(key="x", trial=trial, status="finished", pairs=16, steps=500, seconds={"total": 6.0})
     Store(tmp_path / "store").write_cell(done)
     found = dry_run(run, file, *changes)
-    assert found["trials"] == 3 * 3 + 3 * 10
-    assert {row["arm"]: (row["tuning"], row["trials"]) for row in found["rows"]} == dict.fromkeys(ARMS, (3, 10))
-    assert found["distinct"] == 2 * 3 + 2 * 10  # two arms are one configuration
-    assert sum(found["estimate"]["sources"].values()) == 26
-    assert found["estimate"]["wall_seconds"] == pytest.approx(26 * 6)
+    assert found["trials"] == 3 * 3 * 10 + 3 * 10
+    assert {row["arm"]: (row["tuning"], row["trials"]) for row in found["rows"]} == dict.fromkeys(ARMS, (30, 10))
+    assert found["distinct"] == 2 * 3 * 10 + 2 * 10  # two arms are one configuration
+    assert sum(found["estimate"]["sources"].values()) == 80
+    assert found["estimate"]["wall_seconds"] == pytest.approx(80 * 6)
+
+
+@pytest.mark.parametrize("repeat", ["each_replicate", "once"])
+def test_the_costs_of_tuning_in_each_replicate_and_of_tuning_once_are_both_shown(
+    run: Callable[..., Any], file: Path, tmp_path: Path, repeat: str
+) -> None:
+    space = "{train.learning_rate: {loguniform: [1.0e-5, 1.0e-3]}}"
+    tune = f"ablation.tune={{trials: 3, repeat: {repeat}, space: {space}}}"
+    changes = ("--set", tune, "--set", "ablation.pairs=[16]", "--set", "ablation.seeds=4")
+    trial = trial_with(load_experiment(file).trial(), {"data.pairs": 16}).model_dump(mode="json")
+    record = CellRecord(key="x", trial=trial, status="finished", pairs=16, steps=500, seconds={"total": 6.0})
+    Store(tmp_path / "store").write_cell(record)
+    costs = {cost["repeat"]: cost for cost in dry_run(run, file, *changes)["tuning"]}
+    assert {name: cost["trials"] for name, cost in costs.items()} == {"each_replicate": 3 * 3 * 4, "once": 3 * 3}
+    assert [name for name, cost in costs.items() if cost["chosen"]] == [repeat]
+    for name, distinct in (("each_replicate", 24), ("once", 6)):  # two arms are one configuration
+        assert costs[name]["estimate"]["wall_seconds"] == pytest.approx(distinct * 6)
+    lines = run("sweep", file, "--dry-run", *changes).out.splitlines()
+    costs_said = [line for line in lines if line.startswith(("Tuning: ", "Instead: "))]
+    assert [line.split(",")[0] for line in costs_said] == [
+        f"Tuning: {repeat}",
+        f"Instead: {next(n for n in costs if n != repeat)}",
+    ]
+    (once,) = [line for line in costs_said if ": once," in line]
+    assert once.endswith("; claims speak of the tuned values only, and luck in tuning is in no interval")
+    assert ": once, 9 trials, at most 36 s, at most " in once
 
 
 def test_a_plateau_that_cannot_be_reached_is_refused_with_the_numbers(run: Callable[..., Any], file: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
 
+from radsweep.config.ablation import Ablation
 from radsweep.config.load import parse_experiment
 from radsweep.config.search import Dimension
 from radsweep.config.tune import Tune, value_at
@@ -34,6 +36,30 @@ def test_arms_are_tried_at_the_same_values_of_what_they_share() -> None:
     assert [{k: v for k, v in point.items() if k in SPACE} for point in local] == baseline
     assert {point["objective.local.weight"] for point in local} == {0.1, 0.5, 1.0}
     assert tune(seed=1).points("baseline", {}) != baseline
+
+
+def test_each_replicate_has_points_of_its_own_and_arms_still_share_them() -> None:
+    first, second = (tune().points("baseline", {}, replicate) for replicate in (0, 1))
+    local = tune().points("local", {}, 1)
+    assert len({json.dumps(points) for points in (first, second, tune().points("baseline", {}))}) == 3
+    assert [{k: v for k, v in point.items() if k in SPACE} for point in local] == second
+
+
+def test_the_replicates_that_are_tuned_are_those_that_count_as_independent() -> None:
+    for seeds, repeat, expected in (
+        ({"subset": 3, "init": 2}, "each_replicate", (0, 1, 2)),  # starts on one subset share its tuning
+        ({"subset": 1, "init": 2}, "each_replicate", (0, 1)),
+        ({"subset": 3}, "once", (None,)),
+    ):
+        settings = {"trials": 2, "space": SPACE, "repeat": repeat}
+        made = Ablation.model_validate({"arms": {"baseline": {}}, "seeds": seeds, "tune": settings})
+        assert made.tuned_replicates() == expected
+    assert Ablation(arms={"baseline": {}}).tuned_replicates() == ()
+
+
+def test_every_replicate_is_tuned_unless_the_file_says_once() -> None:
+    assert tune().repeat == "each_replicate"
+    assert tune(repeat="once").repeat == "once"
 
 
 def test_a_key_is_set_where_its_condition_holds() -> None:
@@ -68,6 +94,7 @@ def test_values_over_a_dimension(dimension: dict[str, object], values: dict[floa
         ({"space": {"train.learning_rat": {"int": [2, 9]}}}, "did you mean train.learning_rate?"),
         ({"space": {"train.learning_rate": {"uniform": [-1, 1]}}}, "ablation.tune.space.train.learning_rate"),
         ({"trials": 1}, "ablation.tune.trials"),
+        ({"repeat": "twice"}, "ablation.tune.repeat: expected 'each_replicate' or 'once'"),
     ],
 )
 def test_a_wrong_one_is_reported(fields: dict[str, object], told: str) -> None:

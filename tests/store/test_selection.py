@@ -9,7 +9,17 @@ from typing import Literal
 import pytest
 
 from radsweep.store.records import ArmSize, CellRecord, PlannedCell, SweepRecord
-from radsweep.store.selection import Reason, Selection, allowed, how_it_ended, is_complete, select_best, statistics
+from radsweep.store.selection import (
+    Reason,
+    Selection,
+    allowed,
+    choices,
+    how_it_ended,
+    is_complete,
+    select_best,
+    statistics,
+    without_choice,
+)
 
 SELECT = "val/text_to_image/recall_at_10"
 TEST = "test/text_to_image/recall_at_10"
@@ -285,3 +295,44 @@ def test_statistics_are_the_mean_and_deviation_over_replicates() -> None:
     assert found[f"arm/local/100/{TEST}/mean"] == pytest.approx(0.3)
     assert found[f"arm/local/100/{SELECT}/deviation"] == pytest.approx(0.2 / 2**0.5)
     assert len(found) == 4
+
+
+def tries(*replicates: int | None) -> list[PlannedCell]:
+    """Two points of a tuning for each replicate; keys are `replicate point`."""
+    return [
+        PlannedCell(
+            key=f"{replicate} {point}", arm="local", pairs=100, tuning=point, tuned={"x": point}, number=point,
+            tuning_replicate=replicate,
+        )
+        for replicate in replicates
+        for point in range(2)
+    ]  # fmt: skip
+
+
+def test_each_replicate_chooses_among_its_own_trials() -> None:
+    scores = {"0 0": 0.3, "0 1": 0.2, "1 0": 0.1, "1 1": 0.9}
+    records = {key: record(key, score) for key, score in scores.items()}
+    assert choices(tries(0, 1), records, SELECT) == {("local", 100, 0): {"x": 0}, ("local", 100, 1): {"x": 1}}
+
+
+@pytest.mark.parametrize(
+    ("replicates", "failed", "starts"),
+    [
+        ((None,), ("None 0", "None 1"), ["local at 100 pairs is left out: none of its 2 tuning trials finished."]),
+        (
+            (0, 1, 2),
+            ("1 0", "1 1", "2 0", "2 1", "0 0"),
+            ["local at 100 pairs is left out of replicates 2, 3: none of its 4 tuning trials there finished."],
+        ),
+        ((0, 1), ("0 0", "0 1", "1 0", "1 1"), ["local at 100 pairs is left out: none of its 4 tuning"]),
+        ((0, 1), ("0 0",), []),
+    ],
+)
+def test_a_tuning_without_a_choice_is_reported(
+    replicates: tuple[int | None, ...], failed: tuple[str, ...], starts: list[str]
+) -> None:
+    tuning = tries(*replicates)
+    records = {cell.key: record(cell.key, 0.1, "failed" if cell.key in failed else "finished") for cell in tuning}
+    notes = list(without_choice(tuning, records, choices(tuning, records, SELECT)))
+    assert len(notes) == len(starts)
+    assert all(note.startswith(start) for note, start in zip(notes, starts, strict=True))

@@ -24,6 +24,7 @@ from radsweep.data.phantom import write_phantom
 from radsweep.data.shards.dataset import read_manifest
 from radsweep.store.records import CellRecord, SweepRecord
 from radsweep.store.store import Store
+from radsweep.sweep.design.planned_trials import FIRST_TUNING_START
 from radsweep.sweep.preparation.image_memory import decoded_bytes
 from radsweep.sweep.progress.status import PROGRESS, Progress
 from radsweep.sweep.run import run_sweep
@@ -287,28 +288,29 @@ def test_fair_tuning(phantom: Path, short_folder: Path) -> None:
     own = {"local": {"objective.local.weight": {"uniform": [0.1, 1]}}}
     # One point was run before, by a trial that read the test split: none of that may show.
     design: dict[str, Any] = {"arms": arms, "seeds": 2, "tune": {"trials": 3, "space": space, "per_arm": own}}
-    point = Tune.model_validate(design["tune"]).points("baseline", {})[1]
-    before, _ = sweep(phantom, store.root, ablation={"arms": {"the point": point}})
+    point = Tune.model_validate(design["tune"]).points("baseline", {}, replicate=0)[1]
+    start = {"train.seed": FIRST_TUNING_START, "data.seed": 1}
+    before, _ = sweep(phantom, store.root, ablation={"arms": {"the point": point | start}})
     record, cells = sweep(phantom, store.root, ablation=design)
     assert record.status == "finished"
     assert record.cost["trials_reused"] == 1
-    assert [len([c for c in record.tuning if c.arm == arm]) for arm in arms] == [3, 3, 3]
-    assert {(c.subset_seed, c.init_seed) for c in record.tuning} == {(0, 0)}
+    assert [len([c for c in record.tuning if c.arm == arm]) for arm in arms] == [6, 6, 6]
+    assert {(c.tuning_replicate, c.subset_seed) for c in record.tuning} == {(0, 1), (1, 2)}
     assert sorted({(c.subset_seed, c.init_seed) for c in record.cells}) == [(1, 1), (2, 2)]
     assert len(record.cells) == 6
     assert all(cells[cell.key].final for cell in record.cells)
     tuned = store.read_records(record)
     assert not any(tuned[cell.key].final or "test/candidates" in tuned[cell.key].pool for cell in record.tuning)
     for arm in arms:
-        scores = {c.number: tuned[c.key].best[record.select] for c in record.tuning if c.arm == arm}
-        best = min(n for n, score in scores.items() if score == max(scores.values()))
-        chosen = next(c.tuned for c in record.tuning if c.number == best)
-        assert {json.dumps(c.tuned) for c in record.cells if c.arm == arm} == {json.dumps(chosen)}
-        assert [cells[c.key].trial["train"]["learning_rate"] for c in record.cells if c.arm == arm] == (
-            [chosen["train.learning_rate"]] * 2
-        )
+        for final in (c for c in record.cells if c.arm == arm):
+            own = [c for c in record.tuning if c.arm == arm and c.tuning_replicate == final.tuning_replicate]
+            scores = {c.number: tuned[c.key].best[record.select] for c in own}
+            best = min(n for n, score in scores.items() if score == max(scores.values()))
+            chosen = next(c.tuned for c in own if c.number == best)
+            assert final.tuned == chosen
+            assert cells[final.key].trial["train"]["learning_rate"] == chosen["train.learning_rate"]
     page = (store.report_folder(record) / "report.html").read_text()
-    assert "Every arm was tuned at every size with 3 trials of its own" in page
+    assert "Every arm was tuned at every size and in each replicate with 3 trials of its own" in page
 
     runs = [run for run in mlflow_runs(store, record) if run.data.tags["radsweep.role"] in ("trial", "tuning")]
     by_role: dict[tuple[str, str], int] = defaultdict(int)
@@ -316,7 +318,7 @@ def test_fair_tuning(phantom: Path, short_folder: Path) -> None:
         by_role[run.data.tags["radsweep.role"], run.data.params["arm"]] += 1
         tested = any(name.startswith("final/") for name in run.data.metrics)
         assert tested == (run.data.tags["radsweep.role"] == "trial")
-    assert by_role == {(role, arm): number for role, number in (("tuning", 3), ("trial", 2)) for arm in arms}
+    assert by_role == {(role, arm): number for role, number in (("tuning", 6), ("trial", 2)) for arm in arms}
     (reused,) = [run for run in runs if run.data.tags.get("radsweep.reused_from")]
     assert reused.data.tags["radsweep.reused_from"] == before.id
 

@@ -44,6 +44,15 @@ class Seeds(Settings):
         """The most replicates that an arm can have."""
         return self.max or self.subset
 
+    @property
+    def independent(self) -> int:
+        """Number of replicates that count as independent: subsets or, if all starts share one subset, starts."""
+        return self.subset if self.subset > 1 else self.init
+
+    def independent_of(self, subset: int, start: int) -> int:
+        """The independent replicate, from 0, that a start on a subset belongs to."""
+        return subset if self.subset > 1 else start
+
 
 def _number_of_seeds(value: Any) -> Any:
     return {"subset": value} if type(value) is int else value
@@ -85,8 +94,8 @@ class Ablation(Settings):
     )
     tune: Tune | None = Field(
         default=None,
-        description="Tune every arm at every size first, with equal budgets; what is chosen runs on fresh seeds, and "
-        "only that reads the test split",
+        description="Tune every arm at every size first, with equal budgets; what is chosen runs from fresh starts, "
+        "and only that reads the test split",
     )
 
     @model_validator(mode="after")
@@ -170,6 +179,12 @@ class Ablation(Settings):
             return {BASELINE: {}} | {level_name(key, value): {key: value} for key, value in found}
         active = self._active
         return {arm: {k: v for n in names for k, v in active[n].items()} for arm, names in self._kept().items()}
+
+    def tuned_replicates(self) -> tuple[int | None, ...]:
+        """The replicates that are tuned, each by itself; (None,) if all share one tuning, () if nothing is tuned."""
+        if self.tune is None:
+            return ()
+        return (None,) if self.tune.repeat == "once" else tuple(range(self.seeds.independent))
 
     def varied(self) -> set[str]:
         """Dotted keys that arms or levels set, or that are tuned."""

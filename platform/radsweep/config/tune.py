@@ -2,6 +2,7 @@
 
 The points are a Latin hypercube (McKay, Beckman, Conover 1979) drawn key by key: arms that share a key are tried at the
 same values of it, so that none is luckier in them than another, and all points are known before the first trial runs.
+Each replicate has points of its own, unless all of them share one tuning.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -18,10 +19,16 @@ from radsweep.config.settings import Settings
 
 # what the design itself varies, or what must be the same for all
 NOT_TUNED = ("data.", "train.seed", "train.workers", "evaluate.")
+Repeat = Literal["each_replicate", "once"]
 
 
 class Tune(Settings):
     trials: int = Field(default=16, ge=2, le=10_000, description="Trials of each arm at each size: the same for all")
+    repeat: Repeat = Field(
+        default="each_replicate",
+        description="each_replicate: tune again in each replicate, so that claims include luck in tuning; once: all "
+        "replicates share one tuning, which costs less, and claims speak of the tuned values only",
+    )
     space: dict[str, Dimension] = Field(default={}, description="Dotted key: how it varies, in every arm")
     per_arm: dict[str, dict[str, Dimension]] = Field(
         default={}, description="Arm: {dotted key: how it varies}, for that arm only, besides `space`"
@@ -43,14 +50,16 @@ class Tune(Settings):
         """All that is tuned in an arm; the arm's own entry of a key goes before the common one."""
         return {**self.space, **self.per_arm.get(arm, {})}
 
-    def points(self, arm: str, trial: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def points(self, arm: str, trial: Mapping[str, Any], replicate: int | None = None) -> list[dict[str, Any]]:
         """Dotted values of the arm's trials.
 
         Args:
             trial: the arm's trial, nested: what conditions on keys that are not tuned look at.
+            replicate: number of the replicate that is tuned; None if all replicates share one tuning.
         """
         space = self.space_of(arm)
-        drawn = {key: _strata(self.trials, f"{self.seed}/{key}") for key in space}
+        seed = str(self.seed) if replicate is None else f"{self.seed}/{replicate}"
+        drawn = {key: _strata(self.trials, f"{seed}/{key}") for key in space}
         points: list[dict[str, Any]] = [{} for _ in range(self.trials)]
         for key in ordered(space):
             for point, part in zip(points, drawn[key], strict=True):

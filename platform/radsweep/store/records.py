@@ -21,6 +21,7 @@ from radsweep.config.training import Convergence
 Part = TypeVar("Part", bound=Settings)
 Status = Literal["finished", "stopped", "failed"]
 ArmSize = tuple[str, int | None]  # arm, size
+TuningPlace = tuple[str, int | None, int | None]  # arm, size, replicate; None if all replicates share one tuning
 
 
 class Validation(BaseModel):
@@ -96,9 +97,15 @@ class PlannedCell(BaseModel):
     lower_rung: bool = False  # on fewer pairs than the search's base trial; never a winner
     tuned: dict[str, Any] = {}  # dotted keys that tuning set; those of one arm may differ between sizes
     tuning: int | None = None  # number of the point, if this trial only tunes the settings of its arm
-    # trials of its arm and size among which the settings were chosen
+    tuning_replicate: int | None = None  # replicate, from 0, that was tuned for itself; None: all share one tuning
+    # trials of its arm, size and tuning among which the settings were chosen
     tuning_trials: int = Field(default=0, validation_alias=AliasChoices("tuning_trials", "behind"))
     reference: bool = False  # a public model, named by `arm`, that was measured and not trained
+
+    @property
+    def tuning_place(self) -> TuningPlace:
+        """The tuning that it is a trial of, or whose choice it runs."""
+        return self.arm, self.pairs, self.tuning_replicate
 
 
 class SweepRecord(BaseModel):
@@ -133,7 +140,7 @@ class SweepRecord(BaseModel):
 
         The sections below are read on their own, so that they are available if another section is not valid.
         """
-        return _read(Experiment, self.experiment)
+        return _read(Experiment, self.experiment | {"ablation": self._ablation})
 
     @property
     def run(self) -> Run | None:
@@ -142,7 +149,14 @@ class SweepRecord(BaseModel):
 
     @property
     def ablation(self) -> Ablation | None:
-        return _read(Ablation, self.experiment.get("ablation"))
+        return _read(Ablation, self._ablation)
+
+    @property
+    def _ablation(self) -> dict[str, Any] | None:
+        """The section as recorded; records without `tune.repeat` are of sweeps that were tuned once."""
+        recorded: dict[str, Any] | None = self.experiment.get("ablation")
+        tune = recorded.get("tune") if isinstance(recorded, dict) else None
+        return {**(recorded or {}), "tune": {"repeat": "once", **tune}} if isinstance(tune, dict) else recorded
 
     @property
     def search(self) -> Search | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from radsweep.config.metrics import Metric
 from radsweep.evaluation.summary import spread
 from radsweep.store.arm_progress import ArmProgress, arm_progress, deciding_size
 from radsweep.store.fold_pooling import pool_folds
-from radsweep.store.records import ArmSize, CellRecord, PlannedCell, SweepRecord
+from radsweep.store.records import ArmSize, CellRecord, PlannedCell, SweepRecord, TuningPlace
 
 Ending = Literal["finished", "interrupted", "failed"]
 
@@ -197,31 +197,34 @@ def statistics(sweep: SweepRecord, records: Mapping[str, CellRecord]) -> dict[st
 
 def choices(
     tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], select: str
-) -> dict[ArmSize, dict[str, Any]]:
-    """Choose the values of each (arm, size): those of its trial with the best validation metric, the first of equals.
+) -> dict[TuningPlace, dict[str, Any]]:
+    """Choose the values of each tuning: those of its trial with the best validation metric, the first of equals.
 
-    Failed trials are not considered. An arm whose trials all failed at a size has no entry.
+    Failed trials are not considered. A tuning whose trials all failed has no entry.
     """
     sign = Metric(select).sign
-    by_place: dict[ArmSize, list[tuple[float, int, dict[str, Any]]]] = defaultdict(list)
+    by_place: dict[TuningPlace, list[tuple[float, int, dict[str, Any]]]] = defaultdict(list)
     for cell in tuning:
         record = records.get(cell.key)
         if record is not None and record.status == "finished" and select in record.best:
-            by_place[cell.arm, cell.pairs].append((sign * record.best[select], -cell.number, cell.tuned))
+            by_place[cell.tuning_place].append((sign * record.best[select], -cell.number, cell.tuned))
     return {place: max(found, key=lambda one: one[:2])[2] for place, found in by_place.items()}
 
 
 def without_choice(
-    tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], chosen: Container[ArmSize]
+    tuning: Iterable[PlannedCell], records: Mapping[str, CellRecord], chosen: Collection[TuningPlace]
 ) -> Iterator[str]:
-    """Describe each arm and size without cells: none of its tuning trials finished, and why the first did not."""
+    """Describe each arm and size that lacks cells: none of its tuning trials finished, and why the first did not."""
     failed: dict[ArmSize, list[PlannedCell]] = defaultdict(list)
     for cell in tuning:
-        if (cell.arm, cell.pairs) not in chosen:
+        if cell.tuning_place not in chosen:
             failed[cell.arm, cell.pairs].append(cell)
     for (arm, pairs), cells in failed.items():
         size = "all" if pairs is None else f"{pairs:,}"
+        lacking = sorted({cell.tuning_replicate + 1 for cell in cells if cell.tuning_replicate is not None})
+        part = any(place[:2] == (arm, pairs) for place in chosen)
+        of = f" of replicate{'s' * (len(lacking) > 1)} {', '.join(map(str, lacking))}" if part else ""
         yield (
-            f"{arm} at {size} pairs is left out: none of its {len(cells):,} tuning trials finished. "
-            f"The first: {records[cells[0].key].error or 'no result'}"
+            f"{arm} at {size} pairs is left out{of}: none of its {len(cells):,} tuning trials{' there' * part} "
+            f"finished. The first: {records[cells[0].key].error or 'no result'}"
         )

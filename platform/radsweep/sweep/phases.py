@@ -91,12 +91,14 @@ class Phases:
             self.engine.run_cells(todo, read_test, [stage for stage in stages if stage.key not in self.watch.stages])
 
     def tuned(self, ablation: Ablation) -> bool:
-        """Tune each arm's settings on the validation split, then run the cells that read the test split on new seeds.
+        """Tune each arm's settings on the validation split, then run the choice from new starts; only that is tested.
 
         Returns:
             True if all settings were selected; False if tuning was cut short, so that cells are missing.
         """
-        self.console.say(f"Tuning: {len(self.sweep.tuning):,} trials, none of which reads the test split")
+        replicates = len(ablation.tuned_replicates())
+        times = f" in each of {replicates:,} replicates" if replicates > 1 else ""
+        self.console.say(f"Tuning{times}: {len(self.sweep.tuning):,} trials in all, none of which reads the test split")
         self.design(self.sweep.tuning, read_test=False)
         self.watch.collect(self.sweep.tuning)
         if any(cell.key not in self.watch.ended for cell in self.sweep.tuning):
@@ -109,7 +111,7 @@ class Phases:
         self.watch.expect((*self.sweep.tuning, *cells))
         self.sweep = self.sweep.model_copy(update={"cells": tuple(cells), "notes": notes})
         self.store.write_sweep(self.sweep)
-        self.console.say(f"Running the selected configurations on new seeds: {len(cells):,} trials")
+        self.console.say(f"Running the selected configurations from new starts: {len(cells):,} trials")
         self.design(cells, read_test=True)
         return True
 

@@ -78,7 +78,8 @@ def trial_name(design: Design, cell: PlannedCell) -> str:
         return f"reference {cell.arm}"
     fold = "" if cell.fold is None else f" / fold {cell.fold}"
     if cell.tuning is not None:
-        return f"tune {cell.arm} / {cell.pairs or 'all'} pairs / point {cell.tuning}"
+        replicate = "" if cell.tuning_replicate is None else f" / replicate {cell.tuning_replicate + 1}"
+        return f"tune {cell.arm} / {cell.pairs or 'all'} pairs{replicate} / point {cell.tuning}"
     if not cell.arm:
         return f"trial {cell.number}{fold}"
     seed = f"{cell.subset_seed}.{cell.init_seed}" if design.several_starts else f"{cell.subset_seed}"
@@ -96,6 +97,7 @@ def trial_params(design: Design, cell: PlannedCell, trial: Mapping[str, Any]) ->
     place |= {"subset_seed": str(cell.subset_seed), "init_seed": str(cell.init_seed)}
     place |= {} if cell.fold is None else {"fold": str(cell.fold)}
     place |= {} if cell.tuning is None else {"point": str(cell.tuning)}
+    place |= {} if cell.tuning_replicate is None else {"tuned_replicate": str(cell.tuning_replicate + 1)}
     place |= {"trials_behind": str(cell.tuning_trials)} if cell.tuning_trials else {}
     return place | {key: _text(keys.get(trial, key)) for key in design.varying}
 
@@ -154,6 +156,9 @@ def sweep_tags(sweep: SweepRecord) -> dict[str, str]:
         "radsweep.status": sweep.status,
         "radsweep.select": sweep.select,
     }
+    if sweep.tuning:
+        each = all(cell.tuning_replicate is not None for cell in sweep.tuning)
+        tags |= {"radsweep.tuned": "each_replicate" if each else "once"}
     tags |= {f"radsweep.version.{name}": version for name, version in sweep.versions.items()}
     return _common_tags(sweep) | tags | {"radsweep.notes": "\n".join(sweep.notes), "mlflow.note.content": note(sweep)}
 

@@ -15,7 +15,7 @@ def test_the_trials_of_the_plan_are_checked() -> None:
     space = {"train.learning_rate": {"loguniform": [1e-4, 1e-2]}}
     tuned = experiment(ablation={"arms": ARMS, "seeds": 2, "tune": {"trials": 3, "space": space}})
     checked = [key_of(trial) for trial in possible_trials(tuned)]
-    assert len(checked) == 2 * 2 + 2 * 3
+    assert len(checked) == 2 * 2 + 2 * 2 * 3
     assert checked[4:] == [cell.key for cell in plan_cells(tuned, key_of)]
 
 

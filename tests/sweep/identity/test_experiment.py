@@ -86,3 +86,16 @@ def test_the_key_of_an_experiment_does_not_depend_on_where_it_runs() -> None:
     key = experiment_key(experiment())
     assert key == experiment_key(experiment(run={"slots": 2, "store": "/elsewhere"}))
     assert key != experiment_key(experiment(train={"seed": 1}))
+
+
+def test_a_sweep_from_before_tuning_could_be_repeated_is_resumed_only_as_tuned_once(tmp_path: Path) -> None:
+    tune = {"trials": 2, "space": {"train.weight_decay": {"uniform": [0, 1]}}}
+    tuned = {each: {"arms": {"a": {}}, "tune": tune | {"repeat": each}} for each in ("once", "each_replicate")}
+    asked = experiment(ablation=tuned["once"]).model_dump(mode="json", exclude_none=True)
+    del asked["ablation"]["tune"]["repeat"]
+    store = Store(tmp_path)
+    stored(store, "interrupted", asked)
+    found = latest_unfinished(store, experiment(ablation=tuned["once"]), True, Console())
+    assert found is not None
+    with pytest.raises(InputError, match="no earlier sweep of this experiment"):
+        latest_unfinished(store, experiment(ablation=tuned["each_replicate"]), True, Console())

@@ -2,8 +2,8 @@
 
 The intervals of a table hold together: with 95 %, all of them contain the truth, at every look. So a claim that an
 interval supports may be made whatever led to its choice: the best of many arms, the first look that shows something.
-By Bonferroni each of K comparisons may fail in 5 % / K, whatever the comparisons have in common. Four fifths of the
-error are for the first sweep that makes the comparisons, at one look or at as many as `sequential` describes. The rest
+By Bonferroni each of K comparisons may fail in 5 % / K, whatever the comparisons have in common. Nearly all of the
+error is for the first sweep that makes the comparisons, at one look or at as many as `sequential` describes. The rest
 is kept for seeds that are added by hand afterwards.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from radsweep.evaluation.statistics.sequential import look_alpha
 
 LEVEL = 0.95
-PLANNED = 0.8  # of the error, for looks that the design planned
+PLANNED = 0.95  # of the error, for looks that the design planned
 
 
 @dataclass(frozen=True)

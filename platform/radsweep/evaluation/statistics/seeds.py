@@ -17,7 +17,7 @@ from scipy import special
 
 from radsweep.evaluation.statistics.estimates import Estimates
 
-UNEVEN_LEVEL = 0.2  # of the test for an uneven arm: a missed one costs coverage, a false alarm only width
+UNEVEN_LEVEL = 0.1  # of the test for an uneven arm: a missed one costs coverage, a false alarm only width
 FEWEST_ARMS = 3  # of two arms, none can be said to be the uneven one
 
 

@@ -15,6 +15,8 @@ from radsweep.evaluation.statistics import Difference, Outlook, outlook
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import is_same_run, unconverged
 from radsweep.report.analysis.results import Group, Results
+from radsweep.report.analysis.tuned import failed_tunings, not_about_the_technique
+from radsweep.store.arm_progress import MOST_FAILED
 
 Verdict = Literal["helped", "hurt", "equivalent", "open", "not converged", "same run", "cannot be claimed"]
 CLEAR: tuple[Verdict, ...] = ("helped", "hurt")
@@ -76,7 +78,7 @@ def claim(results: Results, group: Group) -> Claim | None:
     if change is None:
         why = results.evidence.why_not(place, (baseline.arm, group.size))
         return Claim(*place, "cannot be claimed", f"it has no interval, because {why}")
-    if why := next(_obstacles(change), ""):
+    if why := next(_obstacles(results, group, change), ""):
         return Claim(*place, "cannot be claimed", why, change)
     small = margin(results)
     equivalent = small is not None and change.within(small)
@@ -104,14 +106,23 @@ def _absent(results: Results, *groups: Group) -> Iterator[str]:
                 f"{progress.failed} of {replicates} of {progress.arm} failed, and those that did not may be the easy "
                 "ones"
             )
+    for group in groups:
+        untuned, tuned = failed_tunings(results, group)
+        if untuned > MOST_FAILED * tuned:
+            yield (
+                f"no tuning trial of {group.arm} finished in {untuned} of {wording.count(tuned, 'replicate')}, and "
+                "those that are left may be the easy ones"
+            )
     for progress in found:
         if not progress.complete:
             replicates = wording.count(progress.planned, "replicate")
             yield f"{progress.planned - progress.ended} of {replicates} of {progress.arm} have not ended"
 
 
-def _obstacles(change: Difference) -> Iterator[str]:
+def _obstacles(results: Results, group: Group, change: Difference) -> Iterator[str]:
     """Reasons why a design supports no claim, as the end of a sentence, the gravest first."""
+    if why := not_about_the_technique(results, group):
+        yield why
     if change.seeds == 1:
         yield "one replicate does not show how much seeds vary; run 3 or more"
     elif change.seed_degrees is not None and change.seed_degrees < FEWEST_SEED_DEGREES:

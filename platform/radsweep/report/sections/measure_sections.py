@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from radsweep.report import wording
 from radsweep.report.analysis.results import Results
+from radsweep.report.analysis.tuned import tuned_once
 from radsweep.report.figures.forest import importance_figure
 from radsweep.report.figures.search import slices
 from radsweep.report.sections.section import Bullets, Caution, Details, Figures, Numbers, Remark, Section
@@ -12,6 +13,7 @@ from radsweep.report.tables.class_measures import by_class, further
 from radsweep.report.tables.pareto_front import front_table
 from radsweep.report.tables.public_models import public_models
 from radsweep.report.tables.tuning import tuning
+from radsweep.report.text.design import tuning_statement
 from radsweep.report.text.public_models import CAUTION
 
 
@@ -31,8 +33,9 @@ def effects(results: Results) -> Section:
         if failed
         else ""
     )
-    blocks = (Remark(f"{about} Corrected over this table."), Caution(survivors), Numbers(table, "effects"))
-    return Section(table.title, "effects", blocks)
+    tuned = f" {tuning_statement(results)}" if tuned_once(results) else ""
+    remark = Remark(f"{about} Corrected over this table.{tuned}")
+    return Section(table.title, "effects", (remark, Caution(survivors), Numbers(table, "effects")))
 
 
 def levels(results: Results) -> Section:

@@ -17,6 +17,7 @@ from radsweep.report.text.best import (
     selection,
     why_candidate,
 )
+from radsweep.report.text.design import replicates_differ_by
 from radsweep.report.text.limits import adaptation, selection_cost
 from radsweep.report.text.reads_of_test import reads_of_test_split
 from radsweep.report.text.recommendation import recommendation
@@ -102,9 +103,18 @@ def _limits(results: Results) -> list[str]:
     ]
     if results.sweep.kind == "ablation":
         limits += [
-            "± is the standard deviation over replicates (subset of studies and start); intervals hold the noise of a "
-            "finite set of patients as well.",
+            _spread(results),
             "Compute counts the adaptation of an arm's towers in full, though a sweep runs each stage once.",
             *results.evidence.notes,
         ]
     return limits
+
+
+def _spread(results: Results) -> str:
+    """Sentence on the parts of the spread over replicates and of intervals."""
+    if not (differ := replicates_differ_by(results)):
+        return "There is one replicate an arm, so intervals only hold the noise of a finite set of patients."
+    return (
+        f"± is the standard deviation over replicates ({wording.listed(differ)}); intervals hold the noise of a finite "
+        "set of patients as well."
+    )

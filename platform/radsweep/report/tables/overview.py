@@ -93,6 +93,8 @@ def cost_table(results: Results) -> Table:
         for part, seconds in (result.record.seconds if result.record else {}).items():
             parts[part] = parts.get(part, 0.0) + seconds
     rows += [(f"{part}, summed over cells", duration(seconds)) for part, seconds in parts.items()]
+    if tuning := sum(r.record.seconds.get("total", 0.0) for r in results.tuning if r.record):
+        rows.append(("tuning trials, summed", duration(tuning)))
     steps = sum(r.record.steps for r in results.all if r.record)
     return Table("Cost", ("what", "how much"), (*rows, ("optimiser steps, summed over cells", f"{steps:,}")))
 

@@ -34,7 +34,8 @@ def how_chosen(results: Results, chosen: Selection) -> str:
     if best is None:
         return ""
     if results.sweep.kind == "ablation":
-        return " ".join([_why_this_arm(results, chosen, best.planned), *left_out(results, chosen)])
+        why = _why_this_arm(results, chosen, best.planned)
+        return " ".join([why, *_which_values(best.planned), *left_out(results, chosen)])
     if results.sweep.kind == "search":
         value = wording.number(results.sweep.select, best.value(results.sweep.select))
         that = " that finished" if any(r.status == "stopped" for r in results.measured) else ""
@@ -75,6 +76,16 @@ def _why_this_arm(results: Results, chosen: Selection, best: PlannedCell) -> str
         f"Arm {best.arm}, the best mean ({_mean(results, best)}) at {size} of the arms that are shown to be better "
         f"than {base}: {leader} has {top}, but is not shown to be better; {tested}."
     )
+
+
+def _which_values(best: PlannedCell) -> list[str]:
+    """A sentence on the tuned values of a configuration; none if nothing was tuned, or only once."""
+    if best.tuning_replicate is None or not best.tuned:
+        return []
+    return [
+        f"Its tuned values are those that replicate {best.tuning_replicate + 1} chose; each replicate was tuned by "
+        "itself, and others may have chosen others."
+    ]
 
 
 def _leads(results: Results, chosen: Selection) -> str:

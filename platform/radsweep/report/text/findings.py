@@ -9,6 +9,7 @@ from radsweep.config.metrics import Metric
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import DOUBTS, SAME_RUN, answer
 from radsweep.report.analysis.results import Group, Result, Results, once
+from radsweep.report.analysis.tuned import tuned_once
 from radsweep.report.text.reads_of_test import winner_on_test_split, with_interval
 from radsweep.report.text.verdicts import Finding, compared
 
@@ -79,11 +80,12 @@ def _answer(results: Results, compared: Sequence[Finding]) -> str:
             parts += [f"{arm} {one} at {wording.sizes_name(at)}" for arm, at in sizes.items()]
         else:
             parts.append(f"{len(found)} {one if len(found) == 1 else several}")
+    values = "; the values were tuned once, and claims speak of these only" if tuned_once(results) else ""
     if len(compared) == 1 and parts[0].startswith("1 "):
-        return f"The one comparison with {results.sweep.baseline} {parts[0][2:]}."
+        return f"The one comparison with {results.sweep.baseline} {parts[0][2:]}{values}."
     if len(parts) == 1 and parts[0].startswith(f"{len(compared)} "):
-        return f"All {len(compared)} comparisons with {results.sweep.baseline} {parts[0].partition(' ')[2]}."
-    return f"Of {wording.count(len(compared), 'comparison')} with {results.sweep.baseline}: {'; '.join(parts)}."
+        return f"All {len(compared)} comparisons with {results.sweep.baseline} {parts[0].partition(' ')[2]}{values}."
+    return f"Of {wording.count(len(compared), 'comparison')} with {results.sweep.baseline}: {'; '.join(parts)}{values}."
 
 
 def _chance(results: Results, metric: str | None = None) -> str:

@@ -13,6 +13,7 @@ _SOURCES = {
     "all": "all {what}s of the training split and its unpaired pool, whatever the number of pairs",
     "subset": "only the {what}s of each trial's own pairs",
 }
+_SHARED_BY = {"all": "all replicates", "subset": "each subset of studies"}
 _WHAT = {"image": "image", "text": "report"}
 
 
@@ -47,6 +48,6 @@ def adaptation(results: Results) -> Iterator[str]:
         by = f" ({wording.listed(names)})" if any(names) else ""
         yield (
             f"The {tower} tower adapted by {method}{by} learnt from {_SOURCES[data].format(what=_WHAT[tower])}; never "
-            "from those of validation or test patients. A stage runs once for all replicates (seed adapt."
-            f"{tower}.seed): the spread over replicates does not hold its own."
+            f"from those of validation or test patients. A stage runs once for {_SHARED_BY[data]}, from one start "
+            f"(adapt.{tower}.seed): the spread over replicates does not hold that of its start."
         )

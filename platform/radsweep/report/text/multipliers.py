@@ -7,6 +7,7 @@ from radsweep.evaluation.statistics import Multiplier
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import DOUBTS, answer, unconverged
 from radsweep.report.analysis.results import Group, Results
+from radsweep.report.analysis.tuned import not_about_the_technique
 from radsweep.store.arm_progress import ArmProgress
 
 
@@ -39,8 +40,10 @@ def multiplier_sentence(results: Results, group: Group) -> str:
 
 
 def trusted(results: Results, group: Group) -> bool:
-    """Return True if the arm and all sizes of the baseline had converged, and few of their replicates failed."""
-    return not _late(results) and not unconverged(results, (group,), None) and not _failed(results, group)
+    """Return True if sizes had converged, few of their replicates failed, and no luck in tuning is left out."""
+    tuned = not not_about_the_technique(results, group, *_curve(results))
+    late = _late(results) or unconverged(results, (group,), None)
+    return tuned and not late and not _failed(results, group)
 
 
 def multiplier_doubt(results: Results, group: Group) -> str:
@@ -59,6 +62,8 @@ def multiplier_doubt(results: Results, group: Group) -> str:
     found = results.evidence.multipliers.get((group.arm, group.size))
     if found and found.seeds == 1:
         doubts.append("one seed was run, others may differ")
+    if why := not_about_the_technique(results, group, *_curve(results)):
+        doubts.append(why.partition(";")[0])
     return f"not to be trusted, since {wording.listed(doubts)}" if doubts else ""
 
 
@@ -70,5 +75,9 @@ def _failed(results: Results, group: Group) -> list[ArmProgress]:
 
 def _late(results: Results) -> list[Group]:
     """Sizes of the baseline that are not known to have converged."""
-    curve = [g for size in results.sizes if (g := results.group(results.sweep.baseline, size))]
-    return [g for g in curve if unconverged(results, (g,), None)]
+    return [g for g in _curve(results) if unconverged(results, (g,), None)]
+
+
+def _curve(results: Results) -> list[Group]:
+    """The baseline at all sizes."""
+    return [g for size in results.sizes if (g := results.group(results.sweep.baseline, size))]

@@ -13,6 +13,7 @@ from radsweep.report.analysis.compute import relative
 from radsweep.report.analysis.convergence import answer
 from radsweep.report.analysis.results import Group, Results, once
 from radsweep.report.text.best import as_yaml, selection
+from radsweep.report.text.design import folds, tuning_advice
 from radsweep.report.text.not_ranked import left_out
 from radsweep.report.text.verdicts import effect
 from radsweep.store.selection import Reason, Selection
@@ -133,7 +134,8 @@ def _next(results: Results, group: Group, found: Sequence[Claim], combined: dict
         yield f"Run {wording.listed(list(combined))}: each part helped by itself, together they were not run."
     if len(results.sizes) == 1:
         yield "Add sizes (ablation.pairs): with two or more, the report says how many pairs a technique is worth."
-    yield "Give every arm the same tuning budget before a technique is written off: each ran at one setting."
+    if advice := tuning_advice(results):
+        yield advice
 
 
 def _decisive(results: Results, undecided: Sequence[Claim]) -> Iterator[str]:
@@ -143,15 +145,24 @@ def _decisive(results: Results, undecided: Sequence[Claim]) -> Iterator[str]:
     if seeds:
         most = max(f.outlook.seeds for f in seeds if f.outlook and f.outlook.seeds)
         names = wording.listed([f.arm for f in seeds])
-        key = "max" if results.sweep.ablation and results.sweep.ablation.seeds.until else "subset"
+        key = _seeds_key(results)
         yield f"More replicates (ablation.seeds.{key}) to decide on {names}: about {most} if the estimates stay."
     if patients:
         most = max(f.outlook.patients for f in patients if f.outlook and f.outlook.patients)
         names = wording.listed([f.arm for f in patients])
+        split = "data set" if folds(results) else "test split"
         yield (
-            f"A larger test split to decide on {names}: about {wording.rounded(most)} patients. More replicates "
+            f"A larger {split} to decide on {names}: about {wording.rounded(most)} patients. More replicates "
             "cannot, since the patients by themselves leave an interval that is too wide."
         )
+
+
+def _seeds_key(results: Results) -> str:
+    """The key of `ablation.seeds` that adds replicates."""
+    if results.sweep.ablation and results.sweep.ablation.seeds.until:
+        return "max"
+    replicates = {r.replicate for r in results.all}
+    return "init" if 1 == len({subset for subset, _ in replicates}) < len(replicates) else "subset"
 
 
 def _combination(results: Results, found: Sequence[Claim], size: int | None) -> dict[str, Any]:

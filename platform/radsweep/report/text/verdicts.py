@@ -11,9 +11,9 @@ from radsweep.report.analysis.claims import Claim, Verdict, claim_of, margin
 from radsweep.report.analysis.compute import relative
 from radsweep.report.analysis.convergence import SAME_RUN, unconverged
 from radsweep.report.analysis.results import Group, Results
+from radsweep.report.analysis.tuned import tuned_once
+from radsweep.report.text.design import population, tuning_statement
 from radsweep.report.text.multipliers import multiplier_sentence
-
-SETTING = "Every arm ran at one setting of its own, none was tuned: what an arm adds, it adds at this setting."
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,10 @@ def basis(results: Results) -> str:
     return f"{together} {population(results)}"
 
 
-def population(results: Results) -> str:
-    """The population of the claims, in one sentence."""
-    pool = results.sweep.data.get("studies", {}).get("pairs", {}).get("train")
-    studies = f"these {pool:,} training studies" if pool else "these training studies"
-    return (
-        f"Every claim is about subsets of {studies}, other starts, and other patients like those of the test split; "
-        "other training studies may give another answer."
-    )
-
-
 def words(results: Results) -> str:
     """The rule of each verdict."""
     if results.evidence.gap:
-        return SETTING
+        return tuning_statement(results)
     small = margin(results)
     equivalent = (
         f", and “equivalent” (no difference that matters) if it lies within ±{wording.unsigned(results.metric, small)}"
@@ -64,7 +54,7 @@ def words(results: Results) -> str:
     )
     return (
         f"“Helped” and “hurt” are said if the interval excludes 0{equivalent}, from cells that had all converged. "
-        f"The candidates that a query is searched among are held fixed. {SETTING}"
+        f"{tuning_statement(results)}"
     )
 
 
@@ -119,7 +109,8 @@ def _sentence(results: Results, comparison: Comparison, found: Claim) -> str:
         return f"{at} reached {ours} against {theirs} for {base}, {difference}; nothing is claimed, since {found.why}."
     shown = effect(metric, change)
     if found.verdict in ("helped", "hurt"):
-        return f"{at} {found.verdict}: {shown}."
+        values = " at these tuned values" if tuned_once(results) else ""
+        return f"{at} {found.verdict}{values}: {shown}."
     if found.verdict == "equivalent":
         small = margin(results) or 0.0
         return f"{at} made no difference that matters: {shown}, within ±{wording.unsigned(metric, small)}."

@@ -15,6 +15,8 @@ from radsweep.evaluation.chance import USELESS, guessed
 from radsweep.report import wording
 from radsweep.report.analysis.convergence import DOUBTS, answer, same_run
 from radsweep.report.analysis.results import Result, Results
+from radsweep.report.analysis.tuned import is_tuned
+from radsweep.report.text.design import folds
 from radsweep.store.records import CellRecord
 
 MOST_NAMED = 6
@@ -158,10 +160,11 @@ def _guessed(results: Results) -> Iterator[str]:
         pool = min((size for size in found if size), default=0)
         if pool and (part := guessed(metric, np.arange(pool))) > USELESS:
             says = "nothing" if part > NEARLY_ALL else "little"
+            folded = folds(results) or is_tuned(results)  # folds there already, or refused with tuning
             yield (
                 f"By {wording.metric_name(metric)}, random embeddings reach {100 * part:.0f} % of what a perfect model "
-                f"would, among {pool:,} candidates: this metric says {says} about any cell. Read the ranks instead, or "
-                "cross-validate (data.folds)."
+                f"would, among {pool:,} candidates: this metric says {says} about any cell. Read the ranks instead"
+                f"{'.' if folded else ', or cross-validate (data.folds).'}"
             )
 
 

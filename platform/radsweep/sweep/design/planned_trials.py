@@ -12,10 +12,11 @@ from radsweep.config.load import trial_with
 from radsweep.config.search import Search, ordered
 from radsweep.config.trial import Trial
 from radsweep.config.tune import Tune
-from radsweep.store.records import ArmSize, PlannedCell
+from radsweep.store.records import PlannedCell, TuningPlace
 
 KeyOf = Callable[[Trial], str]
 Changes = Mapping[str, Any]
+FIRST_TUNING_START = 1_000_001  # from the base trial's: above the starts that an ablation's seeds can have
 
 
 def plan_cells(experiment: Experiment, key_of: KeyOf) -> list[PlannedCell]:
@@ -54,20 +55,21 @@ def folds_of(base: Trial) -> list[dict[str, Any]]:
 
 
 def ablation_cells(
-    base: Trial, ablation: Ablation, key_of: KeyOf, chosen: Mapping[ArmSize, Changes] | None = None
+    base: Trial, ablation: Ablation, key_of: KeyOf, chosen: Mapping[TuningPlace, Changes] | None = None
 ) -> list[PlannedCell]:
     """Return arms x sizes x replicates x starts x folds. A replicate has the same subset and start in every arm.
 
     Cells are ordered by size and replicate first, so that a sweep that ends early still compares whole sets of arms.
 
     Args:
-        chosen: (arm, size) -> dotted values that tuning selected. Seeds then differ from those used in tuning, and arms
-            without values are left out.
+        chosen: (arm, size, replicate) -> dotted values that tuning selected. Starts then differ from those used in
+            tuning, and arms without values are left out.
     """
     sizes = ablation.pairs or (None,)
     replicates = itertools.product(range(ablation.seeds.most), range(ablation.seeds.init))
     arms = ablation.designed_arms(base)
-    fresh = 0 if chosen is None else 1  # tuning ran on the seeds of the base trial
+    fresh = 0 if chosen is None else 1  # a tuning of all replicates ran on the seeds of the base trial
+    tuned_replicates = ablation.tuned_replicates()
     cells: list[PlannedCell] = []
     for size, (subset, start), fold in itertools.product(sizes, list(replicates), folds_of(base)):
         seeds = {
@@ -75,28 +77,46 @@ def ablation_cells(
             "train.seed": base.train.seed + fresh + subset * ablation.seeds.init + start,
         }
         sized = (seeds if size is None else seeds | {"data.pairs": size}) | fold
+        own = ablation.seeds.independent_of(subset, start)
+        replicate = own if own in tuned_replicates else None
         for arm, changes in arms.items():
-            place = arm, size or base.data.pairs
+            place = arm, size or base.data.pairs, replicate
             if chosen is not None and place not in chosen:
                 continue
             tuned = {} if chosen is None else dict(chosen[place])
             cell = planned(base, sized | changes | tuned, key_of, len(cells), arm)
-            tuning_trials = ablation.tune.trials if ablation.tune else 0
-            cells.append(cell.model_copy(update={"changes": changes, "tuned": tuned, "tuning_trials": tuning_trials}))
+            how = {"tuning_trials": ablation.tune.trials if ablation.tune else 0, "tuning_replicate": replicate}
+            cells.append(cell.model_copy(update={"changes": changes, "tuned": tuned, **how}))
     return cells
 
 
 def tuning_cells(base: Trial, ablation: Ablation, tune: Tune, key_of: KeyOf) -> list[PlannedCell]:
-    """Return arms x sizes x points, all on the seeds of the base trial; numbers follow those of the final cells."""
+    """Return sizes x tunings x arms x points; numbers follow those of the final cells.
+
+    A replicate is tuned on its own subset, from a start of its own. A tuning that all replicates share is on the seeds
+    of the base trial.
+    """
     cells: list[PlannedCell] = []
-    for size in ablation.pairs or (None,):
-        place = {} if size is None else {"data.pairs": size}
-        for arm, changes in ablation.designed_arms(base).items():
-            points = tune.points(arm, trial_with(base, changes).model_dump(mode="json"))
-            for number, point in enumerate(points):
-                cell = planned(base, place | changes | point, key_of, number_of_cells(base, ablation) + len(cells), arm)
-                cells.append(cell.model_copy(update={"changes": changes, "tuned": point, "tuning": number}))
+    arms = ablation.designed_arms(base)
+    trials = {arm: trial_with(base, changes).model_dump(mode="json") for arm, changes in arms.items()}
+    replicates = ablation.tuned_replicates()
+    for size, replicate, (arm, changes) in itertools.product(ablation.pairs or (None,), replicates, arms.items()):
+        sized = {} if size is None else {"data.pairs": size}
+        place = sized | _tuning_seeds(base, ablation, replicate)
+        for number, point in enumerate(tune.points(arm, trials[arm], replicate)):
+            cell = planned(base, place | changes | point, key_of, number_of_cells(base, ablation) + len(cells), arm)
+            how = {"changes": changes, "tuned": point, "tuning": number, "tuning_replicate": replicate}
+            cells.append(cell.model_copy(update=how))
     return cells
+
+
+def _tuning_seeds(base: Trial, ablation: Ablation, replicate: int | None) -> dict[str, Any]:
+    """The subset is the replicate's own, in `ablation_cells`; no final cell has the start, whatever `seeds` are."""
+    if replicate is None:
+        return {}
+    subset = replicate if ablation.seeds.subset > 1 else 0
+    start = base.train.seed + FIRST_TUNING_START + replicate
+    return {"data.seed": base.data.seed + 1 + subset, "train.seed": start}
 
 
 def number_of_cells(base: Trial, ablation: Ablation) -> int:

@@ -39,6 +39,7 @@ from radsweep.sweep.forecast.dry_run_table import plan_lines, plan_table
 from radsweep.sweep.forecast.durations import Estimate, Expected, StageTimes
 from radsweep.sweep.forecast.forecast import Forecast, OfArm, Say, budget, latest
 from radsweep.sweep.forecast.power import power_notes
+from radsweep.sweep.forecast.tuning_cost import TuningCost, tuning_costs
 from radsweep.sweep.identity.cell_key import cell_key, stage_keys
 from radsweep.sweep.preparation.dataset import place_of
 from radsweep.sweep.preparation.image_memory import source_for
@@ -96,6 +97,7 @@ class DryRun(Shown):
     no_estimate: str  # why there is none, and how to get one
     refused: tuple[InputError, ...]  # errors with which the sweep would be refused
     notes: tuple[str, ...]
+    tuning: tuple[TuningCost, ...] = ()  # of a tuned ablation: of each choice of ablation.tune.repeat
 
     def __rich__(self) -> RenderableType:
         refused = [f"Refused: {error}" for error in self.refused]
@@ -146,7 +148,7 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
     read_test = search is None and not tunes
     final: list[PlannedCell] = []
     if ablation is not None and tunes:  # as if tuning kept the settings of each arm
-        final = ablation_cells(base, ablation, key_of, {(cell.arm, cell.pairs): {} for cell in cells})
+        final = ablation_cells(base, ablation, key_of, {cell.tuning_place: {} for cell in cells})
         notes.append("The settings that tuning selects are not known yet; all final trials count as still to be run.")
     first: dict[str, PlannedCell] = {}  # the first position of each cell
     for cell in cells:
@@ -163,6 +165,7 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
     asked = (search.most_trials or 0) if search and not cells else 0
     if search and not cells:
         notes.append("A search suggests trials one by one, so it is not known which of them are in the store already.")
+    forecast: Forecast | None = None
     estimated, why_not = None, "no room for a trial"
     if capacity is not None:
         todo = [arms[key] for key in arms if key not in done] + [("", base)] * asked
@@ -184,6 +187,7 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
             notes.append(
                 f"The time does not include {waiting:,} adaptation stages and features without an earlier run."
             )
+    known, timed = (store if fingerprint else None), (forecast if estimated else None)
     return DryRun(
         experiment=experiment.experiment,
         kind="ablation" if ablation else "search" if search else "train",
@@ -198,6 +202,7 @@ def dry_run(experiment: Experiment, calibrate: bool = False, say: Say = lambda l
         no_estimate=why_not,
         refused=joined(refused).errors if refused else (),
         notes=tuple(notes),
+        tuning=tuning_costs(base, ablation, key_of, known, timed) if ablation else (),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from radsweep.console import duration
+from radsweep.sweep.forecast.tuning_cost import tuning_lines
 
 if TYPE_CHECKING:
     from radsweep.sweep.forecast.dry_run import DryRun
@@ -30,6 +31,7 @@ def plan_lines(found: DryRun) -> list[str]:
     lines = ["Trials: as many as its hours allow" if found.trials is None else f"Trials: {found.trials:,}"]
     if found.distinct is not None:
         lines[0] += f", of which {found.distinct:,} distinct; {found.done:,} done already"
+    lines += tuning_lines(found.tuning)
     for stage in found.stages[:MOST_STAGES]:
         what = f"{stage.name} stage {stage.key[:12]}"
         takes = "" if stage.seconds is None else f", about {duration(stage.seconds)}"

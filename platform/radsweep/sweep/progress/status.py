@@ -106,7 +106,8 @@ def in_words(cell: PlannedCell) -> str:
     if cell.stage:
         return f"the adaptation stage, {cell.stage}"
     fold = "" if cell.fold is None else f"fold {cell.fold}"
-    seed = f"seed {cell.subset_seed}" if cell.tuning is None else f"tuning {cell.tuning + 1}"
+    replicate = "" if cell.tuning_replicate is None else f" of replicate {cell.tuning_replicate + 1}"
+    seed = f"seed {cell.subset_seed}" if cell.tuning is None else f"tuning {cell.tuning + 1}{replicate}"
     return " / ".join(filter(None, [cell.arm, f"{cell.pairs or 'all'} pairs", seed, fold]))
 
 
