@@ -17,7 +17,8 @@ from radsweep.evaluation.statistics import (
 )
 from support.replicates import Model, named, unbounded
 
-PLAIN = 0.95 + 0.05 * 0.2  # the first look at one comparison leaves a fifth of the error for later looks
+KEPT = 0.05  # of the error, for later looks
+PLAIN = 0.95 + 0.05 * KEPT  # level of the first look at one comparison
 
 
 def without_patients(value_AR: np.ndarray) -> Estimates:
@@ -50,7 +51,7 @@ def test_where_only_seeds_vary_even_arms_are_compared_by_the_analysis_of_varianc
     low, high = fitted.conf_int((1 - PLAIN) / 3).loc["C(arm)[T.a2]"]
     p = fitted.pvalues["C(arm)[T.a2]"]
     assert (found.low, found.high, found.p) == pytest.approx((low, high, p), rel=1e-6)
-    assert found.p_adjusted == pytest.approx(min(1, 3 * p / 0.8), rel=1e-6)
+    assert found.p_adjusted == pytest.approx(min(1, 3 * p / (1 - KEPT)), rel=1e-6)
     assert found.seed_degrees == fitted.df_resid
 
 
@@ -107,7 +108,7 @@ def test_constants_have_the_exact_interval_of_patients_of_whom_none_differs() ->
     assert (every.low, every.high) == pytest.approx((1 - exact.high, 1.0))
     assert 0 < half.low < 0.5 < half.high < 1
     sure = difference(estimates, "all", "none")
-    assert (sure.low, sure.high) == (pytest.approx(0.02 ** (1 / 40)), 1)
+    assert (sure.low, sure.high) == (pytest.approx(((1 - PLAIN) / 2) ** (1 / 40)), 1)
     assert sure.clear
 
 

@@ -115,7 +115,7 @@ def test_no_number_of_seeds_or_patients_is_named_that_cannot_decide() -> None:
     change = compared(SEEDS_MATTER, 0)
     nothing = dataclasses.replace(change, estimate=0.0)
     assert (outlook(nothing, 0.0).seeds, outlook(nothing, 0.0).patients) == (None, None)
-    assert outlook(nothing, 0.2).seeds is not None, "that it is too small to matter can be shown"
+    assert outlook(nothing, 0.3).seeds is not None, "that it is too small to matter can be shown"
 
 
 def test_row_4_twelve_replicates_shrink_the_interval_as_three_foresee() -> None:

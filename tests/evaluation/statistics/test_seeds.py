@@ -69,7 +69,7 @@ def test_an_arm_with_a_far_larger_spread_is_found_and_two_are_found_one_after_th
     assert not uneven_arms(value_AR[[2, 0]]).any(), "of two arms, none can be said to be the uneven one"
 
 
-@pytest.mark.parametrize(("replicates", "found"), [(3, 0.77), (5, 0.95)])
+@pytest.mark.parametrize(("replicates", "found"), [(3, 0.72), (5, 0.93)])
 def test_of_six_arms_one_of_five_times_the_spread_is_found_as_often_as_the_docs_say(
     replicates: int, found: float
 ) -> None:
