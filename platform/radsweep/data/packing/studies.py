@@ -67,9 +67,9 @@ def draft_studies(
         usable = [row for row in group if not report_faults[row.number]] if needs.report else []
         report = usable[0].report if usable else None
         told = "" if report is None else normalise(report)
-        others = [row for row in usable if normalise(row.report) != told]
-        dropped += [Dropped(row, OTHER_REPORT) for row in others]
-        group = [row for row in group if row not in others]
+        others = {row.number for row in usable if normalise(row.report) != told}
+        dropped += [Dropped(row, OTHER_REPORT) for row in group if row.number in others]
+        group = [row for row in group if row.number not in others]
 
         if report is None and needs.report and not (needs.without_report and any(pictures[r.number] for r in group)):
             dropped += [Dropped(row, report_faults[row.number]) for row in group]
@@ -90,7 +90,7 @@ def draft_studies(
             kept.append(row)
             for path, pixels in pictures[row.number]:
                 chosen.setdefault(pixels, (row, path))
-        dropped += [Dropped(row, faults[row.number]) for row in group if shown and row not in shown]
+        dropped += [Dropped(row, faults[row.number]) for row in group if shown and not pictures[row.number]]
         if kept:
             labels = merge_labels([row.labels for row in kept])
             drafts.append(Draft(person, tuple(kept), report, tuple(chosen.values()), labels))
