@@ -10,16 +10,16 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom", ".dic")
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".dcm", ".dicom", ".dic", ".ima")
 UNREAD_SUFFIXES = (
-    ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".j2k", ".jpe", ".jfif", ".heic", ".avif", ".nii", ".nrrd", ".mha",
-    ".mhd", ".npy", ".npz", ".pgm", ".ppm", ".ima", ".svg", ".pdf",
+    ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".j2k", ".heic", ".avif", ".nii", ".nrrd", ".mha", ".mhd",
+    ".npy", ".npz", ".pgm", ".ppm", ".svg", ".pdf",
 )  # fmt: skip
 Difference = Literal["case", "Unicode form", "extension"]
 
 
 class Found(NamedTuple):
-    """A file below the root: its path, and in what its name differs from the wanted one; or several that might be it."""
+    """A file below the root, and in what its name differs from the wanted one; or several that might be it."""
 
     path: str
     difference: Difference | None = None
@@ -27,7 +27,7 @@ class Found(NamedTuple):
 
 
 def is_hidden(name: str) -> bool:
-    """Return True for files and folders that a system made for itself: `.DS_Store`, `._1.png` and `__MACOSX` of Macs."""
+    """Return True for files and folders that a system made for itself, such as a Mac's `.DS_Store` and `._1.png`."""
     return name.startswith(".") or name == "__MACOSX"
 
 

@@ -83,8 +83,8 @@ def _has_flags(table: SourceTable, column: str) -> bool:
         rows, is_one = (others, "no flag") if len(others) <= len(flags) else (flags, "a flag")
         unlike = len(flags) + len(others) - len(rows)
         raise InputError(
-            f"{where}: row {rows[0]} has {is_one} (1, 0, -1, yes, no, ...), unlike {unlike} other rows; {_EXPECTED}, the "
-            "same in all rows. Correct it, or leave it empty"
+            f"{where}: row {rows[0]} has {is_one} (1, 0, -1, yes, no, ...), unlike {unlike} other rows; {_EXPECTED}, "
+            "the same in all rows. Correct it, or leave it empty"
         )
     if numbers:
         raise InputError(f"{where}: row {numbers[0]} has a number as the name of a class; write the names")
