@@ -144,8 +144,8 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
     kept, views, notes = keep_views(rows, settings.views)
     if differing:
         notes.append(
-            f"{differing} studies have other sections in one row of {_PLUS.names[0]} than in another: the first usable "
-            "row was taken"
+            f"studies whose rows in the table of CheXpert Plus differ: {differing}; the first with a usable section was"
+            " taken"
         )
     notes.append(flags.note)
     if plus:

@@ -98,6 +98,8 @@ class ImageNames:
         if len(found) != 1:
             return Found(path, ambiguous=True) if found else None
         whole = os.path.join(folder, found[0])
+        if not is_file(self._root, whole):
+            return None
         return Found(whole, _difference(name, os.path.basename(whole)) or difference)
 
     def _listing(self, folder: str) -> _Listing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from html.entities import html5
 
 _REMNANT = re.compile(r"[<&\0\ufeff\x01-\x08\x0e-\x1f\x7f]|_x00")  # texts without one are returned as they are
 _ESCAPED_BREAK = re.compile(r"_x000[dD]_\n?|_x000[aA]_")  # as Excel writes line breaks
@@ -15,7 +16,7 @@ _INLINE = "b|i|u|s|em|strong|span|font|a|sup|sub|td|th|center|small|big|tt|code"
 _ATTRIBUTES = r"""(?:\s++[\w:-]++\s*+=\s*+(?:"[^"<>]*+"|'[^'<>]*+'|[^\s"'<>]++))*+\s*+/?"""
 _BLOCK_TAG = re.compile(rf"</?(?:{_BLOCKS}){_ATTRIBUTES}>", re.IGNORECASE)
 _INLINE_TAG = re.compile(rf"</?(?:{_INLINE}){_ATTRIBUTES}>", re.IGNORECASE)
-_COMMENT = re.compile(r"<!--[^<>]*+-->")
+_COMMENT = re.compile(r"<!--(?:(?!-->)[^<>])*+-->")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 
@@ -39,4 +40,7 @@ def clean(text: str) -> str:
 
 
 def _character(entity: re.Match[str]) -> str:
+    name = entity.group()[1:]
+    if name[0] != "#" and name not in html5:  # html.unescape makes ¬x; of &notx;
+        return entity.group()
     return html.unescape(entity.group()).replace("\xa0", " ").replace("\0", "")

@@ -36,7 +36,9 @@ def test_text_in_another_script_is_not_read_as_western() -> None:
 def test_a_given_encoding_is_used_or_refused_with_the_line(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(TEXT.encode("latin-1", "replace"))
     assert read_table(tmp_path / "t.csv", TextFormat("latin-1")).rows[0]["notes"].startswith("Fever 38°")
-    with pytest.raises(InputError, match="line 2 is not utf-8"):
+    with pytest.raises(InputError, match="line 2 is not utf-8; try --encoding auto"):
+        read_table(tmp_path / "t.csv", TextFormat("utf-8", by_user=True))
+    with pytest.raises(InputError, match="line 2 has a byte that is not utf-8; download the file again"):
         read_table(tmp_path / "t.csv", TextFormat("utf-8"))
     with pytest.raises(InputError, match="'utf-99' is not known"):
         read_table(tmp_path / "t.csv", TextFormat("utf-99"))
@@ -77,7 +79,7 @@ def test_a_broken_table_is_an_error_with_its_place(tmp_path: Path, text: str, me
 
 
 def test_a_file_that_is_not_a_table_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "t.parquet").write_text("id,notes")
+    (tmp_path / "t.parquet").write_bytes(b"PAR1,notes")
     for name in ("t.parquet", "missing.csv"):
         with pytest.raises(InputError, match="cannot be read"):
             read_table(tmp_path / name)

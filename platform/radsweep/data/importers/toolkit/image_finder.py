@@ -70,9 +70,11 @@ class ImageFinder:
 
     def _below_root(self, path: str) -> str:
         """Return an absolute path relative to the root, which may be a symbolic link."""
-        roots = (os.path.abspath(self._root), os.path.realpath(self._root))
-        ways = [os.path.relpath(path, root) for root in roots]
-        return next((way for way in ways if ".." not in PurePosixPath(way).parts), ways[0])
+        below = os.path.relpath(path, os.path.abspath(self._root))
+        if ".." in PurePosixPath(below).parts:
+            folder, name = os.path.split(path)
+            below = os.path.relpath(os.path.join(os.path.realpath(folder), name), os.path.realpath(self._root))
+        return below
 
     def _matching(self, path: str) -> list[str]:
         folder, name = os.path.split(path)

@@ -109,7 +109,7 @@ def _from_zip(path: Path, data: bytes, depth: int) -> TableFile:
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             names = archive.namelist()
-            if "xl/workbook.xml" in names:
+            if any(name == "[Content_Types].xml" or name.startswith("xl/") for name in names):
                 return TableFile("excel", path.name, data)
             if "mimetype" in names or "content.xml" in names:
                 raise InputError(f"{path}: is an OpenDocument file (.ods), expected {READ}; save it as CSV or .xlsx")

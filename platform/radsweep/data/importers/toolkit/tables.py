@@ -82,9 +82,7 @@ def require_columns(table: SourceTable, named: Mapping[str, Iterable[str]]) -> N
             if table.columns.count(column) > 1:
                 raise InputError(f"{table.path}: {option}: the header names {column} twice; rename one of them")
             if column not in table.columns:
-                near = difflib.get_close_matches(column, filter(None, table.columns), n=1, cutoff=0.5)
-                hint = f" (did you mean {near[0]}?)" if near else ""
-                raise InputError(f"{table.path}: {option}: no column {column}{hint}; {_listed(table.columns)}")
+                raise InputError(f"{table.path}: {option}: no column {column}{_others(column, table.columns)}")
 
 
 def columns_of(pattern: str) -> list[str]:
@@ -97,14 +95,15 @@ def fill(pattern: str, row: Row, quote: Callable[[str], str] = str) -> str:
     return _FIELD.sub(lambda match: quote(row[match[1]]), pattern)
 
 
-def _listed(columns: Sequence[str]) -> str:
-    """Return the names of columns for a message, unless the first line seems to be a patient's row."""
-    names = [name for name in columns if name]
+def _others(wanted: str, columns: Sequence[str]) -> str:
+    """Return the nearest column and all of them for a message, unless the first line seems to be a patient's row."""
+    names = ["".join(sign if sign.isprintable() else "?" for sign in name) for name in columns if name]
     if any(len(name) > _LONGEST_NAME or _OF_A_ROW.fullmatch(name) for name in names):
-        return "the first line does not look like a header; expected the names of the columns"
-    shown = ["".join(sign if sign.isprintable() else "?" for sign in name) for name in names[:_MOST_NAMES]]
+        return "; the first line does not look like a header, expected the names of the columns"
+    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
+    hint = f" (did you mean {near[0]}?)" if near else ""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return f"columns: {', '.join(shown)}{more}"
+    return f"{hint}; columns: {', '.join(names[:_MOST_NAMES])}{more}"
 
 
 def _from_text(path: Path, file: TableFile, text_format: TextFormat, keep: Collection[str] | None) -> SourceTable:
@@ -113,7 +112,7 @@ def _from_text(path: Path, file: TableFile, text_format: TextFormat, keep: Colle
     if decoded.replaced:
         notes.append(f"{decoded.replaced} bytes of the table that are not {decoded.encoding} were replaced by U+FFFD")
     text = decoded.text
-    if len(_CONTROL.findall(text[:_START])) > _MOST_CONTROL * len(text[:_START]):
+    if len(_CONTROL.findall(text[:_START])) > max(8, _MOST_CONTROL * len(text[:_START])):
         raise InputError(f"{path}: is not a table of text; expected {READ}")
     if nuls := text.count("\0"):
         notes.append(f"{nuls} NUL bytes were removed from the table")

@@ -94,21 +94,22 @@ def detect_encoding(data: bytes) -> str:
     text = data.decode("utf-8", errors="surrogateescape")
     if 2 * len(_VALID.findall(text)) >= len(_INVALID.findall(text)):
         return "utf-8"
-    if sum(byte > 127 for byte in data) > _FEW * len(data):
-        from charset_normalizer import from_bytes
-
-        best = from_bytes(data[: data.rfind(b"\n", 0, 1_000_000) + 1 or 1_000_000], cp_isolation=_LEGACY).best()
-        if best and not (best.encoding in ("cp1250", "cp1257") and _is_western(data)):
-            return best.encoding
-    try:
-        data.decode("cp1252")
+    western = _is_western(data)
+    if western and sum(byte > 127 for byte in data) <= _FEW * len(data):
         return "cp1252"
-    except UnicodeDecodeError:
-        return "latin-1"
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(data[: data.rfind(b"\n", 0, 1_000_000) + 1 or 1_000_000], cp_isolation=_LEGACY).best()
+    if best and not (best.encoding in ("cp1250", "cp1257") and western):
+        return best.encoding
+    return "cp1252" if western else "latin-1"
 
 
 def _is_western(data: bytes) -> bool:
-    return not _NOT_WESTERN.search(data.decode("cp1252", errors="replace"))
+    try:
+        return not _NOT_WESTERN.search(data.decode("cp1252"))
+    except UnicodeDecodeError:
+        return False
 
 
 def _utf_16(start: bytes) -> str:
@@ -130,6 +131,6 @@ def _trouble(data: bytes, used: str, error: UnicodeError, detected: bool, with_o
     replace = "replace what does not belong to it with --encoding-errors replace"
     if detected or detect_encoding(data) == used:
         count = len(_INVALID.findall(data.decode("utf-8", errors="surrogateescape"))) if used == "utf-8" else 0
-        several = f" (the file has {count} such bytes)" if count > 1 else ""
-        return f"line {line} has a byte that is not {used}, as the rest is{several}; correct that line, or {replace}"
+        several = f", one of {count} such bytes in the file" if count > 1 else ""
+        return f"line {line} has a byte that is not {used}{several}; the rest is. Correct that line, or {replace}"
     return f"line {line} is not {used}; try --encoding auto, cp1252 or latin-1, or {replace}"
