@@ -122,7 +122,7 @@ def test_names_of_the_lists_that_are_not_in_the_table_are_counted(pack: Pack, ro
     assert "2 names in train_val_list.txt and test_list.txt are not in Data_Entry_2017.csv" in notes
 
 
-def test_hidden_files_and_images_in_upper_case_are_no_trouble(pack: Pack, root: Path) -> None:
+def test_hidden_files_and_images_in_upper_case_change_nothing(pack: Pack, root: Path) -> None:
     expected = pack("nih", root).manifest
     folder = root / "images_001" / "images"
     (folder / "._00000001_000.png").write_bytes(b"x")

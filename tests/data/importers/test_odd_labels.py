@@ -12,7 +12,7 @@ import pytest
 
 from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
-from radsweep.data.importers.toolkit.cells import items
+from radsweep.data.importers.toolkit.cell_lists import items
 from radsweep.data.shards.schema import Manifest
 from radsweep.errors import InputError
 
@@ -67,14 +67,17 @@ def test_a_list_of_a_parquet_table_is_read(tmp_path: Path, make_png: Callable[..
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"A": ["0", "1", "2"], "B": ["1", "2", "0"]}, r"--labels A: row 3 has a number that is no flag"),
+        ({"A": ["0", "1", "2"], "B": ["1", "2", "0"]}, r"--labels A: row 3 has a number other than a flag"),
         (
             {"A": ["0.91", "0.2", "0.004"]},
-            r"row 1 has a number that is no flag.*probabilities as 1 or 0 by a threshold",
+            r"row 1 has a number other than a flag.*probabilities as 1 or 0 by a threshold",
         ),
-        ({"A": ["91 %", "7%", ""]}, r"row 1 has a number that is no flag"),
-        ({"A": ["0", "1", "?", "1.0"]}, r"--labels A: row 3 has no flag \(1, 0, .*\), unlike 3 other rows"),
-        ({"A": ["yes", "no", "no", "maybe"]}, r"row 4 has no flag .* unlike 3 other rows"),
+        ({"A": ["91 %", "7%", ""]}, r"row 1 has a number other than a flag"),
+        (
+            {"A": ["0", "1", "?", "1.0"]},
+            r"--labels A: row 3 has another value than a flag \(1, 0, .*\), unlike 3 other rows",
+        ),
+        ({"A": ["yes", "no", "no", "maybe"]}, r"row 4 has another value than a flag .* unlike 3 other rows"),
         ({"A": ["mass", "node", "0", "mass"]}, r"row 3 has a flag .* unlike 3 other rows"),
         ({"A": ["mass", "node", "3"]}, r"row 3 has a number as the name of a class"),
         ({"A": ["['1', '2']", "['2']"]}, r"row 1 has a number as the name of a class"),
@@ -94,7 +97,7 @@ def test_a_column_whose_meaning_is_not_clear_is_refused_with_its_row(
 def test_the_row_of_an_odd_label_is_that_of_the_file_if_rows_are_left_out(tree: Tree) -> None:
     rows = [{"notes": f"Case {i}.", "kind": "ab"[i % 2], "A": "?" if i == 5 else "1"} for i in range(8)]
     root = tree(rows, {})
-    with pytest.raises(InputError, match="row 6 has no flag"):
+    with pytest.raises(InputError, match="row 6 has another value than a flag"):
         pack_source("csv", CsvSettings(report="notes", labels=("A",), keep=("kind=b",)), root, root.parent / "out")
 
 

@@ -262,7 +262,7 @@ def test_missing_studies_without_a_patient_column_are_not_one_patient(pack: Call
     assert sum(packed.manifest.patients["pairs"].values()) == 6
 
 
-def test_a_missing_split_is_no_split(pack: Callable[..., Packed]) -> None:
+def test_a_row_with_a_missing_split_is_dropped(pack: Callable[..., Packed]) -> None:
     splits = ["train", "nan", "test", "None", "valid", ""]
     rows = [(*row, split) for row, split in zip(ROWS, splits, strict=True)]
     packed, _ = pack(as_csv(rows, (*HEADER, "fold")), split="fold")
@@ -272,7 +272,7 @@ def test_a_missing_split_is_no_split(pack: Callable[..., Packed]) -> None:
 # Reports
 
 
-def test_what_software_writes_for_no_text_is_no_report(pack: Callable[..., Packed]) -> None:
+def test_what_software_writes_for_no_text_is_a_placeholder(pack: Callable[..., Packed]) -> None:
     none = [
         "&nbsp;",
         "<p></p>",

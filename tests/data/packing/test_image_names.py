@@ -67,5 +67,5 @@ def test_folders_below_links_are_searched_once(root: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("path", ["", ".", "a\0", "\udce9", "x" * 5000])
-def test_what_is_no_file_is_no_error(root: Path, path: str) -> None:
+def test_a_path_that_cannot_exist_is_not_found(root: Path, path: str) -> None:
     assert not is_file(root, path)

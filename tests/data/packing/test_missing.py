@@ -16,7 +16,7 @@ def test_nulls_of_software_are_missing_everywhere(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["unknown", "Missing", "-", "--", "?", "...", "xxxx"])
-def test_words_and_signs_are_no_ids_but_may_be_classes(text: str) -> None:
+def test_words_and_signs_are_never_ids_but_may_be_classes(text: str) -> None:
     assert is_missing(text)
     assert not is_null(text)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from radsweep.data.importers.toolkit.published_files import stays_inside
-from radsweep.data.importers.toolkit.text_files import decode
+from radsweep.data.importers.toolkit.text_files import decode_text
 from radsweep.data.packing.image_names import is_file
 from radsweep.errors import InputError
 
@@ -162,7 +162,7 @@ def _name(header: str) -> str:
 
 
 def _text(data: bytes, place: Path) -> str:
-    return decode(data, place, errors="replace").text.replace("\r\n", "\n")
+    return decode_text(data, place, errors="replace").text.replace("\r\n", "\n")
 
 
 def _lines(text: str) -> str:

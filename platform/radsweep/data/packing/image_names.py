@@ -15,14 +15,14 @@ UNREAD_SUFFIXES = (
     ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".j2k", ".heic", ".avif", ".nii", ".nrrd", ".mha", ".mhd",
     ".npy", ".npz", ".pgm", ".ppm", ".svg", ".pdf",
 )  # fmt: skip
-Difference = Literal["case", "Unicode form", "extension"]
+NameDifference = Literal["case", "Unicode form", "extension"]
 
 
 class Found(NamedTuple):
     """A file below the root, and in what its name differs from the wanted one; or several that might be it."""
 
     path: str
-    difference: Difference | None = None
+    difference: NameDifference | None = None
     ambiguous: bool = False
 
 
@@ -137,7 +137,7 @@ class _Listing:
         return self.named(name) or self._stem.get(bare(name)) or []
 
 
-def _difference(wanted: str, found: str) -> Difference | None:
+def _difference(wanted: str, found: str) -> NameDifference | None:
     if wanted == found:
         return None
     if folded(wanted) != folded(found):

@@ -1,4 +1,4 @@
-"""What every source's rows go through before their pictures are read: ids, reports and names of files."""
+"""Prepare the rows of any source before their pictures are read: ids, reports and names of files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from radsweep.data.packing.image_cache import Progress
-from radsweep.data.packing.image_names import Difference, Found, ImageNames
+from radsweep.data.packing.image_names import Found, ImageNames, NameDifference
 from radsweep.data.packing.rows import AMBIGUOUS_IMAGE, PLACEHOLDER_REPORT, SourceRow, identified
 from radsweep.data.text.cleaning import clean
 
@@ -42,7 +42,9 @@ def take_in(rows: Sequence[SourceRow], root: Path, progress: Progress) -> tuple[
     return ready, notes
 
 
-def _files_of(rows: Sequence[SourceRow], root: Path, progress: Progress) -> tuple[dict[str, str], Counter[Difference]]:
+def _files_of(
+    rows: Sequence[SourceRow], root: Path, progress: Progress
+) -> tuple[dict[str, str], Counter[NameDifference]]:
     """Return the file of each path in the rows, itself if there is none and "" if there are several; differences."""
     wanted = dict.fromkeys(path for row in rows for path in row.files)
     names, files, similar = ImageNames(root), dict[str, str](), dict[str, Found]()
@@ -53,7 +55,7 @@ def _files_of(rows: Sequence[SourceRow], root: Path, progress: Progress) -> tupl
         files[path] = "" if found and found.ambiguous else path
         progress("looking for images", done, len(wanted))
     times = Counter(found.path for found in similar.values())
-    differences: Counter[Difference] = Counter()
+    differences: Counter[NameDifference] = Counter()
     for path, found in similar.items():
         if times[found.path] > 1:
             files[path] = ""

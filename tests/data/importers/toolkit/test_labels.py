@@ -27,7 +27,7 @@ def test_flags_keep_uncertain_and_missing_apart() -> None:
     assert [flag(cell) for cell in cells] == [1, 0, UNCERTAIN, None, 1, 0, UNCERTAIN, None]
     assert flag_columns(table("Edema", cells), ["Edema"]) == ["Edema"]
     assert flag_columns(table("Edema", ["mild", "none", ""]), ["Edema"]) == []
-    with pytest.raises(InputError, match="row 9 has no flag"):
+    with pytest.raises(InputError, match="row 9 has another value than a flag"):
         flag_columns(table("Edema", [*cells, "mild"]), ["Edema"])
 
 

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from radsweep.data.importers.toolkit.cells import is_list, items
+from radsweep.data.importers.toolkit.cell_lists import is_list, items
 from radsweep.data.importers.toolkit.tables import Row, columns_of, fill
 from radsweep.data.packing.image_names import SUFFIXES, UNREAD_SUFFIXES, composed, is_file, is_hidden
 

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from radsweep.data.importers.toolkit.cells import is_list, items
+from radsweep.data.importers.toolkit.cell_lists import is_list, items
 from radsweep.data.importers.toolkit.tables import Row, SourceTable
 from radsweep.data.packing.labels import UNCERTAIN, Labels
 from radsweep.data.packing.missing import is_null
@@ -34,7 +34,7 @@ def flag_columns(table: SourceTable, columns: Sequence[str]) -> list[str]:
     """Return the columns of flags (1, 0, -1 or yes, no, uncertain, or nothing); each is a class by its name.
 
     Raises:
-        InputError: a column has flags and other values, or numbers that are no flags. It names the first such row.
+        InputError: a column has flags and other values, or other numbers than flags. It names the first such row.
     """
     return [column for column in columns if _has_flags(table, column)]
 
@@ -76,11 +76,11 @@ def _has_flags(table: SourceTable, column: str) -> bool:
     where = f"{table.path}: --labels {column}"
     if numbers and not others:
         raise InputError(
-            f"{where}: row {numbers[0]} has a number that is no flag; {_EXPECTED}. Write scores and probabilities as 1 "
-            "or 0 by a threshold of yours, and codes of classes as their names"
+            f"{where}: row {numbers[0]} has a number other than a flag; {_EXPECTED}. Write scores and probabilities as "
+            "1 or 0 by a threshold of yours, and codes of classes as their names"
         )
     if flags and others:
-        rows, is_one = (others, "no flag") if len(others) <= len(flags) else (flags, "a flag")
+        rows, is_one = (others, "another value than a flag") if len(others) <= len(flags) else (flags, "a flag")
         unlike = len(flags) + len(others) - len(rows)
         raise InputError(
             f"{where}: row {rows[0]} has {is_one} (1, 0, -1, yes, no, ...), unlike {unlike} other rows; {_EXPECTED}, "

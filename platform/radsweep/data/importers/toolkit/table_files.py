@@ -16,7 +16,7 @@ from typing import Literal
 from radsweep.errors import InputError
 
 READ = "CSV, TSV, Parquet or Excel (.xlsx)"
-Kind = Literal["text", "parquet", "excel"]
+TableFormat = Literal["text", "parquet", "excel"]
 _CSV_OF_PANDAS = "save it as CSV, for example with pandas and to_csv"
 _OTHER_FORMATS = (  # first bytes, what it is, what to do
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel file (.xls) or one with a password", "save it as CSV or .xlsx"),
@@ -48,7 +48,7 @@ class TableFile:
     that need not be unpacked.
     """
 
-    kind: Kind
+    kind: TableFormat
     name: str
     data: bytes | None
 

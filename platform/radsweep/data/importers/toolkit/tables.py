@@ -13,13 +13,13 @@ from typing import Any
 from radsweep.data.importers.toolkit.delimited import read_delimited
 from radsweep.data.importers.toolkit.excel import read_excel
 from radsweep.data.importers.toolkit.table_files import READ, TableFile, open_table, unreadable
-from radsweep.data.importers.toolkit.text_files import EncodingErrors, decode
+from radsweep.data.importers.toolkit.text_files import EncodingErrors, decode_text
 from radsweep.errors import InputError
 
 Row = dict[str, str]
 _FIELD = re.compile(r"\{([^{}]+)\}")
 _MOST_NAMES, _LONGEST_NAME = 40, 60  # of columns in a message
-_OF_A_ROW = re.compile(r"\d[\d.]*|.*\.(?:png|jpe?g|dcm|dicom|tiff?|bmp)", re.IGNORECASE)
+_OF_A_ROW = re.compile(r"\d[\d.]*|.*\d{5}.*|.*\.(?:png|jpe?g|dcm|dicom|tiff?|bmp)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\0-\x08\x0e-\x1f\x7f-\x9f]")  # characters of files that are not text
 _START, _MOST_CONTROL = 10_000, 0.02  # characters that are looked at; the share of them that may be such
 _NO_ROWS = "no rows; expected a header line and a row for each image or study"
@@ -47,7 +47,7 @@ class SourceTable:
 
 @dataclass(frozen=True)
 class TextFormat:
-    """How to read a table of text. delimiter: "" to find it. by_user: the user can change these by options."""
+    """Format of a table of text. delimiter: "" to find it. by_user: the user can change these by options."""
 
     encoding: str = "auto"
     errors: EncodingErrors = "strict"
@@ -107,7 +107,7 @@ def _others(wanted: str, columns: Sequence[str]) -> str:
 
 
 def _from_text(path: Path, file: TableFile, text_format: TextFormat, keep: Collection[str] | None) -> SourceTable:
-    decoded = decode(file.data or b"", path, text_format.encoding, text_format.errors, text_format.by_user)
+    decoded = decode_text(file.data or b"", path, text_format.encoding, text_format.errors, text_format.by_user)
     notes = []
     if decoded.replaced:
         notes.append(f"{decoded.replaced} bytes of the table that are not {decoded.encoding} were replaced by U+FFFD")

@@ -40,12 +40,12 @@ class DecodedText:
 def read_text(path: Path) -> DecodedText:
     """Read a text file of a published set; damaged bytes become U+FFFD and are counted. Raises InputError."""
     try:
-        return decode(path.read_bytes(), path, errors="replace")
+        return decode_text(path.read_bytes(), path, errors="replace")
     except OSError as error:
         raise InputError(f"{path}: the file cannot be read: {error.strerror or 'it is damaged'}") from error
 
 
-def decode(
+def decode_text(
     data: bytes, path: Path, encoding: str = "auto", errors: EncodingErrors = "strict", with_options: bool = False
 ) -> DecodedText:
     """Decode the bytes of a file, without its byte order mark.
