@@ -107,6 +107,13 @@ def test_names_that_only_differ_in_case_are_one_class(labels: Callable) -> None:
     assert [by_report[f"Case {i}."]["Effusion"] for i in range(4)] == [1, 1, 1, 0]
 
 
+def test_a_flag_may_be_unknown_and_a_class_may_have_this_name(labels: Callable) -> None:
+    manifest, by_report = labels(edema=["yes", "no", "Unknown"], cause=["virus", "unknown", "virus"])
+    assert manifest.labels == ("edema", "unknown", "virus")
+    assert [by_report[f"Case {i}."]["edema"] for i in range(3)] == [1, 0, None]
+    assert by_report["Case 1."]["unknown"] == 1
+
+
 def test_nulls_of_software_are_neither_classes_nor_odd_cells(labels: Callable) -> None:
     manifest, by_report = labels(finding=["mass", "None", "#N/A"], edema=["1", "NULL", "<NA>"])
     assert manifest.labels == ("edema", "mass")

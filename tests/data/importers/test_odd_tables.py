@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import lzma
+import os
 import sys
 import zipfile
 from collections.abc import Callable
@@ -337,7 +338,9 @@ def test_an_image_of_another_row_or_one_of_several_is_not_taken(
     }
 
 
-@pytest.mark.parametrize("between", ["0.png;1.png", "0.png | 1.png", "['0.png', '1.png']", "0.png,1.png"])
+@pytest.mark.parametrize(
+    "between", ["0.png;1.png", "0.png | 1.png", "['0.png', '1.png']", "0.png,1.png", "0.png 1.png"]
+)
 def test_a_cell_may_name_several_files(pack: Callable[..., Packed], between: str) -> None:
     packed, (study,) = pack(as_csv([(between, "Clear.", "a")]))
     assert (len(study["images"]), packed.packed) == (2, 1)
@@ -367,6 +370,15 @@ def test_a_pattern_that_matches_an_unread_format_and_hidden_files(
     assert [drop.row.files for drop in packed.dropped] == [("1.tif",)]
     packed, _ = pack(as_csv(rows[:2]), "hidden.csv", image="p{patient}/*")
     assert packed.manifest.dropped == {"image file not found": 1}
+
+
+def test_names_of_files_need_not_be_utf_8(pack: Callable[..., Packed], root: Path) -> None:
+    for i in range(4):
+        (root / f"{i}.png").rename(os.fsdecode(os.fsencode(root) + b"/%d_\xe9.png" % i))
+    Path(os.fsdecode(os.fsencode(root) + b"/3_\xe9.png")).write_bytes(b"broken")
+    packed, studies = pack(as_csv([(f"{i}.png", f"Study {i}.", str(i)) for i in range(4)]), image="{patient}_*")
+    assert (len(studies), packed.packed) == (3, 3)
+    assert b"3_\xe9.png" in (root.parent / "out-metadata.csv" / "private" / "dropped.csv").read_bytes()
 
 
 @pytest.mark.parametrize("below", ["real", "link"])

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".dcm", ".dicom", ".dic", ".ima")
 UNREAD_SUFFIXES = (
     ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".j2k", ".heic", ".avif", ".nii", ".nrrd", ".mha", ".mhd",
-    ".npy", ".npz", ".pgm", ".ppm", ".svg", ".pdf",
+    ".npy", ".npz", ".pgm", ".ppm", ".svg", ".pdf", ".gz",
 )  # fmt: skip
 NameDifference = Literal["case", "Unicode form", "extension"]
 

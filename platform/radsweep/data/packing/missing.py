@@ -11,7 +11,7 @@ WORDS = (
     "unknown", "missing", "empty", "blank", "not available", "not applicable", "not given", "not known", "no data",
     "tbd", "todo", "xxxx", "redacted", "deidentified", "de-identified", "anonymized", "anonymised",
 )  # fmt: skip
-_NULLS, _MISSING = frozenset(NULLS), frozenset((*NULLS, *WORDS))
+_NULLS, _WORDS = frozenset(NULLS), frozenset(WORDS)
 
 
 def is_null(text: str) -> bool:
@@ -19,9 +19,14 @@ def is_null(text: str) -> bool:
     return not text or text.strip().casefold() in _NULLS or text.isspace()
 
 
+def says_missing(text: str) -> bool:
+    """Return True for a word by which people say that a value is missing (`unknown`, `not available`)."""
+    return text.strip().casefold() in _WORDS
+
+
 def is_missing(text: str) -> bool:
     """Return True for an id or a split that is not given: null, a word such as `unknown`, or only punctuation.
 
     Rows with such an id must not become one patient or one study.
     """
-    return text.strip().casefold() in _MISSING or not any(sign.isalnum() for sign in text)
+    return is_null(text) or says_missing(text) or not any(sign.isalnum() for sign in text)

@@ -27,7 +27,10 @@ DUPLICATE = "duplicate of another row"
 NO_PATIENT = "no patient id"
 NO_SPLIT = "no split given"
 
-PLACEHOLDERS = (*NULLS, *WORDS, "no report", "no text")
+PLACEHOLDERS = (
+    *NULLS, *WORDS, "no report", "no text", "no report available", "report not available", "not reported",
+    "none available", "pending", "report pending",
+)  # fmt: skip
 _AROUND = " .:;,-_*()[]{}<>\"'`#!?=/\\|~+"
 _LONGEST_PLACEHOLDER = 200  # characters
 _MASK = re.compile(r"x{2,}|_+")  # for a removed word, in MIMIC-CXR, Open-i and others

@@ -82,7 +82,7 @@ class ImageFinder:
             os.path.join(one, file) for one in self._matching_folders(folder) for file in self._in_folder(one, name)
         ]
         pictures = [file for file in found if _may_be_picture(file)]
-        return sorted(pictures or [file for file in found if os.path.splitext(file)[1].lower() in UNREAD_SUFFIXES])
+        return sorted(pictures or list(filter(_has_suffix, found)))
 
     def _matching_folders(self, folder: str) -> list[str]:
         if not set(folder) & set(_WILD):
@@ -116,8 +116,14 @@ def _files_in(cell: str) -> list[str]:
         found = items(cell, _BETWEEN_FILES)
     except ValueError:
         return [cell]
-    suffixes = {os.path.splitext(name)[1].lower() for name in found}
-    return found if is_list(cell) or suffixes <= {*SUFFIXES, *UNREAD_SUFFIXES} else [cell]
+    if is_list(cell):
+        return found
+    several = [names for names in (found, cell.split()) if len(names) > 1 and all(map(_has_suffix, names))]
+    return several[0] if several else [cell]
+
+
+def _has_suffix(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in (*SUFFIXES, *UNREAD_SUFFIXES)
 
 
 def _may_be_picture(path: str) -> bool:

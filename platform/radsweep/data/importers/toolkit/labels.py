@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from radsweep.data.importers.toolkit.cell_lists import is_list, items
 from radsweep.data.importers.toolkit.tables import Row, SourceTable
 from radsweep.data.packing.labels import UNCERTAIN, Labels
-from radsweep.data.packing.missing import is_null
+from radsweep.data.packing.missing import is_null, says_missing
 from radsweep.errors import InputError
 
 _FLAGS: dict[str, float] = {
@@ -25,7 +25,7 @@ _EXPECTED = "expected flags (1, 0, -1, or nothing) or class names"
 def flag(text: str) -> float | None:
     """Return 1, 0, UNCERTAIN, or None (missing) for a cell. Raises ValueError if it is not a flag."""
     value = _FLAGS.get(text.casefold())
-    if value is None and not is_null(text):
+    if value is None and not (is_null(text) or says_missing(text)):
         raise ValueError("not a flag")
     return value
 
@@ -66,11 +66,11 @@ def label_reader(table: SourceTable, columns: Sequence[str], others: Sequence[st
 
 
 def _has_flags(table: SourceTable, column: str) -> bool:
-    """Return True if a column has only flags, or nothing; False if it has none."""
+    """Return True if a column has only flags and missing values, False if it has no flag."""
     flags, others, numbers = list[int](), list[int](), list[int]()
     for number, row in table.numbered():
         cell = row[column]
-        if is_null(cell):
+        if is_null(cell) or says_missing(cell):  # `unknown` may be among flags, or the name of a class
             continue
         (flags if cell.casefold() in _FLAGS else numbers if _NUMBER.fullmatch(cell) else others).append(number)
     where = f"{table.path}: --labels {column}"

@@ -29,6 +29,7 @@ _OTHER_FORMATS = (  # first bytes, what it is, what to do
     (b"SQLite format 3", "an SQLite database", "export its table as CSV"),
     (b"$FL2", "an SPSS file", _CSV_OF_PANDAS),
     (b"$FL3", "an SPSS file", _CSV_OF_PANDAS),
+    (b"<stata_dta>", "a Stata file", _CSV_OF_PANDAS),
     (b"RDX", "a file of R", "write it with write.csv"),
     (b"%PDF", "a PDF", "export the table as CSV"),
     (b"{\\rtf", "an RTF document", "export the table as CSV"),
