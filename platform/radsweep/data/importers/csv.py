@@ -34,18 +34,22 @@ def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
         )
     in_root = root / settings.table
     text_format = TextFormat(settings.encoding, settings.encoding_errors, settings.delimiter, by_user=True)
-    table = read_table(in_root if in_root.exists() else settings.table, text_format)
-    _check_columns(table, settings)
+    named = _named_columns(settings)
+    used = {column for columns in named.values() for column in columns}
+    table = read_table(in_root if in_root.exists() else settings.table, text_format, used)
+    require_columns(table, named)
     numbered = kept_rows(table, settings)
     left_out, keep = len(table.rows) - len(numbered), told_conditions(table, settings)
     numbers, kept = zip(*numbered, strict=True)
     chosen = replace(table, rows=kept, numbers=numbers)
     flagged = flag_columns(chosen, settings.labels)
-    named = [column for column in settings.labels if column not in flagged]
-    flags, names = FlagReader(flagged, settings.uncertain), label_reader(chosen, named, others=flagged)
+    of_names = [column for column in settings.labels if column not in flagged]
+    flags, names = FlagReader(flagged, settings.uncertain), label_reader(chosen, of_names, others=flagged)
+    shared: dict[tuple[str, ...], Labels] = {}  # one object for all rows with the same cells
 
     def labels(row: Row) -> Labels:
-        return {**flags.read(row, str(table.path)), **names(row)}
+        of_row = flags.read(row, str(table.path))  # counts each row
+        return shared.setdefault(tuple(row[column] for column in settings.labels), {**of_row, **names(row)})
 
     rows = _source_rows(table, tracked(numbered, progress), settings, root, labels)
     notes = [f"the table was read as {table.encoding}"] if settings.encoding == "auto" and table.encoding else []
@@ -54,9 +58,9 @@ def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
         notes.append(f"{left_out} rows were left out by --keep {' '.join(keep)}")
     if flagged:
         notes.append(flags.note)
-    if named:
+    if of_names:
         notes.append(
-            f"a class named in {', '.join(named)} is 0 in rows that only name others, unknown in rows that name none"
+            f"a class named in {', '.join(of_names)} is 0 in rows that only name others, unknown in rows that name none"
         )
     if settings.patient is None:
         notes.append("no patient column was given: each study counts as its own patient")
@@ -132,9 +136,10 @@ def _split(table: SourceTable, number: int, text: str) -> Split | None:
     return split
 
 
-def _check_columns(table: SourceTable, settings: CsvSettings) -> None:
+def _named_columns(settings: CsvSettings) -> dict[str, Sequence[str]]:
+    """Return the columns that each option names."""
     image = settings.image or ""
-    named = {
+    named: dict[str, Sequence[str]] = {
         "--image": columns_of(image) or ([image] if image and "*" not in image else []),
         "--labels": settings.labels,
         "--keep": [condition.split("=", 1)[0] for condition in settings.keep],
@@ -142,7 +147,7 @@ def _check_columns(table: SourceTable, settings: CsvSettings) -> None:
     for option in ("report", "patient", "study", "split", "view"):
         column = getattr(settings, option)
         named[f"--{option}"] = [column] if column else []
-    require_columns(table, named)
+    return named
 
 
 def _check_width(table: SourceTable, rows: Sequence[SourceRow], settings: CsvSettings) -> None:

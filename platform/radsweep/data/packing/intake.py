@@ -27,7 +27,7 @@ def take_in(rows: Sequence[SourceRow], root: Path, progress: Progress) -> tuple[
             cleaned += 1
             nothing_left = PLACEHOLDER_REPORT if not report else ""
             row = replace(row, report=report, no_report=row.no_report or nothing_left)
-        files = tuple(dict.fromkeys(found[path] for path in row.files))
+        files = tuple(dict.fromkeys(found.get(path, path) for path in row.files))
         if "" in files:
             row = replace(row, fault=row.fault or AMBIGUOUS_IMAGE)
         elif files != row.files:
@@ -45,14 +45,15 @@ def take_in(rows: Sequence[SourceRow], root: Path, progress: Progress) -> tuple[
 def _files_of(
     rows: Sequence[SourceRow], root: Path, progress: Progress
 ) -> tuple[dict[str, str], Counter[NameDifference]]:
-    """Return the file of each path in the rows, itself if there is none and "" if there are several; differences."""
+    """Return the file of each path in the rows that has another name, "" if there are several, and differences."""
     wanted = dict.fromkeys(path for row in rows for path in row.files)
     names, files, similar = ImageNames(root), dict[str, str](), dict[str, Found]()
     for done, path in enumerate(wanted, 1):
         found = names.find(path)
-        if found and found.path != path:
+        if found and found.ambiguous:
+            files[path] = ""
+        elif found and found.path != path:
             similar[path] = found
-        files[path] = "" if found and found.ambiguous else path
         progress("looking for images", done, len(wanted))
     times = Counter(found.path for found in similar.values())
     differences: Counter[NameDifference] = Counter()

@@ -13,7 +13,7 @@ from typing import Any
 from radsweep.data.importers.toolkit.delimited import read_delimited
 from radsweep.data.importers.toolkit.excel import read_excel
 from radsweep.data.importers.toolkit.table_files import READ, TableFile, open_table, unreadable
-from radsweep.data.importers.toolkit.text_files import EncodingErrors, decode_text
+from radsweep.data.importers.toolkit.text_files import DecodedText, EncodingErrors, decode_text
 from radsweep.errors import InputError
 
 Row = dict[str, str]
@@ -72,7 +72,9 @@ def read_table(path: Path, text_format: TextFormat = TextFormat(), keep: Collect
         return _from_parquet(path, path if file.data is None else file.data, keep)
     if file.kind == "excel":
         return _from_excel(path, file.data or b"", keep)
-    return _from_text(path, file, text_format, keep)
+    name, decoded = file.name, _decoded(path, file, text_format)
+    del file  # a large table is in memory once: as bytes, then as text
+    return _from_text(path, name, decoded, text_format.delimiter, keep)
 
 
 def require_columns(table: SourceTable, named: Mapping[str, Iterable[str]]) -> None:
@@ -106,8 +108,13 @@ def _others(wanted: str, columns: Sequence[str]) -> str:
     return f"{hint}; columns: {', '.join(names[:_MOST_NAMES])}{more}"
 
 
-def _from_text(path: Path, file: TableFile, text_format: TextFormat, keep: Collection[str] | None) -> SourceTable:
-    decoded = decode_text(file.data or b"", path, text_format.encoding, text_format.errors, text_format.by_user)
+def _decoded(path: Path, file: TableFile, text_format: TextFormat) -> DecodedText:
+    return decode_text(file.data or b"", path, text_format.encoding, text_format.errors, text_format.by_user)
+
+
+def _from_text(
+    path: Path, name: str, decoded: DecodedText, delimiter: str, keep: Collection[str] | None
+) -> SourceTable:
     notes = []
     if decoded.replaced:
         notes.append(f"{decoded.replaced} bytes of the table that are not {decoded.encoding} were replaced by U+FFFD")
@@ -117,7 +124,7 @@ def _from_text(path: Path, file: TableFile, text_format: TextFormat, keep: Colle
     if nuls := text.count("\0"):
         notes.append(f"{nuls} NUL bytes were removed from the table")
         text = text.replace("\0", "")
-    header, rows = read_delimited(path, file.name, text, text_format.delimiter)
+    header, rows = read_delimited(path, name, text, delimiter)
     kept = _kept(header, keep)
     held = tuple({name: values[place] for place, name in kept} for _, values in rows)
     if not held:
