@@ -79,12 +79,14 @@ def test_a_list_of_a_parquet_table_is_read(tmp_path: Path, make_png: Callable[..
         ),
         ({"A": ["yes", "no", "no", "maybe"]}, r"row 4 has another value than a flag .* unlike 3 other rows"),
         ({"A": ["mass", "node", "0", "mass"]}, r"row 3 has a flag .* unlike 3 other rows"),
+        ({"A": ["+", "-", "+"]}, r"row 2 has another value than a flag"),
+        ({"A": ["[1, 0]", "[0, 1]"]}, r"row 1 has a number as the name of a class"),
         ({"A": ["mass", "node", "3"]}, r"row 3 has a number as the name of a class"),
         ({"A": ["['1', '2']", "['2']"]}, r"row 1 has a number as the name of a class"),
         ({"A": ["mass", "node"], "B": ["Node", ""]}, r"columns A and B have a class of the same name"),
         ({"node": ["1", "0"], "B": ["node", "mass"]}, r"columns node and B have a class of the same name"),
         ({"A": ["['mass', 'node", "['mass']"]}, r"row 1 has a list that is not closed"),
-        ({"A": ["['mass', node]", "['mass']"]}, r"row 1: the list has items with and without quotes"),
+        ({"A": ["['mass', node]", "['mass']"]}, r"row 1: the list has more than names in quotes"),
     ],
 )
 def test_a_column_whose_meaning_is_not_clear_is_refused_with_its_row(

@@ -329,12 +329,14 @@ def test_an_image_of_another_row_or_one_of_several_is_not_taken(
 ) -> None:
     (root / "twin.jpg").write_bytes(make_png(20))
     (root / "twin.dcm").write_bytes(make_png(21))
-    wanted = ["0.png", "0.jpg", "twin.png", "3.dcm", "3.PNG", "gone.png"]
+    (root / "folder").mkdir()
+    wanted = ["0.png", "0.jpg", "twin.png", "3.dcm", "3.PNG", "folder"]
     packed, studies = pack(as_csv([(name, *row[1:]) for name, row in zip(wanted, ROWS, strict=True)]))
     assert reports(studies) == [ROWS[0][1]]
     assert packed.manifest.dropped == {
         "image file is ambiguous: several have its name or one like it": 3,
-        "image file not found": 2,
+        "image file not found": 1,
+        "image path is a folder": 1,
     }
 
 

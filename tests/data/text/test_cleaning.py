@@ -18,6 +18,7 @@ from radsweep.data.text.cleaning import clean
         ("A<br />B<!-- note -->", "A\nB"),
         ("5&nbsp;mm &lt; 6 mm &#39;x&#x27; &amp; y", "5 mm < 6 mm 'x' & y"),
         ("&amp;nbsp;Clear", "Clear"),
+        ("&lt;b&gt;Clear&lt;/b&gt; &lt; 5 &amp;lt; 6", "Clear < 5 < 6"),
         ("Clear._x000D_\nDry._x000d_Old._x0009_x", "Clear.\nDry.\nOld. x"),
         ("Cl\0ear\ufeff.", "Clear."),
         ("a\x0bb\x1fc", "a\x0bb c"),

@@ -19,11 +19,12 @@ NameDifference = Literal["case", "Unicode form", "extension"]
 
 
 class Found(NamedTuple):
-    """A file below the root, and in what its name differs from the wanted one; or several that might be it."""
+    """A file below the root, and in what its name differs from the wanted one; or several files, or a folder."""
 
     path: str
     difference: NameDifference | None = None
     ambiguous: bool = False
+    folder: bool = False
 
 
 def is_hidden(name: str) -> bool:
@@ -78,7 +79,7 @@ class ImageNames:
         self._listings: dict[str, _Listing] = {}
 
     def find(self, path: str) -> Found | None:
-        """Return the file at `path`, or else the only one whose name differs a little; None if there is none.
+        """Return the file or folder at `path`, or else the only file whose name differs a little; None without one.
 
         A bare file name that is not in the root itself is searched in all its subfolders.
         """
@@ -99,7 +100,7 @@ class ImageNames:
             return Found(path, ambiguous=True) if found else None
         whole = os.path.join(folder, found[0])
         if not is_file(self._root, whole):
-            return None
+            return Found(path, folder=True) if whole == path else None
         return Found(whole, _difference(name, os.path.basename(whole)) or difference)
 
     def _listing(self, folder: str) -> _Listing:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from radsweep.data.packing.image_cache import Progress
 from radsweep.data.packing.image_names import Found, ImageNames, NameDifference
-from radsweep.data.packing.rows import AMBIGUOUS_IMAGE, PLACEHOLDER_REPORT, SourceRow, identified
+from radsweep.data.packing.rows import AMBIGUOUS_IMAGE, IMAGE_IS_FOLDER, PLACEHOLDER_REPORT, SourceRow, identified
 from radsweep.data.text.cleaning import clean
 
 
@@ -19,7 +19,7 @@ def take_in(rows: Sequence[SourceRow], root: Path, progress: Progress) -> tuple[
     A row whose patient is missing gets a fault. An image that is not found under its name is taken under the only name
     that differs in case, Unicode form or extension, unless that is the image of another name in the source.
     """
-    found, differences = _files_of(rows, root, progress)
+    found, faults, differences = _files_of(rows, root, progress)
     ready, cleaned = [], 0
     for row in map(identified, rows):
         report = clean(row.report)
@@ -27,9 +27,9 @@ def take_in(rows: Sequence[SourceRow], root: Path, progress: Progress) -> tuple[
             cleaned += 1
             nothing_left = PLACEHOLDER_REPORT if not report else ""
             row = replace(row, report=report, no_report=row.no_report or nothing_left)
-        files = tuple(dict.fromkeys(found.get(path, path) for path in row.files))
-        if "" in files:
-            row = replace(row, fault=row.fault or AMBIGUOUS_IMAGE)
+        files = tuple(dict.fromkeys(found.get(path, path) for path in row.files if path not in faults))
+        if row.files and not files:
+            row = replace(row, fault=row.fault or faults[row.files[0]])
         elif files != row.files:
             row = replace(row, files=files)
         ready.append(row)
@@ -44,14 +44,15 @@ def take_in(rows: Sequence[SourceRow], root: Path, progress: Progress) -> tuple[
 
 def _files_of(
     rows: Sequence[SourceRow], root: Path, progress: Progress
-) -> tuple[dict[str, str], Counter[NameDifference]]:
-    """Return the file of each path in the rows that has another name, "" if there are several, and differences."""
+) -> tuple[dict[str, str], dict[str, str], Counter[NameDifference]]:
+    """Return files by the paths that have another name, faults by those that have none, and counts of differences."""
     wanted = dict.fromkeys(path for row in rows for path in row.files)
-    names, files, similar = ImageNames(root), dict[str, str](), dict[str, Found]()
+    names, similar = ImageNames(root), dict[str, Found]()
+    files, faults = dict[str, str](), dict[str, str]()
     for done, path in enumerate(wanted, 1):
         found = names.find(path)
-        if found and found.ambiguous:
-            files[path] = ""
+        if found and (found.ambiguous or found.folder):
+            faults[path] = AMBIGUOUS_IMAGE if found.ambiguous else IMAGE_IS_FOLDER
         elif found and found.path != path:
             similar[path] = found
         progress("looking for images", done, len(wanted))
@@ -59,8 +60,8 @@ def _files_of(
     differences: Counter[NameDifference] = Counter()
     for path, found in similar.items():
         if times[found.path] > 1:
-            files[path] = ""
+            faults[path] = AMBIGUOUS_IMAGE
         elif found.difference is None or found.path not in wanted:
             files[path] = found.path
             differences.update([found.difference] if found.difference else [])
-    return files, differences
+    return files, faults, differences

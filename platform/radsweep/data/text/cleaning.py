@@ -33,9 +33,8 @@ def clean(text: str) -> str:
         return text
     cleaned = text.replace("\0", "").replace("\ufeff", "")
     cleaned = _CONTROL.sub(" ", _ESCAPED_CONTROL.sub(" ", _ESCAPED_BREAK.sub("\n", cleaned)))
-    cleaned = _INLINE_TAG.sub("", _BLOCK_TAG.sub("\n", _COMMENT.sub("", cleaned)))
-    for _ in range(2):  # an entity may have been escaped once more: `&amp;nbsp;`
-        cleaned = _ENTITY.sub(_character, cleaned)
+    for _ in range(3):  # a tag or an entity may have been escaped itself: `&lt;p&gt;`, `&amp;nbsp;`
+        cleaned = _ENTITY.sub(_character, _INLINE_TAG.sub("", _BLOCK_TAG.sub("\n", _COMMENT.sub("", cleaned))))
     return text if cleaned == text else cleaned.strip()
 
 

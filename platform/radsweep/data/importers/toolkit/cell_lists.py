@@ -44,7 +44,7 @@ def _in_brackets(cell: str) -> list[str]:
         raise ValueError("the quotes of the list do not match")
     others = re.split(r"[\s,;|\[\](){}]+", outside)
     if any(word and not is_null(word) for word in others):
-        raise ValueError("the list has items with and without quotes")
+        raise ValueError("the list has more than names in quotes")
     return [_unquoted(item) for item in quoted]
 
 

@@ -13,7 +13,7 @@ from radsweep.data.packing.missing import is_null, says_missing
 from radsweep.errors import InputError
 
 _FLAGS: dict[str, float] = {
-    **dict.fromkeys(("1", "1.0", "true", "yes", "y", "positive", "pos", "present"), 1.0),
+    **dict.fromkeys(("1", "1.0", "true", "yes", "y", "positive", "pos", "+", "present"), 1.0),
     **dict.fromkeys(("0", "0.0", "false", "no", "n", "negative", "neg", "absent"), 0.0),
     **dict.fromkeys(("-1", "-1.0", "uncertain", "u"), UNCERTAIN),
 }
