@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".dcm", ".dicom", ".dic", ".ima")
-UNREAD_SUFFIXES = (
-    ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".j2k", ".heic", ".avif", ".nii", ".nrrd", ".mha", ".mhd",
-    ".npy", ".npz", ".pgm", ".ppm", ".svg", ".pdf", ".gz",
+UNREAD_SUFFIXES = (  # images too: reading them gives the reason why they are not packed
+    ".tif", ".tiff", ".bmp", ".gif", ".webp", ".jp2", ".j2k", ".jpx", ".jls", ".jxl", ".heic", ".heif", ".avif", ".pgm",
+    ".pnm", ".exr", ".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm.gz", ".npy", ".pdf", ".zip",
 )  # fmt: skip
 NameDifference = Literal["case", "Unicode form", "extension"]
 
@@ -65,10 +65,16 @@ def folded(name: str) -> str:
     return composed(composed(name).casefold())
 
 
+def has_image_suffix(name: str) -> bool:
+    """Return True for the suffix of an image, of a format that is read or not."""
+    return name.lower().endswith((*SUFFIXES, *UNREAD_SUFFIXES))
+
+
 def bare(name: str) -> str:
-    """Return the folded name without the extension of an image."""
-    stem, suffix = os.path.splitext(folded(name))
-    return stem if suffix in (*SUFFIXES, *UNREAD_SUFFIXES) else stem + suffix
+    """Return the folded name without the suffix of an image."""
+    name = folded(name)
+    found = [suffix for suffix in (*SUFFIXES, *UNREAD_SUFFIXES) if name.endswith(suffix)]
+    return name.removesuffix(max(found, key=len, default=""))
 
 
 class ImageNames:
@@ -128,7 +134,7 @@ class _Listing:
             name = os.path.basename(path)
             self._exact[name].append(path)
             self._folded[folded(name)].append(path)
-            if os.path.splitext(name)[1].lower() in (*SUFFIXES, *UNREAD_SUFFIXES):
+            if has_image_suffix(name):
                 self._stem[bare(name)].append(path)
 
     def named(self, name: str) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from radsweep.data.importers.toolkit.cell_lists import is_list, items
 from radsweep.data.importers.toolkit.tables import Row, columns_of, fill
-from radsweep.data.packing.image_names import SUFFIXES, UNREAD_SUFFIXES, composed, is_file, is_hidden
+from radsweep.data.packing.image_names import SUFFIXES, composed, has_image_suffix, is_file, is_hidden
 
 _WILD = "*?["
 _BETWEEN_FILES = re.compile(r"\s*[|;,\n]\s*")
@@ -28,8 +28,9 @@ class ImageFinder:
     """Find the files of a row: `find(row)` returns paths relative to `root`, in order; empty if no file matches.
 
     pattern: a column's name, or text with columns in braces and wildcards, `images/{patientid}.*`. With wildcards,
-    all image files that match belong to the row: jpg, jpeg, png, dcm, dicom, dic, or without a suffix. A cell may name
-    several files (`a.png;b.png`, `['a.png', 'b.png']`).
+    all image files that match belong to the row: jpg, jpeg, png, dcm, dicom, dic, or without a suffix; if there are
+    none, those of other image formats, so that the reason is their format and not that no file was found. A cell may
+    name several files (`a.png;b.png`, `['a.png', 'b.png']`).
     """
 
     def __init__(self, root: Path, pattern: str) -> None:
@@ -82,7 +83,7 @@ class ImageFinder:
             os.path.join(one, file) for one in self._matching_folders(folder) for file in self._in_folder(one, name)
         ]
         pictures = [file for file in found if _may_be_picture(file)]
-        return sorted(pictures or list(filter(_has_suffix, found)))
+        return sorted(pictures or list(filter(has_image_suffix, found)))
 
     def _matching_folders(self, folder: str) -> list[str]:
         if not set(folder) & set(_WILD):
@@ -118,12 +119,8 @@ def _files_in(cell: str) -> list[str]:
         return [cell]
     if is_list(cell):
         return found
-    several = [names for names in (found, cell.split()) if len(names) > 1 and all(map(_has_suffix, names))]
+    several = [names for names in (found, cell.split()) if len(names) > 1 and all(map(has_image_suffix, names))]
     return several[0] if several else [cell]
-
-
-def _has_suffix(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in (*SUFFIXES, *UNREAD_SUFFIXES)
 
 
 def _may_be_picture(path: str) -> bool:
