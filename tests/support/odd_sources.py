@@ -210,11 +210,32 @@ def roco(version: int) -> Case:
     return Case("roco", files, {})
 
 
+def padchest() -> Case:
+    header = ("", "ImageID", "ImageDir", "StudyID", "PatientID", "Projection", "Report", "Labels")
+    rows = [
+        (i, f"{MARK}_{i}.png", i % 2, f"{MARK}s{i}", f"{MARK}{i}", "PA", f"derrame {WORD} {i}.", "['effusion', 'node']")
+        for i in range(5)
+    ]
+    files = {f"{i % 2}/{MARK}_{i}.png": picture(i) for i in range(5)}
+    files["PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv.gz"] = gzipped(table(header, rows))
+    return Case("padchest", files, {"label_images": 1})
+
+
+def vindr() -> Case:
+    files: Files = {}
+    for split in ("train", "test"):
+        names = [f"{MARK}{split}{i}" for i in range(3)]
+        files |= {f"{split}/{name}.dicom": dicom(i + len(split)) for i, name in enumerate(names)}
+        rows = [(name, "R1", 1, 0) for name in names]
+        files[f"annotations/image_labels_{split}.csv"] = table(("image_id", "rad_id", "Mass", "Nodule"), rows)
+    return Case("vindr-cxr", files, {})
+
+
 CASES: tuple[Callable[[], Case], ...] = (
     lambda: own_table("text"), lambda: own_table("semicolons"), lambda: own_table("gz"), lambda: own_table("zip"),
     lambda: own_table("parquet"), lambda: own_table("utf-16"), wild_table, lambda: mimic("zip"),
     lambda: mimic("folder"), lambda: openi("xml"), lambda: openi("csv"), chexpert, rsna, nih, lambda: roco(1),
-    lambda: roco(2),
+    lambda: roco(2), padchest, vindr,
 )  # fmt: skip
 
 
