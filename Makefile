@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-ray test-units test-rest chaos lint format docs bench bench-quick clean
+.PHONY: demo test test-ray test-units test-rest fuzz chaos lint format docs bench bench-quick clean
 
 demo: .venv/installed
 	$(BIN)/radsweep demo
@@ -21,6 +21,10 @@ test-units: .venv/installed
 
 test-rest: .venv/installed
 	$(BIN)/python -m pytest -m "not slow and not ray" $(addprefix --ignore=,$(UNITS))
+
+# 5,000 damaged sources of every importer, in about eight minutes; the suite runs the first 200.
+fuzz: .venv/installed
+	$(BIN)/python -m pytest -m slow tests/data/importers/test_fuzz.py
 
 chaos: .venv/installed
 	$(BIN)/python -m pytest -m slow -s

@@ -81,6 +81,8 @@ def pack_csv(
     view: str | None = None,
     keep: Sequence[str] = (),
     encoding: str = "auto",
+    encoding_errors: Literal["strict", "replace"] = "strict",
+    delimiter: str = "",
     uncertain: Literal["unknown", "positive", "negative"] = "unknown",
     name: str = "",
     size: int | None = None,
@@ -101,7 +103,7 @@ def pack_csv(
     Args:
         root: folder of the images.
         out: new folder for the data set.
-        table: the table (.csv, .tsv, .gz, .parquet), in `root` or elsewhere.
+        table: the table (CSV, TSV, Parquet or Excel, also compressed), in `root` or elsewhere.
         image: column of file names, or a pattern such as `images/{patientid}.*`; without it only reports are packed.
         report: column of the report's text; without it only images are packed.
         patient: column of the patient; without it each study is a patient.
@@ -112,6 +114,8 @@ def pack_csv(
         view: column of the view (PA, AP, lateral, ...).
         keep: `COLUMN=VALUE` conditions: only rows that fulfil them are packed; repeated values of one column are OR-ed.
         encoding: text encoding of the table; detected by default.
+        encoding_errors: `replace` turns bytes that do not belong to the encoding into U+FFFD, and counts them.
+        delimiter: character between the columns, or `tab`; detected by default.
         uncertain: value that an uncertain label (-1) becomes; a label that is not mentioned is always unknown.
         name: name of the data set; by default that of the folder.
         size: longest side, in pixels, that larger images are shrunk to.

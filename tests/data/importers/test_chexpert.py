@@ -219,5 +219,38 @@ def test_wrong_trees_are_reported(pack: Pack, root: Path, table: Callable[..., N
         pack("chexpert", root)
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [  # findings and impression of the two rows of a study
+        [("", ""), ("Clear.", "Normal.")],
+        [("nan", "None"), ("Clear.", "Normal.")],
+        [("", "XXXX"), ("", "Normal.")],
+        [("", "Normal."), ("", "")],
+        [("", "Normal."), ("", "Other.")],
+    ],
+)
+def test_the_first_usable_row_of_a_study_in_chexpert_plus_is_its_report(
+    pack: Pack, root: Path, table: Callable[..., None], texts: list[tuple[str, str]]
+) -> None:
+    rows = []
+    for number, (findings, impression) in enumerate(texts, 1):
+        cells = {"section_findings": findings, "section_impression": impression}
+        cells |= {"path_to_image": f"train/patient00002/study2/view{number}.jpg"}
+        rows.append([cells.get(column, "") for column in PLUS])
+    table(root / "df_chexpert_plus_240401.csv", PLUS, rows)
+    packed = pack("chexpert", root)
+    assert len(packed.study("Normal.")["images"]) == 2
+    assert packed.manifest.source["reports_from_impression"] == 1, "a study is counted once"
+    differing = "studies whose rows in the table of CheXpert Plus differ: 1; the first with a usable section was taken"
+    assert differing in packed.manifest.notes
+
+
+def test_a_path_outside_root_is_refused_or_not_found(pack: Pack, root: Path, table: Callable[..., None]) -> None:
+    rows = [(path, "", 1, "Frontal", "AP", *labels()) for path in ("../../../x.jpg", "train/a/b/c.jpg")]
+    table(root / "train.csv", HEADER, rows)
+    with pytest.raises(InputError, match=r"train\.csv: none of its 2 images"):
+        pack("chexpert", root)
+
+
 def test_the_commands_of_its_page_pack_it(typed_as_on_its_page: Callable[[str, Path], None], root: Path) -> None:
     typed_as_on_its_page("chexpert", root)

@@ -243,5 +243,78 @@ def test_a_table_of_another_kind_is_refused(pack: Pack, root: Path, table: Calla
         pack("mimic-cxr-jpg", root)
 
 
+@pytest.fixture
+def archive(root: Path) -> Path:
+    """The reports as mimic-cxr-reports.zip, and nowhere else."""
+    place = root / "mimic-cxr-reports.zip"
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(root.glob("files/**/*.txt")):
+            archive.write(path, path.relative_to(root))
+            path.unlink()
+    return place
+
+
+def damaged(data: bytes, by: str) -> bytes:
+    """Return an archive whose first member is damaged, whose members have a password or a newer compression."""
+    changed = bytearray(data)
+    start = len(data) if by == "member" else 0
+    if by == "member":
+        name = int.from_bytes(data[26:28], "little")
+        changed[30 + name : 30 + name + 40] = b"\xff" * 40
+    for mark, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = data.find(mark, start)
+        while at >= 0:
+            if by == "password":
+                changed[at + flags] |= 1
+            elif by == "compression":
+                changed[at + flags + 2] = 99
+            at = data.find(mark, at + 1)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("by", "message"),
+    [
+        ("member", "the archive is damaged; download it again"),
+        ("password", "the archive has a password or an unknown compression; unpack it"),
+        ("compression", "the archive has a password or an unknown compression; unpack it"),
+    ],
+)
+def test_a_member_of_the_archive_that_cannot_be_read_is_one_line_without_a_patients_path(
+    pack: Pack, root: Path, archive: Path, by: str, message: str
+) -> None:
+    archive.write_bytes(damaged(archive.read_bytes(), by))
+    with pytest.raises(InputError, match=rf"mimic-cxr-reports\.zip: {message}") as raised:
+        pack("mimic-cxr-jpg", root)
+    assert "p10" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_archive_that_is_cut_off_is_one_line(pack: Pack, root: Path, archive: Path) -> None:
+    archive.write_bytes(archive.read_bytes()[:-40])
+    with pytest.raises(InputError, match="cannot be read as a ZIP archive; download it again"):
+        pack("mimic-cxr-jpg", root)
+
+
+@pytest.mark.parametrize("subject", ["nan", "", "../../../../../etc/x"])
+def test_a_subject_that_is_missing_or_a_path_reads_no_report_outside(
+    pack: Pack, root: Path, table: Callable[..., None], subject: str
+) -> None:
+    (root.parent / "s1.txt").write_text(" IMPRESSION:  Outside.\n")
+    row = ("02aa804e", subject, "1", "", "PA", 16, 16, 1, 1, "", "", "")
+    good = ("68b5c4b1", "10000898", "50771383", "", "LL", 16, 16, 1, 1, "", "", "")
+    table(root / "mimic-cxr-2.0.0-metadata.csv.gz", METADATA, [row, good])
+    packed = pack("mimic-cxr-jpg", root)
+    assert sum(packed.manifest.studies["pairs"].values()) == 1
+
+
+def test_a_byte_order_mark_does_not_hide_the_first_header(pack: Pack, root: Path) -> None:
+    path = root / "files/p10/p10000980/s50985099.txt"
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_text("IMPRESSION:  Effusion.\n", encoding=encoding)
+        packed = pack("mimic-cxr-jpg", root, without_images=True)
+        assert packed.study("Effusion.")
+
+
 def test_the_commands_of_its_page_pack_it(typed_as_on_its_page: Callable[[str, Path], None], root: Path) -> None:
     typed_as_on_its_page("mimic-cxr-jpg", root)

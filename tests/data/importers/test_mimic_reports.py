@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from radsweep.data.importers.mimic_reports import mimic_sections
@@ -56,3 +58,15 @@ def test_without_impression_and_findings_the_text_after_the_first_blank_line_is_
     assert mimic_sections(" HISTORY:\n \n Cough.\n")["last_paragraph"] == "", "the blank line is the header's"
     assert mimic_sections("") == {"last_paragraph": ""}
     assert "last_paragraph" not in mimic_sections(" FINDINGS:  Clear.\n \n No effusion.\n")
+
+
+@pytest.mark.parametrize(
+    "report",
+    [" " * 32_000, "\n" + " " * 32_000 + "x", "A " * 16_000, "\n" * 32_000, "A\n" * 16_000, "A:" * 16_000,
+     "A" * 32_000 + "(", " \n" * 16_000, "\n" + "\t" * 32_000],
+    ids=["blanks", "blanks in a line", "letters", "lines", "short lines", "colons", "no colon", "blank lines", "tabs"],
+)  # fmt: skip
+def test_sections_take_linear_time(report: str) -> None:
+    started = time.perf_counter()
+    mimic_sections(report)
+    assert time.perf_counter() - started < 1, "11 s when a blank could match in two ways"

@@ -106,5 +106,40 @@ def test_no_share_for_train_or_validation_is_refused(pack: Pack, root: Path) -> 
         pack("nih", root, split_fractions=(0, 0, 1))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_does_not_hide_the_first_name_of_a_list(pack: Pack, root: Path, encoding: str) -> None:
+    expected = pack("nih", root).manifest
+    for path in root.glob("*_list.txt"):
+        path.write_text(path.read_text(), encoding=encoding)
+    packed = pack("nih", root)
+    assert (packed.manifest.studies, packed.manifest.dropped) == (expected.studies, expected.dropped)
+
+
+def test_names_of_the_lists_that_are_not_in_the_table_are_counted(pack: Pack, root: Path) -> None:
+    with (root / "test_list.txt").open("a") as file:
+        file.write("\n00000009_000.png\n00000009_001.png\n")
+    notes = pack("nih", root).manifest.notes
+    assert "2 names in train_val_list.txt and test_list.txt are not in Data_Entry_2017.csv" in notes
+
+
+def test_hidden_files_and_images_in_upper_case_change_nothing(pack: Pack, root: Path) -> None:
+    expected = pack("nih", root).manifest
+    folder = root / "images_001" / "images"
+    (folder / "._00000001_000.png").write_bytes(b"x")
+    (root / "images_001" / ".DS_Store").write_bytes(b"x")
+    (folder / "00000001_000.png").rename(folder / "00000001_000.PNG")
+    packed = pack("nih", root)
+    assert (packed.manifest.studies, packed.manifest.dropped) == (expected.studies, expected.dropped)
+    assert "1 images have names that differ from the source's: case 1" in packed.manifest.notes
+
+
+def test_images_of_nobody_are_not_one_patient(pack: Pack, root: Path) -> None:
+    text = (root / "Data_Entry_2017.csv").read_text()
+    for name in ("00000001_000.png,Cardiomegaly,0,1", "00000002_000.png,No Finding,0,2"):
+        text = text.replace(name, f"{name[:-1]}nan")
+    (root / "Data_Entry_2017.csv").write_text(text)
+    assert pack("nih", root).manifest.dropped["no patient id"] == 2
+
+
 def test_the_commands_of_its_page_pack_it(typed_as_on_its_page: Callable[[str, Path], None], root: Path) -> None:
     typed_as_on_its_page("nih", root)

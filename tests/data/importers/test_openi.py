@@ -158,11 +158,34 @@ def test_a_folder_without_either_form_names_both(pack: Pack, tmp_path: Path, tab
         pack("openi", tables)
 
 
-def test_broken_xml_is_reported_with_its_file_and_without_its_content(pack: Pack, xml: Path) -> None:
-    (xml / "ecgen-radiology" / "3.xml").write_text("<eCitation>\n<secret")
-    with pytest.raises(InputError, match=r"3\.xml: line 2 is not valid XML") as raised:
-        pack("openi", xml)
-    assert "secret" not in str(raised.value)
+def test_a_broken_report_is_dropped_with_its_reason_and_its_path_is_only_in_private(pack: Pack, xml: Path) -> None:
+    (xml / "ecgen-radiology" / "2.xml").write_text("<eCitation>\n<secret")
+    (xml / "ecgen-radiology" / "3.xml").write_bytes(b"")
+    (xml / "ecgen-radiology" / "4.xml").write_text("<?xml version='1.0' encoding='utf-99'?><a/>")
+    packed = pack("openi", xml)
+    assert packed.manifest.dropped["report file is not valid XML"] == 3
+    assert "ecgen-radiology/2.xml" in [row["path"] for row in packed.dropped]
+    assert not any("2.xml" in line or "secret" in line for line in packed.lines)
+    assert packed.study("Normal chest x-XXXX.")
+
+
+def test_files_that_a_mac_made_are_passed_over(pack: Pack, xml: Path) -> None:
+    expected = pack("openi", xml)
+    for name in ("._2.xml", ".DS_Store", ".hidden.xml"):
+        (xml / "ecgen-radiology" / name).write_bytes(b"\0\5\x16\7")
+    (xml / "NLMCXR_png" / "._CXR2_IM-0652-1001.png").write_bytes(b"\0\5\x16\7")
+    assert pack("openi", xml).manifest.dropped == expected.manifest.dropped
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../x.png", "", "a\0b.png"])
+def test_a_path_outside_root_is_an_image_that_is_not_found(
+    pack: Pack, tables: Path, table: Callable[..., None], path: str
+) -> None:
+    rows = [(1, path, "Frontal"), (1, "1_IM-0001-3001.dcm.png", "Lateral"), (2, path, "Frontal")]
+    table(tables / "indiana_projections.csv", ("uid", "filename", "projection"), rows)
+    packed = pack("openi", tables)
+    assert packed.manifest.images["pairs"] == {"train": 1, "validation": 0, "test": 0}
+    assert packed.manifest.dropped["image file not found"] >= 2
 
 
 def tiny_png(number: int) -> bytes:

@@ -105,5 +105,30 @@ def test_a_captions_file_of_another_form_is_refused(pack: Pack, first: Path) -> 
         pack("roco", first)
 
 
+@pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_does_not_hide_the_first_figure(pack: Pack, first: Path, mark: str) -> None:
+    expected = pack("roco", first).manifest
+    for path in first.rglob("*.txt"):
+        path.write_text(path.read_text(encoding="utf-8"), encoding=mark)
+    packed = pack("roco", first)
+    assert (packed.manifest.studies, packed.manifest.dropped) == (expected.studies, expected.dropped)
+
+
+def test_lines_before_the_first_id_and_damaged_bytes_are_counted(pack: Pack, first: Path) -> None:
+    path = first / "data" / "test" / "radiology" / "captions.txt"
+    path.write_bytes("id\tcaption\n\n# “by hand”\n".encode() + path.read_bytes().replace(b"CT", b"C\xff"))
+    packed = pack("roco", first)
+    assert "2 lines of test/radiology/captions.txt come before the first id and were left out" in packed.manifest.notes
+    assert packed.study("Axial C\ufffd, case 1.")
+    assert any(note.startswith("2 bytes of test/radiology/captions.txt that are not") for note in packed.manifest.notes)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../../../x.jpg"])
+def test_a_path_outside_root_is_an_image_that_is_not_found(pack: Pack, first: Path, path: str) -> None:
+    licences = first / "data" / "test" / "radiology" / "licences.txt"
+    licences.write_text(f"ROCO_ID,PMC_ID\nROCO_00001,{path}\nROCO_00006,{path}\n")
+    assert pack("roco", first).manifest.dropped["image file not found"] == 3
+
+
 def test_the_commands_of_its_page_pack_it(typed_as_on_its_page: Callable[[str, Path], None], second: Path) -> None:
     typed_as_on_its_page("roco", second)

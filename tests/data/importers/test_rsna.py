@@ -118,5 +118,32 @@ def test_missing_and_broken_files_are_reported(pack: Pack, root: Path) -> None:
         pack("rsna", root)
 
 
+def test_an_image_has_the_labels_of_all_its_boxes(pack: Pack, root: Path) -> None:
+    """The first box has no value in either table."""
+    for name in ("stage_2_train_labels.csv", "stage_2_detailed_class_info.csv"):
+        lines = (root / name).read_text().splitlines()
+        first = next(i for i, line in enumerate(lines) if line.startswith("00436515"))
+        lines[first] = lines[first].rpartition(",")[0] + ","
+        (root / name).write_text("\n".join(lines))
+    found = {study["labels"]["Lung Opacity"]: study["labels"] for study in pack("rsna", root).studies}
+    assert (found[1]["Pneumonia"], found[1]["Normal"]) == (1, 0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_the_mapping_may_begin_with_a_byte_order_mark(pack: Pack, root: Path, encoding: str) -> None:
+    mapping(root)
+    path = root / "pneumonia-challenge-dataset-mappings_2018.json"
+    path.write_text(path.read_text(), encoding=encoding)
+    assert sum(pack("rsna", root).manifest.patients["images"].values()) == 3
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/passwd"])
+def test_a_path_outside_root_is_an_image_that_is_not_found(
+    pack: Pack, root: Path, table: Callable[..., None], name: str
+) -> None:
+    table(root / "stage_2_train_labels.csv", ("patientId", "Target"), [(name, 1), ("0004cfab", 0)])
+    assert pack("rsna", root).manifest.dropped == {"image file not found": 1}
+
+
 def test_the_commands_of_its_page_pack_it(typed_as_on_its_page: Callable[[str, Path], None], root: Path) -> None:
     typed_as_on_its_page("rsna", root)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -59,3 +60,10 @@ def test_real_reports_fall_into_sentences_of_sensible_length() -> None:
     assert sum(length > 40 for length in lengths) < 0.002 * len(lengths)
     assert sum(not any(letter.isalnum() for letter in sentence) for sentence in everything) == 0
     assert sum(sentence.rstrip(". ").lower().endswith((" dr", " e.g", " mr")) for sentence in everything) == 0
+
+
+@pytest.mark.parametrize("unit", [".", "\n", " ", "a.m. ", ". ", "IMPRESSION:\n", "1. ", "XXXX. "])
+def test_sentences_take_linear_time(unit: str) -> None:
+    started = time.perf_counter()
+    sentence_starts(unit * (32_000 // len(unit)) + "a")
+    assert time.perf_counter() - started < 1, "35 s for dots when each was tried as the first"

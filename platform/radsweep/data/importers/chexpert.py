@@ -10,6 +10,7 @@ tables refer to these folders as `CheXpert-v1.0/train/PATIENT`.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from radsweep.data.importers.toolkit.published_files import (
     image_files,
     known_table,
     optional,
+    visible,
 )
 from radsweep.data.importers.toolkit.sections import NO_SECTION, SectionChooser, SectionSettings
 from radsweep.data.importers.toolkit.tables import Row
@@ -66,7 +68,8 @@ TRAIN_IMAGES, VALID_IMAGES = PublishedFile(("train", _TRAIN_BATCHES), _FROM), _b
 
 def train_batches(root: Path) -> dict[str, str]:
     """Return the batch that contains each patient of train; empty if train is one folder."""
-    return {patient.name: batch.name for batch in root.glob(_TRAIN_BATCHES) for patient in batch.iterdir()}
+    batches = [batch for batch in visible(root.glob(_TRAIN_BATCHES)) if batch.is_dir()]
+    return {patient.name: batch.name for batch in batches for patient in visible(batch.iterdir())}
 
 
 def image_path(path: str, where: str) -> str:
@@ -135,9 +138,15 @@ def read_chexpert(settings: ChexpertSettings, root: Path, progress: Progress) ->
         rows = [replace(row, split=aside[row.patient]) if row.split == "train" else row for row in rows]
     plus = optional(root, _PLUS)
     chooser = SectionChooser(settings.sections, settings.missing)
+    differing = 0
     if plus:
-        rows = _with_reports(rows, plus, chooser)
+        rows, differing = _with_reports(rows, plus, chooser)
     kept, views, notes = keep_views(rows, settings.views)
+    if differing:
+        notes.append(
+            f"studies whose rows in the table of CheXpert Plus differ: {differing}; the first with a usable section was"
+            " taken"
+        )
     notes.append(flags.note)
     if plus:
         notes.append(chooser.note)
@@ -183,20 +192,26 @@ def _view(row: Row, name: str) -> str:
     return taken if side == "Frontal" and plane(taken) == "frontal" else side
 
 
-def _with_reports(rows: Sequence[SourceRow], plus: Path, chooser: SectionChooser) -> list[SourceRow]:
-    """Return rows with the report of their study, which all its images share in the table of CheXpert Plus."""
+def _with_reports(rows: Sequence[SourceRow], plus: Path, chooser: SectionChooser) -> tuple[list[SourceRow], int]:
+    """Return rows with the report of their study, and the number of studies whose rows in CheXpert Plus differ.
+
+    Its table has a row for each image. The report is that of the study's first row with a usable section.
+    """
     table = known_table(plus, ("path_to_image", "section_findings", "section_impression"), ("section_comparison",))
-    texts: dict[str, str] = {}  # by patient00001/study1
+    entries: dict[str, dict[tuple[str, ...], None]] = defaultdict(dict)  # by patient00001/study1: its sections, once
     for entry in table.rows:
         study = "/".join(entry["path_to_image"].split("/")[-3:-1])
-        if study not in texts:
-            texts[study] = chooser.choose({name: entry.get(column, "") for name, column in _SECTIONS.items()})
+        entries[study][tuple(entry.get(column, "") for column in _SECTIONS.values())] = None
+    texts = {
+        study: chooser.choose_first(dict(zip(_SECTIONS, texts, strict=True)) for texts in several)
+        for study, several in entries.items()
+    }
     paired = []
     for row in rows:
         text = texts.get(f"{row.patient}/{row.study}")
         reason = "" if text else (NOT_IN_PLUS if text is None else NO_SECTION)
         paired.append(replace(row, report=text or "", no_report=reason))
-    return paired
+    return paired, sum(len(several) > 1 for several in entries.values())
 
 
 IMPORTER = Importer(

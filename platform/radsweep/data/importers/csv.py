@@ -12,10 +12,11 @@ from radsweep.data.importers.csv_options import CsvSettings, kept_rows, told_con
 from radsweep.data.importers.toolkit.image_finder import ImageFinder, OutsideRootError
 from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
 from radsweep.data.importers.toolkit.labels import flag_columns, label_reader
-from radsweep.data.importers.toolkit.tables import Row, SourceTable, columns_of, read_table, require_columns
+from radsweep.data.importers.toolkit.tables import Row, SourceTable, TextFormat, columns_of, read_table, require_columns
 from radsweep.data.importers.toolkit.views_and_labels import FlagReader
 from radsweep.data.packing.labels import Labels
-from radsweep.data.packing.rows import NO_PATIENT, NO_SPLIT, OUTSIDE_ROOT, SourceRow
+from radsweep.data.packing.missing import is_missing
+from radsweep.data.packing.rows import NO_SPLIT, OUTSIDE_ROOT, SourceRow
 from radsweep.data.packing.splits import split_of_name
 from radsweep.data.packing.studies import Requirements
 from radsweep.errors import InputError
@@ -32,27 +33,34 @@ def read_csv(settings: CsvSettings, root: Path, progress: Progress) -> Source:
             "no column is given; name the image column or pattern (--image), the report column (--report), or both"
         )
     in_root = root / settings.table
-    table = read_table(in_root if in_root.exists() else settings.table, settings.encoding)
-    _check_columns(table, settings)
+    text_format = TextFormat(settings.encoding, settings.encoding_errors, settings.delimiter, by_user=True)
+    named = _named_columns(settings)
+    used = {column for columns in named.values() for column in columns}
+    table = read_table(in_root if in_root.exists() else settings.table, text_format, used)
+    require_columns(table, named)
     numbered = kept_rows(table, settings)
     left_out, keep = len(table.rows) - len(numbered), told_conditions(table, settings)
-    chosen = replace(table, rows=tuple(row for _, row in numbered))
+    numbers, kept = zip(*numbered, strict=True)
+    chosen = replace(table, rows=kept, numbers=numbers)
     flagged = flag_columns(chosen, settings.labels)
-    named = [column for column in settings.labels if column not in flagged]
-    flags, names = FlagReader(flagged, settings.uncertain), label_reader(chosen, named)
+    of_names = [column for column in settings.labels if column not in flagged]
+    flags, names = FlagReader(flagged, settings.uncertain), label_reader(chosen, of_names, others=flagged)
+    shared: dict[tuple[str, ...], Labels] = {}  # one object for all rows with the same cells
 
     def labels(row: Row) -> Labels:
-        return {**flags.read(row, str(table.path)), **names(row)}
+        of_row = flags.read(row, str(table.path))  # counts each row
+        return shared.setdefault(tuple(row[column] for column in settings.labels), {**of_row, **names(row)})
 
     rows = _source_rows(table, tracked(numbered, progress), settings, root, labels)
     notes = [f"the table was read as {table.encoding}"] if settings.encoding == "auto" and table.encoding else []
+    notes += table.notes
     if left_out:
         notes.append(f"{left_out} rows were left out by --keep {' '.join(keep)}")
     if flagged:
         notes.append(flags.note)
-    if named:
+    if of_names:
         notes.append(
-            f"a class named in {', '.join(named)} is 0 in rows that only name others, unknown in rows that name none"
+            f"a class named in {', '.join(of_names)} is 0 in rows that only name others, unknown in rows that name none"
         )
     if settings.patient is None:
         notes.append("no patient column was given: each study counts as its own patient")
@@ -77,14 +85,12 @@ def _source_rows(
     pattern = re.compile(settings.patient_pattern) if settings.patient_pattern else None
     rows = []
     for number, row in numbered:
-        patient, study = _patient(row, settings.patient, pattern), row[settings.study] if settings.study else None
+        patient, study = _patient(row, settings.patient, pattern), _study(row, settings.study)
         if settings.patient is None:
             patient = f"row {number}" if study is None else f"study {study}"
         split = _split(table, number, row[settings.split]) if settings.split else None
         fault, files = "", list[str]()
-        if not patient:
-            fault = NO_PATIENT
-        elif settings.split and split is None:
+        if settings.split and split is None:
             fault = NO_SPLIT
         elif finder:
             try:
@@ -97,7 +103,7 @@ def _source_rows(
                 patient=patient,
                 report=row[settings.report] if settings.report else "",
                 files=tuple(files),
-                study=study or None,
+                study=study,
                 view=row[settings.view] if settings.view else "",
                 split=split,
                 labels=labels(row),
@@ -109,6 +115,10 @@ def _source_rows(
     return rows
 
 
+def _study(row: Row, column: str | None) -> str | None:
+    return row[column] if column and not is_missing(row[column]) else None
+
+
 def _patient(row: Row, column: str | None, pattern: re.Pattern[str] | None) -> str:
     if column is None or not pattern:
         return row[column] if column else ""
@@ -118,7 +128,7 @@ def _patient(row: Row, column: str | None, pattern: re.Pattern[str] | None) -> s
 
 def _split(table: SourceTable, number: int, text: str) -> Split | None:
     split = split_of_name(text)
-    if text and split is None:
+    if split is None and not is_missing(text):
         raise InputError(
             f"{table.path}: row {number}: the split column has a value other than train, validation or test "
             "(valid, val and dev work too). Is it the right column?"
@@ -126,9 +136,10 @@ def _split(table: SourceTable, number: int, text: str) -> Split | None:
     return split
 
 
-def _check_columns(table: SourceTable, settings: CsvSettings) -> None:
+def _named_columns(settings: CsvSettings) -> dict[str, Sequence[str]]:
+    """Return the columns that each option names."""
     image = settings.image or ""
-    named = {
+    named: dict[str, Sequence[str]] = {
         "--image": columns_of(image) or ([image] if image and "*" not in image else []),
         "--labels": settings.labels,
         "--keep": [condition.split("=", 1)[0] for condition in settings.keep],
@@ -136,7 +147,7 @@ def _check_columns(table: SourceTable, settings: CsvSettings) -> None:
     for option in ("report", "patient", "study", "split", "view"):
         column = getattr(settings, option)
         named[f"--{option}"] = [column] if column else []
-    require_columns(table, named)
+    return named
 
 
 def _check_width(table: SourceTable, rows: Sequence[SourceRow], settings: CsvSettings) -> None:

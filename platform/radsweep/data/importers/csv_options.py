@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from radsweep.data.importers.toolkit.tables import Row, SourceTable, columns_of
+from radsweep.data.importers.toolkit.text_files import EncodingErrors
 from radsweep.data.importers.toolkit.views_and_labels import UncertainSettings
 from radsweep.errors import InputError
 
@@ -18,7 +19,10 @@ _FEW_VALUES, _SHORT, _SEVERAL_ROWS = 20, 30, 5  # limits for a category; other v
 class CsvSettings(UncertainSettings):
     """Options of `radsweep pack csv`. Without `image`, only reports are packed; without `report`, only images."""
 
-    table: Path = Field(Path("metadata.csv"), description="the table (.csv, .tsv, .gz, .parquet), in ROOT or elsewhere")
+    table: Path = Field(
+        Path("metadata.csv"),
+        description="the table (CSV, TSV, Parquet or Excel, also compressed), in ROOT or elsewhere",
+    )
     image: str | None = Field(None, description="column of file names, or a pattern: 'images/{patientid}.*'")
     report: str | None = Field(None, description="column with the text of the report")
     patient: str | None = Field(None, description="column of the patient; without it each study is a patient")
@@ -33,6 +37,10 @@ class CsvSettings(UncertainSettings):
         (), description="COLUMN=VALUE: keep only matching rows; repeated values of one column are OR-ed"
     )
     encoding: str = Field("auto", description="text encoding of the table (default: detect)")
+    encoding_errors: EncodingErrors = Field(
+        "strict", description="with replace, bytes that do not belong to the encoding become U+FFFD and are counted"
+    )
+    delimiter: str = Field("", description="character between the columns, or tab (default: detect)")
 
     @field_validator("patient_pattern")
     @classmethod
@@ -45,6 +53,14 @@ class CsvSettings(UncertainSettings):
             if not groups:
                 raise ValueError("expected a group in parentheses that matches the patient, such as '^(.*?)[a-c]?$'")
         return pattern
+
+    @field_validator("delimiter")
+    @classmethod
+    def _is_a_character(cls, delimiter: str) -> str:
+        character = {"tab": "\t", "\\t": "\t"}.get(delimiter.lower(), delimiter)
+        if len(character) > 1 or character in ("\n", "\r", '"', "\0"):
+            raise ValueError("expected one character, such as ';', or tab")
+        return character
 
     @field_validator("keep")
     @classmethod

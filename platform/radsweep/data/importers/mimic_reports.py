@@ -8,15 +8,22 @@ the last paragraph is the text after the first blank line of the last section.
 
 from __future__ import annotations
 
+import lzma
 import re
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+from radsweep.data.importers.toolkit.published_files import stays_inside
+from radsweep.data.importers.toolkit.text_files import decode_text
+from radsweep.data.packing.image_names import is_file
 from radsweep.errors import InputError
 
-# The text after a header on its line is not a header: `IMPRESSION:` above `PA AND LATERAL VIEWS: clear.` keeps it.
-_HEADER = re.compile(r"(?:^|\n) *([A-Z ()/,-]*[A-Z)]) *:\s([^\n]*)")
+# A line's text up to the first colon, and the text after it; what may be a header cannot match in two ways, so that a
+# line of blanks takes linear time.
+_HEADER = re.compile(r"\n?([A-Z ()/,-]++):\s([^\n]*)")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _SPELLINGS = {
     "impression": (
@@ -57,12 +64,15 @@ _VIEWS = re.compile(
 )  # a header that names the pictures begins the findings
 
 
+_LAST_LETTERS = (*"ABCDEFGHIJKLMNOPQRSTUVWXYZ", ")")  # one of which ends a header
+
+
 def mimic_sections(report: str) -> dict[str, str]:
     """Return the text of each section by its name, by the rules in the module's docstring."""
-    headers = list(_HEADER.finditer(report))
-    ends = [header.start() for header in headers[1:]] + [len(report)]
+    headers = list(_headers(report))
+    ends = [header.start for header in headers[1:]] + [len(report)]
     texts = [
-        (_name(header[1]), report[header.start(2) : end])
+        (_name(header.text), report[header.end : end])
         for header, end in zip(headers, ends, strict=False)  # one end too many without a header
     ]
     kept = [(name, text) for name, text in texts if text.strip() or name not in ("impression", "findings")]
@@ -74,6 +84,29 @@ def mimic_sections(report: str) -> dict[str, str]:
     return sections
 
 
+class _Header(NamedTuple):
+    text: str
+    start: int  # of its line, with the line break before it
+    end: int
+
+
+def _headers(report: str) -> Iterator[_Header]:
+    """Yield the headers at the start of a line.
+
+    The text after a header on its line, or on the next if there is none, is not a header: `IMPRESSION:` above `PA AND
+    LATERAL VIEWS: clear.` keeps it.
+    """
+    start = 0
+    while start >= 0:
+        match = _HEADER.match(report, start)
+        if match and match[1].rstrip(" ").endswith(_LAST_LETTERS):
+            yield _Header(match[1], start, match.start(2))
+            start = match.end()
+        else:
+            start += 1
+        start = report.find("\n", start)
+
+
 def report_reader(place: Path) -> Callable[[str], str | None]:
     """Return a function from `p10/p10000032/s50414267.txt` to the text of that report, or None if it does not exist.
 
@@ -83,21 +116,39 @@ def report_reader(place: Path) -> Callable[[str], str | None]:
         InputError: the place cannot be read.
     """
     if place.is_dir():
-        folder = place / "files" if (place / "files").is_dir() else place
-        return lambda path: _text((folder / path).read_bytes()) if (folder / path).is_file() else None
+        return _in_folder(place)
     try:
         archive = zipfile.ZipFile(place)
+        members = {"/".join(name.split("/")[-3:]): name for name in archive.namelist() if name.endswith(".txt")}
     except FileNotFoundError as error:
         raise InputError(f"{place}: no such file or folder; give the place of the reports") from error
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
         raise InputError(f"{place}: cannot be read as a ZIP archive; download it again") from error
-    members = {"/".join(name.split("/")[-3:]): name for name in archive.namelist() if name.endswith(".txt")}
 
     def read(path: str) -> str | None:
         try:
-            return _text(archive.read(members[path])) if path in members else None
-        except (OSError, zipfile.BadZipFile) as error:
+            return _text(archive.read(members[path]), place) if path in members else None
+        except RuntimeError as error:  # NotImplementedError, of an unknown compression, is one too
+            raise InputError(
+                f"{place}: the archive has a password or an unknown compression; unpack it and give the folder with "
+                "--reports"
+            ) from error
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
             raise InputError(f"{place}: the archive is damaged; download it again") from error
+
+    return read
+
+
+def _in_folder(place: Path) -> Callable[[str], str | None]:
+    folder = place / "files" if (place / "files").is_dir() else place
+
+    def read(path: str) -> str | None:
+        if not (stays_inside(path) and is_file(folder, path)):
+            return None
+        try:
+            return _text((folder / path).read_bytes(), folder)
+        except OSError as error:
+            raise InputError(f"{folder}: a report cannot be read: {error.strerror or 'it is damaged'}") from error
 
     return read
 
@@ -110,8 +161,8 @@ def _name(header: str) -> str:
     return within or ("findings" if _VIEWS.search(header) else header)
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", errors="replace").replace("\r\n", "\n")
+def _text(data: bytes, place: Path) -> str:
+    return decode_text(data, place, errors="replace").text.replace("\r\n", "\n")
 
 
 def _lines(text: str) -> str:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from radsweep.data.importers.toolkit.importer import Importer, Source
 from radsweep.data.importers.toolkit.labels import label_reader
-from radsweep.data.importers.toolkit.published_files import PublishedFile, find_known, image_files, known_table
+from radsweep.data.importers.toolkit.published_files import (
+    PublishedFile,
+    find_known,
+    image_files,
+    known_table,
+    visible,
+)
+from radsweep.data.importers.toolkit.text_files import read_text
 from radsweep.data.importers.toolkit.views_and_labels import ViewSettings, keep_views
 from radsweep.data.packing.rows import NO_SPLIT, SourceRow
 from radsweep.data.packing.splits import set_validation_aside
@@ -43,7 +50,7 @@ def read_nih(settings: NihSettings, root: Path, progress: Progress) -> Source:
         raise InputError(f"{test}: {len(both)} of its images are also in {train.name}; download both again")
     patients = {row["Patient ID"] for row in table.rows if row["Image Index"] in in_train}
     aside = set_validation_aside(patients, settings.split_fractions, settings.seed)
-    labels = label_reader(table, (_LABELS,), missing=("nan",))
+    labels = label_reader(table, (_LABELS,))
     files = _files(root)
     rows = []
     for number, row in enumerate(table.rows, 1):
@@ -61,6 +68,8 @@ def read_nih(settings: NihSettings, root: Path, progress: Progress) -> Source:
             )
         )
     kept, views, notes = keep_views(rows, settings.views)
+    if unknown := len((in_train | in_test) - {row["Image Index"] for row in table.rows}):
+        notes.append(f"{unknown} names in {train.name} and {test.name} are not in {entries.name}")
     notes += [
         "train_val_list.txt lists train and validation together: validation was set aside by patient and seed",
         "labels were extracted from reports by software: 0 means that it did not name the finding",
@@ -70,17 +79,18 @@ def read_nih(settings: NihSettings, root: Path, progress: Progress) -> Source:
 
 
 def _names(path: Path) -> set[str]:
-    return set(path.read_text(encoding="utf-8", errors="replace").split())
+    return set(read_text(path).text.split())
 
 
 def _files(root: Path) -> dict[str, str]:
     """Return every image file by name; if two have the same name, that of the earlier pattern and folder."""
     files: dict[str, str] = {}
     for pattern in _FOLDERS.names:
-        for folder in sorted(root.glob(pattern)):
-            for path in folder.iterdir():
-                if path.suffix == ".png":
-                    files.setdefault(path.name, str(path.relative_to(root)))
+        for folder in visible(root.glob(pattern)):
+            if folder.is_dir():
+                for path in visible(folder.iterdir()):
+                    if path.suffix.lower() == ".png":
+                        files.setdefault(path.name, str(path.relative_to(root)))
     return files
 
 

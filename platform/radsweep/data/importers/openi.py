@@ -19,10 +19,11 @@ from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
 from radsweep.data.importers.toolkit.published_files import (
     PublishedFile,
     find_known,
-    image_files,
+    image_below,
     known_table,
     missing_message,
     optional,
+    visible,
 )
 from radsweep.data.importers.toolkit.sections import NO_SECTION, SectionChooser, SectionSettings
 from radsweep.data.importers.toolkit.views_and_labels import ViewSettings, keep_views
@@ -33,6 +34,7 @@ from radsweep.errors import InputError
 if TYPE_CHECKING:  # else `radsweep --help` would wait for numpy
     from radsweep.data.packing.image_cache import Progress
 
+BROKEN_XML = "report file is not valid XML"
 NOT_IN_TABLE = "study not in the table of reports"
 _UNKNOWN = {"", "no indexing", "nan"}  # headings of a study that was not indexed
 _CSV_FROM = "the CSV form of Open-i, https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university"
@@ -56,12 +58,13 @@ class OpeniSettings(ViewSettings, SectionSettings):
 
 @dataclass(frozen=True)
 class _Study:
-    """A report: its sections, its headings (None if it was not indexed), its images as (path in ROOT, view)."""
+    """A report: its sections, its headings (None if it was not indexed), its images as (paths in ROOT, view)."""
 
     uid: str
     sections: Mapping[str, str] | None  # None if no report is known
     headings: frozenset[str] | None
-    images: tuple[tuple[str, str], ...]
+    images: tuple[tuple[tuple[str, ...], str], ...]
+    fault: str = ""
 
 
 def read_openi(settings: OpeniSettings, root: Path, progress: Progress) -> Source:
@@ -77,7 +80,7 @@ def read_openi(settings: OpeniSettings, root: Path, progress: Progress) -> Sourc
         reason = NOT_IN_TABLE if study.sections is None else NO_SECTION
         known = study.headings
         labels = {name: None if known is None else float(name in known) for name in classes}
-        for path, view in study.images or (("", ""),):
+        for files, view in study.images or (((), ""),):
             rows.append(
                 SourceRow(
                     number=len(rows) + 1,
@@ -85,9 +88,10 @@ def read_openi(settings: OpeniSettings, root: Path, progress: Progress) -> Sourc
                     study=study.uid,
                     report=report,
                     no_report="" if report else reason,
-                    files=image_files(path),
+                    files=files,
                     view=view,
                     labels=labels,
+                    fault=study.fault,
                 )
             )
     kept, views, notes = keep_views(rows, settings.views)
@@ -118,8 +122,7 @@ def _from_csv(root: Path) -> Iterator[_Study]:
     reports_path, projections_path, pictures = find_known(root, _REPORTS, _PROJECTIONS, _CSV_PNG)
     images, reported = defaultdict(list), set()
     for row in known_table(projections_path, ("uid", "filename", "projection")).rows:
-        path = str((pictures / row["filename"]).relative_to(root))
-        images[row["uid"]].append((path, row["projection"]))
+        images[row["uid"]].append((image_below(pictures, row["filename"], root), row["projection"]))
     for row in known_table(reports_path, ("uid", "Problems", "comparison", "findings", "impression")).rows:
         reported.add(row["uid"])
         yield _Study(row["uid"], row, _headings(row["Problems"].split(";")), tuple(images[row["uid"]]))
@@ -129,23 +132,22 @@ def _from_csv(root: Path) -> Iterator[_Study]:
 
 def _from_xml(root: Path) -> Iterator[_Study]:
     folder, pictures = find_known(root, _XML, _PNG)
-    paths = sorted(folder.glob("*.xml"), key=lambda path: (len(path.name), path.name))
+    paths = sorted(visible(folder.glob("*.xml")), key=lambda path: (len(path.name), path.name))
     if not paths:
         raise InputError(f"{folder}: no XML files; they come with {_XML.comes_from}")
     for path in paths:
         try:
             tree = ElementTree.parse(path).getroot()
-        except ElementTree.ParseError as error:
-            line, _ = error.position
-            raise InputError(f"{path}: line {line} is not valid XML; unpack NLMCXR_reports.tgz again") from error
+        except (ElementTree.ParseError, OSError, ValueError, LookupError):  # the last two: of an unknown encoding
+            yield _Study(path.stem, None, None, ((image_below(folder, path.name, root), ""),), fault=BROKEN_XML)
+            continue
         sections = {
             part.get("Label", "").lower(): "".join(part.itertext()).strip() for part in tree.iter("AbstractText")
         }
         headings = _headings(heading.text or "" for heading in tree.iterfind("MeSH/major"))
         names = [f"{image.get('id')}.png" for image in tree.iter("parentImage")]
-        yield _Study(
-            path.stem, sections, headings, tuple((str((pictures / name).relative_to(root)), "") for name in names)
-        )
+        images = tuple((image_below(pictures, name, root), "") for name in names)
+        yield _Study(path.stem, sections, headings, images)
 
 
 def _headings(terms: Iterable[str]) -> frozenset[str] | None:

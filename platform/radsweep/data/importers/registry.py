@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radsweep.data.importers import chexpert, csv, mimic_cxr_jpg, nih, openi, roco, rsna
+from radsweep.data.importers import chexpert, csv, mimic_cxr_jpg, nih, openi, padchest, roco, rsna, vindr
 from radsweep.data.importers.toolkit.importer import Importer
 from radsweep.data.packing.settings import PackSettings
 from radsweep.errors import InputError
@@ -24,6 +24,8 @@ IMPORTERS: dict[str, Importer] = {
     "rsna": rsna.IMPORTER,
     "nih": nih.IMPORTER,
     "roco": roco.IMPORTER,
+    "padchest": padchest.IMPORTER,
+    "vindr-cxr": vindr.IMPORTER,
 }
 
 

@@ -14,11 +14,13 @@ from radsweep.data.importers.toolkit.importer import Importer, Source, tracked
 from radsweep.data.importers.toolkit.published_files import (
     PublishedFile,
     find_known,
-    image_files,
+    image_below,
     known_table,
     missing_message,
     optional,
 )
+from radsweep.data.importers.toolkit.text_files import read_text
+from radsweep.data.packing.image_names import is_file
 from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.settings import PackSettings
 from radsweep.data.packing.studies import Requirements
@@ -45,7 +47,7 @@ class _Figure(NamedTuple):
     name: str
     caption: str
     split: Split
-    paths: tuple[str, ...]  # candidates; the first that exists is used
+    paths: tuple[str, ...]  # candidates below the root; the first that exists is used
 
 
 def _captions(folder: str, name: str = "captions.txt") -> PublishedFile:
@@ -65,15 +67,13 @@ def _images(folder: str) -> PublishedFile:
 def read_roco(settings: RocoSettings, root: Path, progress: Progress) -> Source:
     """Return a row for each figure, with its caption as the report. Raises InputError."""
     version = _version(root)
-    figures = list(_version_1(root) if version == 1 else _version_2(root))
+    notes = ["patients are not known: each figure counts as its own patient"]
+    figures = list(_version_1(root, notes) if version == 1 else _version_2(root))
     rows = []
     for number, figure in enumerate(tracked(figures, progress), 1):
-        path = next((path for path in figure.paths if (root / path).is_file()), figure.paths[0])
-        rows.append(
-            SourceRow(number, patient=figure.name, report=figure.caption, files=image_files(path), split=figure.split)
-        )
+        files = next(((path,) for path in figure.paths if is_file(root, path)), figure.paths[:1])
+        rows.append(SourceRow(number, patient=figure.name, report=figure.caption, files=files, split=figure.split))
     needs = Requirements(without_report=settings.without_reports, without_image=settings.without_images)
-    notes = ["patients are not known: each figure counts as its own patient"]
     return Source(rows, needs, {"splits": "official", "version": version}, notes)
 
 
@@ -86,42 +86,52 @@ def _version(root: Path) -> int:
     raise InputError(f"{either}\none of the two is needed")
 
 
-def _version_1(root: Path) -> Iterator[_Figure]:
+def _version_1(root: Path, notes: list[str]) -> Iterator[_Figure]:
     """Yield figures of version 1. licences.txt gives the file that fetch.py saved for an id; other copies use ids."""
     captions = find_known(root, *map(_captions, _FOLDERS))
     images = find_known(root, *(_captions(folder, "images") for folder in _FOLDERS))
     for (split, _), path, folder in zip(_FOLDERS.values(), captions, images, strict=True):
-        inside = folder.relative_to(root)
         licences = path.with_name("licences.txt")
         table = known_table(licences, ("ROCO_ID", "PMC_ID")).rows if licences.exists() else ()
         name_of = {row["ROCO_ID"]: row["PMC_ID"] for row in table}
-        for name, caption in _tab_separated(path):
-            names = (name_of.get(name, ""), f"{name}.jpg")
-            yield _Figure(name, caption, split, tuple(f"{inside}/{name}" for name in names if name))
+        for name, caption in _tab_separated(path, notes):
+            paths = (image_below(folder, file, root) for file in (name_of.get(name, ""), f"{name}.jpg"))
+            yield _Figure(name, caption, split, sum(paths, ()))
 
 
 def _version_2(root: Path) -> Iterator[_Figure]:
     tables = find_known(root, *(_table(folder) for _, folder in _FOLDERS.values()))
     images = find_known(root, *(_images(folder) for _, folder in _FOLDERS.values()))
     for (split, _), path, folder in zip(_FOLDERS.values(), tables, images, strict=True):
-        inside = folder.relative_to(root)
         for row in known_table(path, ("ID", "Caption")).rows:
-            name = row["ID"]
-            yield _Figure(name, row["Caption"], split, (f"{inside}/{name}.jpg", f"{inside}/{name}.png"))
+            paths = (image_below(folder, f"{row['ID']}{suffix}", root) for suffix in (".jpg", ".png"))
+            yield _Figure(row["ID"], row["Caption"], split, sum(paths, ()))
 
 
-def _tab_separated(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (id, caption) of each line. A line that does not begin with an id continues the caption before it."""
-    entries: list[tuple[str, str]] = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+def _tab_separated(path: Path, notes: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield (id, caption) of each line. A line that does not begin with an id continues the caption before it.
+
+    notes: gets a line each for damaged bytes and for lines before the first id.
+    """
+    decoded = read_text(path)
+    entries: list[tuple[str, list[str]]] = []
+    before = 0
+    for line in decoded.text.splitlines():
         name, tab, caption = line.partition("\t")
-        if tab and name.startswith("ROCO_"):
-            entries.append((name.strip(), caption.strip()))
+        if tab and name.strip().startswith("ROCO_"):
+            entries.append((name.strip(), [caption.strip()]))
         elif entries:
-            entries[-1] = (entries[-1][0], f"{entries[-1][1]} {line.strip()}".strip())
+            entries[-1][1].append(line.strip())
+        else:
+            before += bool(line.strip())
     if not entries:
         raise InputError(f"{path}: no line has an id, a tab and a caption; download it again from {_V1_FROM}")
-    yield from entries
+    where = "/".join(path.parts[-3:])
+    if decoded.replaced:
+        notes.append(f"{decoded.replaced} bytes of {where} that are not {decoded.encoding} were replaced by U+FFFD")
+    if before:
+        notes.append(f"{before} lines of {where} come before the first id and were left out")
+    yield from ((name, " ".join(filter(None, caption))) for name, caption in entries)
 
 
 IMPORTER = Importer(

@@ -14,11 +14,12 @@ from radsweep.data.importers.toolkit.labels import flag
 from radsweep.data.importers.toolkit.published_files import (
     PublishedFile,
     find_known,
-    image_files,
+    image_below,
     known_table,
     optional,
 )
-from radsweep.data.packing.labels import Labels
+from radsweep.data.importers.toolkit.text_files import read_text
+from radsweep.data.packing.labels import Labels, merge_labels
 from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.settings import PackSettings
 from radsweep.data.packing.studies import Requirements
@@ -46,19 +47,21 @@ class RsnaSettings(PackSettings):
 def read_rsna(settings: RsnaSettings, root: Path, progress: Progress) -> Source:
     """Return a row for each image of stage_2_train_labels.csv, which has a row for each box. Raises InputError."""
     boxes_path, classes_path, images = find_known(root, _BOXES, _CLASSES, _IMAGES)
-    class_of = {row["patientId"]: row["class"] for row in known_table(classes_path, ("patientId", "class")).rows}
+    class_of: dict[str, str] = {}
+    for row in known_table(classes_path, ("patientId", "class")).rows:
+        class_of[row["patientId"]] = class_of.get(row["patientId"]) or row["class"]
     labels: dict[str, Labels] = {}
     for number, row in enumerate(known_table(boxes_path, ("patientId", "Target")).rows, 1):
         name = row["patientId"]
-        if name not in labels:
-            labels[name] = _labels(row["Target"], class_of.get(name, ""), f"{boxes_path}: row {number}")
+        of_row = _labels(row["Target"], class_of.get(name, ""), f"{boxes_path}: row {number}")
+        labels[name] = merge_labels([labels[name], of_row]) if name in labels else of_row
     mapping = optional(root, _MAPPING)
     patient_of = _patients(mapping) if mapping else {}
     rows = [
         SourceRow(
             number=number,
             patient=patient_of.get(name, name),
-            files=image_files(f"{images.relative_to(root)}/{name}.dcm"),
+            files=image_below(images, f"{name}.dcm", root),
             view="Frontal",
             labels=labels[name],
         )
@@ -90,12 +93,17 @@ def _labels(target: str, kind: str, where: str) -> Labels:
 def _patients(path: Path) -> dict[str, str]:
     """Map images of the challenge to patients of ChestX-ray14, from which they were taken (`00013774_026.png`)."""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        return {entry["subset_img_id"]: entry["img_id"].split("_")[0] for entry in entries}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        entries = json.loads(read_text(path).text)
+        return {entry["subset_img_id"]: _encodable(entry["img_id"].split("_")[0]) for entry in entries}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path}: expected a JSON list of subset_img_id and img_id; it comes from {_MAPPING.comes_from}"
         ) from error
+
+
+def _encodable(patient: str) -> str:
+    """Return a patient id; JSON may escape half of a character, which no file can hold."""
+    return patient.encode("utf-8", errors="replace").decode("utf-8")
 
 
 IMPORTER = Importer(

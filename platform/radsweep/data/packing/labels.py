@@ -9,11 +9,13 @@ UNCERTAIN = -1.0  # of a row; in a study it becomes None, like a missing label
 _WEAKEST_FIRST = (None, 0.0, UNCERTAIN, 1.0)
 
 
-def merge_labels(rows: Sequence[Labels]) -> dict[str, float | None]:
+def merge_labels(rows: Sequence[Labels]) -> Labels:
     """Merge the labels of a study's rows: 1 if any row has 1, else None if any is uncertain, else 0 if any has 0.
 
     A label that no row has a value for is None.
     """
+    if len(rows) == 1 and UNCERTAIN not in rows[0].values():
+        return rows[0]
     merged: dict[str, float | None] = {}
     for labels in rows:
         for name, value in labels.items():

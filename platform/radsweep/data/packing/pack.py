@@ -12,6 +12,7 @@ from radsweep.data.images.faults import advice
 from radsweep.data.packing import rows as reasons
 from radsweep.data.packing.duplicates import merged_ids, placeholders, same_person
 from radsweep.data.packing.image_cache import FILES, ImageCache, Progress, Say
+from radsweep.data.packing.intake import take_in
 from radsweep.data.packing.reading import Reader, read_here
 from radsweep.data.packing.rows import Dropped, SourceRow
 from radsweep.data.packing.settings import PackSettings
@@ -61,6 +62,7 @@ def pack(
     """
     key = read_key(settings.key_file) if settings.key_file else None
     with new_folder(out, FILES) as folder, ImageCache(folder, root, settings.size) as cache:
+        rows, changed = take_in(rows, root, progress)
         dropped = [Dropped(row, row.fault) for row in rows if row.fault]
         sound = [row for row in rows if not row.fault]
         cache.fill((path for row in sound for path in row.files), reader, progress, say)
@@ -81,7 +83,7 @@ def pack(
             name=settings.name or out.name,
             source={"version": __version__, **_recorded(settings), **source, "rows": len(rows), "packed": packed},
             dropped=dict(counts.most_common()),
-            notes=[*notes, *_notes(one_person, moved), *_left_out(drafts, cache)],
+            notes=[*notes, *changed, *_notes(one_person, moved), *_left_out(drafts, cache)],
             key=key,
             source_formats=formats,
             low_contrast=dict(Counter(cache.pictures[path].source for _, path in low).most_common()),
@@ -184,7 +186,7 @@ def _splits(drafts: Sequence[Draft], settings: PackSettings) -> tuple[dict[str, 
                 given[draft.person].append(row.split)
                 by_patient[row.patient].append(row.split)
                 patients[draft.person][row.patient] = None
-    torn = conflicts(by_patient)
+    torn = set(conflicts(by_patient))
     if torn:
         rows = [row.number for draft in drafts for row in draft.rows if row.patient in torn]
         raise InputError(

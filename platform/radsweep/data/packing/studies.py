@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -41,6 +42,11 @@ class Draft:
         return f"row {first.number}" if first.study is None else f"{first.patient}/{first.study}"
 
 
+def _digest(report: str) -> bytes:
+    """Return 128 bits that are equal for reports that read the same; the texts of a million rows would take more."""
+    return hashlib.blake2b(normalise(report).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
 def draft_studies(
     rows: Sequence[SourceRow],
     pictures: Mapping[int, Sequence[Picture]],
@@ -60,16 +66,16 @@ def draft_studies(
         groups.setdefault((row.patient, row.number if row.study is None else row.study), []).append(row)
     drafts: list[Draft] = []
     dropped: list[Dropped] = []
-    seen: set[tuple[str, frozenset[str], str]] = set()
+    seen: set[tuple[str, tuple[str, ...], bytes]] = set()
     for group in groups.values():
         person = person_of.get(group[0].patient, group[0].patient)
         report_faults = {row.number: row.no_report or report_fault(row.report, placeholders) for row in group}
         usable = [row for row in group if not report_faults[row.number]] if needs.report else []
         report = usable[0].report if usable else None
-        told = "" if report is None else normalise(report)
-        others = [row for row in usable if normalise(row.report) != told]
-        dropped += [Dropped(row, OTHER_REPORT) for row in others]
-        group = [row for row in group if row not in others]
+        told = _digest(report or "")
+        others = {row.number for row in usable if _digest(row.report) != told}
+        dropped += [Dropped(row, OTHER_REPORT) for row in group if row.number in others]
+        group = [row for row in group if row.number not in others]
 
         if report is None and needs.report and not (needs.without_report and any(pictures[r.number] for r in group)):
             dropped += [Dropped(row, report_faults[row.number]) for row in group]
@@ -81,8 +87,8 @@ def draft_studies(
         kept: list[SourceRow] = []
         chosen: dict[str, tuple[SourceRow, str]] = {}  # hash of pixels -> row, path
         for row in shown or group:
-            hashes = frozenset(pixels for _, pixels in pictures[row.number])
-            mark = (person, hashes, told)
+            hashes = {pixels for _, pixels in pictures[row.number]}
+            mark = (person, tuple(sorted(hashes)), told)
             if mark in seen or (kept and hashes <= chosen.keys()):
                 dropped.append(Dropped(row, DUPLICATE))
                 continue
@@ -90,7 +96,7 @@ def draft_studies(
             kept.append(row)
             for path, pixels in pictures[row.number]:
                 chosen.setdefault(pixels, (row, path))
-        dropped += [Dropped(row, faults[row.number]) for row in group if shown and row not in shown]
+        dropped += [Dropped(row, faults[row.number]) for row in group if shown and not pictures[row.number]]
         if kept:
             labels = merge_labels([row.labels for row in kept])
             drafts.append(Draft(person, tuple(kept), report, tuple(chosen.values()), labels))

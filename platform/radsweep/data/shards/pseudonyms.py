@@ -16,6 +16,7 @@ from radsweep.errors import InputError
 
 PRIVATE = "private"
 _HEX_DIGITS = 20  # 80 bits: among a million ids, a chance collision has probability 4e-13
+_BYTES_OF_A_NAME = "surrogateescape"  # names of files need not be UTF-8
 
 
 def new_key() -> bytes:
@@ -35,7 +36,8 @@ def read_key(path: Path) -> bytes:
 
 def keyed_hash(key: bytes, kind: str, *parts: str) -> str:
     """Return 20 hex digits of the HMAC-SHA256 of an id and its owners: `keyed_hash(key, "study", patient, study)`."""
-    message = b"".join(len(text.encode()).to_bytes(8, "big") + text.encode() for text in (kind, *parts))
+    texts = [text.encode("utf-8", _BYTES_OF_A_NAME) for text in (kind, *parts)]
+    message = b"".join(len(text).to_bytes(8, "big") + text for text in texts)
     return hmac.new(key, message, hashlib.sha256).hexdigest()[:_HEX_DIGITS]
 
 
@@ -53,7 +55,7 @@ def open_private(folder: Path, name: str) -> IO[str]:
     private.chmod(0o700)
     handle = os.open(private / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     os.fchmod(handle, 0o600)
-    return os.fdopen(handle, "w", encoding="utf-8", newline="")
+    return os.fdopen(handle, "w", encoding="utf-8", errors=_BYTES_OF_A_NAME, newline="")
 
 
 class Pseudonyms:

@@ -33,9 +33,9 @@ def root(tmp_path: Path) -> Path:
         ("p{p}/s{s}/*", {"p": "1", "s": "2"}, ["p1/s2/1.2.840.99", "p1/s2/b.PNG", "p1/s2/x.dcm"]),
         ("*/{name}.png", {"name": "twice"}, ["part1/twice.png", "part2/twice.png"]),
         ("file", {"file": "images/10.png"}, ["images/10.png"]),
-        ("file", {"file": "only.png"}, ["part1/only.png"]),
-        ("file", {"file": "twice.png"}, []),
-        ("file", {"file": "images/missing.png"}, []),
+        ("file", {"file": "images/missing.png"}, ["images/missing.png"]),
+        ("images/{file}", {"file": "1.jpg|10.png"}, ["images/1.jpg", "images/10.png"]),
+        ("images/{file}", {"file": "['1.jpg']"}, ["images/1.jpg"]),
         ("{file}.jpg", {"file": "images/1"}, ["images/1.jpg"]),
     ],
 )

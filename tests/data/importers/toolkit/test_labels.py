@@ -26,7 +26,9 @@ def test_flags_keep_uncertain_and_missing_apart() -> None:
     cells = ["1.0", "0", "-1.0", "", "Yes", "no", "Uncertain", "nan"]
     assert [flag(cell) for cell in cells] == [1, 0, UNCERTAIN, None, 1, 0, UNCERTAIN, None]
     assert flag_columns(table("Edema", cells), ["Edema"]) == ["Edema"]
-    assert flag_columns(table("Edema", [*cells, "mild"]), ["Edema"]) == []
+    assert flag_columns(table("Edema", ["mild", "none", ""]), ["Edema"]) == []
+    with pytest.raises(InputError, match="row 9 has another value than a flag"):
+        flag_columns(table("Edema", [*cells, "mild"]), ["Edema"])
 
 
 def test_a_column_in_which_nothing_is_named_has_no_class() -> None:

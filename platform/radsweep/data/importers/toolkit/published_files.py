@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from radsweep.data.importers.toolkit.tables import SourceTable, read_table, require_columns
+from radsweep.data.packing.image_names import is_hidden
 from radsweep.errors import InputError
 
 
@@ -36,8 +37,13 @@ def find_known(root: Path, *wanted: PublishedFile) -> list[Path]:
 
 
 def optional(root: Path, known: PublishedFile) -> Path | None:
-    """Return the path of a file under `root`, or None if it does not exist."""
-    return next((path for pattern in known.patterns for path in sorted(root.glob(pattern))), None)
+    """Return the path of a file under `root` that is not hidden, or None if it does not exist."""
+    return next((path for pattern in known.patterns for path in visible(root.glob(pattern))), None)
+
+
+def visible(paths: Iterable[Path]) -> list[Path]:
+    """Return paths in order, without those that a system made for itself (`.DS_Store`, `._1.xml`)."""
+    return sorted(path for path in paths if not is_hidden(path.name))
 
 
 def known_table(path: Path, columns: Sequence[str], optional_columns: Collection[str] = ()) -> SourceTable:
@@ -49,8 +55,18 @@ def known_table(path: Path, columns: Sequence[str], optional_columns: Collection
 
 def image_files(path: str) -> tuple[str, ...]:
     """Return `path` as the files of a row; `pack` checks later that it exists. Empty if it leaves the root."""
+    return (path,) if stays_inside(path) else ()
+
+
+def stays_inside(path: str) -> bool:
+    """Return False for a path that is empty, absolute or goes up."""
     inside = PurePosixPath(path)
-    return () if not path or inside.is_absolute() or ".." in inside.parts else (path,)
+    return bool(path) and not inside.is_absolute() and ".." not in inside.parts
+
+
+def image_below(folder: Path, name: str, root: Path) -> tuple[str, ...]:
+    """Return the file `name` of a folder under `root` as `image_files` does; the name is that of a source's table."""
+    return image_files(f"{folder.relative_to(root)}/{name}") if stays_inside(name) else ()
 
 
 def missing_message(root: Path, *lacking: PublishedFile) -> str:
@@ -61,7 +77,7 @@ def missing_message(root: Path, *lacking: PublishedFile) -> str:
         names = ", ".join(known.names[0] for known in of_it)
         are, come, them = ("is", "it comes", "It is") if len(of_it) == 1 else ("are", "they come", "They are")
         line = f"{root}: {names} {are} missing; {come} with {origin}"
-        nearby = (*sorted(path for path in root.iterdir() if path.is_dir()), root.absolute().parent)
+        nearby = (*(path for path in visible(root.iterdir()) if path.is_dir()), root.absolute().parent)
         right = next((folder for folder in nearby if all(optional(folder, known) for known in of_it)), None)
         lines.append(f"{line}. {them} in {right}; give that folder as ROOT" if right else line)
     return "\n".join(lines)

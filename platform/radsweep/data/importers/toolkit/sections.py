@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import Field, field_validator
 
@@ -46,6 +46,13 @@ class SectionChooser:
 
     def choose(self, sections: Mapping[str, str]) -> str:
         """Return the text of the chosen section, or ""."""
+        return self.choose_first([sections])
+
+    def choose_first(self, reports: Iterable[Mapping[str, str]]) -> str:
+        """Return the text of the first of a study's reports that has a section to choose, or ""."""
+        return next((text for sections in reports if (text := self._choose(sections))), "")
+
+    def _choose(self, sections: Mapping[str, str]) -> str:
         usable = {name: text for name, text in sections.items() if not report_fault(text, self._placeholders)}
         joined = any("+" in entry for entry in self._order)
         for entry in self._order:
