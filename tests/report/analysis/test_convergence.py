@@ -29,7 +29,10 @@ def test_cells_that_still_rose_are_distinguished_from_those_that_may_have_risen(
     assert unconverged(late, late.groups, None) == (
         "baseline (replicates 1 and 3) had not converged and local (replicate 2) may not have converged"
     )
-    assert [counted_doubts(group.results) for group in late.groups] == ["2 still rising", "1 cannot tell"]
+    assert [counted_doubts(group.results) for group in late.groups] == [
+        "2 had not converged",
+        "1 may not have converged",
+    ]
 
 
 def test_every_sentence_that_rests_on_convergence_words_both_cases(late: Results) -> None:
@@ -44,7 +47,7 @@ def test_every_sentence_that_rests_on_convergence_words_both_cases(late: Results
         "baseline (replicates 1 and 3) had not converged and local (replicate 2) may not have converged"
     ]
     base = next(c for row in arm_table(late).rows for c in row.cells if c and c.arm == "baseline")
-    assert list(notes(late.metric, base)) == ["2 still rising"]
+    assert list(notes(late.metric, base)) == ["2 had not converged"]
     advice = recommendation(late)
     assert advice is not None
     assert "Train longer (train.until: plateau with a higher train.max_steps): 2 of 6 cells had" in advice.next[0]

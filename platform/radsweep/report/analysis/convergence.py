@@ -39,9 +39,9 @@ def unconverged(results: Results, groups: Sequence[Group], comparison: Compariso
 
 
 def counted_doubts(results: Sequence[Result]) -> str:
-    """`2 still rising, 1 cannot tell`; empty if all had converged."""
+    """`2 had not converged, 1 may not have converged`; empty if all had converged."""
     found = Counter(answer(result) for result in results)
-    return ", ".join(f"{found[doubt]} {doubt}" for doubt in DOUBTS if found[doubt])
+    return ", ".join(f"{found[doubt]} {words}" for doubt, words in DOUBTS.items() if found[doubt])
 
 
 def _replicates(numbers: Sequence[int]) -> str:

@@ -54,8 +54,8 @@ _ANSWERS: dict[str, tuple[str, str]] = {
     "helped": ("helped", "helped"),
     "hurt": ("hurt", "hurt"),
     "not converged": (
-        "differs, but training is not known to have converged",
-        "differ, but training is not known to have converged",
+        "is not judged, since training is not known to have converged",
+        "are not judged, since training is not known to have converged",
     ),
     "equivalent": ("made no difference that matters", "made no difference that matters"),
     "open": ("is open", "are open"),
@@ -73,7 +73,7 @@ def _answer(results: Results, compared: Sequence[Finding]) -> str:
         found = [f for f in compared if f.verdict == verdict]
         if not found:
             continue
-        if verdict in ("helped", "hurt", "not converged", "equivalent") and len(found) <= MOST_NAMED:
+        if verdict in ("helped", "hurt", "equivalent") and len(found) <= MOST_NAMED:
             sizes: dict[str, list[int | None]] = {}
             for f in found:
                 sizes.setdefault(f.arm, []).append(f.size)
@@ -84,7 +84,8 @@ def _answer(results: Results, compared: Sequence[Finding]) -> str:
     if len(compared) == 1 and parts[0].startswith("1 "):
         return f"The one comparison with {results.sweep.baseline} {parts[0][2:]}{values}."
     if len(parts) == 1 and parts[0].startswith(f"{len(compared)} "):
-        return f"All {len(compared)} comparisons with {results.sweep.baseline} {parts[0].partition(' ')[2]}{values}."
+        every = "Both" if len(compared) == 2 else f"All {len(compared)}"
+        return f"{every} comparisons with {results.sweep.baseline} {parts[0].partition(' ')[2]}{values}."
     return f"Of {wording.count(len(compared), 'comparison')} with {results.sweep.baseline}: {'; '.join(parts)}{values}."
 
 
