@@ -136,7 +136,8 @@ def test_a_metric_that_is_not_a_mean_over_queries_has_no_groups(made: Made) -> N
 
 def test_one_replicate_supports_no_group(ablation: Callable[..., Any], with_queries: Callable[..., Made]) -> None:
     made = with_queries(*ablation({"baseline": {300: [0.2]}, "local": {300: [0.3]}}))
-    assert found(made).why == ("no arm can be compared: one replicate does not show how much seeds vary; run 3 or more")
+    assert found(made).why == "nothing can be claimed about any arm"
+    assert found(made).not_compared == {"local": "one replicate does not show how much seeds vary; run 3 or more"}
 
 
 def test_every_form_of_the_report_has_the_tests_and_says_that_they_are_exploratory(made: Made, tmp_path: Path) -> None:

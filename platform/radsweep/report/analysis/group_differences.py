@@ -93,7 +93,7 @@ def subgroups(results: Results) -> Subgroups:
     interactions = [Interaction(*test, float(q)) for test, q in zip(tests, rates, strict=True)]
     why = "" if tests else f"no two groups of queries have {FEWEST_PATIENTS} patients each"
     if not replicates:
-        why = "no arm can be compared: " + next(iter(not_compared.values()), "there is only the baseline")
+        why = "nothing can be claimed about any arm"  # the table of arms has the reasons
     return Subgroups(size, tuple(sorted(interactions, key=lambda i: order[i.arm])), left_out, not_compared, why)
 
 

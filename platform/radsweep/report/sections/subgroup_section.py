@@ -29,7 +29,7 @@ def where_it_helps(results: Results) -> Section:
 def without_subgroups(results: Results) -> list[str]:
     """The reason why the section is missing, for the methods."""
     found = subgroups(results)
-    if found.tests or not results.measured:
+    if found.tests or not results.measured or results.evidence.gap:  # without statistics, the table says why
         return []
     return [f"Differences by group of test queries (finding, view, length of the report) are left out: {found.why}."]
 
