@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from radsweep.cli import main
 from radsweep.config.load import parse_experiment
 from radsweep.data.importers.csv_options import CsvSettings
 from radsweep.data.importers.registry import pack_source
 from radsweep.data.packing.pack import describe
+from radsweep.report.analysis import changed_queries as examples
 from radsweep.report.render.write import write_report
 from radsweep.store.records import SweepRecord
 from radsweep.store.store import Store
@@ -162,6 +164,24 @@ def test_the_sweep_used_everything_that_could_reveal_patients(swept: Swept) -> N
 
 def test_the_store_and_mlflow_contain_nothing_of_a_patient(swept: Swept) -> None:
     assert marked(swept.store.root, MARK, PHRASE) == []
+
+
+def test_the_gallery_is_the_only_output_with_texts_and_only_if_asked_for(
+    swept: Swept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, store = tmp_path / "out", str(swept.store.root)
+    asked = ["radsweep", "report", swept.sweep.id, "--store", store, "--out", str(out), "--show-examples"]
+    monkeypatch.setattr(examples, "USUAL_CUT", 2)  # of few candidates
+    monkeypatch.setattr("sys.argv", asked)
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    assert marked(out, MARK, PHRASE) == ["gallery.html"]
+    assert marked(out, f"{MARK}-patient", f"{MARK}-study", f"{MARK}-image", f"{MARK}-folder") == []
+    assert marked(swept.store.root, MARK, PHRASE) == []
+    shown = capsys.readouterr()
+    assert "Gallery: " in shown.out
+    assert MARK not in shown.out + shown.err
+    assert PHRASE not in shown.out + shown.err
 
 
 def test_output_and_logs_contain_nothing_of_a_patient(swept: Swept, short_folder: Path) -> None:

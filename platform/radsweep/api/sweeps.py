@@ -172,11 +172,13 @@ class Sweep(Shown):
         if folder is not None or record.status == "running" or not page.exists():
             from radsweep.report.render.write import write_report
             from radsweep.store.ledger import read_ledger
+            from radsweep.sweep.preparation.study_traits import traits_of
 
             cells = self.store.read_records(record)
             stages = self.store.read_stages_of(cells)
             ledger = read_ledger(self.store, record, cells)
-            page = write_report(where, record, cells, self.store.read_queries, stages, ledger).page
+            traits = traits_of(record, self.store)
+            page = write_report(where, record, cells, self.store.read_queries, stages, ledger, traits).page
         return SweepReport(page)
 
     @property

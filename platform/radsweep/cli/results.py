@@ -40,6 +40,14 @@ def report(
             help="Print every comparison as CSV or as a LaTeX table, or the whole report as JSON, on standard output.",
         ),
     ] = None,
+    show_examples: Annotated[
+        bool,
+        typer.Option(
+            "--show-examples",
+            help="Also write gallery.html: queries that each arm gained and lost, with reports and images of patients. "
+            "It is written to --out or the working directory, only for you, and is never sent to MLflow.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a sweep's report again, also while the sweep runs.
@@ -48,6 +56,7 @@ def report(
     """
     from tempfile import TemporaryDirectory
 
+    from radsweep.cli.show_examples import gallery_file, write_examples
     from radsweep.report.analysis.results import join
     from radsweep.report.render.latex import render_latex
     from radsweep.report.render.long_table import refuse_other_kinds, render_csv
@@ -56,6 +65,7 @@ def report(
     from radsweep.store.ledger import read_ledger
     from radsweep.store.merge import merge
     from radsweep.store.store import Store, store_folder
+    from radsweep.sweep.preparation.study_traits import traits_of
     from radsweep.tracking.address import tracking_uri as checked
     from radsweep.tracking.fetch import fetch_sweep
 
@@ -73,17 +83,21 @@ def report(
         record = records[0] if len(records) == 1 else merge(records)
         if form in ("csv", "latex"):
             refuse_other_kinds(record, form)
+        gallery = gallery_file(out, record, place) if show_examples else None
         folder = out or place.report_folder(record)
         cells = source.read_records(record)
         stages, ledger = source.read_stages_of(cells), read_ledger(source, record, cells)
-        written = write_report(folder, record, cells, source.read_queries, stages, ledger)
+        traits = traits_of(record, place)
+        written = write_report(folder, record, cells, source.read_queries, stages, ledger, traits)
         if out is None and tracking_uri is None and len(records) == 1 and record.status != "running":
             link_winner(place, folder, written.selection)
+        results = join(record, cells, source.read_queries, stages, ledger)
         if form in ("csv", "latex"):
-            results = join(record, cells, source.read_queries, stages, ledger)
             print({"csv": render_csv, "latex": render_latex}[form](results), end="")
-            return
-        tell(source, record, as_json, folder, tracking_uri)
+        else:
+            tell(source, record, as_json, folder, tracking_uri)
+        if gallery is not None:
+            write_examples(gallery, record, place, results, quietly=form is not None or as_json)
 
 
 def ui(

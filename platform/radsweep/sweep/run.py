@@ -29,6 +29,7 @@ from radsweep.sweep.identity.code import code_fingerprint, git_commit
 from radsweep.sweep.identity.experiment import experiment_key, latest_unfinished
 from radsweep.sweep.phases import Phases
 from radsweep.sweep.preparation.dataset import manifest_summary
+from radsweep.sweep.preparation.study_traits import traits_of
 from radsweep.sweep.progress.time_left import TimeLeft
 from radsweep.sweep.progress.watch import ProgressCallback
 from radsweep.sweep.search.optuna_study import open_storage, storage_url
@@ -152,7 +153,8 @@ def finish(store: Store, sweep: SweepRecord) -> Finished:
     folder = store.report_folder(sweep)
     records = store.read_records(sweep)
     stages, ledger = store.read_stages_of(records), read_ledger(store, sweep, records)
-    _, evidence, selection = write_report(folder, sweep, records, store.read_queries, stages, ledger)
+    traits = traits_of(sweep, store)
+    _, evidence, selection = write_report(folder, sweep, records, store.read_queries, stages, ledger, traits)
     kept = link_winner(store, folder, selection)
     forget_checkpoints(store, sweep, selection)
     return Finished(folder, evidence, selection, kept)

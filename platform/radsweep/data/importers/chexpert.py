@@ -35,12 +35,12 @@ from radsweep.data.importers.toolkit.views_and_labels import (
     UncertainSettings,
     ViewSettings,
     keep_views,
-    plane,
 )
 from radsweep.data.packing.labels import Labels
 from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.splits import set_validation_aside
 from radsweep.data.packing.studies import Requirements
+from radsweep.data.shards.views import plane
 from radsweep.errors import InputError
 
 if TYPE_CHECKING:  # else `radsweep --help` would wait for pyarrow and numpy

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from radsweep.data import storage
+from radsweep.data.shards.dataset import DAMAGE
 from radsweep.data.text.sentences import sentence_starts
 from radsweep.errors import InputError
 
@@ -67,10 +68,6 @@ class SplitIndex:
             sample_key_S=self.sample_key_S[rows_N],
             labels_SC=self.labels_SC[rows_N],
         )
-
-
-# Errors that one wrong byte can cause in reading a Parquet file, which may even change its schema.
-DAMAGE = (OSError, pa.ArrowException, ValueError, LookupError, TypeError, AttributeError)
 
 
 class StudyRow(NamedTuple):

@@ -21,6 +21,8 @@ from radsweep.errors import InputError
 from radsweep.filesystem import new_folder
 
 MANIFEST = "manifest.json"
+# Errors that one wrong byte can cause in reading a Parquet file, which may even change its schema.
+DAMAGE = (OSError, pa.ArrowException, ValueError, LookupError, TypeError, AttributeError)
 
 
 def write_dataset(

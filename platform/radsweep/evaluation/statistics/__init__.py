@@ -11,13 +11,16 @@ from radsweep.evaluation.statistics.multiplier import Multiplier, data_efficienc
 from radsweep.evaluation.statistics.patients import Patients
 from radsweep.evaluation.statistics.planning import Outlook, detectable, outlook, stops, with_seeds
 from radsweep.evaluation.statistics.sequential import FIRST_LOOK, planned_looks
+from radsweep.evaluation.statistics.subgroups import FEWEST_PATIENTS, GroupEstimates, interaction
 
 __all__ = [
+    "FEWEST_PATIENTS",
     "FIRST_LOOK",
     "Correction",
     "Difference",
     "Effect",
     "Estimates",
+    "GroupEstimates",
     "Importance",
     "Importances",
     "Interval",
@@ -33,6 +36,7 @@ __all__ = [
     "estimate_means",
     "factorial_effects",
     "fanova_importances",
+    "interaction",
     "level_interval",
     "macro_estimates",
     "outlook",

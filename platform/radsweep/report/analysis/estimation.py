@@ -33,6 +33,7 @@ class Estimator:
     gaps: dict[ArmSize, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     replicates: dict[ArmSize, frozenset[Replicate]] = field(default_factory=dict)  # that statistics rest on
+    study_ids: tuple[str, ...] = ()  # of the queries
     _made: dict[tuple[Size, frozenset[Replicate]], Estimates] = field(default_factory=dict)
 
     def estimates(self, size: Size, replicates: Set[Replicate]) -> Estimates:
@@ -114,7 +115,7 @@ def estimator(
     rare = tuple(of for of, label_Q in (labels or {}).items() if fewest_patients(label_Q, patients.patient_Q) < 2)
     if labels is not None and len(rare) == len(labels):
         return "an interval of AUROC needs a class that at least 2 patients have and at least 2 do not have"
-    found = Estimator(patients, {}, labels or {}, _span(first, name), rare)
+    found = Estimator(patients, {}, labels or {}, _span(first, name), rare, study_ids=first.study_ids)
     for place, of in cells.items():
         _take(
             found,

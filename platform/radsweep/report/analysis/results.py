@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from radsweep.config.ablation import ON_OFF
 from radsweep.config.metrics import HIGHER_IS_BETTER, Metric
+from radsweep.data.shards.groups import Traits, no_traits
 from radsweep.evaluation.chance import chance
 from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.evaluation.statistics import Correction, planned_looks
@@ -95,6 +96,7 @@ class Results:
     queries: Queries = no_queries
     stages: Mapping[str, CellRecord] = field(default_factory=dict)  # adaptation that cells started from, by key
     ledger: Ledger = NOTHING_READ  # of the test split
+    traits: Traits = no_traits  # of the test studies, which group them
     _evidence: dict[str, Evidence] = field(default_factory=dict, init=False, repr=False, compare=False)  # by metric
     kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # see `once`
 
@@ -245,6 +247,7 @@ def join(
     queries: Queries = no_queries,
     stages: Mapping[str, CellRecord] | None = None,
     ledger: Ledger = NOTHING_READ,
+    traits: Traits = no_traits,
 ) -> Results:
     """The sweep's cells in the order of the plan; the folds of a replicate are one.
 
@@ -264,7 +267,8 @@ def join(
     references = tuple(Result(planned, models.get(planned.key)) for planned in planned_models)
     metric = _shown_metric(sweep, results)
     tuning = tuple(Result(planned, cells.get(planned.key)) for planned in sweep.tuning)
-    return Results(sweep, results, groups, metric, tuning, references, pooled_queries(queries), stages or {}, ledger)
+    all_queries = pooled_queries(queries)
+    return Results(sweep, results, groups, metric, tuning, references, all_queries, stages or {}, ledger, traits)
 
 
 def _shown_metric(sweep: SweepRecord, results: Sequence[Result]) -> str:

@@ -11,6 +11,7 @@ from radsweep.report.sections import measure_sections as measure
 from radsweep.report.sections import method_sections as method
 from radsweep.report.sections import verdict_sections as verdict
 from radsweep.report.sections.section import Figures, Section
+from radsweep.report.sections.subgroup_section import where_it_helps
 
 SECTIONS: tuple[Callable[[Results], Section], ...] = (
     verdict.what_was_found,
@@ -22,6 +23,7 @@ SECTIONS: tuple[Callable[[Results], Section], ...] = (
     verdict.curves,
     measure.measures,
     measure.further_measures,
+    where_it_helps,
     measure.tuned,
     measure.models,
     measure.importances,

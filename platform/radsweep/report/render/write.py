@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from radsweep.data.shards.groups import Traits, no_traits
 from radsweep.evaluation.queries import Queries, no_queries
 from radsweep.filesystem import write_atomically
 from radsweep.report.analysis.results import join
@@ -33,6 +34,7 @@ def write_report(
     queries: Queries = no_queries,
     stages: Mapping[str, CellRecord] | None = None,
     ledger: Ledger = NOTHING_READ,
+    traits: Traits = no_traits,
 ) -> Written:
     """Write the report; it names cells that are missing, failed or stopped.
 
@@ -41,8 +43,9 @@ def write_report(
         queries: results of the test split's queries by key of the cell; None if there are none.
         stages: {key: record} of the adaptation stages that cells started from.
         ledger: reads of the test split that the store knows of (`read_ledger`).
+        traits: of the test studies, for differences by group (`traits_of`).
     """
-    results = join(sweep, cells, queries, stages, ledger)
+    results = join(sweep, cells, queries, stages, ledger, traits)
     chosen = selection(results)
     said = content(results)
     _write(folder / "report.json", render_json(results, said))

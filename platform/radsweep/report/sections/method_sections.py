@@ -5,6 +5,7 @@ from __future__ import annotations
 from radsweep.report import wording
 from radsweep.report.analysis.results import Results
 from radsweep.report.sections.section import Bullets, Chosen, Details, Listing, Numbers, Section, SideBySide
+from radsweep.report.sections.subgroup_section import without_subgroups
 from radsweep.report.tables import overview
 from radsweep.report.tables.class_measures import measured_what
 from radsweep.report.tables.tuning import tuning_notes
@@ -106,6 +107,7 @@ def _limits(results: Results) -> list[str]:
             _spread(results),
             "Compute counts the adaptation of an arm's towers in full, though a sweep runs each stage once.",
             *results.evidence.notes,
+            *without_subgroups(results),
         ]
     return limits
 

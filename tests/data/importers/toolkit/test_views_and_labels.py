@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from radsweep.data.importers.toolkit.views_and_labels import FlagReader, keep_views, plane
+from radsweep.data.importers.toolkit.views_and_labels import FlagReader, keep_views
 from radsweep.data.packing.labels import UNCERTAIN
 from radsweep.data.packing.rows import SourceRow
+from radsweep.data.shards.views import plane
 from radsweep.errors import InputError
 
 

@@ -14,6 +14,7 @@ from radsweep.data.importers.toolkit.tables import Row
 from radsweep.data.packing.labels import UNCERTAIN, Labels
 from radsweep.data.packing.rows import SourceRow
 from radsweep.data.packing.settings import PackSettings
+from radsweep.data.shards.views import plane
 from radsweep.errors import InputError
 
 ViewChoice = Literal["all", "frontal", "lateral"]
@@ -93,16 +94,6 @@ def _read(cell: str, where: str) -> tuple[LabelState, float | None]:
     if value is None:
         return "not_mentioned", None
     return ("uncertain" if value == UNCERTAIN else "positive" if value else "negative"), value
-
-
-def plane(view: str) -> Literal["frontal", "lateral", ""]:
-    """Return frontal, lateral, or "" if the word for a view means neither (oblique, swimmer's, not given)."""
-    words = view.casefold().replace("-", " ").split()
-    if "lateral" in words or view.casefold() in ("ll", "rl", "l"):
-        return "lateral"
-    if {"pa", "ap", "frontal", "antero", "postero", "anteroposterior", "posteroanterior"} & set(words):
-        return "frontal"
-    return ""
 
 
 def keep_views(rows: Sequence[SourceRow], views: ViewChoice) -> tuple[list[SourceRow], Recorded, list[str]]:
