@@ -4,7 +4,7 @@ It is read off the sizes at which the baseline was measured. Nothing is drawn be
 to 1,000 pairs is not known. The lower end is the largest size at which the method is surely better than the baseline,
 the upper end the smallest at which it is surely worse. Sizes are tested from the far ends inwards, until one is not
 clear: so the interval needs no correction for their number (Marcus, Peritz and Gabriel 1976, Biometrika 63:655-660). It
-assumes that more pairs do not hurt the baseline. If its means fall from one size to the next, there is no multiplier.
+assumes that more pairs do not hurt the baseline. If its means fall from one size to the next, none is given.
 """
 
 from __future__ import annotations
