@@ -50,7 +50,9 @@ from common import machine, quiet_output, tell
 QUICK = ("base", "ridge, n = N/10", "row 6: 2 sizes", "AUROC, 30 positives", "row 12: a cell without a test result")
 
 
-def measure(scenarios: Sequence[Scenario], reports: int, first: int, draws: int, folder: Path, jobs: int) -> dict[str, Any]:
+def measure(
+    scenarios: Sequence[Scenario], reports: int, first: int, draws: int, folder: Path, jobs: int
+) -> dict[str, Any]:
     """Figures by scenario, and the gates that are missed."""
     chunks = [
         Chunk(scenario, planted, start, min(CHUNK, first + many - start), draws)

@@ -11,12 +11,12 @@ import numpy as np
 from claims_referee.draws import Draw
 from claims_referee.metrics import CANDIDATES
 from claims_referee.scenario import Scenario
-from radsweep.config.ablation import Ablation
 from radsweep.config.load import parse_experiment, trial_with
 from radsweep.evaluation.queries import QueryResults
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 
 SUBSET = 300  # pairs of the single size
+TUNED, TUNING = "train.weight_decay", 8  # the key and the trials of a tuning
 Sweep = tuple[SweepRecord, dict[str, CellRecord], dict[str, QueryResults]]
 
 
@@ -45,6 +45,8 @@ def fabricate(scenario: Scenario, draw: Draw, seeds: int) -> Sweep:
             "steps": 1000, "epochs": 50, "seconds": {"total": 30.0}, "best_step": 900,
             "pool": {f"{split}/{of}": CANDIDATES for split in ("val", "test") for of in ("queries", "candidates")},
         }  # fmt: skip
+        if scenario.unfinished and place.size == len(scenario.sizes) - 1 and place.arm != 1:
+            continue
         if place.arm == 1 and place.replicate in failed:
             cells[cell.key] = CellRecord(**settings | {"status": "failed", "error": "the loss is not finite"})
             continue
@@ -52,6 +54,7 @@ def fabricate(scenario: Scenario, draw: Draw, seeds: int) -> Sweep:
         if at != withheld:
             inside = slice(None) if place.fold is None else np.flatnonzero(draw.fold_Q == place.fold)
             found = queries[cell.key] = _results(draw, at, inside, names)
+            settings["pool"] = settings["pool"] | {"test/queries": len(found.study_ids)}
             settings["final"] = _final(scenario, draw, at, found, place.fold)
         cells[cell.key] = CellRecord(**settings)
     return sweep, cells, queries
@@ -72,8 +75,10 @@ def _design(scenario: Scenario, seeds: int) -> tuple[SweepRecord, list[Place], d
     """The plan, the place of each cell, and the trials by arm and size."""
     changes = {arm_name(arm): {"objective.local.weight": arm / 100} if arm else {} for arm in range(scenario.arms)}
     ablation: dict[str, Any] = {"arms": changes, "seeds": seeds, "pairs": list(scenario.sizes)}
-    if scenario.margin is not None and "equivalence_margin" in Ablation.model_fields:
+    if scenario.margin is not None:
         ablation["equivalence_margin"] = scenario.margin
+    if scenario.tuned:
+        ablation["tune"] = {"trials": TUNING, "space": {TUNED: {"uniform": [0, 1]}}}
     data = {"shards": "phantom:standard"} | ({"folds": scenario.folds} if scenario.folds else {})
     experiment = parse_experiment({"experiment": "referee", "data": data, "ablation": ablation}, "referee")
     cells, places, trials = [], [], {}
@@ -83,15 +88,24 @@ def _design(scenario: Scenario, seeds: int) -> tuple[SweepRecord, list[Place], d
                 trial = trial_with(experiment.trial(), changed | {"data.pairs": pairs})
                 trials[arm, size] = trial.model_dump(mode="json")
                 for fold in range(scenario.folds) if scenario.folds else (None,):
-                    settings = {"pairs": pairs, "subset_seed": replicate, "init_seed": replicate, "fold": fold}
+                    settings: dict[str, Any] = {
+                        "pairs": pairs,
+                        "subset_seed": replicate,
+                        "init_seed": replicate,
+                        "fold": fold,
+                    }
                     key = f"{name}-{pairs}-{replicate}-{fold}"
+                    if scenario.tuned:
+                        part = (size + arm / 100 + (replicate / 1000 if scenario.tuned == "each" else 0)) / 10
+                        settings |= {"tuned": {TUNED: part}, "tuning_trials": TUNING}
                     cells.append(PlannedCell(key=key, arm=name, changes=changed, number=len(cells), **settings))
                     places.append(Place(size, arm, replicate, fold))
     pool = round(max(scenario.sizes) / scenario.share)
     counts = {"train": pool, "validation": 200, "test": scenario.patients}
     sweep = SweepRecord(
         id="0001", name="referee", kind="ablation", experiment=experiment.model_dump(mode="json"),
-        select=f"val/{scenario.selects}", cells=tuple(cells), baseline="baseline", status="finished",
+        select=f"val/{scenario.selects}", cells=tuple(cells), baseline="baseline",
+        status="running" if scenario.unfinished else "finished",
         data={"name": "made up", "fingerprint": "f" * 64, "studies": {"pairs": counts}, "patients": {"pairs": counts}},
     )  # fmt: skip
     return sweep, places, trials

@@ -63,7 +63,7 @@ def _gates(scenario: Scenario, truth: Truth, found: Figures, every: Sequence[Row
     if found["width"] is not None:
         limit = widest(scenario, corrected_for)
         gates["width"] = [found["width"], limit, found["width"] <= limit]
-    if found["power"] is not None and _finds_nine_of_ten(scenario, truth):
+    if found["power"] is not None and scenario.claimable and _finds_nine_of_ten(scenario, truth):
         gates["power"] = [found["power"], least_power(scenario), found["power"] >= least_power(scenario)]
     for name in ("contradictions", "beyond_bounds"):
         gates[name] = [found[name], 0, not found[name]]

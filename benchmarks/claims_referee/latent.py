@@ -1,6 +1,6 @@
 """Parametric generator: a latent quality of each query, which beats each of 399 candidates with some chance.
 
-    quality = level of the size + shift of the arm + subset + start        (of a trained model)
+    quality = level of the size + shift of the arm + subset + start + tuning   (of a trained model)
             + patient + query + patient x arm + patient x model + noise    (of a query)
 
 All are normal. A subset's effect on an arm has the variance `subset`^2; the part n/N of it is the pool's, which subsets
@@ -67,6 +67,9 @@ class Latent:
         seed_SARF = COMMON * self._own * rng.standard_normal((sizes, 1, replicates, folds))
         own_SARF = scenario.subset * self._own * rng.standard_normal((*whole, folds))
         seed_SARF = seed_SARF + spread_A11 * (own_SARF + scenario.start * rng.standard_normal((*whole, folds)))
+        if scenario.tuned:
+            tunings = replicates if scenario.tuned == "each" else 1
+            seed_SARF += scenario.tuning * rng.standard_normal((sizes, arms, tunings, 1))
         if scenario.new_pools:
             seed_SARF += scenario.subset * scenario.share**0.5 * rng.standard_normal((sizes, arms, 1, 1))
         seed_SARF += (self.level_S[:, None] + np.array([truth["shift"][role] for role in roles]).T)[..., None, None]
@@ -101,7 +104,8 @@ class Latent:
     def expected(self, level_N: np.ndarray, role: Role, metric: str = "") -> np.ndarray:
         """Expectation of a metric at latent levels."""
         scenario, metric = self.scenario, metric or self.scenario.metric
-        seeds = self._spread(role) ** 2 * (scenario.subset**2 * self._part + scenario.start**2) + COMMON**2 * self._own**2
+        seeds = self._spread(role) ** 2 * (scenario.subset**2 * self._part + scenario.start**2)
+        seeds += COMMON**2 * self._own**2 + (scenario.tuning**2 if scenario.tuned else 0.0)
         if metric == "auroc":
             found: np.ndarray = stats.norm.cdf(level_N / (2 * self._rest + seeds) ** 0.5)
             return found
@@ -146,7 +150,9 @@ class Latent:
         at = [float(self.expected(np.array([end]), role, metric)[0]) - target for end in ends]
         if at[0] * at[1] > 0:
             return ends[int(abs(at[1]) < abs(at[0]))]
-        return float(optimize.brentq(lambda x: self.expected(np.array([x]), role, metric)[0] - target, *ends, xtol=1e-7))
+        return float(
+            optimize.brentq(lambda x: self.expected(np.array([x]), role, metric)[0] - target, *ends, xtol=1e-7)
+        )
 
     def _planted(self, effect_S: np.ndarray, truth: Truth, draws: int) -> list[float]:
         if self.scenario.metric != "median_rank":
@@ -168,5 +174,3 @@ def _given_quality(metric: str, ties: int) -> np.ndarray:
     chance_XK = stats.binom.pmf(rank_K - 1, CANDIDATES - 1, special.ndtr(-_QUALITY)[:, None])
     found: np.ndarray = chance_XK @ share(metric, tied(rank_K, ties))
     return found
-
-

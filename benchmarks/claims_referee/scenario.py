@@ -43,7 +43,10 @@ class Scenario:
     withheld: bool = False  # one cell has no test results
     direction: int = 1  # of the planted effect: better or worse
     margin: float | None = None  # equivalence margin in points; planted is then an effect of exactly the margin
-    tuned: int = 0  # tuning trials of each arm; see `TUNED` in the table
+    unfinished: bool = False  # the sweep is running: of the largest size only the first arm has results
+    tuned: Literal["", "once", "each"] = ""  # settings of every arm: one tuning serves all replicates, or each has one
+    tuning: float = 0.08  # standard deviation of what tuning happens to find
+    claimable: bool = True  # False where too little is known for any claim: power is no gate
 
     @property
     def comparisons(self) -> int:

@@ -33,13 +33,13 @@ FACTORS = (
     Scenario("floor", level=0.03),
     Scenario("ceiling", level=0.985, direction=-1),
     Scenario("heavy ties", ties=8),
-    Scenario("heavy ties of the median rank", ties=20, metric="median_rank"),
+    Scenario("heavy ties of the median rank", ties=20, metric="median_rank", claimable=False),
     Scenario("recall@1", metric="recall_at_1"),
     Scenario("recall@5", metric="recall_at_5"),
     Scenario("mean rank", metric="mean_rank"),
     Scenario("reciprocal rank", metric="mean_reciprocal_rank"),
     Scenario("rank percentile", metric="rank_percentile"),
-    Scenario("median rank", metric="median_rank"),
+    Scenario("median rank", metric="median_rank", claimable=False),
     Scenario("AUROC, 3 positives", metric="auroc", positives=3, level=0.8),
     Scenario("AUROC, 30 positives", metric="auroc", positives=30, level=0.8),
     Scenario("folds", folds=3),
@@ -65,22 +65,24 @@ NEW_POOLS = (  # tabulated, not a gate
 )
 
 FOUND = (  # by the row of the review's table
-    Scenario("row 3: 2 seeds and 2 arms", arms=2, seeds=2),
-    Scenario("row 3: 2 seeds and 2 arms, seeds dominate", arms=2, seeds=2, subset=0.15, start=0.15),
+    Scenario("row 2: one tuning for all replicates", tuned="once"),
+    Scenario("row 2: one tuning, 10 seeds", tuned="once", seeds=10),
+    Scenario("row 2: tuned for each replicate", tuned="each"),
+    Scenario("row 3: 2 seeds and 2 arms", arms=2, seeds=2, claimable=False),
+    Scenario("row 3: 2 seeds and 2 arms, seeds dominate", arms=2, seeds=2, subset=0.15, start=0.15, claimable=False),
     Scenario("row 5: looks at 2 to 12 seeds", looks=tuple(range(2, 13)), interaction=0.1),
     Scenario("row 5: looks at 3, 6, 9 and 12 seeds", looks=(3, 6, 9, 12), interaction=0.1),
     Scenario("row 6: the baseline falls with size", arms=2, sizes=THREE, levels=(0.10, 0.26, 0.16)),
     Scenario("row 6: 2 sizes", arms=2, sizes=(100, 1000), bend=0.35),
     Scenario("row 7: 40 null arms, seeds dominate", arms=40, subset=0.1, start=0.12),
-    Scenario("row 8: median rank, 8 arms, 3 sizes", arms=8, sizes=THREE, metric="median_rank"),
-    Scenario("row 9: a patient with half of the queries", clusters="half in one"),
+    Scenario("row 8: median rank, 8 arms, 3 sizes", arms=8, sizes=THREE, metric="median_rank", claimable=False),
+    Scenario("row 9: a patient with half of the queries", clusters="half in one", claimable=False),
     Scenario("row 9: an arm with 5 times the spread", wild="arm"),
     Scenario("row 9: a baseline with 5 times the spread", wild="baseline"),
     Scenario("row 11: 3 of 5 replicates failed", seeds=5, failed=3, subset=0.1, start=0.12),
     Scenario("row 12: a cell without a test result", withheld=True),
+    Scenario("row 14: a running sweep", sizes=(300, 1000), unfinished=True, claimable=False),
 )
 
-TUNED: tuple[Scenario, ...] = ()  # row 2: to be filled with `tuned=...` once arms are tuned for each replicate
-
-SCENARIOS = {scenario.name: scenario for scenario in (*FACTORS, *LEARNER, *NEW_POOLS, *FOUND, *TUNED)}
+SCENARIOS = {scenario.name: scenario for scenario in (*FACTORS, *LEARNER, *NEW_POOLS, *FOUND)}
 NOT_A_GATE = frozenset(scenario.name for scenario in NEW_POOLS)

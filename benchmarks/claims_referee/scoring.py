@@ -53,9 +53,9 @@ class Judge:
             "joint": all(held) if held and len(held) == len(each) else None,
             "selected": _count(chosen),
             "levels": _count(levels),
-            "multipliers": _count([self._holds_multiplier(one) for one in found.multipliers]),
+            "multipliers": _count([self._holds_multiplier(one) for one in found.multipliers if _stated(one)]),
             "found": _count(planted),
-            "corrected_for": found.comparisons[0].compared if found.comparisons else 1,
+            "corrected_for": max((one.compared or 1 for one in found.comparisons), default=1),
             "widths": [round(w, 4) for one, _ in stated if (w := self._relative_width(one)) is not None],
             "contradictions": self._contradictions(found),
             "beyond": self._beyond(found),
@@ -85,7 +85,11 @@ class Judge:
     def _relative_width(self, one: Comparison) -> float | None:
         """Times the oracle's, corrected for as many comparisons."""
         error = self.truth["error"][self.role[one.arm]][self.place[one.size]]
-        return None if one.width is None else float(one.width / (2 * critical(one.compared) * error))
+        return (
+            None
+            if one.width is None or one.compared is None
+            else float(one.width / (2 * critical(one.compared) * error))
+        )
 
     def _holds_multiplier(self, one: Stated) -> bool:
         """Numbers of pairs at which the baseline's curve really has the arm's mean: 0 or infinite beyond the range."""
