@@ -37,9 +37,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")  # before numpy: each process has a core
-
 from claims_referee.figures import figures
 from claims_referee.running import CHUNK, Chunk, generator_of, rows, truth_of
 from claims_referee.scenario import Scenario
@@ -92,6 +89,8 @@ def main() -> None:
     parser.add_argument("--to", type=Path, help="folder that keeps finished chunks, to resume from")
     parser.add_argument("--quick", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")  # of the processes that are started: each has a core
     names = options.scenario or (QUICK if options.quick else SCENARIOS)
     reports, draws, jobs = (4, 40, 1) if options.quick else (options.reports, 2000, options.jobs)
     with quiet_output() as out, tempfile.TemporaryDirectory(prefix="radsweep-") as temporary:

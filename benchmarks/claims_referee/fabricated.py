@@ -15,7 +15,6 @@ from radsweep.config.load import parse_experiment, trial_with
 from radsweep.evaluation.queries import QueryResults
 from radsweep.store.records import CellRecord, PlannedCell, SweepRecord
 
-SUBSET = 300  # pairs of the single size
 TUNED, TUNING = "train.weight_decay", 8  # the key and the trials of a tuning
 Sweep = tuple[SweepRecord, dict[str, CellRecord], dict[str, QueryResults]]
 
@@ -40,7 +39,7 @@ def fabricate(scenario: Scenario, draw: Draw, seeds: int) -> Sweep:
     for cell, place in zip(sweep.cells, places, strict=True):
         at = place.size, place.arm, place.replicate
         settings: dict[str, Any] = {
-            "key": cell.key, "trial": trials[place.arm, place.size], "status": "finished", "pairs": cell.pairs or SUBSET,
+            "key": cell.key, "trial": trials[place.arm, place.size], "status": "finished", "pairs": cell.pairs,
             "subset_sha256": f"{0 if scenario.share == 1 else place.replicate:064x}", "convergence": "converged",
             "steps": 1000, "epochs": 50, "seconds": {"total": 30.0}, "best_step": 900,
             "pool": {f"{split}/{of}": CANDIDATES for split in ("val", "test") for of in ("queries", "candidates")},

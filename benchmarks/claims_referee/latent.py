@@ -24,7 +24,7 @@ from claims_referee.scenario import Scenario
 
 PATIENT, QUERY, NOISE, COMMON = 0.5, 0.7, 0.7, 0.05  # COMMON: the part of a subset that all arms share
 SLOPE, WILD, VALIDATION = 0.3, 5.0, 200
-ROUNDS, TRIED = 3, 0.3
+TRIED = 0.3
 _QUALITY = np.linspace(-9, 9, 1201)
 
 
@@ -38,16 +38,18 @@ class Latent:
     def calibrate(self, draws: int) -> Truth:
         scenario, sizes = self.scenario, len(self.level_S)
         truth: Truth = {"shift": {"baseline": [0.0] * sizes}}
-        for role in ("null", "wild"):
+        unlike = ["null", *(["wild"] if scenario.wild == "arm" else [])]
+        for role in unlike:
             truth["shift"][role] = self._shifts(np.zeros(sizes), role)
-        error_S = simulated(self, truth, ["baseline", "null"], draws)["error"]["null"]
-        for _ in range(ROUNDS):  # the error depends on the effect
-            truth["shift"]["planted"] = self._planted(planted_effect(scenario, error_S), truth, draws)
-            found = simulated(self, truth, ["baseline", "null", "wild", "planted"], draws)
+        few = -(-draws // 5)
+        error_S = simulated(self, truth, ["baseline", "null"], few)["error"]["null"]
+        for many in (few, few, draws):  # the error depends on the effect
+            truth["shift"]["planted"] = self._planted(planted_effect(scenario, error_S), truth, many)
+            found = simulated(self, truth, ["baseline", *unlike, "planted"], many)
             error_S = found["error"]["planted"]
         truth |= found
         if scenario.metric == "median_rank":
-            truth["mean"] |= {role: truth["mean"]["baseline"] for role in ("null", "wild")}
+            truth["mean"] |= dict.fromkeys(unlike, truth["mean"]["baseline"])
             return truth
         for role, shift_S in truth["shift"].items():
             truth["mean"][role] = [self.expected(self.level_S + np.array(shift_S), role).tolist()]

@@ -48,13 +48,13 @@ class Ridge:
             truth["target"][name] = [[r[0], b[0]] for r, b in zip(raw["mean"][name], base, strict=True)]
         every = [*names, *(f"planted{arm}" for arm in range(1, len(ARMS)))]
         error = raw["error"]
-        for _ in range(2):  # the error depends on the effect
+        for many in (-(-draws // 5), draws):  # the error depends on the effect
             for arm in range(1, len(ARMS)):
                 found = error.get(f"planted{arm}", error[f"null{arm}"])
                 effect = float(planted_effect(self.scenario, found)[0])
                 of = truth["target"][f"null{arm}"]
                 truth["target"][f"planted{arm}"] = [[own, target + effect] for own, target in of]
-            error = simulated(self, truth, every, draws)["error"]
+            error = simulated(self, truth, every, many)["error"]
         truth |= {"error": error, "mean": {}}
         for name, of in truth["target"].items():
             truth["mean"][name] = [[target] for _, target in of]

@@ -1,6 +1,6 @@
 """Reports of a scenario in chunks: seeded one by one, in processes, and kept in a folder to resume from.
 
-A chunk is a file of rows, written whole. A file counts only for the same scenario, truth and version of the code.
+A chunk is a file of rows, written whole. It counts for the same scenario, truth and code of the product.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+import radsweep.evaluation
 from claims_referee.draws import Draw, Generator, Truth, roles
 from claims_referee.fabricated import arm_name, fabricate, leader
 from claims_referee.latent import Latent
@@ -41,7 +43,7 @@ class Chunk:
 
     def file(self, folder: Path) -> Path:
         phase = "planted" if self.planted else "null"
-        return _folder(folder, self.scenario, self.draws) / f"{phase}-{self.first:06}-{self.count}.json"
+        return _folder(folder, self.scenario, self.draws) / _code() / f"{phase}-{self.first:06}-{self.count}.json"
 
 
 def rows(chunks: Sequence[Chunk], folder: Path, jobs: int) -> Iterator[tuple[Chunk, list[Row]]]:
@@ -108,6 +110,14 @@ def _run(chunk: Chunk, folder: Path) -> list[Row]:
 def _folder(folder: Path, scenario: Scenario, draws: int) -> Path:
     settings = json.dumps([dataclasses.asdict(scenario), draws])
     return folder / f"{scenario.name.replace('/', ' of ')} {hashlib.sha256(settings.encode()).hexdigest()[:8]}"
+
+
+@lru_cache
+def _code() -> str:
+    """Hash of the code that a report's claims come from."""
+    root = Path(radsweep.evaluation.__path__[0]).parent
+    files = sorted(file for part in ("evaluation", "report", "store") for file in (root / part).rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
 
 
 def _write(path: Path, found: object) -> None:
