@@ -92,7 +92,7 @@ def main() -> None:
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # of the processes that are started: each has a core
     names = options.scenario or (QUICK if options.quick else SCENARIOS)
-    reports, draws, jobs = (4, 40, 1) if options.quick else (options.reports, 2000, options.jobs)
+    reports, draws, jobs = (4, 24, 1) if options.quick else (options.reports, 2000, options.jobs)
     with quiet_output() as out, tempfile.TemporaryDirectory(prefix="radsweep-") as temporary:
         folder = options.to or Path(temporary)
         found = measure([SCENARIOS[name] for name in names], reports, options.first, draws, folder, jobs)
