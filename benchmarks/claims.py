@@ -42,6 +42,7 @@ from claims_referee.running import CHUNK, Chunk, generator_of, rows, truth_of
 from claims_referee.scenario import Scenario
 from claims_referee.scenarios import NOT_A_GATE, SCENARIOS
 from claims_referee.scoring import Row
+from claims_referee.tables import markdown, plain
 from common import machine, quiet_output, tell
 
 QUICK = ("base", "ridge, n = N/10", "row 6: 2 sizes", "AUROC, 30 positives", "row 12: a cell without a test result")
@@ -82,6 +83,7 @@ def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--markdown", action="store_true", help="print the table of docs/evaluation.md")
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS), metavar="NAME", help="run only these")
     parser.add_argument("--reports", type=int, default=1000, help="reports without an effect, for each scenario")
     parser.add_argument("--first", type=int, default=0, help="number of the first report: others are new reports")
@@ -96,19 +98,8 @@ def main() -> None:
     with quiet_output() as out, tempfile.TemporaryDirectory(prefix="radsweep-") as temporary:
         folder = options.to or Path(temporary)
         found = measure([SCENARIOS[name] for name in names], reports, options.first, draws, folder, jobs)
-        print(json.dumps(found) if options.json else "\n".join(table(found)), file=out, flush=True)
-
-
-def table(found: dict[str, Any]) -> list[str]:
-    """A line a scenario."""
-    lines = [f"{'scenario':<44} false/cmp false/rep each  joint chosen level mult  width power beyond contra s"]
-    for name, of in found["scenarios"].items():
-        false, held = of["false"], of["coverage"]
-        shares = (false["per_comparison"], false["per_report"], *(held[k] for k in ("each", "joint", "selected")))
-        shares = (*shares, held["levels"], held["multipliers"], of["width"], of["power"], of["beyond_bounds"])
-        numbers = "  ".join("  – " if share is None else f"{share:.3f}" for share in shares)
-        lines.append(f"{name:<44} {numbers}  {of['contradictions']}  {of['seconds']:.2f}")
-    return [*lines, *(f"missed: {name}" for name in found["missed"])]
+        lines = [json.dumps(found)] if options.json else markdown(found) if options.markdown else plain(found)
+        print("\n".join(lines), file=out, flush=True)
 
 
 if __name__ == "__main__":

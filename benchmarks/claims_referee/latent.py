@@ -51,6 +51,7 @@ class Latent:
         if scenario.metric == "median_rank":
             truth["mean"] |= dict.fromkeys(unlike, truth["mean"]["baseline"])
             return truth
+        truth["shift"]["planted"] = self._shifts(planted_effect(scenario, error_S), "planted")  # of all draws
         for role, shift_S in truth["shift"].items():
             truth["mean"][role] = [self.expected(self.level_S + np.array(shift_S), role).tolist()]
         pairs_K = np.geomspace(scenario.sizes[0], scenario.sizes[-1], 40)

@@ -49,16 +49,20 @@ class Ridge:
         every = [*names, *(f"planted{arm}" for arm in range(1, len(ARMS)))]
         error = raw["error"]
         for many in (-(-draws // 5), draws):  # the error depends on the effect
-            for arm in range(1, len(ARMS)):
-                found = error.get(f"planted{arm}", error[f"null{arm}"])
-                effect = float(planted_effect(self.scenario, found)[0])
-                of = truth["target"][f"null{arm}"]
-                truth["target"][f"planted{arm}"] = [[own, target + effect] for own, target in of]
+            self._plant(truth, error)
             error = simulated(self, truth, every, many)["error"]
+        self._plant(truth, error)
         truth |= {"error": error, "mean": {}}
         for name, of in truth["target"].items():
             truth["mean"][name] = [[target] for _, target in of]
         return truth
+
+    def _plant(self, truth: Truth, error: dict[str, list[float]]) -> None:
+        for arm in range(1, len(ARMS)):
+            found = error.get(f"planted{arm}", error[f"null{arm}"])
+            effect = float(planted_effect(self.scenario, found)[0])
+            of = truth["target"][f"null{arm}"]
+            truth["target"][f"planted{arm}"] = [[own, target + effect] for own, target in of]
 
     def draw(self, rng: np.random.Generator, roles: Sequence[Role], truth: Truth, pool: int) -> Draw:
         scenario = self.scenario
