@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true", help="print the table of docs/evaluation.md")
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS), metavar="NAME", help="run only these")
     parser.add_argument("--reports", type=int, default=1000, help="reports without an effect, for each scenario")
+    parser.add_argument("--draws", type=int, default=2000, help="of each generator, for the truth and the oracle")
     parser.add_argument("--first", type=int, default=0, help="number of the first report: others are new reports")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--to", type=Path, help="folder that keeps finished chunks, to resume from")
@@ -94,7 +95,7 @@ def main() -> None:
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")  # of the processes that are started: each has a core
     names = options.scenario or (QUICK if options.quick else SCENARIOS)
-    reports, draws, jobs = (4, 24, 1) if options.quick else (options.reports, 2000, options.jobs)
+    reports, draws, jobs = (4, 24, 1) if options.quick else (options.reports, options.draws, options.jobs)
     with quiet_output() as out, tempfile.TemporaryDirectory(prefix="radsweep-") as temporary:
         folder = options.to or Path(temporary)
         found = measure([SCENARIOS[name] for name in names], reports, options.first, draws, folder, jobs)

@@ -9,7 +9,7 @@ from unittest import mock
 
 from claims_referee.fabricated import Sweep
 from radsweep.report.analysis.results import Results, join
-from radsweep.report.render.content import content
+from radsweep.report.render import content
 from radsweep.report.render.report_json import render_json
 from radsweep.report.sections import verdict_sections
 
@@ -48,14 +48,22 @@ class Claims:
     margin: float | None  # of equivalence, in points
 
 
-def claims(sweep: Sweep, metric: str, earlier_looks: int = 0) -> Claims:
-    """Run the product's path from records to the report's JSON, and read what it says of a metric."""
+def claims(sweep: Sweep, metric: str, earlier_looks: int = 0, whole: bool = True) -> Claims:
+    """Run the product's path from records to the report's JSON, and read what it says of a metric.
+
+    Args:
+        whole: with all sections of the page. They take most of the time, and say what the JSON's own lists say.
+    """
     record, cells, queries = sweep
     results = join(record, cells, queries.get)
     looks = {(group.arm, group.size): earlier_looks for group in results.groups}
     results = replace(results, earlier_looks=looks)  # a store keeps them
-    with mock.patch.multiple(verdict_sections, forest=_no_picture, by_size=_no_picture):
-        page = json.loads(render_json(results, content(results)))
+    sections = content.SECTIONS if whole else ()
+    with (
+        mock.patch.multiple(verdict_sections, forest=_no_picture, by_size=_no_picture),
+        mock.patch.object(content, "SECTIONS", sections),
+    ):
+        page = json.loads(render_json(results, content.content(results)))
     if not record.select.endswith(metric):
         page |= _of_a_further_measure(f"test/{metric}", page["measures"])
     chosen = page["recommended"]

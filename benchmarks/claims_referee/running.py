@@ -79,14 +79,17 @@ def generator_of(scenario: Scenario) -> Generator:
 
 
 def report(generator: Generator, truth: Truth, planted: bool, number: int) -> Row:
-    """One report: a draw, the sweep as it would be stored, the report's claims, and their score."""
+    """One report: a draw, the sweep as it would be stored, the report's claims, and their score.
+
+    Of each chunk's first report the whole page is made, of the others what report.json lists.
+    """
     scenario, pool = generator.scenario, number % generator.pools
     rng = np.random.default_rng([zlib.crc32(scenario.name.encode()), number + PLANTED * planted])
     of_arms = roles(scenario, planted)
     draw = generator.draw(rng, of_arms, truth, pool)
     started = time.process_time()
     looks = [
-        claims(fabricate(scenario, draw, seeds), scenario.full_metric, earlier)
+        claims(fabricate(scenario, draw, seeds), scenario.full_metric, earlier, whole=number % CHUNK == 0)
         for earlier, seeds in enumerate(scenario.looks or (scenario.seeds,))
     ]
     seconds = time.process_time() - started
