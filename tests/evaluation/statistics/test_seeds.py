@@ -102,3 +102,13 @@ def test_the_same_arm_under_two_names_neither_adds_degrees_nor_hides_that_it_is_
 
 def test_one_replicate_has_no_seed_variance() -> None:
     assert seed_parts(Model().estimates(np.random.default_rng(0), replicates=1), np.array([1.0, -1])) == ()
+
+
+@pytest.mark.parametrize("arms", [2, 4])
+def test_replicates_that_agree_by_chance_keep_their_degrees_of_freedom(arms: int) -> None:
+    """Else two replicates with the same difference would be taken for proof that seeds do not vary."""
+    hits = [(np.arange(40) < 20 + number).astype(float) for number in range(arms)]
+    values = {f"arm {number}": np.stack([hit_Q, hit_Q[::-1]]) for number, hit_Q in enumerate(hits)}
+    found = difference(estimate_means(values, Patients.of(range(40))), "arm 1", "arm 0")
+    assert found.seed_variance == 0
+    assert found.seed_degrees == arms - 1

@@ -18,6 +18,7 @@ from scipy import special
 from radsweep.evaluation.statistics.estimates import Estimates
 
 UNEVEN_LEVEL = 0.1  # of the test for an uneven arm: a missed one costs coverage, a false alarm only width
+_NO_WEIGHT = 1e-12
 FEWEST_ARMS = 3  # of two arms, none can be said to be the uneven one
 
 
@@ -46,11 +47,12 @@ def seed_parts(estimates: Estimates, contrast_A: np.ndarray) -> tuple[VariancePa
         within = within_of_partial(np.concatenate([even_DR, _even_partial(estimates.partial_AR, even_DR)]))
     common = float(weight_D.sum()) ** 2 / len(even_DR)
     apart = float((weight_D**2).sum()) - common
-    found = [
-        VariancePart(common * between.variance / replicates, between.degrees),
-        VariancePart(apart * within.variance / replicates, within.degrees),
-    ]
-    return tuple(part for part in found if part.variance > 0 and part.degrees > 0)
+    weighed = ((common, between), (apart, within))  # a variance of 0 is a part as well: replicates may agree by chance
+    return tuple(
+        VariancePart(weight * part.variance / replicates, part.degrees)
+        for weight, part in weighed
+        if weight > _NO_WEIGHT and part.degrees > 0
+    )
 
 
 def mean_squares(value_AR: np.ndarray) -> tuple[VariancePart, VariancePart]:
