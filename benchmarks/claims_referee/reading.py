@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
@@ -12,6 +12,7 @@ from radsweep.report.analysis.results import Results, join
 from radsweep.report.render import content
 from radsweep.report.render.report_json import render_json
 from radsweep.report.sections import verdict_sections
+from radsweep.store.ledger import Ledger
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,8 @@ def claims(sweep: Sweep, metric: str, earlier_looks: int = 0, whole: bool = True
         whole: with all sections of the page. They take most of the time, and say what the JSON's own lists say.
     """
     record, cells, queries = sweep
-    results = join(record, cells, queries.get)
-    looks = {(group.arm, group.size): earlier_looks for group in results.groups}
-    results = replace(results, earlier_looks=looks)  # a store keeps them
+    looks = {(cell.arm, cell.pairs): earlier_looks for cell in record.cells}
+    results = join(record, cells, queries.get, ledger=Ledger(looks))  # as a store shows them
     sections = content.SECTIONS if whole else ()
     with (
         mock.patch.multiple(verdict_sections, forest=_no_picture, by_size=_no_picture),

@@ -7,6 +7,7 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
+from radsweep.evaluation.statistics import Patients, difference, estimate_means
 from radsweep.evaluation.statistics.seeds import UNEVEN_LEVEL, critical_share, mean_squares, seed_parts, uneven_arms
 from support.replicates import Model, named, unbounded
 
