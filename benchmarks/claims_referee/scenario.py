@@ -58,8 +58,9 @@ class Scenario:
 
     @property
     def degrees(self) -> int:
-        """Degrees of freedom of a variance between seeds: pooled over arms, unless their spreads differ."""
-        return self.seeds - 1 if self.wild else (self.arms - 1) * (self.seeds - 1)
+        """Degrees of freedom of a variance: pooled over arms, unless their spreads differ; few positives have few."""
+        of_seeds = self.seeds - 1 if self.wild else (self.arms - 1) * (self.seeds - 1)
+        return min(of_seeds, self.positives - 1) if self.positives else of_seeds
 
     @property
     def full_metric(self) -> str:

@@ -15,7 +15,6 @@ from radsweep.evaluation.statistics.components import Components
 from support.processes import run_script
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-SOUND = ("false per_report", "false per_report_planted", "contradictions", "beyond_bounds")
 
 
 @pytest.fixture
@@ -34,15 +33,18 @@ def measure(part: Any) -> Any:
     return importlib.import_module("claims").measure
 
 
-def test_five_scenarios_are_judged_and_make_no_false_claim(tmp_path: Path) -> None:
+def test_five_scenarios_are_judged_and_hardly_a_report_is_false(tmp_path: Path) -> None:
     ended = run_script(tmp_path, FOLDER / "claims.py", "--json", "--quick")
     assert ended.code == 0, ended.err[-2000:]
     (line,) = ended.out.splitlines()
     scenarios = json.loads(line)["scenarios"]
     assert len(scenarios) == 5
+    false = 0.0
     for name, found in scenarios.items():
         assert found["reports"] == {"null": 4, "planted": 2}, name
-        assert all(found["gates"][gate][2] for gate in SOUND), name
+        assert found["contradictions"] == found["beyond_bounds"] == 0, name
+        false += 4 * found["false"]["per_report"] + 2 * found["false"]["per_report_planted"]
+    assert false <= 4  # of 30; at 5 % more have a chance of 2 %
 
 
 @pytest.mark.parametrize(
@@ -53,8 +55,8 @@ def test_five_scenarios_are_judged_and_make_no_false_claim(tmp_path: Path) -> No
 def test_broken_inference_is_found(
     factor: float, missed: set[str], measure: Any, part: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sound = Components._half_widths
-    monkeypatch.setattr(Components, "_half_widths", lambda self, alpha_N: factor * sound(self, alpha_N))
+    sound = Components.half_width
+    monkeypatch.setattr(Components, "half_width", lambda self, alpha: factor * sound(self, alpha))
     base = part("scenarios").SCENARIOS["base"]
     found = measure([base], reports=12, first=0, draws=40, folder=tmp_path, jobs=1)
     assert {f"base: {gate}" for gate in missed} <= set(found["missed"])
