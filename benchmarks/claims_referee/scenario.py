@@ -59,7 +59,8 @@ class Scenario:
     @property
     def degrees(self) -> int:
         """Degrees of freedom of a variance: pooled over arms, unless their spreads differ; few positives have few."""
-        of_seeds = self.seeds - 1 if self.wild else (self.arms - 1) * (self.seeds - 1)
+        lost = self.failed + self.withheld
+        of_seeds = self.seeds - 1 if self.wild else (self.arms - 1) * (self.seeds - 1) - lost
         return min(of_seeds, self.positives - 1) if self.positives else of_seeds
 
     @property

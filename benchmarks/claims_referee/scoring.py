@@ -83,8 +83,8 @@ class Judge:
         return math.inf if arm == "baseline" else self.sign * self.difference(place)
 
     def _relative_width(self, one: Comparison) -> float | None:
-        """Times the oracle's, corrected for as many comparisons; None of an arm whose replicates failed."""
-        if self.scenario.failed and one.arm == arm_name(1):
+        """Times the oracle's, corrected for as many comparisons; None of an arm that lacks replicates."""
+        if (self.scenario.failed or self.scenario.withheld) and one.arm == arm_name(1):
             return None
         error = self.truth["error"][self.role[one.arm]][self.place[one.size]]
         return (
