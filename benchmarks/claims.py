@@ -1,4 +1,4 @@
-"""How often the report claims what is false, and how wide and how powerful its intervals are.
+"""False claims of the report, and the coverage, width and power of its intervals, counted where the truth is known.
 
 Sweeps are fabricated from models whose truth is known (claims_referee/scenarios.py has the table), the product reads
 their records and makes its report, and the claims in report.json are judged. Nothing here uses the product's inference.

@@ -33,7 +33,7 @@ class Generator(Protocol):
     pools: int
 
     def calibrate(self, draws: int) -> Truth:
-        """What is true of each role."""
+        """The truth of each role."""
 
     def draw(self, rng: np.random.Generator, roles: Sequence[Role], truth: Truth, pool: int) -> Draw: ...
 

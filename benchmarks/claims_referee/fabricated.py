@@ -77,7 +77,8 @@ def _design(scenario: Scenario, seeds: int) -> tuple[SweepRecord, list[Place], d
     if scenario.margin is not None:
         ablation["equivalence_margin"] = scenario.margin
     if scenario.tuned:
-        ablation["tune"] = {"trials": TUNING, "space": {TUNED: {"uniform": [0, 1]}}}
+        repeat = "once" if scenario.tuned == "once" else "each_replicate"
+        ablation["tune"] = {"trials": TUNING, "repeat": repeat, "space": {TUNED: {"uniform": [0, 1]}}}
     data = {"shards": "phantom:standard"} | ({"folds": scenario.folds} if scenario.folds else {})
     experiment = parse_experiment({"experiment": "referee", "data": data, "ablation": ablation}, "referee")
     cells, places, trials = [], [], {}
@@ -96,7 +97,8 @@ def _design(scenario: Scenario, seeds: int) -> tuple[SweepRecord, list[Place], d
                     key = f"{name}-{pairs}-{replicate}-{fold}"
                     if scenario.tuned:
                         part = (size + arm / 100 + (replicate / 1000 if scenario.tuned == "each" else 0)) / 10
-                        settings |= {"tuned": {TUNED: part}, "tuning_trials": TUNING}
+                        of = None if scenario.tuned == "once" else replicate
+                        settings |= {"tuned": {TUNED: part}, "tuning_trials": TUNING, "tuning_replicate": of}
                     cells.append(PlannedCell(key=key, arm=name, changes=changed, number=len(cells), **settings))
                     places.append(Place(size, arm, replicate, fold))
     pool = round(max(scenario.sizes) / scenario.share)

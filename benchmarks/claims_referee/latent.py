@@ -125,7 +125,7 @@ class Latent:
 
     @property
     def _own(self) -> float:
-        """What is left of a subset's deviation given the pool."""
+        """The part of a subset's deviation that is left given the pool."""
         return float((1 - self.scenario.share) ** 0.5)
 
     @property

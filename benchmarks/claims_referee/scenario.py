@@ -46,7 +46,7 @@ class Scenario:
     unfinished: bool = False  # the sweep is running: of the largest size only the first arm has results
     tuned: Literal["", "once", "each"] = ""  # settings of every arm: one tuning serves all replicates, or each has one
     tuning: float = 0.08  # standard deviation of what tuning happens to find
-    claimable: bool = True  # False where too little is known for any claim: power is no gate
+    claimable: bool = True  # False where too little is known for any claim: power has no gate then
 
     @property
     def comparisons(self) -> int:

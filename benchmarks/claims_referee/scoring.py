@@ -124,7 +124,7 @@ class Judge:
 
 
 def after_looks(looks: Sequence[Claims]) -> Claims:
-    """What a reader holds who stops for each comparison at the first look that decides it."""
+    """The claims of a reader who stops for each comparison at the first look that decides it."""
     kept = {(one.arm, one.size): one for one in looks[-1].comparisons}
     for found in reversed(looks):
         kept |= {(one.arm, one.size): one for one in found.comparisons if one.verdict in CLAIMED}
