@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from radsweep.evaluation.statistics.components import Components
+from radsweep.evaluation.statistics.interval_width import Components
 from support.processes import run_script
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"

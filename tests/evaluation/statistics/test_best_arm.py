@@ -8,7 +8,7 @@ from scipy import stats
 
 from radsweep.evaluation.statistics import Patients, best_probabilities, difference, estimate_means
 from radsweep.evaluation.statistics.best_arm import _patient_variances, _seed_variances
-from radsweep.evaluation.statistics.components import components
+from radsweep.evaluation.statistics.interval_width import components
 from radsweep.evaluation.statistics.seeds import uneven_arms
 
 PATIENTS = Patients.of([f"p{n}" for n in range(200)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from radsweep.evaluation.statistics import Correction, Estimates, Multiplier, data_efficiency_multiplier
-from radsweep.evaluation.statistics.components import difference_of_sizes
+from radsweep.evaluation.statistics.interval_width import difference_of_sizes
 from support.replicates import Model, named, unbounded
 
 SIZES = (100, 300, 1000, 3000)

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from radsweep.evaluation.statistics import Correction, Difference, difference, outlook
-from radsweep.evaluation.statistics.components import Components
+from radsweep.evaluation.statistics.interval_width import Components
 from radsweep.evaluation.statistics.multiplicity import PLANNED
 from radsweep.evaluation.statistics.planning import MOST_SEEDS, needed_half_width, stops, with_seeds
 from radsweep.evaluation.statistics.seeds import VariancePart

@@ -1,7 +1,7 @@
 """The probability of each arm to be the best one, from the variance components that its intervals rest on.
 
 Posterior draws of all arms at once, under a flat prior: their means, plus what patients and what seeds add. The
-covariance of the arms follows from the variance of each pair's difference (`components`) by double centring, as in
+covariance of the arms follows from the variance of each pair's difference (`interval_width`) by double centring, as in
 classical scaling (Torgerson 1952, Psychometrika 17:401-419); what all arms share does not matter to their order. Each
 part has the tails of Student's t with its own degrees of freedom.
 """

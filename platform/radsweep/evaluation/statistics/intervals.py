@@ -1,4 +1,4 @@
-"""Intervals of a metric and of paired differences, with both variance components: see `components` for the formula."""
+"""Intervals of a metric and of paired differences, with both variance parts: `interval_width` has the formula."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from radsweep.evaluation.statistics.components import Components, components
 from radsweep.evaluation.statistics.estimates import Estimates
+from radsweep.evaluation.statistics.interval_width import Components, components
 from radsweep.evaluation.statistics.multiplicity import LEVEL, ONE, Correction
 
 

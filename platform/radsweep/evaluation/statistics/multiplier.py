@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radsweep.evaluation.statistics.components import difference_of_sizes
 from radsweep.evaluation.statistics.estimates import Estimates
+from radsweep.evaluation.statistics.interval_width import difference_of_sizes
 from radsweep.evaluation.statistics.multiplicity import LEVEL, ONE, Correction
 
 WIDEST_STEP = 4.0  # between two sizes of the baseline, for a straight line in log n to say something in between

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from radsweep.evaluation.statistics.components import Components
+from radsweep.evaluation.statistics.interval_width import Components
 from radsweep.evaluation.statistics.intervals import Difference
 from radsweep.evaluation.statistics.multiplicity import Correction
 from radsweep.evaluation.statistics.seeds import VariancePart

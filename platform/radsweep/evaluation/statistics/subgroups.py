@@ -2,7 +2,7 @@
 
 A group has its own `Estimates`, over its own queries and patients. The interaction of arm and group is the difference
 in one group less the difference in the others, paired by replicate, and its variance has the same parts as that of any
-contrast (`components`). With three groups or more each is compared with the rest, corrected by Bonferroni.
+contrast (`interval_width`). With three groups or more each is compared with the rest, corrected by Bonferroni.
 
 A small group in which no patient happens to change has an observed variance of 0, and its interaction would always be
 "significant". So the variance between patients of a group is at least that of all groups pooled.
@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from radsweep.evaluation.statistics.components import Components, components
 from radsweep.evaluation.statistics.estimates import Estimates
+from radsweep.evaluation.statistics.interval_width import Components, components
 from radsweep.evaluation.statistics.seeds import VariancePart
 
 FEWEST_PATIENTS = 20  # of a group

@@ -7,14 +7,14 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from radsweep.evaluation.statistics.components import (
+from radsweep.evaluation.statistics.estimates import Estimates
+from radsweep.evaluation.statistics.interval_width import (
     LEAST_P,
     Components,
     components,
     difference_of_sizes,
     patient_variance,
 )
-from radsweep.evaluation.statistics.estimates import Estimates
 from radsweep.evaluation.statistics.seeds import VariancePart
 from support.replicates import Model, named, unbounded
 
