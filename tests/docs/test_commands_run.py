@@ -17,7 +17,10 @@ from support.typed import TOLD, Told
 ENDS_SOON = {"--dry-run", "schema", "csv", "inspect", "status"}  # the tests of importers pack the published sets
 TAKES_STEPS = {"--calibrate", "--watch"}
 QUICK = [
-    each for each in TOLD if ENDS_SOON & set(each.words) and not TAKES_STEPS & set(each.words) and not each.mention
+    each
+    for each in TOLD
+    if ENDS_SOON & set(each.words) and not TAKES_STEPS & set(each.words) and not each.mention
+    if each.words[0] != "report"  # of a sweep that has run; `--format csv` is not `pack csv`
 ]
 
 

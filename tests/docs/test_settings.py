@@ -31,8 +31,9 @@ def check_named(text: str) -> None:
     key, _, value = text.partition(": ")
     if key not in KEYS:
         raise InputError(f"{key}: unknown key")
+    whole = MINIMAL | {"ablation": {"arms": {"baseline": {}}}} if value and key.startswith("ablation.") else MINIMAL
     for one in [value] if value[:1] in ("", "{", "[") else value.split(", "):
-        parse_experiment(keys.with_values(MINIMAL, parse_changes([f"{key}={one}"]) if one else {}), text)
+        parse_experiment(keys.with_values(whole, parse_changes([f"{key}={one}"]) if one else {}), text)
 
 
 @pytest.mark.parametrize("code", BLOCKS, ids=lambda code: code.place)
