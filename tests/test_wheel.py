@@ -114,5 +114,5 @@ def test_the_demo_of_an_unpacked_wheel_plans_the_quickstart(unpacked: Path, tmp_
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[0] == str(unpacked / "radsweep" / "__init__.py")
     plan = json.loads(done.stdout)
-    assert (plan["experiment"], plan["trials"]) == ("quickstart", 12)
+    assert (plan["experiment"], plan["trials"]) == ("quickstart", 18)
     assert list(tmp_path.iterdir()) == []

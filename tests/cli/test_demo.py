@@ -19,7 +19,7 @@ def test_the_demo_uses_the_file_of_the_checkout_and_plans_its_trials(run: Callab
     assert demo.quickstart() == ROOT / "search_spaces" / "quickstart.yaml"
     planned = run("demo", "--dry-run", "--json")
     assert planned.code == 0, planned.err
-    assert json.loads(planned.out)["trials"] == 12
+    assert json.loads(planned.out)["trials"] == 18
     assert list(tmp_path.iterdir()) == []
 
 

@@ -21,7 +21,7 @@ def demo(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and start nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Run the quickstart: a real ablation of 12 short trials on the built-in data set.
+    """Run the quickstart: a real ablation of 18 short trials on the built-in data set.
 
     Takes a few minutes on 2 cores and prints the results table, the path of the report and the command that opens
     MLflow.
